@@ -1,0 +1,287 @@
+package handover_test
+
+import (
+	stdjson "encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+
+	json "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+)
+
+// fromCrisp returns an agent's message as JSON, so that tests read like what a host gets.
+func fromCrisp(t testing.TB, typ, content string) (messages, files []string) {
+	t.Helper()
+	parts, err := handover.FromCrisp(typ, jsontext.Value(content), 163408013112345)
+	require.NoError(t, err)
+	for _, p := range parts {
+		requireFits(t, p.Content, true)
+		require.NoError(t, p.Content.Validate())
+		messages = append(messages, string(must(json.Marshal(p.Content))(t)))
+		if p.File != nil {
+			files = append(files, string(must(stdjson.Marshal(p.File))(t)))
+		}
+	}
+	return messages, files
+}
+
+func TestAgentMessages(t *testing.T) {
+	tests := map[string]struct {
+		typ, content string
+		want         []string
+	}{
+		"text":                {"text", `"Hello, **Ann** [here](https://a.b) __x__ :)\n"`, []string{`{"text":"Hello, **Ann** [here](https://a.b) __x__ :)\n"}`}},
+		"text, odd":           {"text", `"a\u0000\ud800b"`, []string{`{"text":"a��b"}`}},
+		"field":               {"field", `{"id":"order","text":"Order number?","explain":"Type it here","value":"","required":true}`, []string{`{"text":"Order number?\nType it here"}`}},
+		"field, explain only": {"field", `{"text":" ","explain":"Type it"}`, []string{`{"text":"Type it"}`}},
+		"picker": {"picker", `{"id":"routing","text":"Topic?","required":false,"choices":[
+			{"value":"sales","icon":"x","label":"Sales","selected":false,"action":{"type":"link","target":"https://acme.example"}},
+			{"value":"help","label":"Help","selected":false}, {"value":"other"}, {"action":null}]}`,
+			[]string{`{"quick_replies":[` +
+				`{"payload":"handover:163408013112345:1","title":"Help","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:2","title":"other","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:3","title":"4","content_type":"text"}],` +
+				`"text":"Topic?\n\nSales: https://acme.example"}`}},
+		"picker with long labels": {"picker", `{"text":"How?","choices":[{"value":"a","label":"Contact me back via email"},{"value":"b","label":"Contact me back via phone"},{"value":"c","label":"No"}]}`,
+			[]string{`{"quick_replies":[` +
+				`{"payload":"handover:163408013112345:0","title":"1. Contact me back…","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:1","title":"2. Contact me back…","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:2","title":"3. No","content_type":"text"}],` +
+				`"text":"How?\n\n1. Contact me back via email\n2. Contact me back via phone\n3. No"}`}},
+		"picker without text":    {"picker", `{"choices":[{"label":"A"}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"1. A","content_type":"text"}],"text":"1. A"}`}},
+		"picker without choices": {"picker", `{"text":"Topic?"}`, []string{`{"text":"Topic?"}`}},
+		"picker, other action":   {"picker", `{"text":"q","choices":[{"label":"A","action":{"type":"call","target":"javascript:x"}}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"A","content_type":"text"}],"text":"q"}`}},
+		"carousel": {"carousel", `{"text":"Pick one","targets":[{"title":"A","description":"d","image":"https://x.example/x.png","actions":[{"label":"Open","url":"https://acme.example"}]}]}`,
+			[]string{`{"text":"Pick one"}`, `{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[` +
+				`{"title":"A","image_url":"https://x.example/x.png","subtitle":"d","buttons":[{"type":"web_url","url":"https://acme.example","title":"Open"}]}]}}}`}},
+		"carousel, what a card cannot hold": {"carousel", `{"targets":[
+			{"title":"A","description":"d"},
+			{"title":"B","image":"https://x.example/x.png","actions":[{"label":"Mail us","url":"mailto:a@b.c"},{"label":"Nothing"}]},
+			{"title":"C"},
+			{"description":"only this","actions":[{"url":"https://acme.example/a"}]},
+			{"image":"https://x.example/y.png"}, {}]}`,
+			[]string{
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"A","subtitle":"d"}]}}}`,
+				`{"text":"Mail us: mailto:a@b.c\nNothing"}`,
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"B","image_url":"https://x.example/x.png"}]}}}`,
+				`{"text":"C"}`,
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[` +
+					`{"title":"only this","buttons":[{"type":"web_url","url":"https://acme.example/a","title":"acme.example/a"}]},` +
+					`{"title":"…","image_url":"https://x.example/y.png"}]}}}`,
+			}},
+		"carousel, too long": {"carousel", `{"targets":[{"title":"` + strings.Repeat("t", 90) + `","description":"d","actions":[{"label":"A label of more than twenty","url":"https://a.b"}]}]}`,
+			[]string{
+				`{"text":"` + strings.Repeat("t", 90) + `\nd\nA label of more than twenty: https://a.b"}`,
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"` + strings.Repeat("t", 79) + `…","subtitle":"d",` +
+					`"buttons":[{"type":"web_url","url":"https://a.b","title":"A label of more tha…"}]}]}}}`,
+			}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			messages, files := fromCrisp(t, test.typ, test.content)
+			require.Equal(t, test.want, messages)
+			require.Empty(t, files)
+		})
+	}
+}
+
+func TestAgentFiles(t *testing.T) {
+	tests := map[string]struct{ typ, content, kind, file string }{
+		"file":      {"file", `{"name":"invoice.pdf","url":"https://storage.crisp.chat/x.pdf","type":"application/pdf"}`, "file", `{"url":"https://storage.crisp.chat/x.pdf","name":"invoice.pdf","mime_type":"application/pdf"}`},
+		"image":     {"file", `{"name":"a.png","url":"https://a.b/c","type":"Image/PNG; q=1","size":12.0}`, "image", `{"url":"https://a.b/c","name":"a.png","mime_type":"image/png","size":12}`},
+		"video":     {"file", `{"url":"https://a.b/c","type":"video/mp4"}`, "video", `{"url":"https://a.b/c","mime_type":"video/mp4"}`},
+		"sound":     {"file", `{"url":"https://a.b/c","type":"audio/ogg"}`, "audio", `{"url":"https://a.b/c","mime_type":"audio/ogg"}`},
+		"svg":       {"file", `{"url":"https://a.b/c","type":"image/svg+xml"}`, "file", `{"url":"https://a.b/c","mime_type":"image/svg+xml"}`},
+		"no type":   {"file", `{"url":"https://a.b/c.png"}`, "file", `{"url":"https://a.b/c.png"}`},
+		"odd":       {"file", `{"name":"..\\..\\/x/\u202efdp.exe\u0000","url":" https://a.b/my file ","type":"a\"b/c","size":-1}`, "file", `{"url":"https://a.b/my%20file","name":"fdp.exe"}`},
+		"gif":       {"animation", `{"url":"https://x.example/y.gif","type":"image/gif"}`, "image", `{"url":"https://x.example/y.gif","mime_type":"image/gif"}`},
+		"gif, film": {"animation", `{"url":"https://x.example/y","type":"video/mp4"}`, "video", `{"url":"https://x.example/y","mime_type":"video/mp4"}`},
+		"gif, bare": {"animation", `{"url":"https://x.example/y","type":null}`, "image", `{"url":"https://x.example/y"}`},
+		"audio":     {"audio", `{"url":"https://x.example/y.m4a","type":"audio/mp4","duration":12.5}`, "audio", `{"url":"https://x.example/y.m4a","mime_type":"audio/mp4","duration":12500000000}`},
+		"audio, no type, a duration beyond numbers": {"audio", `{"url":"https://x.example/y.m4a","duration":1e999,"size":1e999}`, "audio", `{"url":"https://x.example/y.m4a"}`},
+		"audio, a duration of ages":                 {"audio", `{"url":"https://x.example/y.m4a","duration":1e15}`, "audio", `{"url":"https://x.example/y.m4a"}`},
+		"audio, a duration in words":                {"audio", `{"url":"https://x.example/y.m4a","type":"video/webm","duration":"12"}`, "audio", `{"url":"https://x.example/y.m4a","mime_type":"video/webm"}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			messages, files := fromCrisp(t, test.typ, test.content)
+			var file handover.File
+			require.NoError(t, stdjson.Unmarshal([]byte(test.file), &file))
+			require.Equal(t, []string{test.file}, files)
+			require.Equal(t, []string{`{"attachment":{"type":"` + test.kind + `","payload":{"url":"` + file.URL + `"}}}`}, messages)
+		})
+	}
+}
+
+func TestLongAgentMessages(t *testing.T) {
+	text := strings.TrimSpace(strings.Repeat("A sentence of words. ", 5000)) // 100 kB
+	messages, _ := fromCrisp(t, "text", string(must(json.Marshal(text))(t)))
+	require.Len(t, messages, 53)
+
+	var choices []string
+	for i := range 30 {
+		choices = append(choices, `{"label":"Choice number `+strconv.Itoa(i)+` of thirty"}`)
+	}
+	parts, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"Which?","choices":[`+strings.Join(choices, ",")+`]}`), 5)
+	require.NoError(t, err)
+	require.Len(t, parts, 3)
+	require.Contains(t, parts[0].Content.Text, "30. Choice number 29 of thirty")
+	require.Equal(t, "handover:5:29", parts[2].Content.QuickReplies[3].Payload)
+	require.Equal(t, "30. Choice number 2…", parts[2].Content.QuickReplies[3].Title)
+
+	parts14, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"q","choices":[`+strings.Repeat(`{"label":"L"},`, 13)+`{"label":"L"}]}`), 5)
+	require.NoError(t, err)
+	require.Len(t, parts14, 2)
+	require.Equal(t, "14. L", parts14[1].Content.QuickReplies[0].Title)
+
+	all := ""
+	for _, p := range parts {
+		all += p.Content.PlainText() + "\n"
+	}
+	require.Equal(t, 1, strings.Count(all, "\n1. Choice number 0 of thirty\n"))
+	require.NotContains(t, all, "\n1. C…\n")
+	require.Contains(t, all, "…\n\n14. Choice number 1…\n", "the numbers go on")
+
+	card := `{"title":"T","actions":[` + strings.TrimSuffix(strings.Repeat(`{"label":"L","url":"https://a.b"},`, 7), ",") + `]}`
+	parts, err = handover.FromCrisp("carousel", jsontext.Value(`{"targets":[`+strings.Repeat(card+",", 7)+card+`]}`), 5)
+	require.NoError(t, err)
+	require.Len(t, parts, 3) // 8 cards of 7 buttons are 24 elements
+	require.Len(t, parts[2].Content.Attachment.Payload.Elements, 4)
+}
+
+func TestPlainTextOfAPickerListsItsChoicesOnce(t *testing.T) {
+	for content, want := range map[string]string{
+		`{"text":"How?","choices":[{"label":"A"},{"label":"B"}]}`:                         "How?\n\n1. A\n2. B",
+		`{"choices":[{"label":"A"},{"label":"B"}]}`:                                       "1. A\n2. B",
+		`{"text":"How?","choices":[{"label":"Contact me back via email"},{"label":"B"}]}`: "How?\n\n1. Contact me back via email\n2. B",
+	} {
+		parts, err := handover.FromCrisp("picker", jsontext.Value(content), 1)
+		require.NoError(t, err)
+		require.Len(t, parts, 1)
+		require.Equal(t, want, parts[0].Content.PlainText())
+	}
+}
+
+func TestWhatIsNotForTheUser(t *testing.T) {
+	for _, typ := range []string{"note", "event"} {
+		_, err := handover.FromCrisp(typ, jsontext.Value(`"private"`), 1)
+		require.ErrorIs(t, err, handover.ErrPrivate)
+	}
+	for _, typ := range []string{"", "Text", "text ", "Note", "html", "whisper"} {
+		_, err := handover.FromCrisp(typ, jsontext.Value(`"private"`), 1)
+		require.ErrorIs(t, err, handover.ErrUnknownType, typ)
+	}
+}
+
+func TestWhatCannotBeShown(t *testing.T) {
+	tests := []struct{ typ, content string }{
+		{"text", ``}, {"text", `null`}, {"text", `""`}, {"text", `" \n\u200b"`}, {"text", `{"text":"a"}`}, {"text", `12`}, {"text", `"a`},
+		{"file", ``}, {"file", `null`}, {"file", `{}`}, {"file", `"https://a.b"`}, {"file", `{"url":7}`}, {"file", `{"url":"mailto:a@b.c"}`},
+		{"file", `{"url":"javascript:alert(1)"}`}, {"file", `{"url":"data:image/png;base64,AAAA"}`}, {"file", `{"url":"https://crisp.chat@evil.example/x"}`},
+		{"file", `{"url":"https://a.b","url":"https://c.d"}`}, {"animation", `{"url":"//a.b"}`}, {"audio", `{"url":["https://a.b"]}`},
+		{"picker", `[]`}, {"picker", `{}`}, {"picker", `{"text":"","choices":[]}`}, {"picker", `{"text":"q","choices":{}}`}, {"picker", `{"text":"q","choices":["a"]}`},
+		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"link","target":"javascript:alert(1)"}}]}`},
+		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"frame","target":""}}]}`},
+		{"picker", `{"text":"q","choices":[{"label":"a","action":"x"}]}`}, {"picker", `{"text":"q","text":"r"}`},
+		{"field", `"q"`}, {"field", `{"text":"","explain":null}`},
+		{"carousel", `{}`}, {"carousel", `{"targets":[{}]}`}, {"carousel", `{"targets":"x"}`},
+		{"carousel", `{"text":"q","targets":[{"title":"a","image":"data:x"}]}`}, {"carousel", `{"text":"q","targets":[{"title":"a","image":"mailto:a@b.c"}]}`},
+		{"carousel", `{"text":"q","targets":[{"title":"a","actions":[{"label":"l","url":"vbscript:x"}]}]}`},
+	}
+	for _, test := range tests {
+		parts, err := handover.FromCrisp(test.typ, jsontext.Value(test.content), 1)
+		require.ErrorIs(t, err, handover.ErrCannotShow, "%s %s", test.typ, test.content)
+		require.Nil(t, parts)
+	}
+}
+
+func TestContentHash(t *testing.T) {
+	same := [][2]string{
+		{`{"id":"a","text":"b","n":1}`, "{ \"n\": 1.0, \"text\": \"\\u0062\",\n\"id\": \"a\" }"},
+		{`{"url":"u","preview":[{"url":"x"}]}`, `{"url":"u"}`},
+		{`"a\u0062"`, `"ab"`},
+		{`{"choices":[{"a":1,"b":{"c":2,"d":3}}]}`, `{"choices":[{"b":{"d":3,"c":2},"a":1}]}`},
+		{`1e2`, `100`},
+		{`{"preview":[]}`, `{}`},
+	}
+	for _, pair := range same {
+		require.Equal(t, handover.ContentHash("x", jsontext.Value(pair[0])), handover.ContentHash("x", jsontext.Value(pair[1])), pair[0])
+	}
+	seen := map[string]string{}
+	for _, content := range []string{``, `null`, `"a"`, `"b"`, `{}`, `[]`, `{"a":1}`, `{"a":2}`, `{"a":"1"}`, `{"a":[1,2]}`, `{"a":[2,1]}`, `{"a":{"preview":1}}`,
+		`{"a":`, `{"a":1e999}`, `"\ud800"`, "\"a\xffb\"", `{"a":1,"a":3}`, `"` + strings.Repeat("x", 1<<20) + `"`, strings.Repeat("[", 20000)} {
+		in := jsontext.Value(content)
+		hash := handover.ContentHash("text", in)
+		require.Len(t, hash, 32)
+		require.Empty(t, seen[hash], content)
+		require.Equal(t, content, string(in), "the input is not changed")
+		seen[hash] = "of " + content
+	}
+	require.NotEqual(t, handover.ContentHash("text", jsontext.Value(`"a"`)), handover.ContentHash("note", jsontext.Value(`"a"`)))
+}
+
+func FuzzAgentContent(f *testing.F) {
+	f.Add("text", []byte(`"Hello 😀 \ud800"`), int64(1))
+	f.Add("file", []byte(`{"name":"a","url":"https://a.b/ c","type":"image/png","size":1e999}`), int64(163408013112345))
+	f.Add("audio", []byte(`{"url":"https://x/y.m4a","type":"audio/mp4","duration":12}`), int64(-1))
+	f.Add("picker", []byte(`{"text":"q","choices":[{"label":"A label of more than twenty","action":{"type":"link","target":"https://a.b"}},{"value":"b","selected":true}]}`), int64(1<<62))
+	f.Add("field", []byte(`{"text":"q","explain":"e"}`), int64(0))
+	f.Add("carousel", []byte(`{"text":"q","targets":[{"title":"A","description":"d","image":"https://x.y/z","actions":[{"label":"l","url":"tel:12345"},{"url":"https://a.b"}]}]}`), int64(7))
+	f.Add("carousel", []byte(`{"targets":[{"title":"`+strings.Repeat("t", 81)+`"},{"actions":[{"label":"l","url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"}]}]}`), int64(7))
+	f.Fuzz(func(t *testing.T, typ string, content []byte, fingerprint int64) {
+		require.Len(t, handover.ContentHash(typ, content), 32)
+		before := string(content)
+		parts, err := handover.FromCrisp(typ, content, fingerprint)
+		require.Equal(t, before, string(content))
+		if err != nil {
+			require.Empty(t, parts)
+			return
+		}
+		require.NotEmpty(t, parts)
+		for _, p := range parts {
+			requireFits(t, p.Content, true)
+			require.NoError(t, p.Content.Validate())
+			require.NotEmpty(t, p.Content.PlainText())
+			requireSafe(t, p.Content)
+			for _, q := range p.Content.QuickReplies {
+				fp, index, ok := handover.ParsePayload(q.Payload)
+				require.True(t, ok)
+				require.Equal(t, fingerprint, fp)
+				answered, err := handover.AnswerPicker(content, index)
+				require.NoError(t, err)
+				require.Len(t, handover.PickerChoices(answered), len(handover.PickerChoices(content)))
+				matched, ok := handover.MatchChoice(q.Title, handover.PickerChoices(content))
+				require.True(t, ok)
+				require.LessOrEqual(t, matched, index)
+			}
+		}
+	})
+}
+
+// requireSafe checks links in a cruder way than the library does.
+func requireSafe(t testing.TB, m handover.RichMessage) {
+	t.Helper()
+	if m.Attachment == nil {
+		return
+	}
+	web := func(link string) {
+		lower := strings.ToLower(link)
+		require.True(t, link == "" || strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://"), link)
+		host, _, _ := strings.Cut(link[min(len(link), strings.Index(link, "//")+2):], "/")
+		host, _, _ = strings.Cut(host, "?")
+		host, _, _ = strings.Cut(host, "#")
+		require.NotContains(t, host, "@")
+		require.False(t, strings.ContainsAny(link, " \\\t\r\n\x00<>\"\u202e"), link)
+	}
+	web(m.Attachment.Payload.URL)
+	for _, e := range m.Attachment.Payload.Elements {
+		web(e.ImageURL)
+		for _, b := range e.Buttons {
+			web(b.URL)
+		}
+	}
+}

@@ -1,0 +1,370 @@
+package handover
+
+import (
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/mail"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	json "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// UserData is what the host knows of the user and shows to the agents in Crisp. In JSON it is the
+// connector's flat user_data object: first_name, last_name, nickname (or name), email,
+// phone_number (or phone) and avatar have fields here, every other member is in Data.
+//
+// Data holds strings, booleans and float64. Any other value becomes JSON text when it is used, null
+// and nested values among them, and a number stays as it is spelled if float64 cannot hold it.
+type UserData struct {
+	FirstName string
+	LastName  string
+	Nickname  string // shown when there is neither first nor last name
+	Email     string
+	Phone     string
+	Avatar    string // an http or https URL
+	Data      map[string]any
+}
+
+// NewUserData reads user data from a map such as a decoded user_data object. The map is not kept.
+func NewUserData(data map[string]any) UserData { return UserData{Data: data}.normal() }
+
+// UnmarshalJSON reads the connector's user_data object. A field of another type than string is
+// taken as its text. The error for anything but an object, or for a name that comes twice, quotes
+// nothing.
+func (u *UserData) UnmarshalJSON(data []byte) error {
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(data, &members, jsontext.AllowInvalidUTF8(true)); err != nil {
+		return errors.New("handover: user data must be one JSON object, with each name once")
+	}
+	values := make(map[string]any, len(members))
+	for name, v := range members {
+		values[name] = plainJSON(v)
+	}
+	*u = NewUserData(values)
+	return nil
+}
+
+// MarshalJSON writes the object that UnmarshalJSON reads.
+func (u UserData) MarshalJSON() ([]byte, error) {
+	u = u.normal()
+	members := maps.Clone(u.Data)
+	if members == nil {
+		members = map[string]any{}
+	}
+	for _, f := range u.fields() {
+		if *f.value != "" {
+			members[f.keys[0]] = *f.value
+		}
+	}
+	return json.Marshal(members, json.Deterministic(true))
+}
+
+// field is one of the named fields, with the members that it is read from. It is written as the
+// first of them.
+type field struct {
+	keys  []string
+	value *string
+}
+
+func (u *UserData) fields() []field {
+	return []field{
+		{[]string{"first_name"}, &u.FirstName},
+		{[]string{"last_name"}, &u.LastName},
+		{[]string{"nickname", "name"}, &u.Nickname},
+		{[]string{"email"}, &u.Email},
+		{[]string{"phone_number", "phone"}, &u.Phone},
+		{[]string{"avatar"}, &u.Avatar},
+	}
+}
+
+// normal returns the same user data with plain values, and with what belongs into a field moved
+// there from Data. If the field is taken, Data keeps it, under a name that no field is read from.
+func (u UserData) normal() UserData {
+	data := newKeyed(len(u.Data))
+	for _, key := range slices.Sorted(maps.Keys(u.Data)) {
+		data.add(strings.ToValidUTF8(key, "\uFFFD"), u.Data[key])
+	}
+	for _, f := range u.fields() {
+		*f.value = strings.ToValidUTF8(*f.value, "\uFFFD")
+		for i, key := range f.keys {
+			value, ok := data.values[key]
+			switch {
+			case !ok || *f.value != "" && i > 0:
+				continue
+			case *f.value == "" && value != nil:
+				*f.value = valueText(plainValue(value))
+			case value != nil:
+				data.add(key, value)
+			}
+			delete(data.values, key)
+		}
+	}
+	u.Data = nil
+	for key, value := range data.values {
+		data.values[key] = plainValue(value)
+		u.Data = data.values
+	}
+	return u
+}
+
+// keyed is a map that loses nothing when a key comes twice.
+type keyed struct {
+	values map[string]any
+	last   map[string]int // the number that the latest twin of a key got
+}
+
+func newKeyed(size int) keyed { return keyed{make(map[string]any, size), map[string]int{}} }
+
+// add puts value under key, or under key_2, key_3 … if that is taken.
+func (k keyed) add(key string, value any) {
+	free, n := key, max(k.last[key], 1)
+	for ; ; n++ {
+		if n > 1 {
+			free = key + "_" + strconv.Itoa(n)
+		}
+		if _, taken := k.values[free]; !taken {
+			break
+		}
+	}
+	k.values[free], k.last[key] = value, n
+}
+
+// plainValue returns a string, boolean or float64 for any value.
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ToValidUTF8(v, "\uFFFD")
+	case bool:
+		return v
+	case stdjson.Number: // a string to this JSON package
+		if number := jsontext.Value(v); number.IsValid() {
+			return plainJSON(number)
+		}
+	}
+	text, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
+	if err == nil {
+		if plain := plainJSON(text); plain != nil {
+			return plain
+		}
+		return "null"
+	}
+	// NaN, a duration, a channel, a map with one of them in it: what JSON cannot hold is named at
+	// least. Only scalars are printed: fmt would follow a cycle for ever.
+	if k := reflect.ValueOf(v).Kind(); k >= reflect.Bool && k <= reflect.Complex128 || k == reflect.String {
+		return fmt.Sprint(v)
+	}
+	return fmt.Sprintf("(%T)", v)
+}
+
+// plainJSON returns a string, boolean or float64 for a JSON value, and nil for null.
+func plainJSON(v jsontext.Value) any {
+	switch v.Kind() {
+	case 'n':
+		return nil
+	case 't', 'f':
+		return v.Kind() == 't'
+	case '0':
+		return plainNumber(string(v))
+	case '"':
+		var s string
+		if json.Unmarshal(v, &s, jsontext.AllowInvalidUTF8(true)) == nil {
+			return s
+		}
+	}
+	v = v.Clone()
+	_ = v.Compact(jsontext.AllowInvalidUTF8(true)) // what is not JSON stays as it is
+	return strings.ToValidUTF8(string(v), "\uFFFD")
+}
+
+// plainNumber returns a JSON number as float64, or as it is spelled if float64 would change it.
+func plainNumber(literal string) any {
+	n, err := strconv.ParseFloat(literal, 64)
+	digits := strings.Trim(strings.NewReplacer("-", "", ".", "").Replace(literal), "0")
+	if err != nil || len(digits) > 15 && valueText(n) != literal {
+		return literal
+	}
+	return n
+}
+
+// valueText returns a plain value as text.
+func valueText(v any) string {
+	if n, ok := v.(float64); ok {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
+// The limits of what goes into Crisp's metas. Crisp documents none.
+const (
+	maxNickname  = 200 // UTF-16 units
+	maxDataKey   = 64  // bytes
+	maxDataValue = 2000
+)
+
+// metas is user data as Crisp's conversation metas take it.
+type metas struct {
+	Nickname, Email, Phone, Avatar string
+	// Data has keys of a-z, 0-9, _ and -, and values of type string, bool or float64.
+	Data map[string]any
+}
+
+// metas cleans the fields and moves what Crisp would not take into data. A value is never
+// invented, and none is lost: one that is too long says how long it was.
+func (u UserData) metas() metas {
+	u = u.normal()
+	data := newKeyed(0)
+	maps.Copy(data.values, u.Data)
+	var m metas
+	other := func(key, value string) {
+		if !blank(value) {
+			data.add(key, value)
+		}
+	}
+	name, nickname := oneLine(u.FirstName+" "+u.LastName), oneLine(u.Nickname)
+	if name == "" {
+		name, nickname = nickname, ""
+	}
+	other("nickname", nickname)
+	var ok bool
+	if m.Nickname, ok = shorten(name, maxNickname); !ok {
+		other("name", name)
+	}
+	if m.Email, ok = validEmail(u.Email); !ok {
+		other("email", strings.TrimSpace(u.Email))
+	}
+	if m.Phone, ok = validPhone(u.Phone); !ok {
+		other("phone", strings.TrimSpace(u.Phone))
+	}
+	if m.Avatar = strings.TrimSpace(u.Avatar); !webLink(m.Avatar) {
+		other("avatar", m.Avatar)
+		m.Avatar = ""
+	}
+	m.Data = crispData(data.values)
+	return m
+}
+
+// crispData gives keys and values the form that Crisp takes. A key that is in that form keeps it,
+// whatever others become. A value whose key lost letters begins with the whole key.
+func crispData(data map[string]any) map[string]any {
+	out := newKeyed(len(data))
+	names := slices.Sorted(maps.Keys(data))
+	for _, plain := range []bool{true, false} {
+		for _, name := range names {
+			key, whole := plainKey(name)
+			if (key == name) != plain {
+				continue
+			}
+			value := data[name]
+			if !whole {
+				value = name + ": " + valueText(value)
+			}
+			if s, ok := value.(string); ok {
+				value = cutValue(s)
+			}
+			out.add(key, value)
+		}
+	}
+	return out.values
+}
+
+// plainKey returns a key in lower case, with "_" for each run of other characters than a-z, 0-9, _
+// and -, and whether it can still be read: no letter was lost.
+func plainKey(name string) (key string, whole bool) {
+	var b strings.Builder
+	letters := 0
+	whole = true
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case b.Len() >= maxDataKey:
+			whole = false
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			letters++
+			b.WriteRune(r)
+		case r == '_' || r == '-':
+			b.WriteRune(r)
+		default:
+			whole = whole && r < utf8.RuneSelf
+			if !strings.HasSuffix(b.String(), "_") {
+				b.WriteByte('_')
+			}
+		}
+	}
+	if letters == 0 {
+		return "data", false
+	}
+	return b.String(), whole
+}
+
+// cutValue returns a value within the limit; a cut one says so.
+func cutValue(s string) string {
+	s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	if units(s) <= maxDataValue {
+		return s
+	}
+	note := fmt.Sprintf(" [cut, %d characters in all]", utf8.RuneCountInString(s))
+	short, _ := shorten(s, maxDataValue-len(note))
+	return short + note
+}
+
+// validEmail returns an email address without the white space or "mailto:" around it, and whether
+// it is one that mail can be sent to: user@host.tld, without a display name, comment or quotes.
+func validEmail(s string) (string, bool) {
+	s = strings.TrimSpace(s)
+	if len(s) >= 7 && strings.EqualFold(s[:7], "mailto:") {
+		s = s[7:]
+	}
+	address, err := mail.ParseAddress(s)
+	if err != nil || address.Address != s || address.Name != "" || len(s) > 254 {
+		return "", false
+	}
+	odd := func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.C, r) || r == utf8.RuneError }
+	local, domain, _ := strings.Cut(s, "@")
+	if strings.ContainsFunc(s, odd) || len(local) > 64 || strings.Contains(domain, "@") {
+		return "", false
+	}
+	labels := strings.Split(domain, ".")
+	for _, label := range labels {
+		odd := func(r rune) bool { return r < utf8.RuneSelf && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, odd) {
+			return "", false
+		}
+	}
+	top := labels[len(labels)-1]
+	if len(labels) < 2 || len(top) < 2 || !strings.ContainsFunc(top, unicode.IsLetter) {
+		return "", false
+	}
+	return s, true
+}
+
+// validPhone returns the digits of a telephone number, with its leading + if it has one, and
+// whether it can be one: 5 to 15 digits, with nothing but the usual signs between them. A trunk
+// zero in brackets, as in +44 (0)20, makes it unclear what to dial.
+func validPhone(s string) (string, bool) {
+	s = strings.TrimSpace(s)
+	if len(s) >= 4 && strings.EqualFold(s[:4], "tel:") {
+		s = s[4:]
+	}
+	rest, plus := strings.CutPrefix(s, "+")
+	if plus && strings.Contains(rest, "(0)") {
+		return "", false
+	}
+	digits := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \u00a0.-/()", r) {
+			return -1
+		}
+		return r
+	}, rest)
+	notDigit := func(r rune) bool { return r < '0' || r > '9' }
+	if len(digits) < 5 || len(digits) > 15 || strings.ContainsFunc(digits, notDigit) {
+		return "", false
+	}
+	return s[:len(s)-len(rest)] + digits, true
+}
