@@ -1,0 +1,123 @@
+package handovertest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+)
+
+// answer is what a route answers.
+type answer struct {
+	status int
+	reason string
+	data   any
+	// violation is set where no sane client would have asked; it says what is wrong.
+	violation string
+}
+
+// envelope returns the body: {"error":…,"reason":…,"data":…}.
+func (a answer) envelope() []byte {
+	data := a.data
+	if data == nil {
+		data = map[string]any{}
+	}
+	return encode(map[string]any{"error": a.status >= 400, "reason": a.reason, "data": data})
+}
+
+func ok(data any) answer { return answer{status: http.StatusOK, reason: "resolved", data: data} }
+func updated() answer    { return answer{status: http.StatusOK, reason: "updated"} }
+func notFound() answer   { return answer{status: http.StatusNotFound, reason: "not_found"} }
+func deleted() answer    { return answer{status: http.StatusOK, reason: "deleted"} }
+func listed(data any) answer {
+	return answer{status: http.StatusPartialContent, reason: "listed", data: data}
+}
+func says(t string) any { return map[string]any{"message": t} }
+
+// invalid answers a body that a check complains of.
+func invalid(c *complaint) answer {
+	a := answer{status: http.StatusBadRequest, reason: "invalid_data", data: says(c.message)}
+	if !c.tolerable {
+		a.violation = "invalid_data: " + c.message
+	}
+	return a
+}
+
+// noRoute answers a path that leads nowhere, or that holds an id that is none.
+func noRoute() answer {
+	return answer{
+		status: http.StatusNotFound, reason: "not_found", data: says("the route does not exist"),
+		violation: "the route does not exist",
+	}
+}
+
+// encode returns v as JSON, with < and > as they are, as JavaScript does; nil if JSON cannot hold
+// it.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// normal returns JSON as encode writes it; raw is valid JSON.
+func normal(raw json.RawMessage) json.RawMessage {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return raw
+	}
+	return encode(v)
+}
+
+// response is an answer that was written in memory: an http.ResponseWriter without a socket.
+type response struct {
+	header  http.Header
+	status  int
+	body    bytes.Buffer
+	refused bool // the connection never was
+}
+
+func newResponse() *response { return &response{header: http.Header{}} }
+
+func (r *response) Header() http.Header { return r.header }
+
+func (r *response) WriteHeader(status int) {
+	if r.status == 0 && status >= 200 {
+		r.status = status
+	}
+}
+
+func (r *response) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(p)
+}
+
+// serve lets h answer req and says whether it did, instead of cutting the connection by a panic.
+// A panic other than http.ErrAbortHandler is returned.
+func (r *response) serve(h http.Handler, req *http.Request) (answered bool, panicked any) {
+	defer func() {
+		if p := recover(); p != nil {
+			answered = false
+			if p != http.ErrAbortHandler {
+				panicked = p
+			}
+		}
+	}()
+	h.ServeHTTP(r, req)
+	r.WriteHeader(http.StatusOK)
+	return true, nil
+}
+
+// readAll reads a body that may be nil, up to 10 MiB.
+func readAll(body io.ReadCloser) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	defer body.Close()
+	return io.ReadAll(io.LimitReader(body, 10<<20))
+}

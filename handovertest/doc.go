@@ -1,0 +1,30 @@
+// Package handovertest is a fake Crisp, for tests and demonstrations of a bot that hands its
+// conversations over to human agents.
+//
+// It answers Crisp's REST API, sends Crisp's web hooks, and has a scripted operator:
+//
+//	crisp := handovertest.NewCrisp(t, handovertest.Options{})
+//	id, key := crisp.Token()
+//	// Build the bot's Handover from crisp.WebsiteID(), crisp.Client(), crisp.URL(), id, key and
+//	// crisp.Secret(), then give its handler the hooks:
+//	crisp.Attach(bot)
+//	// ... the user asks for a human ...
+//	crisp.Settle()
+//	crisp.Last().Operator("Ann").Say("Hello, how can I help?")
+//	crisp.Settle()
+//	// ... look at what the user got, and at what Crisp has: crisp.Last().Transcript()
+//
+// It is written from what is known of Crisp, apart from package handover, so that the two can
+// contradict each other. Where nobody knows what Crisp does, Options decides. It refuses what
+// Crisp refuses, and what Crisp would forgive but no sane client sends, it reports as a violation
+// (t.Errorf in NewCrisp). It stores a message again when the same fingerprint is posted again, so
+// that a double is seen.
+//
+// By default it is a healthy Crisp. Fail, SetFaults and SetHookFaults make it an unhealthy one:
+// calls refused, cut or slow, answers stale, hooks doubled, late, swapped or lost.
+//
+// Without sockets (Client, Attach) it works inside a testing/synctest bubble, where it must be
+// created and closed too. With them (Listen, AttachURL) it serves other processes.
+//
+// TestStore, in the same package, checks an implementation of handover.Store.
+package handovertest

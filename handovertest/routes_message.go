@@ -1,0 +1,174 @@
+package handovertest
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+)
+
+// postMessage stores a message. Success is 202 and 200 in turn, since nobody knows which it is.
+func (c *Crisp) postMessage(q *request) answer {
+	v, kind := q.conversation, q.text("type")
+	judge := contentCheck(kind, c.options.MaxText)
+	if judge == nil {
+		return invalid(complain(".type", "should be the type of a message, not %q", kind))
+	}
+	if problem := judge(".content", q.body["content"]); problem != nil {
+		return invalid(problem)
+	}
+	if kind == "note" && c.options.FreePlan {
+		return answer{status: http.StatusPaymentRequired, reason: "subscription_upgrade_required"}
+	}
+	m := newMessage(kind, q.body)
+	if m.Fingerprint != 0 && v.find(m.Fingerprint) != nil {
+		switch c.options.Repeated {
+		case RepeatedRefused:
+			return answer{status: http.StatusConflict, reason: "not_allowed", data: says("repeated fingerprint")}
+		case RepeatedDropped:
+			return c.dispatched(m.Fingerprint)
+		}
+	}
+	if c.options.OwnFingerprints {
+		m.Fingerprint = 0
+	}
+	v.post(m)
+	return c.dispatched(m.Fingerprint)
+}
+
+// dispatched answers a message that was taken.
+func (c *Crisp) dispatched(fingerprint int64) answer {
+	c.sent++
+	status := http.StatusOK
+	if c.sent%2 == 1 {
+		status = http.StatusAccepted
+	}
+	return answer{status: status, reason: "dispatched", data: map[string]any{"fingerprint": fingerprint}}
+}
+
+// newMessage makes a message of a checked body.
+func newMessage(kind string, body map[string]json.RawMessage) *message {
+	var b struct {
+		From        string
+		Origin      string
+		Fingerprint int64
+		Timestamp   int64
+		Automated   bool
+		Stealth     bool
+		Translated  bool
+		Mentions    []string
+		User        struct{ Type, Nickname, Avatar string }
+	}
+	_ = json.Unmarshal(encode(body), &b) // checked
+	return &message{
+		Message: Message{
+			Type: kind, From: b.From, Origin: b.Origin, Fingerprint: b.Fingerprint,
+			Timestamp: b.Timestamp, Automated: b.Automated, Stealth: b.Stealth,
+			Mentions: b.Mentions, Nickname: b.User.Nickname,
+		},
+		raw: normal(body["content"]), userType: b.User.Type, avatar: b.User.Avatar,
+		references: body["references"], properties: body["properties"], translated: b.Translated,
+	}
+}
+
+// getMessages answers one page in ascending order: the newest, the newest before a time, or the
+// oldest after one.
+func (c *Crisp) getMessages(q *request) answer {
+	before, a := q.millis("timestamp_before")
+	if a != nil {
+		return *a
+	}
+	after, a := q.millis("timestamp_after")
+	if a != nil {
+		return *a
+	}
+	var found []*message
+	for _, m := range q.seen.messages {
+		if (before == 0 || m.Timestamp < before) && (after == 0 || m.Timestamp > after) {
+			found = append(found, m)
+		}
+	}
+	if over := len(found) - c.options.PageSize; over > 0 && after == 0 {
+		found = found[over:]
+	} else if over > 0 {
+		found = found[:c.options.PageSize]
+	}
+	page := []any{}
+	for _, m := range found {
+		page = append(page, q.conversation.wireMessage(m))
+	}
+	return listed(page)
+}
+
+// links finds those that Crisp makes previews of.
+var links = regexp.MustCompile(`https?://\S+`)
+
+// wireMessage returns what reads say of a message: what its event said, the marks, and previews of
+// links, which Crisp adds later than it sends the hook.
+func (v *Conversation) wireMessage(m *message) map[string]any {
+	out := m.wire()
+	out["website_id"], out["session_id"] = v.website, v.sessionID
+	if m.Read != "" {
+		out["read"] = m.Read
+	}
+	if m.Delivered != "" {
+		out["delivered"] = m.Delivered
+	}
+	if link := links.FindString(m.public().Text()); link != "" && m.Type == "text" {
+		out["preview"] = []any{map[string]any{"url": link, "website": "", "title": link, "stamped": true}}
+	}
+	return out
+}
+
+func (c *Crisp) getMessage(q *request) answer {
+	for _, m := range q.seen.messages {
+		if m.Fingerprint == q.fingerprint {
+			return ok(q.conversation.wireMessage(m))
+		}
+	}
+	return notFound()
+}
+
+func (c *Crisp) patchMessage(q *request) answer {
+	m := q.conversation.find(q.fingerprint)
+	if m == nil {
+		return notFound()
+	}
+	if judge := contentCheck(m.Type, c.options.MaxText); judge != nil {
+		if problem := judge(".content", q.body["content"]); problem != nil {
+			return invalid(problem)
+		}
+	}
+	q.conversation.edit(q.fingerprint, normal(q.body["content"]))
+	return updated()
+}
+
+func (c *Crisp) deleteMessage(q *request) answer {
+	if q.conversation.find(q.fingerprint) == nil {
+		return notFound()
+	}
+	q.conversation.withdraw(q.fingerprint)
+	return deleted()
+}
+
+func (c *Crisp) patchCompose(q *request) answer {
+	q.conversation.compose(q.text("from"), q.text("type"), q.text("excerpt"), map[string]any{
+		"automated": q.flag("automated"),
+	})
+	return updated()
+}
+
+func (c *Crisp) patchRead(q *request) answer      { return q.mark(true) }
+func (c *Crisp) patchDelivered(q *request) answer { return q.mark(false) }
+
+// mark marks messages. An empty list of fingerprints means all of them, as no list does.
+func (q *request) mark(read bool) answer {
+	var fingerprints []int64
+	_ = json.Unmarshal(q.body["fingerprints"], &fingerprints) // checked, or absent
+	q.conversation.mark(read, q.text("from"), q.text("origin"), fingerprints)
+	return updated()
+}
+
+func (c *Crisp) patchUnread(q *request) answer {
+	q.conversation.unmark(q.text("from"))
+	return updated()
+}

@@ -1,0 +1,188 @@
+package handovertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crisphandover/handover"
+)
+
+// TestStore checks that a handover.Store keeps every promise of that interface. It calls open once
+// for each of its subtests; open returns a store that holds nothing, and cleans up after itself
+// with t.Cleanup. A store's own test is this one call:
+//
+//	func TestStore(t *testing.T) {
+//		handovertest.TestStore(t, func(t *testing.T) handover.Store { return openEmptyStore(t) })
+//	}
+//
+// What happens when the database behind a store goes away is the store's own to test.
+func TestStore(t *testing.T, open func(t *testing.T) handover.Store) {
+	for _, c := range storeChecks {
+		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	}
+}
+
+// storeT is what a check needs of a *testing.T. The suite's own test passes another one, to see
+// each check fail.
+type storeT interface {
+	Helper()
+	Context() context.Context
+	Fatalf(format string, args ...any)
+}
+
+// storeCheck is one promise of handover.Store, and the way to find it broken.
+type storeCheck struct {
+	name string
+	run  func(storeT, handover.Store)
+}
+
+// storeChecks are all promises of handover.Store.
+var storeChecks = []storeCheck{
+	{"unknown", checkUnknown},
+	{"fields", checkFields},
+	{"replace", checkReplace},
+	{"conflict", checkConflict},
+	{"versions", checkVersions},
+	{"save deleted", checkSaveDeleted},
+	{"delete", checkDelete},
+	{"crisp ids", checkCrispIDs},
+	{"taken", checkTaken},
+	{"due", checkDue},
+	{"due limit", checkDueLimit},
+	{"microseconds", checkMicroseconds},
+	{"data", checkData},
+	{"keys", checkKeys},
+	{"contexts", checkContexts},
+	{"copies", checkCopies},
+	{"concurrent updates", checkConcurrentUpdates},
+	{"concurrent inserts", checkConcurrentInserts},
+	{"concurrent claims", checkConcurrentClaims},
+	{"concurrent deletes", checkConcurrentDeletes},
+	{"whole records", checkWholeRecords},
+}
+
+// together runs n calls at once and returns their errors.
+func together(n int, call func(i int) error) []error {
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var calls sync.WaitGroup
+	for i := range n {
+		calls.Go(func() {
+			<-start
+			errs[i] = call(i)
+		})
+	}
+	close(start)
+	calls.Wait()
+	return errs
+}
+
+// wantOneWinner returns the index of the one nil among errs; all others must be the given error.
+func wantOneWinner(t storeT, errs []error, others error) int {
+	t.Helper()
+	winner := slices.Index(errs, nil)
+	if winner < 0 {
+		t.Fatalf("of %d concurrent calls none succeeded: %v", len(errs), errs[0])
+	}
+	for i, err := range errs {
+		if i != winner {
+			wantError(t, "a concurrent call that lost", err, others)
+		}
+	}
+	return winner
+}
+
+// mustSave stores r and returns it with its new version.
+func mustSave(t storeT, s handover.Store, r handover.Record) handover.Record {
+	t.Helper()
+	version, err := s.Save(t.Context(), r)
+	wantError(t, fmt.Sprintf("Save of %.40q in version %d", r.Key, r.Version), err, nil)
+	return withVersion(r, version)
+}
+
+func mustLoad(t storeT, s handover.Store, key string) handover.Record {
+	t.Helper()
+	r, err := s.Load(t.Context(), key)
+	wantError(t, fmt.Sprintf("Load of %.40q", key), err, nil)
+	return r
+}
+
+func mustFind(t storeT, s handover.Store, crispID string) handover.Record {
+	t.Helper()
+	r, err := s.Find(t.Context(), crispID)
+	wantError(t, fmt.Sprintf("Find of %.40q", crispID), err, nil)
+	return r
+}
+
+func mustDelete(t storeT, s handover.Store, r handover.Record) {
+	t.Helper()
+	wantError(t, fmt.Sprintf("Delete of %.40q", r.Key), s.Delete(t.Context(), r.Key, r.Version), nil)
+}
+
+func withVersion(r handover.Record, version int64) handover.Record {
+	r.Version = version
+	return r
+}
+
+// wantRecord checks that exactly r is stored, by its key and by each of its Crisp ids.
+func wantRecord(t storeT, s handover.Store, r handover.Record) {
+	t.Helper()
+	if got := mustLoad(t, s, r.Key); !sameRecord(got, r) {
+		t.Fatalf("Load of %.40q gives %.300s, want %.300s", r.Key, showRecord(got), showRecord(r))
+	}
+	for _, id := range r.CrispIDs {
+		if got := mustFind(t, s, id); !sameRecord(got, r) {
+			t.Fatalf("Find of %.40q gives %.300s, want %.300s", id, showRecord(got), showRecord(r))
+		}
+	}
+}
+
+// wantNone checks that neither the key nor the Crisp ids are known.
+func wantNone(t storeT, s handover.Store, key string, crispIDs ...string) {
+	t.Helper()
+	if got := mustLoad(t, s, key); !sameRecord(got, handover.Record{}) {
+		t.Fatalf("Load of %.40q gives %.300s, want the zero Record", key, showRecord(got))
+	}
+	wantNotFound(t, s, crispIDs...)
+}
+
+func wantNotFound(t storeT, s handover.Store, crispIDs ...string) {
+	t.Helper()
+	for _, id := range crispIDs {
+		if got := mustFind(t, s, id); !sameRecord(got, handover.Record{}) {
+			t.Fatalf("Find of %.40q gives %.300s, want the zero Record", id, showRecord(got))
+		}
+	}
+}
+
+func wantDue(t storeT, s handover.Store, now time.Time, limit int, want ...string) {
+	t.Helper()
+	got, err := s.Due(t.Context(), now, limit)
+	wantError(t, "Due", err, nil)
+	if !slices.Equal(got, want) {
+		t.Fatalf("Due at %v, at most %d, gives %q, want %q", now, limit, got, want)
+	}
+}
+
+func wantError(t storeT, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Fatalf("%s: the error is %v, want %v", what, got, want)
+	}
+}
+
+// sameRecord compares all fields; no data and empty data are the same.
+func sameRecord(a, b handover.Record) bool {
+	return a.Key == b.Key && a.Version == b.Version && a.Due.Equal(b.Due) &&
+		slices.Equal(a.CrispIDs, b.CrispIDs) && bytes.Equal(a.Data, b.Data)
+}
+
+func showRecord(r handover.Record) string {
+	return fmt.Sprintf("{version %d, due %v, ids %.100q, data %.100q}", r.Version, r.Due, r.CrispIDs, r.Data)
+}

@@ -1,0 +1,53 @@
+package handovertest
+
+// UserByEmail lets the user answer by email: a message that nobody posted over REST.
+func (v *Conversation) UserByEmail(text string) int64 { return v.userSays(text, "email") }
+
+// UserByChat lets the user write in a chatbox of Crisp, in the same conversation.
+func (v *Conversation) UserByChat(text string) int64 { return v.userSays(text, "chat") }
+
+func (v *Conversation) userSays(text, origin string) int64 {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	m := &message{Message: Message{Type: "text", From: "user", Origin: origin}, raw: encode(text)}
+	v.post(m)
+	return m.Fingerprint
+}
+
+// Rate lets the user rate the conversation, from 1 to 5 stars.
+func (v *Conversation) Rate(stars int, comment string) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.crisp.note("%s: rated %d stars", v.label(), stars)
+	v.push("session:sync:rating", v.tick(), map[string]any{
+		"rating": map[string]any{"stars": stars, "comment": orNull(comment)},
+	})
+}
+
+// Block blocks the user, or lets them in again.
+func (v *Conversation) Block(blocked bool) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.setBlocked(blocked)
+}
+
+// SetState sets the state, as somebody in the app whom Crisp does not name.
+func (v *Conversation) SetState(state string) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.setState(state)
+}
+
+// SetInbox moves the conversation to a sub-inbox, "" for the main one.
+func (v *Conversation) SetInbox(inboxID string) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.setInbox(inboxID)
+}
+
+// Remove removes the conversation from Crisp. Calls about it answer 404 from then on.
+func (v *Conversation) Remove() {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.remove()
+}

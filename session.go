@@ -1,0 +1,183 @@
+package handover
+
+import (
+	"time"
+)
+
+// Conversation names one conversation between a user and the bot. It is comparable and comes
+// back from the library exactly as it was given.
+type Conversation struct {
+	// WebsiteID is the Crisp website that the conversation is handed to. Empty means
+	// Config.WebsiteID.
+	WebsiteID string `json:"website_id,omitempty"`
+	// Source is the channel, such as "webchat", "messenger" or "telegram". It keeps a Telegram
+	// chat 123 apart from Messenger's 123.
+	Source string `json:"source,omitempty"`
+	// ID is the host's own id of the conversation on that channel. Required.
+	ID string `json:"id"`
+}
+
+// State says who may speak in a conversation.
+type State string
+
+// The states of a conversation. The bot speaks only in StateBot.
+const (
+	StateBot     State = "bot"     // the bot answers
+	StateMuted   State = "muted"   // the host muted the bot; nobody was asked for
+	StateOpening State = "opening" // a human was asked for; the Crisp conversation is being made
+	StateWaiting State = "waiting" // the Crisp conversation is open; no agent has written yet
+	StateActive  State = "active"  // an agent is talking with the user
+)
+
+// EndReason says why a handover ended.
+type EndReason string
+
+// The reasons for which a handover ends.
+const (
+	EndResolved     EndReason = "resolved"      // resolved in Crisp; Crisp does not say by whom
+	EndHostEnded    EndReason = "host_ended"    // the host called End
+	EndUserLeft     EndReason = "user_left"     // the user chose to leave, or the host said so
+	EndClaimTimeout EndReason = "claim_timeout" // nobody answered within Timeouts.Claim
+	EndIdle         EndReason = "idle"          // silence for Timeouts.Idle
+	EndOpenFailed   EndReason = "open_failed"   // the Crisp conversation could not be made
+	EndRelayFailed  EndReason = "relay_failed"  // messages could not be passed on for Timeouts.Relay
+	EndRemoved      EndReason = "removed"       // the Crisp conversation was removed
+	EndBlocked      EndReason = "blocked"       // the user was blocked in Crisp
+	EndMaxAge       EndReason = "max_age"       // Timeouts.Max was reached
+)
+
+// From says whose words a Message holds.
+type From string
+
+// The authors of messages.
+const (
+	FromAgent  From = "agent"  // a person in Crisp
+	FromSystem From = "system" // the library, with a text of Texts or Config.NoAgent
+	FromUser   From = "user"   // the user, outside the bot's channel (by email); opt-in
+	FromBot    From = "bot"    // the bot; only in transcripts
+)
+
+// Agent is the person who answers in Crisp.
+type Agent struct {
+	ID     string `json:"id,omitempty"`     // Crisp's user id of the operator
+	Name   string `json:"name,omitempty"`   // the nickname shown in Crisp
+	Avatar string `json:"avatar,omitempty"` // an http or https URL, or empty
+}
+
+// File is a file that was sent by URL, in either direction.
+type File struct {
+	URL      string        `json:"url"`
+	Name     string        `json:"name,omitempty"`
+	MIMEType string        `json:"mime_type,omitempty"`
+	Size     int64         `json:"size,omitempty"`     // bytes; 0: not known
+	Duration time.Duration `json:"duration,omitempty"` // of audio and video; 0: not known
+}
+
+// Message is something the user must see (Config.Deliver), or saw (Config.Transcript,
+// Summary.Messages).
+type Message struct {
+	// ID is the same at each attempt to deliver the message, and never that of another one. A
+	// host that remembers the ids it has shown shows nothing twice.
+	ID string `json:"id"`
+	// ChannelID is what Deliver returned for this message, when an edit or removal of it
+	// follows; empty in a first delivery.
+	ChannelID string `json:"channel_id,omitempty"`
+	// Corrects is the ID of the message that this one replaces, when an agent edited it.
+	Corrects string      `json:"corrects,omitempty"`
+	From     From        `json:"from"`
+	Agent    Agent       `json:"agent,omitzero"` // who wrote it, when From is FromAgent
+	Content  RichMessage `json:"content"`
+	// File describes the file that Content shows, when there is one: what the Send API's syntax
+	// has no member for.
+	File *File `json:"file,omitempty"`
+	// Late is true when newer messages were shown before this one, or the handover that it
+	// belongs to has ended.
+	Late bool `json:"late,omitempty"`
+	// Attempt counts the attempts to deliver this message, from 1.
+	Attempt int `json:"attempt,omitempty"`
+	// At is when the message was written, by Crisp's clock for agents' messages.
+	At time.Time `json:"at"`
+}
+
+// Session is a view of one conversation at one moment.
+type Session struct {
+	Conversation Conversation `json:"conversation"`
+	State        State        `json:"state"`
+	// Epoch is raised at each change of owner; a Turn holds as long as it stays.
+	Epoch int64 `json:"epoch"`
+	// HandoverID names the handover that runs, or the last one.
+	HandoverID string `json:"handover_id,omitempty"`
+	CrispID    string `json:"crisp_id,omitempty"` // of its Crisp session
+	Agent      Agent  `json:"agent,omitzero"`     // who wrote last, in that handover
+	Locale     string `json:"locale,omitempty"`   // Request.Locale
+	Resume     string `json:"resume,omitempty"`   // Request.Resume
+	// Since is when the state was entered.
+	Since time.Time `json:"since"`
+	// Offer and FollowUp tell what goes on beside the bot: the user was asked how to go on without
+	// an agent; an answer by email is awaited.
+	Offer    bool `json:"offer,omitempty"`
+	FollowUp bool `json:"follow_up,omitempty"`
+}
+
+// Turn returns a turn for messages that answer none of the user's: proactive ones, or Start for a
+// "talk to a human" button.
+func (s Session) Turn() Turn {
+	return Turn{Conversation: s.Conversation, Epoch: s.Epoch, Bot: s.State == StateBot}
+}
+
+// view shows what hosts may see of a conversation.
+func (h *Handover) view(d *data) Session {
+	s := Session{
+		Conversation: d.Conversation, State: d.State, Epoch: d.Epoch, Since: d.Since,
+		Offer: d.Offer != nil, FollowUp: d.FollowUp != nil,
+	}
+	var r *Request
+	if d.Offer != nil {
+		r = &d.Offer.Request
+	}
+	for _, st := range []*stay{d.FollowUp, d.Stay} {
+		if st == nil {
+			continue
+		}
+		r = &st.Request
+		s.HandoverID, s.CrispID = st.ID, st.CrispID
+		if n := len(st.Agents); n > 0 {
+			s.Agent = st.Agents[n-1]
+		}
+	}
+	if r != nil {
+		s.Locale, s.Resume = r.Locale, r.Resume
+	}
+	return s
+}
+
+// Summary is what OnEnd hears of a handover.
+type Summary struct {
+	HandoverID string    `json:"handover_id"`
+	Reason     EndReason `json:"reason"`
+	// Agents are those who wrote, who wrote last last.
+	Agents       []Agent `json:"agents,omitempty"`
+	HumanReplied bool    `json:"human_replied"`
+	// The times of the handover, by our own clock; zero: that did not happen.
+	Asked      time.Time `json:"asked"`
+	Opened     time.Time `json:"opened,omitzero"`
+	Claimed    time.Time `json:"claimed,omitzero"`
+	FirstReply time.Time `json:"first_reply,omitzero"`
+	Ended      time.Time `json:"ended"`
+	// Messages are what the user and the agents wrote, read from Crisp. Unread is true when they
+	// could not be read.
+	Messages []Message `json:"messages,omitempty"`
+	Unread   bool      `json:"unread,omitempty"`
+	// Unsent are ids of the user's messages that Crisp did not get and nobody waits for. The user
+	// was told.
+	Unsent []string `json:"unsent,omitempty"`
+	Resume string   `json:"resume,omitempty"` // Request.Resume
+}
+
+func (st *stay) summary() *Summary {
+	return &Summary{
+		HandoverID: st.ID, Reason: st.Reason, Agents: st.Agents, HumanReplied: !st.FirstReply.IsZero(),
+		Asked: st.Asked, Opened: st.Opened, Claimed: st.Claimed, FirstReply: st.FirstReply, Ended: st.Ended,
+		Unsent: st.Unsent, Resume: st.Request.Resume,
+	}
+}

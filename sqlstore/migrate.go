@@ -1,0 +1,98 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/crisphandover/handover"
+)
+
+// Work that meets a lock or a deadlock is repeated for patience, with pauses that grow to longest.
+const (
+	patience = 5 * time.Second
+	longest  = 50 * time.Millisecond
+)
+
+// Migrate makes the tables, or brings those of an earlier release up to date. Any number of
+// replicas may call it at once, and at each start; with nothing to do it changes nothing. Tables
+// of a later release are left as they are.
+//
+// The database role needs the right to create tables. A host that does not give it to the bot
+// calls Migrate from its own migration job.
+func (s *Store) Migrate(ctx context.Context) error {
+	return s.run(ctx, "Migrate", func() error {
+		return s.inTx(ctx, func(tx *sql.Tx) error { return s.migrate(ctx, tx) })
+	})
+}
+
+func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
+	if s.queries.lock != "" {
+		if _, err := tx.ExecContext(ctx, s.queries.lock); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, s.queries.makeSchema); err != nil {
+		return err
+	}
+	var version int
+	if err := tx.QueryRowContext(ctx, s.queries.schemaVersion).Scan(&version); err != nil {
+		return err
+	}
+	for ; version < len(s.queries.migrations); version++ {
+		for _, statement := range s.queries.migrations[version] {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("to schema version %d: %w", version+1, err)
+			}
+		}
+		if _, err := tx.ExecContext(ctx, s.queries.setSchemaVersion, version+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inTx runs work in a transaction, which is undone if it returns an error.
+func (s *Store) inTx(ctx context.Context, work func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := work(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// run does work, again while the database asks for that, and says in its error what failed.
+func (s *Store) run(ctx context.Context, op string, work func() error) error {
+	err := s.retry(ctx, work)
+	switch {
+	case err == nil, errors.Is(err, handover.ErrConflict), errors.Is(err, handover.ErrTaken):
+		return err
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()): // some drivers say it in their own words
+		return fmt.Errorf("handover: sqlstore: %s: %w: %w", op, ctx.Err(), err)
+	case missingTable(err):
+		return fmt.Errorf("handover: sqlstore: %s: the tables are missing: call Migrate first: %w", op, err)
+	}
+	return fmt.Errorf("handover: sqlstore: %s: %w", op, err)
+}
+
+func (s *Store) retry(ctx context.Context, work func() error) error {
+	giveUp := time.Now().Add(patience)
+	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
+		err := work()
+		if err == nil || !s.dialect.passing(err) || time.Now().After(giveUp) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
+}
