@@ -1,0 +1,281 @@
+package handover
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// side is one of the two directions in which a conversation is worked on, so that neither waits
+// for the other.
+type side string
+
+const (
+	sideIn  side = "in"  // Crisp's log to the user
+	sideOut side = "out" // the user to Crisp
+)
+
+// leaseTTL is how long a lease that nobody renews holds. Each step between two saves is shorter.
+const leaseTTL = 30 * time.Second
+
+// lease says who reads Crisp and runs effects for one side. It never says who may write. It is
+// renewed by the saves of its holder, and may be taken when it has stayed the same for leaseTTL by
+// the taker's own clock.
+type lease struct {
+	Holder string    `json:"holder,omitempty"`
+	Beat   int64     `json:"beat,omitempty"`
+	Until  time.Time `json:"until,omitzero"` // when to look whether the holder is dead
+}
+
+func (l *lease) free() bool { return l.Holder == "" }
+
+func (l *lease) beat(holder string, now time.Time) {
+	l.Holder, l.Until = holder, now.Add(leaseTTL)
+	l.Beat++
+}
+
+// mark changes whenever the lease is renewed.
+func (l *lease) mark() string { return l.Holder + "#" + strconv.FormatInt(l.Beat, 10) }
+
+func (l *lease) release() { l.Holder, l.Until = "", time.Time{} }
+
+func (d *data) lane(s side) *lane {
+	if s == sideIn {
+		return &d.In
+	}
+	return &d.Out
+}
+
+// action is the next thing to do outside the record: an effect, or a read of Crisp's log.
+type action struct {
+	effect *effect
+	look   *look
+}
+
+// attend brings one conversation up to date in one direction: what is new in Crisp's log is
+// written down, effects run, deadlines pass. A hook, a deadline, a restart all end up here. It
+// returns when nothing is left to do now, or another one is at it.
+func (h *Handover) attend(ctx context.Context, key string, s side) error {
+	holder := newID()
+	var done *report
+	for {
+		var act *action
+		d, err := h.update(ctx, key, Conversation{}, func(d *data) error {
+			act = nil
+			l := d.lane(s)
+			if done == nil && !l.Lease.free() && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {
+				return errKeep
+			}
+			if done != nil && l.Lease.Holder != holder {
+				return errKeep // taken over: the other one does the work
+			}
+			if done != nil {
+				d.absorb(s, *done)
+			}
+			changed := h.overdue(key, d) || d.expired() || done != nil
+			if act = d.plan(s, &changed); act != nil {
+				l.Lease.beat(holder, d.env.now)
+			} else if !changed && l.Lease.free() {
+				return errKeep
+			} else {
+				l.Lease.release()
+			}
+			return nil
+		})
+		if err != nil || act == nil {
+			return err
+		}
+		done = h.do(ctx, d, act)
+	}
+}
+
+// do carries an action out, for less than half of leaseTTL unless a callback ignores its context.
+func (h *Handover) do(ctx context.Context, d *data, act *action) *report {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTTL*2/3)
+	defer cancel()
+	var r report
+	if act.look != nil {
+		r = report{begun: time.Now(), news: h.read(ctx, act.look)}
+	} else {
+		r = h.run(ctx, d, act.effect)
+	}
+	return &r
+}
+
+// absorb writes down what an action brought.
+func (d *data) absorb(s side, r report) {
+	if r.news != nil {
+		d.learn(r.news)
+		return
+	}
+	d.settle(d.lane(s), r)
+}
+
+// plan decides what comes next, and counts the attempt. changed is set when it altered d.
+func (d *data) plan(s side, changed *bool) *action {
+	now := d.env.now
+	if s == sideIn {
+		if l := d.look(now); l != nil {
+			return &action{look: l}
+		}
+		if l := d.deadlines(changed); l != nil {
+			return &action{look: l}
+		}
+		if len(d.Floors) > 0 {
+			return nil // the bot is still speaking: what an agent wrote waits
+		}
+	}
+	l := d.lane(s)
+	for {
+		e, _ := l.ready(now)
+		if e == nil {
+			return nil
+		}
+		if e.Kind == kindEnd {
+			l.drop(func(x *effect) bool { return x == e })
+			d.ended(e)
+			*changed = true
+			continue
+		}
+		e.Attempts++
+		if e.Since.IsZero() {
+			e.Since = now
+		}
+		return &action{effect: e}
+	}
+}
+
+// deadline is a trigger that comes with time.
+type deadline struct {
+	at      time.Time
+	trigger trigger
+	blind   bool // passes even when Crisp cannot be read
+}
+
+// pending returns the deadlines of the conversation's state.
+func (d *data) pending() []deadline {
+	var all []deadline
+	add := func(from time.Time, after time.Duration, t trigger, blind bool) {
+		if after > 0 && !from.IsZero() {
+			all = append(all, deadline{from.Add(after), t, blind})
+		}
+	}
+	if d.Offer != nil {
+		all = append(all, deadline{d.Offer.Expires, onOfferExpired, true})
+	}
+	if f := d.FollowUp; f != nil {
+		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, false)
+	}
+	switch d.State {
+	case StateMuted:
+		add(d.Since, d.env.cfg.Timeouts.Max, onMax, true)
+	case StateOpening:
+		add(d.Stay.Asked, d.Stay.Timeouts.Open, onOpenFailed, true)
+	case StateWaiting:
+		add(d.Stay.Opened, d.Stay.Timeouts.Claim, onClaimTimeout, false)
+		add(latest(d.Stay.Opened, d.Stay.Reminded), d.Stay.Timeouts.Remind, onRemind, false)
+	case StateActive:
+		add(d.Stay.LastWord, d.Stay.Timeouts.Idle, onIdle, false)
+	}
+	if d.State == StateWaiting || d.State == StateActive {
+		for _, e := range d.Out.Queue {
+			if e.Kind == kindPost && e.Stay == d.Stay.ID {
+				add(e.Since, d.Stay.Timeouts.Relay, onRelayFailed, true)
+				break
+			}
+		}
+	}
+	if d.human() {
+		add(d.Stay.Asked, d.Stay.Timeouts.Max, onMax, true)
+	}
+	return all
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// deadlines lets the deadlines pass that are due. One that the news could change is judged only
+// after a look that began later than it: the look is returned.
+func (d *data) deadlines(changed *bool) *look {
+	for _, dl := range d.pending() {
+		if dl.at.After(d.env.now) {
+			continue
+		}
+		if s := d.current(); !dl.blind && s != nil && s.Looked.Before(dl.at) {
+			if d.env.now.Before(s.Retry) {
+				continue
+			}
+			return d.lookAt(s, true)
+		}
+		d.fire(dl.trigger, happening{})
+		*changed = true
+		return d.deadlines(changed)
+	}
+	return nil
+}
+
+// current returns the Crisp session of the handover or follow-up that runs, or nil.
+func (d *data) current() *crispSession {
+	if d.human() {
+		return d.session(d.Stay.CrispID)
+	}
+	if d.FollowUp != nil {
+		return d.session(d.FollowUp.CrispID)
+	}
+	return nil
+}
+
+// due is when the conversation next wants attention.
+func (d *data) due() time.Time {
+	now := d.env.now
+	var at time.Time
+	if d.idle() {
+		at = d.keepUntil()
+	}
+	if d.Out.Lease.free() {
+		_, wait := d.Out.ready(now)
+		at = earlier(at, wait)
+	} else {
+		at = earlier(at, d.Out.Lease.Until)
+	}
+	if !d.In.Lease.free() {
+		return earlier(at, d.In.Lease.Until)
+	}
+	for _, k := range d.Inbox {
+		if d.State != StateOpening {
+			at = earlier(at, latest(k.Got, k.Next))
+		}
+	}
+	for _, s := range d.Sessions {
+		if !s.Resolved.IsZero() {
+			at = earlier(at, latest(s.Resolved.Add(resolvedTwice), s.Retry))
+		}
+	}
+	for _, dl := range d.pending() {
+		next := dl.at
+		if s := d.current(); !dl.blind && s != nil {
+			next = latest(next, s.Retry)
+		}
+		at = earlier(at, next)
+	}
+	_, wait := d.In.ready(now)
+	if len(d.Floors) > 0 && !wait.IsZero() {
+		wait = latest(wait, now.Add(time.Second))
+	}
+	return earlier(at, wait)
+}
+
+// overdue drops the floors of bot messages that have lasted too long by our own clock: their
+// process is dead, or send ignores its context.
+func (h *Handover) overdue(key string, d *data) bool {
+	before := len(d.Floors)
+	d.Floors = slices.DeleteFunc(d.Floors, func(f floor) bool {
+		return h.watched.stale(key+"/floor/"+f.ID, f.ID, h.cfg.Timeouts.Reply)
+	})
+	return len(d.Floors) != before
+}

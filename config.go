@@ -1,0 +1,409 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Tier is the kind of a Crisp token, sent as X-Crisp-Tier with every call.
+type Tier string
+
+// The tiers of Crisp's tokens. Crisp's documentation of April 2026 offers TierWebsite and
+// TierPlugin; TierUser is for those who still have such a token.
+const (
+	TierWebsite Tier = "website"
+	TierPlugin  Tier = "plugin"
+	TierUser    Tier = "user"
+)
+
+// Token is a Crisp API token. It prints without its key.
+type Token struct {
+	Tier            Tier
+	Identifier, Key string
+}
+
+// String returns the token without its identifier and key.
+func (t Token) String() string { return string(t.Tier) + " token" }
+
+// GoString is String: a %#v of a Config shows no key either.
+func (t Token) GoString() string { return t.String() }
+
+// LogValue keeps the key out of logs.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// Presence says whether somebody is there to answer.
+type Presence string
+
+// What is known of the agents' presence. Crisp's "online" may only mean opening hours.
+const (
+	Online  Presence = "online"
+	Away    Presence = "away"
+	Unknown Presence = "unknown" // Crisp could not be asked, or gave an answer we do not know
+)
+
+// Config is what a host tells New. The zero value of a field means its default; -1 means none
+// where 0 is the default of a number or a duration. New copies it.
+type Config struct {
+	// WebsiteID is the Crisp website, a UUID. Required.
+	WebsiteID string
+	// Token is the API token. Required.
+	Token Token
+	// Webhook says which hooks are genuine. Without a secret or a key every hook is refused.
+	Webhook Webhook
+
+	// Deliver shows a message to the user, and returns the channel's id of it, if there is one.
+	// Required. A nil error means shown; ErrUserAway that the user is gone; an error that wraps
+	// errors.ErrUnsupported that the channel cannot show such a message: it is tried once more
+	// as plain text, then the agents are told. Anything else is tried again, with the same
+	// Message.ID and a larger Attempt. Calls for one conversation never overlap; ctx ends after
+	// 10 s and keeps the values of no request.
+	Deliver func(ctx context.Context, s Session, m Message) (channelID string, err error)
+	// Revise edits or removes a message that was shown (Revision.Message.ChannelID), for channels
+	// that can. Without it an edit is delivered as a correction (Message.Corrects), and a removal
+	// is ignored. An error that wraps errors.ErrUnsupported falls back to that for one message.
+	Revise func(ctx context.Context, s Session, r Revision) error
+	// OnEnd is called when a handover has ended and the bot may speak again, at least once for
+	// each handover, always with the same Summary.HandoverID. An error repeats the call.
+	OnEnd func(ctx context.Context, s Session, sum Summary) error
+	// Presence has the last word on whether somebody is there: opening hours, a queue that is
+	// full. It gets what Crisp says. Default: what Crisp says.
+	Presence func(ctx context.Context, s Session, p Presence) Presence
+	// Transcript returns the bot conversation for the history page, oldest message first.
+	// Required with History.URL.
+	Transcript func(ctx context.Context, c Conversation) ([]Message, error)
+	// Texts returns what the library says in a conversation; use Session.Locale to choose a
+	// language. Default: DefaultTexts.
+	Texts func(s Session) Texts
+	// Observe is told of everything that happens, in the order of the conversation's record. It
+	// must return at once. Activities hold ids and durations, never words of people.
+	Observe func(ctx context.Context, a Activity)
+
+	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
+	Sources []string
+	// NoAgent is what the user sees when nobody is there. Default: NoAgentText, else the
+	// connector's own example, DefaultNoAgent.
+	NoAgent []RichMessage
+	// NoAgentText is NoAgent as the connector's console took it: plain text, or the JSON of one
+	// message or of a list. Used when NoAgent is empty.
+	NoAgentText string
+	// Choices are the quick replies of NoAgent that the library acts on.
+	Choices Choices
+	// Timeouts are the deadlines of every handover; Request.Timeouts overrides them for one.
+	Timeouts Timeouts
+	// History is the link to the bot conversation's history. Without a URL there is no link.
+	History History
+	Policy  Policy
+	Limits  Limits
+
+	// Store keeps the state. Default: a new MemoryStore, with which all promises end with the
+	// process.
+	Store Store
+	// Logger gets faults that nobody is waiting for. Default: slog.Default.
+	Logger *slog.Logger
+	// HTTPClient makes the calls to Crisp. Its CheckRedirect is replaced: redirects are not
+	// followed, since a 307 would repeat a message together with the token. Default: a client of
+	// its own.
+	HTTPClient *http.Client
+	// BaseURL is Crisp's API. Default: https://api.crisp.chat/v1/.
+	BaseURL string
+	// Origin marks our messages in Crisp. A plugin sets its URN, "urn:account:plugin:0". Default:
+	// "chat". It is unknown whether Crisp takes a URN from a website token.
+	Origin string
+}
+
+// Choices are payloads of quick replies. A choice matches by its payload or by the title of the
+// quick reply that carries it, since keyboards send titles.
+type Choices struct {
+	// Email asks for an answer by email. Default: "Contact me back via email".
+	Email string
+	// Bot goes back to the bot. Default: "Continue with the bot".
+	Bot string
+}
+
+// Policy is how a host wants open questions answered.
+type Policy struct {
+	// RefuseUnknown treats an unknown presence as nobody there. By default a handover is tried:
+	// a wrong guess costs waiting, a wrong refusal the help that was there.
+	RefuseUnknown bool
+	// Bots are origins of other bots in the inbox, "*" standing for any ending. Their messages
+	// are never shown and are no human sign. Default: "urn:crisp.im:bot:*".
+	Bots []string
+	// DeliverUser delivers what the user writes to Crisp outside the bot's channel, such as an
+	// answer to a mail, as messages from FromUser.
+	DeliverUser bool
+	// Email says when Crisp gets the user's email, and so may mail agents' answers. Whether our
+	// read marks stop such a mail is unknown.
+	Email EmailPolicy
+	// NoteFallback says where notes for agents go on plans without notes.
+	NoteFallback NoteFallback
+	// NoMarks leaves out the delivered and read marks of shown messages: two calls less for each
+	// burst of them.
+	NoMarks bool
+	// ClaimOnAssign takes an assignment to an operator for a human sign. Off by default: rules
+	// assign with nobody there.
+	ClaimOnAssign bool
+	// NoTakeover delivers what an agent writes while the bot owns the conversation, and leaves
+	// it with the bot.
+	NoTakeover bool
+}
+
+// EmailPolicy says when Crisp is given the user's email address.
+type EmailPolicy string
+
+// The email policies.
+const (
+	EmailAlways   EmailPolicy = ""          // with the other data, as the connector does
+	EmailWhenAway EmailPolicy = "when_away" // when Deliver first answers ErrUserAway
+	EmailNever    EmailPolicy = "never"     // never as the email; it is shown among the data
+)
+
+// NoteFallback says what becomes of a note that Crisp refuses, as it does on its free plan.
+type NoteFallback string
+
+// The fallbacks for notes.
+const (
+	NoteDropped NoteFallback = ""     // agents are not told
+	NoteInData  NoteFallback = "data" // the note becomes the data "handover_note"
+)
+
+// Limits bound what the library takes on.
+type Limits struct {
+	// Workers is how many conversations are worked on at the same time, in each direction.
+	// Default: 32.
+	Workers int
+	// Queue is how many conversations may wait for a worker; beyond it hooks are answered 503.
+	// Default: 10,000.
+	Queue int
+	// CreatesPerMinute paces the conversations made in Crisp, over all replicas. Crisp's own
+	// import tool keeps to 25 on the Essentials plan. Default: 25; -1: not paced.
+	CreatesPerMinute int
+	// Attempts is how often a delivery or a note is tried before it is given up. Default: 8.
+	Attempts int
+	// Text is the longest text that Receive takes, in bytes. Default: 100,000.
+	Text int
+}
+
+const (
+	defaultBaseURL = "https://api.crisp.chat/v1/"
+	defaultOrigin  = "chat"
+)
+
+// prepare returns a copy of c with its defaults, or an error that names every bad field.
+func (c Config) prepare() (Config, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
+	if !validWebsiteID(c.WebsiteID) {
+		fault("WebsiteID must be the website's UUID, as Crisp's setup instructions show it")
+	}
+	switch c.Token.Tier {
+	case TierWebsite, TierPlugin, TierUser:
+	default:
+		fault("Token.Tier must be TierWebsite, TierPlugin or TierUser")
+	}
+	if c.Token.Identifier == "" || c.Token.Key == "" {
+		fault("Token.Identifier and Token.Key must be set")
+	}
+	if c.Deliver == nil {
+		fault("Deliver must be set: it shows messages to the user")
+	}
+	c.Webhook.Secrets = slices.Clone(c.Webhook.Secrets)
+	c.Webhook.Keys = slices.Clone(c.Webhook.Keys)
+	if slices.Contains(c.Webhook.Secrets, "") || slices.Contains(c.Webhook.Keys, "") {
+		fault("Webhook.Secrets and Webhook.Keys must not hold an empty text: it would be anybody's secret")
+	}
+	if err := c.prepareNoAgent(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := c.Timeouts.prepare(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := c.History.validate(); err != nil {
+		faults = append(faults, err)
+	}
+	if c.History.URL != "" && c.Transcript == nil {
+		fault("Transcript must be set when History.URL is: the page shows what it returns")
+	}
+	if err := c.prepareURL(); err != nil {
+		faults = append(faults, err)
+	}
+	c.Sources = slices.Clone(c.Sources)
+	c.History.OldKeys = slices.Clone(c.History.OldKeys)
+	if c.Policy.Bots = slices.Clone(c.Policy.Bots); c.Policy.Bots == nil {
+		c.Policy.Bots = []string{"urn:crisp.im:bot:*"}
+	}
+	c.Limits.prepare(fault)
+	if c.Origin == "" {
+		c.Origin = defaultOrigin
+	}
+	if c.Store == nil {
+		c.Store = &MemoryStore{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if len(faults) > 0 {
+		return Config{}, fmt.Errorf("handover: config: %w", errors.Join(faults...))
+	}
+	return c, nil
+}
+
+func (c *Config) prepareNoAgent() error {
+	if c.Choices.Email == "" {
+		c.Choices.Email = "Contact me back via email"
+	}
+	if c.Choices.Bot == "" {
+		c.Choices.Bot = "Continue with the bot"
+	}
+	c.NoAgent = slices.Clone(c.NoAgent)
+	for i, m := range c.NoAgent {
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("NoAgent[%d]: %w", i, err)
+		}
+	}
+	if len(c.NoAgent) > 0 {
+		return nil
+	}
+	c.NoAgent = DefaultNoAgent()
+	if c.NoAgentText == "" {
+		return nil
+	}
+	parsed, err := ParseRichMessages(c.NoAgentText)
+	if err != nil {
+		return fmt.Errorf("NoAgentText: %w", err)
+	}
+	c.NoAgent = parsed
+	return nil
+}
+
+func (c *Config) prepareURL() error {
+	if c.BaseURL == "" {
+		c.BaseURL = defaultBaseURL
+	}
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return errors.New("BaseURL must be an http or https URL")
+	}
+	if !strings.HasSuffix(c.BaseURL, "/") {
+		c.BaseURL += "/"
+	}
+	return nil
+}
+
+func (l *Limits) prepare(fault func(string, ...any)) {
+	for _, f := range []struct {
+		name     string
+		value    *int
+		standard int
+	}{
+		{"Workers", &l.Workers, 32},
+		{"Queue", &l.Queue, 10_000},
+		{"Attempts", &l.Attempts, 8},
+		{"Text", &l.Text, 100_000},
+	} {
+		if *f.value == 0 {
+			*f.value = f.standard
+		}
+		if *f.value < 0 {
+			fault("Limits.%s must be positive", f.name)
+		}
+	}
+	if l.CreatesPerMinute == 0 {
+		l.CreatesPerMinute = 25
+	}
+}
+
+// allows reports whether handovers may start on this source.
+func (c *Config) allows(source string) bool {
+	return len(c.Sources) == 0 || slices.Contains(c.Sources, source)
+}
+
+// isBot reports whether a message with this origin comes from another bot.
+func (p *Policy) isBot(origin string) bool {
+	return slices.ContainsFunc(p.Bots, func(pattern string) bool {
+		if stem, ok := strings.CutSuffix(pattern, "*"); ok {
+			return strings.HasPrefix(origin, stem)
+		}
+		return origin == pattern
+	})
+}
+
+// validWebsiteID keeps anything that could change a path out of URLs.
+func validWebsiteID(id string) bool {
+	return id != "" && len(id) <= 64 && strings.Trim(id, "0123456789abcdefABCDEF-") == ""
+}
+
+// Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
+// where the table says so. They are stored with the handover and run out once, however many
+// replicas there are.
+type Timeouts struct {
+	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation; default 30 s
+	Reply    time.Duration `json:"reply,omitzero"`    // one send of Reply; default 2 min
+	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
+	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
+	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
+	Idle     time.Duration `json:"idle,omitzero"`     // silence of both sides while active; default 2 h; -1: no deadline
+	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
+	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
+	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never
+	CoolDown time.Duration `json:"cooldown,omitzero"` // after a claim timeout, Start answers TooSoon; default -1: none
+	Late     time.Duration `json:"late,omitzero"`     // after an end, agents' messages are still awaited; default 7 days
+}
+
+// timeout is one row of the table of defaults.
+type timeout struct {
+	name     string
+	value    *time.Duration
+	standard time.Duration
+	optional bool // -1 switches it off
+}
+
+func (t *Timeouts) fields() []timeout {
+	return []timeout{
+		{"Open", &t.Open, 30 * time.Second, false},
+		{"Reply", &t.Reply, 2 * time.Minute, false},
+		{"Relay", &t.Relay, 2 * time.Minute, false},
+		{"Claim", &t.Claim, 10 * time.Minute, true},
+		{"Remind", &t.Remind, 3 * time.Minute, true},
+		{"Idle", &t.Idle, 2 * time.Hour, true},
+		{"Max", &t.Max, 24 * time.Hour, false},
+		{"Followup", &t.Followup, 7 * 24 * time.Hour, false},
+		{"Reopen", &t.Reopen, time.Hour, true},
+		{"CoolDown", &t.CoolDown, -1, true},
+		{"Late", &t.Late, 7 * 24 * time.Hour, false},
+	}
+}
+
+// prepare fills in the defaults, or names the fields that make no sense.
+func (t *Timeouts) prepare() error {
+	var faults []error
+	for _, f := range t.fields() {
+		switch {
+		case *f.value == 0:
+			*f.value = f.standard
+		case *f.value < 0 && !f.optional:
+			faults = append(faults, fmt.Errorf("Timeouts.%s must be positive: without it a user could stay muted", f.name))
+		case *f.value < 0:
+			*f.value = -1
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// override returns t with the fields that are set in o.
+func (t Timeouts) override(o Timeouts) Timeouts {
+	from := o.fields()
+	for i, f := range t.fields() {
+		if *from[i].value != 0 {
+			*f.value = *from[i].value
+		}
+	}
+	return t
+}

@@ -1,0 +1,456 @@
+package handover
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+)
+
+// data is all that is known of one conversation: what Record.Data holds. It changes only in
+// update, by functions that do no I/O.
+type data struct {
+	V            int          `json:"v"`
+	Conversation Conversation `json:"conversation"`
+	State        State        `json:"state"`
+	Epoch        int64        `json:"epoch"` // raised at each change of owner
+	Since        time.Time    `json:"since"` // of the state
+	Touched      time.Time    `json:"touched"`
+	Serial       int64        `json:"serial"` // numbers effects and texts
+
+	Stay     *stay  `json:"stay,omitempty"`     // the handover that runs, or the last one
+	FollowUp *stay  `json:"followup,omitempty"` // left with the agents, answers go by email
+	Offer    *offer `json:"offer,omitempty"`    // nobody was there; choices are shown
+	Mute     *mute  `json:"mute,omitempty"`     // while muted
+
+	Sessions []*crispSession `json:"sessions,omitempty"` // the newest last
+	Pickers  []picker        `json:"pickers,omitempty"`  // agents' questions that may be answered
+	Seen     []*seen         `json:"seen,omitempty"`     // the user's messages, the newest last
+	Inbox    []hook          `json:"inbox,omitempty"`    // hooks that are not absorbed yet
+	In       lane            `json:"in"`                 // from Crisp's log to the user
+	Out      lane            `json:"out"`                // from the user to Crisp
+	Away     []*effect       `json:"away,omitempty"`     // deliveries kept for the user's next sign
+	Floors   []floor         `json:"floors,omitempty"`   // bot messages under way
+
+	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
+	Unknown jsontext.Value `json:",embed"`
+
+	env *env // of the update that is running
+}
+
+// env is what a change to data may look at besides data.
+type env struct {
+	cfg      *Config
+	now      time.Time
+	stored   bool       // the record exists
+	activity []Activity // told to the observer when the change is saved
+	returned []string   // Incoming ids that an end gives back to the bot
+}
+
+// stay is one handover: a stay in opening, waiting or active. A follow-up is one without a mute.
+type stay struct {
+	ID      string  `json:"id"`
+	CrispID string  `json:"crisp_id,omitempty"`
+	Request Request `json:"request"`
+	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
+	Timeouts Timeouts `json:"timeouts"`
+	Opening  int64    `json:"opening,omitempty"` // fingerprint of our opening message
+
+	Asked      time.Time `json:"asked,omitzero"`
+	Opened     time.Time `json:"opened,omitzero"`
+	Claimed    time.Time `json:"claimed,omitzero"`
+	FirstReply time.Time `json:"first_reply,omitzero"`
+	LastWord   time.Time `json:"last_word,omitzero"` // of either side
+	Reminded   time.Time `json:"reminded,omitzero"`
+	Ended      time.Time `json:"ended,omitzero"`
+	Agents     []Agent   `json:"agents,omitempty"`
+	Reason     EndReason `json:"reason,omitempty"`
+	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
+	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
+	ByEmail    bool      `json:"by_email,omitempty"`    // a follow-up: the agents answer by email
+}
+
+// offer is what is open while the user is asked how to go on without an agent.
+type offer struct {
+	ID      string    `json:"id"`
+	Request Request   `json:"request"`
+	Asking  bool      `json:"asking,omitempty"` // for an email address
+	Expires time.Time `json:"expires"`
+}
+
+// mute is a mute by the host, with nobody asked for.
+type mute struct {
+	ID string `json:"id"`
+	// Turn is the epoch of the turn that muted: the same turn may still ask for a human.
+	Turn int64 `json:"turn"`
+}
+
+// seen is what became of one message of the user.
+type seen struct {
+	ID      string    `json:"id"`
+	Hash    string    `json:"hash"`
+	Outcome outcome   `json:"outcome"`
+	Epoch   int64     `json:"epoch"`
+	At      time.Time `json:"at"`
+	// Incoming is kept until the message is answered or in Crisp.
+	Incoming *Incoming `json:"incoming,omitempty"`
+	// Left is true when the Receive that brought the message has given up waiting.
+	Left  bool   `json:"left,omitempty"`
+	Fault string `json:"fault,omitempty"` // why it cannot be passed on
+}
+
+// outcome is what became of a message of the user.
+type outcome string
+
+const (
+	outcomeTurn     outcome = "turn"     // the bot is to answer it
+	outcomeAnswered outcome = "answered" // a Reply or Start for it returned nil
+	outcomePosting  outcome = "posting"  // on its way to Crisp
+	outcomePosted   outcome = "posted"   // Crisp has it
+	outcomeKept     outcome = "kept"     // muted: kept for a handover that may come
+	outcomeTaken    outcome = "taken"    // an answer to a question of ours
+	outcomeRefused  outcome = "refused"  // Crisp will never take it
+)
+
+// maxSeen bounds how many of the user's messages are remembered; channels repeat a message within
+// minutes, not after this many others.
+const maxSeen = 256
+
+// lane is one direction: the effects that wait, in order, and who is running them.
+type lane struct {
+	Lease lease     `json:"lease,omitzero"`
+	Queue []*effect `json:"queue,omitempty"`
+}
+
+// crispSession is one conversation in Crisp that leads to this record.
+type crispSession struct {
+	ID string `json:"id"`
+	// Watermark is Crisp's time up to which the log was read, in ms.
+	Watermark int64 `json:"watermark,omitempty"`
+	// Adopted hides what was written before our opening message, at From once that was seen.
+	Adopted bool  `json:"adopted,omitempty"`
+	From    int64 `json:"from,omitempty"` // Crisp's time, in ms
+	// Mark is the largest Crisp time seen at our last opening or end, in ms: state changes and
+	// takeovers count when newer.
+	Mark int64 `json:"mark,omitempty"`
+	// Opening is set until Mark is that of our opening message.
+	Opening int64     `json:"opening,omitempty"`
+	Newest  int64     `json:"newest,omitempty"` // Crisp's largest time seen, in ms
+	Shown   order     `json:"shown,omitzero"`   // the newest message given to the user
+	Email   bool      `json:"email,omitempty"`  // Crisp has the user's address
+	Gone    bool      `json:"gone,omitempty"`   // removed in Crisp
+	Ended   time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
+	Table   []*entry  `json:"table,omitempty"`
+	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
+	Fails   int       `json:"fails,omitempty"` // reads that failed in a row
+	Retry   time.Time `json:"retry,omitzero"`  // no read before
+	// Resolved is set when a read alone says so, until a second one agrees.
+	Resolved time.Time `json:"resolved,omitzero"`
+	Updated  int64     `json:"updated,omitempty"` // Crisp's updated_at then, in ms
+}
+
+// order is a place in Crisp's log: messages are shown by timestamp, then fingerprint.
+type order struct {
+	At int64 `json:"at"`
+	FP int64 `json:"fp"`
+}
+
+func (a order) before(b order) bool { return a.At < b.At || a.At == b.At && a.FP < b.FP }
+
+// fate is what became of one message of Crisp's log.
+type fate string
+
+const (
+	fateOurs     fate = "ours"     // we posted it
+	fateShown    fate = "shown"    // given to the user
+	fateWithheld fate = "withheld" // never shown: a note, an event, another bot, unknown, too old
+	fateFailed   fate = "failed"   // could not be shown
+	fateRemoved  fate = "removed"  // removed, perhaps before we saw it
+)
+
+// entry is one fingerprint of a Crisp session's table.
+type entry struct {
+	order
+	Fate      fate     `json:"fate"`
+	Type      string   `json:"type,omitempty"`
+	Hash      string   `json:"hash,omitempty"`
+	Agent     Agent    `json:"agent,omitzero"`
+	ChannelID []string `json:"channel_id,omitempty"` // one for each part
+}
+
+// picker is an agent's question with choices.
+type picker struct {
+	Crisp   string         `json:"crisp"`
+	FP      int64          `json:"fp"`
+	Content jsontext.Value `json:"content"`
+}
+
+// hook is an event that was stored before its 200.
+type hook struct {
+	N     int64          `json:"n"`
+	Raw   jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
+	Crisp string         `json:"crisp"`
+	Got   time.Time      `json:"got"`
+	Tries int            `json:"tries,omitempty"`
+	Next  time.Time      `json:"next,omitzero"`
+}
+
+// recordVersion is data.V. Readers refuse a later one: they would act on what they misread.
+const recordVersion = 1
+
+// recordJSON is how records are written: text that is not UTF-8 must not lose a conversation.
+var recordJSON = json.JoinOptions(
+	jsontext.AllowInvalidUTF8(true),
+	jsontext.AllowDuplicateNames(true),
+	jsonv1.FormatDurationAsNano(true),
+	json.Deterministic(true),
+)
+
+// decodeData reads a record; one that was never stored gives a conversation with its bot.
+func decodeData(r Record, conv Conversation, now time.Time) (*data, error) {
+	d := new(data)
+	if r.Version == 0 {
+		d.V, d.Conversation, d.State = recordVersion, conv, StateBot
+		// An epoch of an earlier, deleted record never fits again.
+		d.Epoch, d.Since, d.Touched = now.UnixMilli(), now, now
+		return d, nil
+	}
+	if err := json.Unmarshal(r.Data, d, recordJSON); err != nil {
+		return nil, fmt.Errorf("handover: the stored record cannot be read: was it written by another program? %w", shapeOf(err))
+	}
+	if d.V > recordVersion {
+		return nil, errors.New("handover: the stored record was written by a later version: upgrade this process")
+	}
+	return d, nil
+}
+
+// shapeOf keeps the kind of a JSON fault and drops its words, which may quote users' data.
+func shapeOf(err error) error {
+	var sem *json.SemanticError
+	if errors.As(err, &sem) {
+		return fmt.Errorf("JSON member %q", string(sem.JSONPointer))
+	}
+	var syn *jsontext.SyntacticError
+	if errors.As(err, &syn) {
+		return fmt.Errorf("JSON fault at offset %d", syn.ByteOffset)
+	}
+	return errors.New("JSON fault")
+}
+
+// key names the conversation's record.
+func (h *Handover) key(c Conversation) string {
+	return h.website(c) + "/" + url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID)
+}
+
+func (h *Handover) website(c Conversation) string {
+	if c.WebsiteID != "" {
+		return c.WebsiteID
+	}
+	return h.cfg.WebsiteID
+}
+
+// errKeep returned by a change saves nothing; update then returns the record as it is.
+var errKeep = errors.New("handover: nothing to save")
+
+// update applies change to the record with this key until it is saved against no other writer. It
+// returns what was saved. change does no I/O, and may be called several times.
+func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*data) error) (*data, error) {
+	for {
+		r, err := h.cfg.Store.Load(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("handover: load from the store: %w", err)
+		}
+		now := time.Now()
+		d, err := decodeData(r, conv, now)
+		if err != nil {
+			return nil, err
+		}
+		d.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0}
+		if err := change(d); errors.Is(err, errKeep) {
+			return d, nil
+		} else if err != nil {
+			return nil, err
+		}
+		saved, err := h.save(ctx, key, r, d)
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if saved {
+			h.changed(key, d)
+		}
+		return d, nil
+	}
+}
+
+// save stores d in place of r, or deletes the record when nothing is left to do or to remember.
+func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (bool, error) {
+	if d.expired() {
+		if r.Version == 0 {
+			return false, nil
+		}
+		if err := h.cfg.Store.Delete(ctx, key, r.Version); err != nil {
+			return false, fmt.Errorf("handover: delete from the store: %w", err)
+		}
+		return true, nil
+	}
+	d.trim()
+	body, err := json.Marshal(d, recordJSON)
+	if err != nil {
+		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
+	}
+	next := Record{Key: key, Version: r.Version, Due: d.due(), Data: body}
+	website := h.website(d.Conversation)
+	for _, s := range d.Sessions {
+		next.CrispIDs = append(next.CrispIDs, website+"/"+s.ID)
+	}
+	if _, err := h.cfg.Store.Save(ctx, next); err != nil {
+		return false, fmt.Errorf("handover: save to the store: %w", err)
+	}
+	return true, nil
+}
+
+// load returns the record for reading.
+func (h *Handover) load(ctx context.Context, key string, conv Conversation) (*data, error) {
+	return h.update(ctx, key, conv, func(*data) error { return errKeep })
+}
+
+// human reports whether a handover runs: the bot is silent because a human was asked for.
+func (d *data) human() bool {
+	return d.State == StateOpening || d.State == StateWaiting || d.State == StateActive
+}
+
+// stayOf returns the handover or follow-up with this id, or nil.
+func (d *data) stayOf(id string) *stay {
+	for _, s := range []*stay{d.Stay, d.FollowUp} {
+		if s != nil && s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// session returns the Crisp session with this id, or nil.
+func (d *data) session(id string) *crispSession {
+	for _, s := range d.Sessions {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// last returns the newest Crisp session, or nil.
+func (d *data) last() *crispSession {
+	if len(d.Sessions) == 0 {
+		return nil
+	}
+	return d.Sessions[len(d.Sessions)-1]
+}
+
+// find returns what became of the user's message with this id, or nil.
+func (d *data) find(id string) *seen {
+	for _, s := range d.Seen {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// entry returns the table's row of a fingerprint, or nil.
+func (s *crispSession) entry(fp int64) *entry {
+	for _, e := range s.Table {
+		if e.FP == fp {
+			return e
+		}
+	}
+	return nil
+}
+
+// overlap is how far before the watermark each read goes back: a message may become visible late.
+const overlap = 10 * time.Minute
+
+// maxShown is how many shown messages can be edited and removed on the user's side.
+const maxShown = 500
+
+// trim drops what can no longer matter. A row of the table leaves when no read can show its
+// message again, never by count alone.
+func (d *data) trim() {
+	if extra := len(d.Seen) - maxSeen; extra > 0 {
+		d.Seen = slices.DeleteFunc(d.Seen, func(s *seen) bool {
+			drop := extra > 0 && s.Outcome != outcomePosting && s.Outcome != outcomeTurn
+			if drop {
+				extra--
+			}
+			return drop
+		})
+	}
+	for _, s := range d.Sessions {
+		read := s.Watermark - overlap.Milliseconds()
+		shown := 0
+		for _, e := range s.Table {
+			if e.Fate == fateShown {
+				shown++
+			}
+		}
+		s.Table = slices.DeleteFunc(s.Table, func(e *entry) bool {
+			if e.At == 0 || e.At >= read {
+				return false
+			}
+			if e.Fate != fateShown {
+				return e.Fate != fateOurs || !d.posting(e.FP)
+			}
+			if shown <= maxShown {
+				return false
+			}
+			shown--
+			return true
+		})
+	}
+}
+
+// posting reports whether a post with this fingerprint still waits for its outcome.
+func (d *data) posting(fp int64) bool {
+	return slices.ContainsFunc(d.Out.Queue, func(e *effect) bool { return e.FP == fp })
+}
+
+// idle reports whether nothing is open.
+func (d *data) idle() bool {
+	return d.State == StateBot && d.Offer == nil && d.FollowUp == nil && len(d.Inbox) == 0 &&
+		len(d.In.Queue) == 0 && len(d.Out.Queue) == 0 && len(d.Floors) == 0 &&
+		d.In.Lease.free() && d.Out.Lease.free()
+}
+
+// keepBare is how long a conversation without any handover is remembered, for the channel's
+// repeats of its messages.
+const keepBare = 24 * time.Hour
+
+// keepUntil is when an idle record may be forgotten: no late message is promised any more.
+func (d *data) keepUntil() time.Time {
+	if len(d.Sessions) == 0 {
+		return d.Touched.Add(keepBare)
+	}
+	return d.Touched.Add(d.env.cfg.Timeouts.Late)
+}
+
+// expired reports whether the record may be forgotten.
+func (d *data) expired() bool { return d.idle() && !d.env.now.Before(d.keepUntil()) }
+
+// newID returns a random id that no one can guess.
+func newID() string { return rand.Text() }
+
+// next numbers something within the conversation.
+func (d *data) next() int64 {
+	d.Serial++
+	return d.Serial
+}

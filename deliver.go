@@ -1,0 +1,260 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again.
+var ErrUserAway = errors.New("handover: the user is away")
+
+// Revision is an edit or a removal of a message that was shown.
+type Revision struct {
+	// Message holds the new content. Its Corrects is the ID of the message shown, its ChannelID
+	// what Deliver returned for that.
+	Message Message
+	Removed bool // the message is to disappear; Message has no content
+}
+
+// callbackTimeout bounds a callback of the host's.
+const callbackTimeout = 10 * time.Second
+
+// scopeKey is the context key of a callback's scope.
+type scopeKey struct{}
+
+// scope tells calls on a callback's context that they must not wait for that callback.
+type scope struct {
+	key   string
+	floor string // of a send
+	end   context.CancelCauseFunc
+}
+
+// scopeOf returns the scope of ctx for this conversation, or nil.
+func scopeOf(ctx context.Context, key string) *scope {
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok && s.key == key {
+		return s
+	}
+	return nil
+}
+
+// reentrant reports whether ctx is that of a callback for the same conversation.
+func (h *Handover) reentrant(ctx context.Context, c Conversation) bool {
+	return scopeOf(ctx, h.key(c)) != nil
+}
+
+// callback calls the host, for at most callbackTimeout. A panic is a failed attempt.
+func (h *Handover) callback(ctx context.Context, d *data, call func(context.Context) error) (err error) {
+	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.key(d.Conversation)})
+	ctx, cancel := context.WithTimeout(ctx, callbackTimeout)
+	defer cancel()
+	if !h.guard(func() { err = call(ctx) }) {
+		return errors.New("handover: the callback panicked")
+	}
+	return err
+}
+
+// deliver shows a message to the user.
+func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, err error) {
+	m := *e.Message
+	m.Attempt = e.Attempts
+	err = h.callback(ctx, d, func(ctx context.Context) error {
+		id, err = h.cfg.Deliver(ctx, h.view(d), m)
+		return err
+	})
+	return id, err
+}
+
+// revise edits or removes a message that was shown.
+func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
+	m := *e.Message
+	m.Attempt = e.Attempts
+	return h.callback(ctx, d, func(ctx context.Context) error {
+		return h.cfg.Revise(ctx, h.view(d), Revision{Message: m, Removed: e.Removed})
+	})
+}
+
+// sayText says a system text, and returns the title of the way out that went with it.
+func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, error) {
+	texts := h.texts(d)
+	content, ok := texts.render(e.Text, e.Agent, h.cfg.Choices)
+	if !ok {
+		return "", nil
+	}
+	m := Message{ID: systemID(e.Stay, string(e.Text), e.N), From: FromSystem, Content: content, Attempt: e.Attempts, At: e.Since.UTC()}
+	if e.Plain {
+		m.Content = RichMessage{Text: content.PlainText()}
+	}
+	err := h.callback(ctx, d, func(ctx context.Context) error {
+		_, err := h.cfg.Deliver(ctx, h.view(d), m)
+		return err
+	})
+	if len(content.QuickReplies) == 0 || content.QuickReplies[0].Payload != payloadLeave {
+		return "", err
+	}
+	return content.QuickReplies[0].Title, err
+}
+
+// texts are the conversation's texts.
+func (h *Handover) texts(d *data) Texts {
+	texts := DefaultTexts()
+	if h.cfg.Texts != nil {
+		h.guard(func() { texts = h.cfg.Texts(h.view(d)) })
+	}
+	return texts
+}
+
+// delivered notes that a part of an agent's message was shown, and marks the message once all of
+// it was.
+func (d *data) delivered(e *effect, r report) {
+	d.observe(Activity{Kind: ActivityDelivered, CrispID: e.Crisp, MessageID: e.Message.ID, Attempt: e.Attempts, Took: d.env.now.Sub(e.Since)})
+	s := d.session(e.Crisp)
+	if s == nil || e.Kind != kindDeliver {
+		return
+	}
+	if row := s.entry(e.FP); row != nil && e.Message.Corrects == "" {
+		for len(row.ChannelID) <= e.Part {
+			row.ChannelID = append(row.ChannelID, "")
+		}
+		row.ChannelID[e.Part] = r.id
+	}
+	for _, x := range d.In.Queue {
+		if x.Crisp == e.Crisp && x.FP == e.FP && x.Kind == kindDeliver {
+			return
+		}
+	}
+	if e.Message.From == FromAgent && e.Message.Corrects == "" {
+		d.mark(s, e.FP)
+	}
+	if f := d.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !d.env.cfg.Policy.NoTakeover {
+		d.fire(onHuman, happening{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
+	}
+}
+
+// mark queues the delivered and read marks, together with those that wait already.
+func (d *data) mark(s *crispSession, fp int64) {
+	if d.env.cfg.Policy.NoMarks {
+		return
+	}
+	for _, e := range d.Out.Queue {
+		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
+			e.FPs = append(e.FPs, fp)
+			return
+		}
+	}
+	d.push(&d.Out, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
+}
+
+// deliveryFailed reports whether a delivery is given up.
+func (d *data) deliveryFailed(e *effect, r report) bool {
+	unsupported := errors.Is(r.err, errors.ErrUnsupported)
+	switch {
+	case errors.Is(r.err, ErrUserAway):
+		d.userAway(e)
+		return true
+	case unsupported && e.Kind == kindRevise && !e.Removed:
+		e.Kind, e.Next = kindDeliver, time.Time{} // the channel cannot edit: a correction
+		return false
+	case unsupported && !e.Plain && e.Kind != kindRevise:
+		d.plain(e)
+		return false
+	case !unsupported && e.Attempts < d.env.cfg.Limits.Attempts:
+		d.again(e, nil)
+		return false
+	}
+	d.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Attempt: e.Attempts, Err: r.err})
+	if s := d.session(e.Crisp); s != nil && e.Kind == kindDeliver {
+		if row := s.entry(e.FP); row != nil {
+			row.Fate = fateFailed
+		}
+		d.note(s.ID, noteNotShown)
+	}
+	return true
+}
+
+// plain turns a message that the channel cannot show into text, in as many parts as it needs.
+func (d *data) plain(e *effect) {
+	e.Plain, e.Next = true, time.Time{}
+	if e.Message == nil {
+		return
+	}
+	parts := TextMessage(e.Message.Content.PlainText()).fit()
+	e.Message.Content = parts[0]
+	at := slices.Index(d.In.Queue, e) + 1
+	for i, p := range parts[1:] {
+		m := *e.Message
+		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), p
+		next := effect{N: d.next(), Kind: e.Kind, Stay: e.Stay, Crisp: e.Crisp, FP: e.FP, Part: e.Part, Plain: true, Message: &m}
+		d.In.Queue = slices.Insert(d.In.Queue, at+i, &next)
+	}
+}
+
+// userAway keeps a message for the user's next sign, unless Crisp can mail it.
+func (d *data) userAway(e *effect) {
+	s := d.session(e.Crisp)
+	if s == nil || e.Kind != kindDeliver || e.Message.From != FromAgent {
+		return // a system text is of no use later
+	}
+	if !s.Email && d.Stay != nil && d.env.cfg.Policy.Email == EmailWhenAway {
+		if address, ok := validEmail(d.Stay.Request.User.Email); ok {
+			d.push(&d.Out, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
+			s.Email = true
+		}
+	}
+	if !s.Email {
+		d.Away = append(d.Away, e)
+	}
+}
+
+// onEnd tells the host that a handover has ended.
+func (h *Handover) onEnd(ctx context.Context, d *data, e *effect) error {
+	if h.cfg.OnEnd == nil {
+		return nil
+	}
+	sum := *e.Summary
+	sum.Messages, sum.Unread = h.humanPart(ctx, d, e)
+	err := h.callback(ctx, d, func(ctx context.Context) error { return h.cfg.OnEnd(ctx, h.view(d), sum) })
+	if err != nil {
+		return fmt.Errorf("handover: OnEnd: %w", err)
+	}
+	return nil
+}
+
+// humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
+// when it cannot be read.
+func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Message, unread bool) {
+	if e.Crisp == "" {
+		return nil, false
+	}
+	msgs, err := h.pages(ctx, e.Crisp, 0)
+	if err != nil {
+		return nil, true
+	}
+	opening := fingerprint(d.Conversation, e.Stay, "opening", 0)
+	s := d.session(e.Crisp)
+	for _, l := range sorted(msgs) {
+		from := FromUser
+		var agent Agent
+		if l.From == "operator" {
+			if isPrivate(l.Type) || l.Automated || h.cfg.Policy.isBot(l.Origin) {
+				continue
+			}
+			from, agent = FromAgent, agentOf(l)
+		}
+		if l.Fingerprint == opening || s != nil && l.Fingerprint == s.Opening {
+			all = nil // what came before belongs to an earlier handover
+			continue
+		}
+		parts, err := fromCrisp(l.Type, l.Content, l.Fingerprint)
+		if err != nil {
+			continue
+		}
+		for i, p := range parts {
+			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
+		}
+	}
+	return all, false
+}

@@ -1,0 +1,284 @@
+package handover
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// kind names what an effect does.
+type kind string
+
+// Effects of the lane "in" reach the host; those of "out" reach Crisp.
+const (
+	kindDeliver kind = "deliver" // show a message to the user
+	kindRevise  kind = "revise"  // edit or remove a message that was shown
+	kindText    kind = "text"    // say a system text
+	kindEnd     kind = "end"     // end the handover, now that all before it was shown
+	kindOnEnd   kind = "on_end"  // tell the host of the end
+
+	kindCreate  kind = "create"  // make the Crisp conversation
+	kindMetas   kind = "metas"   // give it the user's data and segments
+	kindInbox   kind = "inbox"   // move it to an inbox
+	kindAssign  kind = "assign"  // assign it to an operator
+	kindGreet   kind = "greet"   // post the opening message
+	kindPost    kind = "post"    // post a message of the user
+	kindAnswer  kind = "answer"  // choose in an agent's picker
+	kindResolve kind = "resolve" // resolve it in Crisp
+	kindNote    kind = "note"    // tell the agents something
+	kindMark    kind = "mark"    // mark messages as delivered and read
+	kindEmail   kind = "email"   // let Crisp answer by email
+)
+
+// effect is something to do outside the record. It is written before it runs and removed after,
+// so that another process can finish it.
+type effect struct {
+	N        int64     `json:"n"` // its number in the conversation
+	Kind     kind      `json:"kind"`
+	Stay     string    `json:"stay,omitempty"`
+	Crisp    string    `json:"crisp,omitempty"`
+	Attempts int       `json:"attempts,omitempty"`
+	Since    time.Time `json:"since,omitzero"` // when it was first tried
+	Next     time.Time `json:"next,omitzero"`  // not to be tried before
+	// Unsure is true when the last attempt may have been carried out.
+	Unsure bool `json:"unsure,omitempty"`
+
+	Message *Message  `json:"message,omitempty"` // deliver, revise
+	FP      int64     `json:"fp,omitempty"`      // of the Crisp message it is about, or makes
+	Part    int       `json:"part,omitempty"`
+	Removed bool      `json:"removed,omitempty"` // revise
+	Plain   bool      `json:"plain,omitempty"`   // deliver: the channel refused the rich message
+	Text    textName  `json:"text,omitempty"`    // text, note
+	Agent   string    `json:"agent,omitempty"`   // text
+	Reason  EndReason `json:"reason,omitempty"`  // end
+	At      int64     `json:"at,omitempty"`      // end: Crisp's time of it, in ms
+	Summary *Summary  `json:"summary,omitempty"` // on_end
+
+	Incoming string         `json:"incoming,omitempty"` // post, answer: the user's message
+	Type     string         `json:"type,omitempty"`     // post: Crisp's message type
+	Content  jsontext.Value `json:"content,omitempty"`  // post, answer
+	Else     string         `json:"else,omitempty"`     // answer: what is posted when Crisp refuses it
+	FPs      []int64        `json:"fps,omitempty"`      // mark
+	Note     string         `json:"note,omitempty"`     // note: the host's own words
+	Metas    *metasRequest  `json:"metas,omitempty"`
+}
+
+// report is what came of an effect or of a read.
+type report struct {
+	effect  int64
+	begun   time.Time
+	err     error
+	id      string // of the Crisp session made, or the channel's id of the message shown
+	fp      int64  // given by Crisp
+	missing bool   // a look-up found that the message is not in Crisp
+	retry   time.Time
+	news    *news
+}
+
+// opens reports whether the effect is a step of an opening.
+func (k kind) opens() bool {
+	switch k {
+	case kindCreate, kindMetas, kindInbox, kindAssign, kindGreet:
+		return true
+	}
+	return false
+}
+
+// aside reports whether the effect may be overtaken: it must not hold up what people write.
+func (k kind) aside() bool { return k == kindNote || k == kindMark || k == kindEmail }
+
+// push appends an effect to its lane.
+func (d *data) push(l *lane, e effect) *effect {
+	e.N = d.next()
+	l.Queue = append(l.Queue, &e)
+	return &e
+}
+
+// say queues a system text for the user.
+func (d *data) say(name textName, agent string) {
+	stay := ""
+	if d.Stay != nil {
+		stay = d.Stay.ID
+	}
+	d.push(&d.In, effect{Kind: kindText, Stay: stay, Text: name, Agent: agent})
+}
+
+// note queues a note for the agents of a Crisp session.
+func (d *data) note(crisp string, name textName) {
+	if crisp != "" {
+		d.push(&d.Out, effect{Kind: kindNote, Crisp: crisp, Text: name})
+	}
+}
+
+// ready returns the effect that may run now, and when the lane wants attention otherwise. A
+// waiting effect holds up those behind it, but asides only hold up asides.
+func (l *lane) ready(now time.Time) (*effect, time.Time) {
+	var wait time.Time
+	var blocked [2]bool
+	for _, e := range l.Queue {
+		class := 0
+		if e.Kind.aside() {
+			class = 1
+		}
+		if blocked[class] {
+			continue
+		}
+		if !e.Next.After(now) {
+			return e, now
+		}
+		blocked[class] = true
+		wait = earlier(wait, e.Next)
+	}
+	return nil, wait
+}
+
+// effect returns the queued effect with this number, or nil: it may have been settled by news.
+func (l *lane) effect(n int64) *effect {
+	for _, e := range l.Queue {
+		if e.N == n {
+			return e
+		}
+	}
+	return nil
+}
+
+// drop removes the effects that match.
+func (l *lane) drop(match func(*effect) bool) {
+	l.Queue = slices.DeleteFunc(l.Queue, match)
+}
+
+// earlier returns the earlier of two times, zero meaning never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// delay is how long to wait before the next attempt: 1, 2, 4 … 60 s.
+func delay(attempt int) time.Duration {
+	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
+}
+
+// run does an effect. It changes nothing but the world.
+func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
+	r := report{effect: e.N, begun: time.Now()}
+	switch e.Kind {
+	case kindDeliver:
+		r.id, r.err = h.deliver(ctx, d, e)
+	case kindRevise:
+		r.err = h.revise(ctx, d, e)
+	case kindText:
+		r.id, r.err = h.sayText(ctx, d, e)
+	case kindOnEnd:
+		r.err = h.onEnd(ctx, d, e)
+	case kindCreate:
+		r = h.create(ctx, r)
+	case kindMetas:
+		r.err = h.setMetas(ctx, d, e)
+	case kindInbox:
+		r.err = h.crisp.setInbox(ctx, e.Crisp, e.Note)
+	case kindAssign:
+		r.err = h.crisp.assign(ctx, e.Crisp, e.Note)
+	case kindGreet, kindPost:
+		r = h.post(ctx, d, e, r)
+	case kindAnswer:
+		r.err = h.crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
+	case kindResolve:
+		r.err = h.crisp.setState(ctx, e.Crisp, "resolved")
+	case kindNote:
+		r.err = h.postNote(ctx, d, e)
+	case kindMark:
+		r.err = h.crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
+		if r.err == nil {
+			r.err = h.crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
+		}
+	case kindEmail:
+		r.err = h.crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
+	}
+	return r
+}
+
+// settle writes down what came of an effect. The effect is gone when the news settled it first.
+func (d *data) settle(l *lane, r report) {
+	e := l.effect(r.effect)
+	if e == nil {
+		return
+	}
+	if r.err == nil && r.retry.IsZero() && !r.missing {
+		l.drop(func(x *effect) bool { return x.N == e.N })
+		d.succeeded(e, r)
+		return
+	}
+	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
+		e.Unsure, e.Next = false, time.Time{}
+		return
+	}
+	if !r.retry.IsZero() {
+		e.Next = r.retry
+		e.Attempts--
+		return
+	}
+	d.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
+	if d.failed(l, e, r) {
+		l.drop(func(x *effect) bool { return x.N == e.N })
+	}
+}
+
+// succeeded draws the consequences of an effect that is done.
+func (d *data) succeeded(e *effect, r report) {
+	switch e.Kind {
+	case kindDeliver, kindRevise:
+		d.delivered(e, r)
+	case kindText:
+		if r.id != "" && d.Stay != nil {
+			d.Stay.LeaveTitle = r.id
+		}
+	case kindCreate:
+		d.created(e, r.id)
+	case kindMetas:
+		d.metasSet(e)
+	case kindGreet:
+		d.greeted(e, r.fp)
+	case kindPost:
+		d.posted(e, r.fp)
+	case kindAnswer:
+		d.answered(e)
+	case kindOnEnd:
+		d.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})
+	}
+}
+
+// failed draws the consequences of a failed attempt, and reports whether the effect is given up.
+func (d *data) failed(l *lane, e *effect, r report) bool {
+	switch {
+	case e.Kind == kindDeliver || e.Kind == kindRevise || e.Kind == kindText:
+		return d.deliveryFailed(e, r)
+	case e.Kind.opens():
+		return d.openingFailed(e, r)
+	case e.Kind == kindPost:
+		return d.postFailed(e, r)
+	case e.Kind == kindAnswer:
+		return d.answerFailed(e, r)
+	case e.Kind == kindOnEnd:
+		e.Next = d.env.now.Add(delay(e.Attempts)) // until the host has heard it
+		return false
+	}
+	api := apiError(r.err)
+	if e.Attempts >= d.env.cfg.Limits.Attempts || api != nil && !api.Temporary() {
+		return true
+	}
+	d.again(e, api)
+	return false
+}
+
+// again sets the time of the next attempt.
+func (d *data) again(e *effect, api *APIError) {
+	wait := delay(e.Attempts)
+	if api != nil {
+		wait = max(wait, api.wait())
+	}
+	e.Next = d.env.now.Add(wait)
+}

@@ -1,0 +1,142 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrNotYourTurn says that the conversation got another owner since the turn was given. Whoever
+// has it now has the user's message as well. It is also the cause with which send's context ends
+// when a human takes over while the bot speaks.
+var ErrNotYourTurn = errors.New("handover: the conversation has another owner now")
+
+// floor is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
+type floor struct {
+	ID    string `json:"id"`
+	Epoch int64  `json:"epoch"`
+}
+
+// floorLook is how often a running Reply looks whether another replica noted a takeover.
+const floorLook = 500 * time.Millisecond
+
+// Reply calls send if the turn still holds, and is the one way in which the bot speaks. While send
+// runs, users' messages are taken; when a human takes over its context ends, with the cause
+// ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is ErrNotYourTurn when send
+// was not called or was cut short by a takeover: the agent then gets the user's message, unless it
+// was answered. Else it is send's own.
+func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
+	if h.reentrant(ctx, t.Conversation) {
+		return ErrReentrant
+	}
+	if err := h.checkConversation(t.Conversation); err != nil {
+		return err
+	}
+	key, id := h.key(t.Conversation), newID()
+	entered := false
+	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
+		entered = d.State == StateBot && d.Epoch == t.Epoch
+		if entered {
+			d.Floors = append(d.Floors, floor{ID: id, Epoch: t.Epoch})
+			return nil
+		}
+		return d.passOn(t.MessageID)
+	})
+	if err != nil {
+		return fmt.Errorf("handover: reply: nothing was sent: %w", err)
+	}
+	if !entered {
+		return ErrNotYourTurn
+	}
+	sent, cut := h.hold(ctx, key, t, id, send)
+	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	_, err = h.update(left, key, t.Conversation, func(d *data) error {
+		d.leaveFloor(id)
+		if in := d.find(t.MessageID); sent == nil && in != nil && in.Outcome == outcomeTurn {
+			in.Outcome, in.Incoming = outcomeAnswered, nil
+		}
+		if sent != nil && cut {
+			if err := d.passOn(t.MessageID); err != nil && !errors.Is(err, errKeep) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		// The floor ends by itself after Timeouts.Reply; what was sent was sent.
+		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
+	}
+	if sent != nil && cut {
+		return ErrNotYourTurn
+	}
+	return sent
+}
+
+// hold runs send on the floor, and reports whether a takeover cut it short.
+func (h *Handover) hold(ctx context.Context, key string, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
+	sctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
+	defer stop()
+	scope := &scope{key: key, floor: id, end: cancel}
+	sctx = context.WithValue(sctx, scopeKey{}, scope)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		h.watchFloor(sctx, key, t, cancel)
+	}()
+	ok := h.guard(func() { err = send(sctx) })
+	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
+	cancel(nil)
+	<-watched
+	if !ok {
+		err = errors.New("handover: reply: send panicked")
+	}
+	return err, cut
+}
+
+// watchFloor ends a running send when the epoch changes.
+func (h *Handover) watchFloor(ctx context.Context, key string, t Turn, cancel context.CancelCauseFunc) {
+	for {
+		changed := h.waiters.listen(key)
+		d, err := h.load(ctx, key, t.Conversation)
+		if err == nil && d.Epoch != t.Epoch {
+			cancel(ErrNotYourTurn)
+		}
+		select {
+		case <-ctx.Done():
+			h.waiters.unlisten(key, changed)
+			return
+		case <-changed:
+		case <-time.After(floorLook):
+			h.waiters.unlisten(key, changed)
+		}
+	}
+}
+
+// passOn gives the agent a message that the bot will not answer.
+func (d *data) passOn(id string) error {
+	in := d.find(id)
+	if in == nil || in.Outcome != outcomeTurn || in.Incoming == nil {
+		return errKeep
+	}
+	switch {
+	case d.human():
+		d.queuePosts(in, d.Stay)
+	case d.State == StateMuted:
+		in.Outcome = outcomeKept
+	case d.Stay != nil && d.session(d.Stay.CrispID) != nil && in.Epoch != d.Epoch:
+		d.queuePosts(in, d.Stay) // the human came and went: the agent's conversation has it
+	default:
+		return errKeep
+	}
+	return nil
+}
+
+// leaveFloor gives the floor up before its send has returned.
+func (d *data) leaveFloor(id string) {
+	d.Floors = slices.DeleteFunc(d.Floors, func(f floor) bool { return f.ID == id })
+}

@@ -1,0 +1,485 @@
+// Package handover hands a bot's conversation to human agents in Crisp, and takes it back.
+//
+// The user stays in the channel where they are. A bot's backend gives every message of the user to
+// Receive first. As long as the bot is to answer, it speaks through Reply; when the user needs a
+// person, it calls Start. From then on messages pass between the user and the agents in Crisp,
+// until the agents resolve the conversation there and the bot answers again.
+//
+//	turn, err := h.Receive(ctx, handover.Incoming{Conversation: conv, ID: msgID, Text: text})
+//	if err != nil || !turn.Bot {
+//		return err // on an error the channel repeats the message; else a human has it
+//	}
+//	answer := bot.Answer(ctx, text)
+//	err = h.Reply(ctx, turn, func(ctx context.Context) error { return chat.Send(ctx, conv.ID, answer.Text) })
+//	if err == nil && answer.NeedHelp {
+//		_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}})
+//	}
+//
+// # Promises
+//
+// One voice: the library never starts a bot message given to Reply while it has recorded that a
+// human owns the conversation; one that is under way is told to stop. At most one side speaks,
+// unless send ignores its ended context beyond Timeouts.Reply.
+//
+// Agent to user, nothing lost: each message at least once, in the order in which Crisp's log shows
+// it, with the same Message.ID at each attempt: exactly once if Deliver is idempotent by that id.
+// One that cannot be shown is reported to the agents. One that becomes visible late is delivered
+// late, marked so.
+//
+// User to agent, nil means Crisp has it: never posted twice unless Crisp carries out a request
+// later than a fresh read, made after our time-out, said it had not; in the order of the nil
+// returns.
+//
+// Nobody is left hanging: every handover has exactly one end and one un-mute, with a typed reason.
+// OnEnd is called at least once, with the same id.
+//
+// They hold through Crisp's faults, restarts and several replicas, given a durable Store and Run
+// on at least one replica. With MemoryStore they end with the process.
+//
+// # Errors
+//
+// What is normal is a typed result; errors are faults. A call to Crisp that failed is an APIError:
+//
+//	var api *handover.APIError
+//	if errors.As(err, &api) && api.StatusCode == 401 { … }
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Handover hands conversations over and takes them back. Make it with New. All methods may be
+// called concurrently.
+type Handover struct {
+	cfg      *Config
+	crisp    *crispClient
+	pool     *pool
+	waiters  waiters
+	watched  watch
+	presence presence
+	noNotes  atomic.Bool // the plan has no notes
+}
+
+// New checks the configuration and names all its faults at once. It does no I/O and starts
+// nothing: call Run to have deadlines and retries kept.
+func New(c Config) (*Handover, error) {
+	cfg, err := c.prepare()
+	if err != nil {
+		return nil, err
+	}
+	h := &Handover{cfg: &cfg, crisp: newCrispClient(&cfg), presence: newPresence()}
+	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, func(j job) {
+		if err := h.attend(context.Background(), j.key, j.side); err != nil {
+			cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
+		}
+	})
+	return h, nil
+}
+
+// Outcome is what Start came to.
+type Outcome string
+
+// The outcomes of Start. The zero value means that nothing was asked.
+const (
+	Opened      Outcome = "opened"       // the Crisp conversation is open; the user was told
+	Opening     Outcome = "opening"      // the wait ended first; the opening goes on
+	AlreadyOpen Outcome = "already_open" // a handover runs already
+	NobodyThere Outcome = "nobody_there" // the no-agent messages went out; the bot goes on
+	NotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
+	TooSoon     Outcome = "too_soon"     // Timeouts.CoolDown since the last end has not passed
+	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user was told; the bot goes on
+)
+
+// Start asks for a human. The user is told what comes of it. ctx bounds the wait: when it ends
+// first the outcome is Opening, with ctx's error, and the opening goes on. A turn that does not
+// hold any more gives AlreadyOpen while a handover runs, else ErrNotYourTurn.
+func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
+	if err := h.checkStart(t, &r); err != nil {
+		return "", err
+	}
+	key := h.key(t.Conversation)
+	scope, wait := scopeOf(ctx, key), ctx
+	if scope != nil { // the callback must return before anything else can happen
+		ctx = context.WithoutCancel(ctx)
+	}
+	there := Unknown
+	if h.cfg.allows(t.Conversation.Source) {
+		there = h.ask(ctx, t, r)
+	}
+	var outcome Outcome
+	var id string
+	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
+		if scope != nil && scope.floor != "" {
+			d.leaveFloor(scope.floor)
+		}
+		outcome, id = d.start(t, r, there), ""
+		if outcome == Opening {
+			id = d.Stay.ID
+		}
+		d.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
+		if outcome == "" {
+			return ErrNotYourTurn
+		}
+		return nil
+	})
+	if scope != nil && scope.end != nil {
+		scope.end(nil)
+	}
+	if err != nil {
+		return "", err
+	}
+	if outcome != Opening || scope != nil {
+		return outcome, nil
+	}
+	return h.awaitOpening(wait, key, id)
+}
+
+// start decides what an asking comes to, and fires it.
+func (d *data) start(t Turn, r Request, there Presence) Outcome {
+	holds := t.Epoch == d.Epoch || d.State == StateMuted && d.Mute != nil && t.Epoch == d.Mute.Turn
+	switch {
+	case d.human():
+		d.answer(t)
+		return AlreadyOpen
+	case !holds:
+		return ""
+	}
+	d.answer(t)
+	switch {
+	case !d.env.cfg.allows(t.Conversation.Source):
+		d.say(textNotAllowed, "")
+		return NotAllowed
+	case d.coolsDown(r):
+		d.say(textTooSoon, "")
+		return TooSoon
+	case there == Away || there == Unknown && d.env.cfg.Policy.RefuseUnknown:
+		d.fire(onNobody, happening{request: &r})
+		return NobodyThere
+	}
+	d.fire(onStart, happening{request: &r})
+	return Opening
+}
+
+// coolsDown reports whether nobody came so recently that asking again is of no use.
+func (d *data) coolsDown(r Request) bool {
+	wait := d.env.cfg.Timeouts.override(r.Timeouts).CoolDown
+	return d.Stay != nil && d.Stay.Reason == EndClaimTimeout && wait > 0 && d.Stay.Ended.Add(wait).After(d.env.now)
+}
+
+// answer notes that the turn's message has its answer.
+func (d *data) answer(t Turn) {
+	if in := d.find(t.MessageID); in != nil && (in.Outcome == outcomeTurn || in.Outcome == outcomeKept) {
+		in.Outcome, in.Incoming = outcomeAnswered, nil
+	}
+}
+
+// awaitOpening waits until an opening has succeeded or failed.
+func (h *Handover) awaitOpening(ctx context.Context, key, id string) (Outcome, error) {
+	outcome := OpenFailed
+	err := h.wait(ctx, key, func(d *data) bool {
+		if d.Stay == nil || d.Stay.ID != id {
+			return true
+		}
+		if !d.Stay.Opened.IsZero() {
+			outcome = Opened
+		}
+		return d.State != StateOpening
+	})
+	if err != nil {
+		return Opening, fmt.Errorf("handover: the opening goes on: %w", err)
+	}
+	return outcome, nil
+}
+
+// checkStart refuses what cannot be asked for.
+func (h *Handover) checkStart(t Turn, r *Request) error {
+	if err := h.checkConversation(t.Conversation); err != nil {
+		return err
+	}
+	if r.CrispID != "" && !validSessionID(r.CrispID) {
+		return errors.New(`handover: Request.CrispID must be a Crisp session id, "session_…"`)
+	}
+	for _, id := range []string{r.Inbox, r.Operator} {
+		if id != "" && !validWebsiteID(id) {
+			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, not names")
+		}
+	}
+	timeouts := r.Timeouts
+	if err := timeouts.prepare(); err != nil {
+		return fmt.Errorf("handover: Request: %w", err)
+	}
+	return nil
+}
+
+// BotOutput is the connector's output object, as bots made for it set it.
+type BotOutput struct {
+	Muted    bool   `json:"muted,omitempty"`
+	NeedHelp bool   `json:"need_help,omitempty"`
+	Category string `json:"handover_category_name,omitempty"` // a segment
+}
+
+// Apply does what the connector did with a bot's output: NeedHelp is Start, with Category as a
+// segment; Muted alone is Mute. A mute that came with NeedHelp ends when nobody is there. The
+// zero BotOutput asks for nothing, and gives the zero Outcome.
+func (h *Handover) Apply(ctx context.Context, t Turn, out BotOutput, r Request) (Outcome, error) {
+	if !out.NeedHelp {
+		if !out.Muted {
+			return "", nil
+		}
+		return "", h.Mute(ctx, t)
+	}
+	if out.Category != "" {
+		r.Segments = append([]string{out.Category}, r.Segments...)
+	}
+	return h.Start(ctx, t, r)
+}
+
+// Mute silences the bot without asking for a human, until End, a handover, or Timeouts.Max.
+// Messages of the user are kept; the last 20 go along with a handover that comes. The same turn
+// may still Start one.
+func (h *Handover) Mute(ctx context.Context, t Turn) error {
+	if err := h.checkConversation(t.Conversation); err != nil {
+		return err
+	}
+	key := h.key(t.Conversation)
+	scope := scopeOf(ctx, key)
+	if scope != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
+		if scope != nil && scope.floor != "" {
+			d.leaveFloor(scope.floor)
+		}
+		if d.State == StateMuted {
+			return nil
+		}
+		if d.State != StateBot || d.Epoch != t.Epoch {
+			return ErrNotYourTurn
+		}
+		d.answer(t)
+		d.fire(onMute, happening{turn: t})
+		return nil
+	})
+	if scope != nil && scope.end != nil {
+		scope.end(nil)
+	}
+	return err
+}
+
+// EndOptions say how End ends.
+type EndOptions struct {
+	// Reason is EndHostEnded, the default, or EndUserLeft.
+	Reason EndReason
+	// Note is for the agents. Default: Texts.NoteLeft.
+	Note string
+	// Resolve resolves the conversation in Crisp as well.
+	Resolve bool
+	// HandoverID ends only the handover with this id: a late End does not end the next one.
+	HandoverID string
+}
+
+// End gives the conversation back to the bot: it ends a handover, a mute, an offer or a
+// follow-up, whatever there is. Without any of them it does nothing.
+func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error {
+	if err := h.checkConversation(c); err != nil {
+		return err
+	}
+	t := onHostEnd
+	switch o.Reason {
+	case "", EndHostEnded:
+	case EndUserLeft:
+		t = onUserLeft
+	default:
+		return errors.New("handover: EndOptions.Reason must be EndHostEnded or EndUserLeft")
+	}
+	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(d *data) error {
+		if !d.env.stored || o.HandoverID != "" && (!d.human() || d.Stay.ID != o.HandoverID) {
+			return errKeep
+		}
+		if !d.human() {
+			t = onHostEnd // the user cannot leave whom they do not talk with
+		}
+		d.fire(t, happening{options: o})
+		return nil
+	})
+	return err
+}
+
+// Session returns a view of the conversation. One that is not known yet has its bot.
+func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error) {
+	if err := h.checkConversation(c); err != nil {
+		return Session{}, err
+	}
+	d, err := h.load(ctx, h.key(c), c)
+	if err != nil {
+		return Session{}, err
+	}
+	return h.view(d), nil
+}
+
+// Forget erases what the store holds of a conversation, for requests of erasure. Crisp's own copy
+// is not touched. A handover that runs ends with it, without OnEnd.
+func (h *Handover) Forget(ctx context.Context, c Conversation) error {
+	if err := h.checkConversation(c); err != nil {
+		return err
+	}
+	for {
+		r, err := h.cfg.Store.Load(ctx, h.key(c))
+		if err != nil {
+			return fmt.Errorf("handover: load from the store: %w", err)
+		}
+		err = h.cfg.Store.Delete(ctx, h.key(c), r.Version)
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// Check reads the website, to find out whether the token works. It changes nothing.
+func (h *Handover) Check(ctx context.Context) error { return h.crisp.check(ctx) }
+
+// Calls is how many calls to Crisp this process has made.
+func (h *Handover) Calls() int64 { return h.crisp.calls.Load() }
+
+// HistoryLink returns the signed link to the conversation's history, as the opening message has
+// it; empty without Config.History.URL.
+func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error) {
+	if err := h.checkConversation(c); err != nil {
+		return "", err
+	}
+	return h.cfg.History.link(c, time.Now()), nil
+}
+
+// HistoryHandler serves the page that history links lead to.
+func (h *Handover) HistoryHandler() http.Handler {
+	return historyPage{history: h.cfg.History, transcript: h.cfg.Transcript, logger: h.cfg.Logger}
+}
+
+// retryAfterBusy is what a hook is told that cannot be stored now, in seconds.
+const retryAfterBusy = "5"
+
+// ServeHTTP takes Crisp's hooks. A hook is stored before it is answered 200. The other answers:
+// 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 503
+// with Retry-After when the store fails, too much waits or Shutdown was called. Events that we do
+// not know and conversations that are not ours are answered 200.
+func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ev, err := ReadEvent(r, h.cfg.Webhook)
+	if err == nil {
+		err = h.HandleEvent(r.Context(), ev)
+	}
+	status := hookStatus(err)
+	switch status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfterBusy)
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	if err != nil {
+		h.cfg.Logger.Warn("handover: a hook was refused", "status", status)
+	}
+	w.WriteHeader(status)
+}
+
+// ErrBusy is returned by HandleEvent when too much waits: let Crisp, or your queue, repeat it.
+var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
+
+// HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
+// returns when the event is stored.
+func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
+	switch {
+	case h.pool.closed():
+		return ErrShutdown
+	case ev.WebsiteID != h.cfg.WebsiteID || !validSessionID(ev.SessionID):
+		return nil // not ours
+	case h.pool.full():
+		return ErrBusy
+	}
+	r, err := h.cfg.Store.Find(ctx, ev.WebsiteID+"/"+ev.SessionID)
+	if err != nil {
+		return fmt.Errorf("handover: find in the store: %w", err)
+	}
+	if r.Key == "" {
+		return nil // a conversation that began in Crisp
+	}
+	_, err = h.update(ctx, r.Key, Conversation{}, func(d *data) error {
+		if !d.env.stored || !d.enqueue(ev) {
+			return errKeep
+		}
+		return nil
+	})
+	return err
+}
+
+// maxHookRaw is the largest event that is kept whole; of a larger one it is kept that there is
+// something to look at.
+const maxHookRaw = 64 << 10
+
+// maxInbox is how many events are kept until new messages are only looked up.
+const maxInbox = 64
+
+// enqueue puts an event into the inbox, and reports whether it concerns us. An echo of our own
+// message costs no look.
+func (d *data) enqueue(ev Event) bool {
+	s := d.session(ev.SessionID)
+	if s == nil {
+		return false
+	}
+	if ev.Ambiguous {
+		d.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
+		ev = Event{SessionID: ev.SessionID}
+	}
+	k := hook{N: d.next(), Raw: ev.Raw, Crisp: s.ID, Got: d.env.now}
+	switch {
+	case ev.Rating != nil:
+		d.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
+		return true
+	case ev.Message != nil && ev.Message.From == "user" && d.echo(s, ev.Message):
+		return true
+	case ev.State != "" && ev.State != "resolved":
+		s.Resolved = time.Time{} // open again; never a reason to mute
+		return true
+	case ev.Raw != nil && !concerns(&ev):
+		return false
+	}
+	message := strings.HasPrefix(ev.Name, "message:") && ev.Removed == 0 && ev.Update == nil
+	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(d.Inbox) >= maxInbox && message {
+		k.Raw = nil
+		for i := range d.Inbox {
+			if x := &d.Inbox[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
+				x.Next = time.Time{}
+				return true // one look finds all
+			}
+		}
+	}
+	d.Inbox = append(d.Inbox, k)
+	return true
+}
+
+// concerns reports whether an event can change something.
+func concerns(ev *Event) bool {
+	switch ev.Name {
+	case eventMessageSend, eventMessageReceived, eventMessageUpdated, eventMessageRemoved,
+		eventSessionSetState, eventSessionSetRouting, eventSessionSetBlock, "session:removed":
+		return true
+	}
+	return false
+}
+
+// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it.
+func (d *data) echo(s *crispSession, m *EventMessage) bool {
+	e := s.entry(m.Fingerprint)
+	if e == nil || e.Fate != fateOurs {
+		return false
+	}
+	e.At = m.Timestamp
+	s.Newest = max(s.Newest, m.Timestamp)
+	s.opened(m)
+	d.proved(s, m.Fingerprint)
+	return true
+}

@@ -1,0 +1,92 @@
+package handover
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// ActivityKind names what happened.
+type ActivityKind string
+
+// The kinds of activities.
+const (
+	ActivityState     ActivityKind = "state"      // the state changed: From, To, Reason
+	ActivityAsked     ActivityKind = "asked"      // Start was called: Outcome
+	ActivityRelayed   ActivityKind = "relayed"    // a message of the user is in Crisp: Took
+	ActivityDelivered ActivityKind = "delivered"  // a message was shown to the user: Took
+	ActivityWithheld  ActivityKind = "withheld"   // a message in Crisp is not for the user: Why
+	ActivityOtherBot  ActivityKind = "other_bot"  // another bot wrote in the Crisp conversation
+	ActivityNotShown  ActivityKind = "not_shown"  // an agent's message cannot be shown: Why
+	ActivityNotSent   ActivityKind = "not_sent"   // a user's message cannot be passed on
+	ActivityGivenUp   ActivityKind = "given_up"   // an effect was tried too often
+	ActivityFault     ActivityKind = "fault"      // something failed and is tried again: Err
+	ActivityHook      ActivityKind = "hook"       // a hook was dropped: Why
+	ActivityEnded     ActivityKind = "ended"      // OnEnd heard of the end: Reason
+	ActivityRated     ActivityKind = "rated"      // the user rated the conversation: Stars
+	ActivityLimited   ActivityKind = "user_field" // Crisp refused a field of the user's data: Why
+)
+
+// Activity is something that happened. It never holds what people wrote or are called.
+type Activity struct {
+	Kind         ActivityKind
+	Conversation Conversation
+	HandoverID   string
+	CrispID      string
+	MessageID    string // of the Message or the Incoming it is about
+	From, To     State
+	Reason       EndReason
+	Outcome      Outcome
+	Effect       string        // what was tried, of a fault
+	Why          string        // one word
+	Attempt      int           // from 1
+	Took         time.Duration // from the first attempt, or since the state before
+	Stars        int
+	Err          error // of Crisp, or of a callback of the host's
+	At           time.Time
+}
+
+// observe notes an activity; it is told when the change is saved.
+func (d *data) observe(a Activity) {
+	a.Conversation, a.At = d.Conversation, d.env.now
+	if a.HandoverID == "" && d.Stay != nil {
+		a.HandoverID = d.Stay.ID
+	}
+	if a.CrispID == "" && d.Stay != nil {
+		a.CrispID = d.Stay.CrispID
+	}
+	d.env.activity = append(d.env.activity, a)
+}
+
+// tell hands saved activities to the host, and logs the faults. A fault of a callback is logged
+// without its words, which may quote users.
+func (h *Handover) tell(activity []Activity) {
+	for _, a := range activity {
+		if a.Kind == ActivityFault || a.Kind == ActivityGivenUp || a.Kind == ActivityNotSent || a.Kind == ActivityNotShown {
+			attrs := []any{
+				slog.String("conversation", a.Conversation.ID), slog.String("source", a.Conversation.Source),
+				slog.String("handover", a.HandoverID), slog.String("session", a.CrispID),
+				slog.String("effect", a.Effect), slog.String("why", a.Why), slog.Int("attempt", a.Attempt),
+			}
+			if api := apiError(a.Err); api != nil {
+				attrs = append(attrs, slog.Any("error", api))
+			}
+			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)
+		}
+		if h.cfg.Observe != nil {
+			h.guard(func() { h.cfg.Observe(context.Background(), a) })
+		}
+	}
+}
+
+// guard keeps a panic of the host's code from leaving the library.
+func (h *Handover) guard(call func()) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			h.cfg.Logger.Error("handover: a callback panicked")
+			ok = false
+		}
+	}()
+	call()
+	return true
+}

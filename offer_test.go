@@ -1,0 +1,175 @@
+package handover_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+const email, bot = "Contact me back via email", "Continue with the bot"
+
+// nobody is a rig whose user was told that nobody is there.
+func nobody(t *testing.T, req handover.Request, config func(*rig, *handover.Config), test func(r *rig)) {
+	bubble(t, options{crisp: handovertest.Options{Away: true}, config: config}, func(r *rig) {
+		require.Equal(t, handover.NobodyThere, r.asks(req))
+		test(r)
+	})
+}
+
+func TestNoAgentMessageIsTheConnectorsExample(t *testing.T) {
+	nobody(t, handover.Request{}, nil, func(r *rig) {
+		require.Len(t, r.shown, 1)
+		m := r.shown[0]
+		require.Equal(t, handover.FromSystem, m.From)
+		require.Equal(t, "It seems that nobody is available right now ", m.Content.Text)
+		require.Len(t, m.Content.QuickReplies, 2)
+		require.Equal(t, handover.QuickReply{Payload: email, Title: email, ContentType: "text"}, m.Content.QuickReplies[0])
+		require.True(t, r.session().Offer)
+	})
+}
+
+func TestNoAgentMessageIsConfigured(t *testing.T) {
+	for name, set := range map[string]func(*handover.Config){
+		"plain text": func(c *handover.Config) { c.NoAgentText = "Come back at nine." },
+		"values":     func(c *handover.Config) { c.NoAgent = []handover.RichMessage{{Text: "Come back at nine."}} },
+		"JSON":       func(c *handover.Config) { c.NoAgentText = `[{"text":"Come back at nine."}]` },
+	} {
+		t.Run(name, func(t *testing.T) {
+			nobody(t, handover.Request{}, func(_ *rig, c *handover.Config) { set(c) }, func(r *rig) {
+				require.Equal(t, []string{"system: Come back at nine."}, r.saw())
+			})
+		})
+	}
+	_, err := os.Stat("testdata")
+	require.NoError(t, err)
+}
+
+func TestContinueWithTheBot(t *testing.T) {
+	for name, m := range map[string]handover.Incoming{
+		"by payload": {Payload: bot},
+		"by title":   {Text: bot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nobody(t, handover.Request{}, nil, func(r *rig) {
+				r.saw()
+				turn, err := r.receive(m)
+				require.NoError(t, err)
+				require.False(t, turn.Bot, "it was an answer to our question")
+				require.Equal(t, []string{"system: All right, I am listening."}, r.saw())
+				require.False(t, r.session().Offer)
+				require.True(t, r.says("what is your name?").Bot)
+			})
+		})
+	}
+}
+
+func TestOtherTextGoesToTheBotAndEndsTheOffer(t *testing.T) {
+	nobody(t, handover.Request{}, nil, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Payload: "SOME_BUTTON_OF_THE_BOT", Text: "Prices"})
+		require.NoError(t, err)
+		require.True(t, turn.Bot)
+		require.False(t, r.session().Offer)
+		require.True(t, r.says(email).Bot, "without an offer it is a text like any other")
+	})
+}
+
+func TestOfferExpires(t *testing.T) {
+	nobody(t, handover.Request{}, nil, func(r *rig) {
+		r.after(8 * 24 * time.Hour)
+		require.False(t, r.session().Offer)
+	})
+}
+
+func TestContactByEmailWithAKnownAddress(t *testing.T) {
+	req := handover.Request{User: handover.UserData{Email: "anakin@example.com", FirstName: "Anakin"}, Segments: []string{"Customer"}}
+	nobody(t, req, nil, func(r *rig) {
+		r.saw()
+		require.False(t, r.says(email).Bot)
+		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.saw())
+		conv := r.crisp.Last()
+		require.Equal(t, "anakin@example.com", conv.Meta().Email)
+		require.Equal(t, []string{"Customer"}, conv.Segments())
+		require.Equal(t, []string{"Hi, this user asks for an answer by email."}, userTexts(conv))
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.True(t, r.session().FollowUp)
+		require.True(t, r.says("meanwhile").Bot, "the bot goes on")
+		require.Empty(t, r.allEnds(), "a follow-up is no handover")
+	})
+}
+
+func TestContactByEmailAsksForTheAddress(t *testing.T) {
+	nobody(t, handover.Request{}, nil, func(r *rig) {
+		r.saw()
+		require.False(t, r.says(email).Bot)
+		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]"}, r.saw())
+		require.False(t, r.says("anakin at home").Bot)
+		require.Equal(t, []string{"system: That does not look like an email address. Which address may we write to? [Continue with the bot]"}, r.saw())
+		require.False(t, r.says(" anakin@example.com ").Bot)
+		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.saw())
+		require.Equal(t, "anakin@example.com", r.crisp.Last().Meta().Email)
+		require.True(t, r.says("bye").Bot)
+	})
+}
+
+func TestContactByEmailCanBeLeft(t *testing.T) {
+	nobody(t, handover.Request{}, nil, func(r *rig) {
+		r.says(email)
+		r.saw()
+		require.False(t, r.says(bot).Bot)
+		require.Equal(t, []string{"system: All right, I am listening."}, r.saw())
+		require.Empty(t, r.crisp.Conversations())
+		require.True(t, r.says("anakin@example.com").Bot)
+	})
+}
+
+func TestFollowUpThatCannotBeOpened(t *testing.T) {
+	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
+		r.saw()
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+		r.says(email)
+		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.saw())
+		require.False(t, r.session().FollowUp)
+	})
+}
+
+func TestAnswerToAFollowUpTakesOverWhenShown(t *testing.T) {
+	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
+		r.says(email)
+		r.saw()
+		conv := r.crisp.Last()
+		r.fails(func(m handover.Message) error { return handover.ErrUserAway })
+		conv.Operator("Ann").Say("We are back")
+		r.crisp.Settle()
+		require.Equal(t, handover.StateBot, r.session().State, "the user is gone: the mail follows up")
+		require.True(t, r.session().FollowUp)
+		r.fails(nil)
+		conv.Operator("Ann").Say("Are you there?")
+		require.Contains(t, r.saw(), "agent Ann: Are you there?")
+		require.Equal(t, handover.StateActive, r.session().State)
+		require.False(t, r.says("yes").Bot)
+	})
+}
+
+func TestClaimTimeoutMakesAnOffer(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.saw()
+		r.after(11 * time.Minute)
+		saw := r.saw()
+		require.Contains(t, saw, "system: I am sorry, nobody could answer in time.")
+		require.True(t, r.session().Offer)
+		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+		require.False(t, r.allEnds()[0].HumanReplied)
+		notes := conv.Messages()
+		require.Equal(t, "note", notes[len(notes)-1].Type)
+		conv.Operator("Ann").Say("Sorry, I was at lunch")
+		require.Contains(t, r.saw(), "agent Ann: Sorry, I was at lunch")
+		require.Equal(t, handover.StateActive, r.session().State, "a later reply takes over")
+		require.False(t, r.session().Offer)
+	})
+}

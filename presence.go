@@ -1,0 +1,85 @@
+package handover
+
+import (
+	"context"
+	"time"
+)
+
+// presenceFor is how long an answer about the agents' presence is used again.
+const presenceFor = 10 * time.Second
+
+// presence remembers the last answer for a short time, and lets one caller at a time ask. A
+// channel guards it, since the wait for Crisp must end with a caller's context.
+type presence struct {
+	slot chan lastPresence
+}
+
+type lastPresence struct {
+	value Presence
+	err   error
+	at    time.Time
+}
+
+func newPresence() presence {
+	p := presence{slot: make(chan lastPresence, 1)}
+	p.slot <- lastPresence{}
+	return p
+}
+
+// Available reports whether somebody is there to answer. The answer may be 10 s old; Unknown comes
+// with the error of asking Crisp, or without one when Crisp's answer is not known to us.
+// Config.Presence has the last word.
+func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, error) {
+	if err := h.checkConversation(c); err != nil {
+		return Unknown, err
+	}
+	d, err := h.load(ctx, h.key(c), c)
+	if err != nil {
+		return Unknown, err
+	}
+	there, err := h.askCrisp(ctx)
+	return h.lastWord(ctx, d, there), err
+}
+
+// ask is Available for Start: a fault is Unknown.
+func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
+	there, err := h.askCrisp(ctx)
+	if err != nil {
+		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
+	}
+	if h.cfg.Presence == nil {
+		return there
+	}
+	d, err := h.load(ctx, h.key(t.Conversation), t.Conversation)
+	if err != nil {
+		return there
+	}
+	if !d.human() {
+		d.Stay = &stay{Request: r}
+	}
+	return h.lastWord(ctx, d, there)
+}
+
+func (h *Handover) lastWord(ctx context.Context, d *data, there Presence) Presence {
+	if h.cfg.Presence != nil {
+		h.guard(func() { there = h.cfg.Presence(ctx, h.view(d), there) })
+	}
+	return there
+}
+
+// askCrisp asks at most once in presenceFor, for all callers.
+func (h *Handover) askCrisp(ctx context.Context) (Presence, error) {
+	select {
+	case <-ctx.Done():
+		return Unknown, context.Cause(ctx)
+	case last := <-h.presence.slot:
+		if last.at.IsZero() || time.Since(last.at) >= presenceFor {
+			last.value, last.err = h.crisp.availability(ctx)
+			if ctx.Err() == nil {
+				last.at = time.Now()
+			}
+		}
+		h.presence.slot <- last
+		return last.value, last.err
+	}
+}

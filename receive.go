@@ -1,0 +1,261 @@
+package handover
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Incoming is a message of the user, as the channel brought it.
+type Incoming struct {
+	Conversation Conversation `json:"conversation"`
+	// ID is the channel's id of the message. Required: a channel that repeats a message repeats
+	// its id, and the message is taken once.
+	ID      string `json:"id"`
+	Text    string `json:"text,omitempty"`
+	Payload string `json:"payload,omitempty"` // of the quick reply or button that was chosen
+	// Files are passed on by URL, which agents must be able to open.
+	Files []File    `json:"files,omitempty"`
+	At    time.Time `json:"at,omitzero"` // when the user wrote it
+}
+
+// Turn is the right to answer one message of the user, as long as nobody else got the
+// conversation meanwhile. It is plain data: a worker elsewhere may use it.
+type Turn struct {
+	Conversation Conversation `json:"conversation"`
+	MessageID    string       `json:"message_id,omitempty"`
+	Epoch        int64        `json:"epoch"`
+	// Bot is true when the bot is to answer; else a human has the message, or nobody is to answer.
+	Bot bool `json:"bot"`
+}
+
+var (
+	// ErrIDReused is returned by Receive for an id that was used for a message with other content.
+	ErrIDReused = errors.New("handover: this message id was used for another message: give each message an id of its own")
+	// ErrReentrant is returned by Receive and Reply on the context of a callback for the same
+	// conversation: they would wait for that callback.
+	ErrReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
+	// ErrBadMessage is returned by Receive for a message that has no conversation, no id, nothing
+	// in it, or too much.
+	ErrBadMessage = errors.New("handover: the message cannot be taken")
+	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
+	// told.
+	ErrRefused = errors.New("handover: crisp refuses the message: repeating it does not help")
+	// ErrShutdown is returned once Shutdown was called.
+	ErrShutdown = errors.New("handover: shutting down: let the channel repeat the message")
+)
+
+// Receive takes a message of the user; call it first, for each of them. Without an error, either
+// Turn.Bot says that the bot is to answer, or Crisp has the message, or nobody is to answer: the
+// bot is muted, or the message answered a question of the library's. On an error make the channel
+// repeat the message, with the same id: it is never passed on twice. ctx bounds the wait for
+// Crisp; the message goes on without it.
+func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
+	if h.reentrant(ctx, m.Conversation) {
+		return Turn{}, ErrReentrant
+	}
+	if h.pool.closed() {
+		return Turn{}, ErrShutdown
+	}
+	if err := h.check(&m); err != nil {
+		return Turn{}, err
+	}
+	key, hash := h.key(m.Conversation), m.hash()
+	_, err := h.update(ctx, key, m.Conversation, func(d *data) error {
+		d.userSign()
+		if old := d.find(m.ID); old != nil {
+			if old.Hash != hash {
+				return ErrIDReused
+			}
+			old.Left = false
+			return nil
+		}
+		in := &seen{ID: m.ID, Hash: hash, At: d.env.now, Incoming: &m}
+		d.Seen = append(d.Seen, in)
+		d.Touched = d.env.now
+		d.take(in)
+		return nil
+	})
+	if err != nil {
+		return Turn{}, err
+	}
+	return h.await(ctx, key, m)
+}
+
+// await waits until it is known what becomes of a message.
+func (h *Handover) await(ctx context.Context, key string, m Incoming) (Turn, error) {
+	var turn Turn
+	var fault error
+	err := h.wait(ctx, key, func(d *data) bool {
+		in := d.find(m.ID)
+		if in == nil || in.Outcome == outcomePosting {
+			return in == nil
+		}
+		turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Outcome == outcomeTurn}
+		if in.Outcome == outcomeRefused {
+			fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
+		}
+		return true
+	})
+	if err != nil {
+		// The message stays on its way. Nobody waits for it now: an end must tell the user.
+		h.leave(ctx, key, m.ID)
+		return Turn{}, fmt.Errorf("handover: the message is stored and on its way: repeat it with the same id: %w", err)
+	}
+	return turn, fault
+}
+
+// leave notes that a Receive gave up waiting.
+func (h *Handover) leave(ctx context.Context, key, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	_, err := h.update(ctx, key, Conversation{}, func(d *data) error {
+		in := d.find(id)
+		if in == nil || in.Outcome != outcomePosting {
+			return errKeep
+		}
+		in.Left = true
+		return nil
+	})
+	if err != nil {
+		h.cfg.Logger.Warn("handover: the store failed", "why", "leave")
+	}
+}
+
+// check refuses what cannot be taken, before anything is stored.
+func (h *Handover) check(m *Incoming) error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrBadMessage}, args...)...)
+	}
+	if err := h.checkConversation(m.Conversation); err != nil {
+		return err
+	}
+	switch {
+	case !validID(m.ID):
+		return bad("Incoming.ID must be set to the channel's id: UTF-8 of at most %d bytes, without NUL", maxID)
+	case len(m.Text) > h.cfg.Limits.Text:
+		return bad("the text is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	case len(m.Payload) > h.cfg.Limits.Text:
+		return bad("the payload is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	case strings.TrimSpace(m.Text) == "" && strings.TrimSpace(m.Payload) == "" && len(m.Files) == 0:
+		return bad("it holds no text, no payload and no file")
+	}
+	for _, f := range m.Files {
+		if err := checkFile(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxID bounds ids that come from channels, in bytes.
+const maxID = 256
+
+// validID reports whether a channel's id can be stored and given back as it is.
+func validID(id string) bool {
+	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsRune(id, 0)
+}
+
+// checkConversation refuses conversations that cannot be a key.
+func (h *Handover) checkConversation(c Conversation) error {
+	switch {
+	case !validID(c.ID) || len(c.Source) > 64 || c.Source != "" && !validID(c.Source):
+		return fmt.Errorf("%w: Conversation.ID must be set: UTF-8 of at most %d bytes, without NUL; Source likewise, of at most 64", ErrBadMessage, maxID)
+	case c.WebsiteID != "" && c.WebsiteID != h.cfg.WebsiteID:
+		return fmt.Errorf("%w: Conversation.WebsiteID is not Config.WebsiteID", ErrBadMessage)
+	}
+	return nil
+}
+
+// hash tells whether an id came with the same content before.
+func (m *Incoming) hash() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q", m.Text, m.Payload)
+	for _, f := range m.Files {
+		fmt.Fprintf(h, " %q", f.Name+f.MIMEType)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// take decides what becomes of a new message of the user.
+func (d *data) take(in *seen) {
+	d.fire(onUser, happening{})
+	in.Epoch = d.Epoch
+	switch d.State {
+	case StateBot:
+		if d.Offer != nil && d.takeChoice(in) {
+			in.Outcome, in.Incoming = outcomeTaken, nil
+			return
+		}
+		in.Outcome = outcomeTurn
+	case StateMuted:
+		in.Outcome = outcomeKept
+	default:
+		d.takeForAgent(in)
+	}
+}
+
+// takeChoice takes an answer to the offer; any other text is for the bot, and the offer is over.
+func (d *data) takeChoice(in *seen) bool {
+	choices := d.env.cfg.Choices
+	switch {
+	case d.chose(in.Incoming, choices.Bot):
+		return d.fire(onChoiceBot, happening{})
+	case d.chose(in.Incoming, choices.Email):
+		return d.fire(onChoiceEmail, happening{})
+	case d.Offer.Asking && len(in.Incoming.Files) == 0:
+		d.gaveEmail(in.Incoming.Text)
+		return true
+	}
+	d.fire(onOfferExpired, happening{})
+	return false
+}
+
+// chose reports whether a message chooses the quick reply with this payload.
+func (d *data) chose(m *Incoming, payload string) bool {
+	text := strings.TrimSpace(m.Text)
+	if m.Payload == payload || text == payload {
+		return true
+	}
+	for _, no := range d.env.cfg.NoAgent {
+		for _, q := range no.QuickReplies {
+			if q.Payload == payload && text != "" && text == strings.TrimSpace(q.Title) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
+// question, or as it is.
+func (d *data) takeForAgent(in *seen) {
+	d.Stay.LastWord = d.env.now
+	if m := in.Incoming; m.Payload == payloadLeave || d.Stay.LeaveTitle != "" && strings.TrimSpace(m.Text) == d.Stay.LeaveTitle {
+		d.fire(onUserLeft, happening{})
+		in.Outcome, in.Incoming = outcomeTaken, nil
+		return
+	}
+	if p, i, ok := d.choose(in.Incoming); ok && p.Crisp == d.Stay.CrispID && d.queueAnswer(in, p, i) {
+		return
+	}
+	d.queuePosts(in, d.Stay)
+}
+
+// userSign gives back the deliveries that were kept until the user is there again.
+func (d *data) userSign() {
+	if len(d.Away) == 0 {
+		return
+	}
+	for _, e := range d.Away {
+		e.Next = time.Time{}
+		e.Message.Late = true
+	}
+	d.In.Queue = append(d.Away, d.In.Queue...)
+	d.Away = nil
+}

@@ -1,0 +1,332 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestReceiveRefusesBadMessages(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		for name, m := range map[string]handover.Incoming{
+			"no id":             {Conversation: r.conv, Text: "a"},
+			"no conversation":   {ID: "1", Text: "a"},
+			"nothing":           {Conversation: r.conv, ID: "1"},
+			"white space":       {Conversation: r.conv, ID: "1", Text: " \n\t"},
+			"too long":          {Conversation: r.conv, ID: "1", Text: strings.Repeat("a", 100_001)},
+			"long payload":      {Conversation: r.conv, ID: "1", Payload: strings.Repeat("a", 100_001)},
+			"NUL in the id":     {Conversation: r.conv, ID: "a\x00b", Text: "a"},
+			"NUL in the conv":   {Conversation: handover.Conversation{ID: "a\x00b"}, ID: "1", Text: "a"},
+			"long id":           {Conversation: r.conv, ID: strings.Repeat("a", 257), Text: "a"},
+			"id not UTF-8":      {Conversation: r.conv, ID: "\xff\xfe", Text: "a"},
+			"another website":   {Conversation: handover.Conversation{WebsiteID: "00", ID: "1"}, ID: "1", Text: "a"},
+			"file without URL":  {Conversation: r.conv, ID: "1", Files: []handover.File{{Name: "x"}}},
+			"script as a file":  {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "javascript:alert(1)"}}},
+			"password in a URL": {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://a:b@example.com/x"}}},
+			"Telegram's token":  {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://api.telegram.org/file/bot123:secret/photo.jpg"}}},
+		} {
+			_, err := r.h.Receive(context.Background(), m)
+			require.Error(t, err, name)
+			require.True(t, errors.Is(err, handover.ErrBadMessage) || errors.Is(err, handover.ErrUnsafeFile), name)
+			require.NotContains(t, err.Error(), "secret")
+		}
+		require.True(t, r.says("all is well").Bot)
+	})
+}
+
+func TestOddIDsArePassedThrough(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		for _, id := range []string{"a/b", "../../x", "a?b=c", "100%", "a b", "ä€😀"} {
+			r.conv = handover.Conversation{Source: "telegram/?", ID: id}
+			require.Equal(t, handover.Opened, r.asks(handover.Request{}), "%q", id)
+			require.False(t, r.says("hello from "+id).Bot)
+			require.Equal(t, r.conv, r.session().Conversation)
+		}
+		require.Len(t, r.crisp.Conversations(), 6)
+	})
+}
+
+func TestReceiveTakesAMessageOnce(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		m := handover.Incoming{ID: "same", Text: "once"}
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				m := m
+				m.Conversation = r.conv
+				turn, err := r.h.Receive(context.Background(), m)
+				require.NoError(t, err)
+				require.False(t, turn.Bot)
+			})
+		}
+		all.Wait()
+		require.Equal(t, []string{"Hi, this user need your help.", "once"}, userTexts(conv))
+		m.Text = "other"
+		_, err := r.receive(m)
+		require.ErrorIs(t, err, handover.ErrIDReused)
+	})
+}
+
+func TestRepeatedReceiveGetsTheSameTurnUntilAnswered(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		m := handover.Incoming{ID: "m", Text: "hello"}
+		first, err := r.receive(m)
+		require.NoError(t, err)
+		second, err := r.receive(m)
+		require.NoError(t, err)
+		require.Equal(t, first, second)
+		require.True(t, first.Bot)
+		require.NoError(t, r.reply(first, "hi"))
+		third, err := r.receive(m)
+		require.NoError(t, err)
+		require.False(t, third.Bot, "it was answered")
+	})
+}
+
+func TestRelayKeepsTheOrder(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		want := []string{"Hi, this user need your help."}
+		for i := range 30 {
+			text := strings.Repeat("x", i+1)
+			want = append(want, text)
+			r.says(text)
+		}
+		require.Equal(t, want, userTexts(conv))
+	})
+}
+
+func TestRelayKindsOfContent(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		for _, m := range []handover.Incoming{
+			{Text: "plain"},
+			{Payload: "BUTTON_7", Text: "Seven"},
+			{Payload: "BUTTON_8"},
+			{Files: []handover.File{{URL: "https://example.com/a/cat.png", MIMEType: "image/png"}}},
+			{Text: "listen", Files: []handover.File{{URL: "https://example.com/v", MIMEType: "audio/mp4", Duration: 12 * time.Second}}},
+			{Files: []handover.File{{URL: "https://example.com/d", Name: "invoice.pdf"}}},
+		} {
+			_, err := r.receive(m)
+			require.NoError(t, err)
+		}
+		var got []any
+		for _, m := range conv.Messages()[1:] {
+			got = append(got, m.Type, m.Content)
+			require.Equal(t, "user", m.From)
+			require.Equal(t, "chat", m.Origin)
+			require.Less(t, m.Fingerprint, int64(1)<<53)
+		}
+		require.Equal(t, []any{
+			"text", "plain", "text", "Seven", "text", "BUTTON_8",
+			"file", map[string]any{"name": "cat.png", "url": "https://example.com/a/cat.png", "type": "image/png"},
+			"text", "listen",
+			"audio", map[string]any{"url": "https://example.com/v", "type": "audio/mp4", "duration": 12.0},
+			"file", map[string]any{"name": "invoice.pdf", "url": "https://example.com/d", "type": "application/octet-stream"},
+		}, got)
+	})
+}
+
+func TestRelayLongTextInParts(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		text := strings.Repeat("some words and then 😀 ", 4000)
+		r.says(text)
+		parts := userTexts(conv)[1:]
+		require.Greater(t, len(parts), 40)
+		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(parts, " ")), "nothing is cut")
+	})
+}
+
+func TestRelayOddText(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		for _, text := range []string{"a\x00b", "bad \xff utf-8", "\u202eright to left", `"}],{`, strings.Repeat("é", 2001)} {
+			r.says(text)
+		}
+		require.Equal(t, []string{"a\x00b", "bad \ufffd utf-8", "\u202eright to left", `"}],{`}, userTexts(conv)[1:5])
+	})
+}
+
+func TestRelayWaitsOutFaults(t *testing.T) {
+	for name, f := range map[string]handovertest.Fault{
+		"500":         {Status: 500},
+		"503":         {Status: 503, NoBody: true},
+		"429":         {Status: 429},
+		"420":         {Status: 420},
+		"423":         {Status: 423, Reason: "quota_limit_exceeded"},
+		"refused":     {Refuse: true},
+		"cut before":  {CutBefore: true},
+		"cut after":   {CutAfter: true},
+		"cut answer":  {CutBody: true},
+		"slow":        {DelayAnswer: 15 * time.Second},
+		"slower":      {Delay: 15 * time.Second},
+		"unsupported": {Status: 200, Body: "not JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				f.Route = handovertest.RouteSend
+				r.crisp.Fail(1, f)
+				require.False(t, r.says("does it pass?").Bot)
+				r.says("and the next?")
+				r.after(time.Minute)
+				require.Equal(t, []string{"does it pass?", "and the next?"}, userTexts(conv)[1:], "once, in order")
+				require.Equal(t, handover.StateWaiting, r.session().State)
+			})
+		})
+	}
+}
+
+func TestRelayedMessageThatCrispRefuses(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.saw()
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
+		m := handover.Incoming{ID: "bad", Text: "odd"}
+		_, err := r.receive(m)
+		require.ErrorIs(t, err, handover.ErrRefused)
+		_, err = r.receive(m)
+		require.ErrorIs(t, err, handover.ErrRefused, "the recorded answer")
+		require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.saw())
+		r.says("next")
+		require.Equal(t, []string{"next"}, userTexts(conv)[1:])
+	})
+}
+
+func TestRelayFailedEndsTheHandover(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.opened()
+		r.saw()
+		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		turn, err := r.receive(handover.Incoming{Text: "anybody?"})
+		require.NoError(t, err)
+		require.True(t, turn.Bot, "the message becomes the bot's")
+		require.NoError(t, r.reply(turn, "I am here"))
+		require.Equal(t, handover.EndRelayFailed, r.allEnds()[0].Reason)
+		require.Contains(t, r.saw(), "bot: I am here")
+	})
+}
+
+func TestReceiveEndsItsWaitWithItsContext(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		m := handover.Incoming{Conversation: r.conv, ID: "slow", Text: "hello?"}
+		_, err := r.h.Receive(ctx, m)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		turn, err := r.h.Receive(context.Background(), m)
+		require.NoError(t, err, "repeating the id joins it")
+		require.False(t, turn.Bot)
+		require.Equal(t, []string{"hello?"}, userTexts(conv)[1:])
+	})
+}
+
+func TestMessagesDuringTheOpening(t *testing.T) {
+	for name, fails := range map[string]int{"it succeeds": 2, "it fails": 100} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.crisp.Fail(fails, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				var all sync.WaitGroup
+				all.Go(func() { _, _ = r.h.Start(context.Background(), turn, handover.Request{}) })
+				time.Sleep(time.Second / 2)
+				turn, err = r.receive(handover.Incoming{Text: "it is about my order"})
+				require.NoError(t, err)
+				all.Wait()
+				r.crisp.Settle()
+				require.Equal(t, fails == 100, turn.Bot)
+				if fails == 2 {
+					require.Equal(t, []string{"Hi, this user need your help.", "it is about my order"}, userTexts(r.crisp.Last()))
+				} else {
+					require.NoError(t, r.reply(turn, "let me try"))
+					require.Equal(t, handover.EndOpenFailed, r.allEnds()[0].Reason)
+				}
+			})
+		})
+	}
+}
+
+func TestUnsentMessagesAreTold(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.opened()
+		r.saw()
+		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "lost?", Text: "hello?"})
+		require.Error(t, err)
+		r.after(5 * time.Minute)
+		require.Equal(t, []string{"lost?"}, r.allEnds()[0].Unsent)
+		require.Contains(t, r.saw(), "system: I am sorry, your last message could not be sent. Please send it again.")
+	})
+}
+
+func TestAnsweringAPicker(t *testing.T) {
+	for name, answer := range map[string]func(q handover.QuickReply) handover.Incoming{
+		"by payload": func(q handover.QuickReply) handover.Incoming { return handover.Incoming{Payload: q.Payload} },
+		"by title":   func(q handover.QuickReply) handover.Incoming { return handover.Incoming{Text: q.Title} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				fp := conv.Operator("Ann").Picker("Which one?", "Red", "Blue")
+				r.saw()
+				shown := r.shown[len(r.shown)-1].Content
+				require.Equal(t, "Blue", shown.QuickReplies[1].Title)
+				_, err := r.receive(answer(shown.QuickReplies[1]))
+				require.NoError(t, err)
+				m, _ := conv.Message(fp)
+				choices := m.Content.(map[string]any)["choices"].([]any)
+				require.Equal(t, map[string]any{"value": "Blue", "label": "Blue", "selected": true}, choices[1])
+				require.Equal(t, false, choices[0].(map[string]any)["selected"])
+				require.Empty(t, userTexts(conv)[1:])
+				r.after(time.Minute)
+				require.Empty(t, r.saw(), "our own update is no edit")
+			})
+		})
+	}
+}
+
+func TestAnswerThatThePickerRefusesGoesAsText(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		conv.Operator("Ann").Picker("Which one?", "Red", "Blue")
+		r.crisp.Settle()
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteEdit, Status: 400, Reason: "invalid_data"})
+		r.says("Blue")
+		require.Equal(t, []string{"Blue"}, userTexts(conv)[1:])
+	})
+}
+
+func TestTheWayOutWhileWaiting(t *testing.T) {
+	for name, m := range map[string]handover.Incoming{
+		"by payload": {Payload: "handover:leave"},
+		"by title":   {Text: "Back to the bot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				r.saw()
+				turn, err := r.receive(m)
+				require.NoError(t, err)
+				require.False(t, turn.Bot)
+				require.Equal(t, []string{"system: You are talking with the bot again."}, r.saw())
+				require.Equal(t, handover.EndUserLeft, r.allEnds()[0].Reason)
+				require.Equal(t, "note", conv.Messages()[len(conv.Messages())-1].Type)
+			})
+		})
+	}
+}

@@ -1,0 +1,266 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// rig is a bot with its user on one side and the fake Crisp on the other, in a bubble of fake time.
+type rig struct {
+	t     *testing.T
+	crisp *handovertest.Crisp
+	h     *handover.Handover
+	conv  handover.Conversation
+	sent  int
+
+	mu         sync.Mutex
+	shown      []handover.Message // what Deliver showed
+	lines      []string           // what the user sees: "agent Ann: Hello", "bot: …"
+	ends       []handover.Summary
+	activities []handover.Activity
+	failing    func(m handover.Message) error // set to make Deliver fail
+}
+
+// options change what bubble makes.
+type options struct {
+	crisp  handovertest.Options
+	config func(r *rig, c *handover.Config)
+	still  bool // without Run
+}
+
+// bubble runs a test in fake time.
+func bubble(t *testing.T, o options, test func(r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, o)
+		test(r)
+	})
+}
+
+func newRig(t *testing.T, o options) *rig {
+	r := &rig{t: t, conv: handover.Conversation{Source: "webchat", ID: "user-1"}}
+	r.crisp = handovertest.NewCrisp(t, o.crisp)
+	r.h = r.replica(o)
+	return r
+}
+
+// config is the configuration of a healthy bot.
+func (r *rig) config() handover.Config {
+	id, key := r.crisp.Token()
+	return handover.Config{
+		WebsiteID:  r.crisp.WebsiteID(),
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
+		Webhook:    handover.Webhook{Secrets: []string{r.crisp.Secret()}},
+		Deliver:    r.deliver,
+		OnEnd:      r.onEnd,
+		Observe:    r.observe,
+		HTTPClient: r.crisp.Client(),
+		BaseURL:    r.crisp.URL(),
+		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+}
+
+// replica starts a Handover of the bot.
+func (r *rig) replica(o options) *handover.Handover {
+	cfg := r.config()
+	if o.config != nil {
+		o.config(r, &cfg)
+	}
+	h, err := handover.New(cfg)
+	require.NoError(r.t, err)
+	detach := r.crisp.Attach(h)
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	if o.still {
+		close(stopped)
+	} else {
+		go func() {
+			defer close(stopped)
+			_ = h.Run(ctx)
+		}()
+	}
+	r.t.Cleanup(func() {
+		cancel()
+		<-stopped
+		detach()
+		require.NoError(r.t, h.Shutdown(context.Background()))
+	})
+	return h
+}
+
+func (r *rig) deliver(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failing != nil {
+		if err := r.failing(m); err != nil {
+			return "", err
+		}
+	}
+	r.shown = append(r.shown, m)
+	who := string(m.From)
+	if m.From == handover.FromAgent {
+		who += " " + m.Agent.Name
+	}
+	if m.Late {
+		who += " (late)"
+	}
+	r.lines = append(r.lines, who+": "+look(m.Content))
+	return fmt.Sprintf("channel-%d", len(r.shown)), nil
+}
+
+// fails makes Deliver fail as fail says; nil heals it.
+func (r *rig) fails(fail func(m handover.Message) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failing = fail
+}
+
+// last is the newest message shown.
+func (r *rig) last() handover.Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shown[len(r.shown)-1]
+}
+
+// look is what a user sees of a message: its text, then its choices.
+func look(m handover.RichMessage) string {
+	text := m.Text
+	if text == "" {
+		text = m.PlainText()
+	}
+	for _, q := range m.QuickReplies {
+		text += " [" + q.Title + "]"
+	}
+	return text
+}
+
+func (r *rig) onEnd(_ context.Context, _ handover.Session, s handover.Summary) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends = append(r.ends, s)
+	return nil
+}
+
+func (r *rig) observe(_ context.Context, a handover.Activity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.activities = append(r.activities, a)
+}
+
+// says is a message of the user; the bot answers a turn with "You said: …".
+func (r *rig) says(text string) handover.Turn {
+	r.t.Helper()
+	turn, err := r.trySay(text)
+	require.NoError(r.t, err)
+	return turn
+}
+
+func (r *rig) trySay(text string) (handover.Turn, error) {
+	r.t.Helper()
+	turn, err := r.receive(handover.Incoming{Text: text})
+	if err != nil || !turn.Bot {
+		return turn, err
+	}
+	return turn, r.reply(turn, "You said: "+text)
+}
+
+// receive gives the library a message with a new id.
+func (r *rig) receive(m handover.Incoming) (handover.Turn, error) {
+	r.sent++
+	m.Conversation = r.conv
+	if m.ID == "" {
+		m.ID = fmt.Sprintf("m%d", r.sent)
+	}
+	return r.h.Receive(context.Background(), m)
+}
+
+func (r *rig) reply(turn handover.Turn, text string) error {
+	return r.h.Reply(context.Background(), turn, func(context.Context) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.lines = append(r.lines, "bot: "+text)
+		return nil
+	})
+}
+
+// asks has the user ask for a human.
+func (r *rig) asks(req handover.Request) handover.Outcome {
+	r.t.Helper()
+	turn, err := r.receive(handover.Incoming{Text: "I want a human"})
+	require.NoError(r.t, err)
+	outcome, err := r.h.Start(context.Background(), turn, req)
+	require.NoError(r.t, err)
+	r.crisp.Settle()
+	return outcome
+}
+
+// opened is a rig with a handover that waits for an agent.
+func (r *rig) opened() *handovertest.Conversation {
+	r.t.Helper()
+	require.Equal(r.t, handover.Opened, r.asks(handover.Request{}))
+	return r.crisp.Last()
+}
+
+func (r *rig) session() handover.Session {
+	r.t.Helper()
+	s, err := r.h.Session(context.Background(), r.conv)
+	require.NoError(r.t, err)
+	return s
+}
+
+// saw returns what the user has seen since the last call.
+func (r *rig) saw() []string {
+	r.crisp.Settle()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := r.lines
+	r.lines = nil
+	return lines
+}
+
+// after lets fake time pass.
+func (r *rig) after(d time.Duration) {
+	time.Sleep(d)
+	r.crisp.Settle()
+}
+
+func (r *rig) allEnds() []handover.Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]handover.Summary(nil), r.ends...)
+}
+
+func (r *rig) count(kind handover.ActivityKind) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.activities {
+		if a.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// texts are the contents of a Crisp conversation's text messages by the user.
+func userTexts(c *handovertest.Conversation) (texts []string) {
+	for _, m := range c.Messages() {
+		if m.From == "user" {
+			texts = append(texts, fmt.Sprint(m.Content))
+		}
+	}
+	return texts
+}
+
+var errChannelDown = errors.New("the channel is down")

@@ -1,0 +1,306 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// pollEvery is how often Run asks the store what is due.
+	pollEvery = time.Second
+	// pollLimit is how many conversations one poll takes.
+	pollLimit = 256
+)
+
+// Run attends every conversation that is due: deadlines, retries, what a crashed process left.
+// Run it on at least one replica; any number may. It returns when ctx ends, with ctx's error; work
+// that was begun goes on until Shutdown.
+func (h *Handover) Run(ctx context.Context) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		h.poll(ctx)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// poll nudges what is due.
+func (h *Handover) poll(ctx context.Context) {
+	keys, err := h.cfg.Store.Due(ctx, time.Now(), pollLimit)
+	if err != nil {
+		if ctx.Err() == nil {
+			h.cfg.Logger.Warn("handover: the store failed", "why", "due")
+		}
+		return
+	}
+	for _, key := range keys {
+		h.pool.nudge(job{key, sideIn})
+		h.pool.nudge(job{key, sideOut})
+	}
+}
+
+// changed wakes those who wait for this conversation, tells the host what happened, and nudges a
+// worker when there is something to do now.
+func (h *Handover) changed(key string, d *data) {
+	h.waiters.wake(key)
+	h.tell(d.env.activity)
+	if d.In.Lease.free() && d.wants(sideIn) {
+		h.pool.nudge(job{key, sideIn})
+	}
+	if d.Out.Lease.free() && d.wants(sideOut) {
+		h.pool.nudge(job{key, sideOut})
+	}
+}
+
+// wants reports whether there is something to do now in one direction.
+func (d *data) wants(s side) bool {
+	if s == sideIn && d.look(d.env.now) != nil {
+		return true
+	}
+	if s == sideIn && len(d.Floors) > 0 {
+		return false
+	}
+	e, _ := d.lane(s).ready(d.env.now)
+	return e != nil
+}
+
+// job is one direction of one conversation that wants attention.
+type job struct {
+	key  string
+	side side
+}
+
+// pool is the workers of this process: for each direction a bounded number of goroutines that end
+// when there is nothing to do. A job never runs twice at a time here.
+type pool struct {
+	work    func(job)
+	workers int // for each direction
+	queue   int
+
+	mu      sync.Mutex
+	waiting map[side][]job
+	known   map[job]bool // waiting, or to run again
+	running map[job]bool
+	busy    map[side]int
+	over    bool
+	idle    chan struct{} // closed when nothing runs or waits
+}
+
+func newPool(workers, queue int, work func(job)) *pool {
+	p := &pool{
+		work: work, workers: workers, queue: queue,
+		waiting: make(map[side][]job), known: make(map[job]bool), running: make(map[job]bool), busy: make(map[side]int),
+		idle: make(chan struct{}),
+	}
+	close(p.idle)
+	return p
+}
+
+// nudge has the job run soon, once more if it is running. Beyond the bound it is left to the next
+// poll: the record says that it is due.
+func (p *pool) nudge(j job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || p.known[j] || len(p.known) >= p.queue && !p.running[j] {
+		return
+	}
+	p.known[j] = true
+	if p.running[j] {
+		return
+	}
+	p.waiting[j.side] = append(p.waiting[j.side], j)
+	if p.busy[j.side] == p.workers {
+		return
+	}
+	if p.busy[sideIn]+p.busy[sideOut] == 0 {
+		p.idle = make(chan struct{})
+	}
+	p.busy[j.side]++
+	go p.worker(j.side)
+}
+
+// full reports whether no more conversations can wait.
+func (p *pool) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.known) >= p.queue
+}
+
+func (p *pool) closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
+}
+
+func (p *pool) worker(s side) {
+	for {
+		j, ok := p.take(s)
+		if !ok {
+			return
+		}
+		p.work(j)
+		p.done(j)
+	}
+}
+
+func (p *pool) take(s side) (job, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting[s]) == 0 {
+		if p.busy[s]--; p.busy[sideIn]+p.busy[sideOut] == 0 {
+			close(p.idle)
+		}
+		return job{}, false
+	}
+	j := p.waiting[s][0]
+	p.waiting[s] = p.waiting[s][1:]
+	delete(p.known, j)
+	p.running[j] = true
+	return j, true
+}
+
+func (p *pool) done(j job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.running, j)
+	if p.known[j] {
+		p.waiting[j.side] = append(p.waiting[j.side], j)
+	}
+}
+
+// drain waits until nothing runs or waits.
+func (p *pool) drain(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		idle, busy := p.idle, p.busy[sideIn]+p.busy[sideOut] > 0
+		p.mu.Unlock()
+		if !busy {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-idle:
+		}
+	}
+}
+
+// Drain waits until this process has nothing under way: no hook, callback or call that could be
+// made now is left. What waits for its time, such as a retry, does not count. Tests use it.
+func (h *Handover) Drain(ctx context.Context) error { return h.pool.drain(ctx) }
+
+// Shutdown stops taking work, hooks and messages, and waits until what is under way is done, or
+// for ctx, whose error it returns. What is left is in the store, for another process or the next
+// start. It may be called again.
+func (h *Handover) Shutdown(ctx context.Context) error {
+	h.pool.mu.Lock()
+	h.pool.over = true
+	h.pool.mu.Unlock()
+	return h.pool.drain(ctx)
+}
+
+// waiters are the calls in this process that wait for changes of conversations.
+type waiters struct {
+	mu  sync.Mutex
+	all map[string]map[chan struct{}]bool
+}
+
+// listen returns a channel that closes at the next change.
+func (w *waiters) listen(key string) chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = make(map[string]map[chan struct{}]bool)
+	}
+	if w.all[key] == nil {
+		w.all[key] = make(map[chan struct{}]bool)
+	}
+	c := make(chan struct{})
+	w.all[key][c] = true
+	return c
+}
+
+func (w *waiters) unlisten(key string, c chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.all[key], c)
+	if len(w.all[key]) == 0 {
+		delete(w.all, key)
+	}
+}
+
+func (w *waiters) wake(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.all[key] {
+		close(c)
+	}
+	delete(w.all, key)
+}
+
+// wait waits until the conversation is as ok wants it. Changes by other replicas are seen by
+// looking, after 50 ms, then ever more rarely, to twice a second.
+func (h *Handover) wait(ctx context.Context, key string, ok func(*data) bool) error {
+	pause := 50 * time.Millisecond
+	for {
+		changed := h.waiters.listen(key)
+		d, err := h.load(ctx, key, Conversation{})
+		if err == nil && ok(d) {
+			h.waiters.unlisten(key, changed)
+			return nil
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+			h.waiters.unlisten(key, changed)
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			h.waiters.unlisten(key, changed)
+			return context.Cause(ctx)
+		case <-changed:
+		case <-time.After(pause):
+			h.waiters.unlisten(key, changed)
+			pause = min(pause*2, 500*time.Millisecond)
+		}
+	}
+}
+
+// watch remembers since when, by our own clock, something looked the same: the clocks of replicas
+// are never compared.
+type watch struct {
+	mu   sync.Mutex
+	seen map[string]sighting
+}
+
+type sighting struct {
+	mark  string
+	since time.Time
+}
+
+// maxWatched bounds what is remembered; forgetting only makes a takeover later.
+const maxWatched = 100_000
+
+// stale reports whether what looked like mark has not changed for ttl.
+func (w *watch) stale(what, mark string, ttl time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s, ok := w.seen[what]
+	if !ok || s.mark != mark {
+		if w.seen == nil || len(w.seen) >= maxWatched {
+			w.seen = make(map[string]sighting)
+		}
+		w.seen[what] = sighting{mark, time.Now()}
+		return false
+	}
+	if time.Since(s.since) < ttl {
+		return false
+	}
+	delete(w.seen, what)
+	return true
+}

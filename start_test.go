@@ -1,0 +1,313 @@
+package handover_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestStartOutcomes(t *testing.T) {
+	none := func(*rig, *handover.Config) {}
+	for name, tt := range map[string]struct {
+		crisp  handovertest.Options
+		config func(*rig, *handover.Config)
+		before func(*rig)
+		want   handover.Outcome
+		saw    string
+	}{
+		"an agent is there":           {handovertest.Options{}, none, nil, handover.Opened, "system: A person will be with you soon. You can already describe your question. [Back to the bot]"},
+		"nobody is there":             {handovertest.Options{Away: true}, none, nil, handover.NobodyThere, ""},
+		"the source is allowed":       {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram", "webchat"} }, nil, handover.Opened, ""},
+		"the source is not allowed":   {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }, nil, handover.NotAllowed, "system: I am sorry, nobody can be reached on this channel."},
+		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig) { r.crisp.Availability("weird") }, handover.Opened, ""},
+		"unknown presence is refused": {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig) { r.crisp.Availability("weird") }, handover.NobodyThere, ""},
+		"presence cannot be asked":    {handovertest.Options{}, none, func(r *rig) { r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500}) }, handover.Opened, ""},
+		"the host has the last word":  {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.Away) }, nil, handover.NobodyThere, ""},
+		"the host knows better":       {handovertest.Options{Away: true}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.Online) }, nil, handover.Opened, ""},
+		"Crisp refuses to open": {handovertest.Options{}, none, func(r *rig) {
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 400, Reason: "invalid_data"})
+		}, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
+		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig) { r.crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
+		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig) { r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.Opened, ""},
+		"the first message is refused": {handovertest.Options{}, none, func(r *rig) {
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
+		}, handover.OpenFailed, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{crisp: tt.crisp, config: tt.config}, func(r *rig) {
+				if tt.before != nil {
+					tt.before(r)
+				}
+				require.Equal(t, tt.want, r.asks(handover.Request{}))
+				saw := r.saw()
+				require.NotEmpty(t, saw, "the user is told in every outcome")
+				if tt.saw != "" {
+					require.Contains(t, saw, tt.saw)
+				}
+				bot := tt.want != handover.Opened
+				require.Equal(t, bot, r.says("and now?").Bot)
+			})
+		})
+	}
+}
+
+func presence(p handover.Presence) func(context.Context, handover.Session, handover.Presence) handover.Presence {
+	return func(context.Context, handover.Session, handover.Presence) handover.Presence { return p }
+}
+
+func TestStartTwiceOpensOneConversation(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		outcomes := make(chan handover.Outcome, 50)
+		var all sync.WaitGroup
+		for range cap(outcomes) {
+			all.Go(func() {
+				outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+				require.NoError(t, err)
+				outcomes <- outcome
+			})
+		}
+		all.Wait()
+		close(outcomes)
+		count := map[handover.Outcome]int{}
+		for o := range outcomes {
+			count[o]++
+		}
+		require.Equal(t, map[handover.Outcome]int{handover.Opened: 1, handover.AlreadyOpen: 49}, count)
+		require.Len(t, r.crisp.Conversations(), 1)
+		require.Len(t, r.saw(), 1)
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability), "a burst of requests asks once")
+	})
+}
+
+func TestAvailabilityIsAskedAgainAfterTheCache(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		for range 5 {
+			p, err := r.h.Available(context.Background(), r.conv)
+			require.NoError(t, err)
+			require.Equal(t, handover.Online, p)
+		}
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability))
+		r.crisp.Away()
+		r.after(11 * time.Second)
+		p, err := r.h.Available(context.Background(), r.conv)
+		require.NoError(t, err)
+		require.Equal(t, handover.Away, p)
+	})
+}
+
+func TestStartWithAStaleTurn(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		old, err := r.receive(handover.Incoming{Text: "first"})
+		require.NoError(t, err)
+		conv := r.opened()
+		outcome, err := r.h.Start(context.Background(), old, handover.Request{})
+		require.NoError(t, err)
+		require.Equal(t, handover.AlreadyOpen, outcome)
+		conv.Operator("Ann").Resolve()
+		r.crisp.Settle()
+		_, err = r.h.Start(context.Background(), old, handover.Request{})
+		require.ErrorIs(t, err, handover.ErrNotYourTurn)
+	})
+}
+
+func TestStartEndsItsWaitWithItsContext(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(3, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
+		defer cancel()
+		outcome, err := r.h.Start(ctx, turn, handover.Request{})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, handover.Opening, outcome)
+		r.after(20 * time.Second)
+		require.Equal(t, handover.StateWaiting, r.session().State, "the opening goes on without the caller")
+	})
+}
+
+func TestApplyTheConnectorsOutput(t *testing.T) {
+	for name, tt := range map[string]struct {
+		out  handover.BotOutput
+		away bool
+		want handover.Outcome
+		in   handover.State
+	}{
+		"nothing":                 {handover.BotOutput{}, false, "", handover.StateBot},
+		"muted":                   {handover.BotOutput{Muted: true}, false, "", handover.StateMuted},
+		"muted and need_help":     {handover.BotOutput{Muted: true, NeedHelp: true, Category: "Customer"}, false, handover.Opened, handover.StateWaiting},
+		"need_help alone":         {handover.BotOutput{NeedHelp: true, Category: "Customer"}, false, handover.Opened, handover.StateWaiting},
+		"need_help, nobody there": {handover.BotOutput{Muted: true, NeedHelp: true}, true, handover.NobodyThere, handover.StateBot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{crisp: handovertest.Options{Away: tt.away}}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "hm"})
+				require.NoError(t, err)
+				got, err := r.h.Apply(context.Background(), turn, tt.out, handover.Request{Segments: []string{"vip"}})
+				require.NoError(t, err)
+				require.Equal(t, tt.want, got)
+				r.crisp.Settle()
+				require.Equal(t, tt.in, r.session().State)
+				if tt.want == handover.Opened {
+					require.Equal(t, []string{"Customer", "vip"}, r.crisp.Last().Segments())
+				}
+			})
+		})
+	}
+}
+
+func TestMute(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn := r.says("be quiet")
+		require.NoError(t, r.h.Mute(context.Background(), turn))
+		require.Equal(t, handover.StateMuted, r.session().State)
+		r.saw()
+		for i := range 25 {
+			require.False(t, r.says(fmt.Sprint("kept ", i)).Bot)
+		}
+		require.Empty(t, r.saw())
+		require.ErrorIs(t, r.reply(turn, "late"), handover.ErrNotYourTurn)
+
+		outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+		require.NoError(t, err, "the turn that muted may ask for a human")
+		require.Equal(t, handover.Opened, outcome)
+		r.crisp.Settle()
+		texts := userTexts(r.crisp.Last())
+		require.Len(t, texts, 21, "the last 20 go along, behind the opening message")
+		require.Equal(t, "kept 5", texts[1])
+		require.Equal(t, "kept 24", texts[20])
+	})
+}
+
+func TestMuteEnds(t *testing.T) {
+	for name, end := range map[string]func(*rig){
+		"by End": func(r *rig) {
+			require.NoError(r.t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+		},
+		"by Timeouts.Max": func(r *rig) { r.after(25 * time.Hour) },
+		"when nobody is there": func(r *rig) {
+			r.crisp.Away()
+			outcome, err := r.h.Start(context.Background(), r.session().Turn(), handover.Request{})
+			require.NoError(r.t, err)
+			require.Equal(r.t, handover.NobodyThere, outcome)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				require.NoError(t, r.h.Mute(context.Background(), r.says("hush")))
+				end(r)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.True(t, r.says("hello again").Bot)
+				require.Empty(t, r.allEnds(), "a mute is no handover")
+			})
+		})
+	}
+}
+
+func TestEndByTheHost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o       handover.EndOptions
+		reason  handover.EndReason
+		note    string
+		resolve string
+	}{
+		"by default":       {handover.EndOptions{}, handover.EndHostEnded, "The user is talking with the bot again.", "pending"},
+		"the user left":    {handover.EndOptions{Reason: handover.EndUserLeft}, handover.EndUserLeft, "The user is talking with the bot again.", "pending"},
+		"with words":       {handover.EndOptions{Note: "closed the app"}, handover.EndHostEnded, "closed the app", "pending"},
+		"resolved as well": {handover.EndOptions{Resolve: true}, handover.EndHostEnded, "The user is talking with the bot again.", "resolved"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				require.NoError(t, r.h.End(context.Background(), r.conv, tt.o))
+				require.NoError(t, r.h.End(context.Background(), r.conv, tt.o), "idempotent")
+				r.after(time.Minute)
+				require.Len(t, r.allEnds(), 1)
+				require.Equal(t, tt.reason, r.allEnds()[0].Reason)
+				require.Equal(t, tt.resolve, conv.State())
+				last := conv.Messages()[len(conv.Messages())-1]
+				require.Equal(t, "note", last.Type)
+				require.Equal(t, tt.note, last.Content)
+				require.True(t, r.says("hello").Bot)
+			})
+		})
+	}
+}
+
+func TestEndGuardsItsHandover(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.opened()
+		first := r.session().HandoverID
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{HandoverID: first}))
+		r.opened()
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{HandoverID: first}))
+		require.Equal(t, handover.StateWaiting, r.session().State, "a late End does not end the next handover")
+		require.Error(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Reason: handover.EndResolved}))
+	})
+}
+
+func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
+		defer cancel()
+		outcome, _ := r.h.Start(ctx, turn, handover.Request{})
+		require.Equal(t, handover.Opening, outcome)
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+		r.after(time.Minute)
+		require.Equal(t, "resolved", r.crisp.Last().State())
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Len(t, r.allEnds(), 1)
+	})
+}
+
+func TestHandedOverAgain(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		conv.Operator("Ann").Resolve()
+		r.crisp.Settle()
+		r.saw()
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"again"}}))
+		require.Len(t, r.crisp.Conversations(), 1, "soon after its end the same Crisp conversation is used")
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		conv.Operator("Ann").Say("me again")
+		require.Contains(t, r.saw(), "agent Ann: me again")
+		conv.Operator("Ann").Resolve()
+		r.crisp.Settle()
+		require.Len(t, r.allEnds(), 2)
+		require.NotEqual(t, r.allEnds()[0].HandoverID, r.allEnds()[1].HandoverID)
+		require.Len(t, r.allEnds()[1].Messages, 1, "the second handover's own messages")
+
+		r.after(2 * time.Hour)
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		require.Len(t, r.crisp.Conversations(), 2, "later ones open a new one")
+	})
+}
+
+func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			if i.Event == "session:set_state" {
+				return handovertest.HookFault{Delay: 5 * time.Second, Twice: true}
+			}
+			return handovertest.HookFault{}
+		})
+		conv.Operator("Ann").Resolve()
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		r.after(time.Minute)
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		require.Len(t, r.allEnds(), 1)
+	})
+}

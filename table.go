@@ -1,0 +1,379 @@
+package handover
+
+import (
+	"slices"
+	"time"
+)
+
+// trigger is something that may change who owns a conversation.
+type trigger string
+
+// The triggers, in the words of the table of states.
+const (
+	onStart           trigger = "Start, agent there"
+	onNobody          trigger = "Start, nobody there"
+	onMute            trigger = "Mute"
+	onOpened          trigger = "opened"
+	onOpenFailed      trigger = "Timeouts.Open, or opening fails for good"
+	onUser            trigger = "user message"
+	onHuman           trigger = "human operator's message, newer than the end"
+	onLate            trigger = "human operator's message, older than the end"
+	onAssigned        trigger = "assigned, with Policy.ClaimOnAssign"
+	onResolved        trigger = "Crisp says resolved"
+	onHostEnd         trigger = "End by the host"
+	onUserLeft        trigger = "the user leaves"
+	onRemoved         trigger = "removed in Crisp"
+	onBlocked         trigger = "user blocked"
+	onRemind          trigger = "Timeouts.Remind"
+	onClaimTimeout    trigger = "Timeouts.Claim"
+	onIdle            trigger = "Timeouts.Idle"
+	onMax             trigger = "Timeouts.Max"
+	onRelayFailed     trigger = "relaying impossible for Timeouts.Relay"
+	onChoiceEmail     trigger = "Contact me back via email"
+	onChoiceBot       trigger = "Continue with the bot"
+	onOfferExpired    trigger = "the offer expires"
+	onFollowUpExpired trigger = "Timeouts.Followup"
+)
+
+// happening is what a trigger knows besides the conversation.
+type happening struct {
+	session *crispSession
+	agent   Agent
+	at      int64 // Crisp's time, in ms
+	request *Request
+	turn    Turn
+	options EndOptions
+}
+
+// cell says what a trigger does in a state.
+type cell struct {
+	to   State
+	ends EndReason // the handover's one end
+	do   func(*data, happening)
+	what string // in words, for the documentation
+}
+
+// stays is a cell that leaves the owner as it is.
+func stays(s State, what string, do func(*data, happening)) cell {
+	return cell{to: s, what: what, do: do}
+}
+
+// table holds every state and every trigger. It is the only place where the owner changes.
+var table = map[State]map[trigger]cell{
+	StateBot: {
+		onStart:           {to: StateOpening, do: (*data).begin, what: "the whole request is stored, then the Crisp conversation is opened"},
+		onNobody:          stays(StateBot, "the no-agent messages go out: an offer", (*data).makeOffer),
+		onMute:            {to: StateMuted, do: (*data).muteBot, what: "nobody speaks"},
+		onHuman:           {to: StateActive, do: (*data).takeover, what: "takeover: a new handover begins"},
+		onLate:            stays(StateBot, "delivered, marked late", nil),
+		onUser:            stays(StateBot, "a turn for the bot", nil),
+		onHostEnd:         stays(StateBot, "offer and follow-up are dropped", (*data).dropOpen),
+		onChoiceEmail:     stays(StateBot, "a follow-up is opened, or the address asked for", (*data).choseEmail),
+		onChoiceBot:       stays(StateBot, "the offer is over", (*data).choseBot),
+		onOfferExpired:    stays(StateBot, "the offer is over", (*data).dropOffer),
+		onFollowUpExpired: stays(StateBot, "the follow-up is over", (*data).dropFollowUp),
+	},
+	StateMuted: {
+		onStart:           {to: StateOpening, do: (*data).begin, what: "the messages kept go along"},
+		onNobody:          {to: StateBot, do: (*data).makeOffer, what: "the mute is lifted"},
+		onHuman:           {to: StateActive, do: (*data).takeover, what: "takeover"},
+		onLate:            stays(StateMuted, "delivered, marked late", nil),
+		onUser:            stays(StateMuted, "kept for a handover that may come", nil),
+		onHostEnd:         {to: StateBot, do: (*data).unmute, what: "un-muted"},
+		onMax:             {to: StateBot, do: (*data).unmute, what: "un-muted"},
+		onFollowUpExpired: stays(StateMuted, "the follow-up is over", (*data).dropFollowUp),
+	},
+	StateOpening: {
+		onOpened:     {to: StateWaiting, do: (*data).opened, what: "only now is the user told"},
+		onOpenFailed: {to: StateBot, ends: EndOpenFailed, what: "the user is told; messages that came meanwhile become turns"},
+		onUser:       stays(StateOpening, "queued behind the opening", nil),
+		onHostEnd:    {to: StateBot, ends: EndHostEnded, do: (*data).abandon, what: "the half-made conversation is resolved"},
+		onUserLeft:   {to: StateBot, ends: EndUserLeft, do: (*data).abandon, what: "the half-made conversation is resolved"},
+		onRemoved:    {to: StateBot, ends: EndRemoved, what: "ends"},
+		onBlocked:    {to: StateBot, ends: EndBlocked, what: "ends"},
+		onMax:        {to: StateBot, ends: EndMaxAge, do: (*data).abandon, what: "ends"},
+	},
+	StateWaiting: running(StateWaiting, map[trigger]cell{
+		onHuman:        {to: StateActive, do: (*data).joined, what: "the user is told who joined"},
+		onAssigned:     {to: StateActive, do: (*data).joined, what: "claimed"},
+		onRemind:       stays(StateWaiting, "still waiting, with a way out", (*data).remind),
+		onClaimTimeout: {to: StateBot, ends: EndClaimTimeout, do: (*data).nobodyCame, what: "an offer; the agents get a note; a later answer takes over"},
+	}),
+	StateActive: running(StateActive, map[trigger]cell{
+		onHuman: stays(StateActive, "delivered", (*data).spoke),
+	}),
+}
+
+// running is the part of the table that waiting and active share.
+func running(s State, own map[trigger]cell) map[trigger]cell {
+	for t, c := range map[trigger]cell{
+		onLate:        stays(s, "delivered", nil),
+		onUser:        stays(s, "relayed", nil),
+		onResolved:    {to: StateBot, ends: EndResolved, what: "after the messages before it"},
+		onHostEnd:     {to: StateBot, ends: EndHostEnded, do: (*data).left, what: "the agents get a note"},
+		onUserLeft:    {to: StateBot, ends: EndUserLeft, do: (*data).left, what: "the agents get a note"},
+		onRemoved:     {to: StateBot, ends: EndRemoved, what: "ends"},
+		onBlocked:     {to: StateBot, ends: EndBlocked, what: "ends"},
+		onIdle:        {to: StateBot, ends: EndIdle, do: (*data).left, what: "ends"},
+		onMax:         {to: StateBot, ends: EndMaxAge, do: (*data).left, what: "ends"},
+		onRelayFailed: {to: StateBot, ends: EndRelayFailed, what: "messages not passed on become turns"},
+	} {
+		if _, ok := own[t]; !ok {
+			own[t] = c
+		}
+	}
+	return own
+}
+
+// fire lets a trigger happen. What the table does not list for a state stays as it is. It reports
+// whether the table lists it.
+func (d *data) fire(t trigger, what happening) bool {
+	c, ok := table[d.State][t]
+	if !ok {
+		return false
+	}
+	from := d.State
+	if c.ends != "" {
+		d.finish(c.ends, what)
+	}
+	if c.to != from {
+		d.move(c.to, c.ends)
+	}
+	if c.do != nil {
+		c.do(d, what)
+	}
+	if c.ends != "" {
+		d.farewell(c.ends)
+	}
+	d.Touched = d.env.now
+	return true
+}
+
+// move changes the state, and with the owner the epoch.
+func (d *data) move(to State, reason EndReason) {
+	a := Activity{Kind: ActivityState, From: d.State, To: to, Reason: reason, Took: d.env.now.Sub(d.Since)}
+	if owner(d.State) != owner(to) {
+		d.Epoch++
+	}
+	d.State, d.Since = to, d.env.now
+	d.observe(a)
+}
+
+// owner names who speaks in a state.
+func owner(s State) string {
+	switch s {
+	case StateBot:
+		return "bot"
+	case StateMuted:
+		return "nobody"
+	}
+	return "human"
+}
+
+// ended carries out a queued end, unless its handover is over already.
+func (d *data) ended(e *effect) {
+	if !d.human() || d.Stay.ID != e.Stay {
+		return
+	}
+	t := map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[e.Reason]
+	d.fire(t, happening{at: e.At})
+}
+
+// begin starts a handover: the request is stored with all steps of the opening.
+func (d *data) begin(what happening) {
+	d.Stay = d.newStay(what.request)
+	d.Offer, d.FollowUp = nil, nil
+	d.queueOpening(d.Stay)
+	kept := slices.DeleteFunc(slices.Clone(d.Seen), func(s *seen) bool { return s.Outcome != outcomeKept })
+	for _, s := range kept[max(0, len(kept)-maxKept):] {
+		d.queuePosts(s, d.Stay)
+	}
+	d.Mute = nil
+}
+
+// maxKept is how many messages of a muted conversation go along with a handover.
+const maxKept = 20
+
+func (d *data) newStay(r *Request) *stay {
+	return &stay{ID: newID(), Request: *r, Timeouts: d.env.cfg.Timeouts.override(r.Timeouts), Asked: d.env.now}
+}
+
+// takeover begins a handover that an agent started by writing.
+func (d *data) takeover(what happening) {
+	var r Request
+	if d.Stay != nil {
+		r = d.Stay.Request
+	}
+	d.Stay = d.newStay(&r)
+	d.Stay.CrispID, d.Stay.Opened = what.session.ID, d.env.now
+	d.Offer, d.FollowUp, d.Mute = nil, nil, nil
+	d.joined(what)
+}
+
+// joined notes the first human sign.
+func (d *data) joined(what happening) {
+	d.Stay.Claimed = d.env.now
+	d.Stay.LastWord = d.env.now
+	if what.at == 0 {
+		return // assigned: nobody has written yet
+	}
+	d.spoke(what)
+}
+
+// spoke notes a message of an agent, and tells the user who it is when that is new.
+func (d *data) spoke(what happening) {
+	st := d.Stay
+	st.LastWord = d.env.now
+	if st.FirstReply.IsZero() {
+		st.FirstReply = d.env.now
+	}
+	i := slices.IndexFunc(st.Agents, func(a Agent) bool { return a.ID == what.agent.ID && a.Name == what.agent.Name })
+	if last := len(st.Agents) - 1; i >= 0 && i == last {
+		return
+	}
+	name := textJoined
+	if len(st.Agents) > 0 {
+		name = textTransferred
+	}
+	if i >= 0 {
+		st.Agents = slices.Delete(st.Agents, i, i+1)
+	}
+	st.Agents = append(st.Agents, what.agent) // the one who speaks comes last
+	d.say(name, what.agent.Name)
+}
+
+// opened tells the user, now that it is true.
+func (d *data) opened(happening) {
+	d.Stay.Opened, d.Stay.LastWord = d.env.now, d.env.now
+	d.say(textWaiting, "")
+}
+
+func (d *data) remind(happening) {
+	d.Stay.Reminded = d.env.now
+	d.say(textStillWaiting, "")
+}
+
+func (d *data) muteBot(what happening) { d.Mute = &mute{ID: newID(), Turn: what.turn.Epoch} }
+
+// unmute gives the messages that were kept back to nobody: they were for the mute that is over.
+func (d *data) unmute(happening) { d.Mute = nil }
+
+// makeOffer says that nobody is there, and what can be chosen.
+func (d *data) makeOffer(what happening) {
+	d.Mute = nil
+	d.Offer = &offer{ID: newID(), Request: *what.request, Expires: d.env.now.Add(d.env.cfg.Timeouts.override(what.request.Timeouts).Followup)}
+	for i, m := range d.env.cfg.NoAgent {
+		d.push(&d.In, effect{Kind: kindDeliver, Message: &Message{
+			ID: systemID(d.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: d.env.now.UTC(),
+		}})
+	}
+}
+
+// dropOpen ends what is open beside the bot.
+func (d *data) dropOpen(what happening) {
+	d.dropOffer(what)
+	d.dropFollowUp(what)
+}
+
+func (d *data) dropOffer(happening) { d.Offer = nil }
+
+// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
+func (d *data) dropFollowUp(happening) {
+	if f := d.FollowUp; f != nil {
+		d.FollowUp = nil
+		d.Out.drop(func(e *effect) bool { return e.Stay == f.ID && e.Kind.opens() })
+	}
+}
+
+func (d *data) choseBot(what happening) {
+	d.dropOffer(what)
+	d.say(textWithBot, "")
+}
+
+// left tells the agents that the user is gone, and resolves the conversation if asked to.
+func (d *data) left(what happening) {
+	d.noteEnd(noteLeft, what.options)
+}
+
+func (d *data) noteEnd(name textName, o EndOptions) {
+	crisp := d.Stay.CrispID
+	if crisp == "" {
+		return
+	}
+	if o.Note != "" {
+		d.push(&d.Out, effect{Kind: kindNote, Crisp: crisp, Note: o.Note})
+	} else {
+		d.note(crisp, name)
+	}
+	if o.Resolve {
+		d.push(&d.Out, effect{Kind: kindResolve, Crisp: crisp})
+	}
+}
+
+// abandon resolves the conversation that was half made.
+func (d *data) abandon(what happening) {
+	what.options.Resolve = true
+	d.noteEnd(noteLeft, what.options)
+}
+
+// nobodyCame leaves the user with an offer and the agents with a note.
+func (d *data) nobodyCame(what happening) {
+	d.noteEnd(noteNobodyCame, what.options)
+	d.say(textNobodyCame, "")
+	r := d.Stay.Request
+	d.makeOffer(happening{request: &r})
+}
+
+// finish ends the handover: what is still on its way to Crisp and was never tried goes to the bot.
+func (d *data) finish(reason EndReason, what happening) {
+	st := d.Stay
+	st.Ended, st.Reason = d.env.now, reason
+	if s := d.session(st.CrispID); s != nil {
+		s.Newest = max(s.Newest, what.at)
+		s.Mark, s.Opening, s.Resolved = max(s.Mark, s.Newest), 0, time.Time{}
+		s.Ended = d.env.now
+	}
+	d.Out.drop(func(e *effect) bool {
+		if e.Stay != st.ID {
+			return false
+		}
+		if e.Kind.opens() {
+			return true
+		}
+		// A message that Crisp may have is looked for until that is known.
+		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure || reason == EndRelayFailed)
+		if back {
+			d.env.returned = append(d.env.returned, e.Incoming)
+		}
+		return back
+	})
+}
+
+// farewell queues what the user and the host are told of the end, once the state has changed.
+func (d *data) farewell(reason EndReason) {
+	st := d.Stay
+	d.returnToBot()
+	if name := endText(reason); name != "" {
+		d.say(name, "")
+	}
+	d.push(&d.In, effect{Kind: kindOnEnd, Stay: st.ID, Crisp: st.CrispID, Summary: st.summary()})
+}
+
+// endText is what the user is told of an end.
+func endText(reason EndReason) textName {
+	switch reason {
+	case EndResolved:
+		return textResolved
+	case EndHostEnded, EndUserLeft:
+		return textLeft
+	case EndClaimTimeout:
+		return "" // the offer says it
+	case EndIdle:
+		return textIdle
+	case EndOpenFailed:
+		return textOpenFailed
+	case EndRelayFailed:
+		return textRelayFailed
+	}
+	return textClosed
+}

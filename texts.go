@@ -1,0 +1,162 @@
+package handover
+
+import "strings"
+
+// Texts is every sentence that the library says. An empty text is silent. "{agent}" stands for the
+// agent's name, "{link}" for the history link.
+type Texts struct {
+	// Opening is the first message that agents see, from the user. A line whose link is missing
+	// is left out.
+	Opening string
+	// OpeningByEmail is Opening for an answer by email.
+	OpeningByEmail string
+
+	// What the user is told.
+	Waiting      string // the conversation is open; an agent will come
+	StillWaiting string // at each Timeouts.Remind
+	Joined       string // an agent wrote for the first time
+	Transferred  string // another agent writes
+	Resolved     string // the agent resolved the conversation; the bot answers again
+	Left         string // the user chose to leave, or the host ended the handover
+	NobodyCame   string // nobody answered within Timeouts.Claim
+	Idle         string // ended because of silence
+	OpenFailed   string // the conversation could not be opened
+	RelayFailed  string // messages could not be passed on any more
+	Closed       string // removed or blocked in Crisp, or Timeouts.Max
+	NotAllowed   string // no handover on this channel
+	TooSoon      string // Timeouts.CoolDown
+	AskEmail     string // "Contact me back via email" without a known address
+	BadEmail     string // that is no email address
+	ByEmail      string // the agents will answer by email
+	WithBot      string // "Continue with the bot" was chosen
+	NotSent      string // a message of the user could not be passed on
+	Leave        string // title of the quick reply that leaves, at most 20 characters; silent: no such reply
+
+	// What the agents are told, as notes.
+	NoteLeft       string // the user went back to the bot
+	NoteNobodyCame string // the user went back to the bot after waiting in vain
+	NoteNotShown   string // a message could not be shown to the user
+	NoteOtherFile  string // the user's file could not be passed on
+}
+
+// DefaultTexts are the texts used without Config.Texts. Opening is the connector's, to the letter.
+func DefaultTexts() Texts {
+	return Texts{
+		Opening:        "Hi, this user need your help.\nYou can find the conversation history here: {link}",
+		OpeningByEmail: "Hi, this user asks for an answer by email.\nYou can find the conversation history here: {link}",
+
+		Waiting:      "A person will be with you soon. You can already describe your question.",
+		StillWaiting: "We are still looking for somebody. Thank you for your patience.",
+		Joined:       "{agent} joined the conversation.",
+		Transferred:  "{agent} continues the conversation.",
+		Resolved:     "This conversation was closed. You are talking with the bot again.",
+		Left:         "You are talking with the bot again.",
+		NobodyCame:   "I am sorry, nobody could answer in time.",
+		Idle:         "It has been quiet for a while. You are talking with the bot again.",
+		OpenFailed:   "I am sorry, I could not reach anybody. You are talking with the bot again.",
+		RelayFailed:  "I am sorry, the connection to our team is lost. You are talking with the bot again.",
+		Closed:       "This conversation has ended. You are talking with the bot again.",
+		NotAllowed:   "I am sorry, nobody can be reached on this channel.",
+		TooSoon:      "I am sorry, nobody is there yet. Please try again later.",
+		AskEmail:     "Which email address may we write to?",
+		BadEmail:     "That does not look like an email address. Which address may we write to?",
+		ByEmail:      "Thank you. We will answer by email.",
+		WithBot:      "All right, I am listening.",
+		NotSent:      "I am sorry, your last message could not be sent. Please send it again.",
+		Leave:        "Back to the bot",
+
+		NoteLeft:       "The user is talking with the bot again.",
+		NoteNobodyCame: "The user waited in vain and is talking with the bot again. Answer here to take over.",
+		NoteNotShown:   "A message could not be shown to the user. Please send it as plain text.",
+		NoteOtherFile:  "The user sent a file that could not be passed on.",
+	}
+}
+
+// textName names a field of Texts in a record.
+type textName string
+
+// The texts that are said by effects.
+const (
+	textWaiting      textName = "waiting"
+	textStillWaiting textName = "still_waiting"
+	textJoined       textName = "joined"
+	textTransferred  textName = "transferred"
+	textResolved     textName = "resolved"
+	textLeft         textName = "left"
+	textNobodyCame   textName = "nobody_came"
+	textIdle         textName = "idle"
+	textOpenFailed   textName = "open_failed"
+	textRelayFailed  textName = "relay_failed"
+	textClosed       textName = "closed"
+	textNotAllowed   textName = "not_allowed"
+	textTooSoon      textName = "too_soon"
+	textAskEmail     textName = "ask_email"
+	textBadEmail     textName = "bad_email"
+	textByEmail      textName = "by_email"
+	textWithBot      textName = "with_bot"
+	textNotSent      textName = "not_sent"
+
+	noteLeft       textName = "note_left"
+	noteNobodyCame textName = "note_nobody_came"
+	noteNotShown   textName = "note_not_shown"
+	noteOtherFile  textName = "note_other_file"
+)
+
+// get returns the text with this name; unknown names, from a newer version, are silent.
+func (t *Texts) get(name textName) string {
+	return map[textName]string{
+		textWaiting: t.Waiting, textStillWaiting: t.StillWaiting, textJoined: t.Joined,
+		textTransferred: t.Transferred, textResolved: t.Resolved, textLeft: t.Left,
+		textNobodyCame: t.NobodyCame, textIdle: t.Idle, textOpenFailed: t.OpenFailed,
+		textRelayFailed: t.RelayFailed, textClosed: t.Closed, textNotAllowed: t.NotAllowed,
+		textTooSoon: t.TooSoon, textAskEmail: t.AskEmail, textBadEmail: t.BadEmail,
+		textByEmail: t.ByEmail, textWithBot: t.WithBot, textNotSent: t.NotSent,
+		noteLeft: t.NoteLeft, noteNobodyCame: t.NoteNobodyCame,
+		noteNotShown: t.NoteNotShown, noteOtherFile: t.NoteOtherFile,
+	}[name]
+}
+
+// render says a system text, with the quick replies that belong to it.
+func (t *Texts) render(name textName, agent string, choices Choices) (RichMessage, bool) {
+	text := t.get(name)
+	if text == "" {
+		return RichMessage{}, false
+	}
+	if agent == "" {
+		agent = "An agent"
+	}
+	m := RichMessage{Text: strings.ReplaceAll(text, "{agent}", agent)}
+	switch name {
+	case textWaiting, textStillWaiting:
+		if t.Leave != "" {
+			m.QuickReplies = []QuickReply{{ContentType: "text", Title: t.Leave, Payload: payloadLeave}}
+		}
+	case textAskEmail, textBadEmail:
+		m.QuickReplies = []QuickReply{{ContentType: "text", Title: choices.Bot, Payload: choices.Bot}}
+	}
+	return m, true
+}
+
+// payloadLeave is the payload of the way out while waiting.
+const payloadLeave = "handover:leave"
+
+// opening renders the first message in Crisp. A line whose link is missing is left out.
+func (t *Texts) opening(byEmail bool, link string) string {
+	text := t.Opening
+	if byEmail {
+		text = t.OpeningByEmail
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.Contains(line, "{link}") && link == "" {
+			continue
+		}
+		lines = append(lines, strings.ReplaceAll(line, "{link}", link))
+	}
+	if text = strings.Join(lines, "\n"); strings.TrimSpace(text) == "" {
+		// Without a message Crisp's lists would hide the conversation.
+		return "Hi, this user needs your help."
+	}
+	return text
+}
