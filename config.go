@@ -143,6 +143,9 @@ type Policy struct {
 	Email EmailPolicy
 	// NoteFallback says where notes for agents go on plans without notes.
 	NoteFallback NoteFallback
+	// TrustHooks takes messages from their hooks without reading Crisp's log: one call less for
+	// each burst, but messages are shown in the order in which hooks arrive.
+	TrustHooks bool
 	// NoMarks leaves out the delivered and read marks of shown messages: two calls less for each
 	// burst of them.
 	NoMarks bool
@@ -184,6 +187,10 @@ type Limits struct {
 	// CreatesPerMinute paces the conversations made in Crisp, over all replicas. Crisp's own
 	// import tool keeps to 25 on the Essentials plan. Default: 25; -1: not paced.
 	CreatesPerMinute int
+	// DailyCalls is the token's quota of calls to Crisp a day. Catch-up takes at most a tenth of
+	// it, which bounds how late a hook is noticed that never came: every 3 minutes with 5,000.
+	// Default: 10,000 with TierWebsite, else 5,000, as Crisp documents.
+	DailyCalls int
 	// Attempts is how often a delivery or a note is tried before it is given up. Default: 8.
 	Attempts int
 	// Text is the longest text that Receive takes, in bytes. Default: 100,000.
@@ -239,7 +246,7 @@ func (c Config) prepare() (Config, error) {
 	if c.Policy.Bots = slices.Clone(c.Policy.Bots); c.Policy.Bots == nil {
 		c.Policy.Bots = []string{"urn:crisp.im:bot:*"}
 	}
-	c.Limits.prepare(fault)
+	c.Limits.prepare(c.Token.Tier, fault)
 	if c.Origin == "" {
 		c.Origin = defaultOrigin
 	}
@@ -297,7 +304,15 @@ func (c *Config) prepareURL() error {
 	return nil
 }
 
-func (l *Limits) prepare(fault func(string, ...any)) {
+// quota is what Crisp documents for a token, in calls a day.
+func quota(t Tier) int {
+	if t == TierWebsite {
+		return 10_000
+	}
+	return 5_000
+}
+
+func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 	for _, f := range []struct {
 		name     string
 		value    *int
@@ -305,6 +320,7 @@ func (l *Limits) prepare(fault func(string, ...any)) {
 	}{
 		{"Workers", &l.Workers, 32},
 		{"Queue", &l.Queue, 10_000},
+		{"DailyCalls", &l.DailyCalls, quota(tier)},
 		{"Attempts", &l.Attempts, 8},
 		{"Text", &l.Text, 100_000},
 	} {

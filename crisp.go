@@ -325,6 +325,14 @@ func (c *crispClient) conversation(ctx context.Context, id string) (v crispConve
 	return v, err
 }
 
+// list reads a page of the list of conversations, the newest change first. One that a cache answers
+// is made up for by the next.
+func (c *crispClient) list(ctx context.Context, page int) (all []crispConversation, err error) {
+	path := fmt.Sprintf("/conversations/%d?per_page=%d", page, listPageSize)
+	err = c.call(ctx, "list conversations", "GET", path, nil, &all)
+	return all, err
+}
+
 // gone reports whether the conversation is removed: it is not there, and the website answers, so
 // that the token and the website are not what is missing.
 func (c *crispClient) gone(ctx context.Context, id string) bool {

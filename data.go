@@ -137,6 +137,8 @@ type crispSession struct {
 	// Adopted hides what was written before our opening message, at From once that was seen.
 	Adopted bool  `json:"adopted,omitempty"`
 	From    int64 `json:"from,omitempty"` // Crisp's time, in ms
+	// First is the fingerprint of the first message, in a session that we made.
+	First int64 `json:"first,omitempty"`
 	// Mark is the largest Crisp time seen at our last opening or end, in ms: state changes and
 	// takeovers count when newer.
 	Mark int64 `json:"mark,omitempty"`
@@ -146,6 +148,7 @@ type crispSession struct {
 	Shown   order     `json:"shown,omitzero"`   // the newest message given to the user
 	Email   bool      `json:"email,omitempty"`  // Crisp has the user's address
 	Gone    bool      `json:"gone,omitempty"`   // removed in Crisp
+	Listed  int64     `json:"listed,omitempty"` // Crisp's updated_at when catch-up last saw it, in ms
 	Ended   time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
 	Table   []*entry  `json:"table,omitempty"`
 	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
@@ -198,6 +201,7 @@ type hook struct {
 	Raw   jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
 	Crisp string         `json:"crisp"`
 	Got   time.Time      `json:"got"`
+	Brief bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
 	Tries int            `json:"tries,omitempty"`
 	Next  time.Time      `json:"next,omitzero"`
 }

@@ -229,12 +229,10 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 	if e.Crisp == "" {
 		return nil, false
 	}
-	msgs, err := h.pages(ctx, e.Crisp, 0)
+	msgs, err := h.pages(ctx, e.Crisp, 0, e.FP)
 	if err != nil {
 		return nil, true
 	}
-	opening := fingerprint(d.Conversation, e.Stay, "opening", 0)
-	s := d.session(e.Crisp)
 	for _, l := range sorted(msgs) {
 		from := FromUser
 		var agent Agent
@@ -244,7 +242,7 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 			}
 			from, agent = FromAgent, agentOf(l)
 		}
-		if l.Fingerprint == opening || s != nil && l.Fingerprint == s.Opening {
+		if l.Fingerprint == e.FP {
 			all = nil // what came before belongs to an earlier handover
 			continue
 		}

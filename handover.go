@@ -63,7 +63,8 @@ type Handover struct {
 	waiters  waiters
 	watched  watch
 	presence presence
-	noNotes  atomic.Bool // the plan has no notes
+	refused  atomic.Bool // hooks were: there is something to catch up with
+	off      ablation
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -74,13 +75,12 @@ func New(c Config) (*Handover, error) {
 		return nil, err
 	}
 	h := &Handover{cfg: &cfg, crisp: newCrispClient(&cfg), presence: newPresence()}
-	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, func(j job) {
-		if err := h.attend(context.Background(), j.key, j.side); err != nil {
-			cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
-		}
-	})
+	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
 	return h, nil
 }
+
+// ablation switches parts of the engine off, for tests that show what they are for.
+type ablation struct{ lookUp, lease bool }
 
 // Outcome is what Start came to.
 type Outcome string
@@ -344,9 +344,6 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 // Check reads the website, to find out whether the token works. It changes nothing.
 func (h *Handover) Check(ctx context.Context) error { return h.crisp.check(ctx) }
 
-// Calls is how many calls to Crisp this process has made.
-func (h *Handover) Calls() int64 { return h.crisp.calls.Load() }
-
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL.
 func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error) {
@@ -376,6 +373,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := hookStatus(err)
 	switch status {
 	case http.StatusServiceUnavailable:
+		h.refused.Store(true)
 		w.Header().Set("Retry-After", retryAfterBusy)
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)

@@ -28,6 +28,7 @@ const (
 type look struct {
 	crisp string
 	since int64 // Crisp's time to read back to, in ms
+	first int64 // fingerprint of the first message that matters
 	upto  int64 // hooks up to this number are judged by this look
 	whole bool  // the state is wanted as well
 	fps   []int64
@@ -42,6 +43,7 @@ type news struct {
 	state    *crispConversation
 	err      error
 	gone     bool           // the conversation is removed
+	trusted  bool           // nothing was read: hooks are taken at their word
 	held     map[int64]bool // hooks that wait for another look
 }
 
@@ -65,14 +67,14 @@ func (d *data) look(now time.Time) *look {
 }
 
 func (d *data) lookAt(s *crispSession, whole bool) *look {
-	l := &look{crisp: s.ID, since: s.Watermark - overlap.Milliseconds(), upto: d.Serial, whole: whole}
+	l := &look{crisp: s.ID, since: s.Watermark - overlap.Milliseconds(), first: s.First, upto: d.Serial, whole: whole}
 	for _, k := range d.Inbox {
 		if k.Crisp != s.ID {
 			continue
 		}
 		ev, ok := k.event()
 		if !ok {
-			l.whole = true
+			l.whole = l.whole || !k.Brief
 			continue
 		}
 		if ev.Update != nil && s.entry(ev.Update.Fingerprint) == nil && len(l.fps) < maxSingles {
@@ -94,7 +96,7 @@ func (k *hook) event() (Event, bool) {
 // read reads Crisp's log back to where it was read before.
 func (h *Handover) read(ctx context.Context, l *look) *news {
 	n := &news{look: l, begun: time.Now()}
-	n.messages, n.err = h.pages(ctx, l.crisp, l.since)
+	n.messages, n.err = h.pages(ctx, l.crisp, l.since, l.first)
 	if n.err == nil && l.whole {
 		var state crispConversation
 		if state, n.err = h.crisp.conversation(ctx, l.crisp); n.err == nil {
@@ -118,8 +120,9 @@ func (h *Handover) read(ctx context.Context, l *look) *news {
 	return n
 }
 
-// pages reads messages from the newest back to since.
-func (h *Handover) pages(ctx context.Context, crisp string, since int64) (all []EventMessage, err error) {
+// pages reads messages from the newest back to since, or to the message first, before which there
+// are none that matter.
+func (h *Handover) pages(ctx context.Context, crisp string, since, first int64) (all []EventMessage, err error) {
 	var before int64
 	known := make(map[int64]bool)
 	for range maxPages {
@@ -127,19 +130,20 @@ func (h *Handover) pages(ctx context.Context, crisp string, since int64) (all []
 		if err != nil {
 			return nil, err
 		}
-		oldest, fresh := int64(0), false
+		oldest, fresh, end := int64(0), false, false
 		for _, m := range slices.Concat(page, withheld) {
 			if m.Timestamp != 0 && (oldest == 0 || m.Timestamp < oldest) {
 				oldest = m.Timestamp
 			}
 		}
 		for _, m := range page {
+			end = end || m.Fingerprint == first
 			if !known[m.Fingerprint] {
 				known[m.Fingerprint], fresh = true, true
 				all = append(all, m)
 			}
 		}
-		if !fresh || oldest <= since {
+		if !fresh || end || oldest <= since {
 			break
 		}
 		before = oldest + 1 // messages of the same millisecond may be on both pages
@@ -165,7 +169,7 @@ func (d *data) learn(n *news) {
 	for _, m := range batch {
 		d.see(s, m.msg, m.late)
 	}
-	if n.err == nil {
+	if n.err == nil && !n.trusted {
 		s.Looked = n.begun
 		d.advance(s, batch, held)
 	}
@@ -230,8 +234,8 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
-		if ev.Message.From == "user" && s.entry(fp) != nil || !d.env.now.Before(k.Got.Add(holdFor)) {
-			batch = append(batch, logged{msg: ev.Message, late: true})
+		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.Got.Add(holdFor)) {
+			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
 		}
 		n.hold(k)

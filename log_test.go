@@ -435,7 +435,7 @@ func TestAdoptedConversation(t *testing.T) {
 		conv.Operator("Ann").Say("old words")
 		r.crisp.Settle()
 		crispID := r.session().CrispID
-		require.NoError(t, r.h.Forget(t.Context(), r.conv))
+		require.NoError(t, r.h.Forget(context.Background(), r.conv))
 		r.conv.ID = "user-2"
 		r.saw()
 		require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: crispID}))

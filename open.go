@@ -91,7 +91,7 @@ func (d *data) created(e *effect, id string) {
 		return
 	}
 	st.CrispID = id
-	d.Sessions = append(d.Sessions, &crispSession{ID: id})
+	d.Sessions = append(d.Sessions, &crispSession{ID: id, First: st.Opening})
 	for _, x := range d.Out.Queue {
 		if x.Stay == st.ID && x.Crisp == "" {
 			x.Crisp = id
@@ -242,8 +242,12 @@ func (d *data) metasSet(e *effect) {
 
 // greeted ends the opening: the Crisp conversation has its first message.
 func (d *data) greeted(e *effect, fp int64) {
-	s := d.session(e.Crisp)
-	if s != nil && fp != e.FP { // Crisp gave it another fingerprint
+	s, st := d.session(e.Crisp), d.stayOf(e.Stay)
+	if s != nil && st != nil && fp != e.FP { // Crisp gave it another fingerprint
+		st.Opening = fp
+		if s.First == e.FP {
+			s.First = fp
+		}
 		if s.Opening == e.FP {
 			s.Opening = fp
 		}

@@ -127,7 +127,7 @@ func (d *data) ours(s *crispSession, fp int64) {
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
 func (h *Handover) post(ctx context.Context, d *data, e *effect, r report) report {
-	if e.Unsure {
+	if e.Unsure && !h.off.lookUp {
 		fp, found, err := h.lookUp(ctx, d, e)
 		switch {
 		case err != nil:
@@ -154,11 +154,11 @@ func (h *Handover) post(ctx context.Context, d *data, e *effect, r report) repor
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
 func (h *Handover) lookUp(ctx context.Context, d *data, e *effect) (int64, bool, error) {
-	var since int64
+	var since, first int64
 	if s := d.session(e.Crisp); s != nil {
-		since = s.Watermark - overlap.Milliseconds()
+		since, first = s.Watermark-overlap.Milliseconds(), s.First
 	}
-	msgs, err := h.pages(ctx, e.Crisp, since)
+	msgs, err := h.pages(ctx, e.Crisp, since, first)
 	if err != nil {
 		return 0, false, err
 	}
@@ -370,13 +370,19 @@ func (h *Handover) postNote(ctx context.Context, d *data, e *effect) error {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	if !h.noNotes.Load() {
+	noNotes, err := h.noNotes(ctx)
+	if err != nil {
+		return err
+	}
+	if !noNotes {
 		fp := fingerprint(d.Conversation, e.Crisp, "note", int(e.N))
 		_, err := h.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: fp})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
 			return err
 		}
-		h.noNotes.Store(true)
+		if err := h.rememberNoNotes(ctx); err != nil {
+			return err
+		}
 	}
 	if h.cfg.Policy.NoteFallback != NoteInData {
 		return nil

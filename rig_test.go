@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +33,7 @@ type rig struct {
 	ends       []handover.Summary
 	activities []handover.Activity
 	failing    func(m handover.Message) error // set to make Deliver fail
+	store      *brittle
 }
 
 // options change what bubble makes.
@@ -50,7 +53,7 @@ func bubble(t *testing.T, o options, test func(r *rig)) {
 }
 
 func newRig(t *testing.T, o options) *rig {
-	r := &rig{t: t, conv: handover.Conversation{Source: "webchat", ID: "user-1"}}
+	r := &rig{t: t, conv: handover.Conversation{Source: "webchat", ID: "user-1"}, store: new(brittle)}
 	r.crisp = handovertest.NewCrisp(t, o.crisp)
 	r.h = r.replica(o)
 	return r
@@ -69,6 +72,7 @@ func (r *rig) config() handover.Config {
 		HTTPClient: r.crisp.Client(),
 		BaseURL:    r.crisp.URL(),
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Store:      r.store,
 	}
 }
 
@@ -230,6 +234,23 @@ func (r *rig) saw() []string {
 	return lines
 }
 
+// rawLines is saw without waiting and without forgetting.
+func (r *rig) rawLines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.lines...)
+}
+
+// agentLines are the lines of rawLines that agents wrote.
+func (r *rig) agentLines() (lines []string) {
+	for _, l := range r.rawLines() {
+		if strings.HasPrefix(l, "agent ") {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
 // after lets fake time pass.
 func (r *rig) after(d time.Duration) {
 	time.Sleep(d)
@@ -253,6 +274,35 @@ func (r *rig) count(kind handover.ActivityKind) (n int) {
 	return n
 }
 
+// brittle is a store that fails on request.
+type brittle struct {
+	handover.MemoryStore
+	fails atomic.Bool
+}
+
+func (s *brittle) Find(ctx context.Context, id string) (handover.Record, error) {
+	if s.fails.Load() {
+		return handover.Record{}, errStoreDown
+	}
+	return s.MemoryStore.Find(ctx, id)
+}
+
+func (s *brittle) Load(ctx context.Context, key string) (handover.Record, error) {
+	if s.fails.Load() {
+		return handover.Record{}, errStoreDown
+	}
+	return s.MemoryStore.Load(ctx, key)
+}
+
+func (s *brittle) Save(ctx context.Context, rec handover.Record) (int64, error) {
+	if s.fails.Load() {
+		return 0, errStoreDown
+	}
+	return s.MemoryStore.Save(ctx, rec)
+}
+
+func (r *rig) storeFails(on bool) { r.store.fails.Store(on) }
+
 // texts are the contents of a Crisp conversation's text messages by the user.
 func userTexts(c *handovertest.Conversation) (texts []string) {
 	for _, m := range c.Messages() {
@@ -262,5 +312,7 @@ func userTexts(c *handovertest.Conversation) (texts []string) {
 	}
 	return texts
 }
+
+var errStoreDown = errors.New("the store is down")
 
 var errChannelDown = errors.New("the channel is down")

@@ -20,13 +20,45 @@ const (
 func (h *Handover) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	for {
+	h.refused.Store(true) // catch up with what was missed while nobody ran
+	for beat := 0; ; beat++ {
 		h.poll(ctx)
+		h.housekeeping(ctx, beat)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
+	}
+}
+
+// housekeeping does what concerns the whole website.
+func (h *Handover) housekeeping(ctx context.Context, beat int) {
+	var err error
+	if h.refused.CompareAndSwap(true, false) {
+		if err = h.catchUpSoon(ctx); err != nil {
+			h.refused.Store(true)
+		}
+	}
+	if beat%60 == 59 {
+		err = errors.Join(err, h.spend(ctx))
+	}
+	if err != nil && ctx.Err() == nil {
+		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
+	}
+}
+
+// work runs a job; a website's record has one side only.
+func (h *Handover) work(j job) {
+	ctx, err := context.Background(), error(nil)
+	switch {
+	case !isWebsite(j.key):
+		err = h.attend(ctx, j.key, j.side)
+	case j.side == sideIn:
+		err = h.catchUp(ctx)
+	}
+	if err != nil {
+		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
 	}
 }
 

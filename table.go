@@ -356,7 +356,7 @@ func (d *data) farewell(reason EndReason) {
 	if name := endText(reason); name != "" {
 		d.say(name, "")
 	}
-	d.push(&d.In, effect{Kind: kindOnEnd, Stay: st.ID, Crisp: st.CrispID, Summary: st.summary()})
+	d.push(&d.In, effect{Kind: kindOnEnd, Stay: st.ID, Crisp: st.CrispID, FP: st.Opening, Summary: st.summary()})
 }
 
 // endText is what the user is told of an end.

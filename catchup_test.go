@@ -1,0 +1,76 @@
+package handover_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func dropHooks(handovertest.HookInfo) handovertest.HookFault {
+	return handovertest.HookFault{Drop: true}
+}
+
+func TestCatchUpFindsWhatNoHookTold(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.SetHookFaults(dropHooks)
+		ann.Say("one")
+		ann.Note("private")
+		ann.Say("two")
+		r.after(4 * time.Minute)
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw())
+		ann.Resolve()
+		r.after(6 * time.Minute)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
+		r.saw()
+		ann.Say("and one more thing")
+		r.after(4 * time.Minute)
+		require.Contains(t, r.saw(), "agent Ann: and one more thing", "ended conversations are included")
+	})
+}
+
+func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		before := r.crisp.CountCalls(handovertest.RouteList)
+		r.after(24 * time.Hour)
+		require.LessOrEqual(t, r.crisp.CountCalls(handovertest.RouteList)-before, 501)
+		spent, err := r.h.Spent(context.Background())
+		require.NoError(t, err)
+		require.Less(t, spent.Calls, int64(5000))
+	})
+}
+
+func TestCatchUpAfterOurOwnRefusals(t *testing.T) {
+	o := options{crisp: handovertest.Options{HookAttempts: 1}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		r.storeFails(true)
+		ann.Say("hello?")
+		r.crisp.Settle()
+		r.storeFails(false)
+		r.after(5 * time.Second)
+		require.Equal(t, []string{"agent Ann: hello?"}, r.saw(), "at once, not at the next turn")
+	})
+}
+
+func TestTrustHooksReadsNothing(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.TrustHooks = true }}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		before := r.crisp.CountCalls(handovertest.RouteMessages)
+		ann.Say("one")
+		ann.Note("private")
+		fp := ann.Say("two")
+		r.crisp.Settle()
+		ann.Edit(fp, "three")
+		conv.Bot("Hugo").Say("beep")
+		ann.Resolve()
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: three",
+			"system: This conversation was closed. You are talking with the bot again."}, r.saw())
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteMessages)-before, "only for Summary.Messages")
+	})
+}

@@ -1,0 +1,257 @@
+package handover_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// ended is a rig whose handover was resolved, so that its agent can take over.
+func ended(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Resolve()
+		r.saw()
+		test(r, conv, ann)
+	})
+}
+
+func TestReplyReturnsWhatSendReturns(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "hello"})
+		require.NoError(t, err)
+		require.ErrorIs(t, r.h.Reply(context.Background(), turn, func(context.Context) error { return errChannelDown }), errChannelDown)
+		require.Error(t, r.h.Reply(context.Background(), turn, func(context.Context) error { panic("a bug") }))
+		again, err := r.receive(handover.Incoming{ID: "m1", Text: "hello"})
+		require.NoError(t, err)
+		require.True(t, again.Bot, "not answered yet")
+		require.NoError(t, r.reply(turn, "hi"))
+	})
+}
+
+func TestReplyIsRefusedAndTheAgentGetsTheMessage(t *testing.T) {
+	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		turn, err := r.receive(handover.Incoming{Text: "a question for the bot"})
+		require.NoError(t, err)
+		ann.Say("one more thing")
+		r.crisp.Settle()
+		require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+		require.NotContains(t, r.saw(), "bot: the bot's answer")
+		require.Equal(t, "a question for the bot", userTexts(conv)[len(userTexts(conv))-1])
+		require.ErrorIs(t, r.reply(turn, "again"), handover.ErrNotYourTurn)
+		r.crisp.Settle()
+		require.Len(t, userTexts(conv), 2, "passed on once")
+	})
+}
+
+func TestReplyIsCutShortByATakeover(t *testing.T) {
+	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		turn, err := r.receive(handover.Incoming{Text: "tell me a story"})
+		require.NoError(t, err)
+		speaking, done := make(chan struct{}), make(chan error)
+		go func() {
+			done <- r.h.Reply(context.Background(), turn, func(ctx context.Context) error {
+				close(speaking)
+				<-ctx.Done()
+				require.ErrorIs(t, context.Cause(ctx), handover.ErrNotYourTurn)
+				time.Sleep(3 * time.Second) // slow to stop
+				require.Empty(t, r.rawLines(), "the agent waits for the floor")
+				return ctx.Err()
+			})
+		}()
+		<-speaking
+		require.Equal(t, handover.StateBot, r.session().State)
+		other, err := r.receive(handover.Incoming{Text: "meanwhile"})
+		require.NoError(t, err, "messages are taken while the bot streams")
+		require.True(t, other.Bot)
+		ann.Say("let me")
+		require.ErrorIs(t, <-done, handover.ErrNotYourTurn)
+		r.after(2 * time.Second)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: let me"}, r.saw())
+		require.Equal(t, "tell me a story", userTexts(conv)[1])
+	})
+}
+
+func TestReplyThatIgnoresItsContextHoldsTheFloorNoLongerThanTimeoutsReply(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Reply = 20 * time.Second }}
+	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		turn, err := r.receive(handover.Incoming{Text: "hm"})
+		require.NoError(t, err)
+		done := make(chan error)
+		go func() {
+			done <- r.h.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
+		}()
+		time.Sleep(time.Second)
+		ann.Say("let me")
+		r.after(15 * time.Second)
+		require.Empty(t, r.saw())
+		r.after(10 * time.Second)
+		require.Contains(t, r.saw(), "agent Ann: let me")
+		require.NoError(t, <-done, "what was sent was sent")
+	})
+}
+
+func TestReplyAcrossReplicas(t *testing.T) {
+	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		turn, err := r.receive(handover.Incoming{Text: "tell me"})
+		require.NoError(t, err)
+		wire, err := json.Marshal(turn)
+		require.NoError(t, err)
+		var there handover.Turn
+		require.NoError(t, json.Unmarshal(wire, &there))
+		cfg := r.config()
+		worker, err := handover.New(cfg) // gets no hooks and runs nothing
+		require.NoError(t, err)
+		started := make(chan struct{})
+		done := make(chan error)
+		go func() {
+			done <- worker.Reply(context.Background(), there, func(ctx context.Context) error {
+				close(started)
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}()
+		<-started
+		begin := time.Now()
+		ann.Say("let me")
+		require.ErrorIs(t, <-done, handover.ErrNotYourTurn)
+		require.LessOrEqual(t, time.Since(begin), time.Second)
+		r.after(2 * time.Second)
+		require.Contains(t, r.saw(), "agent Ann: let me")
+	})
+}
+
+func TestReplyWithoutAStoreSendsNothing(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "hello"})
+		require.NoError(t, err)
+		r.storeFails(true)
+		require.ErrorIs(t, r.reply(turn, "hi"), errStoreDown)
+		r.storeFails(false)
+		require.Empty(t, r.saw())
+	})
+}
+
+func TestStartInsideSendGivesUpItsFloor(t *testing.T) {
+	for name, away := range map[string]bool{"agent there": false, "nobody there": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				err = r.h.Reply(context.Background(), turn, func(ctx context.Context) error {
+					outcome, err := r.h.Start(ctx, turn, handover.Request{})
+					require.NoError(t, err)
+					require.Equal(t, away, outcome == handover.NobodyThere)
+					require.Error(t, ctx.Err(), "its context has ended")
+					return nil
+				})
+				require.NoError(t, err)
+				r.crisp.Settle()
+				require.NotEmpty(t, r.saw())
+				require.Equal(t, away, r.session().State == handover.StateBot)
+			})
+		})
+	}
+}
+
+func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
+	var r *rig
+	calls := func(ctx context.Context) {
+		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "inner", Text: "x"})
+		require.ErrorIs(t, err, handover.ErrReentrant)
+		err = r.h.Reply(ctx, handover.Turn{Conversation: r.conv}, func(context.Context) error { return nil })
+		require.ErrorIs(t, err, handover.ErrReentrant)
+		_, err = r.h.Session(ctx, r.conv)
+		require.NoError(t, err)
+		_, err = r.h.Start(ctx, handover.Turn{Conversation: r.conv}, handover.Request{})
+		require.True(t, err == nil || errors.Is(err, handover.ErrNotYourTurn))
+		require.NoError(t, r.h.End(ctx, r.conv, handover.EndOptions{}))
+	}
+	o := options{config: func(rr *rig, c *handover.Config) {
+		r = rr
+		deliver, onEnd := c.Deliver, c.OnEnd
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			calls(ctx)
+			return deliver(ctx, s, m)
+		}
+		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
+			calls(ctx)
+			return onEnd(ctx, s, sum)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		r.asks(handover.Request{})
+		r.after(time.Minute)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Len(t, r.allEnds(), 1)
+	})
+}
+
+// TestOneVoice runs many interleavings of a slow bot, takeovers, handovers and ends, and checks at
+// each moment that the bot does not begin to speak while a human owns the conversation.
+func TestOneVoice(t *testing.T) {
+	const runs = 600
+	refused, spoken := 0, 0
+	for seed := range uint64(runs) {
+		ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			pause := func() { time.Sleep(time.Duration(rnd.IntN(40)) * 50 * time.Millisecond) }
+			wait, think := rnd.IntN(40), rnd.IntN(40)
+			done := make(chan error)
+			go func() {
+				turn, err := r.receive(handover.Incoming{Text: "question"})
+				require.NoError(t, err)
+				if !turn.Bot {
+					done <- nil
+					return
+				}
+				time.Sleep(time.Duration(think) * 50 * time.Millisecond)
+				done <- r.h.Reply(context.Background(), turn, func(ctx context.Context) error {
+					require.Equal(t, handover.StateBot, r.session().State, "seed %d", seed)
+					select {
+					case <-ctx.Done():
+						return context.Cause(ctx)
+					case <-time.After(time.Duration(wait) * 50 * time.Millisecond):
+					}
+					require.Empty(t, r.agentLines(), "seed %d: the agent speaks while the bot does", seed)
+					return nil
+				})
+			}()
+			pause()
+			switch rnd.IntN(3) {
+			case 0:
+				ann.Say("let me")
+			case 1:
+				_, err := r.h.Start(context.Background(), r.session().Turn(), handover.Request{})
+				require.NoError(t, err)
+				pause()
+				ann.Say("here I am")
+			case 2:
+				ann.Say("let me")
+				pause()
+				ann.Resolve()
+			}
+			switch err := <-done; {
+			case err == nil:
+				spoken++
+			case errors.Is(err, handover.ErrNotYourTurn):
+				r.after(time.Minute)
+				require.Contains(t, userTexts(conv), "question", "seed %d: the agent has what the bot did not answer", seed)
+				refused++
+			default:
+				require.NoError(t, err, "seed %d", seed)
+			}
+		})
+	}
+	fmt.Printf("one voice: interleavings=%d spoken=%d refused=%d\n", runs, spoken, refused)
+	require.NotZero(t, spoken)
+	require.NotZero(t, refused)
+}
