@@ -192,7 +192,11 @@ func (d *data) pending() []deadline {
 		add(d.Stay.Opened, d.Stay.Timeouts.Claim, onClaimTimeout, false)
 		add(latest(d.Stay.Opened, d.Stay.Reminded), d.Stay.Timeouts.Remind, onRemind, false)
 	case StateActive:
-		add(d.Stay.LastWord, d.Stay.Timeouts.Idle, onIdle, false)
+		if d.Stay.AskedIdle.Before(d.Stay.LastWord) {
+			add(d.Stay.LastWord, d.Stay.Timeouts.Idle, onQuiet, false)
+		} else {
+			add(d.Stay.AskedIdle, d.Stay.Timeouts.Idle/2, onIdle, false)
+		}
 	}
 	if d.State == StateWaiting || d.State == StateActive {
 		for _, e := range d.Out.Queue {

@@ -38,6 +38,9 @@ func (t Token) GoString() string { return t.String() }
 // LogValue keeps the key out of logs.
 func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
+// MarshalText keeps the key out of JSON.
+func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
 // Presence says whether somebody is there to answer.
 type Presence string
 
@@ -81,6 +84,9 @@ type Config struct {
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
 	// language. Default: DefaultTexts.
 	Texts func(s Session) Texts
+	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell. It must
+	// return at once.
+	Typing func(ctx context.Context, s Session, t Typing)
 	// Observe is told of everything that happens, in the order of the conversation's record. It
 	// must return at once. Activities hold ids and durations, never words of people.
 	Observe func(ctx context.Context, a Activity)
@@ -152,6 +158,9 @@ type Policy struct {
 	// ClaimOnAssign takes an assignment to an operator for a human sign. Off by default: rules
 	// assign with nobody there.
 	ClaimOnAssign bool
+	// AskRating has Crisp ask the user for a rating after a resolved handover in which a human
+	// answered. The answer reaches Observe, where Crisp tells of it.
+	AskRating bool
 	// NoTakeover delivers what an agent writes while the bot owns the conversation, and leaves
 	// it with the bot.
 	NoTakeover bool
@@ -269,12 +278,16 @@ func (c *Config) prepareNoAgent() error {
 	if c.Choices.Bot == "" {
 		c.Choices.Bot = "Continue with the bot"
 	}
-	c.NoAgent = slices.Clone(c.NoAgent)
+	own := make([]RichMessage, len(c.NoAgent))
 	for i, m := range c.NoAgent {
 		if err := m.Validate(); err != nil {
 			return fmt.Errorf("NoAgent[%d]: %w", i, err)
 		}
+		if err := own[i].UnmarshalJSON(jsonOf(m)); err != nil { // a deep copy
+			return fmt.Errorf("NoAgent[%d]: %w", i, err)
+		}
 	}
+	c.NoAgent = own
 	if len(c.NoAgent) > 0 {
 		return nil
 	}
@@ -365,7 +378,7 @@ type Timeouts struct {
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
 	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // silence of both sides while active; default 2 h; -1: no deadline
+	Idle     time.Duration `json:"idle,omitzero"`     // silence of both sides while active, until the user is asked; ended after half of it again; default 2 h; -1: no deadline
 	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
 	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
 	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never

@@ -88,7 +88,7 @@ func (e *APIError) slowDown() bool { return e.StatusCode == 429 || e.StatusCode 
 
 // Temporary reports whether the same call may succeed later.
 func (e *APIError) Temporary() bool {
-	return e.StatusCode < 400 || e.StatusCode >= 500 || e.slowDown() ||
+	return e.StatusCode < 400 || e.StatusCode == http.StatusNotFound || e.StatusCode >= 500 || e.slowDown() ||
 		e.StatusCode == http.StatusLocked || e.StatusCode == http.StatusRequestTimeout ||
 		e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden && !e.notOnPlan()
 }
@@ -359,6 +359,21 @@ func (c *crispClient) setInbox(ctx context.Context, id, inbox string) error {
 func (c *crispClient) assign(ctx context.Context, id, operator string) error {
 	body := map[string]any{"assigned": map[string]string{"user_id": operator}}
 	return c.call(ctx, "assign", "PATCH", conversationPath(id, "/routing"), body, nil)
+}
+
+// askRating has Crisp ask the user for a rating; the answer comes as session:sync:rating.
+func (c *crispClient) askRating(ctx context.Context, id string) error {
+	return c.call(ctx, "ask for a rating", "POST", conversationPath(id, "/feedback"), nil, nil)
+}
+
+// typing shows agents that the user is typing, or no longer.
+func (c *crispClient) typing(ctx context.Context, id string, on bool) error {
+	kind := "stop"
+	if on {
+		kind = "start"
+	}
+	body := crispapi.ConversationComposeMessageNew{Type: kind, From: "user"}
+	return c.call(ctx, "show typing", "PATCH", conversationPath(id, "/compose"), body, nil)
 }
 
 // availability asks whether visitors see the website as online.

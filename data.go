@@ -73,6 +73,9 @@ type stay struct {
 	Agents     []Agent   `json:"agents,omitempty"`
 	Reason     EndReason `json:"reason,omitempty"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
+	OtherBot   bool      `json:"other_bot,omitempty"`   // it wrote, and the user was shown the way out
+	AskedIdle  time.Time `json:"asked_idle,omitzero"`   // the user was asked whether they are there
+	From       int64     `json:"from,omitempty"`        // Crisp's time of the message that took over, in ms
 	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
 	ByEmail    bool      `json:"by_email,omitempty"`    // a follow-up: the agents answer by email
 }

@@ -234,6 +234,9 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		return nil, true
 	}
 	for _, l := range sorted(msgs) {
+		if l.Timestamp < e.At {
+			continue // before the takeover
+		}
 		from := FromUser
 		var agent Agent
 		if l.From == "operator" {
@@ -255,4 +258,36 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		}
 	}
 	return all, false
+}
+
+// Typing says that an agent began or stopped typing.
+type Typing struct {
+	Agent Agent
+	On    bool
+}
+
+// typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
+func (h *Handover) typed(ctx context.Context, d *data, ev Event) {
+	c := ev.Compose
+	if h.cfg.Typing == nil || c == nil || ev.Name != eventComposeReceive || c.Automated || !d.human() || d.Stay.CrispID != ev.SessionID {
+		return
+	}
+	agent := agentOf(&EventMessage{User: c.User})
+	_ = h.callback(context.WithoutCancel(ctx), d, func(ctx context.Context) error {
+		h.cfg.Typing(ctx, h.view(d), Typing{Agent: agent, On: c.Type == "start"})
+		return nil
+	})
+}
+
+// Typing shows the agents that the user is typing, or no longer. Without an agent in the
+// conversation it does nothing. It costs a call: ask for it once in a few seconds at the most.
+func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
+	if err := h.checkConversation(c); err != nil {
+		return err
+	}
+	d, err := h.load(ctx, h.key(c), c)
+	if err != nil || d.State != StateActive {
+		return err
+	}
+	return h.crisp.typing(ctx, d.Stay.CrispID, on)
 }

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 	kindNote    kind = "note"    // tell the agents something
 	kindMark    kind = "mark"    // mark messages as delivered and read
 	kindEmail   kind = "email"   // let Crisp answer by email
+	kindRate    kind = "rate"    // ask the user for a rating
 )
 
 // effect is something to do outside the record. It is written before it runs and removed after,
@@ -74,6 +76,7 @@ type report struct {
 	fp      int64  // given by Crisp
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
+	gone    bool // the Crisp conversation is removed
 	news    *news
 }
 
@@ -87,7 +90,13 @@ func (k kind) opens() bool {
 }
 
 // aside reports whether the effect may be overtaken: it must not hold up what people write.
-func (k kind) aside() bool { return k == kindNote || k == kindMark || k == kindEmail }
+func (k kind) aside() bool {
+	switch k {
+	case kindNote, kindMark, kindEmail, kindRate:
+		return true
+	}
+	return false
+}
 
 // push appends an effect to its lane.
 func (d *data) push(l *lane, e effect) *effect {
@@ -195,8 +204,13 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 		if r.err == nil {
 			r.err = h.crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
 		}
+	case kindRate:
+		r.err = h.crisp.askRating(ctx, e.Crisp)
 	case kindEmail:
 		r.err = h.crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
+	}
+	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" {
+		r.gone = h.crisp.gone(ctx, e.Crisp)
 	}
 	return r
 }
@@ -220,6 +234,9 @@ func (d *data) settle(l *lane, r report) {
 		e.Next = r.retry
 		e.Attempts--
 		return
+	}
+	if s := d.session(e.Crisp); r.gone && s != nil {
+		d.vanished(s)
 	}
 	d.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
 	if d.failed(l, e, r) {

@@ -405,12 +405,15 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	_, err = h.update(ctx, r.Key, Conversation{}, func(d *data) error {
+	d, err := h.update(ctx, r.Key, Conversation{}, func(d *data) error {
 		if !d.env.stored || !d.enqueue(ev) {
 			return errKeep
 		}
 		return nil
 	})
+	if err == nil {
+		h.typed(ctx, d, ev)
+	}
 	return err
 }
 

@@ -38,6 +38,18 @@ type History struct {
 	TTL time.Duration
 }
 
+// String returns the settings without keys.
+func (h History) String() string { return "history at " + h.URL }
+
+// GoString is String.
+func (h History) GoString() string { return h.String() }
+
+// LogValue keeps keys out of logs.
+func (h History) LogValue() slog.Value { return slog.StringValue(h.String()) }
+
+// MarshalText keeps keys out of JSON.
+func (h History) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
 const (
 	defaultHistoryTTL = 30 * 24 * time.Hour
 	minHistoryKey     = 32 // bytes, the size of the signature

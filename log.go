@@ -311,7 +311,7 @@ func (d *data) see(s *crispSession, m *EventMessage, late bool) {
 	case isPrivate(m.Type):
 		d.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "private"})
 	case m.Automated || d.env.cfg.Policy.isBot(m.Origin):
-		d.observe(Activity{Kind: ActivityOtherBot, CrispID: s.ID})
+		d.otherBot(s)
 	default:
 		d.fromHuman(s, m, e, late)
 	}
@@ -325,6 +325,15 @@ func (s *crispSession) opened(m *EventMessage) {
 	s.Mark, s.Opening = m.Timestamp, 0
 	if s.Adopted {
 		s.Adopted, s.From, s.Watermark = false, m.Timestamp, m.Timestamp
+	}
+}
+
+// otherBot notes that another bot answers in Crisp. A user who waits is shown the way out, once.
+func (d *data) otherBot(s *crispSession) {
+	d.observe(Activity{Kind: ActivityOtherBot, CrispID: s.ID})
+	if d.State == StateWaiting && d.Stay.CrispID == s.ID && !d.Stay.OtherBot {
+		d.Stay.OtherBot = true
+		d.say(textStillWaiting, "")
 	}
 }
 
@@ -563,6 +572,17 @@ func (d *data) judgeRead(s *crispSession, n *news) {
 	if n.begun.Sub(s.Resolved) >= resolvedTwice {
 		s.Resolved = time.Time{}
 		d.closed(s, EndResolved, updated)
+	}
+}
+
+// vanished ends at once what runs in a session that was removed: nothing more can pass.
+func (d *data) vanished(s *crispSession) {
+	s.Gone = true
+	if d.FollowUp != nil && d.FollowUp.CrispID == s.ID {
+		d.dropFollowUp(happening{})
+	}
+	if d.human() && d.Stay.CrispID == s.ID {
+		d.fire(onRemoved, happening{})
 	}
 }
 

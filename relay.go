@@ -243,6 +243,11 @@ func (d *data) passed(e *effect) {
 // tried until it passes or the handover ends; an outcome that is unknown is looked up first.
 func (d *data) postFailed(e *effect, r report) bool {
 	api := apiError(r.err)
+	if r.gone { // its handover has ended: the message is the bot's
+		d.env.returned = append(d.env.returned, e.Incoming)
+		d.returnToBot()
+		return true
+	}
 	if api != nil && !api.Temporary() && !e.Unsure {
 		d.refuse(e, api)
 		return true
@@ -269,6 +274,9 @@ func (d *data) postFailed(e *effect, r report) bool {
 func (d *data) refuse(e *effect, api *APIError) {
 	d.observe(Activity{Kind: ActivityNotSent, MessageID: e.Incoming, Err: api, Attempt: e.Attempts})
 	d.say(textNotSent, "")
+	if e.Type != "text" {
+		d.note(e.Crisp, noteOtherFile)
+	}
 	d.Out.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
 	if in := d.find(e.Incoming); in != nil {
 		in.Outcome, in.Incoming = outcomeRefused, nil

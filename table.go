@@ -26,7 +26,8 @@ const (
 	onBlocked         trigger = "user blocked"
 	onRemind          trigger = "Timeouts.Remind"
 	onClaimTimeout    trigger = "Timeouts.Claim"
-	onIdle            trigger = "Timeouts.Idle"
+	onQuiet           trigger = "Timeouts.Idle"
+	onIdle            trigger = "half of Timeouts.Idle again"
 	onMax             trigger = "Timeouts.Max"
 	onRelayFailed     trigger = "relaying impossible for Timeouts.Relay"
 	onChoiceEmail     trigger = "Contact me back via email"
@@ -101,6 +102,8 @@ var table = map[State]map[trigger]cell{
 	}),
 	StateActive: running(StateActive, map[trigger]cell{
 		onHuman: stays(StateActive, "delivered", (*data).spoke),
+		onQuiet: stays(StateActive, "the user is asked whether they are there", (*data).askIdle),
+		onIdle:  {to: StateBot, ends: EndIdle, do: (*data).wentQuiet, what: "ends; with an email in Crisp a follow-up"},
 	}),
 }
 
@@ -114,7 +117,6 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 		onUserLeft:    {to: StateBot, ends: EndUserLeft, do: (*data).left, what: "the agents get a note"},
 		onRemoved:     {to: StateBot, ends: EndRemoved, what: "ends"},
 		onBlocked:     {to: StateBot, ends: EndBlocked, what: "ends"},
-		onIdle:        {to: StateBot, ends: EndIdle, do: (*data).left, what: "ends"},
 		onMax:         {to: StateBot, ends: EndMaxAge, do: (*data).left, what: "ends"},
 		onRelayFailed: {to: StateBot, ends: EndRelayFailed, what: "messages not passed on become turns"},
 	} {
@@ -205,7 +207,7 @@ func (d *data) takeover(what happening) {
 		r = d.Stay.Request
 	}
 	d.Stay = d.newStay(&r)
-	d.Stay.CrispID, d.Stay.Opened = what.session.ID, d.env.now
+	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
 	d.Offer, d.FollowUp, d.Mute = nil, nil, nil
 	d.joined(what)
 }
@@ -251,6 +253,22 @@ func (d *data) opened(happening) {
 func (d *data) remind(happening) {
 	d.Stay.Reminded = d.env.now
 	d.say(textStillWaiting, "")
+}
+
+func (d *data) askIdle(happening) {
+	d.Stay.AskedIdle = d.env.now
+	d.say(textStillThere, "")
+}
+
+// wentQuiet ends in silence. When Crisp has the user's address, what agents still write goes by
+// email.
+func (d *data) wentQuiet(what happening) {
+	d.left(what)
+	if s := d.session(d.Stay.CrispID); s != nil && s.Email {
+		f := *d.Stay
+		f.ID, f.ByEmail, f.Asked = newID(), true, d.env.now
+		d.FollowUp = &f
+	}
 }
 
 func (d *data) muteBot(what happening) { d.Mute = &mute{ID: newID(), Turn: what.turn.Epoch} }
@@ -341,7 +359,7 @@ func (d *data) finish(reason EndReason, what happening) {
 			return true
 		}
 		// A message that Crisp may have is looked for until that is known.
-		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure || reason == EndRelayFailed)
+		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure || reason == EndRelayFailed || reason == EndRemoved)
 		if back {
 			d.env.returned = append(d.env.returned, e.Incoming)
 		}
@@ -356,7 +374,10 @@ func (d *data) farewell(reason EndReason) {
 	if name := endText(reason); name != "" {
 		d.say(name, "")
 	}
-	d.push(&d.In, effect{Kind: kindOnEnd, Stay: st.ID, Crisp: st.CrispID, FP: st.Opening, Summary: st.summary()})
+	d.push(&d.In, effect{Kind: kindOnEnd, Stay: st.ID, Crisp: st.CrispID, FP: st.Opening, At: st.From, Summary: st.summary()})
+	if d.env.cfg.Policy.AskRating && reason == EndResolved && !st.FirstReply.IsZero() {
+		d.push(&d.Out, effect{Kind: kindRate, Crisp: st.CrispID})
+	}
 }
 
 // endText is what the user is told of an end.

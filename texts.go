@@ -14,6 +14,7 @@ type Texts struct {
 	// What the user is told.
 	Waiting      string // the conversation is open; an agent will come
 	StillWaiting string // at each Timeouts.Remind
+	StillThere   string // after Timeouts.Idle
 	Joined       string // an agent wrote for the first time
 	Transferred  string // another agent writes
 	Resolved     string // the agent resolved the conversation; the bot answers again
@@ -47,6 +48,7 @@ func DefaultTexts() Texts {
 
 		Waiting:      "A person will be with you soon. You can already describe your question.",
 		StillWaiting: "We are still looking for somebody. Thank you for your patience.",
+		StillThere:   "Are you still there?",
 		Joined:       "{agent} joined the conversation.",
 		Transferred:  "{agent} continues the conversation.",
 		Resolved:     "This conversation was closed. You are talking with the bot again.",
@@ -79,6 +81,7 @@ type textName string
 const (
 	textWaiting      textName = "waiting"
 	textStillWaiting textName = "still_waiting"
+	textStillThere   textName = "still_there"
 	textJoined       textName = "joined"
 	textTransferred  textName = "transferred"
 	textResolved     textName = "resolved"
@@ -105,7 +108,7 @@ const (
 // get returns the text with this name; unknown names, from a newer version, are silent.
 func (t *Texts) get(name textName) string {
 	return map[textName]string{
-		textWaiting: t.Waiting, textStillWaiting: t.StillWaiting, textJoined: t.Joined,
+		textWaiting: t.Waiting, textStillWaiting: t.StillWaiting, textStillThere: t.StillThere, textJoined: t.Joined,
 		textTransferred: t.Transferred, textResolved: t.Resolved, textLeft: t.Left,
 		textNobodyCame: t.NobodyCame, textIdle: t.Idle, textOpenFailed: t.OpenFailed,
 		textRelayFailed: t.RelayFailed, textClosed: t.Closed, textNotAllowed: t.NotAllowed,
@@ -127,7 +130,7 @@ func (t *Texts) render(name textName, agent string, choices Choices) (RichMessag
 	}
 	m := RichMessage{Text: strings.ReplaceAll(text, "{agent}", agent)}
 	switch name {
-	case textWaiting, textStillWaiting:
+	case textWaiting, textStillWaiting, textStillThere:
 		if t.Leave != "" {
 			m.QuickReplies = []QuickReply{{ContentType: "text", Title: t.Leave, Payload: payloadLeave}}
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -54,6 +55,20 @@ type Webhook struct {
 	// nothing and is not looked at.
 	MaxAge time.Duration
 }
+
+// String returns the settings without secrets and keys.
+func (w Webhook) String() string {
+	return fmt.Sprintf("%d secrets, %d keys", len(w.Secrets), len(w.Keys))
+}
+
+// GoString is String.
+func (w Webhook) GoString() string { return w.String() }
+
+// LogValue keeps secrets and keys out of logs.
+func (w Webhook) LogValue() slog.Value { return slog.StringValue(w.String()) }
+
+// MarshalText keeps secrets and keys out of JSON.
+func (w Webhook) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
 // ReadEvent reads one web hook of Crisp from a request, and verifies who sent it. It needs no
 // Handover: use it to receive hooks in a server of your own, and Handover.HandleEvent to pass them
