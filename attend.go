@@ -39,6 +39,16 @@ func (l *lease) beat(holder string, now time.Time) {
 // mark changes whenever the lease is renewed.
 func (l *lease) mark() string { return l.Holder + "#" + strconv.FormatInt(l.Beat, 10) }
 
+// leave lets the holder be. One whose time is up may be dead: it is looked at again after leaseTTL,
+// and until then does not stand in the way of what else is due.
+func (l *lease) leave(now time.Time) error {
+	if l.Until.After(now) {
+		return errKeep
+	}
+	l.Until = now.Add(leaseTTL)
+	return nil
+}
+
 func (l *lease) release() { l.Holder, l.Until = "", time.Time{} }
 
 func (d *data) lane(s side) *lane {
@@ -66,7 +76,7 @@ func (h *Handover) attend(ctx context.Context, key string, s side) error {
 			act = nil
 			l := d.lane(s)
 			if done == nil && !l.Lease.free() && !h.off.lease && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {
-				return errKeep
+				return l.Lease.leave(d.env.now)
 			}
 			if done != nil && l.Lease.Holder != holder && !h.off.lease {
 				return errKeep // taken over: the other one does the work
@@ -200,7 +210,7 @@ func (d *data) pending() []deadline {
 	}
 	if d.State == StateWaiting || d.State == StateActive {
 		for _, e := range d.Out.Queue {
-			if e.Kind == kindPost && e.Stay == d.Stay.ID {
+			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.Stay == d.Stay.ID {
 				add(e.Since, d.Stay.Timeouts.Relay, onRelayFailed, true)
 				break
 			}

@@ -126,6 +126,9 @@ const (
 // minutes, not after this many others.
 const maxSeen = 256
 
+// maxWords bounds how many messages are kept word by word until somebody has answered them.
+const maxWords = 32
+
 // lane is one direction: the effects that wait, in order, and who is running them.
 type lane struct {
 	Lease lease     `json:"lease,omitzero"`
@@ -393,15 +396,7 @@ const maxShown = 500
 // trim drops what can no longer matter. A row of the table leaves when no read can show its
 // message again, never by count alone.
 func (d *data) trim() {
-	if extra := len(d.Seen) - maxSeen; extra > 0 {
-		d.Seen = slices.DeleteFunc(d.Seen, func(s *seen) bool {
-			drop := extra > 0 && s.Outcome != outcomePosting && s.Outcome != outcomeTurn
-			if drop {
-				extra--
-			}
-			return drop
-		})
-	}
+	d.trimSeen()
 	for _, s := range d.Sessions {
 		read := s.Watermark - overlap.Milliseconds()
 		shown := 0
@@ -424,6 +419,28 @@ func (d *data) trim() {
 			return true
 		})
 	}
+}
+
+// trimSeen bounds what is remembered of the user's messages. What is on its way is always kept;
+// words that wait for the bot's answer, or for a handover, only of the newest.
+func (d *data) trimSeen() {
+	extra, words := len(d.Seen)-maxSeen, 0
+	for i := len(d.Seen) - 1; i >= 0; i-- {
+		s := d.Seen[i]
+		if s.Incoming == nil || s.Outcome == outcomePosting {
+			continue
+		}
+		if words++; words > maxWords {
+			s.Outcome, s.Incoming = outcomeAnswered, nil
+		}
+	}
+	d.Seen = slices.DeleteFunc(d.Seen, func(s *seen) bool {
+		drop := extra > 0 && s.Outcome != outcomePosting
+		if drop {
+			extra--
+		}
+		return drop
+	})
 }
 
 // posting reports whether a post with this fingerprint still waits for its outcome.

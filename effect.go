@@ -92,7 +92,7 @@ func (k kind) opens() bool {
 // aside reports whether the effect may be overtaken: it must not hold up what people write.
 func (k kind) aside() bool {
 	switch k {
-	case kindNote, kindMark, kindEmail, kindRate:
+	case kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
 		return true
 	}
 	return false
@@ -107,9 +107,12 @@ func (d *data) push(l *lane, e effect) *effect {
 
 // say queues a system text for the user.
 func (d *data) say(name textName, agent string) {
-	stay := ""
-	if d.Stay != nil {
+	stay := newID()
+	switch {
+	case d.Stay != nil:
 		stay = d.Stay.ID
+	case d.Offer != nil:
+		stay = d.Offer.ID
 	}
 	d.push(&d.In, effect{Kind: kindText, Stay: stay, Text: name, Agent: agent})
 }

@@ -340,7 +340,8 @@ func (d *data) otherBot(s *crispSession) {
 // fromUser takes a message of the user that we do not know: one of ours to which Crisp gave another
 // fingerprint, or what the user wrote by email.
 func (d *data) fromUser(s *crispSession, m *EventMessage, e *entry, late bool) {
-	if d.match(s, m) || d.env.cfg.Origin != defaultOrigin && m.Origin == d.env.cfg.Origin {
+	if m.Origin == d.env.cfg.Origin {
+		d.match(s, m)
 		e.Fate = fateOurs
 		return
 	}
@@ -536,6 +537,12 @@ func (d *data) judge(s *crispSession, n *news) {
 
 func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	at := ev.At.UnixMilli()
+	if n.err != nil && !n.gone && d.env.now.Before(k.Got.Add(holdFor)) {
+		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {
+			n.hold(k) // messages before it may not be read yet
+		}
+		return
+	}
 	switch {
 	case ev.State == "resolved" && s.Opening != 0:
 		// Until our opening message is seen it is not known which handover this is about.
@@ -594,7 +601,7 @@ func (d *data) closed(s *crispSession, reason EndReason, at int64) {
 	}
 	if f := d.FollowUp; f != nil && f.CrispID == s.ID {
 		s.Mark = max(s.Mark, s.Newest)
-		d.FollowUp = nil
+		d.dropFollowUp(happening{})
 	}
 	if d.human() && d.Stay.CrispID == s.ID {
 		d.push(&d.In, effect{Kind: kindEnd, Stay: d.Stay.ID, Crisp: s.ID, Reason: reason, At: at})

@@ -173,11 +173,17 @@ func (h *Handover) lookUp(ctx context.Context, d *data, e *effect) (int64, bool,
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
 func (h *Handover) sameAs(d *data, e *effect, m *EventMessage) bool {
 	s := d.session(e.Crisp)
+	if e.Kind == kindGreet {
+		greet := *e
+		greet.Type, greet.Content = "text", quote(h.greeting(d, e))
+		e = &greet
+	}
 	return s != nil && s.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
 }
 
+// same reports whether a message in Crisp says what a post says.
 func (e *effect) same(m *EventMessage, origin string) bool {
-	return e.Kind == kindPost && m.From == "user" && m.Origin == origin && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
+	return m.From == "user" && m.Origin == origin && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
 
 // greeting is the first message of the Crisp conversation.
@@ -188,21 +194,20 @@ func (h *Handover) greeting(d *data, e *effect) string {
 	}
 	link := st.Request.HistoryURL
 	if link == "" {
-		link = h.cfg.History.link(d.Conversation, time.Now())
+		link = h.cfg.History.link(d.Conversation, st.Asked) // the same at each attempt
 	}
 	texts := h.texts(d)
 	return texts.opening(st.ByEmail, link)
 }
 
 // match finds the post of ours that Crisp shows under another fingerprint, and settles it.
-func (d *data) match(s *crispSession, m *EventMessage) bool {
+func (d *data) match(s *crispSession, m *EventMessage) {
 	for _, e := range d.Out.Queue {
-		if e.Crisp == s.ID && e.Attempts > 0 && e.same(m, d.env.cfg.Origin) {
-			d.proved(s, e.FP)
-			return true
+		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, d.env.cfg.Origin) {
+			d.settle(&d.Out, report{effect: e.N, fp: m.Fingerprint})
+			return
 		}
 	}
-	return false
 }
 
 // proved settles a post that Crisp's log shows, whatever became of the call.

@@ -212,6 +212,7 @@ func TestRelayFailedEndsTheHandover(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, turn.Bot, "the message becomes the bot's")
 		require.NoError(t, r.reply(turn, "I am here"))
+		r.crisp.Settle()
 		require.Equal(t, handover.EndRelayFailed, r.allEnds()[0].Reason)
 		require.Contains(t, r.saw(), "bot: I am here")
 	})
@@ -252,6 +253,7 @@ func TestMessagesDuringTheOpening(t *testing.T) {
 					require.Equal(t, []string{"Hi, this user need your help.", "it is about my order"}, userTexts(r.crisp.Last()))
 				} else {
 					require.NoError(t, r.reply(turn, "let me try"))
+					r.crisp.Settle()
 					require.Equal(t, handover.EndOpenFailed, r.allEnds()[0].Reason)
 				}
 			})

@@ -311,3 +311,98 @@ func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 		require.Len(t, r.allEnds(), 1)
 	})
 }
+
+func TestIdleAsksThenEnds(t *testing.T) {
+	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				require.Equal(t, handover.Opened, r.asks(handover.Request{User: user}))
+				conv := r.crisp.Last()
+				conv.Operator("Ann").Say("Hello")
+				r.after(2*time.Hour + 5*time.Minute)
+				require.Contains(t, r.saw(), "system: Are you still there? [Back to the bot]")
+				r.says("yes")
+				r.after(2*time.Hour + 5*time.Minute)
+				require.Contains(t, r.saw(), "system: Are you still there? [Back to the bot]")
+				r.after(time.Hour)
+				require.Equal(t, []string{"system: It has been quiet for a while. You are talking with the bot again."}, r.saw())
+				require.Equal(t, handover.EndIdle, r.allEnds()[0].Reason)
+				require.Equal(t, user.Email != "", r.session().FollowUp)
+			})
+		})
+	}
+}
+
+func TestWaitingIsReminded(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.saw()
+		r.after(7 * time.Minute)
+		still := "system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"
+		require.Equal(t, []string{still, still}, r.saw())
+		conv.Bot("Hugo").Say("I can help!")
+		require.Equal(t, []string{still}, r.saw(), "another bot answers: the way out is offered")
+		conv.Bot("Hugo").Say("Really!")
+		require.Empty(t, r.saw())
+	})
+}
+
+func TestMaxEndsEveryMute(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		conv.Operator("Ann").Say("hello")
+		for range 30 {
+			r.after(time.Hour)
+			conv.Operator("Ann").Say("still here")
+		}
+		r.crisp.Settle()
+		require.Equal(t, handover.EndMaxAge, r.allEnds()[0].Reason)
+	})
+}
+
+func TestCoolDown(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.CoolDown = 30 * time.Minute }}
+	bubble(t, o, func(r *rig) {
+		r.opened()
+		r.after(11 * time.Minute)
+		require.Equal(t, handover.TooSoon, r.asks(handover.Request{}))
+		r.after(30 * time.Minute)
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+	})
+}
+
+func TestRatingIsAskedOnceWhenAHumanAnswered(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.AskRating = true }}
+	bubble(t, o, func(r *rig) {
+		conv := r.opened()
+		conv.Operator("Ann").Resolve()
+		r.after(time.Minute)
+		require.Zero(t, r.crisp.CountCalls(handovertest.RouteFeedback), "nobody answered")
+		conv = r.opened()
+		conv.Operator("Ann").Say("Hello")
+		r.crisp.Settle()
+		conv.Operator("Ann").Resolve()
+		r.after(time.Minute)
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteFeedback))
+		conv.Rate(5, "thanks")
+		r.crisp.Settle()
+		require.Equal(t, 1, r.count(handover.ActivityRated))
+	})
+}
+
+func TestTyping(t *testing.T) {
+	var seen []handover.Typing
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Typing = func(_ context.Context, _ handover.Session, ty handover.Typing) { seen = append(seen, ty) }
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Type(true)
+		ann.Type(false)
+		r.crisp.Settle()
+		require.Len(t, seen, 2)
+		require.Equal(t, "Ann", seen[0].Agent.Name)
+		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
+		require.NoError(t, r.h.Typing(context.Background(), r.conv, true))
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteCompose))
+	})
+}

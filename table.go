@@ -184,7 +184,7 @@ func (d *data) ended(e *effect) {
 // begin starts a handover: the request is stored with all steps of the opening.
 func (d *data) begin(what happening) {
 	d.Stay = d.newStay(what.request)
-	d.Offer, d.FollowUp = nil, nil
+	d.dropOpen(what)
 	d.queueOpening(d.Stay)
 	kept := slices.DeleteFunc(slices.Clone(d.Seen), func(s *seen) bool { return s.Outcome != outcomeKept })
 	for _, s := range kept[max(0, len(kept)-maxKept):] {
@@ -208,7 +208,8 @@ func (d *data) takeover(what happening) {
 	}
 	d.Stay = d.newStay(&r)
 	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
-	d.Offer, d.FollowUp, d.Mute = nil, nil, nil
+	d.dropOpen(what)
+	d.Mute = nil
 	d.joined(what)
 }
 
@@ -273,8 +274,15 @@ func (d *data) wentQuiet(what happening) {
 
 func (d *data) muteBot(what happening) { d.Mute = &mute{ID: newID(), Turn: what.turn.Epoch} }
 
-// unmute gives the messages that were kept back to nobody: they were for the mute that is over.
-func (d *data) unmute(happening) { d.Mute = nil }
+// unmute forgets the messages that were kept: they were for the mute that is over.
+func (d *data) unmute(happening) {
+	d.Mute = nil
+	for _, s := range d.Seen {
+		if s.Outcome == outcomeKept {
+			s.Outcome, s.Incoming = outcomeAnswered, nil
+		}
+	}
+}
 
 // makeOffer says that nobody is there, and what can be chosen.
 func (d *data) makeOffer(what happening) {

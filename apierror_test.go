@@ -1,0 +1,192 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// roundTrip is an http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// answer is a response with that body; header is names and values in turn.
+func answer(req *http.Request, status int, body string, header ...string) *http.Response {
+	h := http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: req,
+	}
+}
+
+// checked is what Check says when Crisp answers like that.
+func checked(t *testing.T, f roundTrip) error {
+	c := goodConfig()
+	c.HTTPClient = &http.Client{Transport: f}
+	h, err := handover.New(c)
+	require.NoError(t, err)
+	return h.Check(t.Context())
+}
+
+func TestAPIErrorTellsWhatFailedAndWhatToDo(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status  int
+		body    string
+		reason  string
+		says    string
+		safe    bool
+		retries bool
+	}{
+		"bad data":          {400, `{"error":true,"reason":"invalid_data","data":{"message":"private words"}}`, "invalid_data", "HTTP 400", true, false},
+		"no token":          {401, `{"error":true,"reason":"invalid_session"}`, "invalid_session", "Token.Tier", true, true},
+		"wrong token":       {401, ``, "", "check Token", true, true},
+		"wrong tier":        {403, `{"error":true,"reason":"restricted_route_tier"}`, "restricted_route_tier", "Token.Tier", true, true},
+		"no scope":          {403, `{"error":true,"reason":"token_scope_forbidden"}`, "token_scope_forbidden", "scope", true, true},
+		"not installed":     {404, `{"error":true,"reason":"not_subscribed"}`, "not_subscribed", "install the plugin", true, true},
+		"free plan":         {402, `{"error":true,"reason":"subscription_upgrade_required"}`, "subscription_upgrade_required", "HTTP 402", true, false},
+		"quota":             {423, `{"error":true,"reason":"quota_limit_exceeded"}`, "quota_limit_exceeded", "quota", true, true},
+		"rate":              {429, ``, "", "HTTP 429", true, true},
+		"calm":              {420, ``, "", "HTTP 420", true, true},
+		"server":            {500, `{"error":true,"reason":"internal"}`, "internal", "HTTP 500", false, true},
+		"gateway":           {502, `<html>private words</html>`, "", "HTTP 502", false, true},
+		"reason with words": {400, `{"error":true,"reason":"private words of a user"}`, "", "HTTP 400", true, false},
+		"redirect":          {307, ``, "", "HTTP 307", true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := checked(t, func(req *http.Request) (*http.Response, error) { return answer(req, tt.status, tt.body), nil })
+			var api *handover.APIError
+			require.ErrorAs(t, err, &api)
+			require.Equal(t, tt.status, api.StatusCode)
+			require.Equal(t, tt.reason, api.Reason)
+			require.NotEmpty(t, api.Op)
+			require.ErrorContains(t, err, tt.says)
+			require.ErrorContains(t, err, api.Op)
+			require.NotContains(t, err.Error(), "private words")
+			require.True(t, strings.HasPrefix(err.Error(), "handover: "), err)
+			require.Equal(t, tt.safe, api.SafeToRetry())
+			require.Equal(t, tt.retries, api.Temporary())
+		})
+	}
+}
+
+func TestAPIErrorWithoutAnAnswer(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	read := &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset")}
+	for name, tt := range map[string]struct {
+		err  error
+		safe bool
+	}{
+		"not connected": {dial, true},
+		"cut":           {read, false},
+		"cut early":     {io.ErrUnexpectedEOF, false},
+		"too slow":      {context.DeadlineExceeded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := checked(t, func(*http.Request) (*http.Response, error) { return nil, tt.err })
+			var api *handover.APIError
+			require.ErrorAs(t, err, &api)
+			require.Zero(t, api.StatusCode)
+			require.ErrorIs(t, err, tt.err)
+			require.Equal(t, tt.safe, api.SafeToRetry())
+			require.True(t, api.Temporary())
+		})
+	}
+}
+
+// endless is a body that never ends.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += len(p)
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+func TestAnswersThatAreNotCrisps(t *testing.T) {
+	availability := func(resp func(*http.Request) *http.Response) error {
+		c := goodConfig()
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) { return resp(req), nil })}
+		h, err := handover.New(c)
+		require.NoError(t, err)
+		_, err = h.Available(t.Context(), handover.Conversation{ID: "1"})
+		return err
+	}
+	endless := &endless{}
+	for name, resp := range map[string]func(*http.Request) *http.Response{
+		"not JSON": func(req *http.Request) *http.Response { return answer(req, 200, "private words") },
+		"wrong types": func(req *http.Request) *http.Response {
+			return answer(req, 200, `{"data":{"status":["private words"]}}`)
+		},
+		"another data": func(req *http.Request) *http.Response { return answer(req, 200, `{"data":"private words"}`) },
+		"empty":        func(req *http.Request) *http.Response { return answer(req, 200, "") },
+		"endless": func(req *http.Request) *http.Response {
+			r := answer(req, 200, "")
+			r.Body = endless
+			return r
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := availability(resp)
+			var api *handover.APIError
+			require.ErrorAs(t, err, &api)
+			require.NotContains(t, err.Error(), "private")
+		})
+	}
+	require.Less(t, endless.read, 64<<20)
+}
+
+func TestCrispSaysWhenToComeBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault    handovertest.Fault
+		from, to time.Duration
+	}{
+		"429 with a time":        {handovertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"30"}}}, 30 * time.Second, 35 * time.Second},
+		"429 without one":        {handovertest.Fault{Status: 429}, time.Second, 5 * time.Second},
+		"429 with words":         {handovertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"soon"}}}, time.Second, 5 * time.Second},
+		"423 waits a minute":     {handovertest.Fault{Status: 423, Reason: "quota_limit_exceeded"}, time.Minute, 65 * time.Second},
+		"423 that asks for more": {handovertest.Fault{Status: 423, Header: http.Header{"Retry-After": {"90"}}}, 90 * time.Second, 95 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				tt.fault.Route = handovertest.RouteSend
+				r.crisp.Fail(1, tt.fault)
+				begun := time.Now()
+				r.says("hello")
+				require.GreaterOrEqual(t, time.Since(begun), tt.from)
+				require.LessOrEqual(t, time.Since(begun), tt.to)
+				require.Equal(t, []string{"hello"}, userTexts(conv)[1:])
+			})
+		})
+	}
+}
+
+func TestErrorsOfCrispReachTheCaller(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteWebsite, Status: 401})
+		var api *handover.APIError
+		require.ErrorAs(t, r.h.Check(r.t.Context()), &api)
+		require.Equal(t, 401, api.StatusCode)
+		require.NoError(t, r.h.Check(r.t.Context()))
+
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
+		there, err := r.h.Available(r.t.Context(), r.conv)
+		require.ErrorAs(t, err, &api)
+		require.Equal(t, handover.Unknown, there)
+	})
+}

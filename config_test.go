@@ -1,0 +1,317 @@
+package handover_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// goodConfig is the least that New takes.
+func goodConfig() handover.Config {
+	return handover.Config{
+		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001",
+		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: "id", Key: "key"},
+		Deliver:   func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
+	}
+}
+
+func TestConfigTakesTheLeast(t *testing.T) {
+	for _, tier := range []handover.Tier{handover.TierWebsite, handover.TierPlugin, handover.TierUser} {
+		c := goodConfig()
+		c.Token.Tier = tier
+		_, err := handover.New(c)
+		require.NoError(t, err)
+	}
+}
+
+func TestConfigNamesEveryFaultAtOnce(t *testing.T) {
+	_, err := handover.New(handover.Config{})
+	require.Error(t, err)
+	for _, field := range []string{"WebsiteID", "Token.Tier", "Token.Identifier", "Token.Key", "Deliver"} {
+		require.ErrorContains(t, err, field)
+	}
+	require.True(t, strings.HasPrefix(err.Error(), "handover: "), err)
+
+	c := goodConfig()
+	c.WebsiteID = "../other"
+	c.Token.Tier = "admin"
+	c.Webhook.Secrets = []string{"fine", ""}
+	c.NoAgentText = `[{"text":"hi","quick_replies":[{"content_type":"text"`
+	c.Timeouts = handover.Timeouts{Open: -1, Reply: -1, Relay: -1, Max: -1, Followup: -1, Late: -1}
+	c.History = handover.History{URL: "https://bot.example.com/h"}
+	c.BaseURL = "ftp://api.example.com"
+	c.Limits = handover.Limits{Workers: -1, Queue: -1, DailyCalls: -2, Attempts: -1, Text: -1}
+	_, err = handover.New(c)
+	for _, field := range []string{
+		"WebsiteID", "Token.Tier", "Webhook.Secrets", "NoAgentText",
+		"Timeouts.Open", "Timeouts.Reply", "Timeouts.Relay", "Timeouts.Max", "Timeouts.Followup", "Timeouts.Late",
+		"History.Key", "Transcript", "BaseURL",
+		"Limits.Workers", "Limits.Queue", "Limits.DailyCalls", "Limits.Attempts", "Limits.Text",
+	} {
+		require.ErrorContains(t, err, field)
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		break_ func(*handover.Config)
+		names  string
+	}{
+		"no website":            {func(c *handover.Config) { c.WebsiteID = "" }, "WebsiteID"},
+		"a website with a path": {func(c *handover.Config) { c.WebsiteID = "a/b" }, "WebsiteID"},
+		"no identifier":         {func(c *handover.Config) { c.Token.Identifier = "" }, "Token.Identifier"},
+		"no key":                {func(c *handover.Config) { c.Token.Key = "" }, "Token.Key"},
+		"an empty hook key":     {func(c *handover.Config) { c.Webhook.Keys = []string{""} }, "Webhook.Keys"},
+		"an empty no-agent message": {func(c *handover.Config) {
+			c.NoAgent = []handover.RichMessage{{Text: "fine"}, {}}
+		}, "NoAgent[1]"},
+		"no-agent JSON of the wrong shape": {func(c *handover.Config) { c.NoAgentText = `{"text":7}` }, "NoAgentText"},
+		"a short history key": {func(c *handover.Config) {
+			c.History = handover.History{URL: "https://bot.example.com/h", Key: "short"}
+		}, "History.Key"},
+		"a history URL that is none": {func(c *handover.Config) {
+			c.History = handover.History{URL: "/history", Key: strings.Repeat("k", 32)}
+		}, "History.URL"},
+		"a base URL without a host": {func(c *handover.Config) { c.BaseURL = "https:///v1/" }, "BaseURL"},
+		"a base URL that is none":   {func(c *handover.Config) { c.BaseURL = "https://a b/%" }, "BaseURL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goodConfig()
+			tt.break_(&c)
+			h, err := handover.New(c)
+			require.ErrorContains(t, err, tt.names)
+			require.Nil(t, h)
+		})
+	}
+}
+
+// forbidden fails the test when it is used.
+type forbidden struct{ t *testing.T }
+
+func (f forbidden) RoundTrip(*http.Request) (*http.Response, error) {
+	f.t.Error("New makes no calls")
+	return nil, errors.New("forbidden")
+}
+
+func (f forbidden) Load(context.Context, string) (handover.Record, error) { return f.use() }
+func (f forbidden) Find(context.Context, string) (handover.Record, error) { return f.use() }
+func (f forbidden) Save(context.Context, handover.Record) (int64, error) {
+	_, err := f.use()
+	return 0, err
+}
+func (f forbidden) Due(context.Context, time.Time, int) ([]string, error) {
+	_, err := f.use()
+	return nil, err
+}
+func (f forbidden) Delete(context.Context, string, int64) error { _, err := f.use(); return err }
+
+func (f forbidden) use() (handover.Record, error) {
+	f.t.Error("New does not touch the store")
+	return handover.Record{}, errors.New("forbidden")
+}
+
+func TestNewDoesNoIO(t *testing.T) {
+	before := runtime.NumGoroutine()
+	c := goodConfig()
+	c.HTTPClient = &http.Client{Transport: forbidden{t}}
+	c.Store = forbidden{t}
+	c.Observe = func(context.Context, handover.Activity) { t.Error("nothing happened yet") }
+	_, err := handover.New(c)
+	require.NoError(t, err)
+	require.Equal(t, before, runtime.NumGoroutine(), "New starts nothing")
+}
+
+func TestConfigIsCopied(t *testing.T) {
+	var secrets, sources, bots []string
+	var noAgent []handover.RichMessage
+	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
+		secrets, sources, bots = []string{r.crisp.Secret()}, []string{"webchat"}, []string{"urn:acme:bot:*"}
+		noAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: "Mail", Payload: "Contact me back via email"}}}}
+		c.Webhook.Secrets, c.Sources, c.Policy.Bots, c.NoAgent = secrets, sources, bots, noAgent
+	}}
+	bubble(t, o, func(r *rig) {
+		secrets[0], sources[0], bots[0] = "changed", "changed", "*"
+		noAgent[0].Text = "changed"
+		noAgent[0].QuickReplies[0].Title = "changed"
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
+		require.Equal(t, []string{"system: Nobody [Mail]"}, r.saw())
+		r.crisp.Online("Ann")
+		r.after(time.Minute)
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		r.crisp.Last().Operator("Ann").Say("hi")
+		require.Contains(t, r.saw(), "agent Ann: hi", "the hook is still verified, and Ann no bot")
+	})
+}
+
+func TestSourcesEmptyAllowsAll(t *testing.T) {
+	for name, sources := range map[string][]string{"nil": nil, "empty": {}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Sources = sources }}, func(r *rig) {
+				for _, source := range []string{"webchat", "carrier pigeon", ""} {
+					r.conv.Source = source
+					require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+				}
+			})
+		})
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	for _, status := range []int{301, 302, 307, 308} {
+		calls := 0
+		client := &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
+			Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+				calls++
+				return answer(req, status, "", "Location", "https://evil.example.com/v1/"), nil
+			}),
+		}
+		c := goodConfig()
+		c.HTTPClient = client
+		h, err := handover.New(c)
+		require.NoError(t, err)
+		require.Error(t, h.Check(t.Context()))
+		require.Equal(t, 1, calls, "a redirect would carry the token elsewhere")
+		require.NoError(t, client.CheckRedirect(nil, nil), "the host's own client stays as it is")
+	}
+}
+
+func TestBaseURLAndTier(t *testing.T) {
+	for _, base := range []string{"https://crisp.example.com/api/v1", "https://crisp.example.com/api/v1/"} {
+		c := goodConfig()
+		c.BaseURL, c.Token.Tier = base, handover.TierPlugin
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			require.Equal(t, "https://crisp.example.com/api/v1/website/"+c.WebsiteID, strings.TrimSuffix(req.URL.String(), "/"))
+			require.Equal(t, "plugin", req.Header.Get("X-Crisp-Tier"))
+			id, key, _ := req.BasicAuth()
+			require.Equal(t, "id:key", id+":"+key)
+			return answer(req, 200, `{"error":false,"reason":"resolved","data":{}}`), nil
+		})}
+		h, err := handover.New(c)
+		require.NoError(t, err)
+		require.NoError(t, h.Check(t.Context()))
+	}
+}
+
+func TestOriginIsConfigured(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Origin = "urn:acme:handover:0" }}
+	bubble(t, o, func(r *rig) {
+		conv := r.opened()
+		r.says("hello")
+		ann := conv.Operator("Ann")
+		fp := ann.Say("hi")
+		ann.From("urn:acme:handover:0").Say("what bears our URN is ours")
+		require.Equal(t, []string{"agent Ann: hi"}, agentsIn(r.saw()))
+		for _, m := range conv.Messages()[:2] {
+			require.Equal(t, "urn:acme:handover:0", m.Origin)
+		}
+		m, _ := conv.Message(fp)
+		require.Equal(t, "urn:acme:handover:0", m.Read)
+	})
+}
+
+// agentsIn are the lines that agents wrote.
+func agentsIn(lines []string) (agents []string) {
+	for _, l := range lines {
+		if strings.HasPrefix(l, "agent ") {
+			agents = append(agents, l)
+		}
+	}
+	return agents
+}
+
+func TestBotsAreConfigured(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.Bots = []string{"urn:acme:*", "urn:other:bot:0"} }}
+	bubble(t, o, func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		ann.From("urn:acme:flow:3").Say("I am a bot")
+		ann.From("urn:other:bot:0").Say("me too")
+		r.crisp.Settle()
+		require.Equal(t, handover.StateWaiting, r.session().State, "a bot is no human sign")
+		ann.From("urn:other:bot:01").Say("people answer from elsewhere")
+		ann.From("urn:crisp.im:slack:0").Say("from Slack, too")
+		require.Equal(t, []string{"agent Ann: people answer from elsewhere", "agent Ann: from Slack, too"}, agentsIn(r.saw()))
+	})
+}
+
+func TestNothingOfTheConfigPrintsItsSecrets(t *testing.T) {
+	c := goodConfig()
+	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: "the-identifier", Key: "the-token-key"}
+	c.Webhook = handover.Webhook{Secrets: []string{"the-secret"}, Keys: []string{"the-hook-key"}}
+	c.History = handover.History{URL: "https://bot.example.com/history", Key: "the-history-key", OldKeys: []string{"the-old-key"}}
+	parts := []any{c.Token, c.Webhook, c.History, struct {
+		handover.Token
+		Webhook *handover.Webhook
+		History handover.History
+	}{c.Token, &c.Webhook, c.History}}
+	var printed bytes.Buffer
+	for _, part := range append(parts, c, &c) {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			fmt.Fprintf(&printed, verb, part)
+		}
+		slog.New(slog.NewTextHandler(&printed, nil)).Info("x", "part", part)
+	}
+	for _, part := range parts {
+		slog.New(slog.NewJSONHandler(&printed, nil)).Info("x", "part", part)
+		asJSON, err := json.Marshal(part)
+		require.NoError(t, err)
+		printed.Write(asJSON)
+	}
+	require.NotContains(t, printed.String(), "the-")
+	require.Contains(t, printed.String(), "plugin token")
+}
+
+func TestTextsAreConfigured(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Texts = func(s handover.Session) handover.Texts {
+			texts := handover.DefaultTexts()
+			if s.Locale == "fr" {
+				texts.Waiting, texts.Leave, texts.Joined = "Quelqu'un arrive.", "Retour", "{agent} est là."
+				texts.Opening = "Bonjour"
+			}
+			texts.Resolved = ""
+			return texts
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Locale: "fr"}))
+		require.Equal(t, []string{"system: Quelqu'un arrive. [Retour]"}, r.saw())
+		conv := r.crisp.Last()
+		require.Equal(t, []string{"Bonjour"}, userTexts(conv))
+		conv.Operator("Ann").Say("oui ?")
+		require.Equal(t, []string{"system: Ann est là.", "agent Ann: oui ?"}, r.saw())
+		conv.Operator("Ann").Resolve()
+		require.Empty(t, r.saw(), "an empty text is silent")
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}
+
+func TestTimeoutsOfOneRequest(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		_, err = r.h.Start(r.t.Context(), turn, handover.Request{Timeouts: handover.Timeouts{Open: -1}})
+		require.ErrorContains(t, err, "Timeouts.Open")
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Timeouts: handover.Timeouts{Claim: time.Minute, Remind: -1}}))
+		r.saw()
+		r.after(59 * time.Second)
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.after(2 * time.Second)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+	})
+}

@@ -1,0 +1,370 @@
+package handover_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+const inbox = "bf690000-0000-4000-8000-000000000001"
+
+// steps are the calls that changed something in Crisp, in order, as long as they were answered 2xx.
+func (r *rig) steps() (routes []string) {
+	for _, c := range r.crisp.Calls() {
+		if c.Method != "GET" && c.Status/100 == 2 {
+			routes = append(routes, c.Route)
+		}
+	}
+	return routes
+}
+
+func TestOpeningStepByStep(t *testing.T) {
+	bubble(t, options{crisp: handovertest.Options{Operators: []string{"Ann"}}}, func(r *rig) {
+		ann := r.opened().Operator("Ann").ID()
+		before := len(r.steps())
+		r.conv.ID = "user-2"
+		require.Equal(t, handover.Opened, r.asks(handover.Request{
+			Segments: []string{"Customer", "vip", "Customer", ""},
+			Inbox:    inbox, Operator: ann, Locale: "fr", Note: "asked three times",
+			User: handover.UserData{FirstName: "Anakin", LastName: "Skywalker", Email: "anakin@example.com", Phone: "06 05 77 69 95", Data: map[string]any{"plan": "pro", "seats": 3.0}},
+		}))
+		require.Equal(t, []string{
+			handovertest.RouteCreate, handovertest.RoutePatchMeta, handovertest.RoutePatchInbox, handovertest.RoutePatchRouting,
+			handovertest.RouteSend, handovertest.RouteSend,
+		}, r.steps()[before:])
+		conv := r.crisp.Last()
+		require.Equal(t, inbox, conv.Inbox())
+		require.Equal(t, "Ann", conv.Assigned())
+		require.Equal(t, []string{"Customer", "vip"}, conv.Segments())
+		meta := conv.Meta()
+		require.Equal(t, "Anakin Skywalker", meta.Nickname)
+		require.Equal(t, "anakin@example.com", meta.Email)
+		require.Equal(t, "0605776995", meta.Phone)
+		require.Equal(t, map[string]any{"plan": "pro", "seats": 3.0}, meta.Data)
+		require.JSONEq(t, `{"locales":["fr"]}`, string(meta.Device))
+		require.Equal(t, []string{"user: Hi, this user need your help.", "note: asked three times"}, kinds(conv))
+		require.Equal(t, handover.StateWaiting, r.session().State, "being assigned is no human sign")
+	})
+}
+
+// kinds are the messages of a conversation as "user: …" and "note: …".
+func kinds(c *handovertest.Conversation) (all []string) {
+	for _, m := range c.Messages() {
+		who := m.From
+		if m.Type == "note" {
+			who = "note"
+		}
+		all = append(all, who+": "+m.Text())
+	}
+	return all
+}
+
+func TestOpeningWithTheConnectorsUserData(t *testing.T) {
+	var user handover.UserData
+	require.NoError(t, json.Unmarshal([]byte(`{
+		"first_name":"Anakin", "last_name":"Skywalker", "email":"[email protected]", "phone_number":"0605776995",
+		"gtu_accepted":"false", "comments":"in this guy, the force is strong"}`), &user))
+	bubble(t, options{}, func(r *rig) {
+		require.Equal(t, handover.Opened, r.asks(handover.Request{User: user}))
+		meta := r.crisp.Last().Meta()
+		require.Equal(t, "Anakin Skywalker", meta.Nickname)
+		require.Equal(t, "0605776995", meta.Phone)
+		require.Empty(t, meta.Email)
+		require.Equal(t, map[string]any{
+			"email": "[email protected]", "gtu_accepted": "false", "comments": "in this guy, the force is strong",
+		}, meta.Data, "an address that is none goes among the data; the text false stays a text")
+		require.Empty(t, r.crisp.FaultCounts())
+	})
+}
+
+func TestOpeningWithAThousandKeys(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		data := map[string]any{}
+		for i := range 1000 {
+			data[fmt.Sprintf("Key %d!", i)] = strings.Repeat("v", 100)
+		}
+		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Data: data}}))
+		require.Len(t, r.crisp.Last().Meta().Data, 1000)
+	})
+}
+
+// refusing lets Crisp refuse the metas whole, and then the ones with these numbers.
+func refusing(r *rig, numbers ...int) {
+	r.crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+		if c.Route == handovertest.RoutePatchMeta && slices.Contains(numbers, c.Ordinal) {
+			return handovertest.Fault{Status: 400, Reason: "invalid_data"}
+		}
+		return handovertest.Fault{}
+	})
+}
+
+func TestMetasRefusedFieldByField(t *testing.T) {
+	user := handover.UserData{
+		FirstName: "Ann", Email: "a@example.com", Phone: "0605776995", Avatar: "https://example.com/a.png",
+		Data: map[string]any{"plan": "pro"},
+	}
+	// The whole is refused first (0); then come nickname, email, phone, avatar, segments, locale and data.
+	for refused, lost := range map[int]string{1: "nickname", 2: "email", 3: "phone", 4: "avatar", 5: "segments", 6: "locale", 7: "data"} {
+		t.Run(lost, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				refusing(r, 0, refused)
+				require.Equal(t, handover.Opened, r.asks(handover.Request{User: user, Segments: []string{"vip"}, Locale: "fr"}))
+				m := r.crisp.Last().Meta()
+				got := map[string]string{"nickname": m.Nickname, "email": m.Email, "phone": m.Phone, "avatar": m.Avatar, "segments": strings.Join(m.Segments, ","), "locale": string(m.Device)}
+				want := map[string]string{"nickname": "Ann", "email": "a@example.com", "phone": "0605776995", "avatar": "https://example.com/a.png", "segments": "vip", "locale": `{"locales":["fr"]}`}
+				data := map[string]any{"plan": "pro"}
+				switch lost {
+				case "nickname", "email", "phone", "avatar":
+					data[lost] = want[lost]
+				case "data":
+					data = nil
+				}
+				if lost != "data" {
+					want[lost] = ""
+				}
+				require.Equal(t, want, got)
+				require.Equal(t, data, m.Data, "what has no field is shown among the data")
+				require.Equal(t, 1, r.count("user_field"), "and the host is told")
+			})
+		})
+	}
+}
+
+func TestMetasThatCrispRefusesAltogether(t *testing.T) {
+	for name, f := range map[string]handovertest.Fault{
+		"400": {Status: 400, Reason: "invalid_data"}, "402": {Status: 402, Reason: "subscription_upgrade_required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				f.Route = handovertest.RoutePatchMeta
+				r.crisp.Fail(100, f)
+				require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{FirstName: "Ann"}, Segments: []string{"x"}}))
+				require.Len(t, userTexts(r.crisp.Last()), 1)
+			})
+		})
+	}
+}
+
+func TestRequestsThatCannotBe(t *testing.T) {
+	for name, req := range map[string]handover.Request{
+		"a session that is none":    {CrispID: "session_../../x"},
+		"a path as a session":       {CrispID: "../other"},
+		"an inbox by its name":      {Inbox: "Sales"},
+		"an operator by their name": {Operator: "Ann Smith"},
+		"an operator with a path":   {Operator: "a/../b"},
+		"a deadline that is none":   {Timeouts: handover.Timeouts{Max: -time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				outcome, err := r.h.Start(r.t.Context(), turn, req)
+				require.ErrorContains(t, err, "handover: ")
+				require.Empty(t, outcome)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.NoError(t, r.reply(turn, "the turn still holds"))
+				require.Zero(t, r.crisp.CountCalls("POST"))
+			})
+		})
+	}
+}
+
+func TestReopeningKeepsDataAndSegments(t *testing.T) {
+	for name, replaced := range map[string]bool{"Crisp merges": false, "Crisp replaces": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{crisp: handovertest.Options{DataReplaced: replaced}}, func(r *rig) {
+				require.Equal(t, handover.Opened, r.asks(handover.Request{
+					Segments: []string{"first"}, User: handover.UserData{Data: map[string]any{"plan": "free", "visits": 1.0}},
+				}))
+				conv := r.crisp.Last()
+				conv.Operator("Ann").Resolve()
+				r.crisp.Settle()
+				require.Equal(t, handover.Opened, r.asks(handover.Request{
+					Segments: []string{"second", "first"}, User: handover.UserData{Data: map[string]any{"plan": "pro", "seats": 2.0}},
+				}))
+				require.Len(t, r.crisp.Conversations(), 1)
+				require.Equal(t, []string{"first", "second"}, conv.Segments())
+				require.Equal(t, map[string]any{"plan": "pro", "visits": 1.0, "seats": 2.0}, conv.Meta().Data)
+				require.Len(t, userTexts(conv), 2, "two opening messages, and none twice")
+			})
+		})
+	}
+}
+
+func TestEmailPolicies(t *testing.T) {
+	user := handover.UserData{Email: "a@example.com", Data: map[string]any{"plan": "pro"}}
+	for name, tt := range map[string]struct {
+		policy      handover.EmailPolicy
+		first, away string
+		data        any
+	}{
+		"always":    {handover.EmailAlways, "a@example.com", "a@example.com", nil},
+		"when away": {handover.EmailWhenAway, "", "a@example.com", nil},
+		"never":     {handover.EmailNever, "", "", "a@example.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.Email = tt.policy }}, func(r *rig) {
+				require.Equal(t, handover.Opened, r.asks(handover.Request{User: user}))
+				conv := r.crisp.Last()
+				require.Equal(t, tt.first, conv.Meta().Email)
+				require.Equal(t, tt.data, conv.Meta().Data["email"])
+				require.Equal(t, "pro", conv.Meta().Data["plan"])
+				r.fails(func(handover.Message) error { return handover.ErrUserAway })
+				conv.Operator("Ann").Say("are you there?")
+				r.after(time.Minute)
+				require.Equal(t, tt.away, conv.Meta().Email)
+			})
+		})
+	}
+}
+
+func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
+	o := options{config: func(r *rig, c *handover.Config) {
+		c.History = handover.History{URL: "https://bot.example.com/history", Key: strings.Repeat("k", 32), TTL: time.Hour}
+		c.Transcript = func(_ context.Context, conv handover.Conversation) ([]handover.Message, error) {
+			require.Equal(r.t, r.conv, conv)
+			return []handover.Message{{From: handover.FromUser, Content: handover.RichMessage{Text: "where is my <b>order</b>?"}}}, nil
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		text := userTexts(r.opened())[0]
+		link, ok := strings.CutPrefix(text, "Hi, this user need your help.\nYou can find the conversation history here: ")
+		require.True(t, ok, "the connector's two lines: %q", text)
+		page := func(link string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			r.h.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
+			return w
+		}
+		for range 3 {
+			w := page(link)
+			require.Equal(t, http.StatusOK, w.Code)
+			require.Contains(t, w.Body.String(), "where is my &lt;b&gt;order&lt;/b&gt;?")
+		}
+		same, err := r.h.HistoryLink(r.t.Context(), r.conv)
+		require.NoError(t, err)
+		require.Equal(t, link, same)
+
+		wrong := page(link[:len(link)-1] + string(link[len(link)-1]^1))
+		require.NotContains(t, wrong.Body.String(), "where is my")
+		time.Sleep(time.Hour)
+		expired := page(link)
+		require.NotContains(t, expired.Body.String(), "where is my")
+		require.GreaterOrEqual(t, expired.Code, 400)
+	})
+}
+
+func TestHistoryLinkOfTheHostsOwn(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		require.Equal(t, handover.Opened, r.asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
+		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, userTexts(r.crisp.Last()))
+		link, err := r.h.HistoryLink(r.t.Context(), r.conv)
+		require.NoError(t, err)
+		require.Empty(t, link, "there is no page of ours")
+		_, err = r.h.HistoryLink(r.t.Context(), handover.Conversation{})
+		require.ErrorIs(t, err, handover.ErrBadMessage)
+	})
+}
+
+func TestOpeningMessageThatIsSilencedStillExists(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Texts = func(handover.Session) handover.Texts { return handover.Texts{Opening: "{link}"} }
+	}}
+	bubble(t, o, func(r *rig) {
+		require.Len(t, userTexts(r.opened()), 1, "Crisp's lists hide a conversation without a message")
+	})
+}
+
+func TestCreationIsPaced(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit, asked, first int
+	}{
+		"25 a minute by default": {0, 60, 25},
+		"as configured":          {3, 5, 3},
+		"not at all":             {-1, 60, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options{config: func(_ *rig, c *handover.Config) {
+				c.Limits.CreatesPerMinute = tt.limit
+				c.Timeouts.Open = 10 * time.Minute
+			}}
+			bubble(t, o, func(r *rig) {
+				second := r.replica(o)
+				var all sync.WaitGroup
+				for i := range tt.asked {
+					h := []*handover.Handover{r.h, second}[i%2]
+					all.Go(func() {
+						conv := handover.Conversation{ID: fmt.Sprint("user ", i)}
+						s, err := h.Session(r.t.Context(), conv)
+						require.NoError(t, err)
+						outcome, err := h.Start(r.t.Context(), s.Turn(), handover.Request{})
+						require.NoError(t, err)
+						require.Equal(t, handover.Opened, outcome)
+					})
+				}
+				r.after(59 * time.Second)
+				require.Len(t, r.crisp.Conversations(), tt.first, "over all replicas")
+				all.Wait()
+				require.Len(t, r.crisp.Conversations(), tt.asked)
+			})
+		})
+	}
+}
+
+func TestAdoptedConversationKeepsWhatItHas(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		old := conv.Operator("Ann").Say("before")
+		r.crisp.Settle()
+		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+		r.saw()
+		r.conv.ID = "user-2"
+		require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
+		require.Len(t, r.crisp.Conversations(), 1)
+		conv.Operator("Ann").Edit(old, "before, edited")
+		conv.Operator("Ann").Remove(old)
+		r.after(time.Minute)
+		require.Empty(t, agentsIn(r.saw()), "what was written before stays unshown, edits of it too")
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.says("hello")
+		conv.Operator("Ann").Say("after")
+		require.Equal(t, []string{"agent Ann: after"}, agentsIn(r.saw()))
+		conv.Operator("Ann").Resolve()
+		r.crisp.Settle()
+		require.Len(t, r.allEnds()[0].Messages, 2)
+	})
+}
+
+func TestAdoptedConversationThatIsTaken(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.conv.ID = "user-2"
+		turn, err := r.receive(handover.Incoming{Text: "me too"})
+		require.NoError(t, err)
+		_, err = r.h.Start(r.t.Context(), turn, handover.Request{CrispID: conv.ID()})
+		require.ErrorIs(t, err, handover.ErrTaken)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.NoError(t, r.reply(turn, "sorry"))
+		require.Len(t, userTexts(conv), 1)
+	})
+}
+
+func TestAdoptedConversationThatIsGone(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		require.Equal(t, handover.OpenFailed, r.asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.NotEmpty(t, r.saw())
+		require.Empty(t, r.crisp.Conversations())
+	})
+}

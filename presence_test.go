@@ -1,0 +1,153 @@
+package handover_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestAvailableTellsOnlineAwayAndUnknownApart(t *testing.T) {
+	for status, want := range map[string]handover.Presence{
+		"online": handover.Online, "away": handover.Away, "offline": handover.Unknown, "ONLINE": handover.Unknown, "": handover.Unknown,
+	} {
+		t.Run(status, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.crisp.Availability(status)
+				got, err := r.h.Available(r.t.Context(), r.conv)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+			})
+		})
+	}
+}
+
+func TestAvailableNeedsAConversation(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		there, err := r.h.Available(r.t.Context(), handover.Conversation{})
+		require.ErrorIs(t, err, handover.ErrBadMessage)
+		require.Equal(t, handover.Unknown, there)
+		require.Zero(t, r.crisp.CountCalls(handovertest.RouteAvailability))
+	})
+}
+
+func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
+		there, err := r.h.Available(r.t.Context(), r.conv)
+		require.Error(t, err)
+		require.Equal(t, handover.Unknown, there)
+		r.after(10 * time.Second)
+		there, err = r.h.Available(r.t.Context(), r.conv)
+		require.NoError(t, err)
+		require.Equal(t, handover.Online, there)
+	})
+}
+
+func TestAvailableWithACancelledContext(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		ctx, cancel := context.WithCancel(r.t.Context())
+		cancel()
+		there, err := r.h.Available(ctx, r.conv)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, handover.Unknown, there)
+		there, err = r.h.Available(r.t.Context(), r.conv)
+		require.NoError(t, err, "one caller's end is not another's answer")
+		require.Equal(t, handover.Online, there)
+	})
+}
+
+func TestAvailableDoesNotWaitForAnotherCallersContext(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
+		var all sync.WaitGroup
+		all.Go(func() {
+			there, err := r.h.Available(r.t.Context(), r.conv)
+			require.NoError(t, err)
+			require.Equal(t, handover.Online, there)
+		})
+		r.crisp.Settle()
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		there, err := r.h.Available(ctx, r.conv)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, handover.Unknown, there)
+		require.Equal(t, time.Second, time.Since(begun))
+		all.Wait()
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability))
+	})
+}
+
+func TestABurstAsksOnce(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: time.Second})
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				there, err := r.h.Available(r.t.Context(), r.conv)
+				require.NoError(t, err)
+				require.Equal(t, handover.Online, there)
+			})
+		}
+		all.Wait()
+		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability))
+	})
+}
+
+func TestPresenceGetsWhatCrispSaysAndTheRequest(t *testing.T) {
+	type heard struct {
+		conv   handover.Conversation
+		locale string
+		crisp  handover.Presence
+	}
+	var last heard
+	say := handover.Away
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Presence = func(_ context.Context, s handover.Session, p handover.Presence) handover.Presence {
+			last = heard{s.Conversation, s.Locale, p}
+			return say
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		there, err := r.h.Available(r.t.Context(), r.conv)
+		require.NoError(t, err)
+		require.Equal(t, handover.Away, there)
+		require.Equal(t, heard{r.conv, "", handover.Online}, last)
+
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{Locale: "fr"}))
+		require.Equal(t, heard{r.conv, "fr", handover.Online}, last)
+
+		r.after(time.Minute)
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500})
+		say = handover.Online
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		require.Equal(t, handover.Unknown, last.crisp)
+	})
+}
+
+func TestPresenceThatPanics(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence { panic("a bug") }
+	}}
+	bubble(t, o, func(r *rig) {
+		there, err := r.h.Available(r.t.Context(), r.conv)
+		require.NoError(t, err)
+		require.Equal(t, handover.Online, there, "what Crisp says stands")
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+	})
+}
+
+func TestASourceThatIsNotAllowedAsksNobody(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }}
+	bubble(t, o, func(r *rig) {
+		require.Equal(t, handover.NotAllowed, r.asks(handover.Request{}))
+		require.Zero(t, r.crisp.CountCalls(""))
+		require.True(t, r.says("well then").Bot)
+	})
+}
