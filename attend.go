@@ -107,7 +107,7 @@ func (h *Handover) do(ctx context.Context, d *data, act *action) *report {
 	defer cancel()
 	var r report
 	if act.look != nil {
-		r = report{begun: time.Now(), news: h.read(ctx, act.look)}
+		r = report{begun: time.Now(), news: h.site(d.Conversation).crisp.read(ctx, act.look)}
 	} else {
 		r = h.run(ctx, d, act.effect)
 	}

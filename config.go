@@ -56,6 +56,9 @@ const (
 type Config struct {
 	// WebsiteID is the Crisp website, a UUID. Required.
 	WebsiteID string
+	// Websites are further websites that the same token speaks for, as a plugin's does that is
+	// installed on several. Conversation.WebsiteID chooses.
+	Websites []string
 	// Token is the API token. Required.
 	Token Token
 	// Webhook says which hooks are genuine. Without a secret or a key every hook is refused.
@@ -218,6 +221,10 @@ func (c Config) prepare() (Config, error) {
 
 	if !validWebsiteID(c.WebsiteID) {
 		fault("WebsiteID must be the website's UUID, as Crisp's setup instructions show it")
+	}
+	c.Websites = slices.Clone(c.Websites)
+	if i := slices.IndexFunc(c.Websites, func(id string) bool { return !validWebsiteID(id) || id == c.WebsiteID }); i >= 0 {
+		fault("Websites[%d] must be the UUID of another website", i)
 	}
 	switch c.Token.Tier {
 	case TierWebsite, TierPlugin, TierUser:

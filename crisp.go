@@ -123,7 +123,7 @@ type crispClient struct {
 	nonce   *atomic.Int64
 }
 
-func newCrispClient(cfg *Config) *crispClient {
+func newCrispClient(cfg *Config, website string) *crispClient {
 	base := crispapi.NewWithConfig(crispapi.ClientConfig{RestEndpointURL: cfg.BaseURL})
 	base.AuthenticateTier(string(cfg.Token.Tier), cfg.Token.Identifier, cfg.Token.Key)
 	client := http.Client{Transport: http.DefaultTransport}
@@ -131,7 +131,7 @@ func newCrispClient(cfg *Config) *crispClient {
 		client = *cfg.HTTPClient
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &crispClient{base: base, http: &client, website: cfg.WebsiteID, calls: new(atomic.Int64), nonce: new(atomic.Int64)}
+	return &crispClient{base: base, http: &client, website: website, calls: new(atomic.Int64), nonce: new(atomic.Int64)}
 }
 
 // call makes one call and decodes the answer's data into out, unless out is nil. path is below

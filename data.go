@@ -259,13 +259,6 @@ func (h *Handover) key(c Conversation) string {
 	return h.website(c) + "/" + url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID)
 }
 
-func (h *Handover) website(c Conversation) string {
-	if c.WebsiteID != "" {
-		return c.WebsiteID
-	}
-	return h.cfg.WebsiteID
-}
-
 // errKeep returned by a change saves nothing; update then returns the record as it is.
 var errKeep = errors.New("handover: nothing to save")
 

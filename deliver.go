@@ -229,7 +229,7 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 	if e.Crisp == "" {
 		return nil, false
 	}
-	msgs, err := h.pages(ctx, e.Crisp, 0, e.FP)
+	msgs, err := h.site(d.Conversation).crisp.pages(ctx, e.Crisp, 0, e.FP)
 	if err != nil {
 		return nil, true
 	}
@@ -289,5 +289,5 @@ func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
 	if err != nil || d.State != StateActive {
 		return err
 	}
-	return h.crisp.typing(ctx, d.Stay.CrispID, on)
+	return h.site(c).crisp.typing(ctx, d.Stay.CrispID, on)
 }

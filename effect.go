@@ -177,6 +177,7 @@ func delay(attempt int) time.Duration {
 // run does an effect. It changes nothing but the world.
 func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 	r := report{effect: e.N, begun: time.Now()}
+	crisp := h.site(d.Conversation).crisp
 	switch e.Kind {
 	case kindDeliver:
 		r.id, r.err = h.deliver(ctx, d, e)
@@ -187,33 +188,33 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 	case kindOnEnd:
 		r.err = h.onEnd(ctx, d, e)
 	case kindCreate:
-		r = h.create(ctx, r)
+		r = h.create(ctx, d, r)
 	case kindMetas:
 		r.err = h.setMetas(ctx, d, e)
 	case kindInbox:
-		r.err = h.crisp.setInbox(ctx, e.Crisp, e.Note)
+		r.err = crisp.setInbox(ctx, e.Crisp, e.Note)
 	case kindAssign:
-		r.err = h.crisp.assign(ctx, e.Crisp, e.Note)
+		r.err = crisp.assign(ctx, e.Crisp, e.Note)
 	case kindGreet, kindPost:
 		r = h.post(ctx, d, e, r)
 	case kindAnswer:
-		r.err = h.crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
+		r.err = crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
 	case kindResolve:
-		r.err = h.crisp.setState(ctx, e.Crisp, "resolved")
+		r.err = crisp.setState(ctx, e.Crisp, "resolved")
 	case kindNote:
 		r.err = h.postNote(ctx, d, e)
 	case kindMark:
-		r.err = h.crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
+		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
 		if r.err == nil {
-			r.err = h.crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
+			r.err = crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
 		}
 	case kindRate:
-		r.err = h.crisp.askRating(ctx, e.Crisp)
+		r.err = crisp.askRating(ctx, e.Crisp)
 	case kindEmail:
-		r.err = h.crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
+		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
 	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" {
-		r.gone = h.crisp.gone(ctx, e.Crisp)
+		r.gone = crisp.gone(ctx, e.Crisp)
 	}
 	return r
 }

@@ -50,21 +50,18 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
 // called concurrently.
 type Handover struct {
-	cfg      *Config
-	crisp    *crispClient
-	pool     *pool
-	waiters  waiters
-	watched  watch
-	presence presence
-	refused  atomic.Bool // hooks were: there is something to catch up with
-	off      ablation
+	cfg     *Config
+	sites   map[string]*site
+	pool    *pool
+	waiters waiters
+	watched watch
+	off     ablation
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -74,7 +71,7 @@ func New(c Config) (*Handover, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handover{cfg: &cfg, crisp: newCrispClient(&cfg), presence: newPresence()}
+	h := &Handover{cfg: &cfg, sites: newSites(&cfg)}
 	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
 	return h, nil
 }
@@ -341,8 +338,15 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	}
 }
 
-// Check reads the website, to find out whether the token works. It changes nothing.
-func (h *Handover) Check(ctx context.Context) error { return h.crisp.check(ctx) }
+// Check reads each website, to find out whether the token works. It changes nothing.
+func (h *Handover) Check(ctx context.Context) error {
+	for _, s := range h.sites {
+		if err := s.crisp.check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL.
@@ -373,7 +377,9 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := hookStatus(err)
 	switch status {
 	case http.StatusServiceUnavailable:
-		h.refused.Store(true)
+		if s := h.sites[ev.WebsiteID]; s != nil {
+			s.refused.Store(true)
+		}
 		w.Header().Set("Retry-After", retryAfterBusy)
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
@@ -393,7 +399,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.closed():
 		return ErrShutdown
-	case ev.WebsiteID != h.cfg.WebsiteID || !validSessionID(ev.SessionID):
+	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
 		return nil // not ours
 	case h.pool.full():
 		return ErrBusy

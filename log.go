@@ -94,23 +94,23 @@ func (k *hook) event() (Event, bool) {
 }
 
 // read reads Crisp's log back to where it was read before.
-func (h *Handover) read(ctx context.Context, l *look) *news {
+func (c *crispClient) read(ctx context.Context, l *look) *news {
 	n := &news{look: l, begun: time.Now()}
-	n.messages, n.err = h.pages(ctx, l.crisp, l.since, l.first)
+	n.messages, n.err = c.pages(ctx, l.crisp, l.since, l.first)
 	if n.err == nil && l.whole {
 		var state crispConversation
-		if state, n.err = h.crisp.conversation(ctx, l.crisp); n.err == nil {
+		if state, n.err = c.conversation(ctx, l.crisp); n.err == nil {
 			n.state = &state
 		}
 	}
 	if e := apiError(n.err); e != nil && e.StatusCode == http.StatusNotFound {
-		n.gone = h.crisp.gone(ctx, l.crisp)
+		n.gone = c.gone(ctx, l.crisp)
 	}
 	for _, fp := range l.fps {
 		if n.err != nil || slices.ContainsFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == fp }) {
 			continue
 		}
-		m, err := h.crisp.message(ctx, l.crisp, fp)
+		m, err := c.message(ctx, l.crisp, fp)
 		if err != nil {
 			n.err = err
 		} else if m != nil {
@@ -122,11 +122,11 @@ func (h *Handover) read(ctx context.Context, l *look) *news {
 
 // pages reads messages from the newest back to since, or to the message first, before which there
 // are none that matter.
-func (h *Handover) pages(ctx context.Context, crisp string, since, first int64) (all []EventMessage, err error) {
+func (c *crispClient) pages(ctx context.Context, crisp string, since, first int64) (all []EventMessage, err error) {
 	var before int64
 	known := make(map[int64]bool)
 	for range maxPages {
-		page, withheld, err := h.crisp.messages(ctx, crisp, before)
+		page, withheld, err := c.messages(ctx, crisp, before)
 		if err != nil {
 			return nil, err
 		}

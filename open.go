@@ -71,8 +71,8 @@ func (d *data) reopens(st *stay) bool {
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *Handover) create(ctx context.Context, r report) report {
-	wait, err := h.pace(ctx)
+func (h *Handover) create(ctx context.Context, d *data, r report) report {
+	wait, err := h.site(d.Conversation).pace(ctx)
 	if err != nil {
 		r.err = err
 		return r
@@ -81,7 +81,7 @@ func (h *Handover) create(ctx context.Context, r report) report {
 		r.retry = time.Now().Add(wait)
 		return r
 	}
-	r.id, r.err = h.crisp.create(ctx)
+	r.id, r.err = h.site(d.Conversation).crisp.create(ctx)
 	return r
 }
 
@@ -114,17 +114,17 @@ func (h *Handover) setMetas(ctx context.Context, d *data, e *effect) error {
 	if st == nil {
 		return nil
 	}
-	want := h.metasOf(st)
+	want, crisp := h.metasOf(st), h.site(d.Conversation).crisp
 	if e.Metas != nil && e.Metas.Merge {
-		have, err := h.crisp.metas(ctx, e.Crisp)
+		have, err := crisp.metas(ctx, e.Crisp)
 		if err != nil {
 			return err
 		}
 		want = mergeMetas(have, want)
 	}
-	err := h.crisp.setMetas(ctx, e.Crisp, want)
+	err := crisp.setMetas(ctx, e.Crisp, want)
 	if refused(err) {
-		return h.setMetasOneByOne(ctx, e.Crisp, want)
+		return h.setMetasOneByOne(ctx, crisp, e.Crisp, want)
 	}
 	return err
 }
@@ -136,17 +136,17 @@ func refused(err error) bool {
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (h *Handover) setMetasOneByOne(ctx context.Context, crisp string, want crispMetas) error {
+func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) error {
 	rest := maps.Clone(want.Data)
 	if rest == nil {
 		rest = make(map[string]any)
 	}
 	try := func(name string, m crispMetas, value string) error {
-		err := h.crisp.setMetas(ctx, crisp, m)
+		err := crisp.setMetas(ctx, id, m)
 		if !refused(err) {
 			return err
 		}
-		h.tell([]Activity{{Kind: ActivityLimited, CrispID: crisp, Why: name, At: time.Now()}})
+		h.tell([]Activity{{Kind: ActivityLimited, CrispID: id, Why: name, At: time.Now()}})
 		if value != "" {
 			rest[name] = value
 		}

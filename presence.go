@@ -37,13 +37,13 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 	if err != nil {
 		return Unknown, err
 	}
-	there, err := h.askCrisp(ctx)
+	there, err := h.site(c).ask(ctx)
 	return h.lastWord(ctx, d, there), err
 }
 
 // ask is Available for Start: a fault is Unknown.
 func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
-	there, err := h.askCrisp(ctx)
+	there, err := h.site(t.Conversation).ask(ctx)
 	if err != nil {
 		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
 	}
@@ -68,18 +68,18 @@ func (h *Handover) lastWord(ctx context.Context, d *data, there Presence) Presen
 }
 
 // askCrisp asks at most once in presenceFor, for all callers.
-func (h *Handover) askCrisp(ctx context.Context) (Presence, error) {
+func (s *site) ask(ctx context.Context) (Presence, error) {
 	select {
 	case <-ctx.Done():
 		return Unknown, context.Cause(ctx)
-	case last := <-h.presence.slot:
+	case last := <-s.presence.slot:
 		if last.at.IsZero() || time.Since(last.at) >= presenceFor {
-			last.value, last.err = h.crisp.availability(ctx)
+			last.value, last.err = s.crisp.availability(ctx)
 			if ctx.Err() == nil {
 				last.at = time.Now()
 			}
 		}
-		h.presence.slot <- last
+		s.presence.slot <- last
 		return last.value, last.err
 	}
 }

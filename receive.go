@@ -166,8 +166,8 @@ func (h *Handover) checkConversation(c Conversation) error {
 	switch {
 	case !validID(c.ID) || len(c.Source) > 64 || c.Source != "" && !validID(c.Source):
 		return fmt.Errorf("%w: Conversation.ID must be set: UTF-8 of at most %d bytes, without NUL; Source likewise, of at most 64", ErrBadMessage, maxID)
-	case c.WebsiteID != "" && c.WebsiteID != h.cfg.WebsiteID:
-		return fmt.Errorf("%w: Conversation.WebsiteID is not Config.WebsiteID", ErrBadMessage)
+	case h.site(c) == nil:
+		return fmt.Errorf("%w: Conversation.WebsiteID is neither Config.WebsiteID nor among Config.Websites", ErrBadMessage)
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (h *Handover) post(ctx context.Context, d *data, e *effect, r report) repor
 	if typ == "" {
 		typ = "text"
 	}
-	r.fp, r.err = h.crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
+	r.fp, r.err = h.site(d.Conversation).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
 	return r
 }
 
@@ -158,7 +158,7 @@ func (h *Handover) lookUp(ctx context.Context, d *data, e *effect) (int64, bool,
 	if s := d.session(e.Crisp); s != nil {
 		since, first = s.Watermark-overlap.Milliseconds(), s.First
 	}
-	msgs, err := h.pages(ctx, e.Crisp, since, first)
+	msgs, err := h.site(d.Conversation).crisp.pages(ctx, e.Crisp, since, first)
 	if err != nil {
 		return 0, false, err
 	}
@@ -383,28 +383,29 @@ func (h *Handover) postNote(ctx context.Context, d *data, e *effect) error {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	noNotes, err := h.noNotes(ctx)
+	site := h.site(d.Conversation)
+	noNotes, err := site.noNotes(ctx)
 	if err != nil {
 		return err
 	}
 	if !noNotes {
 		fp := fingerprint(d.Conversation, e.Crisp, "note", int(e.N))
-		_, err := h.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: fp})
+		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: fp})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
 			return err
 		}
-		if err := h.rememberNoNotes(ctx); err != nil {
+		if err := site.rememberNoNotes(ctx); err != nil {
 			return err
 		}
 	}
 	if h.cfg.Policy.NoteFallback != NoteInData {
 		return nil
 	}
-	have, err := h.crisp.metas(ctx, e.Crisp)
+	have, err := site.crisp.metas(ctx, e.Crisp)
 	if err != nil {
 		return err
 	}
-	return h.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+	return site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
 }
 
 // ErrUnsafeFile is returned by Receive for a file whose URL must not be given to Crisp.

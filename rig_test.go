@@ -32,6 +32,7 @@ type rig struct {
 	lines      []string           // what the user sees: "agent Ann: Hello", "bot: …"
 	ends       []handover.Summary
 	activities []handover.Activity
+	seen       handover.Session               // of the newest message
 	failing    func(m handover.Message) error // set to make Deliver fail
 	store      *brittle
 }
@@ -104,9 +105,10 @@ func (r *rig) replica(o options) *handover.Handover {
 	return h
 }
 
-func (r *rig) deliver(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
+func (r *rig) deliver(_ context.Context, s handover.Session, m handover.Message) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.seen = s
 	if r.failing != nil {
 		if err := r.failing(m); err != nil {
 			return "", err

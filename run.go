@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,7 +21,9 @@ const (
 func (h *Handover) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	h.refused.Store(true) // catch up with what was missed while nobody ran
+	for _, s := range h.sites {
+		s.refused.Store(true) // catch up with what was missed while nobody ran
+	}
 	for beat := 0; ; beat++ {
 		h.poll(ctx)
 		h.housekeeping(ctx, beat)
@@ -32,16 +35,19 @@ func (h *Handover) Run(ctx context.Context) error {
 	}
 }
 
-// housekeeping does what concerns the whole website.
+// housekeeping does what concerns whole websites.
 func (h *Handover) housekeeping(ctx context.Context, beat int) {
 	var err error
-	if h.refused.CompareAndSwap(true, false) {
-		if err = h.catchUpSoon(ctx); err != nil {
-			h.refused.Store(true)
+	for _, s := range h.sites {
+		if s.refused.CompareAndSwap(true, false) {
+			if fault := s.catchUpSoon(ctx); fault != nil {
+				s.refused.Store(true)
+				err = fault
+			}
 		}
-	}
-	if beat%60 == 59 {
-		err = errors.Join(err, h.spend(ctx))
+		if beat%60 == 59 {
+			err = errors.Join(err, s.spend(ctx))
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
@@ -55,7 +61,9 @@ func (h *Handover) work(j job) {
 	case !isWebsite(j.key):
 		err = h.attend(ctx, j.key, j.side)
 	case j.side == sideIn:
-		err = h.catchUp(ctx)
+		if s := h.sites[strings.TrimPrefix(j.key, websitePrefix)]; s != nil {
+			err = h.catchUp(ctx, s)
+		}
 	}
 	if err != nil {
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
