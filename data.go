@@ -201,17 +201,6 @@ type picker struct {
 	Content jsontext.Value `json:"content"`
 }
 
-// hook is an event that was stored before its 200.
-type hook struct {
-	N     int64          `json:"n"`
-	Raw   jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
-	Crisp string         `json:"crisp"`
-	Got   time.Time      `json:"got"`
-	Brief bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
-	Tries int            `json:"tries,omitempty"`
-	Next  time.Time      `json:"next,omitzero"`
-}
-
 // recordVersion is data.V. Readers refuse a later one: they would act on what they misread.
 const recordVersion = 1
 

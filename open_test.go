@@ -3,12 +3,14 @@ package handover_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -367,4 +369,163 @@ func TestAdoptedConversationThatIsGone(t *testing.T) {
 		require.NotEmpty(t, r.saw())
 		require.Empty(t, r.crisp.Conversations())
 	})
+}
+
+// mortal is a process that dies at a call to Crisp: nothing that it does later has any effect.
+type mortal struct {
+	dead   atomic.Bool
+	method string
+	path   string // a part of it
+	after  bool   // dies when Crisp has done the call, not before
+}
+
+var errDead = errors.New("the process is dead")
+
+// config makes a process mortal.
+func (m *mortal) config(r *rig, c *handover.Config) {
+	crisp := c.HTTPClient
+	c.Timeouts.Open = 5 * time.Minute
+	c.Store = mortalStore{c.Store, m}
+	c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		mine := req.Method == m.method && strings.HasSuffix(req.URL.Path, m.path)
+		if m.dead.Load() || mine && !m.after {
+			m.dead.Store(true)
+			return nil, errDead
+		}
+		resp, err := crisp.Transport.RoundTrip(req)
+		if mine {
+			m.dead.Store(true)
+			return nil, errDead
+		}
+		return resp, err
+	})}
+	c.Deliver = func(ctx context.Context, s handover.Session, msg handover.Message) (string, error) {
+		if m.dead.Load() {
+			return "", errDead
+		}
+		return r.deliver(ctx, s, msg)
+	}
+}
+
+// mortalStore is the store as a mortal process sees it.
+type mortalStore struct {
+	handover.Store
+	m *mortal
+}
+
+func (s mortalStore) Load(ctx context.Context, key string) (handover.Record, error) {
+	if s.m.dead.Load() {
+		return handover.Record{}, errDead
+	}
+	return s.Store.Load(ctx, key)
+}
+
+func (s mortalStore) Find(ctx context.Context, id string) (handover.Record, error) {
+	if s.m.dead.Load() {
+		return handover.Record{}, errDead
+	}
+	return s.Store.Find(ctx, id)
+}
+
+func (s mortalStore) Save(ctx context.Context, rec handover.Record) (int64, error) {
+	if s.m.dead.Load() {
+		return 0, errDead
+	}
+	return s.Store.Save(ctx, rec)
+}
+
+func (s mortalStore) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
+	if s.m.dead.Load() {
+		return nil, errDead
+	}
+	return s.Store.Due(ctx, now, limit)
+}
+
+func (s mortalStore) Delete(ctx context.Context, key string, version int64) error {
+	if s.m.dead.Load() {
+		return errDead
+	}
+	return s.Store.Delete(ctx, key, version)
+}
+
+func TestOpeningIsResumedByAnotherReplica(t *testing.T) {
+	for _, step := range []string{"POST /conversation", "PATCH /meta", "PATCH /inbox", "PATCH /routing", "POST /message"} {
+		method, path, _ := strings.Cut(step, " ")
+		for when, after := range map[string]bool{"before": false, "after": true} {
+			if step == "POST /message" && after {
+				continue // PENDING B3
+			}
+			t.Run("killed "+when+" "+step, func(t *testing.T) { resumed(t, &mortal{method: method, path: path, after: after}) })
+		}
+	}
+}
+
+// resumed has a replica die in the middle of an opening, and another one finish it.
+func resumed(t *testing.T, m *mortal) {
+	bubble(t, options{config: m.config}, func(r *rig) {
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: i.Event == "message:send"} // no echo helps
+		})
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		_, err = r.h.Start(r.t.Context(), turn, handover.Request{
+			Segments: []string{"Customer"}, User: handover.UserData{FirstName: "Ann"}, Inbox: inbox, Operator: inbox,
+		})
+		require.Error(t, err)
+		require.True(t, m.dead.Load())
+		r.h = r.replica(options{})
+		r.after(4 * time.Minute)
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		require.Equal(t, "A person will be with you soon. You can already describe your question. [Back to the bot]", systemIn(r.saw())[0])
+		conv := r.crisp.Last()
+		require.Equal(t, []string{"Hi, this user need your help."}, userTexts(conv))
+		require.Equal(t, []string{"Customer"}, conv.Segments())
+		require.Equal(t, "Ann", conv.Meta().Nickname)
+		require.Equal(t, inbox, conv.Inbox())
+		for _, other := range r.crisp.Conversations()[:conv.Number()] {
+			require.Empty(t, other.Messages(), "never a second conversation with a message in it")
+		}
+	})
+}
+
+// systemIn are the texts that the library said.
+func systemIn(lines []string) (texts []string) {
+	for _, l := range lines {
+		if text, ok := strings.CutPrefix(l, "system: "); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+func TestOpeningIsResumedByACall(t *testing.T) {
+	for name, call := range map[string]func(r *rig){
+		"Receive": func(r *rig) { require.False(r.t, r.says("are you there?").Bot) },
+		"Start": func(r *rig) {
+			outcome, err := r.h.Start(r.t.Context(), r.session().Turn(), handover.Request{})
+			require.NoError(r.t, err)
+			require.Equal(r.t, handover.AlreadyOpen, outcome)
+			r.crisp.Settle()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := &mortal{method: "none"}
+			bubble(t, options{config: first.config, still: true}, func(r *rig) {
+				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(r.t.Context(), time.Second/2)
+				defer cancel()
+				outcome, err := r.h.Start(ctx, turn, handover.Request{})
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, handover.Opening, outcome)
+				first.dead.Store(true) // while it waits for the next attempt
+				r.after(10 * time.Second)
+				r.h = r.replica(options{still: true})
+				call(r)
+				require.Equal(t, handover.StateWaiting, r.session().State)
+				require.Len(t, r.crisp.Conversations(), 1)
+			})
+		})
+	}
 }

@@ -1,0 +1,170 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// retryAfterBusy is what a hook is told that cannot be stored now, in seconds.
+const retryAfterBusy = "5"
+
+// ServeHTTP takes Crisp's hooks. A hook is stored before it is answered 200. The other answers:
+// 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 503
+// with Retry-After when the store fails, too much waits or Shutdown was called. Events that we do
+// not know and conversations that are not ours are answered 200.
+func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ev, err := ReadEvent(r, h.cfg.Webhook)
+	if err == nil {
+		err = h.HandleEvent(r.Context(), ev)
+	}
+	status := hookStatus(err)
+	switch status {
+	case http.StatusServiceUnavailable:
+		if s := h.sites[ev.WebsiteID]; s != nil {
+			s.refused.Store(true)
+		}
+		w.Header().Set("Retry-After", retryAfterBusy)
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	if err != nil {
+		h.cfg.Logger.Warn("handover: a hook was refused", "status", status)
+	}
+	w.WriteHeader(status)
+}
+
+// ErrBusy is returned by HandleEvent when too much waits: let Crisp, or your queue, repeat it.
+var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
+
+// HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
+// returns when the event is stored.
+func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
+	switch {
+	case h.pool.closed():
+		return ErrShutdown
+	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
+		return nil // not ours
+	case h.pool.full():
+		return ErrBusy
+	}
+	r, err := h.cfg.Store.Find(ctx, ev.WebsiteID+"/"+ev.SessionID)
+	if err != nil {
+		return fmt.Errorf("handover: find in the store: %w", err)
+	}
+	if r.Key == "" {
+		return nil // a conversation that began in Crisp
+	}
+	d, err := h.update(ctx, r.Key, Conversation{}, func(d *data) error {
+		if !d.env.stored || !d.enqueue(ev) {
+			return errKeep
+		}
+		return nil
+	})
+	if err == nil {
+		h.typed(ctx, d, ev)
+	}
+	return err
+}
+
+// hook is an event that was stored before its 200.
+type hook struct {
+	N     int64          `json:"n"`
+	Raw   jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
+	Crisp string         `json:"crisp"`
+	Got   time.Time      `json:"got"`
+	Brief bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
+	Tries int            `json:"tries,omitempty"`
+	Next  time.Time      `json:"next,omitzero"`
+}
+
+// event decodes the stored hook; false when it only says that there is something to look at.
+func (k *hook) event() (Event, bool) {
+	if len(k.Raw) == 0 {
+		return Event{}, false
+	}
+	ev, err := ParseEvent(k.Raw)
+	return ev, err == nil
+}
+
+// retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up.
+func (k *hook) retry(now time.Time) {
+	k.Tries++
+	k.Next = now.Add(delay(k.Tries))
+	if end := k.Got.Add(holdFor); end.After(now) && k.Next.After(end) {
+		k.Next = end
+	}
+}
+
+// maxHookRaw is the largest event that is kept whole; of a larger one it is kept that there is
+// something to look at.
+const maxHookRaw = 64 << 10
+
+// maxInbox is how many events are kept until new messages are only looked up.
+const maxInbox = 64
+
+// enqueue puts an event into the inbox, and reports whether it concerns us. An echo of our own
+// message costs no look.
+func (d *data) enqueue(ev Event) bool {
+	s := d.session(ev.SessionID)
+	if s == nil {
+		return false
+	}
+	if ev.Ambiguous {
+		d.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
+		ev = Event{SessionID: ev.SessionID}
+	}
+	k := hook{N: d.next(), Raw: ev.Raw, Crisp: s.ID, Got: d.env.now}
+	switch {
+	case ev.Rating != nil:
+		d.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
+		return true
+	case ev.Message != nil && ev.Message.From == "user" && d.echo(s, ev.Message):
+		return true
+	case ev.State != "" && ev.State != "resolved":
+		s.Resolved = time.Time{} // open again; never a reason to mute
+		return true
+	case ev.Raw != nil && !concerns(&ev):
+		return false
+	}
+	message := strings.HasPrefix(ev.Name, "message:") && ev.Removed == 0 && ev.Update == nil
+	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(d.Inbox) >= maxInbox && message {
+		k.Raw = nil
+		for i := range d.Inbox {
+			if x := &d.Inbox[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
+				x.Next = time.Time{}
+				return true // one look finds all
+			}
+		}
+	}
+	d.Inbox = append(d.Inbox, k)
+	return true
+}
+
+// concerns reports whether an event can change something.
+func concerns(ev *Event) bool {
+	switch ev.Name {
+	case eventMessageSend, eventMessageReceived, eventMessageUpdated, eventMessageRemoved,
+		eventSessionSetState, eventSessionSetRouting, eventSessionSetBlock, "session:removed":
+		return true
+	}
+	return false
+}
+
+// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it.
+func (d *data) echo(s *crispSession, m *EventMessage) bool {
+	e := s.entry(m.Fingerprint)
+	if e == nil || e.Fate != fateOurs {
+		return false
+	}
+	e.At = m.Timestamp
+	s.Newest = max(s.Newest, m.Timestamp)
+	s.opened(m)
+	d.proved(s, m.Fingerprint)
+	return true
+}
