@@ -149,11 +149,19 @@ func (d *data) plan(s side, changed *bool) *action {
 			*changed = true
 			continue
 		}
-		e.Attempts++
-		if e.Since.IsZero() {
-			e.Since = now
-		}
+		e.begin(now)
 		return &action{effect: e}
+	}
+}
+
+// begin counts an attempt. One that was under way already lost its process: nobody knows how far it
+// came.
+func (e *effect) begin(now time.Time) {
+	e.Unsure = e.Unsure || e.Running && (e.Kind == kindPost || e.Kind == kindGreet)
+	e.Running = true
+	e.Attempts++
+	if e.Since.IsZero() {
+		e.Since = now
 	}
 }
 

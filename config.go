@@ -425,7 +425,7 @@ func (t *Timeouts) prepare() error {
 		case *f.value == 0:
 			*f.value = f.standard
 		case *f.value < 0 && !f.optional:
-			faults = append(faults, fmt.Errorf("Timeouts.%s must be positive: without it a user could stay muted", f.name))
+			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
 		case *f.value < 0:
 			*f.value = -1
 		}

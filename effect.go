@@ -44,6 +44,8 @@ type effect struct {
 	Attempts int       `json:"attempts,omitempty"`
 	Since    time.Time `json:"since,omitzero"` // when it was first tried
 	Next     time.Time `json:"next,omitzero"`  // not to be tried before
+	// Running is true while an attempt is under way, also when its process has died meanwhile.
+	Running bool `json:"running,omitempty"`
 	// Unsure is true when the last attempt may have been carried out.
 	Unsure bool `json:"unsure,omitempty"`
 
@@ -225,6 +227,7 @@ func (d *data) settle(l *lane, r report) {
 	if e == nil {
 		return
 	}
+	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 		d.succeeded(e, r)

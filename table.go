@@ -367,7 +367,7 @@ func (d *data) finish(reason EndReason, what happening) {
 			return true
 		}
 		// A message that Crisp may have is looked for until that is known.
-		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure || reason == EndRelayFailed || reason == EndRemoved)
+		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure && !e.Running || reason == EndRelayFailed || reason == EndRemoved)
 		if back {
 			d.env.returned = append(d.env.returned, e.Incoming)
 		}
