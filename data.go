@@ -124,7 +124,7 @@ const (
 
 // maxSeen bounds how many of the user's messages are remembered; channels repeat a message within
 // minutes, not after this many others.
-const maxSeen = 256
+const maxSeen = 128
 
 // maxWords bounds how many messages are kept word by word until somebody has answered them.
 const maxWords = 32
@@ -375,24 +375,38 @@ const overlap = 10 * time.Minute
 // maxShown is how many shown messages can be edited and removed on the user's side.
 const maxShown = 500
 
+// maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
+// costs no look.
+const maxOurs = 64
+
 // trim drops what can no longer matter. A row of the table leaves when no read can show its
 // message again, never by count alone.
 func (d *data) trim() {
 	d.trimSeen()
 	for _, s := range d.Sessions {
 		read := s.Watermark - overlap.Milliseconds()
-		shown := 0
+		shown, ours := 0, 0
 		for _, e := range s.Table {
-			if e.Fate == fateShown {
+			switch e.Fate {
+			case fateShown:
 				shown++
+			case fateOurs:
+				ours++
 			}
 		}
 		s.Table = slices.DeleteFunc(s.Table, func(e *entry) bool {
-			if e.At == 0 || e.At >= read {
+			if e.Fate == fateOurs { // known by its origin as well, if it is seen again
+				drop := ours > maxOurs && e.At != 0 && !d.posting(e.FP)
+				if drop {
+					ours--
+				}
+				return drop
+			}
+			if e.At >= read {
 				return false
 			}
 			if e.Fate != fateShown {
-				return e.Fate != fateOurs || !d.posting(e.FP)
+				return true
 			}
 			if shown <= maxShown {
 				return false

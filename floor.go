@@ -35,11 +35,12 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		return err
 	}
 	key, id := h.key(t.Conversation), newID()
-	entered := false
+	entered, epoch := false, t.Epoch
 	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		entered = d.State == StateBot && d.Epoch == t.Epoch
+		entered = d.State == StateBot && d.holds(t)
 		if entered {
-			d.Floors = append(d.Floors, floor{ID: id, Epoch: t.Epoch})
+			epoch = d.Epoch
+			d.Floors = append(d.Floors, floor{ID: id, Epoch: epoch})
 			return nil
 		}
 		return d.passOn(t.MessageID)
@@ -50,6 +51,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	if !entered {
 		return ErrNotYourTurn
 	}
+	t.Epoch = epoch
 	sent, cut := h.hold(ctx, key, t, id, send)
 	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()

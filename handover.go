@@ -138,7 +138,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 
 // start decides what an asking comes to, and fires it.
 func (d *data) start(t Turn, r Request, there Presence) Outcome {
-	holds := t.Epoch == d.Epoch || d.State == StateMuted && d.Mute != nil && t.Epoch == d.Mute.Turn
+	holds := d.holds(t) || d.State == StateMuted && d.Mute != nil && t.Epoch == d.Mute.Turn
 	switch {
 	case d.human():
 		d.answer(t)
@@ -161,6 +161,10 @@ func (d *data) start(t Turn, r Request, there Presence) Outcome {
 	d.fire(onStart, happening{request: &r})
 	return Opening
 }
+
+// holds reports whether the conversation has the owner that it had when the turn was given. The
+// turn of a conversation that was not known has no epoch yet.
+func (d *data) holds(t Turn) bool { return t.Epoch == d.Epoch || t.Epoch == 0 && !d.env.stored }
 
 // coolsDown reports whether nobody came so recently that asking again is of no use.
 func (d *data) coolsDown(r Request) bool {
@@ -255,7 +259,7 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 		if d.State == StateMuted {
 			return nil
 		}
-		if d.State != StateBot || d.Epoch != t.Epoch {
+		if d.State != StateBot || !d.holds(t) {
 			return ErrNotYourTurn
 		}
 		d.answer(t)
@@ -315,6 +319,9 @@ func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error)
 	d, err := h.load(ctx, h.key(c), c)
 	if err != nil {
 		return Session{}, err
+	}
+	if !d.env.stored {
+		d.Epoch = 0
 	}
 	return h.view(d), nil
 }

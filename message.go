@@ -266,5 +266,5 @@ func hashOf(typ string, content jsontext.Value) string {
 			content = plain
 		}
 	}
-	return contentHash(typ, content)
+	return contentHash(typ, content)[:16]
 }
