@@ -28,7 +28,7 @@ func (d *data) judge(s *crispSession, n *news) {
 
 func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	at := ev.At.UnixMilli()
-	if n.err != nil && !n.gone && d.env.now.Before(k.Got.Add(holdFor)) {
+	if n.err != nil && !n.gone && d.env.now.Before(k.patience()) {
 		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {
 			n.hold(k) // messages before it may not be read yet
 		}
@@ -37,7 +37,10 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	switch {
 	case ev.State == "resolved" && s.Opening != 0:
 		// Until our opening message is seen it is not known which handover this is about.
-		if d.env.now.Before(k.Got.Add(holdFor)) {
+		if n.err == nil && k.Missed.IsZero() {
+			k.Missed = d.env.now
+		}
+		if d.env.now.Before(k.patience()) {
 			n.hold(k)
 		} else {
 			s.Resolved, s.Updated = d.env.now, at

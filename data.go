@@ -40,7 +40,7 @@ type data struct {
 	Floors   []floor         `json:"floors,omitempty"`   // bot messages under way
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
-	Unknown jsontext.Value `json:",embed"`
+	Unknown jsontext.Value `json:",embed,unknown"`
 
 	env *env // of the update that is running
 }

@@ -120,7 +120,7 @@ type EventMessage struct {
 	Delivered string `json:"delivered,omitzero"`
 	// Unknown is an object of all members that are not in the fields above: those that have no
 	// field, are of another type than it, or are null, false, zero or empty.
-	Unknown jsontext.Value `json:",embed"`
+	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
 // EventUser is the author of a message, or whoever is typing.
@@ -131,7 +131,7 @@ type EventUser struct {
 	Nickname string `json:"nickname,omitzero"`
 	Avatar   string `json:"avatar,omitzero"`
 	// Unknown is as in EventMessage.
-	Unknown jsontext.Value `json:",embed"`
+	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
 // EventUpdate says that a message has another content now. Crisp does not say whose message it

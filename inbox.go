@@ -74,13 +74,14 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 
 // hook is an event that was stored before its 200.
 type hook struct {
-	N     int64          `json:"n"`
-	Raw   jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
-	Crisp string         `json:"crisp"`
-	Got   time.Time      `json:"got"`
-	Brief bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
-	Tries int            `json:"tries,omitempty"`
-	Next  time.Time      `json:"next,omitzero"`
+	N      int64          `json:"n"`
+	Raw    jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
+	Crisp  string         `json:"crisp"`
+	Got    time.Time      `json:"got"`
+	Brief  bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
+	Tries  int            `json:"tries,omitempty"`
+	Missed time.Time      `json:"missed,omitzero"` // by the first good read that did not show it
+	Next   time.Time      `json:"next,omitzero"`
 }
 
 // event decodes the stored hook; false when it only says that there is something to look at.
@@ -96,9 +97,18 @@ func (k *hook) event() (Event, bool) {
 func (k *hook) retry(now time.Time) {
 	k.Tries++
 	k.Next = now.Add(delay(k.Tries))
-	if end := k.Got.Add(holdFor); end.After(now) && k.Next.After(end) {
+	if end := k.patience(); end.After(now) && k.Next.After(end) {
 		k.Next = end
 	}
+}
+
+// patience is until when the hook waits for the log. The time counts from the first good read that
+// did not show what the hook says, or, while nothing can be read, from the hook.
+func (k *hook) patience() time.Time {
+	if k.Missed.IsZero() {
+		return k.Got.Add(blindFor)
+	}
+	return k.Missed.Add(holdFor)
 }
 
 // maxHookRaw is the largest event that is kept whole; of a larger one it is kept that there is

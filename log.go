@@ -12,6 +12,9 @@ const (
 	// holdFor is how long a message that its hook shows and the log does not is held back for
 	// the log, whose order counts.
 	holdFor = 10 * time.Second
+	// blindFor is how long hooks wait for a log that cannot be read at all, before they are taken
+	// at their word.
+	blindFor = time.Minute
 	// resolvedTwice is the time between two reads that must agree before a resolved state counts
 	// of which no hook told.
 	resolvedTwice = time.Minute
@@ -213,9 +216,12 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
-		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.Got.Add(holdFor)) {
+		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.patience()) {
 			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
+		}
+		if n.err == nil && k.Missed.IsZero() {
+			k.Missed = d.env.now
 		}
 		n.hold(k)
 		if at := (order{ev.Message.Timestamp, fp}); held == nil || at.before(*held) {

@@ -25,7 +25,7 @@ type websiteData struct {
 	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
 	Calls   int64          `json:"calls,omitempty"`
 	NoNotes time.Time      `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
-	Unknown jsontext.Value `json:",embed"`
+	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
 // websitePrefix begins the keys of websites' records; those of conversations begin with a
