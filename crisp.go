@@ -119,11 +119,12 @@ type crispClient struct {
 	base    *crispapi.Client // URL, authentication and tier of a request
 	http    *http.Client
 	website string
-	calls   *atomic.Int64
-	nonce   *atomic.Int64
+	calls   atomic.Int64 // since they were last added to the website's
+	nonce   atomic.Int64
+	tell    func(Activity) // hears of every call
 }
 
-func newCrispClient(cfg *Config, website string) *crispClient {
+func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClient {
 	base := crispapi.NewWithConfig(crispapi.ClientConfig{RestEndpointURL: cfg.BaseURL})
 	base.AuthenticateTier(string(cfg.Token.Tier), cfg.Token.Identifier, cfg.Token.Key)
 	client := http.Client{Transport: http.DefaultTransport}
@@ -131,12 +132,21 @@ func newCrispClient(cfg *Config, website string) *crispClient {
 		client = *cfg.HTTPClient
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &crispClient{base: base, http: &client, website: website, calls: new(atomic.Int64), nonce: new(atomic.Int64)}
+	return &crispClient{base: base, http: &client, website: website, tell: tell}
 }
 
 // call makes one call and decodes the answer's data into out, unless out is nil. path is below
 // the website. Every failure is an *APIError.
 func (c *crispClient) call(ctx context.Context, op, method, path string, body, out any) error {
+	begun := time.Now()
+	err := c.exchange(ctx, op, method, path, body, out)
+	c.calls.Add(1)
+	c.tell(Activity{Kind: ActivityCall, Effect: op, Took: time.Since(begun), Err: err, At: begun})
+	return err
+}
+
+// exchange is call without the counting.
+func (c *crispClient) exchange(ctx context.Context, op, method, path string, body, out any) error {
 	fail := func(status int, err error) error { return &APIError{Op: op, StatusCode: status, Err: err} }
 	req, err := c.base.NewRequest(method, "website/"+c.website+path, body)
 	if err != nil {
@@ -144,7 +154,6 @@ func (c *crispClient) call(ctx context.Context, op, method, path string, body, o
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	c.calls.Add(1)
 	resp, err := c.http.Do(req.WithContext(ctx))
 	if err != nil {
 		return fail(0, err)

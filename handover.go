@@ -70,7 +70,8 @@ func New(c Config) (*Handover, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handover{cfg: &cfg, sites: newSites(&cfg)}
+	h := &Handover{cfg: &cfg}
+	h.sites = newSites(&cfg, func(a Activity) { h.tell([]Activity{a}) })
 	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
 	return h, nil
 }

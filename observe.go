@@ -24,6 +24,7 @@ const (
 	ActivityHook      ActivityKind = "hook"       // a hook was dropped: Why
 	ActivityEnded     ActivityKind = "ended"      // OnEnd heard of the end: Reason
 	ActivityRated     ActivityKind = "rated"      // the user rated the conversation: Stars
+	ActivityCall      ActivityKind = "call"       // a call to Crisp: Effect, Took, Err
 	ActivityLimited   ActivityKind = "user_field" // Crisp refused a field of the user's data: Why
 )
 

@@ -44,10 +44,10 @@ type site struct {
 	refused  atomic.Bool // hooks were: there is something to catch up with
 }
 
-func newSites(cfg *Config) map[string]*site {
+func newSites(cfg *Config, tell func(Activity)) map[string]*site {
 	all := make(map[string]*site)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		all[id] = &site{id: id, cfg: cfg, crisp: newCrispClient(cfg, id), presence: newPresence()}
+		all[id] = &site{id: id, cfg: cfg, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
 	}
 	return all
 }
