@@ -356,6 +356,19 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 	}
 }
 
+// choice returns the quick reply of NoAgent with this payload; one of the same title if there is
+// none.
+func (c *Config) choice(payload string) QuickReply {
+	for _, m := range c.NoAgent {
+		for _, q := range m.QuickReplies {
+			if q.Payload == payload {
+				return q
+			}
+		}
+	}
+	return QuickReply{ContentType: "text", Title: payload, Payload: payload}
+}
+
 // allows reports whether handovers may start on this source.
 func (c *Config) allows(source string) bool {
 	return len(c.Sources) == 0 || slices.Contains(c.Sources, source)

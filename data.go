@@ -190,6 +190,8 @@ type entry struct {
 	Fate      fate     `json:"fate"`
 	Type      string   `json:"type,omitempty"`
 	Hash      string   `json:"hash,omitempty"`
+	Was       []string `json:"was,omitempty"`    // hashes before edits: a stale read is no edit back
+	Edited    int64    `json:"edited,omitempty"` // Crisp's time of the last edit that a hook told of, in ms
 	Agent     Agent    `json:"agent,omitzero"`
 	ChannelID []string `json:"channel_id,omitempty"` // one for each part
 }

@@ -80,7 +80,7 @@ func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
 // sayText says a system text, and returns the title of the way out that went with it.
 func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, error) {
 	texts := h.texts(d)
-	content, ok := texts.render(e.Text, e.Agent, h.cfg.Choices)
+	content, ok := texts.render(e.Text, e.Agent, h.cfg.choice(h.cfg.Choices.Bot))
 	if !ok {
 		return "", nil
 	}

@@ -100,6 +100,9 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
 	}
+	if h.pool.closed() {
+		return "", ErrShutdown
+	}
 	key := h.key(t.Conversation)
 	scope, wait := scopeOf(ctx, key), ctx
 	if scope != nil { // the callback must return before anything else can happen

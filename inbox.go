@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -34,7 +35,11 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 	}
 	if err != nil {
-		h.cfg.Logger.Warn("handover: a hook was refused", "status", status)
+		level := slog.LevelDebug // anybody may send what is not Crisp's
+		if status == http.StatusServiceUnavailable {
+			level = slog.LevelWarn
+		}
+		h.cfg.Logger.Log(r.Context(), level, "handover: a hook was refused", "status", status)
 	}
 	w.WriteHeader(status)
 }
@@ -147,7 +152,7 @@ func (d *data) enqueue(ev Event) bool {
 		k.Raw = nil
 		for i := range d.Inbox {
 			if x := &d.Inbox[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
-				x.Next = time.Time{}
+				x.N, x.Next, x.Brief = k.N, time.Time{}, false
 				return true // one look finds all
 			}
 		}

@@ -167,6 +167,20 @@ func TestEditsAndRemovals(t *testing.T) {
 			require.Equal(t, []string{"agent Ann: blocks the queue", "agent Ann: at six"}, r.saw())
 		})
 	})
+	t.Run("a stale read is no edit back", func(t *testing.T) {
+		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			fp := ann.Say("at five")
+			r.after(3 * time.Second)
+			ann.Edit(fp, "at six")
+			require.Equal(t, []string{"agent Ann: at five", "agent Ann: at six"}, r.saw())
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, Stale: 2 * time.Second})
+			r.after(time.Second)
+			ann.Note("hm")
+			require.Empty(t, r.saw())
+			ann.Edit(fp, "at five")
+			require.Equal(t, []string{"agent Ann: at five"}, r.saw(), "a real one is")
+		})
+	})
 	t.Run("an edit whose message's hook never came", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {

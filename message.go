@@ -23,10 +23,10 @@ func (d *data) see(s *crispSession, m *EventMessage, late bool) {
 		e.At = at.At
 		d.proved(s, e.FP)
 		return
-	case e != nil && e.Fate == fateShown && e.Hash != hashOf(m.Type, m.Content):
-		d.edit(s, e, m.Type, m.Content)
-		return
 	case e != nil:
+		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
+			d.edit(s, e, m.Type, m.Content)
+		}
 		return
 	}
 	e = &entry{order: at, Fate: fateWithheld, Type: m.Type}
@@ -161,14 +161,14 @@ func (d *data) queueParts(s *crispSession, e *entry, parts []part, msg Message, 
 // edit gives the user the new content of a message that was shown.
 func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Value) {
 	hash := hashOf(typ, content)
-	if hash == e.Hash {
+	if e.Fate != fateShown || hash == e.Hash {
 		return
 	}
 	parts, err := fromCrisp(typ, content, e.FP)
 	if err != nil {
 		return
 	}
-	e.Hash = hash
+	e.Was, e.Hash = append(e.Was, e.Hash), hash
 	msg := Message{From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
@@ -209,7 +209,8 @@ func (d *data) amend(s *crispSession, n *news, held bool) {
 			e := s.entry(ev.Update.Fingerprint)
 			if e == nil && n.err != nil {
 				n.hold(k)
-			} else if e != nil && e.Fate == fateShown && !slices.ContainsFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP }) {
+			} else if e != nil && n.confirms(e, ev) {
+				e.Edited = max(e.Edited, ev.At.UnixMilli())
 				d.edit(s, e, e.Type, ev.Update.Content)
 			}
 		}
@@ -219,6 +220,16 @@ func (d *data) amend(s *crispSession, n *news, held bool) {
 			d.see(s, &n.singles[i], true)
 		}
 	}
+}
+
+// confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
+// when the read did not go back so far, no later one was told of.
+func (n *news) confirms(e *entry, ev Event) bool {
+	i := slices.IndexFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
+	if i < 0 {
+		return ev.At.UnixMilli() >= e.Edited
+	}
+	return hashOf(e.Type, ev.Update.Content) == hashOf(n.messages[i].Type, n.messages[i].Content)
 }
 
 // remove takes the removal of a message, of which we may not have heard yet.

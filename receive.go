@@ -219,17 +219,7 @@ func (d *data) takeChoice(in *seen) bool {
 // chose reports whether a message chooses the quick reply with this payload.
 func (d *data) chose(m *Incoming, payload string) bool {
 	text := strings.TrimSpace(m.Text)
-	if m.Payload == payload || text == payload {
-		return true
-	}
-	for _, no := range d.env.cfg.NoAgent {
-		for _, q := range no.QuickReplies {
-			if q.Payload == payload && text != "" && text == strings.TrimSpace(q.Title) {
-				return true
-			}
-		}
-	}
-	return false
+	return m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.env.cfg.choice(payload).Title)
 }
 
 // takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's

@@ -354,6 +354,7 @@ func (d *data) nobodyCame(what happening) {
 func (d *data) finish(reason EndReason, what happening) {
 	st := d.Stay
 	st.Ended, st.Reason = d.env.now, reason
+	d.Pickers = nil
 	if s := d.session(st.CrispID); s != nil {
 		s.Newest = max(s.Newest, what.at)
 		s.Mark, s.Opening, s.Resolved = max(s.Mark, s.Newest), 0, time.Time{}

@@ -119,8 +119,9 @@ func (t *Texts) get(name textName) string {
 	}[name]
 }
 
-// render says a system text, with the quick replies that belong to it.
-func (t *Texts) render(name textName, agent string, choices Choices) (RichMessage, bool) {
+// render says a system text, with the quick replies that belong to it; bot is the one that goes back
+// to the bot.
+func (t *Texts) render(name textName, agent string, bot QuickReply) (RichMessage, bool) {
 	text := t.get(name)
 	if text == "" {
 		return RichMessage{}, false
@@ -135,7 +136,7 @@ func (t *Texts) render(name textName, agent string, choices Choices) (RichMessag
 			m.QuickReplies = []QuickReply{{ContentType: "text", Title: t.Leave, Payload: payloadLeave}}
 		}
 	case textAskEmail, textBadEmail:
-		m.QuickReplies = []QuickReply{{ContentType: "text", Title: choices.Bot, Payload: choices.Bot}}
+		m.QuickReplies = []QuickReply{bot}
 	}
 	return m, true
 }
