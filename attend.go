@@ -32,20 +32,20 @@ type lease struct {
 func (l *lease) free() bool { return l.Holder == "" }
 
 func (l *lease) beat(holder string, now time.Time) {
-	l.Holder, l.Until = holder, now.Add(leaseTTL)
+	l.Holder, l.Until = holder, now.Add(leaseTTL/3)
 	l.Beat++
 }
 
 // mark changes whenever the lease is renewed.
 func (l *lease) mark() string { return l.Holder + "#" + strconv.FormatInt(l.Beat, 10) }
 
-// leave lets the holder be. One whose time is up may be dead: it is looked at again after leaseTTL,
-// and until then does not stand in the way of what else is due.
+// leave lets the holder be. One that was not heard of for a while may be dead: it is looked at again
+// soon, and until then does not stand in the way of what else is due.
 func (l *lease) leave(now time.Time) error {
 	if l.Until.After(now) {
 		return errKeep
 	}
-	l.Until = now.Add(leaseTTL)
+	l.Until = now.Add(leaseTTL / 3)
 	return nil
 }
 

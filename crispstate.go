@@ -28,7 +28,7 @@ func (d *data) judge(s *crispSession, n *news) {
 
 func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	at := ev.At.UnixMilli()
-	if n.err != nil && !n.gone && d.env.now.Before(k.patience()) {
+	if n.err != nil && !n.gone && d.env.now.Before(k.patience(s)) {
 		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {
 			n.hold(k) // messages before it may not be read yet
 		}
@@ -40,7 +40,7 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 		if n.err == nil && k.Missed.IsZero() {
 			k.Missed = d.env.now
 		}
-		if d.env.now.Before(k.patience()) {
+		if d.env.now.Before(k.patience(s)) {
 			n.hold(k)
 		} else {
 			s.Resolved, s.Updated = d.env.now, at

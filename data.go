@@ -159,6 +159,7 @@ type crispSession struct {
 	Table   []*entry  `json:"table,omitempty"`
 	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
 	Fails   int       `json:"fails,omitempty"` // reads that failed in a row
+	Blind   time.Time `json:"blind,omitzero"`  // when the first of them failed
 	Retry   time.Time `json:"retry,omitzero"`  // no read before
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
@@ -256,8 +257,16 @@ var errKeep = errors.New("handover: nothing to save")
 // update applies change to the record with this key until it is saved against no other writer. It
 // returns what was saved. change does no I/O, and may be called several times.
 func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*data) error) (*data, error) {
-	for {
-		r, err := h.cfg.Store.Load(ctx, key)
+	return h.updateFrom(ctx, Record{}, key, conv, change)
+}
+
+// updateFrom is update for callers that have the record, perhaps no longer the newest.
+func (h *Handover) updateFrom(ctx context.Context, r Record, key string, conv Conversation, change func(*data) error) (*data, error) {
+	for ; ; r = (Record{}) {
+		var err error
+		if r.Version == 0 {
+			r, err = h.cfg.Store.Load(ctx, key)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("handover: load from the store: %w", err)
 		}

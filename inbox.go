@@ -65,7 +65,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	d, err := h.update(ctx, r.Key, Conversation{}, func(d *data) error {
+	d, err := h.updateFrom(ctx, r, r.Key, Conversation{}, func(d *data) error {
 		if !d.env.stored || !d.enqueue(ev) {
 			return errKeep
 		}
@@ -99,19 +99,19 @@ func (k *hook) event() (Event, bool) {
 }
 
 // retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up.
-func (k *hook) retry(now time.Time) {
+func (k *hook) retry(s *crispSession, now time.Time) {
 	k.Tries++
 	k.Next = now.Add(delay(k.Tries))
-	if end := k.patience(); end.After(now) && k.Next.After(end) {
+	if end := k.patience(s); end.After(now) && k.Next.After(end) {
 		k.Next = end
 	}
 }
 
 // patience is until when the hook waits for the log. The time counts from the first good read that
-// did not show what the hook says, or, while nothing can be read, from the hook.
-func (k *hook) patience() time.Time {
+// did not show what the hook says, or from when the log could not be read any more.
+func (k *hook) patience(s *crispSession) time.Time {
 	if k.Missed.IsZero() {
-		return k.Got.Add(blindFor)
+		return s.Blind.Add(blindFor)
 	}
 	return k.Missed.Add(holdFor)
 }

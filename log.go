@@ -150,7 +150,9 @@ func (d *data) learn(n *news) {
 		return
 	}
 	if n.err != nil {
-		s.Fails++
+		if s.Fails++; s.Fails == 1 {
+			s.Blind = d.env.now
+		}
 		s.Retry = d.env.now.Add(delay(s.Fails))
 		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
@@ -171,7 +173,7 @@ func (d *data) learn(n *news) {
 	d.Inbox = slices.DeleteFunc(d.Inbox, func(k hook) bool { return n.judges(&k) && !n.held[k.N] })
 	for i := range d.Inbox {
 		if k := &d.Inbox[i]; n.held[k.N] {
-			k.retry(d.env.now)
+			k.retry(s, d.env.now)
 		}
 	}
 }
@@ -216,7 +218,7 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
-		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.patience()) {
+		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.patience(s)) {
 			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
 		}

@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -287,17 +288,21 @@ func (w *waiters) wake(key string) {
 // wait waits until the conversation is as ok wants it. Changes by other replicas are seen by
 // looking, after 50 ms, then ever more rarely, to twice a second.
 func (h *Handover) wait(ctx context.Context, key string, ok func(*data) bool) error {
-	pause := 50 * time.Millisecond
+	pause, seen := 50*time.Millisecond, int64(-1)
 	for {
 		changed := h.waiters.listen(key)
-		d, err := h.load(ctx, key, Conversation{})
-		if err == nil && ok(d) {
-			h.waiters.unlisten(key, changed)
-			return nil
+		r, err := h.cfg.Store.Load(ctx, key)
+		if err == nil && r.Version != seen {
+			var d *data
+			seen = r.Version
+			if d, err = decodeData(r, Conversation{}, time.Now()); err == nil && ok(d) {
+				h.waiters.unlisten(key, changed)
+				return nil
+			}
 		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil && ctx.Err() == nil {
 			h.waiters.unlisten(key, changed)
-			return err
+			return fmt.Errorf("handover: load from the store: %w", err)
 		}
 		select {
 		case <-ctx.Done():
