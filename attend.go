@@ -285,8 +285,8 @@ func (d *data) due() time.Time {
 		return earlier(at, d.In.Lease.Until)
 	}
 	for _, k := range d.Inbox {
-		if d.State != StateOpening {
-			at = earlier(at, latest(k.Got, k.Next))
+		if s := d.session(k.Crisp); s != nil && d.State != StateOpening {
+			at = earlier(at, latest(latest(k.Got, k.Next), s.Retry))
 		}
 	}
 	for _, s := range d.Sessions {

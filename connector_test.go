@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -106,52 +105,6 @@ func TestConnectorOnTheFreePlanWithTheFourEvents(t *testing.T) {
 	})
 }
 
-func TestConnectorOpeningMessageAndItsLink(t *testing.T) {
-	bubble(t, connector, func(r *rig) {
-		conv := r.opened()
-		first := conv.Messages()[0]
-		require.Equal(t, "user", first.From)
-		text, link, ok := strings.Cut(first.Text(), "https://")
-		require.True(t, ok)
-		require.Equal(t, "Hi, this user need your help.\nYou can find the conversation history here: ", text)
-
-		for range 2 { // Crisp opens links as well, to preview them
-			page := httptest.NewRecorder()
-			r.h.HistoryHandler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "https://"+link, nil))
-			require.Equal(t, http.StatusOK, page.Code)
-			require.Contains(t, page.Body.String(), "Where is my parcel?")
-		}
-	})
-}
-
-func TestConnectorUserDataInCrisp(t *testing.T) {
-	for name, tt := range map[string]struct {
-		email string // in place of the example's, which the page hides
-		want  handovertest.Meta
-	}{
-		"as on the page": {"", handovertest.Meta{
-			Nickname: "Anakin Skywalker", Phone: "0605776995",
-			Data: map[string]any{"email": "[email\u00a0protected]", "gtu_accepted": "false", "comments": "in this guy, the force is strong"},
-		}},
-		"with an address": {"anakin@example.com", handovertest.Meta{
-			Nickname: "Anakin Skywalker", Phone: "0605776995", Email: "anakin@example.com",
-			Data: map[string]any{"gtu_accepted": "false", "comments": "in this guy, the force is strong"},
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, connector, func(r *rig) {
-				var data handover.UserData
-				require.NoError(t, json.Unmarshal(readFile(t, "testdata/userdata/connector.json"), &data))
-				if tt.email != "" {
-					data.Email = tt.email
-				}
-				require.Equal(t, handover.Opened, r.asks(handover.Request{User: data}))
-				require.Equal(t, tt.want, r.crisp.Last().Meta())
-			})
-		})
-	}
-}
-
 func TestConnectorTokens(t *testing.T) {
 	for _, tier := range []handover.Tier{handover.TierWebsite, handover.TierPlugin, handover.TierUser} {
 		t.Run(string(tier), func(t *testing.T) {
@@ -188,11 +141,10 @@ func TestConnectorChannelsAreKeptApart(t *testing.T) {
 	})
 }
 
-// Two bots in one process, each with a website, a token and a hook of its own.
+// Two bots in one process, each with a website, a token, a hook and a store of its own.
 func TestConnectorSeveralBots(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		o := options{crisp: handovertest.Options{WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000009", Seed: 9}}
-		other := newRig(r.t, o)
+		other := newRig(r.t, options{crisp: handovertest.Options{WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000009", Seed: 9}})
 		mine, theirs := r.opened(), other.opened()
 		r.saw()
 		other.saw()

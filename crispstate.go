@@ -62,7 +62,8 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 // nothing of ours was posted between, since every message of the user reopens the conversation.
 func (d *data) judgeRead(s *crispSession, n *news) {
 	updated := positive(n.state.UpdatedAt)
-	if n.state.State != "resolved" || s.Opening != 0 || updated <= s.Mark {
+	s.Closed = s.Closed && n.state.State == "resolved"
+	if n.state.State != "resolved" || s.Closed || s.Opening != 0 || updated <= s.Mark {
 		s.Resolved = time.Time{}
 		return
 	}
@@ -79,9 +80,8 @@ func (d *data) judgeRead(s *crispSession, n *news) {
 // closed queues the end of what runs in the session, behind the messages that came before it.
 func (d *data) closed(s *crispSession, reason EndReason, at int64) {
 	s.Newest = max(s.Newest, at)
-	if reason == EndRemoved {
-		s.Gone = true
-	}
+	s.Gone = s.Gone || reason == EndRemoved
+	s.Closed = s.Closed || reason == EndResolved
 	if f := d.FollowUp; f != nil && f.CrispID == s.ID {
 		s.Mark = max(s.Mark, s.Newest)
 		d.dropFollowUp(happening{})

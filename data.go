@@ -154,6 +154,7 @@ type crispSession struct {
 	Shown   order     `json:"shown,omitzero"`   // the newest message given to the user
 	Email   bool      `json:"email,omitempty"`  // Crisp has the user's address
 	Gone    bool      `json:"gone,omitempty"`   // removed in Crisp
+	Closed  bool      `json:"closed,omitempty"` // known to be resolved in Crisp: to find it so is no news
 	Listed  int64     `json:"listed,omitempty"` // Crisp's updated_at when catch-up last saw it, in ms
 	Ended   time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
 	Table   []*entry  `json:"table,omitempty"`

@@ -121,9 +121,18 @@ func (d *data) say(name textName, agent string) {
 
 // note queues a note for the agents of a Crisp session.
 func (d *data) note(crisp string, name textName) {
-	if crisp != "" {
-		d.push(&d.Out, effect{Kind: kindNote, Crisp: crisp, Text: name})
+	d.pushNote(crisp, effect{Text: name})
+}
+
+// pushNote queues a note, whose echo we shall know.
+func (d *data) pushNote(crisp string, e effect) {
+	s := d.session(crisp)
+	if s == nil {
+		return
 	}
+	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(d.Conversation, crisp, "note", int(d.Serial))
+	d.ours(s, e.FP)
+	d.push(&d.Out, e)
 }
 
 // ready returns the effect that may run now, and when the lane wants attention otherwise. A
@@ -270,6 +279,10 @@ func (d *data) succeeded(e *effect, r report) {
 		d.posted(e, r.fp)
 	case kindAnswer:
 		d.answered(e)
+	case kindResolve:
+		if s := d.session(e.Crisp); s != nil {
+			s.Closed = true
+		}
 	case kindOnEnd:
 		d.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})
 	}

@@ -139,10 +139,10 @@ func (d *data) enqueue(ev Event) bool {
 	case ev.Rating != nil:
 		d.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
 		return true
-	case ev.Message != nil && ev.Message.From == "user" && d.echo(s, ev.Message):
+	case ev.Message != nil && d.echo(s, ev.Message):
 		return true
 	case ev.State != "" && ev.State != "resolved":
-		s.Resolved = time.Time{} // open again; never a reason to mute
+		s.Resolved, s.Closed = time.Time{}, false // open again; never a reason to mute
 		return true
 	case ev.Raw != nil && !concerns(&ev):
 		return false

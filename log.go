@@ -14,7 +14,9 @@ const (
 	holdFor = 10 * time.Second
 	// blindFor is how long hooks wait for a log that cannot be read at all, before they are taken
 	// at their word.
-	blindFor = time.Minute
+	blindFor = 2 * time.Minute
+	// lookAgain bounds the wait after a read that failed: a person waits.
+	lookAgain = 15 * time.Second
 	// resolvedTwice is the time between two reads that must agree before a resolved state counts
 	// of which no hook told.
 	resolvedTwice = time.Minute
@@ -54,7 +56,7 @@ func (d *data) look(now time.Time) *look {
 		return nil
 	}
 	for _, k := range d.Inbox {
-		if s := d.session(k.Crisp); s != nil && !k.Next.After(now) {
+		if s := d.session(k.Crisp); s != nil && !k.Next.After(now) && !s.Retry.After(now) {
 			return d.lookAt(s, false)
 		}
 	}
@@ -153,7 +155,7 @@ func (d *data) learn(n *news) {
 		if s.Fails++; s.Fails == 1 {
 			s.Blind = d.env.now
 		}
-		s.Retry = d.env.now.Add(delay(s.Fails))
+		s.Retry = d.env.now.Add(min(delay(s.Fails), lookAgain))
 		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
 		s.Fails, s.Retry = 0, time.Time{}
@@ -218,12 +220,12 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
+		if n.err == nil && k.Missed.IsZero() {
+			k.Missed = d.env.now
+		}
 		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.patience(s)) {
 			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
-		}
-		if n.err == nil && k.Missed.IsZero() {
-			k.Missed = d.env.now
 		}
 		n.hold(k)
 		if at := (order{ev.Message.Timestamp, fp}); held == nil || at.before(*held) {

@@ -349,7 +349,7 @@ func TestLogThatCannotBeRead(t *testing.T) {
 		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
 		ann.Say("one")
 		ann.Say("two")
-		r.after(50 * time.Second)
+		r.after(110 * time.Second)
 		require.Empty(t, r.saw(), "the log's order counts")
 		r.after(30 * time.Second)
 		require.Equal(t, []string{"agent Ann (late): one", "agent Ann (late): two"}, r.saw(), "from the hooks")

@@ -243,6 +243,9 @@ func (d *data) metasSet(e *effect) {
 // greeted ends the opening: the Crisp conversation has its first message.
 func (d *data) greeted(e *effect, fp int64) {
 	s, st := d.session(e.Crisp), d.stayOf(e.Stay)
+	if s != nil {
+		s.Closed = false
+	}
 	if s != nil && st != nil && fp != e.FP { // Crisp gave it another fingerprint
 		st.Opening = fp
 		if s.First == e.FP {
@@ -256,7 +259,7 @@ func (d *data) greeted(e *effect, fp int64) {
 	switch {
 	case d.human() && d.Stay.ID == e.Stay:
 		if d.Stay.Request.Note != "" {
-			d.push(&d.Out, effect{Kind: kindNote, Crisp: e.Crisp, Note: d.Stay.Request.Note})
+			d.pushNote(e.Crisp, effect{Note: d.Stay.Request.Note})
 		}
 		d.fire(onOpened, happening{})
 	case d.FollowUp != nil && d.FollowUp.ID == e.Stay:

@@ -227,7 +227,7 @@ func (d *data) proved(s *crispSession, fp int64) {
 func (d *data) posted(e *effect, fp int64) {
 	s := d.session(e.Crisp)
 	if s != nil {
-		s.Resolved = time.Time{} // a message of the user reopens
+		s.Resolved, s.Closed = time.Time{}, false // a message of the user reopens
 		d.ours(s, fp)
 	}
 	d.passed(e)
@@ -389,8 +389,7 @@ func (h *Handover) postNote(ctx context.Context, d *data, e *effect) error {
 		return err
 	}
 	if !noNotes {
-		fp := fingerprint(d.Conversation, e.Crisp, "note", int(e.N))
-		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: fp})
+		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: e.FP})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
 			return err
 		}

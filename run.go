@@ -58,13 +58,16 @@ func (h *Handover) housekeeping(ctx context.Context, beat int) {
 // work runs a job; a website's record has one side only.
 func (h *Handover) work(j job) {
 	ctx, err := context.Background(), error(nil)
-	switch {
-	case !isWebsite(j.key):
+	website, whole := strings.CutPrefix(j.key, websitePrefix)
+	if !whole {
+		website, _, _ = strings.Cut(j.key, "/")
+	}
+	switch s := h.sites[website]; {
+	case s == nil: // of a Handover with other websites on the same store
+	case !whole:
 		err = h.attend(ctx, j.key, j.side)
 	case j.side == sideIn:
-		if s := h.sites[strings.TrimPrefix(j.key, websitePrefix)]; s != nil {
-			err = h.catchUp(ctx, s)
-		}
+		err = h.catchUp(ctx, s)
 	}
 	if err != nil {
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)

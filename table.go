@@ -327,7 +327,7 @@ func (d *data) noteEnd(name textName, o EndOptions) {
 		return
 	}
 	if o.Note != "" {
-		d.push(&d.Out, effect{Kind: kindNote, Crisp: crisp, Note: o.Note})
+		d.pushNote(crisp, effect{Note: o.Note})
 	} else {
 		d.note(crisp, name)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +30,6 @@ type websiteData struct {
 // websitePrefix begins the keys of websites' records; those of conversations begin with a
 // website's id.
 const websitePrefix = "website/"
-
-// isWebsite reports whether a key is that of a website's record.
-func isWebsite(key string) bool { return strings.HasPrefix(key, websitePrefix) }
 
 // site is one website that the token speaks for.
 type site struct {

@@ -1,0 +1,276 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestStartInsideOnEnd(t *testing.T) {
+	again := true
+	o := options{config: func(r *rig, c *handover.Config) {
+		again = true
+		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
+			require.Equal(r.t, handover.StateBot, s.State, "the end is saved before")
+			if again {
+				again = false
+				outcome, err := r.h.Start(ctx, s.Turn(), handover.Request{Resume: "second"})
+				require.NoError(r.t, err)
+				require.Equal(r.t, handover.Opening, outcome, "it does not wait on a callback's context")
+			}
+			return r.onEnd(ctx, s, sum)
+		}
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Resolve()
+		r.after(time.Second)
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		require.Equal(t, "second", r.session().Resume)
+		ann.Resolve()
+		r.after(time.Second)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Len(t, r.allEnds(), 2)
+		require.NotEqual(t, r.allEnds()[0].HandoverID, r.allEnds()[1].HandoverID)
+	})
+}
+
+func TestMuteInsideSendGivesUpItsFloor(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "hush"})
+		require.NoError(t, err)
+		require.NoError(t, r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+			require.NoError(t, r.h.Mute(ctx, turn))
+			require.Error(t, ctx.Err())
+			return nil
+		}))
+		require.Equal(t, handover.StateMuted, r.session().State)
+		require.False(t, r.says("hello?").Bot)
+	})
+}
+
+func TestEndAndSessionInsideSend(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "hello"})
+		require.NoError(t, err)
+		require.NoError(t, r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+			s, err := r.h.Session(ctx, r.conv)
+			require.NoError(t, err)
+			require.Equal(t, handover.StateBot, s.State)
+			require.NoError(t, r.h.End(ctx, r.conv, handover.EndOptions{}))
+			_, err = r.receiveWith(ctx, "inner")
+			require.ErrorIs(t, err, handover.ErrReentrant)
+			return nil
+		}))
+	})
+}
+
+// receiveWith is Receive of a text, on a context.
+func (r *rig) receiveWith(ctx context.Context, text string) (handover.Turn, error) {
+	return r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: text, Text: text})
+}
+
+func TestStartThatSendCutShort(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		err = r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+			_, err := r.h.Start(ctx, turn, handover.Request{})
+			require.NoError(t, err)
+			return ctx.Err()
+		})
+		require.NotErrorIs(t, err, handover.ErrNotYourTurn, "the bot itself gave the floor up")
+		r.crisp.Settle()
+		require.Equal(t, []string{"Hi, this user need your help."}, userTexts(r.crisp.Last()), "Start answered the message")
+	})
+}
+
+func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
+	other := handover.Conversation{ID: "another one"}
+	var told error
+	o := options{config: func(r *rig, c *handover.Config) {
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if m.From == handover.FromAgent {
+				turn, err := r.h.Receive(ctx, handover.Incoming{Conversation: other, ID: "x", Text: m.Content.Text})
+				if err == nil {
+					err = r.h.Reply(ctx, turn, func(context.Context) error { return nil })
+				}
+				told = err
+			}
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		require.NoError(t, told)
+		ann.Say("bye")
+		require.Equal(t, []string{"agent Ann: bye"}, r.saw())
+	})
+}
+
+func TestCallbacksAreBoundedInTime(t *testing.T) {
+	var waited time.Duration
+	first := true
+	o := options{config: func(r *rig, c *handover.Config) {
+		first = true
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if first && m.From == handover.FromAgent {
+				first = false
+				begun := time.Now()
+				<-ctx.Done()
+				waited = time.Since(begun)
+				return "", ctx.Err()
+			}
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		r.opened().Operator("Ann").Say("hello")
+		r.after(time.Minute)
+		require.Equal(t, 10*time.Second, waited)
+		require.Equal(t, []string{"agent Ann: hello"}, agentsIn(r.saw()))
+		require.Equal(t, 2, r.last().Attempt)
+	})
+}
+
+func TestOnEndIsRepeatedUntilItIsHeard(t *testing.T) {
+	var ids []string
+	o := options{config: func(r *rig, c *handover.Config) {
+		ids = nil
+		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
+			switch ids = append(ids, sum.HandoverID); len(ids) {
+			case 1:
+				return errors.New("the host's database is down")
+			case 2:
+				panic("a bug")
+			}
+			return r.onEnd(ctx, s, sum)
+		}
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		id := r.session().HandoverID
+		ann.Resolve()
+		require.Equal(t, []string{"system: This conversation was closed. You are talking with the bot again."}, r.saw())
+		require.True(t, r.says("the bot speaks at once").Bot)
+		r.after(time.Minute)
+		require.Equal(t, []string{id, id, id}, ids)
+		require.Len(t, r.allEnds(), 1)
+		r.after(time.Hour)
+		require.Len(t, ids, 3)
+	})
+}
+
+func TestAFailingOnEndHoldsNothingUp(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.OnEnd = func(context.Context, handover.Session, handover.Summary) error { return errors.New("never") }
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Resolve()
+		r.after(time.Minute)
+		r.saw()
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		ann.Say("hello again")
+		require.Equal(t, []string{"agent Ann: hello again"}, agentsIn(r.saw()))
+	})
+}
+
+func TestTextsThatPanic(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Texts = func(handover.Session) handover.Texts { panic("a bug") }
+	}}
+	bubble(t, o, func(r *rig) {
+		conv := r.opened()
+		require.Equal(t, []string{"Hi, this user need your help."}, userTexts(conv), "the default texts stand in")
+		require.NotEmpty(t, r.saw())
+	})
+}
+
+func TestObserveThatPanics(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Observe = func(context.Context, handover.Activity) { panic("a bug") }
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Say("all goes on")
+		ann.Resolve()
+		require.Equal(t, []string{"agent Ann: all goes on", "system: This conversation was closed. You are talking with the bot again."}, r.saw())
+		require.Len(t, r.allEnds(), 1)
+	})
+}
+
+func TestReviseThatPanicsOrCannot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		revise func() error
+		saw    []string
+	}{
+		"panics":      {func() error { panic("a bug") }, nil},
+		"cannot edit": {func() error { return errors.ErrUnsupported }, []string{"agent Ann: at six"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tries := 0
+			o := options{config: func(_ *rig, c *handover.Config) {
+				c.Revise = func(context.Context, handover.Session, handover.Revision) error { tries++; return tt.revise() }
+			}}
+			active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+				fp := ann.Say("at five")
+				r.saw()
+				ann.Edit(fp, "at six")
+				r.after(10 * time.Minute)
+				require.Equal(t, tt.saw, r.saw())
+				ann.Remove(fp)
+				ann.Say("and on")
+				r.after(10 * time.Minute)
+				require.Equal(t, []string{"agent Ann: and on"}, r.saw(), "nothing is held up for ever")
+				require.Equal(t, name == "panics", tries > 2)
+			})
+		})
+	}
+}
+
+func TestUserAwayWithAnEmailInCrisp(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		conv := r.crisp.Last()
+		r.saw()
+		r.fails(func(m handover.Message) error { return handover.ErrUserAway })
+		fp := conv.Operator("Ann").Say("are you there?")
+		r.after(5 * time.Minute)
+		r.fails(nil)
+		m, _ := conv.Message(fp)
+		require.Empty(t, m.Read+m.Delivered, "not marked: the mail follows up")
+		require.Len(t, r.crisp.Mails(), 1)
+		r.says("back again")
+		require.Empty(t, agentsIn(r.saw()), "it was mailed")
+		require.Equal(t, handover.StateActive, r.session().State)
+	})
+}
+
+func TestNoMarks(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.NoMarks = true }}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Say("seen?")
+		r.crisp.Settle()
+		require.Zero(t, r.crisp.CountCalls(handovertest.RouteRead)+r.crisp.CountCalls(handovertest.RouteDelivered))
+	})
+}
+
+func TestMarksOfABurstGoTogether(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		before := r.crisp.CountCalls(handovertest.RouteRead)
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteDelivered, DelayAnswer: time.Second})
+		var fps []int64
+		for range 30 {
+			fps = append(fps, ann.Say("x"))
+		}
+		r.after(time.Minute)
+		require.Less(t, r.crisp.CountCalls(handovertest.RouteRead)-before, 10)
+		for _, fp := range fps {
+			m, _ := conv.Message(fp)
+			require.Equal(t, "chat", m.Read)
+			require.Equal(t, "chat", m.Delivered)
+		}
+	})
+}

@@ -1,0 +1,156 @@
+package handover_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// freePlan is Crisp's free plan as the connector's customers have it: a website token, unsigned
+// hooks, and only the four events that the connector's text ticks.
+func freePlan(away bool, config func(*handover.Config)) options {
+	return options{
+		crisp: handovertest.Options{
+			Tier: "website", Hooks: handovertest.WebsiteHooks, FreePlan: true, Away: away,
+			Events: []string{"message:send", "message:updated", "message:received", "session:set_state"},
+		},
+		config: func(r *rig, c *handover.Config) {
+			c.Token.Tier = handover.TierWebsite
+			c.Webhook = handover.Webhook{Keys: []string{r.crisp.HookKey()}}
+			if config != nil {
+				config(c)
+			}
+		},
+	}
+}
+
+func TestFreePlanWholeFlow(t *testing.T) {
+	bubble(t, freePlan(false, nil), func(r *rig) {
+		r.says("hello")
+		require.Equal(t, handover.Opened, r.asks(handover.Request{
+			Segments: []string{"Customer"}, Note: "asked twice", Resume: "step 7",
+			User: handover.UserData{FirstName: "Anakin", Email: "anakin@example.com", Data: map[string]any{"gtu_accepted": "false"}},
+		}))
+		conv := r.crisp.Last()
+		require.Equal(t, "Anakin", conv.Meta().Nickname)
+		require.Equal(t, []string{"Customer"}, conv.Segments())
+		require.Equal(t, []string{"bot: You said: hello", "system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.saw())
+
+		require.False(t, r.says("my order is late").Bot)
+		ann := conv.Operator("Ann")
+		note := ann.Note("a difficult one")
+		fp := ann.Say("Let me look")
+		ann.Picker("Which one?", "Red", "Blue")
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Let me look", "agent Ann: Which one? [Red] [Blue]"}, r.saw())
+		ann.Edit(fp, "Let me look it up")
+		ann.Edit(note, "a very difficult one")
+		require.Equal(t, []string{"agent Ann: Let me look it up"}, r.saw())
+		r.says("Blue")
+		require.Equal(t, []string{"Hi, this user need your help.", "my order is late"}, userTexts(conv), "the answer went into the picker")
+
+		ann.Say("It comes tomorrow")
+		ann.Resolve()
+		require.Equal(t, []string{"agent Ann: It comes tomorrow", "system: This conversation was closed. You are talking with the bot again."}, r.saw())
+		require.Len(t, r.allEnds(), 1)
+		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
+		require.Equal(t, "step 7", r.allEnds()[0].Resume)
+		require.True(t, r.says("thanks").Bot)
+
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Resolve: true}))
+		r.after(time.Minute)
+		require.Equal(t, "resolved", conv.State(), "a note that cannot be never holds up the rest")
+		require.Len(t, r.allEnds(), 2)
+	})
+}
+
+func TestFreePlanNobodyThere(t *testing.T) {
+	bubble(t, freePlan(true, nil), func(r *rig) {
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
+		require.Equal(t, []string{"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]"}, r.saw())
+		require.False(t, r.says(email).Bot)
+		require.False(t, r.says("anakin@example.com").Bot)
+		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]", "system: Thank you. We will answer by email."}, r.saw())
+		require.Equal(t, "anakin@example.com", r.crisp.Last().Meta().Email)
+		require.True(t, r.says("meanwhile").Bot)
+		r.crisp.Last().Operator("Ann").Say("Here I am")
+		require.Contains(t, r.saw(), "agent Ann: Here I am")
+		require.False(t, r.says("good").Bot)
+	})
+}
+
+func TestFreePlanRemovedAndBlockedWithoutTheirEvents(t *testing.T) {
+	for reason, act := range map[handover.EndReason]func(*handovertest.Conversation){
+		handover.EndRemoved: func(c *handovertest.Conversation) { c.Remove() },
+		handover.EndBlocked: func(c *handovertest.Conversation) { c.Block(true) },
+	} {
+		t.Run(string(reason), func(t *testing.T) {
+			bubble(t, freePlan(false, nil), func(r *rig) {
+				conv := r.opened()
+				conv.Operator("Ann").Say("hello")
+				r.crisp.Settle()
+				act(conv)
+				r.says("are you there?")
+				r.after(10 * time.Minute)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.Len(t, r.allEnds(), 1)
+				require.Equal(t, reason, r.allEnds()[0].Reason)
+			})
+		})
+	}
+}
+
+func TestNoteFallback(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fallback handover.NoteFallback
+		want     any
+	}{
+		"dropped": {handover.NoteDropped, nil},
+		"in data": {handover.NoteInData, "the second note"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := freePlan(false, func(c *handover.Config) { c.Policy.NoteFallback = tt.fallback })
+			bubble(t, o, func(r *rig) {
+				user := handover.UserData{Data: map[string]any{"plan": "free"}}
+				for _, note := range []string{"the first note", "the second note"} {
+					require.Equal(t, handover.Opened, r.asks(handover.Request{Note: note, User: user}))
+					r.crisp.Last().Operator("Ann").Resolve()
+					r.after(time.Minute)
+				}
+				conv := r.crisp.Last()
+				require.Equal(t, tt.want, conv.Meta().Data["handover_note"])
+				require.Equal(t, "free", conv.Meta().Data["plan"])
+				require.Equal(t, 1, r.refusals(), "the first 402 is remembered")
+
+				r.after(25 * time.Hour)
+				require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "the third note", User: user}))
+				require.Equal(t, 2, r.refusals(), "plans change: it is tried again the next day")
+			})
+		})
+	}
+}
+
+// refusals counts the calls that Crisp's plan refused.
+func (r *rig) refusals() (n int) {
+	for _, c := range r.crisp.Calls() {
+		if c.Status == 402 {
+			n++
+		}
+	}
+	return n
+}
+
+func TestNotesWhereThePlanHasThem(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "the user closed the app"}))
+		r.after(time.Minute)
+		require.Equal(t, []string{"note: the user closed the app"}, kinds(conv)[2:])
+		require.Equal(t, fmt.Sprint(handover.EndHostEnded), string(r.allEnds()[0].Reason))
+	})
+}

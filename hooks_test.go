@@ -1,0 +1,437 @@
+package handover_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// hooked gives the library a request, as a server would.
+func (r *rig) hooked(req *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	r.h.ServeHTTP(w, req)
+	return w
+}
+
+// hook is a signed hook about a Crisp session.
+func (r *rig) hook(event, session string, members map[string]any) *http.Request {
+	data := map[string]any{"website_id": r.crisp.WebsiteID(), "session_id": session}
+	for name, v := range members {
+		data[name] = v
+	}
+	return r.signed(handovertest.HookBody(r.crisp.WebsiteID(), event, time.Now(), data))
+}
+
+func (r *rig) signed(body []byte) *http.Request {
+	return handovertest.Hook("/crisp/hooks", r.crisp.Secret(), time.Now(), body)
+}
+
+func TestHookAnswers(t *testing.T) {
+	const foreign = "session_99999999-0000-4000-8000-000000000000"
+	for name, tt := range map[string]struct {
+		request func(r *rig) *http.Request
+		want    int
+	}{
+		"a hook": {func(r *rig) *http.Request {
+			return r.hook("session:set_state", r.session().CrispID, map[string]any{"state": "pending"})
+		}, 200},
+		"GET":            {func(*rig) *http.Request { return httptest.NewRequest("GET", "/crisp/hooks", nil) }, 405},
+		"PUT":            {func(*rig) *http.Request { return httptest.NewRequest("PUT", "/crisp/hooks", strings.NewReader("{}")) }, 405},
+		"unsigned":       {func(*rig) *http.Request { return handovertest.Hook("/crisp/hooks", "", time.Now(), []byte("{}")) }, 401},
+		"a wrong secret": {func(*rig) *http.Request { return handovertest.Hook("/crisp/hooks", "other", time.Now(), []byte("{}")) }, 403},
+		"a key where none is": {func(*rig) *http.Request {
+			return handovertest.Hook("/crisp/hooks?key=guess", "", time.Now(), []byte("{}"))
+		}, 401},
+		"signed, not JSON":       {func(r *rig) *http.Request { return r.signed([]byte("hello")) }, 400},
+		"signed, cut":            {func(r *rig) *http.Request { return r.signed([]byte(`{"event":"message:send"`)) }, 400},
+		"signed, empty":          {func(r *rig) *http.Request { return r.signed(nil) }, 400},
+		"signed, a list":         {func(r *rig) *http.Request { return r.signed([]byte(`[1,2]`)) }, 200},
+		"signed, an empty event": {func(r *rig) *http.Request { return r.signed([]byte(`{}`)) }, 200},
+		"1 MiB":                  {func(r *rig) *http.Request { return r.signed(sized(r, 1<<20)) }, 200},
+		"over 1 MiB":             {func(r *rig) *http.Request { return r.signed(sized(r, 1<<20+1)) }, 413},
+		"over 1 MiB, unsigned":   {func(r *rig) *http.Request { return handovertest.Hook("/", "", time.Now(), sized(r, 1<<20+1)) }, 401},
+		"an unknown event":       {func(r *rig) *http.Request { return r.hook("session:sang_a_song", r.session().CrispID, nil) }, 200},
+		"a website's event": {func(r *rig) *http.Request {
+			return r.hook("website:users:available", "", map[string]any{"available": true})
+		}, 200},
+		"a foreign conversation": {func(r *rig) *http.Request {
+			return r.hook("message:received", foreign, map[string]any{"type": "text", "from": "operator", "content": "hi", "fingerprint": 1, "timestamp": 1})
+		}, 200},
+		"a foreign website": {func(r *rig) *http.Request {
+			return r.signed(handovertest.HookBody("00000000-0000-4000-8000-000000000000", "message:received", time.Now(),
+				map[string]any{"session_id": r.session().CrispID, "type": "text", "from": "operator", "content": "hi", "fingerprint": 1, "timestamp": 1}))
+		}, 200},
+		"an id that is none": {func(r *rig) *http.Request { return r.hook("session:removed", "../../x", nil) }, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.opened()
+				r.saw()
+				w := r.hooked(tt.request(r))
+				require.Equal(t, tt.want, w.Code)
+				require.Equal(t, tt.want == 405, w.Header().Get("Allow") == "POST")
+				require.Empty(t, w.Header().Get("Retry-After"))
+				require.Empty(t, w.Body.String())
+				require.Empty(t, r.saw())
+				require.Equal(t, handover.StateWaiting, r.session().State)
+			})
+		})
+	}
+}
+
+// sized is a hook of that many bytes, of an event that nobody knows.
+func sized(r *rig, n int) []byte {
+	body := handovertest.HookBody(r.crisp.WebsiteID(), "session:sang_a_song", time.Now(), map[string]any{"song": ""})
+	return bytes.Replace(body, []byte(`"song":"`), []byte(`"song":"`+strings.Repeat("a", n-len(body))), 1)
+}
+
+func TestHookAnswers503(t *testing.T) {
+	var blocked chan struct{}
+	var stuck bool
+	for name, tt := range map[string]struct {
+		config func(r *rig, c *handover.Config)
+		breaks func(r *rig) (heal func())
+		err    error
+	}{
+		"when the store fails": {nil, func(r *rig) func() {
+			r.storeFails(true)
+			return func() { r.storeFails(false) }
+		}, errStoreDown},
+		"after Shutdown": {nil, func(r *rig) func() {
+			require.NoError(r.t, r.h.Shutdown(r.t.Context()))
+			return nil
+		}, handover.ErrShutdown},
+		"when too much waits": {func(r *rig, c *handover.Config) {
+			c.Limits.Workers, c.Limits.Queue = 1, 1
+			blocked, stuck = make(chan struct{}), false
+			c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+				if stuck {
+					<-blocked
+				}
+				return r.deliver(ctx, s, m)
+			}
+		}, func(r *rig) func() {
+			stuck = true
+			for _, id := range []string{"user-1", "user-2"} { // one holds the worker, one waits for it
+				r.conv.ID = id
+				require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(r.t, err)
+				_, err = r.h.Start(r.t.Context(), turn, handover.Request{})
+				require.NoError(r.t, err)
+				r.crisp.Settle()
+			}
+			return func() { close(blocked); r.crisp.Settle() }
+		}, handover.ErrBusy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{config: tt.config}, func(r *rig) {
+				conv := r.opened()
+				heal := tt.breaks(r)
+				hook := func() *http.Request {
+					return r.hook("message:received", conv.ID(), map[string]any{"type": "text", "from": "operator", "content": "hi", "fingerprint": 1, "timestamp": 1})
+				}
+				w := r.hooked(hook())
+				require.Equal(t, 503, w.Code)
+				require.NotEmpty(t, w.Header().Get("Retry-After"))
+				ev, err := handover.ReadEvent(hook(), handover.Webhook{Secrets: []string{r.crisp.Secret()}})
+				require.NoError(t, err)
+				require.ErrorIs(t, r.h.HandleEvent(r.t.Context(), ev), tt.err)
+				if heal != nil {
+					heal()
+					require.Equal(t, 200, r.hooked(hook()).Code)
+				}
+			})
+		})
+	}
+}
+
+func TestHookOfACancelledRequest(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		ctx, cancel := context.WithCancel(r.t.Context())
+		cancel()
+		req := r.hook("session:set_state", conv.ID(), map[string]any{"state": "resolved"})
+		require.Equal(t, 503, r.hooked(req.WithContext(ctx)).Code, "it was not stored")
+	})
+}
+
+func TestHookIsStoredBeforeIts200(t *testing.T) {
+	var first mortal
+	active(t, options{config: first.config, still: true}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		req := r.hook("message:received", conv.ID(), map[string]any{
+			"type": "text", "from": "operator", "origin": "chat", "content": "said just before the crash", "fingerprint": 163240180126629,
+			"timestamp": time.Now().UnixMilli(), "user": map[string]any{"nickname": "Ann", "user_id": ann.ID()},
+		})
+		require.Equal(t, 200, r.hooked(req).Code)
+		first.dead.Store(true)
+		r.replica(options{})
+		r.after(2 * time.Minute)
+		require.Len(t, agentsIn(r.saw()), 1)
+	})
+}
+
+func TestSecretsAreRotated(t *testing.T) {
+	for name, tt := range map[string]struct {
+		secrets []string
+		want    map[string]int // by the secret that signs
+	}{
+		"none":  {nil, map[string]int{"old": 401, "new": 401}},
+		"one":   {[]string{"old"}, map[string]int{"old": 200, "new": 403}},
+		"both":  {[]string{"new", "old"}, map[string]int{"old": 200, "new": 200, "other": 403}},
+		"later": {[]string{"new"}, map[string]int{"old": 403, "new": 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Webhook.Secrets = tt.secrets }}, func(r *rig) {
+				for secret, want := range tt.want {
+					require.Equal(t, want, r.hooked(handovertest.Hook("/", secret, time.Now(), []byte("{}"))).Code, secret)
+				}
+			})
+		})
+	}
+}
+
+func TestKeysAreRotated(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Webhook = handover.Webhook{Keys: []string{"old key&", "new"}} }}
+	bubble(t, o, func(r *rig) {
+		for key, want := range map[string]int{"old key&": 200, "new": 200, "other": 403, "": 401} {
+			req := handovertest.Hook("/?"+url.Values{"key": {key}}.Encode(), "", time.Now(), []byte("{}"))
+			require.Equal(t, want, r.hooked(req).Code, key)
+		}
+	})
+}
+
+// modern is a bubble whose clock has more than 1e12 ms, like today's: Crisp's time header may be in
+// seconds, and is told apart by that.
+func modern(t *testing.T, o options, test func(r *rig)) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(2 * 365 * 24 * time.Hour)
+		test(newRig(t, o))
+	})
+}
+
+func TestOldHooksAreRefusedOnRequest(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Webhook.MaxAge = 15 * time.Minute }}
+	modern(t, o, func(r *rig) {
+		for ago, want := range map[time.Duration]int{0: 200, 14 * time.Minute: 200, 16 * time.Minute: 403, -16 * time.Minute: 403} {
+			require.Equal(t, want, r.hooked(handovertest.Hook("/", r.crisp.Secret(), time.Now().Add(-ago), []byte("{}"))).Code, ago)
+		}
+	})
+}
+
+func TestHooksOfEveryKindOfCrisp(t *testing.T) {
+	for name, crisp := range map[string]handovertest.Options{
+		"seconds in the header":        {HeaderSeconds: true},
+		"repeats keep their signature": {KeepSignature: true},
+		"website hooks":                {Hooks: handovertest.WebsiteHooks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
+				c.Webhook.MaxAge = time.Hour
+				c.Webhook.Keys = []string{r.crisp.HookKey()}
+			}}
+			modern(t, o, func(r *rig) {
+				ann := r.opened().Operator("Ann")
+				r.saw()
+				r.storeFails(true)
+				ann.Say("the first attempt fails")
+				r.crisp.Settle()
+				r.storeFails(false)
+				r.after(time.Minute)
+				require.Equal(t, []string{"agent Ann: the first attempt fails"}, agentsIn(r.saw()))
+			})
+		})
+	}
+}
+
+func TestHandleEventForHostsWithAQueue(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		ann.Say("through the queue")
+		r.crisp.Settle()
+		var queue [][]byte
+		for _, call := range r.crisp.Hooks() {
+			if !call.Dropped {
+				continue
+			}
+			ev, err := handover.ReadEvent(r.signed(call.Body), handover.Webhook{Secrets: []string{r.crisp.Secret()}})
+			require.NoError(t, err)
+			wire, err := json.Marshal(ev)
+			require.NoError(t, err)
+			queue = append(queue, wire)
+		}
+		require.NotEmpty(t, queue)
+		for _, wire := range append(queue, queue...) {
+			var ev handover.Event
+			require.NoError(t, json.Unmarshal(wire, &ev))
+			require.NoError(t, r.h.HandleEvent(r.t.Context(), ev))
+		}
+		require.Equal(t, []string{"agent Ann: through the queue"}, r.saw())
+		require.NoError(t, r.h.HandleEvent(r.t.Context(), handover.Event{}), "an empty one is not ours")
+	})
+}
+
+func TestAmbiguousHookIsOnlyAReasonToLook(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		ann.Say("what the log says")
+		body := fmt.Sprintf(`{"website_id":%q,"event":"message:received","timestamp":1,"data":{"website_id":%q,"session_id":%q,
+			"type":"note","type":"text","from":"operator","origin":"chat","content":"a private note","fingerprint":163240180126629,"timestamp":%d}}`,
+			r.crisp.WebsiteID(), r.crisp.WebsiteID(), conv.ID(), time.Now().UnixMilli())
+		require.Equal(t, 200, r.hooked(r.signed([]byte(body))).Code)
+		require.Equal(t, []string{"agent Ann: what the log says"}, r.saw())
+		require.Equal(t, 1, r.count(handover.ActivityHook))
+
+		twice := strings.Replace(body, `"session_id"`, `"session_id":"session_x","session_id"`, 1)
+		before := r.crisp.CountCalls(handovertest.RouteMessages)
+		require.Equal(t, 200, r.hooked(r.signed([]byte(twice))).Code)
+		r.crisp.Settle()
+		require.Equal(t, before, r.crisp.CountCalls(handovertest.RouteMessages), "it could be about any conversation")
+		r.after(time.Minute)
+		require.Empty(t, agentsIn(r.saw()))
+	})
+}
+
+func TestEchoesOfOurOwnCostNoRead(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		before := r.crisp.CountCalls("GET")
+		for i := range 20 {
+			r.says(fmt.Sprint("message ", i))
+		}
+		r.crisp.Settle()
+		require.Equal(t, before, r.crisp.CountCalls("GET"))
+		require.Len(t, userTexts(conv), 21)
+		require.GreaterOrEqual(t, r.crisp.CountHooks("message:send"), 21)
+	})
+}
+
+// inboxOf are the names of the hooks that wait in the conversation's record, "" for a look.
+func (r *rig) inboxOf(key string) (names []string) {
+	rec, err := r.store.Load(context.Background(), key)
+	require.NoError(r.t, err)
+	var d struct {
+		Inbox []struct{ Raw struct{ Event string } }
+	}
+	require.NoError(r.t, json.Unmarshal(rec.Data, &d))
+	for _, k := range d.Inbox {
+		names = append(names, k.Raw.Event)
+	}
+	return names
+}
+
+func TestInboxOverflow(t *testing.T) {
+	// Opening keeps hooks waiting: what agents write belongs to the handover that is about to be.
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Resolve()
+		r.saw()
+		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
+		turn, err := r.receive(handover.Incoming{Text: "again"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		outcome, _ := r.h.Start(ctx, turn, handover.Request{})
+		require.Equal(t, handover.Opening, outcome)
+		require.Equal(t, conv.ID(), r.session().CrispID)
+		var want []string
+		for i := range 200 {
+			ann.Say(fmt.Sprint("message ", i))
+			want = append(want, fmt.Sprint("agent Ann: message ", i))
+		}
+		gone := ann.Say("I should not have said that")
+		ann.Remove(gone)
+		conv.Operator("Bob").Assign()
+		r.crisp.Settle()
+		key := r.crisp.WebsiteID() + "/webchat/user-1"
+		names := r.inboxOf(key)
+		require.LessOrEqual(t, len(names), 70)
+		count := map[string]int{}
+		for _, name := range names {
+			count[name]++
+		}
+		require.Greater(t, count["message:received"], 50)
+		require.Equal(t, 1, count[""], "one look finds all the others")
+		require.Equal(t, 1, count["message:removed"], "the log does not show it")
+		require.Equal(t, 1, count["session:set_routing"])
+		require.Less(t, len(r.saw()), 5)
+		r.crisp.Heal()
+		r.after(10 * time.Minute)
+		require.Equal(t, want, agentsIn(r.saw()), "each once, in the log's order")
+		require.Empty(t, r.inboxOf(key))
+	})
+}
+
+func TestHookStorm(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		fp := ann.Say("once")
+		r.saw()
+		reads := r.crisp.CountCalls("GET")
+		var all sync.WaitGroup
+		for i := range 500 {
+			all.Go(func() {
+				m, _ := conv.Message(fp)
+				req := r.hook("message:received", conv.ID(), map[string]any{
+					"type": "text", "from": "operator", "origin": "chat", "content": "once", "fingerprint": fp, "timestamp": m.Timestamp, "n": i,
+				})
+				require.Equal(t, 200, r.hooked(req).Code)
+			})
+		}
+		all.Wait()
+		r.crisp.Settle()
+		require.Empty(t, r.saw())
+		require.Less(t, r.crisp.CountCalls("GET")-reads, 100, "a burst is read together")
+		ann.Say("and on")
+		require.Equal(t, []string{"agent Ann: and on"}, r.saw())
+	})
+}
+
+func TestEventsThatOnlyPluginHooksHave(t *testing.T) {
+	for name, tt := range map[string]struct {
+		event   string
+		members map[string]any
+		want    handover.EndReason
+	}{
+		"removed": {"session:removed", nil, handover.EndRemoved},
+		"blocked": {"session:set_block", map[string]any{"is_blocked": true}, handover.EndBlocked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				require.Equal(t, 200, r.hooked(r.hook(tt.event, conv.ID(), tt.members)).Code)
+				r.after(time.Minute)
+				require.Len(t, r.allEnds(), 1)
+				require.Equal(t, tt.want, r.allEnds()[0].Reason)
+			})
+		})
+	}
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		require.Equal(t, 200, r.hooked(r.hook("session:set_block", conv.ID(), map[string]any{"is_blocked": false})).Code)
+		r.after(time.Minute)
+		require.Equal(t, handover.StateActive, r.session().State, "let in again is no end")
+	})
+}
+
+func TestHookErrorsAreTyped(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		_, err := handover.ReadEvent(handovertest.Hook("/", "", time.Now(), []byte("{}")), handover.Webhook{})
+		require.ErrorIs(t, err, handover.ErrNotSigned)
+		require.NotErrorIs(t, err, handover.ErrBadSignature)
+		_, err = handover.ParseEvent([]byte("private words"))
+		require.ErrorIs(t, err, handover.ErrMalformed)
+		require.NotContains(t, err.Error(), "private")
+		require.False(t, errors.Is(err, handover.ErrNotSigned))
+	})
+}

@@ -1,0 +1,157 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// kindsOf are the activities of these kinds, with what they say, in order.
+func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.activities {
+		for _, k := range kinds {
+			if a.Kind == k {
+				all = append(all, strings.Join(strings.Fields(fmt.Sprint(a.Kind, " ", a.From, " ", a.To, " ", a.Reason, " ", a.Outcome, " ", a.Why)), " "))
+			}
+		}
+	}
+	return all
+}
+
+func TestActivitiesOfAHandover(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.says("hello")
+		ann := conv.Operator("Ann")
+		ann.Note("private")
+		conv.Bot("Hugo").Say("beep")
+		ann.Say("hi")
+		r.crisp.Settle()
+		ann.Resolve()
+		r.crisp.Settle()
+		conv.Rate(4, "thanks")
+		r.crisp.Settle()
+		require.Equal(t, []string{
+			"state bot opening", "asked opened", "state opening waiting", "withheld private", "other_bot",
+			"state waiting active", "state active bot resolved", "ended resolved", "rated",
+		}, fixAsked(r.kindsOf(handover.ActivityState, handover.ActivityAsked, handover.ActivityWithheld, handover.ActivityOtherBot,
+			handover.ActivityEnded, handover.ActivityRated)))
+		require.Equal(t, 1, r.count(handover.ActivityRelayed))
+		require.Equal(t, 1, r.count(handover.ActivityDelivered)-r.systemDelivered())
+		require.Zero(t, r.count(handover.ActivityFault))
+		for _, a := range r.activities {
+			require.False(t, a.At.IsZero())
+			require.True(t, a.Kind == handover.ActivityCall || a.Conversation == r.conv, a.Kind)
+		}
+		last := r.activities[len(r.activities)-1]
+		require.Equal(t, 4, last.Stars)
+	})
+}
+
+// fixAsked lets Start's own activity say what it came to, whenever that is told.
+func fixAsked(all []string) []string {
+	for i, s := range all {
+		if strings.HasPrefix(s, "asked ") {
+			all[i] = "asked opened"
+		}
+	}
+	return all
+}
+
+// systemDelivered counts the deliveries that are not of agents' messages.
+func (r *rig) systemDelivered() (n int) {
+	for _, a := range r.activities {
+		if a.Kind == handover.ActivityDelivered && !strings.HasPrefix(a.MessageID, "session_") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestActivitiesOfFaults(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503, Reason: "down"})
+		r.says("hello")
+		var api *handover.APIError
+		faults := 0
+		for _, a := range r.activities {
+			if a.Kind == handover.ActivityFault {
+				require.ErrorAs(t, a.Err, &api)
+				require.Equal(t, 503, api.StatusCode)
+				require.NotEmpty(t, a.Effect)
+				require.NotEmpty(t, a.MessageID)
+				require.Greater(t, a.Attempt, faults)
+				faults++
+			}
+		}
+		require.Equal(t, 2, faults)
+
+		r.fails(func(handover.Message) error { return errChannelDown })
+		ann.Say("never shown")
+		r.after(10 * time.Minute)
+		require.Equal(t, 1, r.count(handover.ActivityGivenUp))
+		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
+			return a.Kind == handover.ActivityGivenUp && errors.Is(a.Err, errChannelDown) && a.Attempt == 8 && a.CrispID == conv.ID()
+		}))
+	})
+}
+
+func (r *rig) countWhere(match func(handover.Activity) bool) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.activities {
+		if match(a) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestActivitiesTellHowLongThingsTook(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.after(90 * time.Second)
+		conv.Operator("Ann").Say("sorry for the wait")
+		r.crisp.Settle()
+		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
+			return a.Kind == handover.ActivityState && a.To == handover.StateActive && a.Took == 90*time.Second
+		}), "the time that the user waited")
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
+		r.says("hello")
+		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
+			return a.Kind == handover.ActivityRelayed && a.Took == 3*time.Second
+		}))
+	})
+}
+
+func TestActivitiesAreToldAfterTheyAreStored(t *testing.T) {
+	var r *rig
+	o := options{config: func(rr *rig, c *handover.Config) {
+		r = rr
+		c.Observe = func(ctx context.Context, a handover.Activity) {
+			if a.Kind == handover.ActivityState {
+				s, err := r.h.Session(ctx, a.Conversation)
+				require.NoError(r.t, err)
+				if a.To == handover.StateActive {
+					require.Equal(r.t, handover.StateActive, s.State)
+				}
+			}
+			rr.observe(ctx, a)
+		}
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Resolve()
+		r.crisp.Settle()
+		require.Equal(t, 4, r.count(handover.ActivityState))
+	})
+}

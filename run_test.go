@@ -1,0 +1,357 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestRunReturnsTheCauseOfItsEnd(t *testing.T) {
+	bubble(t, options{still: true}, func(r *rig) {
+		reason := errors.New("the host restarts")
+		ctx, cancel := context.WithCancelCause(r.t.Context())
+		done := make(chan error)
+		go func() { done <- r.h.Run(ctx) }()
+		time.Sleep(3 * time.Second)
+		cancel(reason)
+		require.ErrorIs(t, <-done, reason)
+	})
+}
+
+func TestWithoutRunNoDeadlinePasses(t *testing.T) {
+	bubble(t, options{still: true}, func(r *rig) {
+		r.opened()
+		r.after(time.Hour)
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.replica(options{})
+		r.after(2 * time.Second)
+		require.Equal(t, handover.StateBot, r.session().State, "what is due is attended by whoever runs")
+		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+	})
+}
+
+func TestRestart(t *testing.T) {
+	bubble(t, options{still: true}, func(r *rig) {
+		conv := r.opened()
+		r.saw()
+		r.fails(func(handover.Message) error { return errChannelDown })
+		conv.Operator("Ann").Say("before the restart")
+		r.after(time.Second)
+		require.NoError(t, r.h.Shutdown(r.t.Context()))
+		conv.Operator("Ann").Say("during the restart")
+		r.after(10 * time.Second)
+		r.fails(nil)
+		require.Empty(t, r.saw())
+		r.h = r.replica(options{})
+		r.after(5 * time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: before the restart", "agent Ann: during the restart"}, r.saw())
+		r.says("and I can answer")
+		require.Equal(t, "and I can answer", userTexts(conv)[1])
+		conv.Operator("Ann").Resolve()
+		r.crisp.Settle()
+		require.Len(t, r.allEnds(), 1)
+	})
+}
+
+// slowly makes Deliver take that long for each message, whatever its context says.
+func slowly(d time.Duration, count *atomic.Int64) func(*rig, *handover.Config) {
+	var running atomic.Int64
+	return func(r *rig, c *handover.Config) {
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if n := running.Add(1); count != nil && n > count.Load() {
+				count.Store(n)
+			}
+			defer running.Add(-1)
+			time.Sleep(d)
+			return r.deliver(ctx, s, m)
+		}
+	}
+}
+
+func TestShutdownDrains(t *testing.T) {
+	bubble(t, options{config: slowly(5*time.Second, nil)}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		_, err = r.h.Start(r.t.Context(), turn, handover.Request{})
+		require.NoError(t, err)
+		r.crisp.Settle() // the text for the user is on its way
+
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, r.h.Shutdown(ctx), context.DeadlineExceeded)
+		require.Empty(t, r.rawLines())
+		begun := time.Now()
+		require.NoError(t, r.h.Shutdown(r.t.Context()), "it may be called again")
+		require.Equal(t, 4*time.Second, time.Since(begun))
+		require.Len(t, r.rawLines(), 1, "what was begun is done")
+
+		_, err = r.receive(handover.Incoming{Text: "anybody?"})
+		require.ErrorIs(t, err, handover.ErrShutdown)
+		require.NoError(t, r.h.Shutdown(r.t.Context()))
+		r.h = r.replica(options{})
+		require.False(t, r.says("anybody?").Bot, "the channel repeats it to another process")
+	})
+}
+
+func TestShutdownOfWhatNeverRan(t *testing.T) {
+	h, err := handover.New(goodConfig())
+	require.NoError(t, err)
+	require.NoError(t, h.Drain(t.Context()))
+	require.NoError(t, h.Shutdown(t.Context()))
+	require.NoError(t, h.Shutdown(t.Context()))
+}
+
+func TestDrain(t *testing.T) {
+	bubble(t, options{config: slowly(5*time.Second, nil)}, func(r *rig) {
+		r.opened()
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, r.h.Drain(ctx), context.DeadlineExceeded)
+		require.NoError(t, r.h.Drain(r.t.Context()))
+		require.Len(t, r.rawLines(), 1)
+		require.False(t, r.says("it goes on").Bot)
+	})
+}
+
+// crowd opens a handover for each of n users, and returns their Crisp conversations.
+func (r *rig) crowd(n int) (all []*handovertest.Conversation) {
+	for i := range n {
+		r.conv.ID = fmt.Sprint("user ", i)
+		all = append(all, r.opened())
+	}
+	r.after(time.Minute)
+	r.saw()
+	return all
+}
+
+func TestConversationsRunInParallelUpToLimitsWorkers(t *testing.T) {
+	for workers, want := range map[int]time.Duration{0: time.Second, 4: 3 * time.Second, 1: 12 * time.Second} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			var most atomic.Int64
+			o := options{config: func(r *rig, c *handover.Config) {
+				slowly(time.Second, &most)(r, c)
+				c.Limits.Workers = workers
+				c.Texts = func(handover.Session) handover.Texts { return handover.Texts{} }
+			}}
+			bubble(t, o, func(r *rig) {
+				all := r.crowd(12)
+				most.Store(0)
+				for _, conv := range all {
+					conv.Operator("Ann").Say("hello")
+				}
+				time.Sleep(want)
+				synctest.Wait()
+				require.Len(t, r.rawLines(), 12)
+				if workers > 0 {
+					require.EqualValues(t, workers, most.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
+	o := options{config: func(r *rig, c *handover.Config) {
+		slowly(9*time.Second, nil)(r, c)
+		c.Limits.Workers = 1
+	}}
+	bubble(t, o, func(r *rig) {
+		conv := r.opened()
+		for i := range 10 {
+			conv.Operator("Ann").Say(fmt.Sprint(i))
+		}
+		r.crisp.Settle()
+		begun := time.Now()
+		for i := range 10 {
+			require.False(t, r.says(fmt.Sprint("user ", i)).Bot)
+		}
+		require.Zero(t, time.Since(begun))
+		require.Len(t, userTexts(conv), 11)
+	})
+}
+
+func TestASlowCrispNeverDelaysTheAgent(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 9 * time.Second})
+		var all sync.WaitGroup
+		all.Go(func() { r.says("slow") })
+		synctest.Wait()
+		begun := time.Now()
+		ann.Say("quick")
+		require.Equal(t, []string{"agent Ann: quick"}, r.saw())
+		require.Zero(t, time.Since(begun))
+		all.Wait()
+	})
+}
+
+func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
+	o := options{config: slowly(300*time.Millisecond, nil)}
+	bubble(t, o, func(r *rig) {
+		r.replica(o)
+		r.replica(o)
+		conv := r.opened()
+		ann := conv.Operator("Ann")
+		var want []string
+		for i := range 60 {
+			ann.Say(fmt.Sprint(i))
+			want = append(want, fmt.Sprint("agent Ann: ", i))
+			time.Sleep(100 * time.Millisecond)
+		}
+		r.after(time.Minute)
+		require.Equal(t, want, r.agentLines())
+		for _, m := range r.shown {
+			require.Equal(t, 1, m.Attempt)
+		}
+	})
+}
+
+func TestTwoReplicasKeepTheUsersOrder(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		second := r.replica(options{})
+		conv := r.opened()
+		want := []string{"Hi, this user need your help."}
+		for i := range 40 {
+			r.h, second = second, r.h
+			text := fmt.Sprint("message ", i)
+			require.False(t, r.says(text).Bot)
+			want = append(want, text)
+		}
+		require.Equal(t, want, userTexts(conv))
+	})
+}
+
+// calls are all that a host may call about a conversation, with a context.
+var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) error{
+	"Receive": func(ctx context.Context, r *rig, turn handover.Turn) error {
+		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "new", Text: "new"})
+		return err
+	},
+	"Reply": func(ctx context.Context, r *rig, turn handover.Turn) error {
+		return r.h.Reply(ctx, turn, func(context.Context) error { r.t.Error("send was called"); return nil })
+	},
+	"Start": func(ctx context.Context, r *rig, turn handover.Turn) error {
+		_, err := r.h.Start(ctx, turn, handover.Request{})
+		return err
+	},
+	"Apply": func(ctx context.Context, r *rig, turn handover.Turn) error {
+		_, err := r.h.Apply(ctx, turn, handover.BotOutput{NeedHelp: true}, handover.Request{})
+		return err
+	},
+	"Mute": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.h.Mute(ctx, turn) },
+	"Session": func(ctx context.Context, r *rig, turn handover.Turn) error {
+		_, err := r.h.Session(ctx, r.conv)
+		return err
+	},
+	"Available": func(ctx context.Context, r *rig, turn handover.Turn) error {
+		_, err := r.h.Available(ctx, r.conv)
+		return err
+	},
+	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.h.Forget(ctx, r.conv) },
+	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.h.Typing(ctx, r.conv, true) },
+}
+
+func TestCallsWithACancelledContext(t *testing.T) {
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "hello"})
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancel(r.t.Context())
+				cancel()
+				require.ErrorIs(t, call(ctx, r, turn), context.Canceled)
+				r.after(time.Minute)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.Empty(t, r.saw())
+				require.Empty(t, r.crisp.Conversations())
+				require.NoError(t, r.reply(turn, "the turn still holds"))
+				require.Zero(t, r.h.Waiting())
+			})
+		})
+	}
+}
+
+func TestCallsWithoutAStore(t *testing.T) {
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "hello"})
+				require.NoError(t, err)
+				r.storeFails(true)
+				err = call(r.t.Context(), r, turn)
+				require.ErrorIs(t, err, errStoreDown)
+				require.ErrorContains(t, err, "handover: ")
+				require.ErrorIs(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}), errStoreDown)
+				r.after(10 * time.Second)
+				r.storeFails(false)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.Empty(t, r.saw())
+			})
+		})
+	}
+}
+
+func TestCallsAboutNoConversation(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.conv = handover.Conversation{}
+		for name, call := range calls {
+			require.ErrorIs(t, call(r.t.Context(), r, handover.Turn{}), handover.ErrBadMessage, name)
+		}
+		require.ErrorIs(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}), handover.ErrBadMessage)
+		_, err := r.h.HistoryLink(r.t.Context(), r.conv)
+		require.ErrorIs(t, err, handover.ErrBadMessage)
+	})
+}
+
+func TestWaitsAreWokenAndForgotten(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
+		var all sync.WaitGroup
+		begun := time.Now()
+		for range 20 {
+			all.Go(func() {
+				_, err := r.h.Receive(r.t.Context(), handover.Incoming{Conversation: r.conv, ID: "same", Text: "hello"})
+				require.NoError(t, err)
+				require.Equal(t, 3*time.Second, time.Since(begun), "woken at once")
+			})
+		}
+		all.Wait()
+		require.Zero(t, r.h.Waiting())
+		require.Equal(t, []string{"hello"}, userTexts(conv)[1:])
+	})
+}
+
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w handover.Watch
+		require.False(t, w.Stale("a", "1", time.Minute), "seen for the first time")
+		time.Sleep(59 * time.Second)
+		require.False(t, w.Stale("a", "1", time.Minute))
+		require.False(t, w.Stale("b", "1", time.Minute))
+		time.Sleep(time.Second)
+		require.True(t, w.Stale("a", "1", time.Minute))
+		require.False(t, w.Stale("b", "1", time.Minute))
+		require.False(t, w.Stale("b", "2", time.Minute), "it changed")
+		time.Sleep(59 * time.Second)
+		require.False(t, w.Stale("b", "2", time.Minute))
+	})
+}
+
+func TestDelayGrowsToAMinute(t *testing.T) {
+	var got []time.Duration
+	for i := range 10 {
+		got = append(got, handover.Delay(i)/time.Second)
+	}
+	require.Equal(t, []time.Duration{1, 1, 2, 4, 8, 16, 32, 60, 60, 60}, got)
+	require.Equal(t, time.Minute, handover.Delay(1<<40))
+}
