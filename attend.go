@@ -250,7 +250,9 @@ func (d *data) deadlines(changed *bool) *look {
 			}
 			return d.lookAt(s, true)
 		}
-		d.fire(dl.trigger, happening{})
+		if !d.fire(dl.trigger, happening{}) {
+			continue // nothing that comes with time may come again and again
+		}
 		*changed = true
 		return d.deadlines(changed)
 	}

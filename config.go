@@ -69,7 +69,7 @@ type Config struct {
 	// errors.ErrUnsupported that the channel cannot show such a message: it is tried once more
 	// as plain text, then the agents are told. Anything else is tried again, with the same
 	// Message.ID and a larger Attempt. Calls for one conversation never overlap; ctx ends after
-	// 10 s and keeps the values of no request.
+	// 10 s.
 	Deliver func(ctx context.Context, s Session, m Message) (channelID string, err error)
 	// Revise edits or removes a message that was shown (Revision.Message.ChannelID), for channels
 	// that can. Without it an edit is delivered as a correction (Message.Corrects), and a removal

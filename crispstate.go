@@ -28,7 +28,7 @@ func (d *data) judge(s *crispSession, n *news) {
 
 func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	at := ev.At.UnixMilli()
-	if n.err != nil && !n.gone && d.env.now.Before(k.patience(s)) {
+	if n.err != nil && !n.gone && !k.ripe(s, n, d.env.now) {
 		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {
 			n.hold(k) // messages before it may not be read yet
 		}
@@ -37,10 +37,7 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	switch {
 	case ev.State == "resolved" && s.Opening != 0:
 		// Until our opening message is seen it is not known which handover this is about.
-		if n.err == nil && k.Missed.IsZero() {
-			k.Missed = d.env.now
-		}
-		if d.env.now.Before(k.patience(s)) {
+		if !k.ripe(s, n, d.env.now) {
 			n.hold(k)
 		} else {
 			s.Resolved, s.Updated = d.env.now, at

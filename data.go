@@ -40,6 +40,7 @@ type data struct {
 	Floors   []floor         `json:"floors,omitempty"`   // bot messages under way
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
+	// Such members are added here, at the top.
 	Unknown jsontext.Value `json:",embed,unknown"`
 
 	env *env // of the update that is running
@@ -160,7 +161,6 @@ type crispSession struct {
 	Table   []*entry  `json:"table,omitempty"`
 	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
 	Fails   int       `json:"fails,omitempty"` // reads that failed in a row
-	Blind   time.Time `json:"blind,omitzero"`  // when the first of them failed
 	Retry   time.Time `json:"retry,omitzero"`  // no read before
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`

@@ -424,6 +424,7 @@ func ExampleActivity() {
 			fmt.Printf("handover_states_total{from=%q, to=%q}++\n", a.From, a.To)
 		}
 	}
+	config.Texts = func(handover.Session) handover.Texts { return handover.Texts{Opening: "Help, please."} }
 	h := start(crisp, config)
 
 	_, _ = h.Start(context.Background(), ask(h), handover.Request{})
@@ -431,7 +432,6 @@ func ExampleActivity() {
 	// Output:
 	// handover_states_total{from="bot", to="opening"}++
 	// handover_states_total{from="opening", to="waiting"}++
-	// system: A person will be with you soon. You can already describe your question.
 }
 
 // Texts are chosen for each session, and so for each language.

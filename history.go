@@ -209,13 +209,13 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 	defer cancel()
 	messages, err := guarded(ctx, c, p.transcript)
 	if err != nil {
-		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing", "error", err)
+		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing")
 		return pageData{Notice: "The conversation cannot be shown right now. Try again in a minute."}, http.StatusServiceUnavailable
 	}
 	data := pageData{Messages: messages}
 	if p.head != nil {
 		if data.Head, err = guarded(ctx, c, p.head); err != nil {
-			p.logger.ErrorContext(ctx, "handover: the history page is shown without user data", "error", err)
+			p.logger.ErrorContext(ctx, "handover: the history page is shown without user data")
 		}
 	}
 	return data, http.StatusOK

@@ -126,14 +126,10 @@ func TestHookAnswers503(t *testing.T) {
 				return r.deliver(ctx, s, m)
 			}
 		}, func(r *rig) func() {
+			all := append(r.crisp.Conversations(), r.crowd(1)...)
 			stuck = true
-			for _, id := range []string{"user-1", "user-2"} { // one holds the worker, one waits for it
-				r.conv.ID = id
-				require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-				turn, err := r.receive(handover.Incoming{Text: "help"})
-				require.NoError(r.t, err)
-				_, err = r.h.Start(r.t.Context(), turn, handover.Request{})
-				require.NoError(r.t, err)
+			for _, conv := range all { // one holds the worker, one waits for it
+				conv.Operator("Ann").Say("hello")
 				r.crisp.Settle()
 			}
 			return func() { close(blocked); r.crisp.Settle() }

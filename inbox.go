@@ -99,21 +99,24 @@ func (k *hook) event() (Event, bool) {
 }
 
 // retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up.
-func (k *hook) retry(s *crispSession, now time.Time) {
+func (k *hook) retry(now time.Time) {
 	k.Tries++
 	k.Next = now.Add(delay(k.Tries))
-	if end := k.patience(s); end.After(now) && k.Next.After(end) {
+	if end := k.Missed.Add(holdFor); end.After(now) && k.Next.After(end) {
 		k.Next = end
 	}
 }
 
-// patience is until when the hook waits for the log. The time counts from the first good read that
-// did not show what the hook says, or from when the log could not be read any more.
-func (k *hook) patience(s *crispSession) time.Time {
-	if k.Missed.IsZero() {
-		return s.Blind.Add(blindFor)
+// ripe reports whether the hook has waited long enough for the log: a read did not show what it says,
+// and another one does not holdFor later, or the log cannot be read at all.
+func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
+	if n.err != nil {
+		return s.Fails >= blindAfter
 	}
-	return k.Missed.Add(holdFor)
+	if k.Missed.IsZero() {
+		k.Missed = now
+	}
+	return !now.Before(k.Missed.Add(holdFor))
 }
 
 // maxHookRaw is the largest event that is kept whole; of a larger one it is kept that there is

@@ -12,9 +12,11 @@ const (
 	// holdFor is how long a message that its hook shows and the log does not is held back for
 	// the log, whose order counts.
 	holdFor = 10 * time.Second
-	// blindFor is how long hooks wait for a log that cannot be read at all, before they are taken
-	// at their word.
-	blindFor = 2 * time.Minute
+	// blindAfter is after how many failed reads in a row, some two minutes, hooks are taken at
+	// their word.
+	blindAfter = 8
+	// pageTries is how often a page is read that cannot be, within one look.
+	pageTries = 3
 	// lookAgain bounds the wait after a read that failed: a person waits.
 	lookAgain = 15 * time.Second
 	// resolvedTwice is the time between two reads that must agree before a resolved state counts
@@ -119,7 +121,7 @@ func (c *crispClient) pages(ctx context.Context, crisp string, since, first int6
 	var before int64
 	known := make(map[int64]bool)
 	for range maxPages {
-		page, withheld, err := c.messages(ctx, crisp, before)
+		page, withheld, err := c.page(ctx, crisp, before)
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +146,18 @@ func (c *crispClient) pages(ctx context.Context, crisp string, since, first int6
 	return all, nil
 }
 
+// page reads one page, again at once when Crisp failed: a look of many pages would hardly ever
+// succeed otherwise.
+func (c *crispClient) page(ctx context.Context, crisp string, before int64) (msgs, withheld []EventMessage, err error) {
+	for range pageTries {
+		msgs, withheld, err = c.messages(ctx, crisp, before)
+		if e := apiError(err); e == nil || e.StatusCode/100 == 4 || ctx.Err() != nil {
+			break
+		}
+	}
+	return msgs, withheld, err
+}
+
 // learn writes down what a look brought: messages in the log's order, then edits and removals,
 // then the state.
 func (d *data) learn(n *news) {
@@ -152,9 +166,7 @@ func (d *data) learn(n *news) {
 		return
 	}
 	if n.err != nil {
-		if s.Fails++; s.Fails == 1 {
-			s.Blind = d.env.now
-		}
+		s.Fails++
 		s.Retry = d.env.now.Add(min(delay(s.Fails), lookAgain))
 		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
@@ -175,7 +187,7 @@ func (d *data) learn(n *news) {
 	d.Inbox = slices.DeleteFunc(d.Inbox, func(k hook) bool { return n.judges(&k) && !n.held[k.N] })
 	for i := range d.Inbox {
 		if k := &d.Inbox[i]; n.held[k.N] {
-			k.retry(s, d.env.now)
+			k.retry(d.env.now)
 		}
 	}
 }
@@ -220,10 +232,7 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
-		if n.err == nil && k.Missed.IsZero() {
-			k.Missed = d.env.now
-		}
-		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || !d.env.now.Before(k.patience(s)) {
+		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || k.ripe(s, n, d.env.now) {
 			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
 		}

@@ -62,7 +62,10 @@ func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
 
 func (h *Handover) lastWord(ctx context.Context, d *data, there Presence) Presence {
 	if h.cfg.Presence != nil {
-		h.guard(func() { there = h.cfg.Presence(ctx, h.view(d), there) })
+		_ = h.callback(context.WithoutCancel(ctx), d, func(ctx context.Context) error {
+			there = h.cfg.Presence(ctx, h.view(d), there)
+			return nil
+		})
 	}
 	return there
 }

@@ -45,7 +45,8 @@ var (
 	ErrBadMessage = errors.New("handover: the message cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
-	ErrRefused = errors.New("handover: crisp refuses the message: repeating it does not help")
+	ErrRefused   = errors.New("handover: crisp refuses the message: repeating it does not help")
+	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
 	// ErrShutdown is returned once Shutdown was called.
 	ErrShutdown = errors.New("handover: shutting down: let the channel repeat the message")
 )
@@ -93,8 +94,12 @@ func (h *Handover) await(ctx context.Context, key string, m Incoming) (Turn, err
 	var fault error
 	err := h.wait(ctx, key, func(d *data) bool {
 		in := d.find(m.ID)
-		if in == nil || in.Outcome == outcomePosting {
-			return in == nil
+		if in == nil {
+			fault = errForgotten
+			return true
+		}
+		if in.Outcome == outcomePosting {
+			return false
 		}
 		turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Outcome == outcomeTurn}
 		if in.Outcome == outcomeRefused {

@@ -12,8 +12,9 @@ import (
 const (
 	// pollEvery is how often Run asks the store what is due.
 	pollEvery = time.Second
-	// pollLimit is how many conversations one poll takes.
-	pollLimit = 256
+	// A poll takes minPoll conversations, and more while there are more: those that cannot be
+	// worked on here must not stand in the way of the others.
+	minPoll, maxPoll = 256, 16_384
 )
 
 // Run attends every conversation that is due: deadlines, retries, what a crashed process left.
@@ -25,8 +26,9 @@ func (h *Handover) Run(ctx context.Context) error {
 	for _, s := range h.sites {
 		s.refused.Store(true) // catch up with what was missed while nobody ran
 	}
+	limit := minPoll
 	for beat := 0; ; beat++ {
-		h.poll(ctx)
+		limit = h.poll(ctx, limit)
 		h.housekeeping(ctx, beat)
 		select {
 		case <-ctx.Done():
@@ -74,19 +76,24 @@ func (h *Handover) work(j job) {
 	}
 }
 
-// poll nudges what is due.
-func (h *Handover) poll(ctx context.Context) {
-	keys, err := h.cfg.Store.Due(ctx, time.Now(), pollLimit)
+// poll nudges what is due, and returns how much the next poll should take.
+func (h *Handover) poll(ctx context.Context, limit int) (next int) {
+	limit = max(limit, minPoll)
+	keys, err := h.cfg.Store.Due(ctx, time.Now(), limit)
 	if err != nil {
 		if ctx.Err() == nil {
 			h.cfg.Logger.Warn("handover: the store failed", "why", "due")
 		}
-		return
+		return minPoll
 	}
 	for _, key := range keys {
 		h.pool.nudge(job{key, sideIn})
 		h.pool.nudge(job{key, sideOut})
 	}
+	if len(keys) == limit {
+		return min(limit*2, maxPoll)
+	}
+	return minPoll
 }
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a

@@ -80,7 +80,8 @@ var table = map[State]map[trigger]cell{
 		onHuman:           {to: StateActive, do: (*data).takeover, what: "takeover"},
 		onLate:            stays(StateMuted, "delivered, marked late", nil),
 		onUser:            stays(StateMuted, "kept for a handover that may come", nil),
-		onHostEnd:         {to: StateBot, do: (*data).unmute, what: "un-muted"},
+		onHostEnd:         {to: StateBot, do: (*data).endMute, what: "un-muted; offer and follow-up are dropped"},
+		onOfferExpired:    stays(StateMuted, "the offer is over", (*data).dropOffer),
 		onMax:             {to: StateBot, do: (*data).unmute, what: "un-muted"},
 		onFollowUpExpired: stays(StateMuted, "the follow-up is over", (*data).dropFollowUp),
 	},
@@ -138,11 +139,15 @@ func (d *data) fire(t trigger, what happening) bool {
 	if c.ends != "" {
 		d.finish(c.ends, what)
 	}
+	noted := len(d.env.activity)
 	if c.to != from {
 		d.move(c.to, c.ends)
 	}
 	if c.do != nil {
 		c.do(d, what)
+	}
+	if c.to != from && d.Stay != nil { // do may have begun the handover that the move is about
+		d.env.activity[noted].HandoverID, d.env.activity[noted].CrispID = d.Stay.ID, d.Stay.CrispID
 	}
 	if c.ends != "" {
 		d.farewell(c.ends)
@@ -282,6 +287,11 @@ func (d *data) unmute(happening) {
 			s.Outcome, s.Incoming = outcomeAnswered, nil
 		}
 	}
+}
+
+func (d *data) endMute(what happening) {
+	d.unmute(what)
+	d.dropOpen(what)
 }
 
 // makeOffer says that nobody is there, and what can be chosen.
