@@ -175,6 +175,21 @@ func TestForgetWhileEverythingRuns(t *testing.T) {
 	})
 }
 
+func TestReceiveWhoseConversationIsForgotten(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := r.receive(handover.Incoming{Text: "hello?"})
+			require.Error(t, err, "nil means that Crisp has it")
+		})
+		synctest.Wait()
+		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+		all.Wait()
+		require.NotContains(t, userTexts(conv), "hello?")
+	})
+}
+
 func TestRecordsAreDeletedWhenNothingIsLeft(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before func(r *rig)

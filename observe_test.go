@@ -155,3 +155,23 @@ func TestActivitiesAreToldAfterTheyAreStored(t *testing.T) {
 		require.Equal(t, 4, r.count(handover.ActivityState))
 	})
 }
+
+func TestActivitiesBearTheirOwnHandover(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		for range 2 {
+			r.mu.Lock()
+			r.activities = nil
+			r.mu.Unlock()
+			conv := r.opened()
+			id := r.session().HandoverID
+			conv.Operator("Ann").Say("hi")
+			conv.Operator("Ann").Resolve()
+			r.after(time.Minute)
+			for _, a := range r.activities {
+				if a.Kind != handover.ActivityCall {
+					require.Equal(t, id, a.HandoverID, "%+v", a)
+				}
+			}
+		}
+	})
+}
