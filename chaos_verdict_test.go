@@ -20,7 +20,6 @@ type verdict struct {
 	caught                                                 []int64  // what each killed replica had under way
 	wrong                                                  []string // what else must not be
 	story                                                  []string // of the first conversation with a fault
-	took                                                   time.Duration
 }
 
 // String is the line that a run prints.
@@ -144,11 +143,11 @@ func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
 	}
 	var texts []string
 	for _, conv := range in {
-		for _, m := range conv.Messages() {
+		for i, m := range conv.Messages() {
 			switch {
 			case m.From == "user" && strings.HasPrefix(m.Text(), "message "):
 				texts = append(texts, m.Text())
-			case m.From == "user" && m.Text() != "Hi, this user need your help.":
+			case m.From == "user" && (i > 0 || m.Text() != "Hi, this user need your help."):
 				c.wrong = append(c.wrong, "Crisp has a message that the user did not write to the agent: "+m.Text())
 			case m.Type == "note" && !strings.HasPrefix(m.Text(), secret):
 				c.wrong = append(c.wrong, "the agents were told: "+m.Text())

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+	"unicode/utf16"
+
+	"github.com/crisphandover/handover"
+)
+
+// channel shows messages to users in Messenger.
+type channel struct {
+	graph *graph
+	shown memory
+}
+
+// deliver shows a message of an agent's or of the library's. Our RichMessage is the Send API's
+// message object, so it goes out as it is.
+func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
+	if id, ok := c.shown.recall(m.ID); ok {
+		return id, nil // it was sent, and only our note of it was lost
+	}
+	user := s.Conversation.ID
+	persona := ""
+	if m.From == handover.FromAgent {
+		persona = c.graph.persona(ctx, m.Agent)
+	}
+	if persona != "" && m.Corrects == "" {
+		channelID, err = c.graph.send(ctx, user, m.Content, persona)
+		if e, ok := errors.AsType[*graphError](err); !ok || e.Code != codeInvalid {
+			c.shown.keep(m.ID, channelID, err)
+			return channelID, err
+		}
+		c.graph.forget(m.Agent) // somebody deleted the persona, or this page may have none
+	}
+	for _, part := range signed(m) {
+		if channelID, err = c.graph.send(ctx, user, part, ""); err != nil {
+			return "", err
+		}
+	}
+	c.shown.keep(m.ID, channelID, nil)
+	return channelID, nil
+}
+
+// maxText is the longest text of the Send API, in UTF-16 units.
+const maxText = 2000
+
+// signed puts the agent's name before a message, since it comes from the page. Where it does not
+// fit it is a message of its own.
+func signed(m handover.Message) []handover.RichMessage {
+	who := m.Agent.Name
+	if who == "" {
+		who = "Agent"
+	}
+	if m.Corrects != "" {
+		who += " (correction)"
+	}
+	if m.From != handover.FromAgent {
+		return []handover.RichMessage{m.Content}
+	}
+	text := who + ": " + m.Content.Text
+	if m.Content.Text == "" || len(utf16.Encode([]rune(text))) > maxText {
+		return []handover.RichMessage{handover.TextMessage(who + ":"), m.Content}
+	}
+	m.Content.Text = text
+	return []handover.RichMessage{m.Content}
+}
+
+const typingTime = 5 * time.Second // for a hint that somebody is typing
+
+// typing shows that an agent is typing. It returns at once, as the library asks.
+func (c *channel) typing(ctx context.Context, s handover.Session, t handover.Typing) {
+	action := "typing_off"
+	if t.On {
+		action = "typing_on"
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), typingTime)
+	go func() {
+		defer cancel()
+		c.graph.act(ctx, s.Conversation.ID, action, c.graph.known(t.Agent))
+	}()
+}
+
+// maxMemory is how many messages are remembered as shown.
+const maxMemory = 10_000
+
+// memory remembers which messages were shown, so that none is shown twice when the library tries
+// again. It ends with the process; a host with a database keeps it there.
+type memory struct {
+	mu    sync.Mutex
+	ids   map[string]string
+	order []string
+}
+
+func (m *memory) recall(id string) (channelID string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	channelID, ok = m.ids[id]
+	return channelID, ok
+}
+
+// keep remembers a message that was sent without an error.
+func (m *memory) keep(id, channelID string, err error) {
+	if err != nil {
+		slog.Warn("messenger: a message was not sent", "error", err)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ids == nil {
+		m.ids = map[string]string{}
+	}
+	m.ids[id] = channelID
+	if m.order = append(m.order, id); len(m.order) > maxMemory {
+		delete(m.ids, m.order[0])
+		m.order = m.order[1:]
+	}
+}

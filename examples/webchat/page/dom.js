@@ -1,0 +1,101 @@
+// What both panes need to make elements of what people wrote: always as text, never as HTML.
+
+// el makes an element. Properties that are undefined are left out; children are nodes or text.
+export function el(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [property, value] of Object.entries(properties)) {
+    if (value === undefined) continue;
+    if (property in node) node[property] = value;
+    else node.setAttribute(property, value);
+  }
+  node.append(...children.filter((child) => child !== undefined && child !== null));
+  return node;
+}
+
+// spell gives a text for append. Characters that turn the direction of what follows are shut in: they
+// could make one address or file name look like another.
+export function spell(text) {
+  return text.split(/([\u202a-\u202e])/).map((part, i) => (i % 2 ? el("span", {className: "turn"}, part) : part));
+}
+
+// words shows a text, with its http and https addresses as links.
+export function words(text) {
+  const parts = text.split(/(\bhttps?:\/\/[^\s<>"\u200e\u200f\u202a-\u202e\u2066-\u2069]+[^\s<>"'.,:;!?)\]\u200e\u200f\u202a-\u202e\u2066-\u2069])/i);
+  return el("p", {className: "text", dir: "auto"}, ...parts.flatMap((part, i) => (i % 2 ? link(part, part) : spell(part))));
+}
+
+// name shows what somebody or something is called.
+export const name = (text) => el("bdi", {}, ...spell(text));
+
+// link leads to an http, https, mailto or tel address; anything else stays text.
+export function link(address, title, className) {
+  let url;
+  try { url = new URL(address); } catch { /* no address */ }
+  if (!url || !["http:", "https:", "mailto:", "tel:"].includes(url.protocol)) return name(title);
+  return el("a", {href: url.href, target: "_blank", rel: "noopener noreferrer", className}, name(title));
+}
+
+// local returns where this server has a picture, sound or film; undefined if it has not: the page
+// loads nothing from elsewhere.
+export function local(address) {
+  let url;
+  try { url = new URL(address); } catch { return undefined; }
+  if (url.origin === document.body.dataset.base || url.origin === location.origin) return url.pathname;
+  if (url.protocol === "https:" && url.host.endsWith(".crisp.chat")) return "/picture?url=" + encodeURIComponent(url.href);
+  return undefined;
+}
+
+// file shows a file: a picture, sound or film of ours in place, all else as a link.
+export function file(kind, address, called, type = "") {
+  const title = called || decodeURIComponent(address.split(/[?#]/)[0].split("/").pop()) || "file";
+  const here = local(address);
+  if (here && kind === "image") return el("a", {href: here, target: "_blank", rel: "noopener"}, el("img", {src: here, alt: title}));
+  if (here && (kind === "audio" || kind === "video")) return el(kind, {src: here, controls: true, "aria-label": title});
+  return el("p", {className: "text file"}, link(address, title), type ? ` (${type})` : "");
+}
+
+export function clock(at) {
+  const date = new Date(at);
+  return el("time", {dateTime: date.toISOString()}, date.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit"}));
+}
+
+// avatar is a person's picture, or their first letter.
+export function avatar(who, address) {
+  const here = address && local(address);
+  return el("span", {className: "avatar", "aria-hidden": "true"}, here ? el("img", {src: here, alt: ""}) : [...who.trim()][0]?.toUpperCase() ?? "?");
+}
+
+// sync makes list show items, in order, and leaves alone what did not change: neither the reader's
+// place nor the focus is lost.
+export function sync(list, items, key, render) {
+  const old = new Map([...list.children].map((node) => [node.dataset.key, node]));
+  items.forEach((item, i) => {
+    const id = String(key(item)), is = JSON.stringify(item);
+    let node = old.get(id);
+    old.delete(id);
+    if (node?.shown !== is) {
+      const next = render(item);
+      next.dataset.key = id;
+      next.shown = is;
+      const focused = node?.contains(document.activeElement) ? document.activeElement.textContent : undefined;
+      node?.replaceWith(next);
+      if (focused !== undefined) [...next.querySelectorAll("button")].find((b) => b.textContent === focused)?.focus();
+      node = next;
+    }
+    if (list.children[i] !== node) list.insertBefore(node, list.children[i] ?? null);
+  });
+  for (const node of old.values()) node.remove();
+}
+
+// follow keeps a log at its end while it grows or its window shrinks, unless the reader scrolled up.
+export function follow(log) {
+  let atEnd = true, last = 0;
+  log.addEventListener("scroll", () => {
+    const near = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+    atEnd = near || (atEnd && log.scrollTop >= last);
+    last = log.scrollTop;
+  });
+  const observer = new ResizeObserver(() => { if (atEnd) log.scrollTop = log.scrollHeight; });
+  observer.observe(log);
+  observer.observe(log.firstElementChild);
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/crisphandover/handover"
+)
+
+// thinkingTime makes the bot look as if it had to think.
+const thinkingTime = 500 * time.Millisecond
+
+// think is the bot's brain: what it answers, and whether the user needs a human.
+func think(text string) (answer handover.RichMessage, needsHelp bool) {
+	text = strings.ToLower(text)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("human", "person", "agent", "somebody"):
+		return handover.TextMessage("Ok, I will check if an agent is available right now."), true
+	case has("open", "hours"):
+		return handover.TextMessage("We are open from 9 to 18, every day but Sunday."), false
+	case has("order", "bike", "deliver"):
+		return replies("Your bike left our workshop this morning. It should be with you on Friday.",
+			"It is Friday!", "Talk to a human"), false
+	case has("friday"):
+		return replies("Then something went wrong, and that is beyond me.", "Talk to a human"), false
+	case has("bye", "thank"):
+		return handover.TextMessage("My pleasure. Ride safely!"), false
+	}
+	return replies("Hello, I am the bot of Acorn Bikes. How can I help?",
+		"Where is my order?", "Opening hours", "Talk to a human"), false
+}
+
+// replies is a text with quick replies.
+func replies(text string, titles ...string) handover.RichMessage {
+	m := handover.TextMessage(text)
+	for _, t := range titles {
+		m.QuickReplies = append(m.QuickReplies, handover.QuickReply{ContentType: "text", Title: t, Payload: t})
+	}
+	return m
+}

@@ -1,0 +1,109 @@
+//go:build unix
+
+package integration
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// axeVersion is the release of axe-core, from the npm registry, that looks for accessibility faults.
+const axeVersion = "4.14.1"
+
+// axeSource fetches axe-core.
+func axeSource(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	pack := exec.Command("npm", "pack", "axe-core@"+axeVersion, "--silent", "--pack-destination", dir)
+	output, err := pack.CombinedOutput()
+	require.NoError(t, err, "axe-core cannot be had: npm and its registry are needed\n%s", output)
+	file, err := os.Open(filepath.Join(dir, "axe-core-"+axeVersion+".tgz"))
+	require.NoError(t, err)
+	defer file.Close()
+	unzipped, err := gzip.NewReader(file)
+	require.NoError(t, err)
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		require.NoError(t, err, "axe-core has no axe.min.js")
+		if header.Name == "package/axe.min.js" {
+			source, err := io.ReadAll(archive)
+			require.NoError(t, err)
+			return string(source)
+		}
+	}
+}
+
+// requireAccessible requires that axe finds nothing serious, and that it did look.
+func (p *tab) requireAccessible(axe, what string) {
+	p.t.Helper()
+	_, err := chromedp.Run(p.ctx, chromedp.Evaluate[chromedp.Void](axe))
+	require.NoError(p.t, err)
+	result := eval[struct {
+		Passes int      `json:"passes"`
+		Faults []string `json:"faults"`
+	}](p, `axe.run().then((r) => ({passes: r.passes.length, faults: r.violations
+		.filter((v) => ["serious", "critical"].includes(v.impact))
+		.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.html + " " + n.failureSummary))}))`)
+	require.Empty(p.t, result.Faults, "%s", what)
+	require.Greater(p.t, result.Passes, 15, "%s", what)
+}
+
+// TestWebchatAccessible has axe look at the pages in the middle of a handover.
+func TestWebchatAccessible(t *testing.T) {
+	axe := axeSource(t)
+	browser, server := startBrowser(t), startWebchat(t)
+	p := newTab(t, browser, "Anakin", server.base)
+	p.ready()
+	p.goes()
+	p.says("hello")
+	p.chooses("Talk to a human")
+	p.waits(`document.querySelectorAll("#log .replies button").length === 2`)
+	p.requireAccessible(axe, "nobody there")
+	p.comes()
+	p.presses(".chat", "Talk to a human")
+	p.isTold("Waiting for a person")
+	p.opens("Anakin Skywalker")
+	p.answers("Look at https://bikes.example/, please.")
+	p.notes("A note.")
+	p.sends("carousel", "Cards", "One | Light | See it | https://bikes.example/one\nTwo | For two\nThree | For three")
+	p.sendsFile("bike.png", bike)
+	p.sendsFile("bill.pdf", []byte("%PDF-1.7"))
+	p.edits("A note.", "A better note.")
+	p.sends("picker", "Which?", "This\nThat")
+	p.waits(`document.querySelectorAll("#log .message").length === 10`)
+	p.says("You decide.")
+	eval[bool](p, `(facts.open = true)`)
+
+	for _, screen := range []struct {
+		name          string
+		width, height int64
+	}{{"desktop", 1280, 800}, {"phone", 360, 740}} {
+		p.size(screen.width, screen.height)
+		for _, dark := range []bool{false, true} {
+			p.dark(dark)
+			what := fmt.Sprintf("%s, dark %t", screen.name, dark)
+			p.requireAccessible(axe, what)
+			p.shoot("webchat-" + screen.name + map[bool]string{true: "-dark"}[dark] + "-accessible")
+			if screen.name == "phone" {
+				p.presses(".panes", "Agents’ inbox")
+				p.requireAccessible(axe, what+", inbox")
+				p.presses(".panes", "User’s chat")
+			}
+		}
+	}
+
+	history := newTab(t, browser, "history", eval[string](p, `document.querySelector("#thread a").href`))
+	for _, dark := range []bool{false, true} {
+		history.dark(dark)
+		history.requireAccessible(axe, fmt.Sprintf("history, dark %t", dark))
+	}
+}

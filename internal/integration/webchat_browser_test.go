@@ -1,0 +1,283 @@
+//go:build unix
+
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// screenshots is where the tests write pictures of what they see. The README shows two of them:
+//
+//	go -C internal/integration test -run Webchat . -screenshots ../../docs/images
+var screenshots = flag.String("screenshots", "", "folder that screenshots of the webchat are written to")
+
+// chromiumPath returns where Chromium is. Without one the test fails, unless HANDOVER_CHROMIUM=none
+// says that there is none.
+func chromiumPath(t *testing.T) string {
+	t.Helper()
+	if name := os.Getenv("HANDOVER_CHROMIUM"); name == "none" {
+		t.Skip("HANDOVER_CHROMIUM=none: not tried in a browser")
+	} else if name != "" {
+		return name
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("no Chromium: install it (apt-get install chromium), or say in HANDOVER_CHROMIUM where it is, or that there is none")
+	return ""
+}
+
+// startBrowser starts Chromium with an empty profile. Each tab made of the context is a person of
+// their own.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromiumPath(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("mute-audio", true),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, end := chromedp.NewContext(allocator)
+	t.Cleanup(end)
+	require.NoError(t, chromedp.Do(ctx), "Chromium does not start")
+	return ctx
+}
+
+// watching runs in each page before its own scripts: it counts the sounds, and notes what the
+// page's policy forbade.
+const watching = `
+	window.plays = 0;
+	const start = AudioScheduledSourceNode.prototype.start;
+	AudioScheduledSourceNode.prototype.start = function (...when) { window.plays++; return start.apply(this, when); };
+	document.addEventListener("securitypolicyviolation", (e) => console.error("policy: " + e.violatedDirective + " " + e.blockedURI));`
+
+// tab is a page in a browser, and whoever sits before it.
+type tab struct {
+	t    *testing.T
+	name string
+	ctx  context.Context
+
+	mu      sync.Mutex
+	faults  []string // that a page may not have
+	excused bool     // the network is down on purpose
+}
+
+// newTab opens a page. At the end of the test it must have seen no error in the console, no
+// violation of the page's policy and no failed request.
+func newTab(t *testing.T, browser context.Context, name, url string) *tab {
+	t.Helper()
+	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	p := &tab{t: t, name: name, ctx: ctx}
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.shoot("failed-" + strings.ReplaceAll(t.Name(), "/", "-") + "-" + name)
+		}
+		end()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		require.Empty(t, p.faults, "faults on the page of %s", name)
+	})
+	require.NoError(t, chromedp.Listen(ctx, p.hear))
+	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watching})
+	require.NoError(t, err)
+	_, err = chromedp.Call(ctx, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: "en-GB"})
+	require.NoError(t, err)
+	p.size(1280, 800)
+	p.do(chromedp.Navigate(url))
+	return p
+}
+
+// hear notes what goes wrong on the page.
+func (p *tab) hear(event any) {
+	fault := ""
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == "error" || e.Type == "assert" || e.Type == "warning" {
+			words := []string{string(e.Type)}
+			for _, a := range e.Args {
+				words = append(words, string(a.Value), a.Description)
+			}
+			fault = "console: " + strings.Join(words, " ")
+		}
+	case *runtime.EventExceptionThrown:
+		fault = "exception: " + e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			fault += " " + e.ExceptionDetails.Exception.Description
+		}
+	case *page.EventJavascriptDialogOpening:
+		fault = "a dialog: " + e.Message
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			fault = fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL)
+		}
+	case *network.EventLoadingFailed:
+		if !e.Canceled { // a page that is left cancels its stream
+			fault = fmt.Sprintf("request failed: %s (%s)", e.ErrorText, e.Type)
+		}
+	case *network.EventResponseReceived:
+		if e.Response.Status >= 400 {
+			fault = fmt.Sprintf("HTTP %d: %s", e.Response.Status, e.Response.URL)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fault != "" && !p.excused {
+		p.faults = append(p.faults, fault)
+	}
+}
+
+// excuse lets the network fail while fn runs.
+func (p *tab) excuse(fn func()) {
+	set := func(on bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.excused = on
+	}
+	set(true)
+	defer set(false)
+	fn()
+}
+
+const patience = 30 * time.Second
+
+// do runs actions, each of which waits for its element.
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	require.NoError(p.t, chromedp.Do(ctx, steps...), "%s", p.name)
+}
+
+// eval evaluates a JavaScript expression.
+func eval[T any](p *tab, expression string) T {
+	p.t.Helper()
+	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	require.NoError(p.t, err, "%s: %s", p.name, expression)
+	return value
+}
+
+// waits until a JavaScript expression is true.
+func (p *tab) waits(expression string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(50*time.Millisecond)))
+	require.NoError(p.t, err, "%s waits in vain for %s", p.name, expression)
+}
+
+// presses presses the button with that name, in the part of the page that a selector names.
+func (p *tab) presses(part, name string) {
+	p.t.Helper()
+	find := fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => b.textContent.trim() === %s && !b.disabled && b.checkVisibility()).at(-1)`,
+		quoted(part+" button"), quoted(name))
+	p.waits(find)
+	p.do(chromedp.Click(chromedp.JSPath(find), chromedp.NodeVisible))
+}
+
+// types types into a field, and presses Enter if the text ends in "\r".
+func (p *tab) types(field, text string) {
+	p.t.Helper()
+	text, enter := strings.CutSuffix(text, "\r")
+	p.do(chromedp.Click(chromedp.CSS(field), chromedp.NodeVisible), chromedp.SendKeys(chromedp.CSS(field), text))
+	if enter {
+		p.enter()
+	}
+}
+
+// enter presses the Enter key. It is one event with its text, as from a keyboard: a page that takes
+// the key gets no line break as well.
+func (p *tab) enter() {
+	p.t.Helper()
+	key := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", Text: "\r", NativeVirtualKeyCode: 13, WindowsVirtualKeyCode: 13}
+	_, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, key)
+	require.NoError(p.t, err)
+	key.Type, key.Text = input.DispatchKeyEventTypeKeyUp, ""
+	_, err = chromedp.Call(p.ctx, input.DispatchKeyEvent, key)
+	require.NoError(p.t, err)
+}
+
+// summary is a function that says in one line what an element of a log shows.
+const summary = `(li) => {
+	const words = [...li.querySelectorAll(":scope .text, :scope .chosen, :scope .replies > li")].map((e) => e.textContent);
+	const pictures = [...li.querySelectorAll(".bubble img, audio, video")].map((e) => "<" + e.tagName.toLowerCase() + " " + (e.alt || e.ariaLabel || "") + ">");
+	const buttons = [...li.querySelectorAll(".replies button:not(:disabled), .replies a")].map((b) => "[" + b.textContent + "]");
+	const marks = [...li.querySelectorAll(".by i")].map((i) => "{" + i.textContent + "}");
+	const who = li.classList.contains("notice") ? "-" : li.querySelector(".by b").textContent + (li.querySelector(".by span") ? " (" + li.querySelector(".by span").textContent + ")" : "") + ":";
+	return [who, ...words, ...pictures, ...buttons, ...marks].join(" ");
+}`
+
+// lines are what a log shows, one line a message.
+func (p *tab) lines(log string) []string {
+	p.t.Helper()
+	return eval[[]string](p, "[...document.querySelectorAll("+quoted(log+" > ol > li")+")].map("+summary+")")
+}
+
+// sees waits until a log shows exactly these lines.
+func (p *tab) sees(log string, want ...string) {
+	p.t.Helper()
+	var got []string
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if got = p.lines(log); strings.Join(got, "\n") == strings.Join(want, "\n") {
+			return
+		}
+		p.waits("new Promise((done) => setTimeout(() => done(true), 50))")
+	}
+	require.Equal(p.t, want, got, "%s", p.name)
+}
+
+// size sets the window's size.
+func (p *tab) size(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5)))
+}
+
+// dark chooses the dark or the light colours.
+func (p *tab) dark(on bool) {
+	p.t.Helper()
+	value := map[bool]string{true: "dark", false: "light"}[on]
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
+	})
+	require.NoError(p.t, err)
+}
+
+// shoot writes a screenshot, if the flag says where to.
+func (p *tab) shoot(name string) {
+	if *screenshots == "" {
+		return
+	}
+	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err)
+	require.NoError(p.t, os.MkdirAll(*screenshots, 0o755))
+	require.NoError(p.t, os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o644))
+}
+
+// quoted makes a JavaScript string.
+func quoted(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return `""`
+	}
+	return string(b)
+}

@@ -1,0 +1,157 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+)
+
+// The two panes of the page.
+const (
+	userLog  = "#log"
+	agentLog = "#thread"
+)
+
+// ready waits until the page has everything.
+func (p *tab) ready() {
+	p.t.Helper()
+	p.waits(`document.querySelector("#log").ariaBusy === "false" && document.querySelector("#who").textContent !== "Connecting…"`)
+	p.waits(`!document.querySelector("#online")?.disabled`)
+}
+
+// ---- what users do
+
+func (p *tab) says(text string) { p.t.Helper(); p.types("#text", text+"\r") }
+
+func (p *tab) chooses(title string) { p.t.Helper(); p.presses(userLog, title) }
+
+// isTold waits until the line under the title says who is speaking.
+func (p *tab) isTold(who string) {
+	p.t.Helper()
+	p.waits(`document.querySelector("#who").textContent === ` + quoted(who))
+}
+
+func (p *tab) plays() int { p.t.Helper(); return eval[int](p, "window.plays") }
+
+// ---- what agents do
+
+// writes puts a text into a field as pasting does: with characters that no keyboard has.
+func (p *tab) writes(field, text string) {
+	p.t.Helper()
+	p.do(chromedp.Click(chromedp.CSS(field), chromedp.NodeVisible))
+	_, err := chromedp.Call(p.ctx, input.InsertText, input.InsertTextParams{Text: text})
+	require.NoError(p.t, err)
+}
+
+// tabTo and backTo move the focus with the Tab key until an expression is true.
+func (p *tab) tabTo(expression string) { p.t.Helper(); p.tab(expression) }
+
+func (p *tab) backTo(expression string) {
+	p.t.Helper()
+	p.tab(expression, chromedp.KeyModifiers(chromedp.ModifierShift))
+}
+
+func (p *tab) tab(expression string, options ...chromedp.KeyOption) {
+	p.t.Helper()
+	for range 60 {
+		if eval[bool](p, "!!("+expression+")") {
+			require.NotEqual(p.t, "none", eval[string](p, "getComputedStyle(document.activeElement).outlineStyle"), "the focus can be seen")
+			return
+		}
+		p.do(chromedp.KeyEvent(kb.Tab, options...))
+	}
+	p.t.Fatalf("%s: the Tab key does not lead to %s", p.name, expression)
+}
+
+// opens opens a user's conversation in the inbox.
+func (p *tab) opens(user string) {
+	p.t.Helper()
+	find := fmt.Sprintf(`[...document.querySelectorAll("#conversations button")].find((b) => b.querySelector("b").textContent === %s)`, quoted(user))
+	p.waits(find)
+	p.do(chromedp.Click(chromedp.JSPath(find), chromedp.NodeVisible))
+	p.waits(`document.querySelector("#with").textContent === ` + quoted(user))
+}
+
+// picks chooses an option, as a person does with the keyboard or the mouse.
+func (p *tab) picks(field, value string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`(() => { const s = document.querySelector(%s); s.value = %s; s.dispatchEvent(new Event("change")); return s.value === %s; })()`,
+		quoted(field), quoted(value), quoted(value)))
+}
+
+// answers writes to the user, as the operator and in the way that were picked last.
+func (p *tab) answers(text string) {
+	p.t.Helper()
+	p.types("#said", text+"\r")
+	p.waits(has(agentLog+" .text", text))
+}
+
+// sends sends something that has several lines: a picker, a field or a carousel.
+func (p *tab) sends(kind, text, lines string) {
+	p.t.Helper()
+	p.picks("#kind", kind)
+	p.writes("#said", text)
+	p.writes("#lines", lines)
+	p.presses("#answer", "Send")
+	p.waits(`document.querySelector("#lines").value === ""`)
+	p.picks("#kind", "say")
+}
+
+// sendsFile sends a file with that content.
+func (p *tab) sendsFile(name string, content []byte) {
+	p.t.Helper()
+	path := filepath.Join(p.t.TempDir(), name)
+	require.NoError(p.t, os.WriteFile(path, content, 0o600))
+	p.picks("#kind", "file")
+	p.do(chromedp.SetUploadFiles(chromedp.CSS("#upload input"), []string{path}))
+	p.presses("#answer", "Send")
+	p.waits(has(agentLog+" .file bdi", name) + ` || document.querySelector("#thread li:last-child img")?.alt === ` + quoted(name))
+	p.picks("#kind", "say")
+}
+
+// notes writes a private note.
+func (p *tab) notes(text string) {
+	p.t.Helper()
+	p.picks("#kind", "note")
+	p.answers(text)
+	p.picks("#kind", "say")
+}
+
+// tool presses a button under the agents' message that has this text.
+func (p *tab) tool(text, name string) {
+	p.t.Helper()
+	find := fmt.Sprintf(`[...[...document.querySelectorAll("#thread li")].find((li) => li.querySelector(".text")?.textContent === %s)?.querySelectorAll(".tools button") ?? []].find((b) => b.textContent === %s)`,
+		quoted(text), quoted(name))
+	p.waits(find)
+	p.do(chromedp.Click(chromedp.JSPath(find), chromedp.NodeVisible))
+}
+
+// edits changes the agents' message that has this text.
+func (p *tab) edits(text, to string) {
+	p.t.Helper()
+	p.tool(text, "Edit")
+	p.waits(`document.querySelector("#said").value === ` + quoted(text))
+	eval[bool](p, `(said.select(), true)`)
+	p.do(chromedp.SendKeys(chromedp.CSS("#said"), to))
+	p.enter()
+	p.waits(`document.querySelector("#editing").hidden`)
+}
+
+// comes and goes change whether anybody is there.
+func (p *tab) comes() {
+	p.t.Helper()
+	p.presses(".inbox", "Away")
+	p.waits(`online.textContent === "Online"`)
+}
+func (p *tab) goes() {
+	p.t.Helper()
+	p.presses(".inbox", "Online")
+	p.waits(`online.textContent === "Away"`)
+}

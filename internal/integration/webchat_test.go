@@ -1,0 +1,423 @@
+//go:build unix
+
+package integration
+
+import (
+	_ "embed"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// What the library and the example's bot say.
+const (
+	nobody   = "- It seems that nobody is available right now "
+	nobodyIs = nobody + " [Contact me back via email] [Continue with the bot]"
+	check    = "Bot: Ok, I will check if an agent is available right now."
+	soon     = "- A person will be with you soon. You can already describe your question."
+	joined   = "- Ann joined the conversation."
+	closed   = "- This conversation was closed. You are talking with the bot again."
+	backTo   = " [Back to the bot]"
+	hours    = "Bot: We are open from 9 to 18, every day but Sunday."
+	opening  = "Anakin Skywalker: Hi, this user need your help.\nYou can find the conversation history here: "
+)
+
+//go:embed webchat_bike.png
+var bike []byte // a picture
+
+// TestWebchatHandover is a whole handover, from both panes.
+func TestWebchatHandover(t *testing.T) {
+	browser := startBrowser(t)
+	server := startWebchat(t)
+	p := newTab(t, browser, "Anakin", server.base)
+	p.ready()
+
+	// Nobody is there: the choice, and back to the bot.
+	p.goes()
+	p.says("I need a human")
+	p.sees(userLog, "You: I need a human", check, nobodyIs)
+	p.chooses("Continue with the bot")
+	log := []string{"You: I need a human", check, nobody + " Chosen: Continue with the bot",
+		"You: Continue with the bot", "- All right, I am listening."}
+	p.sees(userLog, log...)
+	require.Empty(t, p.lines(agentLog), "Crisp knows nothing of it")
+
+	// Somebody is there, and comes.
+	p.comes()
+	p.presses(".chat", "Talk to a human")
+	p.isTold("Waiting for a person")
+	p.sees(userLog, append(log, soon+backTo)...)
+	p.says("My order 42 is late")
+	log = append(log, soon, "You: My order 42 is late")
+	p.sees(userLog, log...)
+	p.opens("Anakin Skywalker")
+	require.Equal(t, 0, p.plays())
+	p.answers("Hello Anakin, I will look at it.")
+	log = append(log, joined, "Ann (agent): Hello Anakin, I will look at it.")
+	p.sees(userLog, log...)
+	p.isTold("Ann is with you")
+	require.Equal(t, 1, p.plays(), "one sound for one message")
+	link := eval[string](p, `document.querySelector("#thread a").href`)
+	require.Contains(t, link, server.base+"/history?t=")
+	agents := []string{opening + link, "Anakin Skywalker: My order 42 is late", "Ann: Hello Anakin, I will look at it. {read}"}
+	p.sees(agentLog, agents...)
+	require.Contains(t, eval[string](p, `document.querySelector("#facts dl").textContent`), "anakin@example.com")
+
+	// Each sees the other typing.
+	p.types("#said", "Let me")
+	p.waits(`typing.textContent === "Ann is typing…"`)
+	p.types("#said", " see.\r")
+	log = append(log, "Ann (agent): Let me see.")
+	agents = append(agents, "Ann: Let me see. {read}")
+	p.sees(userLog, log...)
+	p.waits(`typing.textContent === ""`)
+	p.types("#text", "Tha")
+	p.waits(`document.querySelector("#user-typing").textContent === "Anakin Skywalker is typing…"`)
+	p.types("#text", "nks\r")
+	log, agents = append(log, "You: Thanks"), append(agents, "Anakin Skywalker: Thanks")
+	p.sees(agentLog, agents...)
+	p.waits(`document.querySelector("#user-typing").textContent === ""`)
+
+	// A picker is answered once.
+	p.sends("picker", "Which bike is it?", "The red one\nThe blue one")
+	p.sees(userLog, append(log, "Ann (agent): Which bike is it? [The red one] [The blue one]")...)
+	p.chooses("The blue one")
+	log = append(log, "Ann (agent): Which bike is it? Chosen: The blue one", "You: The blue one")
+	p.sees(userLog, log...)
+	agents = append(agents, "Ann: Which bike is it? The red one ✓ The blue one {read}")
+	p.sees(agentLog, agents...)
+
+	// A note is for agents only; an edit and a removal are seen; a file is shown.
+	p.notes("He seems angry.")
+	p.answers("It left on Tuseday.")
+	p.sees(userLog, append(log, "Ann (agent): It left on Tuseday.")...)
+	p.edits("It left on Tuseday.", "It left on Tuesday.")
+	log = append(log, "Ann (agent): It left on Tuesday. {edited}")
+	p.sees(userLog, log...)
+	p.answers("Wrong customer, sorry")
+	p.sees(userLog, append(log, "Ann (agent): Wrong customer, sorry")...)
+	p.tool("Wrong customer, sorry", "Remove")
+	log = append(log, "Ann (agent): This message was removed.")
+	p.sees(userLog, log...)
+	p.sendsFile("bike.png", bike)
+	log = append(log, "Ann (agent): <img bike.png>")
+	p.sees(userLog, log...)
+	agents = append(agents, "Ann (private note): He seems angry.", "Ann: It left on Tuesday. {edited} {read}", "Ann: <img bike.png> {read}")
+	p.sees(agentLog, agents...)
+	require.Equal(t, 6, p.plays())
+
+	// Carousels and fields.
+	p.sends("carousel", "These are in our shop:", "Acorn One | Light and quick | See it | https://bikes.example/one\nAcorn Two | For two")
+	p.sends("field", "What is your order’s number?", "It begins with A-")
+	log = append(log, "Ann (agent): These are in our shop:", "Ann (agent): Acorn One Light and quick Acorn Two For two [See it]",
+		"Ann (agent): What is your order’s number?\nIt begins with A-")
+	p.sees(userLog, log...)
+
+	// A reload changes nothing, and makes no sound.
+	p.do(chromedp.Reload())
+	p.ready()
+	p.sees(userLog, log...)
+	p.isTold("Ann is with you")
+	require.Equal(t, 0, p.plays())
+
+	// Nor does a restart of the server; what is said meanwhile arrives, both ways.
+	p.excuse(func() {
+		server.restart()
+		p.says("A-42")
+		p.ready()
+	})
+	p.opens("Anakin Skywalker")
+	p.answers("Found it: it comes on Friday.")
+	log = append(log, "You: A-42", "Ann (agent): Found it: it comes on Friday.")
+	p.sees(userLog, log...)
+
+	// The sound can be switched off.
+	p.waits("window.plays === 1")
+	p.presses(".chat", "Sound")
+	p.answers("Is there anything else?")
+	log = append(log, "Ann (agent): Is there anything else?")
+	p.sees(userLog, log...)
+	p.says("No, thank you!")
+	log = append(log, "You: No, thank you!")
+	p.sees(userLog, log...)
+	require.Equal(t, 1, p.plays())
+	p.shoot("webchat-full")
+
+	// Resolved: the bot again.
+	p.presses(".inbox", "Assign to me")
+	p.waits(`state.textContent === "unresolved, assigned to Ann"`)
+	p.presses(".inbox", "Resolve")
+	p.isTold("You are talking with the bot")
+	log = append(log, closed)
+	p.sees(userLog, log...)
+	p.says("When do you open?")
+	log = append(log, "You: When do you open?", hours)
+	p.sees(userLog, log...)
+}
+
+// TestWebchatEmail leaves a question with the agents while nobody is there.
+func TestWebchatEmail(t *testing.T) {
+	for name, c := range map[string]struct {
+		page, user, email string
+		asks              bool
+	}{
+		"known address": {page: "/", user: "Anakin Skywalker", email: "anakin@example.com"},
+		"asked for":     {page: "/?guest", user: "leia@example.org", email: "leia@example.org", asks: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newTab(t, startBrowser(t), c.user, startWebchat(t).base+c.page)
+			p.ready()
+			p.goes()
+			p.says("I need a human")
+			p.sees(userLog, "You: I need a human", check, nobodyIs)
+			p.chooses("Contact me back via email")
+			log := []string{"You: I need a human", check, nobody + " Chosen: Contact me back via email", "You: Contact me back via email"}
+			if c.asks {
+				p.sees(userLog, append(log, "- Which email address may we write to? [Continue with the bot]")...)
+				p.says("leia at example")
+				log = append(log, "- Which email address may we write to?", "You: leia at example")
+				p.sees(userLog, append(log, "- That does not look like an email address. Which address may we write to? [Continue with the bot]")...)
+				p.says(c.email)
+				log = append(log, "- That does not look like an email address. Which address may we write to?", "You: "+c.email)
+			}
+			log = append(log, "- Thank you. We will answer by email.")
+			p.sees(userLog, log...)
+			p.says("When do you open?") // the bot goes on
+			log = append(log, "You: When do you open?", hours)
+			p.sees(userLog, log...)
+
+			// The agents find it when they come, and the user is still there.
+			p.comes()
+			p.waits(`document.querySelector("#facts dl")?.textContent.includes(` + quoted(c.email) + `)`)
+			require.Contains(t, p.lines(agentLog)[0], "Hi, this user asks for an answer by email.")
+			p.answers("Good morning!")
+			p.sees(userLog, append(log, "Ann (agent): Good morning!", joined)...)
+		})
+	}
+}
+
+// TestWebchatTwoUsers has two users and two agents talk at the same time.
+func TestWebchatTwoUsers(t *testing.T) {
+	browser, server := startBrowser(t), startWebchat(t)
+	anakin := newTab(t, browser, "Anakin", server.base)
+	guest := newTab(t, browser, "guest", server.base+"/?guest")
+	both := func(do func(p *tab)) { do(anakin); do(guest) }
+	both((*tab).ready)
+	both(func(p *tab) { p.says("A human, please: " + p.name) })
+	both(func(p *tab) { p.isTold("Waiting for a person") })
+
+	names := eval[[]string](anakin, `[...document.querySelectorAll("#conversations b")].map((b) => b.textContent)`)
+	require.Len(t, names, 2)
+	visitor := names[0]
+	if visitor == "Anakin Skywalker" {
+		visitor = names[1]
+	}
+	anakin.opens("Anakin Skywalker")
+	guest.opens(visitor)
+	guest.picks("#as", "Bob")
+	for _, n := range []string{"1", "2", "3"} {
+		both(func(p *tab) { p.says("question " + n + " of " + p.name) })
+		both(func(p *tab) { p.answers("answer " + n + " for " + p.name) })
+	}
+	both(func(p *tab) {
+		agent := map[*tab]string{anakin: "Ann", guest: "Bob"}[p]
+		p.waits(`document.querySelectorAll("#log > ol > li").length === 10`)
+		lines := p.lines(userLog)
+		require.Equal(t, []string{"You: A human, please: " + p.name, check, soon}, lines[:3])
+		require.Contains(t, lines, "- "+agent+" joined the conversation.")
+		require.Subset(t, lines, []string{
+			"You: question 1 of " + p.name, "You: question 2 of " + p.name, "You: question 3 of " + p.name,
+			agent + " (agent): answer 1 for " + p.name, agent + " (agent): answer 2 for " + p.name, agent + " (agent): answer 3 for " + p.name,
+		})
+	})
+}
+
+// TestWebchatConnection loses the connection in the middle. It comes back by itself, without a gap
+// and without a double.
+func TestWebchatConnection(t *testing.T) {
+	browser, server := startBrowser(t), startWebchat(t)
+	agent := newTab(t, browser, "agent", server.base)
+	connection := newLine(t, strings.TrimPrefix(server.base, "http://"))
+	user := newTab(t, browser, "user", connection.base())
+	agent.ready()
+	user.ready()
+	user.presses(".chat", "Talk to a human")
+	user.isTold("Waiting for a person")
+	agent.opens("Anakin Skywalker")
+	agent.answers("One")
+	log := []string{soon + backTo, joined, "Ann (agent): One"}
+	user.sees(userLog, log...)
+
+	user.excuse(func() {
+		connection.cut()
+		user.isTold("Connecting…")
+		agent.edits("One", "One!")
+		agent.answers("Two")
+		agent.answers("Oops")
+		agent.waits(`document.querySelector("#thread > ol > li:last-child").textContent.includes("read")`) // it is delivered
+		agent.tool("Oops", "Remove")
+		user.says("Are you there?")
+		user.sees(userLog, append(log, "You: Are you there? {sending…}")...)
+		connection.mend()
+		user.isTold("Ann is with you")
+	})
+	log = []string{soon, joined, "Ann (agent): One! {edited}", "Ann (agent): Two", "Ann (agent): This message was removed.", "You: Are you there?"}
+	user.sees(userLog, log...)
+	agent.waits(`document.querySelector("#thread").textContent.includes("Are you there?")`)
+	agent.answers("Three")
+	user.sees(userLog, append(log, "Ann (agent): Three")...)
+	require.Equal(t, 3, user.plays(), "One, Two and Three")
+}
+
+// hostile is what people may try. It must be shown as text, and do nothing.
+var hostile = []string{
+	`<script>alert(1)</script><img src=x onerror=alert(2)>`,
+	`javascript:alert(3) and [click](javascript:alert(4))`,
+	`"><svg onload=alert(5)> {{7*7}} ${7*7}`,
+	"\u202ethgir ot tfel\u202c \u2067isolated\u2069 https://example.com/\u202egpj.exe",
+	"data:text/html,<script>alert(6)</script>",
+}
+
+// TestWebchatHostile has each side write what attackers write.
+func TestWebchatHostile(t *testing.T) {
+	browser, server := startBrowser(t), startWebchat(t)
+	p := newTab(t, browser, "Mallory", server.base)
+	p.ready()
+	eval[bool](p, `(window.USER_DATA = {first_name: "<img src=x onerror=alert(7)>", last_name: "\u202ecixelsyd", comments: "<b>bold</b>"}, true)`)
+	p.presses(".chat", "Talk to a human")
+	p.isTold("Waiting for a person")
+	p.opens("<img src=x onerror=alert(7)> \u202ecixelsyd")
+	for _, text := range hostile {
+		p.writes("#text", text)
+		p.presses("#composer", "Send")
+		p.waits(has(agentLog+" .visitor .text", text))
+		p.writes("#said", text)
+		p.presses("#answer", "Send")
+		p.waits(has(userLog+" .agent .text", text))
+	}
+	p.sends("picker", hostile[0], hostile[0]+"\n"+hostile[2])
+	p.waits(has(userLog+" .agent .text", hostile[0]+"\n\n1. "+hostile[0]+"\n2. "+hostile[2]))
+	p.sends("carousel", "Cards", hostile[0]+" | "+hostile[2]+" | click | javascript:alert(8)")
+	p.waits(has(agentLog+" .note .text", "A message could not be shown to the user. Please send it as plain text."))
+	p.sendsFile("<img src=x onerror=alert(9)>.html", []byte("<script>alert(10)</script>"))
+	p.waits(has(userLog+" .agent .file bdi", "<img src=x onerror=alert(9)>.html"))
+	p.shoot("webchat-hostile")
+
+	for _, log := range []string{userLog, agentLog} {
+		require.Zero(t, eval[int](p, "document.querySelectorAll("+quoted(log+" :is(script, svg, iframe, b b, img)")+").length"))
+		require.Subset(t, []string{"http:", "https:"}, eval[[]string](p, "[...document.querySelectorAll("+quoted(log+" a")+")].map((a) => a.protocol)"))
+		require.Equal(t, []string{"isolate"}, eval[[]string](p, "[...new Set([...document.querySelectorAll("+quoted(log+" .text")+")].map((e) => getComputedStyle(e).unicodeBidi))]"),
+			"bidi controls of a message end with it")
+		require.Equal(t, []string{"isolate"}, eval[[]string](p, "[...new Set([...document.querySelectorAll("+quoted(log+" .turn")+")].map((e) => getComputedStyle(e).unicodeBidi))]"),
+			"and an override turns nothing")
+	}
+	require.NotContains(t, eval[[]string](p, "[...document.querySelectorAll('#log a')].map((a) => a.href)"), "https://example.com/%E2%80%AEgpj.exe")
+
+	link := eval[string](p, `document.querySelector("#thread a").href`)
+	history := newTab(t, browser, "history", link)
+	history.waits(has("main .text", hostile[0]))
+	require.Zero(t, eval[int](history, `document.querySelectorAll("main :is(script, svg, iframe, img[src=x])").length`))
+
+	// The file is never opened as a page of ours.
+	file := eval[string](p, `document.querySelector("#log .file a").href`)
+	response, err := http.Get(file)
+	require.NoError(t, err)
+	response.Body.Close()
+	require.Equal(t, "application/octet-stream", response.Header.Get("Content-Type"))
+	require.Contains(t, response.Header.Get("Content-Disposition"), "attachment")
+}
+
+// has is true when an element has exactly this text.
+func has(selector, text string) string {
+	return "[...document.querySelectorAll(" + quoted(selector) + ")].some((e) => e.textContent === " + quoted(text) + ")"
+}
+
+// TestWebchatKeyboard gets along without a mouse.
+func TestWebchatKeyboard(t *testing.T) {
+	p := newTab(t, startBrowser(t), "keyboard", startWebchat(t).base)
+	p.ready()
+	p.tabTo(`document.activeElement.id === "text"`)
+	p.do(chromedp.KeyEvent("hello"))
+	p.enter()
+	hello := "Bot: Hello, I am the bot of Acorn Bikes. How can I help?"
+	p.sees(userLog, "You: hello", hello+" [Where is my order?] [Opening hours] [Talk to a human]")
+	p.backTo(`document.activeElement.textContent === "Opening hours"`)
+	p.enter()
+	p.sees(userLog, "You: hello", hello+" Chosen: Opening hours", "You: Opening hours", hours)
+	require.Equal(t, "text", eval[string](p, "document.activeElement.id"), "the focus is where one goes on")
+	p.backTo(`document.activeElement.id === "owner"`)
+	p.enter()
+	p.isTold("Waiting for a person")
+
+	p.tabTo(`document.activeElement.closest("#conversations")`)
+	p.enter()
+	p.tabTo(`document.activeElement.id === "said"`)
+	p.do(chromedp.KeyEvent("Good morning"))
+	p.enter()
+	p.isTold("Ann is with you")
+	p.backTo(`document.activeElement.id === "resolve"`)
+	p.enter()
+	p.isTold("You are talking with the bot")
+}
+
+// TestWebchatPhone fits a phone.
+func TestWebchatPhone(t *testing.T) {
+	p := newTab(t, startBrowser(t), "phone", startWebchat(t).base)
+	p.size(360, 740)
+	p.ready()
+	narrow := func() {
+		t.Helper()
+		require.Equal(t, 360, eval[int](p, "document.documentElement.scrollWidth"))
+		require.LessOrEqual(t, eval[int](p, "document.documentElement.scrollHeight"), 740, "the page itself does not scroll")
+	}
+	p.says("hello " + strings.Repeat("x", 200))
+	p.chooses("Talk to a human")
+	p.isTold("Waiting for a person")
+	narrow()
+	p.presses(".panes", "Agents’ inbox")
+	p.opens("Anakin Skywalker")
+	p.answers("Good morning " + strings.Repeat("y", 200))
+	p.waits(`document.querySelector("#thread").textContent.includes("yyy")`)
+	narrow()
+	p.shoot("webchat-phone-inbox")
+	p.presses(".panes", "User’s chat")
+	p.isTold("Ann is with you")
+	p.waits(`document.querySelector("#log").textContent.includes("yyy")`)
+	narrow()
+	p.shoot("webchat-phone")
+}
+
+// TestWebchatCrisp has the example serve a Crisp that is elsewhere: there is no inbox then.
+func TestWebchatCrisp(t *testing.T) {
+	browser := startBrowser(t)
+	crisp := handovertest.NewCrisp(t, handovertest.Options{})
+	require.NoError(t, crisp.Listen())
+	id, key := crisp.Token()
+	server := startWebchat(t, "CRISP_URL="+crisp.URL(), "CRISP_WEBSITE_ID="+crisp.WebsiteID(), "CRISP_TIER="+crisp.Tier(),
+		"CRISP_IDENTIFIER="+id, "CRISP_KEY="+key, "CRISP_WEBHOOK_SECRET="+crisp.Secret())
+	t.Cleanup(crisp.AttachURL(server.base + "/crisp/hooks"))
+	p := newTab(t, browser, "Anakin", server.base)
+	p.ready()
+	require.Zero(t, eval[int](p, `document.querySelectorAll(".inbox, .panes").length`))
+	response, err := http.Get(server.base + "/inbox/events")
+	require.NoError(t, err)
+	response.Body.Close()
+	require.Equal(t, http.StatusNotFound, response.StatusCode)
+
+	p.says("A human!")
+	p.isTold("Waiting for a person")
+	crisp.Last().Operator("Ann").Say("Hello")
+	log := []string{"You: A human!", check, soon + backTo, joined, "Ann (agent): Hello"}
+	p.sees(userLog, log...)
+	p.says("It works")
+	require.NoError(t, crisp.Await(t.Context(), func() bool { return len(crisp.Last().Transcript()) == 3 }))
+	require.Equal(t, "user: It works", crisp.Last().Transcript()[2])
+	crisp.Last().Operator("Ann").Resolve()
+	log[2] = soon
+	p.sees(userLog, append(log, "You: It works", closed)...)
+}
