@@ -72,6 +72,7 @@ func (h *Handover) attend(ctx context.Context, key string, s side) error {
 	var done *report
 	for {
 		var act *action
+		begun := time.Now()
 		d, err := h.update(ctx, key, Conversation{}, func(d *data) error {
 			act = nil
 			l := d.lane(s)
@@ -97,13 +98,13 @@ func (h *Handover) attend(ctx context.Context, key string, s side) error {
 		if err != nil || act == nil {
 			return err
 		}
-		done = h.do(ctx, d, act)
+		done = h.do(ctx, d, act, begun.Add(leaseTTL*2/3))
 	}
 }
 
-// do carries an action out, for less than half of leaseTTL unless a callback ignores its context.
-func (h *Handover) do(ctx context.Context, d *data, act *action) *report {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTTL*2/3)
+// do carries an action out while the lease surely holds, unless a callback ignores its context.
+func (h *Handover) do(ctx context.Context, d *data, act *action, until time.Time) *report {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	var r report
 	if act.look != nil {
@@ -304,8 +305,8 @@ func (d *data) due() time.Time {
 		at = earlier(at, next)
 	}
 	_, wait := d.In.ready(now)
-	if len(d.Floors) > 0 && !wait.IsZero() {
-		wait = latest(wait, now.Add(time.Second))
+	if len(d.Floors) > 0 { // its process may die: whoever polls must see how long it lasts
+		wait = now.Add(time.Second)
 	}
 	return earlier(at, wait)
 }

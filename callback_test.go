@@ -75,21 +75,6 @@ func (r *rig) receiveWith(ctx context.Context, text string) (handover.Turn, erro
 	return r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: text, Text: text})
 }
 
-func TestStartThatSendCutShort(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "help"})
-		require.NoError(t, err)
-		err = r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
-			_, err := r.h.Start(ctx, turn, handover.Request{})
-			require.NoError(t, err)
-			return ctx.Err()
-		})
-		require.NotErrorIs(t, err, handover.ErrNotYourTurn, "the bot itself gave the floor up")
-		r.crisp.Settle()
-		require.Equal(t, []string{"Hi, this user need your help."}, userTexts(r.crisp.Last()), "Start answered the message")
-	})
-}
-
 func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
 	other := handover.Conversation{ID: "another one"}
 	var told error

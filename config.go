@@ -84,14 +84,16 @@ type Config struct {
 	// Transcript returns the bot conversation for the history page, oldest message first.
 	// Required with History.URL.
 	Transcript func(ctx context.Context, c Conversation) ([]Message, error)
+	// HistoryHead returns what stands above the messages on the history page, such as user data and
+	// the reason. The link is all that protects the page: nothing by default.
+	HistoryHead func(ctx context.Context, c Conversation) ([]HistoryField, error)
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
 	// language. Default: DefaultTexts.
 	Texts func(s Session) Texts
 	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell. It must
 	// return at once.
 	Typing func(ctx context.Context, s Session, t Typing)
-	// Observe is told of everything that happens, in the order of the conversation's record. It
-	// must return at once. Activities hold ids and durations, never words of people.
+	// Observe is told of everything that happens, once it is stored. It must return at once. Activities hold ids and durations, never words of people.
 	Observe func(ctx context.Context, a Activity)
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
@@ -108,8 +110,9 @@ type Config struct {
 	Timeouts Timeouts
 	// History is the link to the bot conversation's history. Without a URL there is no link.
 	History History
-	Policy  Policy
-	Limits  Limits
+	// Policy answers open questions; Limits bound what the library takes on.
+	Policy Policy
+	Limits Limits
 
 	// Store keeps the state. Default: a new MemoryStore, with which all promises end with the
 	// process.

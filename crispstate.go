@@ -46,9 +46,9 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 		d.closed(s, EndResolved, at)
 	case ev.Name == "session:removed":
 		d.closed(s, EndRemoved, at)
-	case ev.Blocked != nil && *ev.Blocked:
+	case ev.Blocked != nil && *ev.Blocked && at > s.Mark:
 		d.closed(s, EndBlocked, at)
-	case ev.Routing != nil && *ev.Routing != "" && d.env.cfg.Policy.ClaimOnAssign:
+	case ev.Routing != nil && *ev.Routing != "" && at > s.Mark && d.env.cfg.Policy.ClaimOnAssign:
 		if d.human() && d.Stay.CrispID == s.ID && *ev.Routing != d.Stay.Request.Operator {
 			d.fire(onAssigned, happening{session: s, agent: Agent{ID: *ev.Routing}})
 		}

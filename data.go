@@ -263,6 +263,8 @@ func (h *Handover) update(ctx context.Context, key string, conv Conversation, ch
 
 // updateFrom is update for callers that have the record, perhaps no longer the newest.
 func (h *Handover) updateFrom(ctx context.Context, r Record, key string, conv Conversation, change func(*data) error) (*data, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	defer cancel()
 	for ; ; r = (Record{}) {
 		var err error
 		if r.Version == 0 {
@@ -395,6 +397,13 @@ const maxOurs = 64
 // message again, never by count alone.
 func (d *data) trim() {
 	d.trimSeen()
+	d.Sessions = slices.DeleteFunc(d.Sessions, func(s *crispSession) bool {
+		return s != d.last() && s != d.current() && !s.Ended.IsZero() && !d.env.now.Before(s.Ended.Add(d.env.cfg.Timeouts.Late)) &&
+			!slices.ContainsFunc(slices.Concat(d.In.Queue, d.Out.Queue, d.Away), func(e *effect) bool { return e.Crisp == s.ID })
+	})
+	if d.Stay != nil && !d.human() && !d.Stay.Ended.IsZero() && !d.env.now.Before(d.Stay.Ended.Add(d.env.cfg.Timeouts.Late)) {
+		d.Stay.Request = Request{} // what is known of the user goes with the late window
+	}
 	for _, s := range d.Sessions {
 		read := s.Watermark - overlap.Milliseconds()
 		shown, ours := 0, 0

@@ -9,7 +9,8 @@ import (
 )
 
 // ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
-// with an email address in Crisp the mail follows up, else it is kept until the user writes again.
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again,
+// for Timeouts.Late at the most.
 var ErrUserAway = errors.New("handover: the user is away")
 
 // Revision is an edit or a removal of a message that was shown.
@@ -129,8 +130,8 @@ func (d *data) delivered(e *effect, r report) {
 	if e.Message.From == FromAgent && e.Message.Corrects == "" {
 		d.mark(s, e.FP)
 	}
-	if f := d.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !d.env.cfg.Policy.NoTakeover {
-		d.fire(onHuman, happening{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
+	if f := d.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !d.env.cfg.Policy.NoTakeover && s.newer(e.Message.At.UnixMilli()) {
+		d.fire(onHuman, happening{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli(), shown: true})
 	}
 }
 
@@ -201,11 +202,18 @@ func (d *data) userAway(e *effect) {
 	if !s.Email && d.Stay != nil && d.env.cfg.Policy.Email == EmailWhenAway {
 		if address, ok := validEmail(d.Stay.Request.User.Email); ok {
 			d.push(&d.Out, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
-			s.Email = true
 		}
 	}
 	if !s.Email {
 		d.Away = append(d.Away, e)
+	}
+}
+
+// mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
+func (d *data) mailed(e *effect) {
+	if s := d.session(e.Crisp); s != nil {
+		s.Email = true
+		d.Away = slices.DeleteFunc(d.Away, func(x *effect) bool { return x.Crisp == s.ID })
 	}
 }
 
@@ -215,7 +223,9 @@ func (h *Handover) onEnd(ctx context.Context, d *data, e *effect) error {
 		return nil
 	}
 	sum := *e.Summary
-	sum.Messages, sum.Unread = h.humanPart(ctx, d, e)
+	reading, cancel := context.WithTimeout(ctx, leaseTTL/4) // the rest of the time is the host's
+	sum.Messages, sum.Unread = h.humanPart(reading, d, e)
+	cancel()
 	err := h.callback(ctx, d, func(ctx context.Context) error { return h.cfg.OnEnd(ctx, h.view(d), sum) })
 	if err != nil {
 		return fmt.Errorf("handover: OnEnd: %w", err)
@@ -229,7 +239,7 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 	if e.Crisp == "" {
 		return nil, false
 	}
-	msgs, err := h.site(d.Conversation).crisp.pages(ctx, e.Crisp, 0, e.FP)
+	msgs, err := h.site(d.Conversation).crisp.pages(ctx, e.Crisp, e.At, e.FP)
 	if err != nil {
 		return nil, true
 	}

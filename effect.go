@@ -78,6 +78,7 @@ type report struct {
 	fp      int64  // given by Crisp
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
+	emailed bool // Crisp took the user's address
 	gone    bool // the Crisp conversation is removed
 	news    *news
 }
@@ -201,7 +202,7 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 	case kindCreate:
 		r = h.create(ctx, d, r)
 	case kindMetas:
-		r.err = h.setMetas(ctx, d, e)
+		r.emailed, r.err = h.setMetas(ctx, d, e)
 	case kindInbox:
 		r.err = crisp.setInbox(ctx, e.Crisp, e.Note)
 	case kindAssign:
@@ -272,7 +273,11 @@ func (d *data) succeeded(e *effect, r report) {
 	case kindCreate:
 		d.created(e, r.id)
 	case kindMetas:
-		d.metasSet(e)
+		if s := d.session(e.Crisp); s != nil && r.emailed {
+			s.Email = true
+		}
+	case kindEmail:
+		d.mailed(e)
 	case kindGreet:
 		d.greeted(e, r.fp)
 	case kindPost:
@@ -301,6 +306,9 @@ func (d *data) failed(l *lane, e *effect, r report) bool {
 		return d.answerFailed(e, r)
 	case e.Kind == kindOnEnd:
 		e.Next = d.env.now.Add(delay(e.Attempts)) // until the host has heard it
+		if e.Attempts > maxQuickEnds {
+			e.Next = d.env.now.Add(time.Hour) // each attempt reads the conversation
+		}
 		return false
 	}
 	api := apiError(r.err)
@@ -310,6 +318,9 @@ func (d *data) failed(l *lane, e *effect, r report) bool {
 	d.again(e, api)
 	return false
 }
+
+// maxQuickEnds is how often OnEnd is called within minutes.
+const maxQuickEnds = 16
 
 // again sets the time of the next attempt.
 func (d *data) again(e *effect, api *APIError) {

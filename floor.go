@@ -22,7 +22,8 @@ type floor struct {
 // floorLook is how often a running Reply looks whether another replica noted a takeover.
 const floorLook = 500 * time.Millisecond
 
-// Reply calls send if the turn still holds, and is the one way in which the bot speaks. While send
+// Reply calls send if the turn is the bot's (Turn.Bot) and still holds, and is the one way in which
+// the bot speaks. While send
 // runs, users' messages are taken; when a human takes over its context ends, with the cause
 // ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is ErrNotYourTurn when send
 // was not called or was cut short by a takeover: the agent then gets the user's message, unless it
@@ -37,7 +38,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	key, id := h.key(t.Conversation), newID()
 	entered, epoch := false, t.Epoch
 	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		entered = d.State == StateBot && d.holds(t)
+		entered = t.Bot && d.State == StateBot && d.holds(t)
 		if entered {
 			epoch = d.Epoch
 			d.Floors = append(d.Floors, floor{ID: id, Epoch: epoch})
@@ -130,10 +131,13 @@ func (d *data) passOn(id string) error {
 		d.queuePosts(in, d.Stay)
 	case d.State == StateMuted:
 		in.Outcome = outcomeKept
-	case d.Stay != nil && d.session(d.Stay.CrispID) != nil && in.Epoch != d.Epoch:
-		d.queuePosts(in, d.Stay) // the human came and went: the agent's conversation has it
-	default:
+	case d.Stay == nil || in.Epoch == d.Epoch || !d.Stay.Ended.After(in.At) || d.session(d.Stay.CrispID) == nil:
 		return errKeep
+	case d.session(d.Stay.CrispID).Gone: // nobody is left who could answer it
+		in.Outcome, in.Incoming = outcomeAnswered, nil
+		d.say(textNotSent, "")
+	default:
+		d.queuePosts(in, d.Stay) // the human came and went: the agent's conversation has it
 	}
 	return nil
 }

@@ -100,14 +100,11 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
 	}
-	if h.pool.closed() {
-		return "", ErrShutdown
-	}
 	key := h.key(t.Conversation)
 	scope, wait := scopeOf(ctx, key), ctx
-	if scope != nil { // the callback must return before anything else can happen
-		ctx = context.WithoutCancel(ctx)
-	}
+	// What the user asked for is stored even if the caller is gone: only the wait is the caller's.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*callTimeout)
+	defer cancel()
 	there := Unknown
 	if h.cfg.allows(t.Conversation.Source) {
 		there = h.ask(ctx, t, r)
@@ -303,6 +300,7 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 		return errors.New("handover: EndOptions.Reason must be EndHostEnded or EndUserLeft")
 	}
 	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(d *data) error {
+		t := t
 		if !d.env.stored || o.HandoverID != "" && (!d.human() || d.Stay.ID != o.HandoverID) {
 			return errKeep
 		}
@@ -369,5 +367,5 @@ func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error
 
 // HistoryHandler serves the page that history links lead to.
 func (h *Handover) HistoryHandler() http.Handler {
-	return historyPage{history: h.cfg.History, transcript: h.cfg.Transcript, logger: h.cfg.Logger}
+	return historyPage{history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger}
 }

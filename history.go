@@ -148,18 +148,18 @@ type historyPage struct {
 	transcript func(context.Context, Conversation) ([]Message, error)
 	// head returns what stands above the messages. Nil, unless the host wants user data there:
 	// the link is all that protects the page.
-	head   func(context.Context, Conversation) ([]historyField, error)
+	head   func(context.Context, Conversation) ([]HistoryField, error)
 	logger *slog.Logger
 }
 
-// historyField is a line above the messages, such as "Email: anakin@example.com".
-type historyField struct{ Name, Value string }
+// HistoryField is a line above the messages, such as "Email: anakin@example.com".
+type HistoryField struct{ Name, Value string }
 
 // pageData is what the template shows: a conversation, or a notice in its place.
 type pageData struct {
 	Nonce    string
 	Notice   string
-	Head     []historyField
+	Head     []HistoryField
 	Messages []Message
 }
 

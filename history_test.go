@@ -286,13 +286,13 @@ func TestHistoryPageKeepsTheOrder(t *testing.T) {
 func TestHistoryPageHead(t *testing.T) {
 	page := showing(t, Message{Content: RichMessage{Text: "hi"}})
 	require.NotContains(t, visit(t, page, nil).Body.String(), "<dl>")
-	page.head = func(_ context.Context, c Conversation) ([]historyField, error) {
+	page.head = func(_ context.Context, c Conversation) ([]HistoryField, error) {
 		require.Equal(t, testChat, c)
-		return []historyField{{"Email", "<a@b.c>"}}, nil
+		return []HistoryField{{"Email", "<a@b.c>"}}, nil
 	}
 	require.Contains(t, visit(t, page, nil).Body.String(), `<dt dir="auto">Email</dt><dd dir="auto">&lt;a@b.c&gt;</dd>`)
 	for _, fail := range []func() error{func() error { return errors.New("down") }, func() error { panic("down") }} {
-		page.head = func(context.Context, Conversation) ([]historyField, error) { return nil, fail() }
+		page.head = func(context.Context, Conversation) ([]HistoryField, error) { return nil, fail() }
 		w := visit(t, page, nil)
 		require.Equal(t, http.StatusOK, w.Code)
 		require.Contains(t, w.Body.String(), "hi")

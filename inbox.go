@@ -149,6 +149,9 @@ func (d *data) enqueue(ev Event) bool {
 		return true
 	case ev.Raw != nil && !concerns(&ev):
 		return false
+	case d.State == StateOpening && d.Stay.CrispID == s.ID && ev.At.UnixMilli() > s.Mark && ev.Blocked != nil && *ev.Blocked:
+		d.fire(onBlocked, happening{at: ev.At.UnixMilli()}) // other hooks wait until it is open
+		return true
 	}
 	message := strings.HasPrefix(ev.Name, "message:") && ev.Removed == 0 && ev.Update == nil
 	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(d.Inbox) >= maxInbox && message {

@@ -167,7 +167,11 @@ func (d *data) learn(n *news) {
 	}
 	if n.err != nil {
 		s.Fails++
-		s.Retry = d.env.now.Add(min(delay(s.Fails), lookAgain))
+		wait := min(delay(s.Fails), lookAgain)
+		if api := apiError(n.err); api != nil {
+			wait = max(wait, api.wait())
+		}
+		s.Retry = d.env.now.Add(wait)
 		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
 		s.Fails, s.Retry = 0, time.Time{}

@@ -82,7 +82,7 @@ func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) 
 	e.Agent = agent
 	what := happening{session: s, agent: agent, at: m.Timestamp}
 	running := d.human() && d.Stay.CrispID == s.ID
-	newer := s.Opening == 0 && m.Timestamp > s.Mark
+	newer := s.newer(m.Timestamp)
 	msg := Message{From: FromAgent, Agent: agent, Late: late}
 	switch {
 	case running:
@@ -98,6 +98,9 @@ func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) 
 	}
 	d.show(s, m, e, msg)
 }
+
+// newer reports whether something in the session came after our last opening or end.
+func (s *crispSession) newer(at int64) bool { return s.Opening == 0 && at > s.Mark }
 
 // otherBot notes that another bot answers in Crisp. A user who waits is shown the way out, once.
 func (d *data) otherBot(s *crispSession) {
@@ -169,6 +172,11 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 		return
 	}
 	e.Was, e.Hash = append(e.Was, e.Hash), hash
+	for i := range d.Pickers {
+		if p := &d.Pickers[i]; p.Crisp == s.ID && p.FP == e.FP {
+			p.Content = content
+		}
+	}
 	msg := Message{From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
@@ -243,6 +251,7 @@ func (d *data) remove(s *crispSession, fp int64) {
 		return
 	}
 	e.Fate = fateRemoved
+	d.Pickers = slices.DeleteFunc(d.Pickers, func(p picker) bool { return p.Crisp == s.ID && p.FP == fp })
 	waiting := d.waits(s, e)
 	d.In.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
 	if waiting || d.env.cfg.Revise == nil {

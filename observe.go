@@ -11,21 +11,21 @@ type ActivityKind string
 
 // The kinds of activities.
 const (
-	ActivityState     ActivityKind = "state"      // the state changed: From, To, Reason
-	ActivityAsked     ActivityKind = "asked"      // Start was called: Outcome
-	ActivityRelayed   ActivityKind = "relayed"    // a message of the user is in Crisp: Took
-	ActivityDelivered ActivityKind = "delivered"  // a message was shown to the user: Took
-	ActivityWithheld  ActivityKind = "withheld"   // a message in Crisp is not for the user: Why
-	ActivityOtherBot  ActivityKind = "other_bot"  // another bot wrote in the Crisp conversation
-	ActivityNotShown  ActivityKind = "not_shown"  // an agent's message cannot be shown: Why
-	ActivityNotSent   ActivityKind = "not_sent"   // a user's message cannot be passed on
-	ActivityGivenUp   ActivityKind = "given_up"   // an effect was tried too often
-	ActivityFault     ActivityKind = "fault"      // something failed and is tried again: Err
-	ActivityHook      ActivityKind = "hook"       // a hook was dropped: Why
-	ActivityEnded     ActivityKind = "ended"      // OnEnd heard of the end: Reason
-	ActivityRated     ActivityKind = "rated"      // the user rated the conversation: Stars
-	ActivityCall      ActivityKind = "call"       // a call to Crisp: Effect, Took, Err
-	ActivityLimited   ActivityKind = "user_field" // Crisp refused a field of the user's data: Why
+	ActivityState     ActivityKind = "state"     // the state changed: From, To, Reason
+	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome
+	ActivityRelayed   ActivityKind = "relayed"   // a message of the user is in Crisp: Took
+	ActivityDelivered ActivityKind = "delivered" // a message was shown to the user: Took
+	ActivityWithheld  ActivityKind = "withheld"  // a message in Crisp is not for the user: Why
+	ActivityOtherBot  ActivityKind = "other_bot" // another bot wrote in the Crisp conversation
+	ActivityNotShown  ActivityKind = "not_shown" // an agent's message cannot be shown: Why
+	ActivityNotSent   ActivityKind = "not_sent"  // a user's message cannot be passed on
+	ActivityGivenUp   ActivityKind = "given_up"  // an effect was tried too often
+	ActivityFault     ActivityKind = "fault"     // something failed and is tried again: Err
+	ActivityHook      ActivityKind = "hook"      // a hook was dropped: Why
+	ActivityEnded     ActivityKind = "ended"     // OnEnd heard of the end: Reason
+	ActivityRated     ActivityKind = "rated"     // the user rated the conversation: Stars
+	ActivityCall      ActivityKind = "call"      // a call to Crisp: Effect, Took, Err
+	ActivityLimited   ActivityKind = "limited"   // Crisp refused a field of the user's data: Why
 )
 
 // Activity is something that happened. It never holds what people wrote or are called.

@@ -17,7 +17,8 @@ type Request struct {
 	Locale   string   `json:"locale,omitempty"`   // such as "fr"; also Session.Locale, for Texts
 	Inbox    string   `json:"inbox,omitempty"`    // Crisp's id of a sub-inbox
 	Operator string   `json:"operator,omitempty"` // Crisp's user id of the agent to assign
-	// Timeouts overrides Config.Timeouts where it is set.
+	// Timeouts overrides Config.Timeouts where it is set, except Reply and Late, which are not of
+	// one handover.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// CrispID is a Crisp session that exists, "session_…", to go on with instead of a new one. What
 	// was written in it before stays unshown.
@@ -109,24 +110,24 @@ func (d *data) awaitOpening(st *stay) {
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
 // the data, and never stops the opening.
-func (h *Handover) setMetas(ctx context.Context, d *data, e *effect) error {
+func (h *Handover) setMetas(ctx context.Context, d *data, e *effect) (emailed bool, err error) {
 	st := d.stayOf(e.Stay)
 	if st == nil {
-		return nil
+		return false, nil
 	}
 	want, crisp := h.metasOf(st), h.site(d.Conversation).crisp
 	if e.Metas != nil && e.Metas.Merge {
 		have, err := crisp.metas(ctx, e.Crisp)
 		if err != nil {
-			return err
+			return false, err
 		}
 		want = mergeMetas(have, want)
 	}
-	err := crisp.setMetas(ctx, e.Crisp, want)
+	err = crisp.setMetas(ctx, e.Crisp, want)
 	if refused(err) {
 		return h.setMetasOneByOne(ctx, crisp, e.Crisp, want)
 	}
-	return err
+	return want.Email != "", err
 }
 
 // refused reports whether Crisp takes exception to what a call says.
@@ -136,7 +137,8 @@ func refused(err error) bool {
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) error {
+func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
+	emailed = want.Email != ""
 	rest := maps.Clone(want.Data)
 	if rest == nil {
 		rest = make(map[string]any)
@@ -150,6 +152,7 @@ func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id 
 		if value != "" {
 			rest[name] = value
 		}
+		emailed = emailed && name != "email"
 		return nil
 	}
 	for _, f := range []struct {
@@ -166,23 +169,23 @@ func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id 
 			continue
 		}
 		if err := try(f.name, f.metas, f.value); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if len(want.Segments) > 0 {
 		if err := try("segments", crispMetas{Segments: want.Segments}, ""); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if want.Device != nil {
 		if err := try("locale", crispMetas{Device: want.Device}, ""); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if len(rest) == 0 {
-		return nil
+		return emailed, nil
 	}
-	return try("data", crispMetas{Data: rest}, "")
+	return emailed, try("data", crispMetas{Data: rest}, "")
 }
 
 // metasOf is what Crisp shall know of the user.
@@ -228,16 +231,6 @@ func mergeMetas(have, want crispMetas) crispMetas {
 	}
 	want.Segments = segments
 	return want
-}
-
-func (d *data) metasSet(e *effect) {
-	st, s := d.stayOf(e.Stay), d.session(e.Crisp)
-	if st == nil || s == nil {
-		return
-	}
-	if _, ok := validEmail(st.Request.User.Email); ok && (st.ByEmail || d.env.cfg.Policy.Email == EmailAlways) {
-		s.Email = true
-	}
 }
 
 // greeted ends the opening: the Crisp conversation has its first message.

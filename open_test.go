@@ -138,7 +138,7 @@ func TestMetasRefusedFieldByField(t *testing.T) {
 				}
 				require.Equal(t, want, got)
 				require.Equal(t, data, m.Data, "what has no field is shown among the data")
-				require.Equal(t, 1, r.count("user_field"), "and the host is told")
+				require.Equal(t, 1, r.count(handover.ActivityLimited), "and the host is told")
 			})
 		})
 	}
@@ -325,13 +325,23 @@ func TestCreationIsPaced(t *testing.T) {
 }
 
 func TestAdoptedConversationKeepsWhatItHas(t *testing.T) {
+	for name, echo := range map[string]bool{"with the opening's echo": true, "without it": false} {
+		t.Run(name, func(t *testing.T) { adopted(t, echo) })
+	}
+}
+
+func adopted(t *testing.T, echo bool) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.opened()
+		conv.Operator("Ann").Say("long before")
 		old := conv.Operator("Ann").Say("before")
 		r.crisp.Settle()
 		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
 		r.saw()
 		r.conv.ID = "user-2"
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: !echo && i.Event == "message:send"}
+		})
 		require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
 		require.Len(t, r.crisp.Conversations(), 1)
 		conv.Operator("Ann").Edit(old, "before, edited")

@@ -70,7 +70,7 @@ func (h *Handover) lastWord(ctx context.Context, d *data, there Presence) Presen
 	return there
 }
 
-// askCrisp asks at most once in presenceFor, for all callers.
+// ask asks at most once in presenceFor, for all callers.
 func (s *site) ask(ctx context.Context) (Presence, error) {
 	select {
 	case <-ctx.Done():

@@ -49,12 +49,13 @@ func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
 	})
 }
 
-func TestAvailableWithACancelledContext(t *testing.T) {
+func TestAvailableWithAContextThatEnds(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		ctx, cancel := context.WithCancel(r.t.Context())
-		cancel()
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
 		there, err := r.h.Available(ctx, r.conv)
-		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, handover.Unknown, there)
 		there, err = r.h.Available(r.t.Context(), r.conv)
 		require.NoError(t, err, "one caller's end is not another's answer")

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,10 +52,17 @@ var (
 	ErrShutdown = errors.New("handover: shutting down: let the channel repeat the message")
 )
 
+// Permanent reports whether an error of Receive stays, however often the channel repeats the
+// message: take the message as done then.
+func Permanent(err error) bool {
+	return errors.Is(err, ErrBadMessage) || errors.Is(err, ErrUnsafeFile) || errors.Is(err, ErrIDReused) || errors.Is(err, ErrRefused)
+}
+
 // Receive takes a message of the user; call it first, for each of them. Without an error, either
 // Turn.Bot says that the bot is to answer, or Crisp has the message, or nobody is to answer: the
-// bot is muted, or the message answered a question of the library's. On an error make the channel
-// repeat the message, with the same id: it is never passed on twice. ctx bounds the wait for
+// bot is muted, or the message answered a question of the library's, or it is a repeat of one that
+// the bot has answered. On an error that is not Permanent make the channel repeat the message, with
+// the same id: it is never passed on twice. ctx bounds the wait for
 // Crisp; the message goes on without it.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.reentrant(ctx, m.Conversation) {
@@ -224,7 +232,18 @@ func (d *data) takeChoice(in *seen) bool {
 // chose reports whether a message chooses the quick reply with this payload.
 func (d *data) chose(m *Incoming, payload string) bool {
 	text := strings.TrimSpace(m.Text)
-	return m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.env.cfg.choice(payload).Title)
+	if m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.env.cfg.choice(payload).Title) {
+		return true
+	}
+	n := 0
+	for _, no := range d.env.cfg.NoAgent { // by its number, as PlainText shows it
+		for _, q := range no.QuickReplies {
+			if n++; q.Payload == payload && text == strconv.Itoa(n) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"path"
 	"slices"
@@ -353,7 +354,7 @@ func (d *data) answered(e *effect) {
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (d *data) answerFailed(e *effect, r report) bool {
 	api := apiError(r.err)
-	if api == nil || api.Temporary() {
+	if (api == nil || api.Temporary()) && (api == nil || api.StatusCode != http.StatusNotFound) {
 		d.again(e, api) // choosing the same twice does no harm
 		return false
 	}

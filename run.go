@@ -158,7 +158,7 @@ func newPool(workers, queue int, work func(job)) *pool {
 func (p *pool) nudge(j job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || p.known[j] || len(p.known) >= p.queue && !p.running[j] {
+	if p.over || p.known[j] || len(p.waiting[j.side]) >= p.queue && !p.running[j] {
 		return
 	}
 	p.known[j] = true
@@ -180,7 +180,7 @@ func (p *pool) nudge(j job) {
 func (p *pool) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.known) >= p.queue
+	return len(p.waiting[sideIn]) >= p.queue
 }
 
 func (p *pool) closed() bool {

@@ -177,6 +177,8 @@ func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
 		}
 		require.Zero(t, time.Since(begun))
 		require.Len(t, userTexts(conv), 11)
+		r.after(2 * time.Minute)
+		require.Len(t, r.agentLines(), 10)
 	})
 }
 
@@ -211,6 +213,40 @@ func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
 		require.Equal(t, want, r.agentLines())
 		for _, m := range r.shown {
 			require.Equal(t, 1, m.Attempt)
+		}
+	})
+}
+
+func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
+	var mu sync.Mutex
+	running, tries := 0, map[string][]int{}
+	o := options{config: func(r *rig, c *handover.Config) {
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			mu.Lock()
+			running++
+			require.Equal(r.t, 1, running, "deliveries for one conversation never overlap")
+			tries[m.ID] = append(tries[m.ID], m.Attempt)
+			mu.Unlock()
+			time.Sleep(300 * time.Millisecond)
+			mu.Lock()
+			running--
+			mu.Unlock()
+			if m.Attempt == 1 {
+				return "", errChannelDown
+			}
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		r.replica(o) // both look at what is due in the same moment
+		ann := r.opened().Operator("Ann")
+		for range 5 {
+			ann.Say("hello")
+		}
+		r.after(time.Minute)
+		require.Len(t, r.agentLines(), 5)
+		for _, attempts := range tries {
+			require.Equal(t, []int{1, 2}, attempts)
 		}
 	})
 }
@@ -270,6 +306,10 @@ func TestCallsWithACancelledContext(t *testing.T) {
 				cancel()
 				require.ErrorIs(t, call(ctx, r, turn), context.Canceled)
 				r.after(time.Minute)
+				if name == "Start" || name == "Apply" { // only the wait is the caller's
+					require.Equal(t, handover.StateWaiting, r.session().State)
+					return
+				}
 				require.Equal(t, handover.StateBot, r.session().State)
 				require.Empty(t, r.saw())
 				require.Empty(t, r.crisp.Conversations())

@@ -44,6 +44,7 @@ type happening struct {
 	request *Request
 	turn    Turn
 	options EndOptions
+	shown   bool // the agent's message is on the user's screen already
 }
 
 // cell says what a trigger does in a state.
@@ -191,9 +192,18 @@ func (d *data) begin(what happening) {
 	d.Stay = d.newStay(what.request)
 	d.dropOpen(what)
 	d.queueOpening(d.Stay)
+	d.passKept()
+}
+
+// passKept ends a mute: the agents get the newest of the messages that were kept.
+func (d *data) passKept() {
 	kept := slices.DeleteFunc(slices.Clone(d.Seen), func(s *seen) bool { return s.Outcome != outcomeKept })
-	for _, s := range kept[max(0, len(kept)-maxKept):] {
-		d.queuePosts(s, d.Stay)
+	for i, s := range kept {
+		if i < len(kept)-maxKept {
+			s.Outcome, s.Incoming = outcomeAnswered, nil
+		} else {
+			d.queuePosts(s, d.Stay)
+		}
 	}
 	d.Mute = nil
 }
@@ -213,8 +223,9 @@ func (d *data) takeover(what happening) {
 	}
 	d.Stay = d.newStay(&r)
 	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
+	what.session.Mark = max(what.session.Mark, what.at-1)
 	d.dropOpen(what)
-	d.Mute = nil
+	d.passKept()
 	d.joined(what)
 }
 
@@ -247,7 +258,9 @@ func (d *data) spoke(what happening) {
 		st.Agents = slices.Delete(st.Agents, i, i+1)
 	}
 	st.Agents = append(st.Agents, what.agent) // the one who speaks comes last
-	d.say(name, what.agent.Name)
+	if !what.shown {
+		d.say(name, what.agent.Name)
+	}
 }
 
 // opened tells the user, now that it is true.

@@ -117,7 +117,7 @@ func (s *site) spend(ctx context.Context) error {
 	return err
 }
 
-// updateWebsite applies change to the website's record, as update does to a conversation's.
+// update applies change to the website's record, as update does to a conversation's.
 func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) error) (websiteData, error) {
 	key := websitePrefix + s.id
 	for {
