@@ -267,9 +267,9 @@ func (d *data) greeted(e *effect, fp int64) {
 func (d *data) openingFailed(e *effect, r report) bool {
 	api := apiError(r.err)
 	if api == nil || api.Temporary() {
-		e.Unsure = e.Kind == kindGreet && api != nil && !api.SafeToRetry()
 		d.again(e, api)
-		if e.Unsure {
+		if e.Kind == kindGreet && !e.Unsure && api != nil && !api.SafeToRetry() {
+			e.Unsure = true
 			e.Next = latest(e.Next, r.begun.Add(callTimeout))
 		}
 		if f := d.FollowUp; f != nil && f.ID == e.Stay && e.Attempts >= d.env.cfg.Limits.Attempts {
