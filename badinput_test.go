@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,21 +17,22 @@ import (
 )
 
 // rogue is a Crisp whose log holds what the fake would never write.
-type rogue struct{ extra string }
+type rogue struct{ extra atomic.Value }
 
 // config puts extra before the messages of each page of the log.
 func (g *rogue) config(_ *rig, c *handover.Config) {
 	crisp := c.HTTPClient.Transport
 	c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 		resp, err := crisp.RoundTrip(req)
-		if err != nil || g.extra == "" || !strings.HasSuffix(req.URL.Path, "/messages") {
+		extra, _ := g.extra.Load().(string)
+		if err != nil || extra == "" || !strings.HasSuffix(req.URL.Path, "/messages") {
 			return resp, err
 		}
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return nil, err
 		}
-		body = bytes.Replace(body, []byte(`"data":[`), []byte(`"data":[`+g.extra+`,`), 1)
+		body = bytes.Replace(body, []byte(`"data":[`), []byte(`"data":[`+extra+`,`), 1)
 		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		resp.Header.Del("Content-Length")
 		return resp, nil
@@ -113,7 +115,7 @@ func TestBadMessagesOfAgents(t *testing.T) {
 				time.Sleep(time.Minute)
 				raw := badMessage(time.Now(), tt.members)
 				if name != "nested very deeply" { // JSON libraries refuse it
-					g.extra = raw
+					g.extra.Store(raw)
 				}
 				head := fmt.Sprintf(`"website_id":%q,"session_id":%q,`, r.crisp.WebsiteID(), conv.ID())
 				body := fmt.Sprintf(`{"website_id":%q,"event":"message:received","timestamp":%d,"data":{%s%s}`,
@@ -144,7 +146,7 @@ func TestBadAvatarsAreDropped(t *testing.T) {
 	} {
 		var g rogue
 		active(t, options{config: g.config}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-			g.extra = badMessage(time.Now(), map[string]string{"user": fmt.Sprintf(`{"nickname":"Bob","avatar":%q}`, avatar)})
+			g.extra.Store(badMessage(time.Now(), map[string]string{"user": fmt.Sprintf(`{"nickname":"Bob","avatar":%q}`, avatar)}))
 			ann.Note("look")
 			r.saw()
 			require.Equal(t, "Bob", r.last().Agent.Name)

@@ -259,3 +259,18 @@ func TestMarksOfABurstGoTogether(t *testing.T) {
 		}
 	})
 }
+
+func TestFailingMarksNeverDelayTheUser(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteDelivered, Status: 503})
+		ann.Say("seen?")
+		r.crisp.Settle()
+		begun := time.Now()
+		r.says("yes")
+		require.Zero(t, time.Since(begun))
+		require.Equal(t, "yes", userTexts(conv)[1])
+		r.after(time.Hour)
+		require.LessOrEqual(t, r.crisp.CountCalls(handovertest.RouteDelivered), 20, "given up in the end")
+		require.Equal(t, handover.StateActive, r.session().State)
+	})
+}

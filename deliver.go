@@ -131,7 +131,7 @@ func (d *data) delivered(e *effect, r report) {
 		d.mark(s, e.FP)
 	}
 	if f := d.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !d.env.cfg.Policy.NoTakeover && s.newer(e.Message.At.UnixMilli()) {
-		d.fire(onHuman, happening{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli(), shown: true})
+		d.fire(onHuman, happening{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
 	}
 }
 

@@ -131,7 +131,7 @@ func (d *data) passOn(id string) error {
 		d.queuePosts(in, d.Stay)
 	case d.State == StateMuted:
 		in.Outcome = outcomeKept
-	case d.Stay == nil || in.Epoch == d.Epoch || !d.Stay.Ended.After(in.At) || d.session(d.Stay.CrispID) == nil:
+	case d.Stay == nil || in.Epoch == d.Epoch || d.session(d.Stay.CrispID) == nil:
 		return errKeep
 	case d.session(d.Stay.CrispID).Gone: // nobody is left who could answer it
 		in.Outcome, in.Incoming = outcomeAnswered, nil

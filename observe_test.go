@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +15,16 @@ import (
 	"github.com/crisphandover/handover/handovertest"
 )
 
-// kindsOf are the activities of these kinds, with what they say, in order.
-func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
+// heard is what Observe was told.
+func (r *rig) heard() []handover.Activity {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, a := range r.activities {
+	return slices.Clone(r.activities)
+}
+
+// kindsOf are the activities of these kinds, with what they say, in order.
+func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
+	for _, a := range r.heard() {
 		for _, k := range kinds {
 			if a.Kind == k {
 				all = append(all, strings.Join(strings.Fields(fmt.Sprint(a.Kind, " ", a.From, " ", a.To, " ", a.Reason, " ", a.Outcome, " ", a.Why)), " "))
@@ -49,12 +55,12 @@ func TestActivitiesOfAHandover(t *testing.T) {
 		require.Equal(t, 1, r.count(handover.ActivityRelayed))
 		require.Equal(t, 1, r.count(handover.ActivityDelivered)-r.systemDelivered())
 		require.Zero(t, r.count(handover.ActivityFault))
-		for _, a := range r.activities {
+		for _, a := range r.heard() {
 			require.False(t, a.At.IsZero())
 			require.True(t, a.Kind == handover.ActivityCall || a.Conversation == r.conv, a.Kind)
 		}
-		last := r.activities[len(r.activities)-1]
-		require.Equal(t, 4, last.Stars)
+		all := r.heard()
+		require.Equal(t, 4, all[len(all)-1].Stars)
 	})
 }
 
@@ -70,7 +76,7 @@ func fixAsked(all []string) []string {
 
 // systemDelivered counts the deliveries that are not of agents' messages.
 func (r *rig) systemDelivered() (n int) {
-	for _, a := range r.activities {
+	for _, a := range r.heard() {
 		if a.Kind == handover.ActivityDelivered && !strings.HasPrefix(a.MessageID, "session_") {
 			n++
 		}
@@ -84,7 +90,7 @@ func TestActivitiesOfFaults(t *testing.T) {
 		r.says("hello")
 		var api *handover.APIError
 		faults := 0
-		for _, a := range r.activities {
+		for _, a := range r.heard() {
 			if a.Kind == handover.ActivityFault {
 				require.ErrorAs(t, a.Err, &api)
 				require.Equal(t, 503, api.StatusCode)
@@ -107,9 +113,7 @@ func TestActivitiesOfFaults(t *testing.T) {
 }
 
 func (r *rig) countWhere(match func(handover.Activity) bool) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, a := range r.activities {
+	for _, a := range r.heard() {
 		if match(a) {
 			n++
 		}
@@ -167,7 +171,7 @@ func TestActivitiesBearTheirOwnHandover(t *testing.T) {
 			conv.Operator("Ann").Say("hi")
 			conv.Operator("Ann").Resolve()
 			r.after(time.Minute)
-			for _, a := range r.activities {
+			for _, a := range r.heard() {
 				if a.Kind != handover.ActivityCall {
 					require.Equal(t, id, a.HandoverID, "%+v", a)
 				}

@@ -211,6 +211,8 @@ func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
 		}
 		r.after(time.Minute)
 		require.Equal(t, want, r.agentLines())
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, m := range r.shown {
 			require.Equal(t, 1, m.Attempt)
 		}

@@ -44,7 +44,6 @@ type happening struct {
 	request *Request
 	turn    Turn
 	options EndOptions
-	shown   bool // the agent's message is on the user's screen already
 }
 
 // cell says what a trigger does in a state.
@@ -258,9 +257,7 @@ func (d *data) spoke(what happening) {
 		st.Agents = slices.Delete(st.Agents, i, i+1)
 	}
 	st.Agents = append(st.Agents, what.agent) // the one who speaks comes last
-	if !what.shown {
-		d.say(name, what.agent.Name)
-	}
+	d.say(name, what.agent.Name)
 }
 
 // opened tells the user, now that it is true.

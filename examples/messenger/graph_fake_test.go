@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,8 @@ type fakeGraph struct {
 	outside  bool     // the 24 hours are over
 	none     bool     // the page may have no personas
 	down     bool
+	slow     time.Duration // that each call takes
+	refused  int           // calls that were answered with an error of Meta's
 }
 
 // client reaches the fake and nothing else, without a socket, so that time can be faked.
@@ -38,6 +41,10 @@ func (g *fakeGraph) client() *http.Client { return &http.Client{Transport: g} }
 
 // RoundTrip answers a call.
 func (g *fakeGraph) RoundTrip(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	slow := g.slow
+	g.mu.Unlock()
+	time.Sleep(slow)
 	w := httptest.NewRecorder()
 	g.answer(w, r)
 	return w.Result(), nil
@@ -47,6 +54,7 @@ func (g *fakeGraph) answer(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	refuse := func(status, code, subcode int) {
+		g.refused++
 		w.WriteHeader(status)
 		fmt.Fprintf(w, `{"error":{"message":"(#%d) no","type":"OAuthException","code":%d,"error_subcode":%d,"fbtrace_id":"x"}}`, code, code, subcode)
 	}

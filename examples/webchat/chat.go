@@ -11,9 +11,9 @@ import (
 	"github.com/crisphandover/handover"
 )
 
-// chat is the channel: what each user of the webchat has on their screen. It is kept in memory and
-// gone with the process. A host that can restart keeps this log in its database instead; pages
-// then find everything again by the same ids.
+// chat is the channel: what each user of the webchat has on their screen. It is kept in memory, where
+// it grows with each user and message and is gone with the process. A host keeps this log in its
+// database instead; pages then find everything again by the same ids.
 type chat struct {
 	boot string // names this log: a page that knows another one begins anew
 

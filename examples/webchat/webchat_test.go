@@ -28,6 +28,7 @@ import (
 type server struct {
 	t      *testing.T
 	app    *app
+	bot    *bot
 	base   string
 	client *http.Client // a browser's: it keeps its cookie
 }
@@ -51,7 +52,7 @@ func newServer(t *testing.T) *server {
 		b.work.Wait()
 		require.NoError(t, b.Shutdown(context.Background()))
 	})
-	s := &server{t: t, app: a, base: listening.URL}
+	s := &server{t: t, app: a, bot: b, base: listening.URL}
 	s.client = s.browser()
 	return s
 }
@@ -209,6 +210,10 @@ func TestEventsOfAnotherLog(t *testing.T) {
 // TestMessageAgain posts a message twice, as a page does whose answer was lost.
 func TestMessageAgain(t *testing.T) {
 	s := newServer(t)
+	key := s.user() + "/1"
+	s.bot.answering.Store(key, true)
+	require.Equal(t, 503, s.posts("/chat/messages", `{"id":"1","text":"When do you open?"}`), "the bot is at it: the page is to come again later")
+	s.bot.answering.Delete(key)
 	for range 2 {
 		require.Eventually(t, func() bool { return s.posts("/chat/messages", `{"id":"1","text":"When do you open?"}`) == 204 }, 10*time.Second, 10*time.Millisecond)
 	}

@@ -55,6 +55,9 @@ func (p *tab) requireAccessible(axe, what string) {
 		.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.html + " " + n.failureSummary))}))`)
 	require.Empty(p.t, result.Faults, "%s", what)
 	require.Greater(p.t, result.Passes, 15, "%s", what)
+	require.Empty(p.t, eval[[]string](p, `[...document.querySelectorAll("textarea, input, select")]
+		.filter((e) => e.checkVisibility() && ![...e.labels].some((l) => l.textContent.trim()) && !e.ariaLabel).map((e) => e.id)`), "fields without a label, %s", what)
+	require.Equal(p.t, 0, eval[int](p, `[document.documentElement, ...document.querySelectorAll(".log")].filter((e) => e.scrollWidth > e.clientWidth).length`), "nothing is cut, %s", what)
 }
 
 // TestWebchatAccessible has axe look at the pages in the middle of a handover.

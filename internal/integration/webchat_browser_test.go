@@ -189,10 +189,23 @@ func (p *tab) waits(expression string) {
 // presses presses the button with that name, in the part of the page that a selector names.
 func (p *tab) presses(part, name string) {
 	p.t.Helper()
-	find := fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => b.textContent.trim() === %s && !b.disabled && b.checkVisibility()).at(-1)`,
-		quoted(part+" button"), quoted(name))
-	p.waits(find)
-	p.do(chromedp.Click(chromedp.JSPath(find), chromedp.NodeVisible))
+	p.clicks(fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => b.textContent.trim() === %s && !b.disabled && b.checkVisibility()).at(-1)`,
+		quoted(part+" button"), quoted(name)))
+}
+
+// clicks clicks the element that an expression finds, once it is there, can be used, and nothing
+// covers it. That is one step, since a log moves when a message comes.
+func (p *tab) clicks(find string) {
+	p.t.Helper()
+	p.waits(`((e) => {
+		if (!e || e.disabled || !e.checkVisibility()) return false;
+		e.scrollIntoView({block: "nearest"});
+		const at = e.getBoundingClientRect();
+		if (!e.contains(document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2))) return false;
+		e.focus();
+		e.click();
+		return true;
+	})(` + find + `)`)
 }
 
 // types types into a field, and presses Enter if the text ends in "\r".

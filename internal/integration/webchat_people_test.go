@@ -26,6 +26,12 @@ func (p *tab) ready() {
 	p.waits(`!document.querySelector("#online")?.disabled`)
 }
 
+// atEnd waits until a log shows what is newest.
+func (p *tab) atEnd(log string) {
+	p.t.Helper()
+	p.waits(`((log) => log.clientHeight > 0 && log.scrollHeight - log.scrollTop - log.clientHeight < 2)(document.querySelector(` + quoted(log) + `))`)
+}
+
 // ---- what users do
 
 func (p *tab) says(text string) { p.t.Helper(); p.types("#text", text+"\r") }
@@ -74,8 +80,7 @@ func (p *tab) tab(expression string, options ...chromedp.KeyOption) {
 func (p *tab) opens(user string) {
 	p.t.Helper()
 	find := fmt.Sprintf(`[...document.querySelectorAll("#conversations button")].find((b) => b.querySelector("b").textContent === %s)`, quoted(user))
-	p.waits(find)
-	p.do(chromedp.Click(chromedp.JSPath(find), chromedp.NodeVisible))
+	p.clicks(find)
 	p.waits(`document.querySelector("#with").textContent === ` + quoted(user))
 }
 
@@ -129,8 +134,7 @@ func (p *tab) tool(text, name string) {
 	p.t.Helper()
 	find := fmt.Sprintf(`[...[...document.querySelectorAll("#thread li")].find((li) => li.querySelector(".text")?.textContent === %s)?.querySelectorAll(".tools button") ?? []].find((b) => b.textContent === %s)`,
 		quoted(text), quoted(name))
-	p.waits(find)
-	p.do(chromedp.Click(chromedp.JSPath(find), chromedp.NodeVisible))
+	p.clicks(find)
 }
 
 // edits changes the agents' message that has this text.

@@ -139,10 +139,13 @@ func TestWebchatHandover(t *testing.T) {
 	// The sound can be switched off.
 	p.waits("window.plays === 1")
 	p.presses(".chat", "Sound")
+	eval[bool](p, `new Promise((done) => { log.scrollTop = 0; setTimeout(() => done(true), 100); })`)
 	p.answers("Is there anything else?")
 	log = append(log, "Ann (agent): Is there anything else?")
 	p.sees(userLog, log...)
+	require.Zero(t, eval[int](p, "log.scrollTop"), "whoever reads what is above is left there")
 	p.says("No, thank you!")
+	p.atEnd(userLog)
 	log = append(log, "You: No, thank you!")
 	p.sees(userLog, log...)
 	require.Equal(t, 1, p.plays())
@@ -196,7 +199,8 @@ func TestWebchatEmail(t *testing.T) {
 			p.waits(`document.querySelector("#facts dl")?.textContent.includes(` + quoted(c.email) + `)`)
 			require.Contains(t, p.lines(agentLog)[0], "Hi, this user asks for an answer by email.")
 			p.answers("Good morning!")
-			p.sees(userLog, append(log, "Ann (agent): Good morning!", joined)...)
+			p.sees(userLog, append(log, "Ann (agent): Good morning!")...)
+			p.isTold("Ann is with you")
 		})
 	}
 }
@@ -354,6 +358,8 @@ func TestWebchatKeyboard(t *testing.T) {
 	p.enter()
 	p.isTold("Waiting for a person")
 
+	p.waits(`document.querySelectorAll("#log .replies button").length === 1`)
+
 	p.tabTo(`document.activeElement.closest("#conversations")`)
 	p.enter()
 	p.tabTo(`document.activeElement.id === "said"`)
@@ -363,6 +369,7 @@ func TestWebchatKeyboard(t *testing.T) {
 	p.backTo(`document.activeElement.id === "resolve"`)
 	p.enter()
 	p.isTold("You are talking with the bot")
+	p.waits(`document.querySelectorAll("#log .replies button").length === 0`) // nobody waits any more
 }
 
 // TestWebchatPhone fits a phone.
@@ -388,6 +395,7 @@ func TestWebchatPhone(t *testing.T) {
 	p.presses(".panes", "User’s chat")
 	p.isTold("Ann is with you")
 	p.waits(`document.querySelector("#log").textContent.includes("yyy")`)
+	p.atEnd(userLog)
 	narrow()
 	p.shoot("webchat-phone")
 }

@@ -4,6 +4,8 @@ import {avatar, clock, el, file, follow, link, local, name, spell, sync, words} 
 const at = (id) => document.getElementById(id);
 const log = at("log"), list = log.querySelector("ol"), box = at("text"), who = at("who"), owner = at("owner");
 
+const toEnd = follow(log);
+
 const messages = new Map(); // by place
 let status = {state: "bot", handover: "", agent: "", typing: ""};
 let synced = false; // everything from before the page was opened is here
@@ -53,7 +55,7 @@ function say(message) {
   const id = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
   outbox.push({id, user: window.USER_DATA ?? {}, ...message});
   keep();
-  log.scrollTop = log.scrollHeight;
+  toEnd();
   send();
 }
 
@@ -258,6 +260,5 @@ for (const b of document.querySelectorAll("[data-show]")) {
   };
 }
 
-follow(log);
 connect();
 draw();

@@ -87,15 +87,22 @@ export function sync(list, items, key, render) {
   for (const node of old.values()) node.remove();
 }
 
-// follow keeps a log at its end while it grows or its window shrinks, unless the reader scrolled up.
+// follow keeps a log at its end while it grows or its window shrinks, unless the reader scrolled up. The
+// function that it returns goes back to the end.
 export function follow(log) {
-  let atEnd = true, last = 0;
+  let atEnd = true, known = "";
+  const size = () => `${log.clientHeight} ${log.scrollHeight}`;
   log.addEventListener("scroll", () => {
-    const near = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-    atEnd = near || (atEnd && log.scrollTop >= last);
-    last = log.scrollTop;
+    if (size() === known) atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60; // else nobody scrolled
   });
-  const observer = new ResizeObserver(() => { if (atEnd) log.scrollTop = log.scrollHeight; });
+  const observer = new ResizeObserver(() => {
+    if (atEnd) log.scrollTop = log.scrollHeight;
+    known = size();
+  });
   observer.observe(log);
   observer.observe(log.firstElementChild);
+  return () => {
+    atEnd = true;
+    log.scrollTop = log.scrollHeight;
+  };
 }

@@ -4,6 +4,8 @@ import {avatar, clock, el, file, follow, link, name, spell, sync, words} from ".
 const at = (id) => document.getElementById(id);
 const thread = at("thread"), as = at("as"), kind = at("kind"), said = at("said"), more = at("lines");
 
+const toEnd = follow(thread);
+
 let inbox = {online: true, operators: [], conversations: []};
 let chosen; // the number of the conversation that is open
 let editing = ""; // the fingerprint of the message that is edited
@@ -54,8 +56,8 @@ function row(c) {
   return el("li", {}, el("button", {type: "button", "aria-current": c.open ? "true" : undefined, onclick: () => {
     chosen = c.number;
     stopEditing();
-    thread.scrollTop = thread.scrollHeight;
     draw();
+    toEnd();
   }}, avatar(c.name), el("span", {className: "line"}, el("b", {}, name(c.name)), name(brief(m))), el("span", {className: `dot ${c.state}`}, el("span", {className: "unseen"}, c.state))));
 }
 
@@ -68,7 +70,7 @@ function message(m) {
   return el("li", {className: `message ${mine ? "user" : "visitor"} ${m.type}`},
     mine ? undefined : avatar(m.name || "V"),
     el("div", {className: "bubble"},
-      el("p", {className: "by"}, el("b", {}, name(m.name || "Visitor")), kinds[m.type] ? el("span", {}, kinds[m.type]) : undefined, clock(m.at),
+      el("p", {className: "by"}, el("b", {}, name(m.name || (mine ? "Bot" : "Visitor"))), kinds[m.type] ? el("span", {}, kinds[m.type]) : undefined, clock(m.at),
         m.edited ? el("i", {}, "edited") : undefined, mine && m.read ? el("i", {}, "read") : undefined),
       ...content(m),
       mine ? el("p", {className: "tools"},
@@ -164,5 +166,4 @@ said.onkeydown = (e) => {
 };
 
 showKind();
-follow(thread);
 connect();
