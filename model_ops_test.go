@@ -109,7 +109,7 @@ func (s *subject) receives(u *userMessage, patience time.Duration) func() {
 		return fmt.Sprint("bot: ", u.fate == fateTurn)
 	}
 	if patience > 0 && u.fate == fatePosting {
-		s.coming(patience, func() {
+		s.coming(patience, false, func() {
 			if u.fate == fatePosting {
 				u.left, refused = true, true
 			}
@@ -138,9 +138,9 @@ func (s *subject) receives(u *userMessage, patience time.Duration) func() {
 	})
 }
 
-// coming notes what will happen after d.
-func (s *subject) coming(d time.Duration, do func()) {
-	s.model.later = append(s.model.later, coming{s.model.now.Add(d), do})
+// coming notes what will happen, or be heard of, after d.
+func (s *subject) coming(d time.Duration, inLog bool, do func()) {
+	s.model.later = append(s.model.later, coming{s.model.now.Add(d), inLog, do})
 	s.need = max(s.need, d.Truncate(time.Second)+2*time.Second)
 }
 
@@ -389,11 +389,11 @@ func (s *subject) agentWritesBadly() func() {
 		m.human(c, agent, text, false, true)
 	case 1: // the hook comes late
 		locked(s, func(s *subject) int { s.hookLate = true; return 0 })
-		s.coming(hookDelay, func() { m.hear(c, agent, text, false, false) })
+		s.coming(hookDelay, true, func() { m.hear(c, agent, text, false, false) })
 	case 2: // Crisp's log cannot be read: looks after 1 and 2 more seconds
 		locked(s, func(s *subject) int { s.unread = m.now.Add(2500 * time.Millisecond); return 0 })
 		m.blind = m.now.Truncate(time.Second).Add(4 * time.Second)
-		s.coming(m.blind.Sub(m.now), func() { m.hear(c, agent, text, false, false) })
+		s.coming(m.blind.Sub(m.now), true, func() { m.hear(c, agent, text, false, false) })
 	case 3: // Deliver fails
 		locked(s, func(s *subject) int { s.failing = 2; return 0 })
 		s.unsettled = true

@@ -78,6 +78,7 @@ type modelCrisp struct {
 	texts   []string // of the user
 	email   bool     // Crisp has the address
 	gone    bool
+	closed  time.Time // when Crisp last told of an end: what was written before is older
 	ended   time.Time // when the last handover in it ended
 	last    time.Time // of the last message
 	greeted time.Time // when our last opening message came
@@ -111,9 +112,11 @@ const (
 	fateTaken    userFate = "taken" // an answer to a question of the library's
 )
 
+// coming is what will happen, or what will be heard of, at a known time.
 type coming struct {
-	at time.Time
-	do func()
+	at    time.Time
+	inLog bool // it is in Crisp's log already: whoever looks hears of it
+	do    func()
 }
 
 type instant struct {

@@ -115,7 +115,8 @@ func (m *model) human(c *modelCrisp, agent, text string, late, away bool) {
 // hear is human once the library looks.
 func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 	if m.state == handover.StateOpening {
-		m.held = append(m.held, func() { m.hear(c, agent, text, late, away) })
+		at := m.now
+		m.held = append(m.held, func() { m.hear(c, agent, text, late || at.Before(c.closed), away) })
 		return
 	}
 	line := "agent " + agent + ": " + text
@@ -221,6 +222,7 @@ func (m *model) closed(c *modelCrisp, reason handover.EndReason) {
 	}
 	running := m.running() && m.stay.crisp == c
 	if running && (m.state != handover.StateOpening || reason == handover.EndBlocked) {
+		c.closed = m.now
 		m.end(reason)
 	}
 	// While the handover opens, a removal shows when the next step fails.
@@ -250,14 +252,14 @@ func (m *model) pass(to time.Time) {
 
 // arrive lets happen what was to come by now.
 func (m *model) arrive() {
-	i := 0
-	for i < len(m.later) && !m.later[i].at.After(m.now) {
-		i++
-	}
-	come := m.later[:i]
-	m.later = slices.Clone(m.later[i:])
-	for _, e := range come {
-		e.do()
+	all := m.later
+	m.later = nil
+	for _, e := range all {
+		if e.at.After(m.now) {
+			m.later = append(m.later, e)
+		} else {
+			e.do()
+		}
 	}
 }
 
@@ -290,12 +292,8 @@ func (m *model) tick() {
 		case ends > 1:
 			m.unclear = "two ends at once"
 			return
-		case !due[0].blind && len(m.later) > 0: // it is judged after a look
-			for i := range m.later {
-				m.later[i].at = m.now
-			}
-			m.arrive()
-			continue
+		case !due[0].blind && m.look():
+			continue // what is in the log comes first
 		}
 		m.notes = append(m.notes, due[0].name)
 		due[0].fire()
@@ -303,7 +301,18 @@ func (m *model) tick() {
 	m.unclear = "deadlines that never end"
 }
 
-// deadline is a deadline that is due.
+// look hears of what is in Crisp's log, and reports whether there was anything.
+func (m *model) look() (news bool) {
+	for i := range m.later {
+		if m.later[i].inLog {
+			m.later[i].at, news = m.now, true
+		}
+	}
+	m.arrive()
+	return news
+}
+
+// modelDeadline is a deadline that is due.
 type modelDeadline struct {
 	name  string
 	blind bool // does not wait for the news
