@@ -109,34 +109,35 @@ func TestBadMessagesOfAgents(t *testing.T) {
 		"a choice without a label":        {map[string]string{"type": `"picker"`, "content": `{"id":"x","text":"Which?","choices":[{"value":"red"},{"value":"b","label":"Blue"}]}`}, []string{"agent Ann: Which? [red] [Blue]"}, false},
 		"wrong types in a picker":         {map[string]string{"type": `"picker"`, "content": `{"id":7,"text":"Which?","choices":"none"}`}, nil, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var g rogue
-			active(t, options{config: g.config}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				time.Sleep(time.Minute)
-				raw := badMessage(time.Now(), tt.members)
-				if name != "nested very deeply" { // JSON libraries refuse it
+		for policy, trust := range map[string]bool{"": false, ", hooks trusted": true} {
+			t.Run(name+policy, func(t *testing.T) {
+				var g rogue
+				o := options{config: func(r *rig, c *handover.Config) { g.config(r, c); c.Policy.TrustHooks = trust }}
+				active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+					time.Sleep(time.Minute)
+					raw := badMessage(time.Now(), tt.members)
 					g.extra.Store(raw)
-				}
-				head := fmt.Sprintf(`"website_id":%q,"session_id":%q,`, r.crisp.WebsiteID(), conv.ID())
-				body := fmt.Sprintf(`{"website_id":%q,"event":"message:received","timestamp":%d,"data":{%s%s}`,
-					r.crisp.WebsiteID(), time.Now().UnixMilli(), head, raw[1:])
-				w := r.hooked(r.signed([]byte(body)))
-				require.Equal(t, 200, w.Code, "valid signed JSON is never refused for its content")
-				r.after(time.Second)
-				ann.Say("and on")
-				r.after(time.Minute)
-				lines := r.saw()
-				for i, l := range lines {
-					if strings.HasPrefix(l, "system: ") {
-						lines[i] = "" // an author of another name is announced
+					head := fmt.Sprintf(`"website_id":%q,"session_id":%q,`, r.crisp.WebsiteID(), conv.ID())
+					body := fmt.Sprintf(`{"website_id":%q,"event":"message:received","timestamp":%d,"data":{%s%s}`,
+						r.crisp.WebsiteID(), time.Now().UnixMilli(), head, raw[1:])
+					w := r.hooked(r.signed([]byte(body)))
+					require.Equal(t, 200, w.Code, "valid signed JSON is never refused for its content")
+					r.after(time.Second)
+					ann.Say("and on")
+					r.after(time.Minute)
+					lines := r.saw()
+					for i, l := range lines {
+						if strings.HasPrefix(l, "system: ") {
+							lines[i] = "" // an author of another name is announced
+						}
 					}
-				}
-				require.Equal(t, append(tt.want, "agent Ann: and on"), agentsIn(lines), "it holds nothing up")
-				notes := kinds(conv)
-				require.Equal(t, tt.note, strings.Contains(strings.Join(notes, "\n"), notShown))
-				require.Equal(t, handover.StateActive, r.session().State)
+					require.Equal(t, append(tt.want, "agent Ann: and on"), agentsIn(lines), "it holds nothing up")
+					notes := kinds(conv)
+					require.Equal(t, tt.note, strings.Contains(strings.Join(notes, "\n"), notShown))
+					require.Equal(t, handover.StateActive, r.session().State)
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -54,6 +54,22 @@ func TestMuteInsideSendGivesUpItsFloor(t *testing.T) {
 	})
 }
 
+func TestMuteInsideDeliver(t *testing.T) {
+	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			require.NoError(r.t, r.h.Mute(ctx, s.Turn()))
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
+		require.Len(t, r.saw(), 1)
+		require.Equal(t, handover.StateMuted, r.session().State)
+		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}
+
 func TestEndAndSessionInsideSend(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		turn, err := r.receive(handover.Incoming{Text: "hello"})

@@ -328,15 +328,15 @@ func TestTrimKeepsWhatIsOnItsWay(t *testing.T) {
 
 func TestManyMessagesKeepTheRecordSmall(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		for burst := range 15 {
+		for burst := range 6 {
 			for range 20 {
 				ann.Say("from the agent")
 			}
 			r.says(fmt.Sprint("user ", burst))
 			r.after(time.Second)
 		}
-		require.Len(t, agentsIn(r.saw()), 300)
-		require.Less(t, len(r.record().Data), 100<<10)
-		require.Len(t, userTexts(conv), 16)
+		require.Len(t, agentsIn(r.saw()), 120)
+		require.Less(t, len(r.record().Data), 60<<10)
+		require.Len(t, userTexts(conv), 7)
 	})
 }

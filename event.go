@@ -304,6 +304,7 @@ func (m EventMessage) usable() bool { return m.Fingerprint > 0 && m.Timestamp > 
 // without a usable fingerprint and timestamp. All that a withheld one has is its fingerprint and
 // timestamp, each zero if it is in doubt.
 func parseMessages(body []byte) (msgs, withheld []EventMessage, err error) {
+	body, _ = shallow(body, 2*maxNesting) // a message that loses something is still too deep for readJSON
 	v, err := jsontext.AppendFormat(nil, body, lenient)
 	if err != nil {
 		return nil, nil, fmt.Errorf("handover: Crisp's answer is not JSON: %w", notJSON(err))

@@ -341,7 +341,8 @@ func TestParseEventAmbiguous(t *testing.T) {
 		{"names that only differ in what is not UTF-8", "{\"a\xff\":1,\"a\xfe\":2,\"event\":\"e\"}", ids("", "e", "")},
 		{"too deep", `{"website_id":"w","event":"e","data":{"session_id":"session_1","x":` + deep(99) + `}}`, ids("w", "e", "session_1")},
 		{"brackets in a string after too deep", `{"event":"e","x":` + deep(100) + `,"y":"\"{{[["}`, ids("", "e", "")},
-		{"too deep for the JSON library", `{"website_id":"w","event":"e","data":` + deep(20_000) + `}`, ids("", "", "")},
+		{"too deep for the JSON library", `{"website_id":"w","event":"e","data":` + deep(20_000) + `}`, ids("w", "e", "")},
+		{"too deep for the JSON library, beside its session", `{"website_id":"w","event":"e","data":{"x":` + deep(20_000) + `,"session_id":"session_1"}}`, ids("w", "e", "session_1")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got, err := ParseEvent([]byte(row.body))
@@ -381,6 +382,7 @@ func TestParseMessages(t *testing.T) {
 		`{"type":"text","content":"no time","fingerprint":15,"timestamp":1e999}`,
 		`"nonsense"`,
 		`{"type":"text","content":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `,"fingerprint":16,"timestamp":106}`,
+		`{"type":"text","content":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `,"fingerprint":18,"timestamp":106}`,
 		`{"type":"text","content":"last","fingerprint":1.7e1,"timestamp":107}`,
 	}, ",") + `]}`
 	msgs, withheld, err := parseMessages([]byte(page))
@@ -391,6 +393,7 @@ func TestParseMessages(t *testing.T) {
 	}, msgs)
 	require.Equal(t, []EventMessage{
 		{Fingerprint: 12, Timestamp: 102}, {Timestamp: 103}, {Timestamp: 104}, {Fingerprint: 15}, {}, {Fingerprint: 16, Timestamp: 106},
+		{Fingerprint: 18, Timestamp: 106},
 	}, withheld)
 
 	msgs, withheld, err = parseMessages([]byte(`{"error":false,"reason":"resolved","data":` + text + `}`))
@@ -403,7 +406,7 @@ func TestParseMessages(t *testing.T) {
 	require.Empty(t, msgs)
 	require.Empty(t, withheld)
 
-	for _, body := range []string{``, `{"data":[`, `<html>secret</html>`, `{"data":"secret"}`, `{}`, `[]`, `{"data":[],"data":[{"secret":1}]}`} {
+	for _, body := range []string{``, `{"data":[`, `{"data":[{"secret":` + strings.Repeat("[", 300), `{"data":[{"secret":` + strings.Repeat("[", 300) + strings.Repeat("]", 250), `<html>secret</html>`, `{"data":"secret"}`, `{}`, `[]`, `{"data":[],"data":[{"secret":1}]}`} {
 		_, _, err = parseMessages([]byte(body))
 		require.ErrorContains(t, err, "handover: ", body)
 		require.NotContains(t, err.Error(), "secret")

@@ -344,7 +344,7 @@ func TestInboxOverflow(t *testing.T) {
 		require.Equal(t, handover.Opening, outcome)
 		require.Equal(t, conv.ID(), r.session().CrispID)
 		var want []string
-		for i := range 200 {
+		for i := range 100 {
 			ann.Say(fmt.Sprint("message ", i))
 			want = append(want, fmt.Sprint("agent Ann: message ", i))
 		}
@@ -377,7 +377,7 @@ func TestHookStorm(t *testing.T) {
 		r.saw()
 		reads := r.crisp.CountCalls("GET")
 		var all sync.WaitGroup
-		for i := range 500 {
+		for i := range 200 {
 			all.Go(func() {
 				m, _ := conv.Message(fp)
 				req := r.hook("message:received", conv.ID(), map[string]any{

@@ -28,7 +28,7 @@ var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDu
 // occurs twice, or is nested too deep: it must then be read with only. Errors are for what is not
 // JSON; they do not quote it.
 func readJSON(b []byte) (v jsontext.Value, clear bool, err error) {
-	deep := nesting(b) > maxNesting
+	b, deep := shallow(b, maxNesting)
 	if !deep {
 		v, err = jsontext.AppendFormat(nil, b, jsontext.AllowInvalidUTF8(true))
 		if !errors.Is(err, jsontext.ErrDuplicateName) {
@@ -36,9 +36,6 @@ func readJSON(b []byte) (v jsontext.Value, clear bool, err error) {
 		}
 	}
 	v, err = jsontext.AppendFormat(nil, b, lenient)
-	if at, ok := errors.AsType[*jsontext.SyntacticError](err); ok && nesting(b[:at.ByteOffset]) > 1000 {
-		return jsontext.Value("{}"), false, nil // the JSON library's own limit, not a fault of the text
-	}
 	return v, false, notJSON(err)
 }
 
@@ -53,9 +50,11 @@ func notJSON(err error) error {
 	return errors.New("not JSON: it ends too early")
 }
 
-// nesting returns how many brackets are open at once in a JSON text, at most.
-func nesting(b []byte) (deepest int) {
-	depth, quoted := 0, false
+// shallow leaves out of a JSON text what is nested deeper than limit: an empty object stands in its
+// place. deep tells whether there was any. JSON libraries refuse a text for its nesting alone, and
+// with it everything else that it holds.
+func shallow(b []byte, limit int) (kept []byte, deep bool) {
+	depth, quoted, from := 0, false, 0
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case quoted && c == '\\':
@@ -64,13 +63,22 @@ func nesting(b []byte) (deepest int) {
 			quoted = !quoted
 		case quoted:
 		case c == '{' || c == '[':
-			depth++
-			deepest = max(deepest, depth)
+			if depth++; depth == limit+1 {
+				kept, deep = append(append(kept, b[from:i]...), "{}"...), true
+			}
 		case c == '}' || c == ']':
-			depth--
+			if depth--; depth == limit {
+				from = i + 1
+			}
 		}
 	}
-	return deepest
+	if !deep {
+		return b, false
+	}
+	if depth > limit { // it ends too early
+		from = len(b)
+	}
+	return append(kept, b[from:]...), true
 }
 
 // members calls each with the members of an object, in order, doubled names included. A value

@@ -536,3 +536,20 @@ func TestOpeningIsResumedByACall(t *testing.T) {
 		})
 	}
 }
+
+func TestOpeningMessageOfUnknownFateIsLookedForUntilThatIsKnown(t *testing.T) {
+	for name, f := range map[string]handovertest.Fault{"429": {Status: 429}, "refused": {Refuse: true}, "503": {Status: 503}, "404": {Status: 404, Reason: "not_found"}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+					return handovertest.HookFault{Drop: i.Event == "message:send"}
+				})
+				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
+				f.Route = handovertest.RouteMessages
+				r.crisp.Fail(1, f)
+				require.Equal(t, handover.Opened, r.asks(handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}}))
+				require.Len(t, userTexts(r.crisp.Last()), 1, "never posted twice")
+			})
+		})
+	}
+}

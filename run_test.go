@@ -182,6 +182,34 @@ func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
 	})
 }
 
+func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
+	blocked := make(chan struct{})
+	stuck := false
+	o := options{config: func(r *rig, c *handover.Config) {
+		blocked, stuck = make(chan struct{}), false
+		c.Limits.Workers, c.Limits.Queue = 1, 1
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if stuck {
+				<-blocked
+			}
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		all := r.crowd(2)
+		stuck = true
+		for _, conv := range all {
+			conv.Operator("Ann").Say("hello")
+			r.crisp.Settle()
+		}
+		ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := r.receiveWith(ctx, "quick")
+		close(blocked)
+		require.NoError(t, err)
+	})
+}
+
 func TestASlowCrispNeverDelaysTheAgent(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 9 * time.Second})
@@ -320,6 +348,22 @@ func TestCallsWithACancelledContext(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCallsAboutTheWebsiteWithACancelledContext(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		ctx, cancel := context.WithCancel(r.t.Context())
+		cancel()
+		require.ErrorIs(t, r.h.Check(ctx), context.Canceled)
+		r.says("something to spend")
+		require.NoError(t, r.h.Check(r.t.Context()))
+		_, err := r.h.Spent(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		spent, err := r.h.Spent(r.t.Context())
+		require.NoError(t, err)
+		require.Positive(t, spent.Calls, "nothing is lost of the count")
+		require.ErrorIs(t, r.h.Run(ctx), context.Canceled)
+	})
 }
 
 func TestCallsWithoutAStore(t *testing.T) {
