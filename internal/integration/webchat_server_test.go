@@ -29,6 +29,7 @@ var buildWebchat = sync.OnceValues(func() (path string, err error) {
 	if err != nil {
 		return "", err
 	}
+	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
 	path = filepath.Join(dir, "webchat")
 	build := exec.Command("go", "build", "-o", path, "-race="+strconv.FormatBool(isRace()), "./examples/webchat")
 	build.Dir = filepath.Join("..", "..")

@@ -222,8 +222,8 @@ func TestWebchatTwoUsers(t *testing.T) {
 	both(func(p *tab) { p.says("A human, please: " + p.name) })
 	both(func(p *tab) { p.isTold("Waiting for a person") })
 
+	anakin.waits(`document.querySelectorAll("#conversations b").length === 2`)
 	names := eval[[]string](anakin, `[...document.querySelectorAll("#conversations b")].map((b) => b.textContent)`)
-	require.Len(t, names, 2)
 	visitor := names[0]
 	if visitor == "Anakin Skywalker" {
 		visitor = names[1]
