@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,9 +95,7 @@ func newTab(t *testing.T, browser context.Context, name, url string) *tab {
 			p.shoot(strings.ReplaceAll("failed-"+t.Name()+"-"+name, "/", "-"))
 		}
 		end()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		require.Empty(t, p.faults, "faults on the page of %s", name)
+		require.Empty(t, p.found(), "faults on the page of %s", name)
 	})
 	require.NoError(t, chromedp.Listen(ctx, p.hear))
 	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watching})
@@ -145,6 +144,20 @@ func (p *tab) hear(event any) {
 	if fault != "" && !p.excused {
 		p.faults = append(p.faults, fault)
 	}
+}
+
+// found returns the faults of the page.
+func (p *tab) found() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.faults)
+}
+
+// forgive forgets them, those to come as well.
+func (p *tab) forgive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults, p.excused = nil, true
 }
 
 // excuse lets the network fail while fn runs.
