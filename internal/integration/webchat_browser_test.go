@@ -78,6 +78,8 @@ type tab struct {
 	t    *testing.T
 	name string
 	ctx  context.Context
+	end  context.CancelFunc
+	once sync.Once // that it is closed
 
 	mu      sync.Mutex
 	faults  []string // that a page may not have
@@ -89,14 +91,8 @@ type tab struct {
 func newTab(t *testing.T, browser context.Context, name, url string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-	p := &tab{t: t, name: name, ctx: ctx}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.shoot(strings.ReplaceAll("failed-"+t.Name()+"-"+name, "/", "-"))
-		}
-		end()
-		require.Empty(t, p.found(), "faults on the page of %s", name)
-	})
+	p := &tab{t: t, name: name, ctx: ctx, end: end}
+	t.Cleanup(p.close)
 	require.NoError(t, chromedp.Listen(ctx, p.hear))
 	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watching})
 	require.NoError(t, err)
@@ -105,6 +101,17 @@ func newTab(t *testing.T, browser context.Context, name, url string) *tab {
 	p.size(1280, 800)
 	p.do(chromedp.Navigate(url))
 	return p
+}
+
+// close closes the page, unless that was done.
+func (p *tab) close() {
+	p.once.Do(func() {
+		if p.t.Failed() {
+			p.shoot(strings.ReplaceAll("failed-"+p.t.Name()+"-"+p.name, "/", "-"))
+		}
+		p.end()
+		require.Empty(p.t, p.found(), "faults on the page of %s", p.name)
+	})
 }
 
 // hear notes what goes wrong on the page.

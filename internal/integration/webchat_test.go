@@ -302,6 +302,7 @@ func TestWebchatNewServer(t *testing.T) {
 	p.waits(`document.querySelectorAll("#log li").length === 0`)
 	p.says("And when do you open?")
 	p.sees(userLog, "You: And when do you open?", hours)
+	p.close() // before its server ends
 }
 
 // hostile is what people may try. It must be shown as text, and do nothing.
