@@ -10,7 +10,8 @@ import (
 
 // ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
 // with an email address in Crisp the mail follows up, else it is kept until the user writes again,
-// for Timeouts.Late at the most.
+// for Timeouts.Late at the most. A host whose user will find the message all the same returns the
+// channel's id with it: edits and removals are passed on then.
 var ErrUserAway = errors.New("handover: the user is away")
 
 // Revision is an edit or a removal of a message that was shown.
@@ -60,8 +61,7 @@ func (h *Handover) callback(ctx context.Context, d *data, call func(context.Cont
 
 // deliver shows a message to the user.
 func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, err error) {
-	m := *e.Message
-	m.Attempt = e.Attempts
+	m := e.message(d)
 	err = h.callback(ctx, d, func(ctx context.Context) error {
 		id, err = h.cfg.Deliver(ctx, h.view(d), m)
 		return err
@@ -69,10 +69,52 @@ func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, 
 	return id, err
 }
 
-// revise edits or removes a message that was shown.
-func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
+// message is what a callback gets of an effect. The channel's id of what it corrects may have come
+// after the correction.
+func (e *effect) message(d *data) Message {
 	m := *e.Message
 	m.Attempt = e.Attempts
+	if s := d.session(e.Crisp); s != nil && m.Corrects != "" {
+		m.ChannelID, _ = s.named(e)
+	}
+	return m
+}
+
+// named returns the channel's id of the part that an effect is about; false if the host neither
+// showed it nor keeps it.
+func (s *crispSession) named(e *effect) (id string, ok bool) {
+	row := s.entry(e.FP)
+	if row == nil || len(row.ChannelID) <= e.Part {
+		return "", false
+	}
+	return row.ChannelID[e.Part], true
+}
+
+// name notes the channel's id of a part.
+func (s *crispSession) name(e *effect, id string) {
+	row := s.entry(e.FP)
+	if row == nil || e.Message.Corrects != "" {
+		return
+	}
+	for len(row.ChannelID) <= e.Part {
+		row.ChannelID = append(row.ChannelID, "")
+	}
+	row.ChannelID[e.Part] = id
+}
+
+// revise edits or removes a message that was shown. What was not, a mail told the user at best: they
+// get the new content as a correction, and of a removal nothing.
+func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
+	s := d.session(e.Crisp)
+	if s == nil {
+		return nil
+	}
+	if _, ok := s.named(e); !ok && e.Removed {
+		return nil
+	} else if !ok {
+		return errors.ErrUnsupported
+	}
+	m := e.message(d)
 	return h.callback(ctx, d, func(ctx context.Context) error {
 		return h.cfg.Revise(ctx, h.view(d), Revision{Message: m, Removed: e.Removed})
 	})
@@ -116,12 +158,7 @@ func (d *data) delivered(e *effect, r report) {
 	if s == nil || e.Kind != kindDeliver {
 		return
 	}
-	if row := s.entry(e.FP); row != nil && e.Message.Corrects == "" {
-		for len(row.ChannelID) <= e.Part {
-			row.ChannelID = append(row.ChannelID, "")
-		}
-		row.ChannelID[e.Part] = r.id
-	}
+	s.name(e, r.id)
 	for _, x := range d.In.Queue {
 		if x.Crisp == e.Crisp && x.FP == e.FP && x.Kind == kindDeliver {
 			return
@@ -154,7 +191,7 @@ func (d *data) deliveryFailed(e *effect, r report) bool {
 	unsupported := errors.Is(r.err, errors.ErrUnsupported)
 	switch {
 	case errors.Is(r.err, ErrUserAway):
-		d.userAway(e)
+		d.userAway(e, r.id)
 		return true
 	case unsupported && e.Kind == kindRevise && !e.Removed:
 		e.Kind, e.Next = kindDeliver, time.Time{} // the channel cannot edit: a correction
@@ -193,11 +230,15 @@ func (d *data) plain(e *effect) {
 	}
 }
 
-// userAway keeps a message for the user's next sign, unless Crisp can mail it.
-func (d *data) userAway(e *effect) {
+// userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
+// the host keeps the message as well.
+func (d *data) userAway(e *effect, id string) {
 	s := d.session(e.Crisp)
 	if s == nil || e.Kind != kindDeliver || e.Message.From != FromAgent {
 		return // a system text is of no use later
+	}
+	if id != "" {
+		s.name(e, id)
 	}
 	if !s.Email && d.Stay != nil && d.env.cfg.Policy.Email == EmailWhenAway {
 		if address, ok := validEmail(d.Stay.Request.User.Email); ok {

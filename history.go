@@ -155,10 +155,11 @@ type historyPage struct {
 // HistoryField is a line above the messages, such as "Email: anakin@example.com".
 type HistoryField struct{ Name, Value string }
 
-// pageData is what the template shows: a conversation, or a notice in its place.
+// pageData is what the template shows: a conversation, or a notice in its place with what to do.
 type pageData struct {
 	Nonce    string
 	Notice   string
+	Hint     string
 	Head     []HistoryField
 	Messages []Message
 }
@@ -201,16 +202,16 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 	c, err := p.history.open(r.URL.Query().Get("t"), time.Now())
 	switch {
 	case errors.Is(err, errLinkExpired):
-		return pageData{Notice: "This link has expired."}, http.StatusGone
+		return pageData{Notice: "This link has expired.", Hint: "Links open for a limited time. Each handover brings a new one."}, http.StatusGone
 	case err != nil || p.transcript == nil:
-		return pageData{Notice: "This link does not lead anywhere. Check that it was copied whole."}, http.StatusNotFound
+		return pageData{Notice: "This link does not lead anywhere.", Hint: "Check that it was copied whole."}, http.StatusNotFound
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), transcriptTime)
 	defer cancel()
 	messages, err := guarded(ctx, c, p.transcript)
 	if err != nil {
 		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing")
-		return pageData{Notice: "The conversation cannot be shown right now. Try again in a minute."}, http.StatusServiceUnavailable
+		return pageData{Notice: "The conversation cannot be shown right now.", Hint: "Try again in a minute."}, http.StatusServiceUnavailable
 	}
 	data := pageData{Messages: messages}
 	if p.head != nil {

@@ -134,11 +134,11 @@ func (d *data) show(s *crispSession, m *EventMessage, e *entry, msg Message) {
 		d.Pickers = d.Pickers[max(0, len(d.Pickers)-maxPickers):]
 	}
 	msg.At = time.UnixMilli(m.Timestamp).UTC()
-	d.queueParts(s, e, parts, msg, "")
+	d.queueParts(&d.In, s, e, parts, msg, "")
 }
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
-func (d *data) queueParts(s *crispSession, e *entry, parts []part, msg Message, suffix string) {
+func (d *data) queueParts(l *lane, s *crispSession, e *entry, parts []part, msg Message, suffix string) {
 	stay := ""
 	if d.Stay != nil && d.Stay.CrispID == s.ID {
 		stay = d.Stay.ID
@@ -148,16 +148,13 @@ func (d *data) queueParts(s *crispSession, e *entry, parts []part, msg Message, 
 		one.ID = messageID(s.ID, e.FP, i) + suffix
 		if suffix != "" {
 			one.Corrects = messageID(s.ID, e.FP, i)
-			if i < len(e.ChannelID) {
-				one.ChannelID = e.ChannelID[i]
-			}
 		}
 		one.Content, one.File = p.Content, p.File
 		kind := kindDeliver
 		if suffix != "" && d.env.cfg.Revise != nil {
 			kind = kindRevise
 		}
-		d.push(&d.In, effect{Kind: kind, Stay: stay, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
+		d.push(l, effect{Kind: kind, Stay: stay, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
 	}
 }
 
@@ -181,12 +178,36 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 	}
+	if d.replaceKept(s, e, parts, msg) && (len(e.ChannelID) == 0 || d.env.cfg.Revise == nil) {
+		return
+	}
 	suffix := "@" + hash[:8]
 	if d.waits(s, e) { // nothing of it was shown yet: show the new content instead
 		d.In.drop(waiting)
 		suffix = ""
 	}
-	d.queueParts(s, e, parts, msg, suffix)
+	d.queueParts(&d.In, s, e, parts, msg, suffix)
+}
+
+// kept finds what is kept of a message for the user's next sign.
+func kept(s *crispSession, fp int64) func(*effect) bool {
+	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
+}
+
+// replaceKept gives a message that is kept for the user's next sign its new content. It reports
+// false when none of it is kept.
+func (d *data) replaceKept(s *crispSession, e *entry, parts []part, msg Message) bool {
+	at := slices.IndexFunc(d.Away, kept(s, e.FP))
+	if at < 0 {
+		return false
+	}
+	var l lane
+	d.queueParts(&l, s, e, parts, msg, "")
+	for _, x := range l.Queue {
+		x.Attempts = d.Away[at].Attempts
+	}
+	d.Away = slices.Insert(slices.DeleteFunc(d.Away, kept(s, e.FP)), at, l.Queue...)
+	return true
 }
 
 // waits reports whether no part of the message was tried yet.
@@ -254,14 +275,12 @@ func (d *data) remove(s *crispSession, fp int64) {
 	d.Pickers = slices.DeleteFunc(d.Pickers, func(p picker) bool { return p.Crisp == s.ID && p.FP == fp })
 	waiting := d.waits(s, e)
 	d.In.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
+	d.Away = slices.DeleteFunc(d.Away, kept(s, fp))
 	if waiting || d.env.cfg.Revise == nil {
 		return
 	}
 	for i := range max(1, len(e.ChannelID)) {
 		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
-		if i < len(e.ChannelID) {
-			msg.ChannelID = e.ChannelID[i]
-		}
 		d.push(&d.In, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
 	}
 }

@@ -70,7 +70,8 @@ func (c *chat) room(user string) *room {
 }
 
 // deliver shows a message of an agent's or of the library's. It is idempotent: a message that was
-// shown is not shown again. With no page open it says so, and the message waits in the log.
+// shown is not shown again. With no page open it says so; the message waits in the log, so that the
+// user finds it there, as it is by then.
 func (c *chat) deliver(_ context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
 	r := c.room(s.Conversation.ID)
 	e := entry{Message: m}
@@ -79,7 +80,7 @@ func (c *chat) deliver(_ context.Context, s handover.Session, m handover.Message
 	}
 	r.show(e)
 	if r.away() {
-		return "", handover.ErrUserAway
+		return m.ID, handover.ErrUserAway
 	}
 	return m.ID, nil
 }

@@ -290,7 +290,8 @@ func TestAway(t *testing.T) {
 		c := newChat()
 		s := handover.Session{Conversation: conversation("user")}
 		deliver := func(id string) error {
-			_, err := c.deliver(t.Context(), s, handover.Message{ID: id, From: handover.FromAgent, Content: handover.TextMessage(id)})
+			kept, err := c.deliver(t.Context(), s, handover.Message{ID: id, From: handover.FromAgent, Content: handover.TextMessage(id)})
+			require.Equal(t, id, kept)
 			return err
 		}
 		leave := c.room("user").enter()
@@ -303,6 +304,9 @@ func TestAway(t *testing.T) {
 		require.ErrorIs(t, deliver("closed"), handover.ErrUserAway)
 		news, _, _ := c.room("user").since(0)
 		require.Len(t, news, 3)
+		require.NoError(t, c.revise(t.Context(), s, handover.Revision{Removed: true, Message: handover.Message{ChannelID: "closed"}}))
+		news, _, _ = c.room("user").since(3)
+		require.True(t, news[0].Removed, "whoever comes back does not see it")
 	})
 }
 

@@ -28,11 +28,18 @@ import (
 // replicaEnv makes this test binary a replica of the bot's backend.
 const replicaEnv = "HANDOVER_TEST_REPLICA"
 
+// cleanups remove what tests share, once all have run.
+var cleanups []func()
+
 // TestMain is a replica's process, or runs the tests.
 func TestMain(m *testing.M) {
 	settings := os.Getenv(replicaEnv)
 	if settings == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		for _, f := range cleanups {
+			f()
+		}
+		os.Exit(code)
 	}
 	if err := serveReplica(settings); err != nil {
 		fmt.Fprintln(os.Stderr, "replica:", err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -19,27 +20,43 @@ import (
 // axeVersion is the release of axe-core, from the npm registry, that looks for accessibility faults.
 const axeVersion = "4.14.1"
 
-// axeSource fetches axe-core.
-func axeSource(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
+// fetchAxe fetches axe-core once for all tests.
+var fetchAxe = sync.OnceValues(func() (source string, err error) {
+	dir, err := os.MkdirTemp("", "handover-axe")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
 	pack := exec.Command("npm", "pack", "axe-core@"+axeVersion, "--silent", "--pack-destination", dir)
-	output, err := pack.CombinedOutput()
-	require.NoError(t, err, "axe-core cannot be had: npm and its registry are needed\n%s", output)
+	if output, err := pack.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm and its registry are needed: %w\n%s", err, output)
+	}
 	file, err := os.Open(filepath.Join(dir, "axe-core-"+axeVersion+".tgz"))
-	require.NoError(t, err)
+	if err != nil {
+		return "", err
+	}
 	defer file.Close()
 	unzipped, err := gzip.NewReader(file)
-	require.NoError(t, err)
+	if err != nil {
+		return "", err
+	}
 	for archive := tar.NewReader(unzipped); ; {
 		header, err := archive.Next()
-		require.NoError(t, err, "axe-core has no axe.min.js")
+		if err != nil {
+			return "", fmt.Errorf("no axe.min.js in it: %w", err)
+		}
 		if header.Name == "package/axe.min.js" {
-			source, err := io.ReadAll(archive)
-			require.NoError(t, err)
-			return string(source)
+			all, err := io.ReadAll(archive)
+			return string(all), err
 		}
 	}
+})
+
+func axeSource(t *testing.T) string {
+	t.Helper()
+	source, err := fetchAxe()
+	require.NoError(t, err, "axe-core cannot be had")
+	return source
 }
 
 // requireAccessible requires that axe finds nothing serious, and that it did look.

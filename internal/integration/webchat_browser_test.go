@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,8 @@ type tab struct {
 	t    *testing.T
 	name string
 	ctx  context.Context
+	end  context.CancelFunc
+	once sync.Once // that it is closed
 
 	mu      sync.Mutex
 	faults  []string // that a page may not have
@@ -88,16 +91,8 @@ type tab struct {
 func newTab(t *testing.T, browser context.Context, name, url string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-	p := &tab{t: t, name: name, ctx: ctx}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.shoot("failed-" + strings.ReplaceAll(t.Name(), "/", "-") + "-" + name)
-		}
-		end()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		require.Empty(t, p.faults, "faults on the page of %s", name)
-	})
+	p := &tab{t: t, name: name, ctx: ctx, end: end}
+	t.Cleanup(p.close)
 	require.NoError(t, chromedp.Listen(ctx, p.hear))
 	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watching})
 	require.NoError(t, err)
@@ -106,6 +101,17 @@ func newTab(t *testing.T, browser context.Context, name, url string) *tab {
 	p.size(1280, 800)
 	p.do(chromedp.Navigate(url))
 	return p
+}
+
+// close closes the page, unless that was done.
+func (p *tab) close() {
+	p.once.Do(func() {
+		if p.t.Failed() {
+			p.shoot(strings.ReplaceAll("failed-"+p.t.Name()+"-"+p.name, "/", "-"))
+		}
+		p.end()
+		require.Empty(p.t, p.found(), "faults on the page of %s", p.name)
+	})
 }
 
 // hear notes what goes wrong on the page.
@@ -147,6 +153,20 @@ func (p *tab) hear(event any) {
 	}
 }
 
+// found returns the faults of the page.
+func (p *tab) found() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.faults)
+}
+
+// forgive forgets them, those to come as well.
+func (p *tab) forgive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults, p.excused = nil, true
+}
+
 // excuse lets the network fail while fn runs.
 func (p *tab) excuse(fn func()) {
 	set := func(on bool) {
@@ -177,27 +197,44 @@ func eval[T any](p *tab, expression string) T {
 	return value
 }
 
-// waits until a JavaScript expression is true.
-func (p *tab) waits(expression string) {
-	p.t.Helper()
+// becomes waits until a JavaScript expression is true, or returns an error. The page itself looks, so
+// that nothing happens between finding an element and using it.
+func (p *tab) becomes(expression string, options ...chromedp.EvaluateOption) error {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(50*time.Millisecond)))
-	require.NoError(p.t, err, "%s waits in vain for %s", p.name, expression)
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`new Promise((done) => {
+		const look = () => (`+expression+`) ? done(true) : setTimeout(look, 20);
+		look();
+	})`, append(options, chromedp.EvalAwaitPromise)...))
+	return err
+}
+
+// byHand is for what only people do: browsers play no sound before.
+func byHand(p *runtime.EvaluateParams) { p.UserGesture = new(true) }
+
+// waits requires that a JavaScript expression becomes true.
+func (p *tab) waits(expression string) {
+	p.t.Helper()
+	require.NoError(p.t, p.becomes(expression), "%s waits in vain for %s", p.name, expression)
 }
 
 // presses presses the button with that name, in the part of the page that a selector names.
 func (p *tab) presses(part, name string) {
 	p.t.Helper()
-	p.clicks(fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => b.textContent.trim() === %s && !b.disabled && b.checkVisibility()).at(-1)`,
-		quoted(part+" button"), quoted(name)))
+	p.clicks(button(part, name))
+}
+
+// button finds the button with that name that can be pressed, the last if there are several.
+func button(part, name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => b.textContent.trim() === %s && !b.disabled && b.checkVisibility()).at(-1)`,
+		quoted(part+" button"), quoted(name))
 }
 
 // clicks clicks the element that an expression finds, once it is there, can be used, and nothing
 // covers it. That is one step, since a log moves when a message comes.
 func (p *tab) clicks(find string) {
 	p.t.Helper()
-	p.waits(`((e) => {
+	require.NoError(p.t, p.becomes(`((e) => {
 		if (!e || e.disabled || !e.checkVisibility()) return false;
 		e.scrollIntoView({block: "nearest"});
 		const at = e.getBoundingClientRect();
@@ -205,7 +242,7 @@ func (p *tab) clicks(find string) {
 		e.focus();
 		e.click();
 		return true;
-	})(` + find + `)`)
+	})(`+find+`)`, byHand), "%s clicks in vain on %s", p.name, find)
 }
 
 // types types into a field, and presses Enter if the text ends in "\r".
@@ -240,23 +277,24 @@ const summary = `(li) => {
 	return [who, ...words, ...pictures, ...buttons, ...marks].join(" ");
 }`
 
-// lines are what a log shows, one line a message.
+// shown is what a log shows, one line a message.
+func shown(log string) string {
+	return "[...document.querySelectorAll(" + quoted(log+" > ol > li") + ")].map(" + summary + ")"
+}
+
 func (p *tab) lines(log string) []string {
 	p.t.Helper()
-	return eval[[]string](p, "[...document.querySelectorAll("+quoted(log+" > ol > li")+")].map("+summary+")")
+	return eval[[]string](p, shown(log))
 }
 
 // sees waits until a log shows exactly these lines.
 func (p *tab) sees(log string, want ...string) {
 	p.t.Helper()
-	var got []string
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if got = p.lines(log); strings.Join(got, "\n") == strings.Join(want, "\n") {
-			return
-		}
-		p.waits("new Promise((done) => setTimeout(() => done(true), 50))")
+	lines, err := json.Marshal(want)
+	require.NoError(p.t, err)
+	if p.becomes("JSON.stringify("+shown(log)+") === JSON.stringify("+string(lines)+")") != nil {
+		require.Equal(p.t, want, p.lines(log), "%s", p.name)
 	}
-	require.Equal(p.t, want, got, "%s", p.name)
 }
 
 // size sets the window's size.
@@ -271,6 +309,15 @@ func (p *tab) dark(on bool) {
 	value := map[bool]string{true: "dark", false: "light"}[on]
 	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
+	})
+	require.NoError(p.t, err)
+}
+
+// prints shows the page as it would be printed, from a dark screen.
+func (p *tab) prints() {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
 	})
 	require.NoError(p.t, err)
 }

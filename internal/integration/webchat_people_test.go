@@ -36,7 +36,20 @@ func (p *tab) atEnd(log string) {
 
 func (p *tab) says(text string) { p.t.Helper(); p.types("#text", text+"\r") }
 
-func (p *tab) chooses(title string) { p.t.Helper(); p.presses(userLog, title) }
+// chooses clicks a quick reply twice, as people do. It is chosen once.
+func (p *tab) chooses(title string) {
+	p.t.Helper()
+	find := button(userLog, title)
+	require.NoError(p.t, p.becomes(`((b) => b && (b.focus(), b.click(), b.click(), true))(`+find+`)`, byHand), "%s chooses in vain %s", p.name, find)
+}
+
+// attaches chooses a file.
+func (p *tab) attaches(field, name string, content []byte) {
+	p.t.Helper()
+	path := filepath.Join(p.t.TempDir(), name)
+	require.NoError(p.t, os.WriteFile(path, content, 0o600))
+	p.do(chromedp.SetUploadFiles(chromedp.CSS(field), []string{path}))
+}
 
 // isTold waits until the line under the title says who is speaking.
 func (p *tab) isTold(who string) {
@@ -112,10 +125,8 @@ func (p *tab) sends(kind, text, lines string) {
 // sendsFile sends a file with that content.
 func (p *tab) sendsFile(name string, content []byte) {
 	p.t.Helper()
-	path := filepath.Join(p.t.TempDir(), name)
-	require.NoError(p.t, os.WriteFile(path, content, 0o600))
 	p.picks("#kind", "file")
-	p.do(chromedp.SetUploadFiles(chromedp.CSS("#upload input"), []string{path}))
+	p.attaches("#upload input", name, content)
 	p.presses("#answer", "Send")
 	p.waits(has(agentLog+" .file bdi", name) + ` || document.querySelector("#thread li:last-child img")?.alt === ` + quoted(name))
 	p.picks("#kind", "say")

@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,18 +22,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// buildWebchat builds the example once for all tests, from its source as it is.
+// buildWebchat builds the example once for all tests, from its source as it is, and as the tests are
+// built: with the race detector or without.
 var buildWebchat = sync.OnceValues(func() (path string, err error) {
 	dir, err := os.MkdirTemp("", "handover-webchat")
 	if err != nil {
 		return "", err
 	}
+	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
 	path = filepath.Join(dir, "webchat")
-	build := exec.Command("go", "build", "-o", path, "./examples/webchat")
+	build := exec.Command("go", "build", "-o", path, "-race="+strconv.FormatBool(isRace()), "./examples/webchat")
 	build.Dir = filepath.Join("..", "..")
 	build.Stderr = os.Stderr
 	return path, build.Run()
 })
+
+// isRace reports whether the race detector watches the tests.
+func isRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
 // webchat is the example, running as a process of its own.
 type webchat struct {
@@ -40,6 +50,7 @@ type webchat struct {
 	cmd  *exec.Cmd
 	log  *lockedBuffer
 	rest chan []byte // what it prints after its address
+	done sync.Once
 }
 
 // startWebchat starts the example on a free port. The end of the test interrupts it, and requires
@@ -66,8 +77,10 @@ func startWebchat(t *testing.T, env ...string) *webchat {
 	return w
 }
 
-// stop interrupts the server, as ^C does.
-func (w *webchat) stop() {
+// stop interrupts the server, as ^C does, unless that was done.
+func (w *webchat) stop() { w.done.Do(w.interrupt) }
+
+func (w *webchat) interrupt() {
 	require.NoError(w.t, w.cmd.Process.Signal(os.Interrupt))
 	kill := time.AfterFunc(time.Minute, func() { _ = w.cmd.Process.Kill() })
 	defer kill.Stop()

@@ -127,7 +127,7 @@ function head() {
   const agent = status.agent || "An agent";
   const line = !connected ? "Connecting…"
     : status.state === "active" ? `${agent} is with you`
-    : human ? "Waiting for a person" : "You are talking with the bot";
+    : human ? "Waiting for a person" : "The bot is with you";
   if (who.textContent !== line) who.textContent = line;
   owner.hidden = !synced;
   owner.textContent = human ? "Back to the bot" : "Talk to a human";

@@ -59,10 +59,11 @@ export function clock(at) {
   return el("time", {dateTime: date.toISOString()}, date.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit"}));
 }
 
-// avatar is a person's picture, or their first letter.
+// avatar is a person's picture, or their first letter where there is none.
 export function avatar(who, address) {
-  const here = address && local(address);
-  return el("span", {className: "avatar", "aria-hidden": "true"}, here ? el("img", {src: here, alt: ""}) : [...who.trim()][0]?.toUpperCase() ?? "?");
+  const here = address && local(address), letter = [...who.trim()][0]?.toUpperCase() ?? "?";
+  return el("span", {className: "avatar", "aria-hidden": "true"},
+    here ? el("img", {src: here, alt: "", onerror: (e) => e.target.replaceWith(letter)}) : letter);
 }
 
 // sync makes list show items, in order, and leaves alone what did not change: neither the reader's
