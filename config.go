@@ -93,7 +93,8 @@ type Config struct {
 	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell. It must
 	// return at once.
 	Typing func(ctx context.Context, s Session, t Typing)
-	// Observe is told of everything that happens, once it is stored. It must return at once. Activities hold ids and durations, never words of people.
+	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
+	// must return at once. Activities hold ids and durations, never words of people.
 	Observe func(ctx context.Context, a Activity)
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.

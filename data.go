@@ -63,6 +63,7 @@ type stay struct {
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
 	Timeouts Timeouts `json:"timeouts"`
 	Opening  int64    `json:"opening,omitempty"` // fingerprint of our opening message
+	Epoch    int64    `json:"epoch,omitempty"`   // of the conversation, when it began
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Opened     time.Time `json:"opened,omitzero"`

@@ -52,6 +52,72 @@ func TestReplyIsRefusedAndTheAgentGetsTheMessage(t *testing.T) {
 	})
 }
 
+// A turn that is void goes to the agent only if a human had the conversation since; else the user is
+// told, for nobody is left who could answer.
+func TestReplyThatNobodyCanAnswerAnyMore(t *testing.T) {
+	for name, between := range map[string]func(r *rig){
+		"muted and un-muted": func(r *rig) {
+			require.NoError(r.t, r.h.Mute(r.t.Context(), r.session().Turn()))
+			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+		},
+		"an opening that failed": func(r *rig) {
+			r.after(2 * time.Hour) // the first Crisp conversation is not used again
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+			require.Equal(r.t, handover.OpenFailed, r.asks(handover.Request{}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				m := handover.Incoming{ID: "slow", Text: "a question for the bot"}
+				turn, err := r.receive(m)
+				require.NoError(t, err)
+				between(r)
+				r.saw()
+				require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+				require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.saw())
+				require.NotContains(t, userTexts(conv), m.Text, "no human had it since")
+				again, err := r.receive(m)
+				require.NoError(t, err)
+				require.False(t, again.Bot)
+			})
+		})
+	}
+}
+
+// What Reply and a mute leave to the agents has nobody who waits for it: when it cannot pass, the
+// user is told.
+func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
+	sorry := "system: I am sorry, your last message could not be sent. Please send it again."
+	t.Run("by a refused Reply", func(t *testing.T) {
+		ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			turn, err := r.receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
+			require.NoError(t, err)
+			ann.Say("one more thing")
+			r.saw()
+			r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+			require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+			r.after(5 * time.Minute)
+			require.Equal(t, handover.EndRelayFailed, r.allEnds()[1].Reason)
+			require.Equal(t, []string{"slow"}, r.allEnds()[1].Unsent)
+			require.Contains(t, r.saw(), sorry)
+		})
+	})
+	t.Run("while muted", func(t *testing.T) {
+		bubble(t, options{}, func(r *rig) {
+			turn := r.says("be quiet")
+			require.NoError(t, r.h.Mute(r.t.Context(), turn))
+			r.says("kept")
+			r.saw()
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+			outcome, err := r.h.Start(r.t.Context(), turn, handover.Request{})
+			require.NoError(t, err)
+			require.Equal(t, handover.OpenFailed, outcome)
+			require.Contains(t, r.saw(), sorry)
+			require.Equal(t, []string{"m2"}, r.allEnds()[0].Unsent)
+		})
+	})
+}
+
 func TestReplyIsCutShortByATakeover(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		turn, err := r.receive(handover.Incoming{Text: "tell me a story"})

@@ -201,6 +201,7 @@ func (d *data) passKept() {
 		if i < len(kept)-maxKept {
 			s.Outcome, s.Incoming = outcomeAnswered, nil
 		} else {
+			s.Left = true // its Receive has returned
 			d.queuePosts(s, d.Stay)
 		}
 	}
@@ -211,16 +212,18 @@ func (d *data) passKept() {
 const maxKept = 20
 
 func (d *data) newStay(r *Request) *stay {
-	return &stay{ID: newID(), Request: *r, Timeouts: d.env.cfg.Timeouts.override(r.Timeouts), Asked: d.env.now}
+	return &stay{ID: newID(), Request: *r, Timeouts: d.env.cfg.Timeouts.override(r.Timeouts), Epoch: d.Epoch, Asked: d.env.now}
 }
 
 // takeover begins a handover that an agent started by writing.
 func (d *data) takeover(what happening) {
 	var r Request
+	var leave string // the user may remember it
 	if d.Stay != nil {
-		r = d.Stay.Request
+		r, leave = d.Stay.Request, d.Stay.LeaveTitle
 	}
 	d.Stay = d.newStay(&r)
+	d.Stay.LeaveTitle = leave
 	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
 	what.session.Mark = max(what.session.Mark, what.at-1)
 	d.dropOpen(what)
