@@ -90,7 +90,8 @@ type Config struct {
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
 	// language. Default: DefaultTexts.
 	Texts func(s Session) Texts
-	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell. It must
+	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
+	// may be lost: let the sign vanish after some seconds, and with the agent's message. It must
 	// return at once.
 	Typing func(ctx context.Context, s Session, t Typing)
 	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
@@ -402,7 +403,7 @@ type Timeouts struct {
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
 	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // silence of both sides while active, until the user is asked; ended after half of it again; default 2 h; -1: no deadline
+	Idle     time.Duration `json:"idle,omitzero"`     // while active, from the agent's last word, or the user's first after it, until the user is asked; ended after half of it again in silence; default 2 h; -1: no deadline
 	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
 	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
 	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never

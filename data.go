@@ -69,7 +69,8 @@ type stay struct {
 	Opened     time.Time `json:"opened,omitzero"`
 	Claimed    time.Time `json:"claimed,omitzero"`
 	FirstReply time.Time `json:"first_reply,omitzero"`
-	LastWord   time.Time `json:"last_word,omitzero"` // of either side
+	LastWord   time.Time `json:"last_word,omitzero"`   // the agent's last word, or the user's first after it
+	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
 	Agents     []Agent   `json:"agents,omitempty"`

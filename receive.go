@@ -249,7 +249,10 @@ func (d *data) chose(m *Incoming, payload string) bool {
 // takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
 // question, or as it is.
 func (d *data) takeForAgent(in *seen) {
-	d.Stay.LastWord = d.env.now
+	// Writing again and again to an agent who keeps silent does not put off the question after it.
+	if st := d.Stay; !st.Unanswered || !st.AskedIdle.Before(st.LastWord) {
+		st.LastWord, st.Unanswered = d.env.now, true
+	}
 	if m := in.Incoming; m.Payload == payloadLeave || d.Stay.LeaveTitle != "" && strings.TrimSpace(m.Text) == d.Stay.LeaveTitle {
 		d.fire(onUserLeft, happening{})
 		in.Outcome, in.Incoming = outcomeTaken, nil

@@ -234,7 +234,7 @@ func (d *data) takeover(what happening) {
 // joined notes the first human sign.
 func (d *data) joined(what happening) {
 	d.Stay.Claimed = d.env.now
-	d.Stay.LastWord = d.env.now
+	d.Stay.LastWord, d.Stay.Unanswered = d.env.now, false
 	if what.at == 0 {
 		return // assigned: nobody has written yet
 	}
@@ -244,7 +244,7 @@ func (d *data) joined(what happening) {
 // spoke notes a message of an agent, and tells the user who it is when that is new.
 func (d *data) spoke(what happening) {
 	st := d.Stay
-	st.LastWord = d.env.now
+	st.LastWord, st.Unanswered = d.env.now, false
 	if st.FirstReply.IsZero() {
 		st.FirstReply = d.env.now
 	}
