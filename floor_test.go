@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -259,65 +257,4 @@ func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
 		require.Equal(t, handover.StateBot, r.session().State)
 		require.Len(t, r.allEnds(), 1)
 	})
-}
-
-// TestOneVoice runs many interleavings of a slow bot, takeovers, handovers and ends, and checks at
-// each moment that the bot does not begin to speak while a human owns the conversation.
-func TestOneVoice(t *testing.T) {
-	const runs = 600
-	refused, spoken := 0, 0
-	for seed := range uint64(runs) {
-		ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			rnd := rand.New(rand.NewPCG(seed, 1))
-			pause := func() { time.Sleep(time.Duration(rnd.IntN(40)) * 50 * time.Millisecond) }
-			wait, think := rnd.IntN(40), rnd.IntN(40)
-			done := make(chan error)
-			go func() {
-				turn, err := r.receive(handover.Incoming{Text: "question"})
-				require.NoError(t, err)
-				if !turn.Bot {
-					done <- nil
-					return
-				}
-				time.Sleep(time.Duration(think) * 50 * time.Millisecond)
-				done <- r.h.Reply(context.Background(), turn, func(ctx context.Context) error {
-					require.Equal(t, handover.StateBot, r.session().State, "seed %d", seed)
-					select {
-					case <-ctx.Done():
-						return context.Cause(ctx)
-					case <-time.After(time.Duration(wait) * 50 * time.Millisecond):
-					}
-					require.Empty(t, r.agentLines(), "seed %d: the agent speaks while the bot does", seed)
-					return nil
-				})
-			}()
-			pause()
-			switch rnd.IntN(3) {
-			case 0:
-				ann.Say("let me")
-			case 1:
-				_, err := r.h.Start(context.Background(), r.session().Turn(), handover.Request{})
-				require.NoError(t, err)
-				pause()
-				ann.Say("here I am")
-			case 2:
-				ann.Say("let me")
-				pause()
-				ann.Resolve()
-			}
-			switch err := <-done; {
-			case err == nil:
-				spoken++
-			case errors.Is(err, handover.ErrNotYourTurn):
-				r.after(time.Minute)
-				require.Contains(t, userTexts(conv), "question", "seed %d: the agent has what the bot did not answer", seed)
-				refused++
-			default:
-				require.NoError(t, err, "seed %d", seed)
-			}
-		})
-	}
-	fmt.Printf("one voice: interleavings=%d spoken=%d refused=%d\n", runs, spoken, refused)
-	require.NotZero(t, spoken)
-	require.NotZero(t, refused)
 }

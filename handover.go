@@ -77,7 +77,7 @@ func New(c Config) (*Handover, error) {
 }
 
 // ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, lease bool }
+type ablation struct{ lookUp, lease, epoch bool }
 
 // Outcome is what Start came to.
 type Outcome string
