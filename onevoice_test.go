@@ -33,7 +33,12 @@ type interleaving struct {
 }
 
 // fate is what the host was told of one message.
-type fate struct{ turn, answered, refused bool }
+type fate struct {
+	turn, answered, refused bool
+	// running: a handover ran at the refusal. If it ends before the message is in Crisp, the user is
+	// asked to send it again.
+	running bool
+}
 
 func (v *interleaving) note(format string, args ...any) {
 	v.mu.Lock()
@@ -186,6 +191,7 @@ func (v *interleaving) asksTheBot(text string, on []*handover.Handover, pauses [
 		err = on[1].Reply(v.t.Context(), turn, func(ctx context.Context) error { return v.sends(ctx, text, pauses[2], deaf) })
 		v.note("%s: replied %v", text, err)
 		f.answered, f.refused = err == nil, errors.Is(err, handover.ErrNotYourTurn)
+		f.running = v.recorded() != handover.StateBot
 		if f.answered && starts {
 			v.startsFor(on[1], turn)
 		}
@@ -259,7 +265,7 @@ func (v *interleaving) judge() {
 			v.violated("%s: %d times in Crisp", text, n)
 		case f.answered && n > 0:
 			v.violated("%s: answered by the bot, and in Crisp", text)
-		case !f.answered && n == 0 && !told:
+		case !f.answered && n == 0 && !(f.running && told):
 			v.violated("%s: neither answered nor in Crisp (%+v)", text, f)
 		}
 	}
