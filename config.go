@@ -100,8 +100,8 @@ type Config struct {
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
 	Sources []string
-	// NoAgent is what the user sees when nobody is there. Default: NoAgentText, else the
-	// connector's own example, DefaultNoAgent.
+	// NoAgent is what the user sees when nobody is there; Request.NoAgent has the last word.
+	// Default: NoAgentText, else the connector's own example, DefaultNoAgent.
 	NoAgent []RichMessage
 	// NoAgentText is NoAgent as the connector's console took it: plain text, or the JSON of one
 	// message or of a list. Used when NoAgent is empty.
@@ -361,10 +361,17 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 	}
 }
 
-// choice returns the quick reply of NoAgent with this payload; one of the same title if there is
-// none.
-func (c *Config) choice(payload string) QuickReply {
-	for _, m := range c.NoAgent {
+// noAgent is what the offer shows.
+func (d *data) noAgent() []RichMessage {
+	if d.Offer != nil && len(d.Offer.Request.NoAgent) > 0 {
+		return d.Offer.Request.NoAgent
+	}
+	return d.env.cfg.NoAgent
+}
+
+// choice returns the offer's quick reply with this payload; one of the same title if there is none.
+func (d *data) choice(payload string) QuickReply {
+	for _, m := range d.noAgent() {
 		for _, q := range m.QuickReplies {
 			if q.Payload == payload {
 				return q

@@ -232,11 +232,11 @@ func (d *data) takeChoice(in *seen) bool {
 // chose reports whether a message chooses the quick reply with this payload.
 func (d *data) chose(m *Incoming, payload string) bool {
 	text := strings.TrimSpace(m.Text)
-	if m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.env.cfg.choice(payload).Title) {
+	if m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.choice(payload).Title) {
 		return true
 	}
 	n := 0
-	for _, no := range d.env.cfg.NoAgent { // by its number, as PlainText shows it
+	for _, no := range d.noAgent() { // by its number, as PlainText shows it
 		for _, q := range no.QuickReplies {
 			if n++; q.Payload == payload && text == strconv.Itoa(n) {
 				return true

@@ -311,7 +311,7 @@ func (d *data) endMute(what happening) {
 func (d *data) makeOffer(what happening) {
 	d.Mute = nil
 	d.Offer = &offer{ID: newID(), Request: *what.request, Expires: d.env.now.Add(d.env.cfg.Timeouts.override(what.request.Timeouts).Followup)}
-	for i, m := range d.env.cfg.NoAgent {
+	for i, m := range d.noAgent() {
 		d.push(&d.In, effect{Kind: kindDeliver, Message: &Message{
 			ID: systemID(d.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: d.env.now.UTC(),
 		}})
@@ -335,8 +335,8 @@ func (d *data) dropFollowUp(happening) {
 }
 
 func (d *data) choseBot(what happening) {
-	d.dropOffer(what)
 	d.say(textWithBot, "")
+	d.dropOffer(what)
 }
 
 // left tells the agents that the user is gone, and resolves the conversation if asked to.
