@@ -90,16 +90,18 @@ type Config struct {
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
 	// language. Default: DefaultTexts.
 	Texts func(s Session) Texts
-	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell. It must
+	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
+	// may be lost: let the sign vanish after some seconds, and with the agent's message. It must
 	// return at once.
 	Typing func(ctx context.Context, s Session, t Typing)
-	// Observe is told of everything that happens, once it is stored. It must return at once. Activities hold ids and durations, never words of people.
+	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
+	// must return at once. Activities hold ids and durations, never words of people.
 	Observe func(ctx context.Context, a Activity)
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
 	Sources []string
-	// NoAgent is what the user sees when nobody is there. Default: NoAgentText, else the
-	// connector's own example, DefaultNoAgent.
+	// NoAgent is what the user sees when nobody is there; Request.NoAgent has the last word.
+	// Default: NoAgentText, else the connector's own example, DefaultNoAgent.
 	NoAgent []RichMessage
 	// NoAgentText is NoAgent as the connector's console took it: plain text, or the JSON of one
 	// message or of a list. Used when NoAgent is empty.
@@ -359,10 +361,17 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 	}
 }
 
-// choice returns the quick reply of NoAgent with this payload; one of the same title if there is
-// none.
-func (c *Config) choice(payload string) QuickReply {
-	for _, m := range c.NoAgent {
+// noAgent is what the offer shows.
+func (d *data) noAgent() []RichMessage {
+	if d.Offer != nil && len(d.Offer.Request.NoAgent) > 0 {
+		return d.Offer.Request.NoAgent
+	}
+	return d.env.cfg.NoAgent
+}
+
+// choice returns the offer's quick reply with this payload; one of the same title if there is none.
+func (d *data) choice(payload string) QuickReply {
+	for _, m := range d.noAgent() {
 		for _, q := range m.QuickReplies {
 			if q.Payload == payload {
 				return q
@@ -401,7 +410,7 @@ type Timeouts struct {
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
 	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // silence of both sides while active, until the user is asked; ended after half of it again; default 2 h; -1: no deadline
+	Idle     time.Duration `json:"idle,omitzero"`     // while active, from the agent's last word, or the user's first after it, until the user is asked; ended after half of it again in silence; default 2 h; -1: no deadline
 	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
 	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
 	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never

@@ -63,12 +63,14 @@ type stay struct {
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
 	Timeouts Timeouts `json:"timeouts"`
 	Opening  int64    `json:"opening,omitempty"` // fingerprint of our opening message
+	Epoch    int64    `json:"epoch,omitempty"`   // of the conversation, when it began
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Opened     time.Time `json:"opened,omitzero"`
 	Claimed    time.Time `json:"claimed,omitzero"`
 	FirstReply time.Time `json:"first_reply,omitzero"`
-	LastWord   time.Time `json:"last_word,omitzero"` // of either side
+	LastWord   time.Time `json:"last_word,omitzero"`   // the agent's last word, or the user's first after it
+	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
 	Agents     []Agent   `json:"agents,omitempty"`

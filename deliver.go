@@ -122,8 +122,12 @@ func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
 
 // sayText says a system text, and returns the title of the way out that went with it.
 func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, error) {
-	texts := h.texts(d)
-	content, ok := texts.render(e.Text, e.Agent, h.cfg.choice(h.cfg.Choices.Bot))
+	s := h.view(d)
+	if e.Locale != "" {
+		s.Locale = e.Locale
+	}
+	texts := h.textsOf(s)
+	content, ok := texts.render(e.Text, e.Agent, d.choice(h.cfg.Choices.Bot))
 	if !ok {
 		return "", nil
 	}
@@ -142,10 +146,12 @@ func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, err
 }
 
 // texts are the conversation's texts.
-func (h *Handover) texts(d *data) Texts {
+func (h *Handover) texts(d *data) Texts { return h.textsOf(h.view(d)) }
+
+func (h *Handover) textsOf(s Session) Texts {
 	texts := DefaultTexts()
 	if h.cfg.Texts != nil {
-		h.guard(func() { texts = h.cfg.Texts(h.view(d)) })
+		h.guard(func() { texts = h.cfg.Texts(s) })
 	}
 	return texts
 }

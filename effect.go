@@ -56,6 +56,7 @@ type effect struct {
 	Plain   bool      `json:"plain,omitempty"`   // deliver: the channel refused the rich message
 	Text    textName  `json:"text,omitempty"`    // text, note
 	Agent   string    `json:"agent,omitempty"`   // text
+	Locale  string    `json:"locale,omitempty"`  // text: of the request that it is about
 	Reason  EndReason `json:"reason,omitempty"`  // end
 	At      int64     `json:"at,omitempty"`      // end: Crisp's time of it, in ms
 	Summary *Summary  `json:"summary,omitempty"` // on_end
@@ -109,7 +110,7 @@ func (d *data) push(l *lane, e effect) *effect {
 }
 
 // say queues a system text for the user.
-func (d *data) say(name textName, agent string) {
+func (d *data) say(name textName, agent string) *effect {
 	stay := newID()
 	switch {
 	case d.Stay != nil:
@@ -117,7 +118,11 @@ func (d *data) say(name textName, agent string) {
 	case d.Offer != nil:
 		stay = d.Offer.ID
 	}
-	d.push(&d.In, effect{Kind: kindText, Stay: stay, Text: name, Agent: agent})
+	e := d.push(&d.In, effect{Kind: kindText, Stay: stay, Text: name, Agent: agent})
+	if r := d.request(); r != nil {
+		e.Locale = r.Locale
+	}
+	return e
 }
 
 // note queues a note for the agents of a Crisp session.

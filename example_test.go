@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -432,6 +433,57 @@ func ExampleActivity() {
 	// Output:
 	// handover_states_total{from="bot", to="opening"}++
 	// handover_states_total{from="opening", to="waiting"}++
+}
+
+// A report is made of activities alone: how many asked, how long they waited, how it ended, and what
+// it cost. Handovers that agents began by writing were asked for by nobody.
+func ExampleActivity_report() {
+	crisp := handovertest.New(handovertest.Options{})
+	defer crisp.Close()
+	config := configFor(crisp)
+	config.Deliver = func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil }
+	var mu sync.Mutex // activities come from several goroutines
+	asked, ended, calls, stars := map[handover.Outcome]int{}, map[handover.EndReason]int{}, 0, 0
+	waited := map[string]time.Duration{} // by handover
+	config.Observe = func(_ context.Context, a handover.Activity) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch a.Kind {
+		case handover.ActivityAsked:
+			asked[a.Outcome]++
+		case handover.ActivityState:
+			if a.From == handover.StateWaiting { // until somebody came, or nobody did
+				waited[a.HandoverID] = a.Took
+			}
+			if a.Reason != "" {
+				ended[a.Reason]++
+			}
+		case handover.ActivityCall:
+			calls++
+		case handover.ActivityRated:
+			stars += a.Stars
+		}
+	}
+	h := start(crisp, config)
+
+	_, _ = h.Start(context.Background(), ask(h), handover.Request{})
+	crisp.Settle()
+	crisp.Last().Operator("Ann").Say("Hello")
+	crisp.Settle()
+	crisp.Last().Operator("Ann").Resolve()
+	crisp.Settle()
+	crisp.Last().Rate(5, "quick")
+	crisp.Settle()
+
+	mu.Lock()
+	defer mu.Unlock()
+	for _, took := range waited {
+		fmt.Println("waited less than a minute:", took < time.Minute)
+	}
+	fmt.Println("asked:", asked, "ended:", ended, "calls:", calls, "stars:", stars)
+	// Output:
+	// waited less than a minute: true
+	// asked: map[opening:1] ended: map[resolved:1] calls: 8 stars: 5
 }
 
 // Texts are chosen for each session, and so for each language.

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// ErrNotYourTurn says that the conversation got another owner since the turn was given. Whoever
-// has it now has the user's message as well. It is also the cause with which send's context ends
-// when a human takes over while the bot speaks.
+// ErrNotYourTurn says that the conversation got another owner since the turn was given. A human who
+// has it now, or had it meanwhile, gets the user's message as well; after a mute or a failed opening,
+// when nobody can have it, the user is asked to send it again. It is also the cause with which
+// send's context ends when a human takes over while the bot speaks.
 var ErrNotYourTurn = errors.New("handover: the conversation has another owner now")
 
 // floor is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
@@ -38,7 +39,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	key, id := h.key(t.Conversation), newID()
 	entered, epoch := false, t.Epoch
 	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		entered = t.Bot && d.State == StateBot && d.holds(t)
+		entered = t.Bot && (d.State == StateBot && d.holds(t) || h.off.epoch)
 		if entered {
 			epoch = d.Epoch
 			d.Floors = append(d.Floors, floor{ID: id, Epoch: epoch})
@@ -120,26 +121,36 @@ func (h *Handover) watchFloor(ctx context.Context, key string, t Turn, cancel co
 	}
 }
 
-// passOn gives the agent a message that the bot will not answer.
+// passOn gives the agent a message that the bot will not answer. Its Receive has returned, so that
+// nobody waits for it.
 func (d *data) passOn(id string) error {
 	in := d.find(id)
 	if in == nil || in.Outcome != outcomeTurn || in.Incoming == nil {
 		return errKeep
 	}
 	switch {
-	case d.human():
+	case d.human(), d.cameAndWent(in):
+		in.Left = true
 		d.queuePosts(in, d.Stay)
 	case d.State == StateMuted:
 		in.Outcome = outcomeKept
-	case d.Stay == nil || in.Epoch == d.Epoch || d.session(d.Stay.CrispID) == nil:
+	case in.Epoch == d.Epoch: // a newer turn for it holds
 		return errKeep
-	case d.session(d.Stay.CrispID).Gone: // nobody is left who could answer it
+	default: // nobody can answer it any more
 		in.Outcome, in.Incoming = outcomeAnswered, nil
 		d.say(textNotSent, "")
-	default:
-		d.queuePosts(in, d.Stay) // the human came and went: the agent's conversation has it
 	}
 	return nil
+}
+
+// cameAndWent reports whether a human had the conversation since the message became a turn, in a
+// Crisp conversation that is still there.
+func (d *data) cameAndWent(in *seen) bool {
+	if d.State != StateBot || d.Stay == nil || in.Epoch >= d.Stay.Epoch {
+		return false
+	}
+	s := d.session(d.Stay.CrispID)
+	return s != nil && !s.Gone
 }
 
 // leaveFloor gives the floor up before its send has returned.

@@ -77,7 +77,7 @@ func New(c Config) (*Handover, error) {
 }
 
 // ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, lease bool }
+type ablation struct{ lookUp, lease, epoch bool }
 
 // Outcome is what Start came to.
 type Outcome string
@@ -150,10 +150,10 @@ func (d *data) start(t Turn, r Request, there Presence) Outcome {
 	d.answer(t)
 	switch {
 	case !d.env.cfg.allows(t.Conversation.Source):
-		d.say(textNotAllowed, "")
+		d.say(textNotAllowed, "").Locale = r.Locale
 		return NotAllowed
 	case d.coolsDown(r):
-		d.say(textTooSoon, "")
+		d.say(textTooSoon, "").Locale = r.Locale
 		return TooSoon
 	case there == Away || there == Unknown && d.env.cfg.Policy.RefuseUnknown:
 		d.fire(onNobody, happening{request: &r})
@@ -209,6 +209,11 @@ func (h *Handover) checkStart(t Turn, r *Request) error {
 	for _, id := range []string{r.Inbox, r.Operator} {
 		if id != "" && !validWebsiteID(id) {
 			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, not names")
+		}
+	}
+	for i, m := range r.NoAgent {
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("handover: Request.NoAgent[%d]: %w", i, err)
 		}
 	}
 	timeouts := r.Timeouts

@@ -12,7 +12,7 @@ type ActivityKind string
 // The kinds of activities.
 const (
 	ActivityState     ActivityKind = "state"     // the state changed: From, To, Reason
-	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome
+	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome; of Opening the states tell what came
 	ActivityRelayed   ActivityKind = "relayed"   // a message of the user is in Crisp: Took
 	ActivityDelivered ActivityKind = "delivered" // a message was shown to the user: Took
 	ActivityWithheld  ActivityKind = "withheld"  // a message in Crisp is not for the user: Why
@@ -32,24 +32,28 @@ const (
 type Activity struct {
 	Kind         ActivityKind
 	Conversation Conversation
-	HandoverID   string
-	CrispID      string
-	MessageID    string // of the Message or the Incoming it is about
-	From, To     State
-	Reason       EndReason
-	Outcome      Outcome
-	Effect       string        // what was tried, of a fault
-	Why          string        // one word
-	Attempt      int           // from 1
-	Took         time.Duration // from the first attempt, or since the state before
-	Stars        int
-	Err          error // of Crisp, or of a callback of the host's
-	At           time.Time
+	// N grows with each activity of a conversation, in the order in which they were stored: calls of
+	// Observe come from several goroutines and replicas, and may overtake each other. It is 0 for
+	// ActivityCall and ActivityLimited, which are of no record.
+	N          int64
+	HandoverID string
+	CrispID    string
+	MessageID  string // of the Message or the Incoming it is about
+	From, To   State
+	Reason     EndReason
+	Outcome    Outcome
+	Effect     string        // what was tried, of a fault
+	Why        string        // one word
+	Attempt    int           // from 1
+	Took       time.Duration // from the first attempt, or since the state before
+	Stars      int
+	Err        error // of Crisp, or of a callback of the host's
+	At         time.Time
 }
 
 // observe notes an activity; it is told when the change is saved.
 func (d *data) observe(a Activity) {
-	a.Conversation, a.At = d.Conversation, d.env.now
+	a.Conversation, a.N, a.At = d.Conversation, d.next(), d.env.now
 	if a.HandoverID == "" && d.Stay != nil {
 		a.HandoverID = d.Stay.ID
 	}

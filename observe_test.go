@@ -1,6 +1,7 @@
 package handover_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,5 +178,33 @@ func TestActivitiesBearTheirOwnHandover(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// Two changes of a conversation may tell their activities in any order; N has the order of the
+// record, over all replicas.
+func TestActivitiesAreNumberedInTheOrderOfTheRecord(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.replica(options{})
+		conv := r.opened()
+		ann := conv.Operator("Ann")
+		for i := range 10 {
+			ann.Say(fmt.Sprint("message ", i))
+			r.says(fmt.Sprint("answer ", i))
+		}
+		ann.Resolve()
+		r.after(time.Minute)
+		all := slices.DeleteFunc(r.heard(), func(a handover.Activity) bool { return a.Kind == handover.ActivityCall })
+		slices.SortFunc(all, func(a, b handover.Activity) int { return cmp.Compare(a.N, b.N) })
+		var states []handover.State
+		for i, a := range all {
+			require.Positive(t, a.N)
+			require.True(t, i == 0 || a.N > all[i-1].N, "each number is given once")
+			require.True(t, i == 0 || !a.At.Before(all[i-1].At))
+			if a.Kind == handover.ActivityState {
+				states = append(states, a.To)
+			}
+		}
+		require.Equal(t, []handover.State{handover.StateOpening, handover.StateWaiting, handover.StateActive, handover.StateBot}, states)
 	})
 }

@@ -173,3 +173,48 @@ func TestClaimTimeoutMakesAnOffer(t *testing.T) {
 		require.False(t, r.session().Offer)
 	})
 }
+
+// The no-agent message of one request, in the user's language: its choices are known by their titles.
+func TestNoAgentMessageOfOneRequest(t *testing.T) {
+	french := []handover.RichMessage{{Text: "Personne n'est là.", QuickReplies: []handover.QuickReply{
+		{ContentType: "text", Title: "Par email", Payload: email}, {ContentType: "text", Title: "Avec le bot", Payload: bot},
+	}}}
+	req := handover.Request{Locale: "fr", NoAgent: french}
+	for name, asks := range map[string]func(r *rig){
+		"nobody is there": func(r *rig) { r.crisp.Away(); require.Equal(r.t, handover.NobodyThere, r.asks(req)) },
+		"nobody came": func(r *rig) {
+			require.Equal(r.t, handover.Opened, r.asks(req))
+			r.after(11 * time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				asks(r)
+				saw := r.saw()
+				require.Equal(t, "system: Personne n'est là. [Par email] [Avec le bot]", saw[len(saw)-1])
+				require.False(t, r.says("Par email").Bot)
+				require.Equal(t, []string{"system: Which email address may we write to? [Avec le bot]"}, r.saw())
+				require.False(t, r.says("Avec le bot").Bot)
+				require.Equal(t, []string{"system: All right, I am listening."}, r.saw())
+			})
+		})
+	}
+	bubble(t, options{}, func(r *rig) {
+		_, err := r.h.Start(r.t.Context(), r.session().Turn(), handover.Request{NoAgent: []handover.RichMessage{{}}})
+		require.ErrorContains(t, err, "Request.NoAgent[0]")
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}
+
+func TestTheSessionShowsTheNewestRequest(t *testing.T) {
+	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		first := r.session().HandoverID
+		r.crisp.Away()
+		r.after(time.Minute)
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{Locale: "fr", Resume: "second"}))
+		s := r.session()
+		require.Equal(t, "fr", s.Locale)
+		require.Equal(t, "second", s.Resume)
+		require.Equal(t, first, s.HandoverID, "the last handover is still that one")
+	})
+}

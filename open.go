@@ -17,6 +17,8 @@ type Request struct {
 	Locale   string   `json:"locale,omitempty"`   // such as "fr"; also Session.Locale, for Texts
 	Inbox    string   `json:"inbox,omitempty"`    // Crisp's id of a sub-inbox
 	Operator string   `json:"operator,omitempty"` // Crisp's user id of the agent to assign
+	// NoAgent overrides Config.NoAgent, in the user's language perhaps.
+	NoAgent []RichMessage `json:"no_agent,omitempty"`
 	// Timeouts overrides Config.Timeouts where it is set, except Reply and Late, which are not of
 	// one handover.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
@@ -291,8 +293,8 @@ func (d *data) openingFailed(e *effect, r report) bool {
 
 // followUpFailed says that nobody will answer by email after all.
 func (d *data) followUpFailed() {
-	d.dropFollowUp(happening{})
 	d.say(textOpenFailed, "")
+	d.dropFollowUp(happening{})
 }
 
 // choseEmail opens a follow-up, or asks for the address that it needs.

@@ -232,11 +232,11 @@ func (d *data) takeChoice(in *seen) bool {
 // chose reports whether a message chooses the quick reply with this payload.
 func (d *data) chose(m *Incoming, payload string) bool {
 	text := strings.TrimSpace(m.Text)
-	if m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.env.cfg.choice(payload).Title) {
+	if m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.choice(payload).Title) {
 		return true
 	}
 	n := 0
-	for _, no := range d.env.cfg.NoAgent { // by its number, as PlainText shows it
+	for _, no := range d.noAgent() { // by its number, as PlainText shows it
 		for _, q := range no.QuickReplies {
 			if n++; q.Payload == payload && text == strconv.Itoa(n) {
 				return true
@@ -249,7 +249,10 @@ func (d *data) chose(m *Incoming, payload string) bool {
 // takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
 // question, or as it is.
 func (d *data) takeForAgent(in *seen) {
-	d.Stay.LastWord = d.env.now
+	// Writing again and again to an agent who keeps silent does not put off the question after it.
+	if st := d.Stay; !st.Unanswered || !st.AskedIdle.Before(st.LastWord) {
+		st.LastWord, st.Unanswered = d.env.now, true
+	}
 	if m := in.Incoming; m.Payload == payloadLeave || d.Stay.LeaveTitle != "" && strings.TrimSpace(m.Text) == d.Stay.LeaveTitle {
 		d.fire(onUserLeft, happening{})
 		in.Outcome, in.Incoming = outcomeTaken, nil

@@ -332,3 +332,34 @@ func TestTheWayOutWhileWaiting(t *testing.T) {
 		})
 	}
 }
+
+// The way out of the waiting message works as long as the handover lasts, also in one that an agent
+// began: the user may remember it.
+func TestTheWayOutWhileActive(t *testing.T) {
+	for name, leave := range map[string]func(*rig){
+		"pressed": func(r *rig) {
+			_, err := r.receive(handover.Incoming{Payload: "handover:leave"})
+			require.NoError(r.t, err)
+		},
+		"written": func(r *rig) { require.False(r.t, r.says("Back to the bot").Bot) },
+		"by the host's own menu": func(r *rig) {
+			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Reason: handover.EndUserLeft}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				for i := range 2 {
+					leave(r)
+					require.Equal(t, []string{"system: You are talking with the bot again."}, r.saw())
+					require.Equal(t, handover.EndUserLeft, r.allEnds()[i].Reason)
+					require.Equal(t, "note", conv.Messages()[len(conv.Messages())-1].Type, "the agents are told")
+					require.NotContains(t, userTexts(conv), "Back to the bot")
+					require.True(t, r.says("hello bot").Bot)
+					ann.Say("one more thing")
+					r.saw()
+					require.Equal(t, handover.StateActive, r.session().State, "a takeover")
+				}
+			})
+		})
+	}
+}

@@ -26,6 +26,8 @@ type rig struct {
 	h     *handover.Handover
 	conv  handover.Conversation
 	sent  int
+	// locale is that of the requests of opened.
+	locale string
 
 	mu         sync.Mutex
 	shown      []handover.Message // what Deliver showed
@@ -215,7 +217,7 @@ func (r *rig) asks(req handover.Request) handover.Outcome {
 // opened is a rig with a handover that waits for an agent.
 func (r *rig) opened() *handovertest.Conversation {
 	r.t.Helper()
-	require.Equal(r.t, handover.Opened, r.asks(handover.Request{}))
+	require.Equal(r.t, handover.Opened, r.asks(handover.Request{Locale: r.locale}))
 	return r.crisp.Last()
 }
 

@@ -131,24 +131,33 @@ func (h *Handover) view(d *data) Session {
 		Conversation: d.Conversation, State: d.State, Epoch: d.Epoch, Since: d.Since,
 		Offer: d.Offer != nil, FollowUp: d.FollowUp != nil,
 	}
-	var r *Request
-	if d.Offer != nil {
-		r = &d.Offer.Request
-	}
 	for _, st := range []*stay{d.FollowUp, d.Stay} {
 		if st == nil {
 			continue
 		}
-		r = &st.Request
 		s.HandoverID, s.CrispID = st.ID, st.CrispID
 		if n := len(st.Agents); n > 0 {
 			s.Agent = st.Agents[n-1]
 		}
 	}
-	if r != nil {
+	if r := d.request(); r != nil {
 		s.Locale, s.Resume = r.Locale, r.Resume
 	}
 	return s
+}
+
+// request is the newest request. An offer or a follow-up is never older than the last handover,
+// since a handover ends both.
+func (d *data) request() *Request {
+	switch {
+	case d.Offer != nil:
+		return &d.Offer.Request
+	case d.FollowUp != nil:
+		return &d.FollowUp.Request
+	case d.Stay != nil:
+		return &d.Stay.Request
+	}
+	return nil
 }
 
 // Summary is what OnEnd hears of a handover.

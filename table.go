@@ -201,6 +201,7 @@ func (d *data) passKept() {
 		if i < len(kept)-maxKept {
 			s.Outcome, s.Incoming = outcomeAnswered, nil
 		} else {
+			s.Left = true // its Receive has returned
 			d.queuePosts(s, d.Stay)
 		}
 	}
@@ -211,16 +212,18 @@ func (d *data) passKept() {
 const maxKept = 20
 
 func (d *data) newStay(r *Request) *stay {
-	return &stay{ID: newID(), Request: *r, Timeouts: d.env.cfg.Timeouts.override(r.Timeouts), Asked: d.env.now}
+	return &stay{ID: newID(), Request: *r, Timeouts: d.env.cfg.Timeouts.override(r.Timeouts), Epoch: d.Epoch, Asked: d.env.now}
 }
 
 // takeover begins a handover that an agent started by writing.
 func (d *data) takeover(what happening) {
 	var r Request
+	var leave string // the user may remember it
 	if d.Stay != nil {
-		r = d.Stay.Request
+		r, leave = d.Stay.Request, d.Stay.LeaveTitle
 	}
 	d.Stay = d.newStay(&r)
+	d.Stay.LeaveTitle = leave
 	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
 	what.session.Mark = max(what.session.Mark, what.at-1)
 	d.dropOpen(what)
@@ -231,7 +234,7 @@ func (d *data) takeover(what happening) {
 // joined notes the first human sign.
 func (d *data) joined(what happening) {
 	d.Stay.Claimed = d.env.now
-	d.Stay.LastWord = d.env.now
+	d.Stay.LastWord, d.Stay.Unanswered = d.env.now, false
 	if what.at == 0 {
 		return // assigned: nobody has written yet
 	}
@@ -241,7 +244,7 @@ func (d *data) joined(what happening) {
 // spoke notes a message of an agent, and tells the user who it is when that is new.
 func (d *data) spoke(what happening) {
 	st := d.Stay
-	st.LastWord = d.env.now
+	st.LastWord, st.Unanswered = d.env.now, false
 	if st.FirstReply.IsZero() {
 		st.FirstReply = d.env.now
 	}
@@ -308,7 +311,7 @@ func (d *data) endMute(what happening) {
 func (d *data) makeOffer(what happening) {
 	d.Mute = nil
 	d.Offer = &offer{ID: newID(), Request: *what.request, Expires: d.env.now.Add(d.env.cfg.Timeouts.override(what.request.Timeouts).Followup)}
-	for i, m := range d.env.cfg.NoAgent {
+	for i, m := range d.noAgent() {
 		d.push(&d.In, effect{Kind: kindDeliver, Message: &Message{
 			ID: systemID(d.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: d.env.now.UTC(),
 		}})
@@ -332,8 +335,8 @@ func (d *data) dropFollowUp(happening) {
 }
 
 func (d *data) choseBot(what happening) {
-	d.dropOffer(what)
 	d.say(textWithBot, "")
+	d.dropOffer(what)
 }
 
 // left tells the agents that the user is gone, and resolves the conversation if asked to.

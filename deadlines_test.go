@@ -1,0 +1,127 @@
+package handover_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// countLines says how often the user saw a line, without forgetting any.
+func (r *rig) countLines(line string) (n int) {
+	for _, l := range r.rawLines() {
+		if l == line {
+			n++
+		}
+	}
+	return n
+}
+
+func TestDeadlinesRunOnceWithThreeReplicas(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.replica(options{})
+		r.replica(options{})
+		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.after(11 * time.Minute)
+		require.Equal(t, 3, r.countLines("system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"), "after 3, 6 and 9 minutes")
+		require.Equal(t, 1, r.countLines("system: I am sorry, nobody could answer in time."))
+		require.Equal(t, 1, r.countLines(noAgent))
+		require.Len(t, r.allEnds(), 1)
+		require.False(t, r.says(email).Bot)
+		r.after(8 * 24 * time.Hour)
+		require.False(t, r.session().FollowUp)
+		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool { return a.Reason != "" && a.Kind == handover.ActivityState }))
+	})
+}
+
+func TestDeadlinesAreStoredWithTheHandover(t *testing.T) {
+	config := func(claim time.Duration) func(*rig, *handover.Config) {
+		return func(_ *rig, c *handover.Config) { c.Timeouts.Claim, c.Timeouts.Remind = claim, -1 }
+	}
+	bubble(t, options{still: true, config: config(10 * time.Minute)}, func(r *rig) {
+		r.opened()
+		r.replica(options{config: config(time.Minute)}) // a new release, with another setting
+		r.after(9*time.Minute + 50*time.Second)
+		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.after(20 * time.Second)
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}
+
+// dropsHooks loses all hooks, so that only a look at Crisp tells the news.
+func dropsHooks(r *rig) {
+	r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+}
+
+func TestDeadlinesAreJudgedAfterTheNews(t *testing.T) {
+	t.Run("claim", func(t *testing.T) {
+		bubble(t, options{}, func(r *rig) {
+			conv := r.opened()
+			r.after(9*time.Minute + 55*time.Second)
+			r.saw()
+			dropsHooks(r)
+			conv.Operator("Ann").Say("just in time")
+			r.after(10 * time.Second)
+			require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: just in time"}, r.saw())
+			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+	t.Run("idle", func(t *testing.T) {
+		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			r.after(2*time.Hour - 5*time.Second)
+			dropsHooks(r)
+			ann.Say("sorry, it took long")
+			r.after(10 * time.Second)
+			require.Equal(t, []string{"agent Ann: sorry, it took long"}, r.saw(), "nobody is asked")
+		})
+	})
+	t.Run("while Crisp cannot be read they wait, but Max does not", func(t *testing.T) {
+		bubble(t, options{}, func(r *rig) {
+			r.opened()
+			r.saw()
+			for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {
+				r.crisp.Fail(1_000_000, handovertest.Fault{Route: route, Status: 503})
+			}
+			r.after(23 * time.Hour)
+			require.Empty(t, r.saw(), "no reminder, and no end: an agent may be talking")
+			require.Equal(t, handover.StateWaiting, r.session().State)
+			r.after(2 * time.Hour)
+			require.Equal(t, handover.EndMaxAge, r.allEnds()[0].Reason)
+		})
+	})
+}
+
+func TestFollowUpExpires(t *testing.T) {
+	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
+		r.says(email)
+		r.after(7*24*time.Hour - time.Minute)
+		require.True(t, r.session().FollowUp)
+		r.after(2 * time.Minute)
+		require.False(t, r.session().FollowUp)
+		require.True(t, r.says("hello").Bot)
+	})
+}
+
+func TestTheReopeningWindow(t *testing.T) {
+	for name, tt := range map[string]struct {
+		after  time.Duration
+		reopen time.Duration // of the request
+		want   int
+	}{
+		"within an hour":         {59 * time.Minute, 0, 1},
+		"later":                  {61 * time.Minute, 0, 2},
+		"as the request has it":  {61 * time.Minute, 2 * time.Hour, 1},
+		"never, for one request": {time.Minute, -1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				r.after(tt.after)
+				require.Equal(t, handover.Opened, r.asks(handover.Request{Timeouts: handover.Timeouts{Reopen: tt.reopen}}))
+				require.Len(t, r.crisp.Conversations(), tt.want)
+			})
+		})
+	}
+}
