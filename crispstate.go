@@ -35,6 +35,8 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 		return
 	}
 	switch {
+	case ev.State == "resolved" && d.env.now.Before(s.Echo):
+		s.Echo, s.Mark = time.Time{}, max(s.Mark, at)
 	case ev.State == "resolved" && s.Opening != 0:
 		// Until our opening message is seen it is not known which handover this is about.
 		if !k.ripe(s, n, d.env.now) {

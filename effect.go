@@ -287,6 +287,9 @@ func (d *data) succeeded(e *effect, r report) {
 	case kindResolve:
 		if s := d.session(e.Crisp); s != nil {
 			s.Closed = true
+			if !s.Echo.IsZero() { // it has not come yet
+				s.Echo = d.env.now.Add(echoFor)
+			}
 		}
 	case kindOnEnd:
 		d.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})

@@ -55,7 +55,7 @@ func (s *crispSession) opened(m *EventMessage) {
 	if s.Opening == 0 || m.Fingerprint != s.Opening {
 		return
 	}
-	s.Mark, s.Opening = m.Timestamp, 0
+	s.Mark, s.Opening, s.Echo = m.Timestamp, 0, time.Time{}
 	if s.Adopted {
 		s.Adopted, s.From, s.Watermark = false, m.Timestamp, m.Timestamp
 	}
