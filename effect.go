@@ -315,7 +315,7 @@ func (d *data) failed(l *lane, e *effect, r report) bool {
 		return false
 	}
 	api := apiError(r.err)
-	if e.Attempts >= d.env.cfg.Limits.Attempts || api != nil && !api.Temporary() {
+	if e.Attempts >= d.env.cfg.Limits.Attempts || r.gone || api != nil && !api.Temporary() {
 		return true
 	}
 	d.again(e, api)

@@ -334,6 +334,21 @@ func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
 	})
 }
 
+// What concerns a conversation that is gone is given up at once: it would hold up the next handover.
+func TestARemovedConversationHoldsNothingUp(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: i.Event == "session:removed"}
+		})
+		conv.Remove()
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+		r.crisp.Settle()
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "for the agents"}))
+		require.Contains(t, r.crisp.Last().Transcript(), "operator (note): for the agents")
+	})
+}
+
 func TestIdleAsksThenEnds(t *testing.T) {
 	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
 		t.Run(name, func(t *testing.T) {
