@@ -334,6 +334,27 @@ func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
 	})
 }
 
+// A resolve of ours may have no echo, where the conversation was resolved already.
+func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		ann := conv.Operator("Ann")
+		ann.Resolve()
+		r.after(time.Second)
+		ann.Say("one more thing")
+		r.after(time.Second)
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+		r.after(time.Second)
+		ann.Say("and another")
+		r.after(time.Second)
+		r.says("tell me")
+		ann.Resolve()
+		r.after(time.Second)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Len(t, r.allEnds(), 3)
+	})
+}
+
 // What concerns a conversation that is gone is given up at once: it would hold up the next handover.
 func TestARemovedConversationHoldsNothingUp(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
