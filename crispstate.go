@@ -29,7 +29,7 @@ func (d *data) judge(s *crispSession, n *news) {
 func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	at := ev.At.UnixMilli()
 	if n.err != nil && !n.gone && !k.ripe(s, n, d.env.now) {
-		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {
+		if ev.State != "" || ev.Blocked != nil || ev.Name == eventSessionRemoved {
 			n.hold(k) // messages before it may not be read yet
 		}
 		return
@@ -46,7 +46,7 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 		}
 	case ev.State == "resolved" && at > s.Mark:
 		d.closed(s, EndResolved, at)
-	case ev.Name == "session:removed":
+	case ev.Name == eventSessionRemoved:
 		d.closed(s, EndRemoved, at)
 	case ev.Blocked != nil && *ev.Blocked && at > s.Mark:
 		d.closed(s, EndBlocked, at)

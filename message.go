@@ -87,8 +87,8 @@ func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) 
 	switch {
 	case running:
 		d.fire(onHuman, what)
-	case !newer || d.human():
-		msg.Late = msg.Late || !newer
+	case !newer || s.Gone || d.human(): // where the conversation is gone nobody can take over
+		msg.Late = msg.Late || !newer || s.Gone
 		d.fire(onLate, what)
 	case d.FollowUp != nil && d.FollowUp.CrispID == s.ID:
 		// The user may be gone: only a message that was shown is a takeover.
