@@ -206,7 +206,7 @@ func (s *subject) reopens() func() {
 
 func (s *subject) removes() func() {
 	c, conv := s.talk()
-	if c == nil || s.rnd.IntN(3) > 0 {
+	if c == nil || s.model.state != inOpening && s.rnd.IntN(3) > 0 {
 		return nil
 	}
 	s.model.visit(evRemoved)

@@ -117,7 +117,7 @@ func (m *model) race() bool {
 		// It fails as before, and goes back to the bot.
 	case post:
 		m.unclear = "a post and an end at once: " + ends
-	case note && opening && !down && len(m.held) > 0: // is what an agent wrote older than the end?
+	case note && opening && !down && (len(m.held) > 0 || m.stay.crisp.gone): // what an agent wrote may be older than the end
 		m.unclear = "a note and an end at once: " + ends
 	}
 	return m.unclear != ""
@@ -166,8 +166,12 @@ func (m *model) pumpNotes() {
 			return
 		}
 		m.notes = m.notes[1:]
-		if !m.now.Before(m.down) && !n.crisp.gone {
+		switch {
+		case m.now.Before(m.down):
+		case !n.crisp.gone:
 			n.crisp.notes, n.crisp.noted = append(n.crisp.notes, n.text), m.now
+		case m.running() && m.stay.crisp == n.crisp: // now it is known
+			m.end(evRemoved)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (s *subject) compareSeen(lines []string, moves []handover.Activity) error {
 	}
 	switch {
 	case !slices.Equal(went, s.model.moves):
-		return s.bad("moved %q, want %q", went, s.model.moves)
+		return s.bad("moved %q, want %q, and the user saw %q, want %q", went, s.model.moves, lines, s.model.lines)
 	case !slices.Equal(order(lines), order(s.model.lines)):
 		return s.bad("the user saw %q, want %q", lines, s.model.lines)
 	}

@@ -227,6 +227,7 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 		m.held = append(m.held, func() { m.hear(c, agent, text, late || at.Before(c.before), away) })
 		return
 	}
+	late = late || c.gone // nobody takes over where the conversation is gone
 	line := "agent " + agent + ": " + text
 	if late {
 		line = "agent " + agent + " (late): " + text

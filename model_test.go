@@ -257,7 +257,7 @@ func TestModel(t *testing.T) {
 	visited, taken, unclear := sum.coverage.visited, sum.coverage.taken, total(sum.unclear)
 	fmt.Printf("model: seeds=%d..%d operations=%d %v clock=%d cells=%d/%d transitions=%d/%d conversations=%d given up as unclear=%d %v\n",
 		seed, seed+uint64(sum.seeds)-1, total(sum.ops), sum.ops, sum.clock, len(visited), cells, len(taken), leading, sum.conversations, unclear, sum.unclear)
-	require.Less(t, unclear*100, sum.conversations, "too much is left out")
+	require.LessOrEqual(t, unclear, max(3, sum.conversations/100), "too much is left out")
 	for n := range visited {
 		require.Contains(t, modelCells, n)
 	}
