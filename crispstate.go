@@ -29,12 +29,14 @@ func (d *data) judge(s *crispSession, n *news) {
 func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 	at := ev.At.UnixMilli()
 	if n.err != nil && !n.gone && !k.ripe(s, n, d.env.now) {
-		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {
+		if ev.State != "" || ev.Blocked != nil || ev.Name == eventSessionRemoved {
 			n.hold(k) // messages before it may not be read yet
 		}
 		return
 	}
 	switch {
+	case ev.State == "resolved" && d.env.now.Before(s.Echo):
+		s.Echo, s.Mark = time.Time{}, max(s.Mark, at)
 	case ev.State == "resolved" && s.Opening != 0:
 		// Until our opening message is seen it is not known which handover this is about.
 		if !k.ripe(s, n, d.env.now) {
@@ -44,7 +46,7 @@ func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
 		}
 	case ev.State == "resolved" && at > s.Mark:
 		d.closed(s, EndResolved, at)
-	case ev.Name == "session:removed":
+	case ev.Name == eventSessionRemoved:
 		d.closed(s, EndRemoved, at)
 	case ev.Blocked != nil && *ev.Blocked && at > s.Mark:
 		d.closed(s, EndBlocked, at)

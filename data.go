@@ -152,18 +152,20 @@ type crispSession struct {
 	// takeovers count when newer.
 	Mark int64 `json:"mark,omitempty"`
 	// Opening is set until Mark is that of our opening message.
-	Opening int64     `json:"opening,omitempty"`
-	Newest  int64     `json:"newest,omitempty"` // Crisp's largest time seen, in ms
-	Shown   order     `json:"shown,omitzero"`   // the newest message given to the user
-	Email   bool      `json:"email,omitempty"`  // Crisp has the user's address
-	Gone    bool      `json:"gone,omitempty"`   // removed in Crisp
-	Closed  bool      `json:"closed,omitempty"` // known to be resolved in Crisp: to find it so is no news
-	Listed  int64     `json:"listed,omitempty"` // Crisp's updated_at when catch-up last saw it, in ms
-	Ended   time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
-	Table   []*entry  `json:"table,omitempty"`
-	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
-	Fails   int       `json:"fails,omitempty"` // reads that failed in a row
-	Retry   time.Time `json:"retry,omitzero"`  // no read before
+	Opening int64 `json:"opening,omitempty"`
+	Newest  int64 `json:"newest,omitempty"` // Crisp's largest time seen, in ms
+	Shown   order `json:"shown,omitzero"`   // the newest message given to the user
+	Email   bool  `json:"email,omitempty"`  // Crisp has the user's address
+	Gone    bool  `json:"gone,omitempty"`   // removed in Crisp
+	Closed  bool  `json:"closed,omitempty"` // known to be resolved in Crisp: to find it so is no news
+	// Echo is set while the next resolved state that a hook tells of may be our own doing.
+	Echo   time.Time `json:"echo,omitzero"`
+	Listed int64     `json:"listed,omitempty"` // Crisp's updated_at when catch-up last saw it, in ms
+	Ended  time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
+	Table  []*entry  `json:"table,omitempty"`
+	Looked time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
+	Fails  int       `json:"fails,omitempty"` // reads that failed in a row
+	Retry  time.Time `json:"retry,omitzero"`  // no read before
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
 	Updated  int64     `json:"updated,omitempty"` // Crisp's updated_at then, in ms

@@ -292,6 +292,9 @@ func (d *data) succeeded(e *effect, r report) {
 	case kindResolve:
 		if s := d.session(e.Crisp); s != nil {
 			s.Closed = true
+			if !s.Echo.IsZero() { // it has not come yet
+				s.Echo = d.env.now.Add(echoFor)
+			}
 		}
 	case kindOnEnd:
 		d.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})
@@ -317,7 +320,7 @@ func (d *data) failed(l *lane, e *effect, r report) bool {
 		return false
 	}
 	api := apiError(r.err)
-	if e.Attempts >= d.env.cfg.Limits.Attempts || api != nil && !api.Temporary() {
+	if e.Attempts >= d.env.cfg.Limits.Attempts || r.gone || api != nil && !api.Temporary() {
 		return true
 	}
 	d.again(e, api)

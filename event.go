@@ -31,6 +31,7 @@ const (
 	eventSessionSetState   = "session:set_state"
 	eventSessionSetRouting = "session:set_routing"
 	eventSessionSetBlock   = "session:set_block"
+	eventSessionRemoved    = "session:removed"
 	eventSessionSyncRating = "session:sync:rating"
 )
 

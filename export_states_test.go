@@ -51,11 +51,77 @@ func CellOf(from State, on string) Cell {
 	return Cell{To: c.to, Ends: c.ends, What: c.what, Listed: true}
 }
 
-// FlipCell changes where a listed cell leads and how it ends, until restore is called.
-func FlipCell(from State, on string, to State, ends EndReason) (restore func()) {
-	before := table[from][trigger(on)]
-	flipped := before
-	flipped.to, flipped.ends = to, ends
-	table[from][trigger(on)] = flipped
-	return func() { table[from][trigger(on)] = before }
+// Flip is one way to change one cell of the table that the code runs.
+type Flip struct {
+	From State
+	On   string
+	Kind string // "target", "reason", "action" or "left out"
+	to   cell
+}
+
+// Flips are ways to change each listed cell: another target, another reason, no action, and as if
+// it were not listed. Those that change nothing are left out, and those with which the code would
+// not go on: a handover that runs and was never begun, and a deadline that comes again at once.
+func Flips() (all []Flip) {
+	for _, from := range States {
+		for _, on := range Triggers {
+			c, ok := table[from][trigger(on)]
+			if !ok {
+				continue
+			}
+			add := func(kind string, to cell) { all = append(all, Flip{from, on, kind, to}) }
+			target := c
+			if target.to = otherTarget(from, c); target.to != "" {
+				add("target", target)
+			}
+			if reason := c; c.ends != "" {
+				if reason.ends = EndIdle; c.ends == EndIdle {
+					reason.ends = EndClaimTimeout
+				}
+				add("reason", reason)
+			}
+			begins := !c.human(from) && c.human(c.to)
+			comes := deadlines[trigger(on)] && c.to == from
+			if action := c; c.do != nil && !begins && !comes {
+				action.do = nil
+				add("action", action)
+			}
+			if (c.do != nil || c.to != from) && trigger(on) != onStart {
+				add("left out", cell{})
+			}
+		}
+	}
+	return all
+}
+
+// deadlines are the triggers that come with time.
+var deadlines = map[trigger]bool{
+	onRemind: true, onClaimTimeout: true, onQuiet: true, onIdle: true, onMax: true, onOfferExpired: true, onFollowUpExpired: true,
+}
+
+// otherTarget is a state to which the cell might lead as well, "" for none.
+func otherTarget(from State, c cell) State {
+	switch {
+	case c.ends != "":
+		return StateMuted
+	case from == StateMuted && c.to == StateBot:
+		return "" // an un-mute for Max that does not un-mute comes again at once
+	case c.to != from:
+		return from
+	}
+	return map[State]State{
+		StateBot: StateMuted, StateMuted: StateBot, StateOpening: StateWaiting, StateWaiting: StateActive, StateActive: StateWaiting,
+	}[from]
+}
+
+// human reports whether the bot is silent in a state because a human was asked for.
+func (cell) human(s State) bool { return s != StateBot && s != StateMuted }
+
+// Apply changes the table until restore is called.
+func (f Flip) Apply() (restore func()) {
+	before := table[f.From][trigger(f.On)]
+	if table[f.From][trigger(f.On)] = f.to; f.Kind == "left out" {
+		delete(table[f.From], trigger(f.On))
+	}
+	return func() { table[f.From][trigger(f.On)] = before }
 }

@@ -108,10 +108,10 @@ func (k *hook) retry(now time.Time) {
 }
 
 // ripe reports whether the hook has waited long enough for the log: a read did not show what it says,
-// and another one does not holdFor later, or the log cannot be read at all.
+// and another one does not holdFor later, or the log cannot be read at all, or is gone.
 func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
 	if n.err != nil {
-		return s.Fails >= blindAfter
+		return n.gone || s.Fails >= blindAfter
 	}
 	if k.Missed.IsZero() {
 		k.Missed = now
@@ -137,6 +137,7 @@ func (d *data) enqueue(ev Event) bool {
 		d.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 		ev = Event{SessionID: ev.SessionID}
 	}
+	s.Gone = s.Gone || ev.Name == eventSessionRemoved
 	k := hook{N: d.next(), Raw: ev.Raw, Crisp: s.ID, Got: d.env.now}
 	switch {
 	case ev.Rating != nil:
@@ -171,7 +172,7 @@ func (d *data) enqueue(ev Event) bool {
 func concerns(ev *Event) bool {
 	switch ev.Name {
 	case eventMessageSend, eventMessageReceived, eventMessageUpdated, eventMessageRemoved,
-		eventSessionSetState, eventSessionSetRouting, eventSessionSetBlock, "session:removed":
+		eventSessionSetState, eventSessionSetRouting, eventSessionSetBlock, eventSessionRemoved:
 		return true
 	}
 	return false

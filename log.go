@@ -22,6 +22,8 @@ const (
 	// resolvedTwice is the time between two reads that must agree before a resolved state counts
 	// of which no hook told.
 	resolvedTwice = time.Minute
+	// echoFor is how long after our own resolve a hook that tells of a resolved state is its echo.
+	echoFor = time.Minute
 	// maxPages bounds one read of the log.
 	maxPages = 100
 	// maxSingles bounds how many edited messages are read one by one in one look.
@@ -165,6 +167,7 @@ func (d *data) learn(n *news) {
 	if s == nil {
 		return
 	}
+	s.Gone = s.Gone || n.gone
 	if n.err != nil {
 		s.Fails++
 		wait := min(delay(s.Fails), lookAgain)

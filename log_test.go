@@ -515,6 +515,35 @@ func TestRemovedAndBlocked(t *testing.T) {
 	}
 }
 
+// What an agent wrote before the conversation was removed is shown, from its hook, though the log is
+// gone. Nobody takes over there.
+func TestRemovedBeforeTheMessageWasRead(t *testing.T) {
+	for name, trust := range map[string]bool{"read": false, "trusted": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.TrustHooks = trust }}, func(r *rig) {
+				conv := r.opened()
+				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+				r.saw()
+				r.crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
+					return handovertest.Fault{Refuse: i.Route == handovertest.RouteSend}
+				})
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				go func() {
+					_, _ = r.h.Start(context.Background(), turn, handover.Request{})
+				}()
+				r.after(time.Second)
+				conv.Operator("Ann").Say("I am here")
+				conv.Remove()
+				r.after(time.Minute)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again.", "agent Ann (late): I am here"}, r.saw())
+				require.Len(t, r.allEnds(), 2)
+			})
+		})
+	}
+}
+
 func TestClaimOnAssign(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.ClaimOnAssign = on }}, func(r *rig) {

@@ -55,7 +55,7 @@ func (s *crispSession) opened(m *EventMessage) {
 	if s.Opening == 0 || m.Fingerprint != s.Opening {
 		return
 	}
-	s.Mark, s.Opening = m.Timestamp, 0
+	s.Mark, s.Opening, s.Echo = m.Timestamp, 0, time.Time{}
 	if s.Adopted {
 		s.Adopted, s.From, s.Watermark = false, m.Timestamp, m.Timestamp
 	}
@@ -87,8 +87,8 @@ func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) 
 	switch {
 	case running:
 		d.fire(onHuman, what)
-	case !newer || d.human():
-		msg.Late = msg.Late || !newer
+	case !newer || s.Gone || d.human(): // where the conversation is gone nobody can take over
+		msg.Late = msg.Late || !newer || s.Gone
 		d.fire(onLate, what)
 	case d.FollowUp != nil && d.FollowUp.CrispID == s.ID:
 		// The user may be gone: only a message that was shown is a takeover.

@@ -228,7 +228,7 @@ func (d *data) proved(s *crispSession, fp int64) {
 func (d *data) posted(e *effect, fp int64) {
 	s := d.session(e.Crisp)
 	if s != nil {
-		s.Resolved, s.Closed = time.Time{}, false // a message of the user reopens
+		s.Resolved, s.Closed, s.Echo = time.Time{}, false, time.Time{} // a message of the user reopens
 		d.ours(s, fp)
 	}
 	d.passed(e)

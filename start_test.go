@@ -312,6 +312,64 @@ func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 	})
 }
 
+// An agent's answer may cross the host's end: it takes over, and the echo of the resolve that the
+// host asked for must not end that.
+func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Delay: 2 * time.Second, Twice: i.Event == "session:set_state"}
+		})
+		r.after(time.Minute)
+		conv.Operator("Ann").Say("I am here")
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+		r.after(time.Minute)
+		require.Equal(t, handover.StateActive, r.session().State)
+		require.Len(t, r.allEnds(), 1)
+		r.says("good") // which opens the conversation again
+		conv.Operator("Ann").Resolve()
+		r.after(time.Minute)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.EndResolved, r.allEnds()[1].Reason)
+	})
+}
+
+// A resolve of ours may have no echo, where the conversation was resolved already.
+func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		ann := conv.Operator("Ann")
+		ann.Resolve()
+		r.after(time.Second)
+		ann.Say("one more thing")
+		r.after(time.Second)
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+		r.after(time.Second)
+		ann.Say("and another")
+		r.after(time.Second)
+		r.says("tell me")
+		ann.Resolve()
+		r.after(time.Second)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Len(t, r.allEnds(), 3)
+	})
+}
+
+// What concerns a conversation that is gone is given up at once: it would hold up the next handover.
+func TestARemovedConversationHoldsNothingUp(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: i.Event == "session:removed"}
+		})
+		conv.Remove()
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+		r.crisp.Settle()
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "for the agents"}))
+		require.Contains(t, r.crisp.Last().Transcript(), "operator (note): for the agents")
+	})
+}
+
 func TestIdleAsksThenEnds(t *testing.T) {
 	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
 		t.Run(name, func(t *testing.T) {

@@ -355,6 +355,9 @@ func (d *data) noteEnd(name textName, o EndOptions) {
 		d.note(crisp, name)
 	}
 	if o.Resolve {
+		if s := d.session(crisp); s != nil && !s.Closed {
+			s.Echo = d.env.now.Add(echoFor)
+		}
 		d.push(&d.Out, effect{Kind: kindResolve, Crisp: crisp})
 	}
 }
