@@ -25,7 +25,7 @@ const leaseTTL = 30 * time.Second
 // the taker's own clock.
 type lease struct {
 	Holder string    `json:"holder,omitempty"`
-	Beat   int64     `json:"beat,omitempty"`
+	Beat   int64     `json:"beat,omitzero"`
 	Until  time.Time `json:"until,omitzero"` // when to look whether the holder is dead
 }
 
@@ -171,7 +171,8 @@ func (d *data) trust(l *look, changed *bool) bool {
 	if !d.env.cfg.Policy.TrustHooks || l.whole || len(l.fps) > 0 {
 		return false
 	}
-	for _, k := range d.Inbox {
+	for i := range d.Inbox {
+		k := &d.Inbox[i]
 		if ev, ok := k.event(); k.Crisp == l.crisp && (!ok || ev.Message == nil && strings.HasPrefix(ev.Name, "message:") && ev.Update == nil && ev.Removed == 0) {
 			return false
 		}

@@ -26,7 +26,7 @@ func (d *data) judge(s *crispSession, n *news) {
 	}
 }
 
-func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
+func (d *data) judgeHook(s *crispSession, k *hook, ev *Event, n *news) {
 	at := ev.At.UnixMilli()
 	if n.err != nil && !n.gone && !k.ripe(s, n, d.env.now) {
 		if ev.State != "" || ev.Blocked != nil || ev.Name == "session:removed" {

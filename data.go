@@ -62,7 +62,7 @@ type stay struct {
 	Request Request `json:"request"`
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
 	Timeouts Timeouts `json:"timeouts"`
-	Opening  int64    `json:"opening,omitempty"` // fingerprint of our opening message
+	Opening  int64    `json:"opening,omitzero"` // fingerprint of our opening message
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Opened     time.Time `json:"opened,omitzero"`
@@ -72,20 +72,20 @@ type stay struct {
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
 	Agents     []Agent   `json:"agents,omitempty"`
-	Reason     EndReason `json:"reason,omitempty"`
+	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
-	OtherBot   bool      `json:"other_bot,omitempty"`   // it wrote, and the user was shown the way out
+	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
 	AskedIdle  time.Time `json:"asked_idle,omitzero"`   // the user was asked whether they are there
-	From       int64     `json:"from,omitempty"`        // Crisp's time of the message that took over, in ms
+	From       int64     `json:"from,omitzero"`         // Crisp's time of the message that took over, in ms
 	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
-	ByEmail    bool      `json:"by_email,omitempty"`    // a follow-up: the agents answer by email
+	ByEmail    bool      `json:"by_email,omitzero"`     // a follow-up: the agents answer by email
 }
 
 // offer is what is open while the user is asked how to go on without an agent.
 type offer struct {
 	ID      string    `json:"id"`
 	Request Request   `json:"request"`
-	Asking  bool      `json:"asking,omitempty"` // for an email address
+	Asking  bool      `json:"asking,omitzero"` // for an email address
 	Expires time.Time `json:"expires"`
 }
 
@@ -106,7 +106,7 @@ type seen struct {
 	// Incoming is kept until the message is answered or in Crisp.
 	Incoming *Incoming `json:"incoming,omitempty"`
 	// Left is true when the Receive that brought the message has given up waiting.
-	Left  bool   `json:"left,omitempty"`
+	Left  bool   `json:"left,omitzero"`
 	Fault string `json:"fault,omitempty"` // why it cannot be passed on
 }
 
@@ -140,31 +140,31 @@ type lane struct {
 type crispSession struct {
 	ID string `json:"id"`
 	// Watermark is Crisp's time up to which the log was read, in ms.
-	Watermark int64 `json:"watermark,omitempty"`
+	Watermark int64 `json:"watermark,omitzero"`
 	// Adopted hides what was written before our opening message, at From once that was seen.
-	Adopted bool  `json:"adopted,omitempty"`
-	From    int64 `json:"from,omitempty"` // Crisp's time, in ms
+	Adopted bool  `json:"adopted,omitzero"`
+	From    int64 `json:"from,omitzero"` // Crisp's time, in ms
 	// First is the fingerprint of the first message, in a session that we made.
-	First int64 `json:"first,omitempty"`
+	First int64 `json:"first,omitzero"`
 	// Mark is the largest Crisp time seen at our last opening or end, in ms: state changes and
 	// takeovers count when newer.
-	Mark int64 `json:"mark,omitempty"`
+	Mark int64 `json:"mark,omitzero"`
 	// Opening is set until Mark is that of our opening message.
-	Opening int64     `json:"opening,omitempty"`
-	Newest  int64     `json:"newest,omitempty"` // Crisp's largest time seen, in ms
-	Shown   order     `json:"shown,omitzero"`   // the newest message given to the user
-	Email   bool      `json:"email,omitempty"`  // Crisp has the user's address
-	Gone    bool      `json:"gone,omitempty"`   // removed in Crisp
-	Closed  bool      `json:"closed,omitempty"` // known to be resolved in Crisp: to find it so is no news
-	Listed  int64     `json:"listed,omitempty"` // Crisp's updated_at when catch-up last saw it, in ms
-	Ended   time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
+	Opening int64     `json:"opening,omitzero"`
+	Newest  int64     `json:"newest,omitzero"` // Crisp's largest time seen, in ms
+	Shown   order     `json:"shown,omitzero"`  // the newest message given to the user
+	Email   bool      `json:"email,omitzero"`  // Crisp has the user's address
+	Gone    bool      `json:"gone,omitzero"`   // removed in Crisp
+	Closed  bool      `json:"closed,omitzero"` // known to be resolved in Crisp: to find it so is no news
+	Listed  int64     `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
+	Ended   time.Time `json:"ended,omitzero"`  // when the last handover in it ended, by our clock
 	Table   []*entry  `json:"table,omitempty"`
 	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
-	Fails   int       `json:"fails,omitempty"` // reads that failed in a row
+	Fails   int       `json:"fails,omitzero"`  // reads that failed in a row
 	Retry   time.Time `json:"retry,omitzero"`  // no read before
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
-	Updated  int64     `json:"updated,omitempty"` // Crisp's updated_at then, in ms
+	Updated  int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
 }
 
 // order is a place in Crisp's log: messages are shown by timestamp, then fingerprint.
@@ -192,8 +192,8 @@ type entry struct {
 	Fate      fate     `json:"fate"`
 	Type      string   `json:"type,omitempty"`
 	Hash      string   `json:"hash,omitempty"`
-	Was       []string `json:"was,omitempty"`    // hashes before edits: a stale read is no edit back
-	Edited    int64    `json:"edited,omitempty"` // Crisp's time of the last edit that a hook told of, in ms
+	Was       []string `json:"was,omitempty"`   // hashes before edits: a stale read is no edit back
+	Edited    int64    `json:"edited,omitzero"` // Crisp's time of the last edit that a hook told of, in ms
 	Agent     Agent    `json:"agent,omitzero"`
 	ChannelID []string `json:"channel_id,omitempty"` // one for each part
 }

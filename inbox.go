@@ -83,19 +83,22 @@ type hook struct {
 	Raw    jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
 	Crisp  string         `json:"crisp"`
 	Got    time.Time      `json:"got"`
-	Brief  bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
-	Tries  int            `json:"tries,omitempty"`
+	Brief  bool           `json:"brief,omitzero"` // without Raw: only the messages, not the state
+	Tries  int            `json:"tries,omitzero"`
 	Missed time.Time      `json:"missed,omitzero"` // by the first good read that did not show it
 	Next   time.Time      `json:"next,omitzero"`
+
+	read *Event // Raw, once it was decoded
 }
 
 // event decodes the stored hook; false when it only says that there is something to look at.
-func (k *hook) event() (Event, bool) {
-	if len(k.Raw) == 0 {
-		return Event{}, false
+func (k *hook) event() (*Event, bool) {
+	if k.read == nil && len(k.Raw) > 0 {
+		if ev, err := ParseEvent(k.Raw); err == nil {
+			k.read = &ev
+		}
 	}
-	ev, err := ParseEvent(k.Raw)
-	return ev, err == nil
+	return k.read, k.read != nil
 }
 
 // retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up.

@@ -72,7 +72,8 @@ func (d *data) look(now time.Time) *look {
 
 func (d *data) lookAt(s *crispSession, whole bool) *look {
 	l := &look{crisp: s.ID, since: s.Watermark - overlap.Milliseconds(), first: s.First, upto: d.Serial, whole: whole}
-	for _, k := range d.Inbox {
+	for i := range d.Inbox {
+		k := &d.Inbox[i]
 		if k.Crisp != s.ID {
 			continue
 		}
@@ -221,10 +222,10 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 	}
 	for i := range d.Inbox {
 		k := &d.Inbox[i]
-		ev, ok := k.event()
 		if !n.judges(k) {
 			continue
 		}
+		ev, ok := k.event()
 		if !ok || ev.Message == nil || ev.Message.Fingerprint == 0 {
 			if n.err != nil { // nothing is known: look again
 				n.hold(k)

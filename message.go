@@ -232,7 +232,7 @@ func (d *data) amend(s *crispSession, n *news, held bool) {
 
 // confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
 // when the read did not go back so far, no later one was told of.
-func (n *news) confirms(e *entry, ev Event) bool {
+func (n *news) confirms(e *entry, ev *Event) bool {
 	i := slices.IndexFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
 	if i < 0 {
 		return ev.At.UnixMilli() >= e.Edited

@@ -29,7 +29,7 @@ type Request struct {
 
 // metasRequest is what an effect gives to a conversation's metas.
 type metasRequest struct {
-	Merge bool `json:"merge,omitempty"` // the conversation has metas already
+	Merge bool `json:"merge,omitzero"` // the conversation has metas already
 }
 
 // queueOpening queues the steps of an opening. Each is stored; whoever attends next goes on at the
