@@ -141,6 +141,9 @@ func (d *data) enqueue(ev Event) bool {
 		ev = Event{SessionID: ev.SessionID}
 	}
 	k := hook{N: d.next(), Raw: ev.Raw, Crisp: s.ID, Got: d.env.now}
+	if ev.Raw != nil {
+		k.read = &ev
+	}
 	switch {
 	case ev.Rating != nil:
 		d.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
@@ -158,7 +161,7 @@ func (d *data) enqueue(ev Event) bool {
 	}
 	message := strings.HasPrefix(ev.Name, "message:") && ev.Removed == 0 && ev.Update == nil
 	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(d.Inbox) >= maxInbox && message {
-		k.Raw = nil
+		k.Raw, k.read = nil, nil
 		for i := range d.Inbox {
 			if x := &d.Inbox[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
 				x.N, x.Next, x.Brief = k.N, time.Time{}, false

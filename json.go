@@ -74,9 +74,9 @@ func nesting(b []byte) (deepest int) {
 }
 
 // members calls each with the members of an object, in order, doubled names included. A value
-// that is no object has none.
+// that is no object has none. The members' values share v's memory.
 func members(v jsontext.Value, each func(name string, value jsontext.Value)) {
-	dec := jsontext.NewDecoder(bytes.NewReader(v), lenient)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != jsontext.KindBeginObject {
 		return
 	}
@@ -90,13 +90,14 @@ func members(v jsontext.Value, each func(name string, value jsontext.Value)) {
 		if err != nil {
 			return
 		}
-		each(key, value.Clone())
+		each(key, justRead(v, dec, value))
 	}
 }
 
-// elements returns the elements of an array. A value that is no array has none.
+// elements returns the elements of an array. A value that is no array has none. They share v's
+// memory.
 func elements(v jsontext.Value) (list []jsontext.Value) {
-	dec := jsontext.NewDecoder(bytes.NewReader(v), lenient)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != jsontext.KindBeginArray {
 		return nil
 	}
@@ -105,8 +106,15 @@ func elements(v jsontext.Value) (list []jsontext.Value) {
 		if err != nil {
 			return list // the closing bracket
 		}
-		list = append(list, value.Clone())
+		list = append(list, justRead(v, dec, value))
 	}
+}
+
+// justRead returns the part of v that dec, which reads v, read last: value itself is void after the
+// next read.
+func justRead(v jsontext.Value, dec *jsontext.Decoder, value jsontext.Value) jsontext.Value {
+	end := dec.InputOffset()
+	return v[end-int64(len(value)) : end : end]
 }
 
 // only returns the value of the member with this name, or nil if there is none or more than one.
