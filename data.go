@@ -51,6 +51,7 @@ type env struct {
 	cfg      *Config
 	now      time.Time
 	stored   bool       // the record exists
+	version  int64      // of the record
 	activity []Activity // told to the observer when the change is saved
 	returned []string   // Incoming ids that an end gives back to the bot
 }
@@ -278,7 +279,7 @@ func (h *Handover) updateFrom(ctx context.Context, r Record, key string, conv Co
 		if err != nil {
 			return nil, err
 		}
-		d.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0}
+		d.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version}
 		if err := change(d); errors.Is(err, errKeep) {
 			return d, nil
 		} else if err != nil {
@@ -319,7 +320,7 @@ func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (boo
 	for _, s := range d.Sessions {
 		next.CrispIDs = append(next.CrispIDs, website+"/"+s.ID)
 	}
-	if _, err := h.cfg.Store.Save(ctx, next); err != nil {
+	if d.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
 		return false, fmt.Errorf("handover: save to the store: %w", err)
 	}
 	return true, nil

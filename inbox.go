@@ -55,6 +55,8 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		return ErrShutdown
 	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
 		return nil // not ours
+	case ev.Raw != nil && !ev.Ambiguous && !h.heeds(&ev):
+		return nil
 	case h.pool.full():
 		return ErrBusy
 	}
@@ -171,6 +173,11 @@ func (d *data) enqueue(ev Event) bool {
 	}
 	d.Inbox = append(d.Inbox, k)
 	return true
+}
+
+// heeds reports whether anything could come of an event: most only tell that something was read.
+func (h *Handover) heeds(ev *Event) bool {
+	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && h.cfg.Typing != nil
 }
 
 // concerns reports whether an event can change something.
