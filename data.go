@@ -160,9 +160,10 @@ type crispSession struct {
 	Listed  int64     `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
 	Ended   time.Time `json:"ended,omitzero"`  // when the last handover in it ended, by our clock
 	Table   []*entry  `json:"table,omitempty"`
-	Looked  time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
-	Fails   int       `json:"fails,omitzero"`  // reads that failed in a row
-	Retry   time.Time `json:"retry,omitzero"`  // no read before
+	Authors []Agent   `json:"authors,omitempty"` // of the rows of Table
+	Looked  time.Time `json:"looked,omitzero"`   // when the last good read began, by our clock
+	Fails   int       `json:"fails,omitzero"`    // reads that failed in a row
+	Retry   time.Time `json:"retry,omitzero"`    // no read before
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
 	Updated  int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
@@ -193,9 +194,9 @@ type entry struct {
 	Fate      fate     `json:"fate"`
 	Type      string   `json:"type,omitempty"`
 	Hash      string   `json:"hash,omitempty"`
-	Was       []string `json:"was,omitempty"`   // hashes before edits: a stale read is no edit back
-	Edited    int64    `json:"edited,omitzero"` // Crisp's time of the last edit that a hook told of, in ms
-	Agent     Agent    `json:"agent,omitzero"`
+	Was       []string `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
+	Edited    int64    `json:"edited,omitzero"`      // Crisp's time of the last edit that a hook told of, in ms
+	Author    int      `json:"author,omitzero"`      // its place in Authors, from 1
 	ChannelID []string `json:"channel_id,omitempty"` // one for each part
 }
 

@@ -79,7 +79,7 @@ func (d *data) fromUser(s *crispSession, m *EventMessage, e *entry, late bool) {
 // fromHuman takes a message of an agent: it is shown, and the agent has the conversation.
 func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) {
 	agent := agentOf(m)
-	e.Agent = agent
+	s.wrote(e, agent)
 	what := happening{session: s, agent: agent, at: m.Timestamp}
 	running := d.human() && d.Stay.CrispID == s.ID
 	newer := s.newer(m.Timestamp)
@@ -177,7 +177,7 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 			p.Content = content
 		}
 	}
-	msg := Message{From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
+	msg := Message{From: FromAgent, Agent: s.author(e), At: time.UnixMilli(e.At).UTC()}
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 	}
@@ -258,7 +258,7 @@ func (d *data) remove(s *crispSession, fp int64) {
 		return
 	}
 	for i := range max(1, len(e.ChannelID)) {
-		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
+		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: s.author(e), At: time.UnixMilli(e.At).UTC()}
 		if i < len(e.ChannelID) {
 			msg.ChannelID = e.ChannelID[i]
 		}
@@ -273,6 +273,23 @@ func agentOf(m *EventMessage) Agent {
 		a.Avatar = ""
 	}
 	return a
+}
+
+// author returns who wrote the message of a row.
+func (s *crispSession) author(e *entry) Agent {
+	if e.Author < 1 || e.Author > len(s.Authors) {
+		return Agent{}
+	}
+	return s.Authors[e.Author-1]
+}
+
+// wrote notes who wrote the message of a row: few people write many messages.
+func (s *crispSession) wrote(e *entry, a Agent) {
+	i := slices.Index(s.Authors, a)
+	if i < 0 {
+		i, s.Authors = len(s.Authors), append(s.Authors, a)
+	}
+	e.Author = i + 1
 }
 
 // isPrivate reports whether a type of message is for the team alone.
