@@ -70,10 +70,12 @@ type action struct {
 func (h *Handover) attend(ctx context.Context, key string, s side) error {
 	holder := newID()
 	var done *report
+	var d *data
 	for {
 		var act *action
+		var err error
 		begun := time.Now()
-		d, err := h.update(ctx, key, Conversation{}, func(d *data) error {
+		d, err = h.updateFrom(ctx, known{saved: d}, key, Conversation{}, func(d *data) error {
 			act = nil
 			l := d.lane(s)
 			if done == nil && !l.Lease.free() && !h.off.lease && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {

@@ -260,23 +260,32 @@ var errKeep = errors.New("handover: nothing to save")
 // update applies change to the record with this key until it is saved against no other writer. It
 // returns what was saved. change does no I/O, and may be called several times.
 func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*data) error) (*data, error) {
-	return h.updateFrom(ctx, Record{}, key, conv, change)
+	return h.updateFrom(ctx, known{}, key, conv, change)
 }
 
-// updateFrom is update for callers that have the record, perhaps no longer the newest.
-func (h *Handover) updateFrom(ctx context.Context, r Record, key string, conv Conversation, change func(*data) error) (*data, error) {
+// known is what the caller of updateFrom has: the record, perhaps no longer the newest, or what an
+// update returned, which nobody else looks at.
+type known struct {
+	record Record
+	saved  *data
+}
+
+// updateFrom is update for callers that know something.
+func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*data) error) (*data, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	for ; ; r = (Record{}) {
-		var err error
+	for ; ; k = (known{}) {
+		r, d, err := k.record, k.saved, error(nil)
 		if r.Version == 0 {
 			r, err = h.cfg.Store.Load(ctx, key)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("handover: load from the store: %w", err)
 		}
-		now := time.Now()
-		d, err := decodeData(r, conv, now)
+		now := time.Now().Round(0) // as the store gives it back
+		if d == nil || d.env.version != r.Version {
+			d, err = decodeData(r, conv, now)
+		}
 		if err != nil {
 			return nil, err
 		}

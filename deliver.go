@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
@@ -60,7 +62,7 @@ func (h *Handover) callback(ctx context.Context, d *data, call func(context.Cont
 
 // deliver shows a message to the user.
 func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, err error) {
-	m := *e.Message
+	m := e.Message.copied()
 	m.Attempt = e.Attempts
 	err = h.callback(ctx, d, func(ctx context.Context) error {
 		id, err = h.cfg.Deliver(ctx, h.view(d), m)
@@ -69,9 +71,18 @@ func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, 
 	return id, err
 }
 
+// copied returns a copy for the host to do with as it likes.
+func (m *Message) copied() Message {
+	var c Message
+	if b, err := json.Marshal(m, recordJSON); err != nil || json.Unmarshal(b, &c, recordJSON) != nil {
+		return *m
+	}
+	return c
+}
+
 // revise edits or removes a message that was shown.
 func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
-	m := *e.Message
+	m := e.Message.copied()
 	m.Attempt = e.Attempts
 	return h.callback(ctx, d, func(ctx context.Context) error {
 		return h.cfg.Revise(ctx, h.view(d), Revision{Message: m, Removed: e.Removed})
@@ -223,6 +234,7 @@ func (h *Handover) onEnd(ctx context.Context, d *data, e *effect) error {
 		return nil
 	}
 	sum := *e.Summary
+	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
 	reading, cancel := context.WithTimeout(ctx, leaseTTL/4) // the rest of the time is the host's
 	sum.Messages, sum.Unread = h.humanPart(reading, d, e)
 	cancel()

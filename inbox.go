@@ -67,7 +67,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	d, err := h.updateFrom(ctx, r, r.Key, Conversation{}, func(d *data) error {
+	d, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(d *data) error {
 		if !d.env.stored || !d.enqueue(ev) {
 			return errKeep
 		}
