@@ -304,11 +304,10 @@ func (m EventMessage) usable() bool { return m.Fingerprint > 0 && m.Timestamp > 
 // without a usable fingerprint and timestamp. All that a withheld one has is its fingerprint and
 // timestamp, each zero if it is in doubt.
 func parseMessages(body []byte) (msgs, withheld []EventMessage, err error) {
-	v, err := jsontext.AppendFormat(nil, body, lenient)
+	data, err := onlyOf(body, "data")
 	if err != nil {
-		return nil, nil, fmt.Errorf("handover: Crisp's answer is not JSON: %w", notJSON(err))
+		return nil, nil, fmt.Errorf("handover: Crisp's answer is not JSON: %w", err)
 	}
-	data := only(v, "data")
 	list := []jsontext.Value{data}
 	switch data.Kind() {
 	case jsontext.KindBeginArray:
