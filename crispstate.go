@@ -88,6 +88,21 @@ func (d *data) closed(s *crispSession, reason EndReason, at int64) {
 	}
 }
 
+// believes reports whether a conversation that a read does not find is gone: a hook says so too, or
+// an earlier read did. One read alone may be older than the conversation.
+func (d *data) believes(s *crispSession, n *news) bool {
+	for i := range d.Inbox {
+		k := &d.Inbox[i]
+		if ev, ok := k.event(); ok && n.judges(k) && ev.Name == "session:removed" {
+			return true
+		}
+	}
+	if s.Missing.IsZero() {
+		s.Missing = n.begun
+	}
+	return n.begun.Sub(s.Missing) >= resolvedTwice
+}
+
 // vanished ends at once what runs in a session that was removed: nothing more can pass.
 func (d *data) vanished(s *crispSession) {
 	s.Gone = true

@@ -164,6 +164,7 @@ type crispSession struct {
 	Looked  time.Time `json:"looked,omitzero"`   // when the last good read began, by our clock
 	Fails   int       `json:"fails,omitzero"`    // reads that failed in a row
 	Retry   time.Time `json:"retry,omitzero"`    // no read before
+	Missing time.Time `json:"missing,omitzero"`  // since when reads do not find it
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
 	Updated  int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms

@@ -225,7 +225,8 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 	case kindEmail:
 		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
-	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" {
+	// A look-up reads, and one read is no proof.
+	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !e.Unsure {
 		r.gone = crisp.gone(ctx, e.Crisp)
 	}
 	return r

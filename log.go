@@ -19,8 +19,8 @@ const (
 	pageTries = 3
 	// lookAgain bounds the wait after a read that failed: a person waits.
 	lookAgain = 15 * time.Second
-	// resolvedTwice is the time between two reads that must agree before a resolved state counts
-	// of which no hook told.
+	// resolvedTwice is the time between two reads that must agree before a resolved state counts,
+	// or a conversation is gone, of which no hook told.
 	resolvedTwice = time.Minute
 	// maxPages bounds one read of the log.
 	maxPages = 100
@@ -166,6 +166,7 @@ func (d *data) learn(n *news) {
 	if s == nil {
 		return
 	}
+	n.gone = n.gone && d.believes(s, n)
 	if n.err != nil {
 		s.Fails++
 		wait := min(delay(s.Fails), lookAgain)
@@ -175,7 +176,7 @@ func (d *data) learn(n *news) {
 		s.Retry = d.env.now.Add(wait)
 		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
-		s.Fails, s.Retry = 0, time.Time{}
+		s.Fails, s.Retry, s.Missing = 0, time.Time{}, time.Time{}
 	}
 	batch, held := d.merge(s, n)
 	for _, m := range batch {

@@ -266,7 +266,7 @@ func (d *data) greeted(e *effect, fp int64) {
 // the handover ends.
 func (d *data) openingFailed(e *effect, r report) bool {
 	api := apiError(r.err)
-	if api == nil || api.Temporary() {
+	if api == nil || api.Temporary() || e.Unsure { // a failing look-up settles nothing
 		d.again(e, api)
 		if e.Kind == kindGreet && !e.Unsure && api != nil && !api.SafeToRetry() {
 			e.Unsure = true
