@@ -25,7 +25,7 @@ const leaseTTL = 30 * time.Second
 // the taker's own clock.
 type lease struct {
 	Holder string    `json:"holder,omitempty"`
-	Beat   int64     `json:"beat,omitempty"`
+	Beat   int64     `json:"beat,omitzero"`
 	Until  time.Time `json:"until,omitzero"` // when to look whether the holder is dead
 }
 
@@ -70,10 +70,12 @@ type action struct {
 func (h *Handover) attend(ctx context.Context, key string, s side) error {
 	holder := newID()
 	var done *report
+	var d *data
 	for {
 		var act *action
+		var err error
 		begun := time.Now()
-		d, err := h.update(ctx, key, Conversation{}, func(d *data) error {
+		d, err = h.updateFrom(ctx, known{saved: d}, key, Conversation{}, func(d *data) error {
 			act = nil
 			l := d.lane(s)
 			if done == nil && !l.Lease.free() && !h.off.lease && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {
@@ -171,7 +173,8 @@ func (d *data) trust(l *look, changed *bool) bool {
 	if !d.env.cfg.Policy.TrustHooks || l.whole || len(l.fps) > 0 {
 		return false
 	}
-	for _, k := range d.Inbox {
+	for i := range d.Inbox {
+		k := &d.Inbox[i]
 		if ev, ok := k.event(); k.Crisp == l.crisp && (!ok || ev.Message == nil && strings.HasPrefix(ev.Name, "message:") && ev.Update == nil && ev.Removed == 0) {
 			return false
 		}

@@ -3,6 +3,7 @@ package handover_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -288,5 +289,33 @@ func TestFailingMarksNeverDelayTheUser(t *testing.T) {
 		r.after(time.Hour)
 		require.LessOrEqual(t, r.crisp.CountCalls(handovertest.RouteDelivered), 20, "given up in the end")
 		require.Equal(t, handover.StateActive, r.session().State)
+	})
+}
+
+// TestHostMayChangeItsMessage has a Deliver that changes what it was given and fails: the next
+// attempt gets the message as it was.
+func TestHostMayChangeItsMessage(t *testing.T) {
+	var got []handover.Message
+	o := options{config: func(r *rig, c *handover.Config) {
+		got = nil
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if len(m.Content.QuickReplies) == 0 || m.From != handover.FromAgent {
+				return r.deliver(ctx, s, m)
+			}
+			got = append(got, m)
+			got[len(got)-1].Content.QuickReplies = slices.Clone(m.Content.QuickReplies)
+			clear(m.Content.QuickReplies)
+			if len(got) == 1 {
+				return "", errors.New("the channel is down")
+			}
+			return "", nil
+		}
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Picker("Which one?", "red", "blue")
+		r.after(5 * time.Second)
+		require.Len(t, got, 2)
+		require.NotEmpty(t, got[0].Content.QuickReplies[0].Title)
+		require.Equal(t, got[0].Content, got[1].Content)
 	})
 }

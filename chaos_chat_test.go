@@ -271,6 +271,7 @@ func (c *chat) agent() {
 	ann.Resolve()
 	resolved := time.Now()
 	c.note("resolved before the last message is visible")
+	c.w.trap("resolved before the last message")
 	c.sleep(between(0, 4*time.Second, c.w.o.seed, c.name, "visible"))
 	c.tells(last, func(text string) { ann.SayLate(text, time.Since(resolved)+time.Second) })
 }
@@ -294,9 +295,11 @@ func (c *chat) remarks(ann *handovertest.Operator, n int) {
 		return
 	}
 	note := ann.Note(fmt.Sprintf("%s: note %d", secret, n))
+	c.w.trap("note")
 	if x > 0.15 {
 		return
 	}
 	c.pause("agent")
 	ann.Edit(note, fmt.Sprintf("%s: note %d, edited", secret, n))
+	c.w.trap("edited note")
 }

@@ -32,7 +32,7 @@ type replica struct {
 	armed  chan string   // holds the point where it will be killed
 	struck chan struct{} // closed when it was
 	died   time.Time     // set before struck closes
-	caught int64         // what was under way then
+	caught int64         // what else was under way then
 }
 
 // The points where a replica is killed: each time something was done, and it will never know.
@@ -114,7 +114,7 @@ func (r *replica) strike(point string) {
 	default:
 		return
 	}
-	r.caught = r.under.Load()
+	r.caught = r.under.Load() - 1 // besides what it is killed in
 	r.died = time.Now()
 	r.cancel()
 	close(r.struck)

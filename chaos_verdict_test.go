@@ -17,7 +17,8 @@ type verdict struct {
 	conversations                                          int
 	accepted, arrived, lost, doubled, reordered, endsTwice int
 	faults                                                 map[string]int
-	caught                                                 []int64  // what each killed replica had under way
+	traps                                                  map[string]int
+	caught                                                 []int64  // what else each killed replica had under way
 	wrong                                                  []string // what else must not be
 	story                                                  []string // of the first conversation with a fault
 }
@@ -40,7 +41,7 @@ var undue = []string{"delay", "delayed answer"}
 
 // judge counts what arrived, and what is wrong.
 func (w *world) judge() verdict {
-	v := verdict{seed: w.o.seed, conversations: len(w.chats), faults: w.crisp.FaultCounts()}
+	v := verdict{seed: w.o.seed, conversations: len(w.chats), faults: w.crisp.FaultCounts(), traps: w.traps}
 	maps.Copy(v.faults, w.failed)
 	for _, kind := range undue {
 		delete(v.faults, kind)
@@ -75,10 +76,11 @@ func (w *world) judge() verdict {
 }
 
 // excused reports whether a repeat of what a replica did is allowed: the channel said that it had
-// failed, or the replica was killed before it could write down that it had not.
+// failed, or the replica was killed before it could write down that it had not, which takes a load
+// and a save.
 func excused(by *replica, at time.Time, failed bool) bool {
 	killed, dead := by.killedAt()
-	return failed || dead && killed.Sub(at) < time.Second
+	return failed || dead && killed.Sub(at) < 20*storeTime
 }
 
 // judgeUser compares what the user saw with Crisp's log.

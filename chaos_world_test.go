@@ -50,6 +50,7 @@ type world struct {
 	replicas []*replica // those that are there to be called; a dead one until it is replaced
 	killed   []*replica
 	failed   map[string]int // callbacks, by what went wrong
+	traps    map[string]int // what agents did that must not mislead the library
 	progress int            // messages that either side got rid of
 }
 
@@ -99,7 +100,7 @@ func runChaos(t *testing.T, o chaosOptions) (v verdict) {
 		defer cancel()
 		w := &world{
 			o: o, ctx: ctx, store: new(handover.MemoryStore), byConv: make(map[handover.Conversation]*chat),
-			failed: make(map[string]int),
+			failed: make(map[string]int), traps: make(map[string]int),
 		}
 		w.crisp = handovertest.NewCrisp(t, handovertest.Options{Seed: o.seed, CacheFor: 3 * time.Second})
 		w.network = w.crisp.Client().Transport
@@ -139,6 +140,9 @@ func (w *world) live() {
 
 // count counts a callback that failed.
 func (w *world) count(fault string) { w.change(func() { w.failed["callback "+fault]++ }) }
+
+// trap counts what an agent did.
+func (w *world) trap(kind string) { w.change(func() { w.traps[kind]++ }) }
 
 // proceeded counts a message that arrived at the other side's.
 func (w *world) proceeded() { w.change(func() { w.progress++ }) }

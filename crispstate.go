@@ -26,7 +26,7 @@ func (d *data) judge(s *crispSession, n *news) {
 	}
 }
 
-func (d *data) judgeHook(s *crispSession, k *hook, ev Event, n *news) {
+func (d *data) judgeHook(s *crispSession, k *hook, ev *Event, n *news) {
 	at := ev.At.UnixMilli()
 	if n.err != nil && !n.gone && !k.ripe(s, n, d.env.now) {
 		if ev.State != "" || ev.Blocked != nil || ev.Name == eventSessionRemoved {
@@ -88,6 +88,21 @@ func (d *data) closed(s *crispSession, reason EndReason, at int64) {
 	if d.human() && d.Stay.CrispID == s.ID {
 		d.push(&d.In, effect{Kind: kindEnd, Stay: d.Stay.ID, Crisp: s.ID, Reason: reason, At: at})
 	}
+}
+
+// believes reports whether a conversation that a read does not find is gone: a hook says so too, or
+// an earlier read did. One read alone may be older than the conversation.
+func (d *data) believes(s *crispSession, n *news) bool {
+	for i := range d.Inbox {
+		k := &d.Inbox[i]
+		if ev, ok := k.event(); ok && n.judges(k) && ev.Name == "session:removed" {
+			return true
+		}
+	}
+	if s.Missing.IsZero() {
+		s.Missing = n.begun
+	}
+	return n.begun.Sub(s.Missing) >= resolvedTwice
 }
 
 // vanished ends at once what runs in a session that was removed: nothing more can pass.

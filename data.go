@@ -51,6 +51,7 @@ type env struct {
 	cfg      *Config
 	now      time.Time
 	stored   bool       // the record exists
+	version  int64      // of the record
 	activity []Activity // told to the observer when the change is saved
 	returned []string   // Incoming ids that an end gives back to the bot
 }
@@ -62,8 +63,8 @@ type stay struct {
 	Request Request `json:"request"`
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
 	Timeouts Timeouts `json:"timeouts"`
-	Opening  int64    `json:"opening,omitempty"` // fingerprint of our opening message
-	Epoch    int64    `json:"epoch,omitempty"`   // of the conversation, when it began
+	Opening  int64    `json:"opening,omitzero"` // fingerprint of our opening message
+	Epoch    int64    `json:"epoch,omitzero"`   // of the conversation, when it began
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Opened     time.Time `json:"opened,omitzero"`
@@ -74,20 +75,20 @@ type stay struct {
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
 	Agents     []Agent   `json:"agents,omitempty"`
-	Reason     EndReason `json:"reason,omitempty"`
+	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
-	OtherBot   bool      `json:"other_bot,omitempty"`   // it wrote, and the user was shown the way out
+	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
 	AskedIdle  time.Time `json:"asked_idle,omitzero"`   // the user was asked whether they are there
-	From       int64     `json:"from,omitempty"`        // Crisp's time of the message that took over, in ms
+	From       int64     `json:"from,omitzero"`         // Crisp's time of the message that took over, in ms
 	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
-	ByEmail    bool      `json:"by_email,omitempty"`    // a follow-up: the agents answer by email
+	ByEmail    bool      `json:"by_email,omitzero"`     // a follow-up: the agents answer by email
 }
 
 // offer is what is open while the user is asked how to go on without an agent.
 type offer struct {
 	ID      string    `json:"id"`
 	Request Request   `json:"request"`
-	Asking  bool      `json:"asking,omitempty"` // for an email address
+	Asking  bool      `json:"asking,omitzero"` // for an email address
 	Expires time.Time `json:"expires"`
 }
 
@@ -108,7 +109,7 @@ type seen struct {
 	// Incoming is kept until the message is answered or in Crisp.
 	Incoming *Incoming `json:"incoming,omitempty"`
 	// Left is true when the Receive that brought the message has given up waiting.
-	Left  bool   `json:"left,omitempty"`
+	Left  bool   `json:"left,omitzero"`
 	Fault string `json:"fault,omitempty"` // why it cannot be passed on
 }
 
@@ -142,33 +143,35 @@ type lane struct {
 type crispSession struct {
 	ID string `json:"id"`
 	// Watermark is Crisp's time up to which the log was read, in ms.
-	Watermark int64 `json:"watermark,omitempty"`
+	Watermark int64 `json:"watermark,omitzero"`
 	// Adopted hides what was written before our opening message, at From once that was seen.
-	Adopted bool  `json:"adopted,omitempty"`
-	From    int64 `json:"from,omitempty"` // Crisp's time, in ms
+	Adopted bool  `json:"adopted,omitzero"`
+	From    int64 `json:"from,omitzero"` // Crisp's time, in ms
 	// First is the fingerprint of the first message, in a session that we made.
-	First int64 `json:"first,omitempty"`
+	First int64 `json:"first,omitzero"`
 	// Mark is the largest Crisp time seen at our last opening or end, in ms: state changes and
 	// takeovers count when newer.
-	Mark int64 `json:"mark,omitempty"`
+	Mark int64 `json:"mark,omitzero"`
 	// Opening is set until Mark is that of our opening message.
-	Opening int64 `json:"opening,omitempty"`
-	Newest  int64 `json:"newest,omitempty"` // Crisp's largest time seen, in ms
-	Shown   order `json:"shown,omitzero"`   // the newest message given to the user
-	Email   bool  `json:"email,omitempty"`  // Crisp has the user's address
-	Gone    bool  `json:"gone,omitempty"`   // removed in Crisp
-	Closed  bool  `json:"closed,omitempty"` // known to be resolved in Crisp: to find it so is no news
+	Opening int64 `json:"opening,omitzero"`
+	Newest  int64 `json:"newest,omitzero"` // Crisp's largest time seen, in ms
+	Shown   order `json:"shown,omitzero"`  // the newest message given to the user
+	Email   bool  `json:"email,omitzero"`  // Crisp has the user's address
+	Gone    bool  `json:"gone,omitzero"`   // removed in Crisp
+	Closed  bool  `json:"closed,omitzero"` // known to be resolved in Crisp: to find it so is no news
 	// Echo is set while the next resolved state that a hook tells of may be our own doing.
-	Echo   time.Time `json:"echo,omitzero"`
-	Listed int64     `json:"listed,omitempty"` // Crisp's updated_at when catch-up last saw it, in ms
-	Ended  time.Time `json:"ended,omitzero"`   // when the last handover in it ended, by our clock
-	Table  []*entry  `json:"table,omitempty"`
-	Looked time.Time `json:"looked,omitzero"` // when the last good read began, by our clock
-	Fails  int       `json:"fails,omitempty"` // reads that failed in a row
-	Retry  time.Time `json:"retry,omitzero"`  // no read before
+	Echo    time.Time `json:"echo,omitzero"`
+	Listed  int64     `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
+	Ended   time.Time `json:"ended,omitzero"`  // when the last handover in it ended, by our clock
+	Table   []*entry  `json:"table,omitempty"`
+	Authors []Agent   `json:"authors,omitempty"` // of the rows of Table
+	Looked  time.Time `json:"looked,omitzero"`   // when the last good read began, by our clock
+	Fails   int       `json:"fails,omitzero"`    // reads that failed in a row
+	Retry   time.Time `json:"retry,omitzero"`    // no read before
+	Missing time.Time `json:"missing,omitzero"`  // since when reads do not find it
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
-	Updated  int64     `json:"updated,omitempty"` // Crisp's updated_at then, in ms
+	Updated  int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
 }
 
 // order is a place in Crisp's log: messages are shown by timestamp, then fingerprint.
@@ -196,9 +199,9 @@ type entry struct {
 	Fate      fate     `json:"fate"`
 	Type      string   `json:"type,omitempty"`
 	Hash      string   `json:"hash,omitempty"`
-	Was       []string `json:"was,omitempty"`    // hashes before edits: a stale read is no edit back
-	Edited    int64    `json:"edited,omitempty"` // Crisp's time of the last edit that a hook told of, in ms
-	Agent     Agent    `json:"agent,omitzero"`
+	Was       []string `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
+	Edited    int64    `json:"edited,omitzero"`      // Crisp's time of the last edit that a hook told of, in ms
+	Author    int      `json:"author,omitzero"`      // its place in Authors, from 1
 	ChannelID []string `json:"channel_id,omitempty"` // one for each part
 }
 
@@ -262,27 +265,36 @@ var errKeep = errors.New("handover: nothing to save")
 // update applies change to the record with this key until it is saved against no other writer. It
 // returns what was saved. change does no I/O, and may be called several times.
 func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*data) error) (*data, error) {
-	return h.updateFrom(ctx, Record{}, key, conv, change)
+	return h.updateFrom(ctx, known{}, key, conv, change)
 }
 
-// updateFrom is update for callers that have the record, perhaps no longer the newest.
-func (h *Handover) updateFrom(ctx context.Context, r Record, key string, conv Conversation, change func(*data) error) (*data, error) {
+// known is what the caller of updateFrom has: the record, perhaps no longer the newest, or what an
+// update returned, which nobody else looks at.
+type known struct {
+	record Record
+	saved  *data
+}
+
+// updateFrom is update for callers that know something.
+func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*data) error) (*data, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	for ; ; r = (Record{}) {
-		var err error
+	for ; ; k = (known{}) {
+		r, d, err := k.record, k.saved, error(nil)
 		if r.Version == 0 {
 			r, err = h.cfg.Store.Load(ctx, key)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("handover: load from the store: %w", err)
 		}
-		now := time.Now()
-		d, err := decodeData(r, conv, now)
+		now := time.Now().Round(0) // as the store gives it back
+		if d == nil || d.env.version != r.Version {
+			d, err = decodeData(r, conv, now)
+		}
 		if err != nil {
 			return nil, err
 		}
-		d.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0}
+		d.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version}
 		if err := change(d); errors.Is(err, errKeep) {
 			return d, nil
 		} else if err != nil {
@@ -323,7 +335,7 @@ func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (boo
 	for _, s := range d.Sessions {
 		next.CrispIDs = append(next.CrispIDs, website+"/"+s.ID)
 	}
-	if _, err := h.cfg.Store.Save(ctx, next); err != nil {
+	if d.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
 		return false, fmt.Errorf("handover: save to the store: %w", err)
 	}
 	return true, nil

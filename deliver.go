@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
@@ -69,10 +71,19 @@ func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, 
 	return id, err
 }
 
+// copied returns a copy for the host to do with as it likes.
+func (m *Message) copied() Message {
+	var c Message
+	if b, err := json.Marshal(m, recordJSON); err != nil || json.Unmarshal(b, &c, recordJSON) != nil {
+		return *m
+	}
+	return c
+}
+
 // message is what a callback gets of an effect. The channel's id of what it corrects may have come
 // after the correction.
 func (e *effect) message(d *data) Message {
-	m := *e.Message
+	m := e.Message.copied()
 	m.Attempt = e.Attempts
 	if s := d.session(e.Crisp); s != nil && m.Corrects != "" {
 		m.ChannelID, _ = s.named(e)
@@ -270,6 +281,7 @@ func (h *Handover) onEnd(ctx context.Context, d *data, e *effect) error {
 		return nil
 	}
 	sum := *e.Summary
+	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
 	reading, cancel := context.WithTimeout(ctx, leaseTTL/4) // the rest of the time is the host's
 	sum.Messages, sum.Unread = h.humanPart(reading, d, e)
 	cancel()

@@ -41,24 +41,24 @@ type effect struct {
 	Kind     kind      `json:"kind"`
 	Stay     string    `json:"stay,omitempty"`
 	Crisp    string    `json:"crisp,omitempty"`
-	Attempts int       `json:"attempts,omitempty"`
+	Attempts int       `json:"attempts,omitzero"`
 	Since    time.Time `json:"since,omitzero"` // when it was first tried
 	Next     time.Time `json:"next,omitzero"`  // not to be tried before
 	// Running is true while an attempt is under way, also when its process has died meanwhile.
-	Running bool `json:"running,omitempty"`
+	Running bool `json:"running,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.
-	Unsure bool `json:"unsure,omitempty"`
+	Unsure bool `json:"unsure,omitzero"`
 
 	Message *Message  `json:"message,omitempty"` // deliver, revise
-	FP      int64     `json:"fp,omitempty"`      // of the Crisp message it is about, or makes
-	Part    int       `json:"part,omitempty"`
-	Removed bool      `json:"removed,omitempty"` // revise
-	Plain   bool      `json:"plain,omitempty"`   // deliver: the channel refused the rich message
-	Text    textName  `json:"text,omitempty"`    // text, note
+	FP      int64     `json:"fp,omitzero"`       // of the Crisp message it is about, or makes
+	Part    int       `json:"part,omitzero"`
+	Removed bool      `json:"removed,omitzero"`  // revise
+	Plain   bool      `json:"plain,omitzero"`    // deliver: the channel refused the rich message
+	Text    textName  `json:"text,omitzero"`     // text, note
 	Agent   string    `json:"agent,omitempty"`   // text
 	Locale  string    `json:"locale,omitempty"`  // text: of the request that it is about
-	Reason  EndReason `json:"reason,omitempty"`  // end
-	At      int64     `json:"at,omitempty"`      // end: Crisp's time of it, in ms
+	Reason  EndReason `json:"reason,omitzero"`   // end
+	At      int64     `json:"at,omitzero"`       // end: Crisp's time of it, in ms
 	Summary *Summary  `json:"summary,omitempty"` // on_end
 
 	Incoming string         `json:"incoming,omitempty"` // post, answer: the user's message
@@ -230,7 +230,8 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 	case kindEmail:
 		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
-	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" {
+	// A look-up reads, and one read is no proof.
+	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !e.Unsure {
 		r.gone = crisp.gone(ctx, e.Crisp)
 	}
 	return r

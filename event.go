@@ -306,11 +306,10 @@ func (m EventMessage) usable() bool { return m.Fingerprint > 0 && m.Timestamp > 
 // timestamp, each zero if it is in doubt.
 func parseMessages(body []byte) (msgs, withheld []EventMessage, err error) {
 	body, _ = shallow(body, 2*maxNesting) // a message that loses something is still too deep for readJSON
-	v, err := jsontext.AppendFormat(nil, body, lenient)
+	data, err := onlyOf(body, "data")
 	if err != nil {
-		return nil, nil, fmt.Errorf("handover: Crisp's answer is not JSON: %w", notJSON(err))
+		return nil, nil, fmt.Errorf("handover: Crisp's answer is not JSON: %w", err)
 	}
-	data := only(v, "data")
 	list := []jsontext.Value{data}
 	switch data.Kind() {
 	case jsontext.KindBeginArray:

@@ -20,8 +20,8 @@ type floor struct {
 	Epoch int64  `json:"epoch"`
 }
 
-// floorLook is how often a running Reply looks whether another replica noted a takeover.
-const floorLook = 500 * time.Millisecond
+// storeAgain is how long a running Reply waits before it asks a store again that failed.
+const storeAgain = 500 * time.Millisecond
 
 // Reply calls send if the turn is the bot's (Turn.Bot) and still holds, and is the one way in which
 // the bot speaks. While send
@@ -38,7 +38,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	}
 	key, id := h.key(t.Conversation), newID()
 	entered, epoch := false, t.Epoch
-	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
+	d, err := h.update(ctx, key, t.Conversation, func(d *data) error {
 		entered = t.Bot && (d.State == StateBot && d.holds(t) || h.off.epoch)
 		if entered {
 			epoch = d.Epoch
@@ -54,7 +54,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		return ErrNotYourTurn
 	}
 	t.Epoch = epoch
-	sent, cut := h.hold(ctx, key, t, id, send)
+	sent, cut := h.hold(ctx, key, d, t, id, send)
 	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err = h.update(left, key, t.Conversation, func(d *data) error {
@@ -80,7 +80,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 }
 
 // hold runs send on the floor, and reports whether a takeover cut it short.
-func (h *Handover) hold(ctx context.Context, key string, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
+func (h *Handover) hold(ctx context.Context, key string, d *data, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
 	sctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
@@ -90,7 +90,7 @@ func (h *Handover) hold(ctx context.Context, key string, t Turn, id string, send
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		h.watchFloor(sctx, key, t, cancel)
+		h.watchFloor(sctx, key, d, t, cancel)
 	}()
 	ok := h.guard(func() { err = send(sctx) })
 	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
@@ -103,20 +103,14 @@ func (h *Handover) hold(ctx context.Context, key string, t Turn, id string, send
 }
 
 // watchFloor ends a running send when the epoch changes.
-func (h *Handover) watchFloor(ctx context.Context, key string, t Turn, cancel context.CancelCauseFunc) {
-	for {
-		changed := h.waiters.listen(key)
-		d, err := h.load(ctx, key, t.Conversation)
-		if err == nil && d.Epoch != t.Epoch {
+func (h *Handover) watchFloor(ctx context.Context, key string, d *data, t Turn, cancel context.CancelCauseFunc) {
+	for ctx.Err() == nil {
+		if h.wait(ctx, key, d, func(d *data) bool { return d.Epoch != t.Epoch }) == nil {
 			cancel(ErrNotYourTurn)
 		}
 		select {
 		case <-ctx.Done():
-			h.waiters.unlisten(key, changed)
-			return
-		case <-changed:
-		case <-time.After(floorLook):
-			h.waiters.unlisten(key, changed)
+		case <-time.After(storeAgain): // the store fails: send goes on meanwhile
 		}
 	}
 }

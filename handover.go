@@ -111,7 +111,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	}
 	var outcome Outcome
 	var id string
-	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
+	d, err := h.update(ctx, key, t.Conversation, func(d *data) error {
 		if scope != nil && scope.floor != "" {
 			d.leaveFloor(scope.floor)
 		}
@@ -134,7 +134,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if outcome != Opening || scope != nil {
 		return outcome, nil
 	}
-	return h.awaitOpening(wait, key, id)
+	return h.awaitOpening(wait, key, d, id)
 }
 
 // start decides what an asking comes to, and fires it.
@@ -181,9 +181,9 @@ func (d *data) answer(t Turn) {
 }
 
 // awaitOpening waits until an opening has succeeded or failed.
-func (h *Handover) awaitOpening(ctx context.Context, key, id string) (Outcome, error) {
+func (h *Handover) awaitOpening(ctx context.Context, key string, d *data, id string) (Outcome, error) {
 	outcome := OpenFailed
-	err := h.wait(ctx, key, func(d *data) bool {
+	err := h.wait(ctx, key, d, func(d *data) bool {
 		if d.Stay == nil || d.Stay.ID != id {
 			return true
 		}

@@ -55,6 +55,8 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		return ErrShutdown
 	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
 		return nil // not ours
+	case ev.Raw != nil && !ev.Ambiguous && !h.heeds(&ev):
+		return nil
 	case h.pool.full():
 		return ErrBusy
 	}
@@ -65,7 +67,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	d, err := h.updateFrom(ctx, r, r.Key, Conversation{}, func(d *data) error {
+	d, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(d *data) error {
 		if !d.env.stored || !d.enqueue(ev) {
 			return errKeep
 		}
@@ -83,19 +85,22 @@ type hook struct {
 	Raw    jsontext.Value `json:"raw,omitempty"` // the whole event; absent: have a look
 	Crisp  string         `json:"crisp"`
 	Got    time.Time      `json:"got"`
-	Brief  bool           `json:"brief,omitempty"` // without Raw: only the messages, not the state
-	Tries  int            `json:"tries,omitempty"`
+	Brief  bool           `json:"brief,omitzero"` // without Raw: only the messages, not the state
+	Tries  int            `json:"tries,omitzero"`
 	Missed time.Time      `json:"missed,omitzero"` // by the first good read that did not show it
 	Next   time.Time      `json:"next,omitzero"`
+
+	read *Event // Raw, once it was decoded
 }
 
 // event decodes the stored hook; false when it only says that there is something to look at.
-func (k *hook) event() (Event, bool) {
-	if len(k.Raw) == 0 {
-		return Event{}, false
+func (k *hook) event() (*Event, bool) {
+	if k.read == nil && len(k.Raw) > 0 {
+		if ev, err := ParseEvent(k.Raw); err == nil {
+			k.read = &ev
+		}
 	}
-	ev, err := ParseEvent(k.Raw)
-	return ev, err == nil
+	return k.read, k.read != nil
 }
 
 // retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up.
@@ -139,6 +144,9 @@ func (d *data) enqueue(ev Event) bool {
 	}
 	s.Gone = s.Gone || ev.Name == eventSessionRemoved
 	k := hook{N: d.next(), Raw: ev.Raw, Crisp: s.ID, Got: d.env.now}
+	if ev.Raw != nil {
+		k.read = &ev
+	}
 	switch {
 	case ev.Rating != nil:
 		d.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
@@ -156,7 +164,7 @@ func (d *data) enqueue(ev Event) bool {
 	}
 	message := strings.HasPrefix(ev.Name, "message:") && ev.Removed == 0 && ev.Update == nil
 	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(d.Inbox) >= maxInbox && message {
-		k.Raw = nil
+		k.Raw, k.read = nil, nil
 		for i := range d.Inbox {
 			if x := &d.Inbox[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
 				x.N, x.Next, x.Brief = k.N, time.Time{}, false
@@ -166,6 +174,11 @@ func (d *data) enqueue(ev Event) bool {
 	}
 	d.Inbox = append(d.Inbox, k)
 	return true
+}
+
+// heeds reports whether anything could come of an event: most only tell that something was read.
+func (h *Handover) heeds(ev *Event) bool {
+	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && h.cfg.Typing != nil
 }
 
 // concerns reports whether an event can change something.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 
@@ -82,29 +83,40 @@ func shallow(b []byte, limit int) (kept []byte, deep bool) {
 }
 
 // members calls each with the members of an object, in order, doubled names included. A value
-// that is no object has none.
-func members(v jsontext.Value, each func(name string, value jsontext.Value)) {
-	dec := jsontext.NewDecoder(bytes.NewReader(v), lenient)
-	if t, err := dec.ReadToken(); err != nil || t.Kind() != jsontext.KindBeginObject {
-		return
+// that is no object has none. The members' values share v's memory. The error is for what is not
+// JSON: what came before the fault was told all the same.
+func members(v jsontext.Value, each func(name string, value jsontext.Value)) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		_, err := dec.ReadValue()
+		return notJSON(err)
 	}
+	_, _ = dec.ReadToken()
 	for dec.PeekKind() == jsontext.KindString {
 		name, err := dec.ReadToken()
 		if err != nil {
-			return
+			return notJSON(err)
 		}
 		key := name.String() // the token is void after the next read
 		value, err := dec.ReadValue()
 		if err != nil {
-			return
+			return notJSON(err)
 		}
-		each(key, value.Clone())
+		each(key, justRead(v, dec, value))
 	}
+	if _, err := dec.ReadToken(); err != nil {
+		return notJSON(err)
+	}
+	if _, err := dec.ReadToken(); err != io.EOF {
+		return errors.New("not JSON: something follows")
+	}
+	return nil
 }
 
-// elements returns the elements of an array. A value that is no array has none.
+// elements returns the elements of an array. A value that is no array has none. They share v's
+// memory.
 func elements(v jsontext.Value) (list []jsontext.Value) {
-	dec := jsontext.NewDecoder(bytes.NewReader(v), lenient)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != jsontext.KindBeginArray {
 		return nil
 	}
@@ -113,23 +125,36 @@ func elements(v jsontext.Value) (list []jsontext.Value) {
 		if err != nil {
 			return list // the closing bracket
 		}
-		list = append(list, value.Clone())
+		list = append(list, justRead(v, dec, value))
 	}
 }
 
+// justRead returns the part of v that dec, which reads v, read last: value itself is void after the
+// next read.
+func justRead(v jsontext.Value, dec *jsontext.Decoder, value jsontext.Value) jsontext.Value {
+	end := dec.InputOffset()
+	return v[end-int64(len(value)) : end : end]
+}
+
 // only returns the value of the member with this name, or nil if there is none or more than one.
-func only(v jsontext.Value, name string) (value jsontext.Value) {
+func only(v jsontext.Value, name string) jsontext.Value {
+	value, _ := onlyOf(v, name)
+	return value
+}
+
+// onlyOf is only, with an error for what is not JSON.
+func onlyOf(v jsontext.Value, name string) (value jsontext.Value, err error) {
 	n := 0
-	members(v, func(key string, v jsontext.Value) {
+	err = members(v, func(key string, v jsontext.Value) {
 		if key == name {
 			value = v
 			n++
 		}
 	})
 	if n != 1 {
-		return nil
+		return nil, err
 	}
-	return value
+	return value, err
 }
 
 // withoutDoubt returns of an ambiguous event what can be read in one way only.
@@ -152,7 +177,7 @@ type fields map[string]any
 // readObject puts the members of an object into fields. It returns an object of those that are
 // not in a field now, or nil if there are none. Of a value that is no object it takes nothing.
 func readObject(v jsontext.Value, into fields) (rest jsontext.Value) {
-	members(v, func(name string, value jsontext.Value) {
+	_ = members(v, func(name string, value jsontext.Value) { // v was checked
 		if set(into[name], value) {
 			return
 		}

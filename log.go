@@ -19,8 +19,8 @@ const (
 	pageTries = 3
 	// lookAgain bounds the wait after a read that failed: a person waits.
 	lookAgain = 15 * time.Second
-	// resolvedTwice is the time between two reads that must agree before a resolved state counts
-	// of which no hook told.
+	// resolvedTwice is the time between two reads that must agree before a resolved state counts,
+	// or a conversation is gone, of which no hook told.
 	resolvedTwice = time.Minute
 	// echoFor is how long after our own resolve a hook that tells of a resolved state is its echo.
 	echoFor = time.Minute
@@ -74,7 +74,8 @@ func (d *data) look(now time.Time) *look {
 
 func (d *data) lookAt(s *crispSession, whole bool) *look {
 	l := &look{crisp: s.ID, since: s.Watermark - overlap.Milliseconds(), first: s.First, upto: d.Serial, whole: whole}
-	for _, k := range d.Inbox {
+	for i := range d.Inbox {
+		k := &d.Inbox[i]
 		if k.Crisp != s.ID {
 			continue
 		}
@@ -167,6 +168,7 @@ func (d *data) learn(n *news) {
 	if s == nil {
 		return
 	}
+	n.gone = n.gone && d.believes(s, n)
 	s.Gone = s.Gone || n.gone
 	if n.err != nil {
 		s.Fails++
@@ -177,7 +179,7 @@ func (d *data) learn(n *news) {
 		s.Retry = d.env.now.Add(wait)
 		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
-		s.Fails, s.Retry = 0, time.Time{}
+		s.Fails, s.Retry, s.Missing = 0, time.Time{}, time.Time{}
 	}
 	batch, held := d.merge(s, n)
 	for _, m := range batch {
@@ -224,10 +226,10 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 	}
 	for i := range d.Inbox {
 		k := &d.Inbox[i]
-		ev, ok := k.event()
 		if !n.judges(k) {
 			continue
 		}
+		ev, ok := k.event()
 		if !ok || ev.Message == nil || ev.Message.Fingerprint == 0 {
 			if n.err != nil { // nothing is known: look again
 				n.hold(k)

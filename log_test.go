@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -542,6 +543,50 @@ func TestRemovedBeforeTheMessageWasRead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestConversationThatReadsDoNotFind has reads that say that the conversation is not there, as those
+// do that are older than it. One alone ends nothing; they are believed when they go on for a minute.
+func TestConversationThatReadsDoNotFind(t *testing.T) {
+	missing := func(r *rig, n int) {
+		for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {
+			r.crisp.Fail(n, handovertest.Fault{Route: route, Status: http.StatusNotFound})
+		}
+	}
+	t.Run("once", func(t *testing.T) {
+		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			note := ann.Note("to myself")
+			r.crisp.Settle()
+			missing(r, 1)
+			ann.Edit(note, "to myself, edited")
+			r.crisp.Settle()
+			ann.Say("still there")
+			r.after(5 * time.Second)
+			require.Equal(t, handover.StateActive, r.session().State)
+			require.Equal(t, []string{"agent Ann: still there"}, r.saw())
+		})
+	})
+	t.Run("for good", func(t *testing.T) {
+		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			note := ann.Note("to myself")
+			r.crisp.Settle()
+			missing(r, 1000)
+			ann.Edit(note, "to myself, edited")
+			r.after(50 * time.Second)
+			require.Equal(t, handover.StateActive, r.session().State)
+			r.after(time.Minute)
+			require.Equal(t, handover.EndRemoved, r.allEnds()[0].Reason)
+		})
+	})
+	t.Run("while a post is looked up", func(t *testing.T) {
+		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+			missing(r, 1)
+			require.False(t, r.says("are you there?").Bot)
+			require.Equal(t, handover.StateActive, r.session().State)
+			require.Equal(t, "are you there?", conv.Messages()[len(conv.Messages())-1].Text())
+		})
+	})
 }
 
 func TestClaimOnAssign(t *testing.T) {

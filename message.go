@@ -79,7 +79,7 @@ func (d *data) fromUser(s *crispSession, m *EventMessage, e *entry, late bool) {
 // fromHuman takes a message of an agent: it is shown, and the agent has the conversation.
 func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) {
 	agent := agentOf(m)
-	e.Agent = agent
+	s.wrote(e, agent)
 	what := happening{session: s, agent: agent, at: m.Timestamp}
 	running := d.human() && d.Stay.CrispID == s.ID
 	newer := s.newer(m.Timestamp)
@@ -174,7 +174,7 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 			p.Content = content
 		}
 	}
-	msg := Message{From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
+	msg := Message{From: FromAgent, Agent: s.author(e), At: time.UnixMilli(e.At).UTC()}
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 	}
@@ -253,7 +253,7 @@ func (d *data) amend(s *crispSession, n *news, held bool) {
 
 // confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
 // when the read did not go back so far, no later one was told of.
-func (n *news) confirms(e *entry, ev Event) bool {
+func (n *news) confirms(e *entry, ev *Event) bool {
 	i := slices.IndexFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
 	if i < 0 {
 		return ev.At.UnixMilli() >= e.Edited
@@ -280,7 +280,7 @@ func (d *data) remove(s *crispSession, fp int64) {
 		return
 	}
 	for i := range max(1, len(e.ChannelID)) {
-		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: e.Agent, At: time.UnixMilli(e.At).UTC()}
+		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: s.author(e), At: time.UnixMilli(e.At).UTC()}
 		d.push(&d.In, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
 	}
 }
@@ -292,6 +292,23 @@ func agentOf(m *EventMessage) Agent {
 		a.Avatar = ""
 	}
 	return a
+}
+
+// author returns who wrote the message of a row.
+func (s *crispSession) author(e *entry) Agent {
+	if e.Author < 1 || e.Author > len(s.Authors) {
+		return Agent{}
+	}
+	return s.Authors[e.Author-1]
+}
+
+// wrote notes who wrote the message of a row: few people write many messages.
+func (s *crispSession) wrote(e *entry, a Agent) {
+	i := slices.Index(s.Authors, a)
+	if i < 0 {
+		i, s.Authors = len(s.Authors), append(s.Authors, a)
+	}
+	e.Author = i + 1
 }
 
 // isPrivate reports whether a type of message is for the team alone.

@@ -31,7 +31,7 @@ type Request struct {
 
 // metasRequest is what an effect gives to a conversation's metas.
 type metasRequest struct {
-	Merge bool `json:"merge,omitempty"` // the conversation has metas already
+	Merge bool `json:"merge,omitzero"` // the conversation has metas already
 }
 
 // queueOpening queues the steps of an opening. Each is stored; whoever attends next goes on at the
@@ -268,7 +268,7 @@ func (d *data) greeted(e *effect, fp int64) {
 // the handover ends.
 func (d *data) openingFailed(e *effect, r report) bool {
 	api := apiError(r.err)
-	if api == nil || api.Temporary() {
+	if api == nil || api.Temporary() || e.Unsure { // a failing look-up settles nothing
 		d.again(e, api)
 		if e.Kind == kindGreet && !e.Unsure && api != nil && !api.SafeToRetry() {
 			e.Unsure = true

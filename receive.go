@@ -75,7 +75,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 		return Turn{}, err
 	}
 	key, hash := h.key(m.Conversation), m.hash()
-	_, err := h.update(ctx, key, m.Conversation, func(d *data) error {
+	d, err := h.update(ctx, key, m.Conversation, func(d *data) error {
 		d.userSign()
 		if old := d.find(m.ID); old != nil {
 			if old.Hash != hash {
@@ -93,14 +93,14 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
-	return h.await(ctx, key, m)
+	return h.await(ctx, key, d, m)
 }
 
 // await waits until it is known what becomes of a message.
-func (h *Handover) await(ctx context.Context, key string, m Incoming) (Turn, error) {
+func (h *Handover) await(ctx context.Context, key string, d *data, m Incoming) (Turn, error) {
 	var turn Turn
 	var fault error
-	err := h.wait(ctx, key, func(d *data) bool {
+	err := h.wait(ctx, key, d, func(d *data) bool {
 		in := d.find(m.ID)
 		if in == nil {
 			fault = errForgotten

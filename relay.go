@@ -269,6 +269,9 @@ func (d *data) postFailed(e *effect, r report) bool {
 		return true
 	}
 	d.again(e, api)
+	if e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
+		d.enqueue(Event{SessionID: e.Crisp}) // looks tell whether the conversation is gone
+	}
 	if !e.Unsure && api != nil && !api.SafeToRetry() {
 		e.Unsure = true
 		e.Next = latest(e.Next, r.begun.Add(callTimeout))

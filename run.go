@@ -99,7 +99,7 @@ func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
 // worker when there is something to do now.
 func (h *Handover) changed(key string, d *data) {
-	h.waiters.wake(key)
+	h.waiters.wake(key, d)
 	h.tell(d.env.activity)
 	if d.In.Lease.free() && d.wants(sideIn) {
 		h.pool.nudge(job{key, sideIn})
@@ -259,69 +259,88 @@ func (h *Handover) Shutdown(ctx context.Context) error {
 // waiters are the calls in this process that wait for changes of conversations.
 type waiters struct {
 	mu  sync.Mutex
-	all map[string]map[chan struct{}]bool
+	all map[string]map[*waiter]bool
 }
 
-// listen returns a channel that closes at the next change.
-func (w *waiters) listen(key string) chan struct{} {
+// waiter waits until a conversation is as ok wants it.
+type waiter struct {
+	ok   func(*data) bool // asked under the lock: it only looks
+	done chan struct{}    // closes when ok said yes
+}
+
+// listen has ok asked at each change.
+func (w *waiters) listen(key string, ok func(*data) bool) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
-		w.all = make(map[string]map[chan struct{}]bool)
+		w.all = make(map[string]map[*waiter]bool)
 	}
 	if w.all[key] == nil {
-		w.all[key] = make(map[chan struct{}]bool)
+		w.all[key] = make(map[*waiter]bool)
 	}
-	c := make(chan struct{})
-	w.all[key][c] = true
-	return c
+	x := &waiter{ok: ok, done: make(chan struct{})}
+	w.all[key][x] = true
+	return x
 }
 
-func (w *waiters) unlisten(key string, c chan struct{}) {
+func (w *waiters) unlisten(key string, x *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.all[key], c)
+	w.remove(key, x)
+}
+
+// remove is unlisten for callers that hold the lock.
+func (w *waiters) remove(key string, x *waiter) {
+	delete(w.all[key], x)
 	if len(w.all[key]) == 0 {
 		delete(w.all, key)
 	}
 }
 
-func (w *waiters) wake(key string) {
+// wake shows the conversation to those who wait for it.
+func (w *waiters) wake(key string, d *data) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for c := range w.all[key] {
-		close(c)
+	for x := range w.all[key] {
+		if x.ok(d) {
+			close(x.done)
+			w.remove(key, x)
+		}
 	}
-	delete(w.all, key)
 }
 
-// wait waits until the conversation is as ok wants it. Changes by other replicas are seen by
-// looking, after 50 ms, then ever more rarely, to twice a second.
-func (h *Handover) wait(ctx context.Context, key string, ok func(*data) bool) error {
-	pause, seen := 50*time.Millisecond, int64(-1)
-	for {
-		changed := h.waiters.listen(key)
+// wait waits until the conversation, of which d is what the caller knows, is as ok wants it.
+// Changes by other replicas are seen by looking, at once, after 50 ms, then ever more rarely, to
+// twice a second.
+func (h *Handover) wait(ctx context.Context, key string, d *data, ok func(*data) bool) error {
+	if ok(d) {
+		return nil
+	}
+	x := h.waiters.listen(key, ok)
+	defer h.waiters.unlisten(key, x)
+	seen := d.env.version
+	for pause := 50 * time.Millisecond; ; pause = min(pause*2, 500*time.Millisecond) {
 		r, err := h.cfg.Store.Load(ctx, key)
 		if err == nil && r.Version != seen {
-			var d *data
 			seen = r.Version
-			if d, err = decodeData(r, Conversation{}, time.Now()); err == nil && ok(d) {
-				h.waiters.unlisten(key, changed)
-				return nil
+			if d, err = decodeData(r, Conversation{}, time.Now()); err == nil {
+				h.waiters.wake(key, d)
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			h.waiters.unlisten(key, changed)
 			return fmt.Errorf("handover: load from the store: %w", err)
 		}
 		select {
+		case <-x.done:
+			return nil
+		default:
+		}
+		select {
+		case <-x.done:
+			return nil
 		case <-ctx.Done():
-			h.waiters.unlisten(key, changed)
 			return context.Cause(ctx)
-		case <-changed:
 		case <-time.After(pause):
-			h.waiters.unlisten(key, changed)
-			pause = min(pause*2, 500*time.Millisecond)
 		}
 	}
 }

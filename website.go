@@ -20,9 +20,9 @@ type websiteData struct {
 	Lease   lease          `json:"lease,omitzero"`
 	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
 	Next    time.Time      `json:"next,omitzero"`     // of catch-up
-	Mark    int64          `json:"mark,omitempty"`    // Crisp's time up to which changes are known, in ms
+	Mark    int64          `json:"mark,omitzero"`     // Crisp's time up to which changes are known, in ms
 	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
-	Calls   int64          `json:"calls,omitempty"`
+	Calls   int64          `json:"calls,omitzero"`
 	NoNotes time.Time      `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
 	Unknown jsontext.Value `json:",embed,unknown"`
 }

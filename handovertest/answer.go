@@ -3,6 +3,7 @@ package handovertest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 )
@@ -16,13 +17,16 @@ type answer struct {
 	violation string
 }
 
-// envelope returns the body: {"error":…,"reason":…,"data":…}.
+// envelope returns the body: {"data":…,"error":…,"reason":…}.
 func (a answer) envelope() []byte {
-	data := a.data
-	if data == nil {
-		data = map[string]any{}
+	data, ready := a.data.(json.RawMessage)
+	switch {
+	case a.data == nil:
+		data = json.RawMessage("{}")
+	case !ready:
+		data = encode(a.data)
 	}
-	return encode(map[string]any{"error": a.status >= 400, "reason": a.reason, "data": data})
+	return fmt.Appendf(nil, `{"data":%s,"error":%t,"reason":%s}`, data, a.status >= 400, encode(a.reason))
 }
 
 func ok(data any) answer { return answer{status: http.StatusOK, reason: "resolved", data: data} }

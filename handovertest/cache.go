@@ -12,7 +12,7 @@ type cached struct {
 }
 
 // maxCached is how many answers the cache keeps before it is emptied of the old ones.
-const maxCached = 10_000
+const maxCached = 1000
 
 // cached returns the answer of the cache to a read, or what get returns, with the header by which
 // Crisp says which it was. Data in a kept answer is never changed. The caller holds the lock.

@@ -43,7 +43,8 @@ func (m Message) Text() string {
 	return ""
 }
 
-// message is a Message with what only the fake needs. It is never changed once it is stored.
+// message is a Message with what only the fake needs. It is never changed once it is stored, apart
+// from shown.
 type message struct {
 	Message
 	raw        json.RawMessage // of Content
@@ -52,8 +53,9 @@ type message struct {
 	references json.RawMessage
 	properties json.RawMessage
 	translated bool
-	stored     time.Time // by the fake's clock without Options.Skew
-	marked     time.Time // when it was first marked delivered or read
+	stored     time.Time       // by the fake's clock without Options.Skew
+	marked     time.Time       // when it was first marked delivered or read
+	shown      json.RawMessage // what reads say of it, once one did
 }
 
 // public returns a copy for callers.
@@ -214,7 +216,9 @@ func (s *snapshot) replace(fingerprint int64, fn func(m message) *message) {
 	var log []*message
 	for _, m := range s.messages {
 		if m.Fingerprint == fingerprint {
-			m = fn(*m)
+			changed := *m
+			changed.shown = nil
+			m = fn(changed)
 		}
 		if m != nil {
 			log = append(log, m)
@@ -289,6 +293,7 @@ func (v *Conversation) remark(from string, fn func(m *message)) {
 		for i, m := range s.messages {
 			if m.From == from {
 				marked := *m
+				marked.shown = nil
 				fn(&marked)
 				s.messages[i] = &marked
 			}

@@ -92,19 +92,25 @@ func (c *Crisp) getMessages(q *request) answer {
 	} else if over > 0 {
 		found = found[:c.options.PageSize]
 	}
-	page := []any{}
-	for _, m := range found {
-		page = append(page, q.conversation.wireMessage(m))
+	page := []byte{'['}
+	for i, m := range found {
+		if i > 0 {
+			page = append(page, ',')
+		}
+		page = append(page, q.conversation.wireMessage(m)...)
 	}
-	return listed(page)
+	return listed(json.RawMessage(append(page, ']')))
 }
 
 // links finds those that Crisp makes previews of.
 var links = regexp.MustCompile(`https?://\S+`)
 
 // wireMessage returns what reads say of a message: what its event said, the marks, and previews of
-// links, which Crisp adds later than it sends the hook.
-func (v *Conversation) wireMessage(m *message) map[string]any {
+// links, which Crisp adds later than it sends the hook. The caller holds the lock.
+func (v *Conversation) wireMessage(m *message) json.RawMessage {
+	if m.shown != nil {
+		return m.shown
+	}
 	out := m.wire()
 	out["website_id"], out["session_id"] = v.website, v.sessionID
 	if m.Read != "" {
@@ -116,7 +122,8 @@ func (v *Conversation) wireMessage(m *message) map[string]any {
 	if link := links.FindString(m.public().Text()); link != "" && m.Type == "text" {
 		out["preview"] = []any{map[string]any{"url": link, "website": "", "title": link, "stamped": true}}
 	}
-	return out
+	m.shown = encode(out)
+	return m.shown
 }
 
 func (c *Crisp) getMessage(q *request) answer {

@@ -55,6 +55,7 @@ type world struct {
 	mu        sync.Mutex
 	processes []*process
 	dead      int // the number of the one that is killed; -1 before
+	died      time.Time
 	victim    int // the number of the one to be killed in its next callback; -1
 	killed    chan error
 	failed    int // callbacks
@@ -216,10 +217,10 @@ func (w *world) callback(rw http.ResponseWriter, r *http.Request) {
 		w.failed++
 	}
 	if !before {
-		c.saw = append(c.saw, sight{call, r.URL.Path == "/end", fails})
+		c.saw = append(c.saw, sight{call, r.URL.Path == "/end", fails, time.Now()})
 	}
 	if call.Replica == w.victim {
-		w.dead, w.victim = w.victim, -1
+		w.dead, w.victim, w.died = w.victim, -1, time.Now()
 		at := slices.IndexFunc(w.processes, func(p *process) bool { return p.number == w.dead })
 		w.killed <- w.processes[at].kill()
 	}
