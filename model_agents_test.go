@@ -211,6 +211,9 @@ func (s *subject) removes() func() {
 	}
 	s.model.visit(evRemoved)
 	s.log("%s in %s", s.what, s.model.state)
+	if s.down() && s.rnd.IntN(2) == 0 { // the next step of an opening finds it out
+		s.becomesWell()
+	}
 	s.model.closed(c, evRemoved)
 	return conv.Remove
 }
@@ -272,9 +275,13 @@ func (s *subject) heals() func() {
 	}
 	s.model.visit(evDown)
 	s.log("%s in %s", s.what, s.model.state)
+	s.becomesWell()
+	return func() {}
+}
+
+func (s *subject) becomesWell() {
 	s.model.down = time.Time{}
 	locked(s, func(s *subject) int { s.refuse = time.Time{}; return 0 })
-	return func() {}
 }
 
 // losesAnswer is a message of the user that Crisp takes without an answer: its hook is the proof.

@@ -37,7 +37,7 @@ type weights = map[handover.State]int
 var operations = []operation{
 	{byUser, "the user writes", weights{inBot: 6, inMuted: 8, inOpening: 6, inWaiting: 6, inActive: 8}, (*subject).writes},
 	{byUser, "the user chooses", weights{inBot: 8, inMuted: 2, inWaiting: 2, inActive: 2}, (*subject).chooses},
-	{byUser, "the user leaves", nil, (*subject).userLeaves},
+	{byUser, "the user leaves", weights{inOpening: 3}, (*subject).userLeaves},
 	{byUser, "the channel repeats a message", weights{inOpening: 4, inBot: 2}, (*subject).repeats},
 	{byUser, "the user writes and the channel does not wait", weights{inWaiting: 2, inActive: 2, inOpening: 3}, (*subject).writesBriefly},
 	{byHost, "the bot answers", weights{inBot: 8, inActive: 3, inWaiting: 3}, (*subject).answers},
@@ -45,18 +45,18 @@ var operations = []operation{
 	{byHost, "the host mutes", weights{inBot: 5, inMuted: 2}, (*subject).mutes},
 	{byHost, "the host ends", weights{inMuted: 4, inOpening: 2, inActive: 2}, (*subject).hostEnds},
 	{byAgent, "an agent writes", weights{inBot: 3, inOpening: 4, inWaiting: 8, inActive: 12, inMuted: 2}, (*subject).agentWrites},
-	{byAgent, "an agent writes a note", weights{inActive: 2}, (*subject).note},
-	{byAgent, "an agent edits or removes", weights{inActive: 2}, (*subject).edits},
-	{byAgent, "an agent is assigned", weights{inOpening: 3, inWaiting: 2}, (*subject).assigns},
+	{byAgent, "an agent writes a note", weights{inActive: 2, inOpening: 3}, (*subject).note},
+	{byAgent, "an agent edits or removes", weights{inActive: 2, inOpening: 2}, (*subject).edits},
+	{byAgent, "an agent is assigned", weights{inOpening: 3, inWaiting: 4}, (*subject).assigns},
 	{byAgent, "an agent resolves", weights{inOpening: 3, inActive: 4}, (*subject).resolves},
 	{byAgent, "an agent reopens", weights{inBot: 2, inOpening: 3, inWaiting: 3}, (*subject).reopens},
-	{byAgent, "another bot writes", nil, (*subject).otherBot},
+	{byAgent, "another bot writes", weights{inOpening: 3}, (*subject).otherBot},
 	{byAgent, "Crisp removes the conversation", weights{inOpening: 6}, (*subject).removes},
-	{byAgent, "Crisp blocks the user", weights{inOpening: 4}, (*subject).blocks},
+	{byAgent, "Crisp blocks the user", weights{inOpening: 8, inWaiting: 2}, (*subject).blocks},
 	{byFault, "an agent writes, with a fault", weights{inWaiting: 2, inActive: 4}, (*subject).agentWritesBadly},
 	{byFault, "an agent wrote before the end", weights{inBot: 2, inOpening: 4, inWaiting: 4, inActive: 4}, (*subject).agentWroteBefore},
 	{byFault, "a hook is repeated", weights{inBot: 2, inMuted: 2, inOpening: 2}, (*subject).repeatsHook},
-	{byFault, "Crisp refuses messages", weights{inBot: 6, inMuted: 3, inWaiting: 4, inActive: 2}, (*subject).refuses},
+	{byFault, "Crisp refuses messages", weights{inBot: 8, inMuted: 3, inWaiting: 4, inActive: 2}, (*subject).refuses},
 	{byFault, "Crisp is well again", weights{inOpening: 4, inWaiting: 2, inActive: 2}, (*subject).heals},
 	{byFault, "an answer of Crisp is lost", weights{inActive: 3, inWaiting: 3}, (*subject).losesAnswer},
 }
@@ -161,8 +161,8 @@ func (s *subject) writesBriefly() func() {
 
 func (s *subject) chooses() func() {
 	choice := []string{choiceEmail, choiceBot, goodEmail, "no address"}[s.rnd.IntN(4)]
-	if s.down() && s.model.state == inBot {
-		return nil // the follow-up would have to wait
+	if s.model.state == inBot && (s.down() || s.model.offer == nil && s.rnd.IntN(2) == 0) {
+		return nil // the follow-up would have to wait, or there is nothing to choose
 	}
 	u := s.newMessage(choice, choice)
 	if choice == goodEmail || choice == "no address" {

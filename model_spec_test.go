@@ -151,8 +151,8 @@ const (
 
 // modelTimeouts are short, so that all of them pass within a sequence.
 var modelTimeouts = handover.Timeouts{
-	Open: 6 * time.Second, Reply: 5 * time.Second, Relay: 9 * time.Second, Claim: 20 * time.Second,
-	Remind: 7 * time.Second, Idle: 16 * time.Second, Max: 60 * time.Second, Followup: 25 * time.Second,
+	Open: 8 * time.Second, Reply: 5 * time.Second, Relay: 9 * time.Second, Claim: 20 * time.Second,
+	Remind: 7 * time.Second, Idle: 16 * time.Second, Max: 45 * time.Second, Followup: 20 * time.Second,
 	Reopen: 15 * time.Second, CoolDown: 4 * time.Second,
 }
 

@@ -113,8 +113,7 @@ func (w *modelWorld) compare() error {
 // end makes all well again and lets every deadline pass.
 func (w *modelWorld) end() error {
 	for _, s := range w.subjects {
-		s.model.down = time.Time{}
-		locked(s, func(s *subject) int { s.refuse = time.Time{}; return 0 })
+		s.becomesWell()
 	}
 	for range 18 {
 		if err := w.pass(5*time.Second - roundStep); err != nil {
