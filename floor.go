@@ -140,7 +140,7 @@ func (d *data) passOn(id string) error {
 // cameAndWent reports whether a human had the conversation since the message became a turn, in a
 // Crisp conversation that is still there.
 func (d *data) cameAndWent(in *seen) bool {
-	if d.State != StateBot || d.Stay == nil || in.Epoch >= d.Stay.Epoch {
+	if d.State != StateBot || d.Stay == nil || d.Stay.Opened.IsZero() || in.Epoch >= d.Stay.Epoch {
 		return false
 	}
 	s := d.session(d.Stay.CrispID)

@@ -28,7 +28,7 @@ func (m *model) receive(u *userMessage) {
 	case handover.StateMuted:
 		m.keep(u)
 	default:
-		m.spoken()
+		m.asked()
 		if u.payload == choiceLeave {
 			u.fate = fateTaken
 			m.end(evUserLeft)
@@ -48,6 +48,7 @@ func (m *model) keep(u *userMessage) {
 // passKept gives a handover that begins the messages that were kept.
 func (m *model) passKept() {
 	for _, u := range m.kept {
+		u.left = true // nobody waits for it any more
 		m.post(u)
 	}
 	m.kept = nil
@@ -127,11 +128,12 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 	m.stay.crisp = m.conversation()
 	m.stay.crisp.email = m.stay.crisp.email || r.email
 	m.fire(evStart)
+	m.stay.owners = m.owners
 	m.expect(evOpenFails, modelTimeouts.Open)
 	m.expect(evMax, r.timeouts.Max)
 	m.stay.queue, m.kept = m.kept, nil
 	for _, u := range m.stay.queue {
-		u.fate = fatePosting
+		u.fate, u.left = fatePosting, true
 	}
 	m.pump()
 	return handover.Opening
@@ -182,11 +184,12 @@ func (m *model) reply(t turnOf) bool {
 	}
 	switch {
 	case m.running():
+		u.left = true
 		m.post(u)
 	case m.state == handover.StateMuted:
 		m.keep(u)
-	case m.stay == nil || u.owners == m.owners: // nobody had it meanwhile
-	case m.stay.crisp.gone:
+	case u.owners == m.owners: // a newer turn for it holds
+	case m.stay == nil || m.stay.opened.IsZero() || u.owners >= m.stay.owners || m.stay.crisp.gone: // no human had it meanwhile
 		u.fate = fateAnswered
 		m.say("not_sent")
 	default:
@@ -264,6 +267,7 @@ func (m *model) takeOver(c *modelCrisp) {
 	}
 	m.stay, m.offer, m.follow = st, nil, nil
 	m.fire(evHuman)
+	st.owners = m.owners
 	m.expect(evMax, st.timeouts.Max)
 	m.passKept()
 }
@@ -272,6 +276,7 @@ func (m *model) takeOver(c *modelCrisp) {
 func (m *model) joined(agent string) {
 	m.spoken()
 	st := m.stay
+	st.unanswered = false
 	n := len(st.agents)
 	if n > 0 && st.agents[n-1] == agent {
 		return
@@ -283,6 +288,15 @@ func (m *model) joined(agent string) {
 	}
 	st.agents = slices.DeleteFunc(st.agents, func(a string) bool { return a == agent })
 	st.agents = append(st.agents, agent)
+}
+
+// asked notes that the user wrote. Of several messages to an agent who keeps silent the first one
+// counts, until the user was asked whether they are there.
+func (m *model) asked() {
+	if st := m.stay; !st.unanswered || !st.askedIdle.Before(st.lastWord) {
+		m.spoken()
+		st.unanswered = true
+	}
 }
 
 // spoken notes that one of both sides wrote.
@@ -303,6 +317,7 @@ func (m *model) assigned(c *modelCrisp) {
 	if m.policy.claimOnAssign && m.state == handover.StateWaiting && m.stay.crisp == c {
 		m.fire(evAssigned)
 		m.spoken()
+		m.stay.unanswered = false
 	}
 }
 

@@ -49,6 +49,7 @@ type modelPolicy struct{ claimOnAssign, refuseUnknown, trustHooks bool }
 // modelStay is one handover.
 type modelStay struct {
 	crisp    *modelCrisp
+	owners   int    // the owner count when it began
 	email    bool   // the request has an address
 	note     string // of the request
 	timeouts handover.Timeouts
@@ -59,9 +60,10 @@ type modelStay struct {
 
 	asked, opened, reminded, lastWord, askedIdle, ended time.Time
 
-	agents   []string
-	otherBot bool
-	reason   handover.EndReason
+	agents     []string
+	unanswered bool // the user had the last word
+	otherBot   bool
+	reason     handover.EndReason
 }
 
 type modelOffer struct {
