@@ -28,7 +28,7 @@ import (
 
 // screenshots is where the tests write pictures of what they see. The README shows two of them:
 //
-//	go -C internal/integration test -run Webchat . -screenshots ../../docs/images
+//	go -C internal/integration test -run WebchatPictures . -screenshots ../../docs/images
 var screenshots = flag.String("screenshots", "", "folder that screenshots of the webchat are written to")
 
 // chromiumPath returns where Chromium is. Without one the test fails, unless HANDOVER_CHROMIUM=none

@@ -168,6 +168,10 @@ func TestWebchatHandover(t *testing.T) {
 	p.says("When do you open?")
 	log = append(log, "You: When do you open?", hours)
 	p.sees(userLog, log...)
+	p.do(chromedp.Reload())
+	p.ready()
+	p.sees(userLog, log...)
+	require.Equal(t, "false", eval[string](p, "sound.ariaPressed"), "who wants no sound wants none tomorrow")
 }
 
 // TestWebchatEmail leaves a question with the agents while nobody is there.

@@ -56,7 +56,7 @@ export function file(kind, address, called, type = "") {
 
 export function clock(at) {
   const date = new Date(at);
-  return el("time", {dateTime: date.toISOString()}, date.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit"}));
+  return el("time", {dateTime: date.toISOString(), title: date.toLocaleString()}, date.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit"}));
 }
 
 // avatar is a person's picture, or their first letter where there is none.

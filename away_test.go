@@ -1,0 +1,113 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestUserAwayKeepsTheMessageForTheNextSign(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		fp := ann.Say("are you there?")
+		r.after(time.Minute)
+		r.fails(nil)
+		require.Empty(t, r.saw())
+		m, _ := conv.Message(fp)
+		require.Empty(t, m.Read, "not marked as read")
+		r.says("back again")
+		require.Equal(t, []string{"agent Ann (late): are you there?"}, r.saw())
+		m, _ = conv.Message(fp)
+		require.NotEmpty(t, m.Read)
+	})
+}
+
+// TestAwayAndChanged has an agent change what the user has not seen yet: they find it as it is then.
+func TestAwayAndChanged(t *testing.T) {
+	for name, row := range map[string]struct {
+		revises, names bool // the host has Revise; it names messages that it keeps for later
+		change         func(ann *handovertest.Operator, fp int64)
+		saw            []string
+		revised        int
+	}{
+		"edited":                       {change: func(ann *handovertest.Operator, fp int64) { ann.Edit(fp, "at six") }, saw: []string{"agent Ann (late): at six"}},
+		"edited, with Revise":          {revises: true, change: func(ann *handovertest.Operator, fp int64) { ann.Edit(fp, "at six") }, saw: []string{"agent Ann (late): at six"}},
+		"edited, kept by the host":     {revises: true, names: true, change: func(ann *handovertest.Operator, fp int64) { ann.Edit(fp, "at six") }, saw: []string{"agent Ann (late): at six"}, revised: 1},
+		"edited, kept, no Revise":      {names: true, change: func(ann *handovertest.Operator, fp int64) { ann.Edit(fp, "at six") }, saw: []string{"agent Ann (late): at six"}},
+		"removed":                      {change: func(ann *handovertest.Operator, fp int64) { ann.Remove(fp) }},
+		"removed, with Revise":         {revises: true, change: func(ann *handovertest.Operator, fp int64) { ann.Remove(fp) }},
+		"removed, kept by the host":    {revises: true, names: true, change: func(ann *handovertest.Operator, fp int64) { ann.Remove(fp) }, revised: 1},
+		"edited to what makes several": {change: func(ann *handovertest.Operator, fp int64) { ann.Edit(fp, strings.Repeat("x", 2001)) }, saw: []string{"agent Ann (late): " + strings.Repeat("x", 2000), "agent Ann (late): x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			away, revised := false, []handover.Revision(nil)
+			o := options{config: func(_ *rig, c *handover.Config) {
+				deliver := c.Deliver
+				c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+					switch {
+					case !away:
+						return deliver(ctx, s, m)
+					case row.names:
+						return "kept " + m.ID, handover.ErrUserAway
+					}
+					return "", handover.ErrUserAway
+				}
+				if row.revises {
+					c.Revise = func(_ context.Context, _ handover.Session, v handover.Revision) error {
+						revised = append(revised, v)
+						return nil
+					}
+				}
+			}}
+			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				away = true
+				fp := ann.Say("at five")
+				r.crisp.Settle()
+				ann.Say("or later")
+				r.crisp.Settle()
+				row.change(ann, fp)
+				r.after(time.Minute)
+				away = false
+				require.Empty(t, r.saw())
+				r.says("back again")
+				require.Equal(t, append(row.saw, "agent Ann (late): or later"), r.saw())
+				require.Len(t, revised, row.revised)
+				for _, v := range revised {
+					require.Equal(t, "kept "+v.Message.Corrects, v.Message.ChannelID)
+				}
+			})
+		})
+	}
+}
+
+// TestEditedWhileTried has an agent edit a message whose delivery is still tried. What Deliver
+// returns at last is what Revise gets.
+func TestEditedWhileTried(t *testing.T) {
+	var revised []handover.Revision
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Revise = func(_ context.Context, _ handover.Session, v handover.Revision) error {
+			revised = append(revised, v)
+			return nil
+		}
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.fails(func(handover.Message) error { return errors.New("down") })
+		fp := ann.Say("at five")
+		r.after(time.Second)
+		ann.Edit(fp, "at six")
+		r.crisp.Settle()
+		r.fails(nil)
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann: at five"}, r.saw())
+		require.Len(t, revised, 1)
+		require.Equal(t, fmt.Sprintf("channel-%d", len(r.shown)), revised[0].Message.ChannelID)
+	})
+}
