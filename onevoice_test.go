@@ -35,15 +35,27 @@ type interleaving struct {
 // fate is what the host was told of one message.
 type fate struct {
 	turn, answered, refused bool
-	// running: a handover ran at the refusal. If it ends before the message is in Crisp, the user is
-	// asked to send it again.
-	running bool
+	// had: a human had the conversation since, and left: the message is in theirs. Else the handover
+	// may end before that, or never come to be, and the user is asked to send it again.
+	had bool
 }
 
 func (v *interleaving) note(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.trace = append(v.trace, fmt.Sprintf(format, args...))
+}
+
+// owned counts how often a human got the conversation so far.
+func (v *interleaving) owned() (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, what := range v.trace {
+		if what == "opening > waiting" || what == "bot > active" {
+			n++
+		}
+	}
+	return n
 }
 
 func (v *interleaving) violated(format string, args ...any) {
@@ -183,7 +195,7 @@ func (v *interleaving) asksTheBot(text string, on []*handover.Handover, pauses [
 	require.NoError(v.t, err)
 	v.note("%s: bot %v", text, turn.Bot)
 	f := fate{turn: turn.Bot}
-	if turn.Bot {
+	if owned := v.owned(); turn.Bot {
 		time.Sleep(pauses[1]) // the model thinks
 		wire, err := json.Marshal(turn)
 		require.NoError(v.t, err)
@@ -191,7 +203,7 @@ func (v *interleaving) asksTheBot(text string, on []*handover.Handover, pauses [
 		err = on[1].Reply(v.t.Context(), turn, func(ctx context.Context) error { return v.sends(ctx, text, pauses[2], deaf) })
 		v.note("%s: replied %v", text, err)
 		f.answered, f.refused = err == nil, errors.Is(err, handover.ErrNotYourTurn)
-		f.running = v.recorded() != handover.StateBot
+		f.had = v.owned() > owned && v.recorded() == handover.StateBot
 		if f.answered && starts {
 			v.startsFor(on[1], turn)
 		}
@@ -265,7 +277,7 @@ func (v *interleaving) judge() {
 			v.violated("%s: %d times in Crisp", text, n)
 		case f.answered && n > 0:
 			v.violated("%s: answered by the bot, and in Crisp", text)
-		case !f.answered && n == 0 && !(f.running && told):
+		case !f.answered && n == 0 && (f.had || !told):
 			v.violated("%s: neither answered nor in Crisp (%+v)", text, f)
 		}
 	}

@@ -52,6 +52,7 @@ func TestAnotherBotDoesNotKeepTheUserWaiting(t *testing.T) {
 			require.False(t, r.says("hello?").Bot)
 			r.after(time.Minute)
 		}
+		require.Len(t, r.allEnds(), 1)
 		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
 		require.Contains(t, r.saw(), noAgent)
 	})
