@@ -14,17 +14,18 @@ import (
 // there is, and has the model test notice it: all cells with HANDOVER_MODEL_OPS=100000, else some
 // of each kind.
 func TestModelFindsAFlippedCell(t *testing.T) {
-	step := 7 // which is in step with no row of the table
+	step := 11
 	if modelOps(t) >= allModelOps {
 		step = 1
+	} else if testing.Short() {
+		step = 20
 	}
 	tried, kinds := 0, make(map[string]int)
-	for i, flip := range handover.Flips() {
-		if i%step != 0 {
+	for _, flip := range handover.Flips() {
+		if kinds[flip.Kind]++; (kinds[flip.Kind]-1)%step != 0 {
 			continue
 		}
 		tried++
-		kinds[flip.Kind]++
 		t.Run(fmt.Sprintf("%s on %s, %s", flip.From, flip.On, flip.Kind), func(t *testing.T) {
 			defer flip.Apply()()
 			var sum modelSum
@@ -37,7 +38,7 @@ func TestModelFindsAFlippedCell(t *testing.T) {
 			t.Fatal("the model did not notice")
 		})
 	}
-	fmt.Printf("model: flipped cells=%d of %d %v\n", tried, len(handover.Flips()), kinds)
+	fmt.Printf("model: flips=%d of %v\n", tried, kinds)
 	require.Len(t, kinds, 4)
 }
 
