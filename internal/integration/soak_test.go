@@ -43,29 +43,57 @@ func soakSessions() int {
 // Each hook is one that Crisp sent before: it goes all the way, from the signature over the store to
 // a look at Crisp's log, while there is nothing to remember. What grows would be a leak.
 //
-// HANDOVER_SOAK is the time in seconds: 10, or 60 for the whole. The memory per session that it
-// prints includes what the fake Crisp keeps of it.
+// HANDOVER_SOAK is the time in seconds: 10, or 60 for the whole. The bytes per open session and per
+// idle conversation that it prints are the library's with a MemoryStore, without what the fake Crisp
+// keeps.
 func TestSoak(t *testing.T) {
+	idle := idleBytes(t, soakSessions())
 	goroutines := runtime.NumGoroutine()
 	s := openSoak(t, soakSessions())
 	seconds := time.Duration(setting(t, "HANDOVER_SOAK", 10)) * time.Second
-	opened, looks := heap(), s.crisp.CountCalls(handovertest.RouteMessages)
+	looks := s.crisp.CountCalls(handovertest.RouteMessages)
 	s.run(t, seconds/2)
 	first := heap()
 	s.run(t, seconds/2)
 	second := heap()
 	looks = s.crisp.CountCalls(handovertest.RouteMessages) - looks
 	rate := float64(s.taken.Load()) / seconds.Seconds()
-	s.close(t)
+	open := s.close(t)
 	left := goroutinesLeft(goroutines)
-	fmt.Printf("soak: sessions=%d seconds=%.0f hooks=%d per_second=%.0f looks=%d busy=%d heap=%dMiB,%dMiB per_session=%dKiB goroutines=%d,%d\n",
-		s.sessions, seconds.Seconds(), s.taken.Load(), rate, looks, s.busy.Load(), first>>20, second>>20, (opened-s.empty)/uint64(s.sessions)>>10, goroutines, left)
+	fmt.Printf("soak: sessions=%d seconds=%.0f hooks=%d per_second=%.0f looks=%d busy=%d heap=%dMiB,%dMiB per_open_session=%dB per_idle_conversation=%dB goroutines=%d,%d\n",
+		s.sessions, seconds.Seconds(), s.taken.Load(), rate, looks, s.busy.Load(), first>>20, second>>20, open, idle, goroutines, left)
 
 	require.Zero(t, s.refused.Load())
 	require.Positive(t, looks)
 	require.InDelta(t, float64(first), float64(second), soakGrowth, "the heap grows")
 	require.Equal(t, goroutines, left, "goroutines were left behind")
+	require.Less(t, open, int64(mostOpen), "bytes per open session")
+	require.Less(t, idle, int64(mostIdle), "bytes per idle conversation")
 	require.Equal(t, int64(2*s.sessions), s.shown.Load(), "the user saw something other than the welcome and one answer")
+}
+
+// What a session or conversation may take of the memory, in bytes.
+const (
+	mostOpen = 8 << 10
+	mostIdle = 2 << 10
+)
+
+// idleBytes returns how much memory a conversation takes in which the bot has answered a message.
+func idleBytes(t *testing.T, conversations int) int64 {
+	t.Helper()
+	s := &soak{crisp: handovertest.New(handovertest.Options{})}
+	defer s.crisp.Close()
+	s.h = s.newHandover(t)
+	before := heap()
+	for i := range conversations {
+		conv := handover.Conversation{Source: "webchat", ID: strconv.Itoa(i)}
+		turn, err := s.h.Receive(t.Context(), handover.Incoming{Conversation: conv, ID: "hello", Text: "Hello, what are your hours?"})
+		require.NoError(t, err)
+		require.NoError(t, s.h.Reply(t.Context(), turn, func(context.Context) error { return nil }))
+	}
+	after := heap()
+	require.NoError(t, s.h.Shutdown(t.Context()))
+	return (int64(after) - int64(before)) / int64(conversations)
 }
 
 // soak is a bot with all its sessions open.
@@ -76,7 +104,6 @@ type soak struct {
 	h      *handover.Handover
 	cancel context.CancelFunc
 	ran    chan struct{}
-	empty  uint64 // heap before the sessions
 
 	mu    sync.Mutex
 	hooks [][]byte
@@ -88,6 +115,19 @@ type soak struct {
 func openSoak(t *testing.T, sessions int) *soak {
 	t.Helper()
 	s := &soak{sessions: sessions, crisp: handovertest.New(handovertest.Options{}), ran: make(chan struct{})}
+	s.h = s.newHandover(t)
+	s.open(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go func() {
+		defer close(s.ran)
+		_ = s.h.Run(ctx)
+	}()
+	return s
+}
+
+func (s *soak) newHandover(t *testing.T) *handover.Handover {
+	t.Helper()
 	id, key := s.crisp.Token()
 	h, err := handover.New(handover.Config{
 		WebsiteID: s.crisp.WebsiteID(),
@@ -105,16 +145,7 @@ func openSoak(t *testing.T, sessions int) *soak {
 		Policy:     handover.Policy{NoMarks: true},
 	})
 	require.NoError(t, err)
-	s.h = h
-	s.empty = heap()
-	s.open(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	go func() {
-		defer close(s.ran)
-		_ = h.Run(ctx)
-	}()
-	return s
+	return h
 }
 
 // soakTexts welcomes the user and says nothing more.
@@ -217,13 +248,17 @@ func (s *soak) send(ctx context.Context, body []byte) {
 	}
 }
 
-// close ends the bot and Crisp.
-func (s *soak) close(t *testing.T) {
+// close ends the bot and Crisp, and returns how much memory the bot took for each session.
+func (s *soak) close(t *testing.T) int64 {
 	t.Helper()
 	s.cancel()
 	<-s.ran
 	require.NoError(t, s.h.Shutdown(context.Background()))
+	with := heap()
+	s.h = nil
+	without := heap()
 	s.crisp.Close()
+	return (int64(with) - int64(without)) / int64(s.sessions)
 }
 
 // heap returns how much memory is in use.
