@@ -95,7 +95,8 @@ const (
 
 // Start asks for a human. The user is told what comes of it. ctx bounds the wait: when it ends
 // first the outcome is Opening, with ctx's error, and the opening goes on. A turn that does not
-// hold any more gives AlreadyOpen while a handover runs, else ErrNotYourTurn.
+// hold any more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; its message goes where
+// that of a refused Reply goes.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
@@ -119,14 +120,17 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 		if outcome == Opening {
 			id = d.Stay.ID
 		}
-		d.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
 		if outcome == "" {
-			return ErrNotYourTurn
+			return d.passOn(t.MessageID)
 		}
+		d.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
 		return nil
 	})
 	if scope != nil && scope.end != nil {
 		scope.end(nil)
+	}
+	if err == nil && outcome == "" {
+		err = ErrNotYourTurn
 	}
 	if err != nil {
 		return "", err
@@ -142,7 +146,7 @@ func (d *data) start(t Turn, r Request, there Presence) Outcome {
 	holds := d.holds(t) || d.State == StateMuted && d.Mute != nil && t.Epoch == d.Mute.Turn
 	switch {
 	case d.human():
-		d.answer(t)
+		_ = d.passOn(t.MessageID) // the bot will not answer it
 		return AlreadyOpen
 	case !holds:
 		return ""

@@ -200,7 +200,7 @@ func (s *subject) turn(stale int) (t turnOf, ok bool) {
 
 func (s *subject) answers() func() {
 	t, ok := s.turn(6)
-	if u := t.message; !ok || u != nil && (u.owners != t.owners || s.down() && !s.model.running()) {
+	if u := t.message; !ok || u != nil && u.owners != t.owners {
 		return nil
 	}
 	s.log("%s: %s of %d in %s at %d", s.what, t.turn.MessageID, t.owners, s.model.state, s.model.owners)

@@ -107,11 +107,10 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 	}
 	switch {
 	case m.running():
-		if t.message != nil && t.message.fate == fateTurn {
-			t.message.fate = fateAnswered
-		}
+		m.passOn(t.message)
 		return handover.AlreadyOpen
 	case !holds:
+		m.passOn(t.message)
 		return ""
 	case m.stay != nil && m.stay.reason == handover.EndClaimTimeout && m.stay.ended.Add(modelTimeouts.CoolDown).After(m.now):
 		m.say("too_soon")
@@ -179,8 +178,14 @@ func (m *model) reply(t turnOf) bool {
 		}
 		return true
 	}
+	m.passOn(u)
+	return false
+}
+
+// passOn gives the agents a message that the bot will not answer.
+func (m *model) passOn(u *userMessage) {
 	if u == nil || u.fate != fateTurn {
-		return false
+		return
 	}
 	switch {
 	case m.running():
@@ -192,12 +197,14 @@ func (m *model) reply(t turnOf) bool {
 	case m.stay == nil || m.stay.opened.IsZero() || u.owners >= m.stay.owners || m.stay.crisp.gone: // no human had it meanwhile
 		u.fate = fateAnswered
 		m.say("not_sent")
+	case m.now.Before(m.down): // nor does Crisp take it: it is the bot's again
+		u.owners, u.left = m.owners, true
+		m.say("not_sent")
 	default:
 		u.fate = fatePosted
 		m.stay.crisp.texts = append(m.stay.crisp.texts, u.text)
 		m.stay.crisp.last = m.now
 	}
-	return false
 }
 
 // hostEnds gives the conversation back to the bot, whatever there is. event is evEnd or evUserLeft.

@@ -119,6 +119,40 @@ func TestStartWithAStaleTurn(t *testing.T) {
 	})
 }
 
+// A bot that asks for a human, instead of answering, may come too late: a human has the conversation
+// already, or had it. They get the message that the bot has not answered, once.
+func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
+	for name, gone := range map[string]bool{"a human has it": false, "a human had it": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+				r.after(time.Second)
+				turn, err := r.receive(handover.Incoming{Text: "I want my money back"})
+				require.NoError(t, err)
+				ann := conv.Operator("Ann")
+				ann.Say("One more thing")
+				r.crisp.Settle()
+				if gone {
+					ann.Resolve()
+					r.after(time.Second)
+				}
+				for range 2 {
+					outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+					if gone {
+						require.ErrorIs(t, err, handover.ErrNotYourTurn)
+					} else {
+						require.NoError(t, err)
+						require.Equal(t, handover.AlreadyOpen, outcome)
+					}
+					r.after(time.Second)
+				}
+				require.Equal(t, []string{"I want my money back"}, userTexts(conv)[1:], "once, after the opening message")
+			})
+		})
+	}
+}
+
 func TestStartEndsItsWaitWithItsContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.crisp.Fail(3, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
