@@ -24,6 +24,8 @@ const (
 	resolvedTwice = time.Minute
 	// echoFor is how long after our own resolve a hook that tells of a resolved state is its echo.
 	echoFor = time.Minute
+	// overlap is how far before the watermark each read goes back: a message may become visible late.
+	overlap = 10 * time.Minute
 	// maxPages bounds one read of the log.
 	maxPages = 100
 	// maxSingles bounds how many edited messages are read one by one in one look.

@@ -1,0 +1,165 @@
+package handover_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+func TestRecordsAreDeletedWhenNothingIsLeft(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(r *rig)
+		after  time.Duration
+	}{
+		"a conversation with its bot, after a day": {func(r *rig) { r.says("hello") }, 24 * time.Hour},
+		"an ended handover, after Timeouts.Late": {func(r *rig) {
+			r.opened().Operator("Ann").Resolve()
+			r.after(time.Minute)
+		}, 7 * 24 * time.Hour},
+		"an expired offer": {func(r *rig) {
+			r.crisp.Away()
+			require.Equal(r.t, handover.NobodyThere, r.asks(handover.Request{}))
+			time.Sleep(7 * 24 * time.Hour)
+			r.runs(time.Second)
+		}, 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{still: true}, func(r *rig) {
+				tt.before(r)
+				time.Sleep(tt.after - 2*time.Minute)
+				r.runs(time.Second)
+				require.NotZero(t, r.record().Version)
+				time.Sleep(2 * time.Minute)
+				r.runs(time.Second)
+				r.runs(time.Second)
+				require.Zero(t, r.record().Version)
+			})
+		})
+	}
+}
+
+// runs lets the library run for a while: a process that sleeps for days is quicker than one that
+// polls for days.
+func (r *rig) runs(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	require.ErrorIs(r.t, r.h.Run(ctx), context.DeadlineExceeded)
+	r.crisp.Settle()
+}
+
+func TestRecordsWithSomethingOpenStay(t *testing.T) {
+	o := options{still: true, config: func(_ *rig, c *handover.Config) {
+		c.Timeouts = handover.Timeouts{Max: 1000 * 24 * time.Hour, Claim: -1, Idle: -1, Remind: -1}
+	}}
+	for name, open := range map[string]func(r *rig){
+		"a mute":     func(r *rig) { require.NoError(r.t, r.h.Mute(r.t.Context(), r.says("hush"))) },
+		"a handover": func(r *rig) { r.opened() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(r *rig) {
+				open(r)
+				state := r.session().State
+				for range 10 {
+					time.Sleep(30 * 24 * time.Hour)
+					r.runs(time.Second)
+				}
+				require.Equal(t, state, r.session().State)
+			})
+		})
+	}
+}
+
+// table is a record's data with one Crisp session whose table has these rows.
+func table(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
+	b, err := json.Marshal(map[string]any{
+		"v": 1, "conversation": map[string]any{"id": "1"}, "state": "bot", "in": map[string]any{}, "out": map[string]any{},
+		"sessions": []any{map[string]any{"id": "session_x", "watermark": watermark, "table": rows}}, "seen": seen,
+	})
+	require.NoError(t, err)
+	return b
+}
+
+func TestTrimDropsByWatermarkNotByCount(t *testing.T) {
+	const watermark = int64(1_800_000_000_000)
+	minutes := func(n int64) int64 { return watermark + n*60_000 }
+	var rows []map[string]any
+	add := func(fate string, at int64) {
+		rows = append(rows, map[string]any{"fp": len(rows) + 1, "at": at, "fate": fate})
+	}
+	for range 5000 {
+		add("withheld", minutes(-9)) // a read may show it again
+	}
+	add("withheld", minutes(-11))
+	add("removed", minutes(-11))
+	add("failed", minutes(-11))
+	add("ours", minutes(-11))
+	add("ours", 0)
+	add("removed", minutes(-9))
+	for i := range int64(handover.MaxShown + 100) {
+		add("shown", minutes(-10_000+i))
+	}
+	trimmed, err := handover.Trimmed(table(t, watermark, rows, nil))
+	require.NoError(t, err)
+	var d struct {
+		Sessions []struct {
+			Table []struct {
+				FP   int64
+				Fate string
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(trimmed, &d))
+	count, oldest := map[string]int{}, int64(0)
+	for _, row := range d.Sessions[0].Table {
+		count[row.Fate]++
+		if row.Fate == "shown" && oldest == 0 {
+			oldest = row.FP
+		}
+	}
+	require.Equal(t, map[string]int{"withheld": 5000, "ours": 2, "removed": 1, "shown": handover.MaxShown}, count)
+	require.Equal(t, int64(5006+100+1), oldest, "the newest shown ones are kept, for edits")
+}
+
+func TestTrimKeepsWhatIsOnItsWay(t *testing.T) {
+	var seen []map[string]any
+	for i := range handover.MaxSeen + 50 {
+		outcome := "answered"
+		if i < 10 {
+			outcome = "posting"
+		}
+		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "outcome": outcome})
+	}
+	trimmed, err := handover.Trimmed(table(t, 0, nil, seen))
+	require.NoError(t, err)
+	var d struct {
+		Seen []struct{ ID, Outcome string }
+	}
+	require.NoError(t, json.Unmarshal(trimmed, &d))
+	require.Len(t, d.Seen, handover.MaxSeen)
+	for i := range 10 {
+		require.Equal(t, fmt.Sprint(i), d.Seen[i].ID)
+	}
+	require.Equal(t, fmt.Sprint(handover.MaxSeen+49), d.Seen[handover.MaxSeen-1].ID)
+}
+
+func TestManyMessagesKeepTheRecordSmall(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		for burst := range 6 {
+			for range 20 {
+				ann.Say("from the agent")
+			}
+			r.says(fmt.Sprint("user ", burst))
+			r.after(time.Second)
+		}
+		require.Len(t, agentsIn(r.saw()), 120)
+		require.Less(t, len(r.record().Data), 60<<10)
+		require.Len(t, userTexts(conv), 7)
+	})
+}
