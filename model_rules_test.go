@@ -343,7 +343,7 @@ func (m *model) otherBot(c *modelCrisp) {
 // closed is an end that Crisp tells of: evResolved, evRemoved or evBlocked. It ends what runs in
 // that conversation. While the handover opens, a removal shows when the next step fails.
 func (m *model) closed(c *modelCrisp, event string) {
-	if m.state == handover.StateOpening && event == evResolved {
+	if m.state == handover.StateOpening && (event == evResolved || event == evBlocked && m.stay.crisp != c) {
 		at := m.now
 		m.held = append(m.held, func() {
 			if c.greeted.Before(at) { // else it is older than the opening
