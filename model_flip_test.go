@@ -18,7 +18,7 @@ func TestModelFindsAFlippedCell(t *testing.T) {
 	if modelOps(t) >= allModelOps {
 		step = 1
 	} else if testing.Short() {
-		step = 20
+		step = 50
 	}
 	tried, kinds := 0, make(map[string]int)
 	for _, flip := range handover.Flips() {

@@ -1,7 +1,6 @@
 package handover_test
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -302,5 +301,3 @@ func (m *model) note(c *modelCrisp, text string) {
 func (m *model) expect(name string, after time.Duration) {
 	m.instants = append(m.instants, instant{m.now.Add(after), name})
 }
-
-func (m *model) String() string { return fmt.Sprintf("%s at %d", m.state, m.owners) }

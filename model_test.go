@@ -183,7 +183,7 @@ func (s *modelSum) add(w *modelWorld) {
 	}
 }
 
-// total is how many operations there were, without those of the clock.
+// total adds counts up.
 func total[K comparable](counts map[K]int) (n int) {
 	for _, c := range counts {
 		n += c
