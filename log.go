@@ -167,7 +167,6 @@ func (d *data) learn(n *news) {
 	if s == nil {
 		return
 	}
-	s.Gone = s.Gone || n.gone
 	if n.err != nil {
 		s.Fails++
 		wait := min(delay(s.Fails), lookAgain)
