@@ -241,24 +241,28 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// deadlines lets the deadlines pass that are due. One that the news could change is judged only
-// after a look that began later than it: the look is returned.
+// deadlines lets the deadlines pass that are due, each once. One that the news could change is judged
+// only after a look that began later than it: the look is returned.
 func (d *data) deadlines(changed *bool) *look {
-	for _, dl := range d.pending() {
-		if dl.at.After(d.env.now) {
-			continue
-		}
-		if s := d.current(); !dl.blind && s != nil && s.Looked.Before(dl.at) {
-			if d.env.now.Before(s.Retry) {
+	var passed []trigger
+	for again := true; again; {
+		again = false
+		for _, dl := range d.pending() {
+			if dl.at.After(d.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			return d.lookAt(s, true)
+			if s := d.current(); !dl.blind && s != nil && s.Looked.Before(dl.at) {
+				if d.env.now.Before(s.Retry) {
+					continue
+				}
+				return d.lookAt(s, true)
+			}
+			passed = append(passed, dl.trigger)
+			if again = d.fire(dl.trigger, happening{}); again {
+				*changed = true
+				break // others may be pending now
+			}
 		}
-		if !d.fire(dl.trigger, happening{}) {
-			continue // nothing that comes with time may come again and again
-		}
-		*changed = true
-		return d.deadlines(changed)
 	}
 	return nil
 }

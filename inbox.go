@@ -113,10 +113,10 @@ func (k *hook) retry(now time.Time) {
 }
 
 // ripe reports whether the hook has waited long enough for the log: a read did not show what it says,
-// and another one does not holdFor later, or the log cannot be read at all, or is gone.
+// and another one does not holdFor later, or the log cannot be read at all, or is known to be gone.
 func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
 	if n.err != nil {
-		return n.gone || s.Fails >= blindAfter
+		return s.Gone || s.Fails >= blindAfter
 	}
 	if k.Missed.IsZero() {
 		k.Missed = now
