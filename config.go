@@ -132,8 +132,9 @@ type Config struct {
 	Origin string
 }
 
-// Choices are payloads of quick replies. A choice matches by its payload or by the title of the
-// quick reply that carries it, since keyboards send titles.
+// Choices are payloads of quick replies. A choice matches by its payload, by the title of the quick
+// reply that carries it, since keyboards send titles, or by the number that RichMessage.PlainText
+// gives it.
 type Choices struct {
 	// Email asks for an answer by email. Default: "Contact me back via email".
 	Email string

@@ -19,8 +19,9 @@ type data struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
 	State        State        `json:"state"`
-	Epoch        int64        `json:"epoch"` // raised at each change of owner
-	Since        time.Time    `json:"since"` // of the state
+	Epoch        int64        `json:"epoch"`          // raised at each change of owner
+	First        int64        `json:"first,omitzero"` // the epoch that the record began with
+	Since        time.Time    `json:"since"`          // of the state
 	Touched      time.Time    `json:"touched"`
 	Serial       int64        `json:"serial"` // numbers effects and texts
 
@@ -222,6 +223,7 @@ func decodeData(r Record, conv Conversation, now time.Time) (*data, error) {
 		d.V, d.Conversation, d.State = recordVersion, conv, StateBot
 		// An epoch of an earlier, deleted record never fits again.
 		d.Epoch, d.Since, d.Touched = now.UnixMilli(), now, now
+		d.First = d.Epoch
 		return d, nil
 	}
 	if err := json.Unmarshal(r.Data, d, recordJSON); err != nil {

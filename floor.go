@@ -12,7 +12,7 @@ import (
 // has it now, or had it meanwhile, gets the user's message as well; after a mute or a failed opening,
 // when nobody can have it, the user is asked to send it again. It is also the cause with which
 // send's context ends when a human takes over while the bot speaks.
-var ErrNotYourTurn = errors.New("handover: the conversation has another owner now")
+var ErrNotYourTurn = errors.New("handover: the turn does not hold: the conversation got another owner, or the turn is not from Receive or Session.Turn")
 
 // floor is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
 type floor struct {

@@ -49,6 +49,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,6 +61,7 @@ type Handover struct {
 	pool    *pool
 	waiters waiters
 	watched watch
+	refusal atomic.Int64 // when a hook without proof was last logged, in Unix seconds
 	off     ablation
 }
 
@@ -84,19 +86,21 @@ type Outcome string
 
 // The outcomes of Start. The zero value means that nothing was asked.
 const (
-	Opened      Outcome = "opened"       // the Crisp conversation is open; the user was told
+	Opened      Outcome = "opened"       // the Crisp conversation is open; the user is being told
 	Opening     Outcome = "opening"      // the wait ended first; the opening goes on
 	AlreadyOpen Outcome = "already_open" // a handover runs already
-	NobodyThere Outcome = "nobody_there" // the no-agent messages went out; the bot goes on
+	NobodyThere Outcome = "nobody_there" // the no-agent messages are on their way; the bot goes on
 	NotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
 	TooSoon     Outcome = "too_soon"     // Timeouts.CoolDown since the last end has not passed
-	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user was told; the bot goes on
+	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user is being told; the bot goes on
 )
 
-// Start asks for a human. The user is told what comes of it. ctx bounds the wait: when it ends
-// first the outcome is Opening, with ctx's error, and the opening goes on. A turn that does not
-// hold any more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; its message goes where
-// that of a refused Reply goes.
+// Start asks for a human. The user is told what comes of it, through Deliver, perhaps after Start has
+// returned: the bot need not say anything. ctx bounds the wait: when it ends first the outcome is
+// Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
+// ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
+// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; its message goes where that of a
+// refused Reply goes.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
@@ -138,6 +142,9 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if outcome != Opening || scope != nil {
 		return outcome, nil
 	}
+	if h.pool.closed() {
+		return Opening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
+	}
 	return h.awaitOpening(wait, key, d, id)
 }
 
@@ -168,8 +175,8 @@ func (d *data) start(t Turn, r Request, there Presence) Outcome {
 }
 
 // holds reports whether the conversation has the owner that it had when the turn was given. The
-// turn of a conversation that was not known has no epoch yet.
-func (d *data) holds(t Turn) bool { return t.Epoch == d.Epoch || t.Epoch == 0 && !d.env.stored }
+// turn of a conversation that was not known yet has no epoch: it holds until the first change.
+func (d *data) holds(t Turn) bool { return t.Epoch == d.Epoch || t.Epoch == 0 && d.Epoch == d.First }
 
 // coolsDown reports whether nobody came so recently that asking again is of no use.
 func (d *data) coolsDown(r Request) bool {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -86,12 +87,26 @@ func TestHookAnswers(t *testing.T) {
 				require.Equal(t, tt.want, w.Code)
 				require.Equal(t, tt.want == 405, w.Header().Get("Allow") == "POST")
 				require.Empty(t, w.Header().Get("Retry-After"))
-				require.Empty(t, w.Body.String())
+				require.Equal(t, tt.want != 200, strings.HasPrefix(w.Body.String(), "handover: "), "what is wrong is said")
+				require.NotContains(t, w.Body.String(), r.crisp.Secret())
 				require.Empty(t, r.saw())
 				require.Equal(t, handover.StateWaiting, r.session().State)
 			})
 		})
 	}
+}
+
+// A wrong secret must not be a silent fault; strangers must not fill the log.
+func TestRefusedHooksAreLoggedOnceAMinute(t *testing.T) {
+	var log strings.Builder
+	config := func(_ *rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }
+	bubble(t, options{config: config}, func(r *rig) {
+		for _, wait := range []time.Duration{0, time.Second, time.Minute} {
+			time.Sleep(wait)
+			r.hooked(handovertest.Hook("/crisp/hooks", "other", time.Now(), []byte("{}")))
+		}
+		require.Equal(t, 2, strings.Count(log.String(), "compare Webhook.Secrets and Webhook.Keys with those in Crisp"), log.String())
+	})
 }
 
 // sized is a hook of that many bytes, of an event that nobody knows.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -18,7 +17,8 @@ const retryAfterBusy = "5"
 // ServeHTTP takes Crisp's hooks. A hook is stored before it is answered 200. The other answers:
 // 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 503
 // with Retry-After when the store fails, too much waits or Shutdown was called. Events that we do
-// not know and conversations that are not ours are answered 200.
+// not know and conversations that are not ours are answered 200. The body says what is wrong, but of
+// a 503.
 func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ev, err := ReadEvent(r, h.cfg.Webhook)
 	if err == nil {
@@ -34,14 +34,30 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	}
-	if err != nil {
-		level := slog.LevelDebug // anybody may send what is not Crisp's
-		if status == http.StatusServiceUnavailable {
-			level = slog.LevelWarn
-		}
-		h.cfg.Logger.Log(r.Context(), level, "handover: a hook was refused", "status", status)
+	if err == nil || status == http.StatusOK {
+		w.WriteHeader(status)
+		return
 	}
-	w.WriteHeader(status)
+	h.logRefusal(r.Context(), status, err)
+	if status == http.StatusServiceUnavailable {
+		w.WriteHeader(status) // the store's own words are not for strangers
+		return
+	}
+	http.Error(w, err.Error(), status)
+}
+
+// logRefusal logs that a hook was refused. One without proof may be anybody's, or all of Crisp's when
+// the secret is wrong: one in a minute is enough to say so.
+func (h *Handover) logRefusal(ctx context.Context, status int, err error) {
+	const message = "handover: a hook was refused"
+	switch now, last := time.Now().Unix(), h.refusal.Load(); {
+	case status == http.StatusServiceUnavailable:
+		h.cfg.Logger.WarnContext(ctx, message, "status", status)
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && now-last >= 60 && h.refusal.CompareAndSwap(last, now):
+		h.cfg.Logger.WarnContext(ctx, message, "status", status, "error", err)
+	default:
+		h.cfg.Logger.DebugContext(ctx, message, "status", status)
+	}
 }
 
 // ErrBusy is returned by HandleEvent when too much waits: let Crisp, or your queue, repeat it.

@@ -68,11 +68,16 @@ func (d *data) observe(a Activity) {
 func (h *Handover) tell(activity []Activity) {
 	for _, a := range activity {
 		if a.Kind == ActivityFault || a.Kind == ActivityGivenUp || a.Kind == ActivityNotSent || a.Kind == ActivityNotShown {
-			attrs := []any{
-				slog.String("conversation", a.Conversation.ID), slog.String("source", a.Conversation.Source),
-				slog.String("handover", a.HandoverID), slog.String("session", a.CrispID),
-				slog.String("effect", a.Effect), slog.String("why", a.Why), slog.Int("attempt", a.Attempt),
+			var attrs []any
+			for _, f := range []struct{ name, value string }{
+				{"conversation", a.Conversation.ID}, {"source", a.Conversation.Source}, {"handover", a.HandoverID},
+				{"session", a.CrispID}, {"effect", a.Effect}, {"why", a.Why},
+			} {
+				if f.value != "" {
+					attrs = append(attrs, slog.String(f.name, f.value))
+				}
 			}
+			attrs = append(attrs, slog.Int("attempt", a.Attempt))
 			if api := apiError(a.Err); api != nil {
 				attrs = append(attrs, slog.Any("error", api))
 			}

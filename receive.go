@@ -43,12 +43,13 @@ var (
 	ErrReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
 	// ErrBadMessage is returned by Receive for a message that has no conversation, no id, nothing
 	// in it, or too much.
-	ErrBadMessage = errors.New("handover: the message cannot be taken")
+	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
 	ErrRefused   = errors.New("handover: crisp refuses the message: repeating it does not help")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
-	// ErrShutdown is returned once Shutdown was called.
+	// ErrShutdown is returned by Receive, Start, HandleEvent and Run once Shutdown was called. Turns
+	// that were given may still be used in Reply.
 	ErrShutdown = errors.New("handover: shutting down: let the channel repeat the message")
 )
 
@@ -231,11 +232,13 @@ func (d *data) takeChoice(in *seen) bool {
 
 // chose reports whether a message chooses the quick reply with this payload.
 func (d *data) chose(m *Incoming, payload string) bool {
-	text := strings.TrimSpace(m.Text)
-	if m.Payload == payload || text == payload || text != "" && text == strings.TrimSpace(d.choice(payload).Title) {
+	if m.Payload == payload || means(m.Text, payload) || means(m.Text, d.choice(payload).Title) {
 		return true
 	}
-	n := 0
+	text, n := strings.TrimSpace(m.Text), 0
+	if d.Offer.Asking { // one choice alone has no number
+		return false
+	}
 	for _, no := range d.noAgent() { // by its number, as PlainText shows it
 		for _, q := range no.QuickReplies {
 			if n++; q.Payload == payload && text == strconv.Itoa(n) {
@@ -246,6 +249,14 @@ func (d *data) chose(m *Incoming, payload string) bool {
 	return false
 }
 
+// means reports whether a user who writes text means the choice with this title: people care little
+// about capitals and full stops.
+func means(text, title string) bool {
+	const around = " \t\r\n.!"
+	title = strings.Trim(title, around)
+	return title != "" && strings.EqualFold(strings.Trim(text, around), title)
+}
+
 // takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
 // question, or as it is.
 func (d *data) takeForAgent(in *seen) {
@@ -253,7 +264,7 @@ func (d *data) takeForAgent(in *seen) {
 	if st := d.Stay; !st.Unanswered || !st.AskedIdle.Before(st.LastWord) {
 		st.LastWord, st.Unanswered = d.env.now, true
 	}
-	if m := in.Incoming; m.Payload == payloadLeave || d.Stay.LeaveTitle != "" && strings.TrimSpace(m.Text) == d.Stay.LeaveTitle {
+	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, d.Stay.LeaveTitle) {
 		d.fire(onUserLeft, happening{})
 		in.Outcome, in.Incoming = outcomeTaken, nil
 		return

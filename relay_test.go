@@ -317,6 +317,7 @@ func TestTheWayOutWhileWaiting(t *testing.T) {
 	for name, m := range map[string]handover.Incoming{
 		"by payload": {Payload: "handover:leave"},
 		"by title":   {Text: "Back to the bot"},
+		"in words":   {Text: " back to the bot."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {

@@ -200,7 +200,7 @@ func (m RichMessage) titles() []string {
 }
 
 // PlainText returns the message for a channel that has text only: choices as a numbered list, if
-// the text has none; links written out. It is empty when nothing of the message can be said so.
+// the text has none, and one alone as it is; links written out. It is empty when nothing of the message can be said so.
 func (m RichMessage) PlainText() string {
 	blocks := []string{m.Text}
 	if a := m.Attachment; a != nil {
@@ -219,8 +219,12 @@ func (m RichMessage) PlainText() string {
 // unlisted lists the choices that the text does not list already.
 func (m RichMessage) unlisted() string {
 	var lines []string
-	for _, line := range strings.Split(numbered(m.titles()), "\n") {
+	titles := m.titles()
+	for _, line := range strings.Split(numbered(titles), "\n") {
 		_, title, _ := strings.Cut(line, ". ")
+		if len(titles) == 1 { // there is nothing to choose from
+			line = title
+		}
 		if n, _, found := strings.Cut(title, ". "); found {
 			if _, err := strconv.Atoi(n); err == nil { // it has its number in a longer list
 				line = title

@@ -19,8 +19,11 @@ const (
 
 // Run attends every conversation that is due: deadlines, retries, what a crashed process left.
 // Run it on at least one replica; any number may. It returns when ctx ends, with ctx's error; work
-// that was begun goes on until Shutdown.
+// that was begun goes on until Shutdown. After Shutdown it returns ErrShutdown at once.
 func (h *Handover) Run(ctx context.Context) error {
+	if h.pool.closed() {
+		return ErrShutdown
+	}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {

@@ -98,8 +98,26 @@ func TestShutdownDrains(t *testing.T) {
 		_, err = r.receive(handover.Incoming{Text: "anybody?"})
 		require.ErrorIs(t, err, handover.ErrShutdown)
 		require.NoError(t, r.h.Shutdown(r.t.Context()))
+		require.ErrorIs(t, r.h.Run(r.t.Context()), handover.ErrShutdown)
 		r.h = r.replica(options{})
 		require.False(t, r.says("anybody?").Bot, "the channel repeats it to another process")
+	})
+}
+
+// A bot that speaks when its process is told to end may still ask for a human: another process opens
+// the handover.
+func TestStartAfterShutdown(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		require.NoError(t, r.h.Shutdown(r.t.Context()))
+		require.NoError(t, r.h.Reply(r.t.Context(), turn, func(context.Context) error { return nil }))
+		outcome, err := r.h.Start(r.t.Context(), turn, handover.Request{})
+		require.Equal(t, handover.Opening, outcome)
+		require.ErrorIs(t, err, handover.ErrShutdown)
+		r.h = r.replica(options{})
+		r.after(2 * time.Second)
+		require.Equal(t, handover.StateWaiting, r.session().State)
 	})
 }
 

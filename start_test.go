@@ -119,6 +119,29 @@ func TestStartWithAStaleTurn(t *testing.T) {
 	})
 }
 
+// The turn of a conversation that nobody knew holds until its owner changes, as any other does.
+func TestTurnOfANewConversationHolds(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn := r.session().Turn()
+		sends := func() error {
+			return r.h.Reply(context.Background(), turn, func(context.Context) error { return nil })
+		}
+		require.NoError(t, sends())
+		require.NoError(t, sends())
+		r.crisp.Away()
+		outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+		require.NoError(t, err)
+		require.Equal(t, handover.NobodyThere, outcome)
+		r.crisp.Online()
+		r.after(11 * time.Second)
+		outcome, err = r.h.Start(context.Background(), turn, handover.Request{})
+		require.NoError(t, err)
+		require.Equal(t, handover.Opened, outcome)
+		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+		require.ErrorIs(t, sends(), handover.ErrNotYourTurn)
+	})
+}
+
 // A bot that asks for a human, instead of answering, may come too late: a human has the conversation
 // already, or had it. They get the message that the bot has not answered, once.
 func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
