@@ -22,7 +22,7 @@ type data struct {
 	Epoch        int64        `json:"epoch"` // raised at each change of owner
 	Since        time.Time    `json:"since"` // of the state
 	Touched      time.Time    `json:"touched"`
-	Serial       int64        `json:"serial"` // numbers effects and texts
+	Serial       int64        `json:"serial"` // numbers effects, texts and saves
 
 	Stay     *stay  `json:"stay,omitempty"`     // the handover that runs, or the last one
 	FollowUp *stay  `json:"followup,omitempty"` // left with the agents, answers go by email
@@ -318,6 +318,7 @@ func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (boo
 		return true, nil
 	}
 	d.trim()
+	d.next() // so that of two saves the later one can be told
 	body, err := json.Marshal(d, recordJSON)
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))

@@ -316,7 +316,12 @@ func (h *Handover) wait(ctx context.Context, key string, d *data, ok func(*data)
 	if ok(d) {
 		return nil
 	}
-	x := h.waiters.listen(key, ok)
+	epoch, serial := d.Epoch, d.Serial
+	x := h.waiters.listen(key, func(d *data) bool {
+		// One save may be told of after a later one.
+		older := d.Epoch < epoch || d.Epoch == epoch && d.Serial < serial
+		return !older && ok(d)
+	})
 	defer h.waiters.unlisten(key, x)
 	seen := d.env.version
 	for pause := 50 * time.Millisecond; ; pause = min(pause*2, 500*time.Millisecond) {
