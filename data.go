@@ -267,9 +267,12 @@ type known struct {
 	saved  *data
 }
 
+// storeTimeout bounds what is done in the store at a time: a connection may be dead without a word.
+const storeTimeout = 20 * time.Second
+
 // updateFrom is update for callers that know something.
 func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*data) error) (*data, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for ; ; k = (known{}) {
 		r, d, err := k.record, k.saved, error(nil)

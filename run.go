@@ -79,7 +79,9 @@ func (h *Handover) work(j job) {
 // poll nudges what is due, and returns how much the next poll should take.
 func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 	limit = max(limit, minPoll)
-	keys, err := h.cfg.Store.Due(ctx, time.Now(), limit)
+	asking, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	keys, err := h.cfg.Store.Due(asking, time.Now(), limit)
 	if err != nil {
 		if ctx.Err() == nil {
 			h.cfg.Logger.Warn("handover: the store failed", "why", "due")
