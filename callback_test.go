@@ -292,6 +292,20 @@ func TestFailingMarksNeverDelayTheUser(t *testing.T) {
 	})
 }
 
+func TestHostMayChangeASystemText(t *testing.T) {
+	o := options{config: func(r *rig, c *handover.Config) {
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			defer clear(m.Content.QuickReplies)
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		r.opened()
+		r.says("Back to the bot") // the title of the way out, as keyboards send it
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}
+
 // TestHostMayChangeItsMessage has a Deliver that changes what it was given and fails: the next
 // attempt gets the message as it was.
 func TestHostMayChangeItsMessage(t *testing.T) {

@@ -103,6 +103,8 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 	if !validSessionID(c.SessionID) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	r, err := h.cfg.Store.Find(ctx, site.id+"/"+c.SessionID)
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)

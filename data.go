@@ -23,7 +23,7 @@ type data struct {
 	First        int64        `json:"first,omitzero"` // the epoch that the record began with
 	Since        time.Time    `json:"since"`          // of the state
 	Touched      time.Time    `json:"touched"`
-	Serial       int64        `json:"serial"` // numbers effects and texts
+	Serial       int64        `json:"serial"` // numbers effects, texts and saves
 
 	Stay     *stay  `json:"stay,omitempty"`     // the handover that runs, or the last one
 	FollowUp *stay  `json:"followup,omitempty"` // left with the agents, answers go by email
@@ -269,9 +269,12 @@ type known struct {
 	saved  *data
 }
 
+// storeTimeout bounds what is done in the store at a time: a connection may be dead without a word.
+const storeTimeout = 20 * time.Second
+
 // updateFrom is update for callers that know something.
 func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*data) error) (*data, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for ; ; k = (known{}) {
 		r, d, err := k.record, k.saved, error(nil)
@@ -320,6 +323,7 @@ func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (boo
 		return true, nil
 	}
 	d.trim()
+	d.next() // so that of two saves the later one can be told
 	body, err := json.Marshal(d, recordJSON)
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))

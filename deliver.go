@@ -142,6 +142,10 @@ func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, err
 	if !ok {
 		return "", nil
 	}
+	var leave string
+	if len(content.QuickReplies) > 0 && content.QuickReplies[0].Payload == payloadLeave {
+		leave = content.QuickReplies[0].Title // before the host has it, to do with as it likes
+	}
 	m := Message{ID: systemID(e.Stay, string(e.Text), e.N), From: FromSystem, Content: content, Attempt: e.Attempts, At: e.Since.UTC()}
 	if e.Plain {
 		m.Content = RichMessage{Text: content.PlainText()}
@@ -150,10 +154,7 @@ func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, err
 		_, err := h.cfg.Deliver(ctx, h.view(d), m)
 		return err
 	})
-	if len(content.QuickReplies) == 0 || content.QuickReplies[0].Payload != payloadLeave {
-		return "", err
-	}
-	return content.QuickReplies[0].Title, err
+	return leave, err
 }
 
 // texts are the conversation's texts.

@@ -194,6 +194,8 @@ func (d *data) learn(n *news) {
 	d.amend(s, n, held != nil)
 	if held == nil {
 		d.judge(s, n)
+	} else if !s.Resolved.IsZero() {
+		s.Resolved = d.env.now // something is newer than it: a minute begins again
 	}
 	d.Inbox = slices.DeleteFunc(d.Inbox, func(k hook) bool { return n.judges(&k) && !n.held[k.N] })
 	for i := range d.Inbox {
@@ -258,17 +260,21 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if end >= 0 {
 			batch = batch[:end]
 		}
-		d.holdRest(n)
+		d.holdRest(n, *held)
 	}
 	return batch, held
 }
 
-// holdRest keeps the session's other hooks of this look, such as a state that must come after the
-// message that is held.
-func (d *data) holdRest(n *news) {
+// holdRest keeps the session's other hooks of this look that must come after the message that is
+// held: a state, later messages, and those that only ask for a look.
+func (d *data) holdRest(n *news, held order) {
 	for i := range d.Inbox {
 		k := &d.Inbox[i]
-		if ev, ok := k.event(); ok && n.judges(k) && ev.Message == nil {
+		if !n.judges(k) {
+			continue
+		}
+		ev, ok := k.event()
+		if !ok || ev.Message == nil || held.before(order{ev.Message.Timestamp, ev.Message.Fingerprint}) {
 			n.hold(k)
 		}
 	}

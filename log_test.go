@@ -237,6 +237,34 @@ func TestDeliverIsGivenUpOnceAndSaid(t *testing.T) {
 	})
 }
 
+// A page shows what was said long ago as well: what could not be shown then is no news.
+func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.fails(func(m handover.Message) error {
+			if m.Content.Text == "cursed" {
+				return errChannelDown
+			}
+			return nil
+		})
+		ann.Send("hologram", map[string]any{"x": 1})
+		ann.Say("cursed")
+		for range 4 {
+			r.after(15 * time.Minute)
+			ann.Say("and another thing")
+		}
+		r.fails(nil)
+		r.after(15 * time.Minute)
+		require.NotContains(t, r.saw(), "agent Ann (late): cursed")
+		notes := 0
+		for _, m := range conv.Messages() {
+			if m.Type == "note" {
+				notes++
+			}
+		}
+		require.Equal(t, 2, notes)
+	})
+}
+
 func TestDeliverPanics(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		tries := 0

@@ -356,21 +356,26 @@ func (d *data) answered(e *effect) {
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (d *data) answerFailed(e *effect, r report) bool {
+	if !d.human() || d.Stay.ID != e.Stay { // its handover has ended: the message is the bot's
+		d.env.returned = append(d.env.returned, e.Incoming)
+		d.returnToBot()
+		return true
+	}
 	api := apiError(r.err)
 	if (api == nil || api.Temporary()) && (api == nil || api.StatusCode != http.StatusNotFound) {
 		d.again(e, api) // choosing the same twice does no harm
 		return false
 	}
-	st, in := d.stayOf(e.Stay), d.find(e.Incoming)
-	if st == nil || in == nil {
+	in := d.find(e.Incoming)
+	if in == nil {
 		return true
 	}
 	text := textPost(e.Else)
-	fp := fingerprint(d.Conversation, st.ID, in.ID, 0)
+	fp := fingerprint(d.Conversation, e.Stay, in.ID, 0)
 	if c := d.session(e.Crisp); c != nil {
 		d.ours(c, fp)
 	}
-	next := effect{N: d.next(), Kind: kindPost, Stay: st.ID, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content}
+	next := effect{N: d.next(), Kind: kindPost, Stay: e.Stay, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content}
 	at := slices.Index(d.Out.Queue, e)
 	d.Out.Queue = slices.Insert(d.Out.Queue, at+1, &next) // in the answer's place
 	return true

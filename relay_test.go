@@ -364,3 +364,26 @@ func TestTheWayOutWhileActive(t *testing.T) {
 		})
 	}
 }
+
+// An answer that is under way when its handover ends, and does not pass, is a turn of the bot's: it
+// holds up neither its own Receive nor the next handover.
+func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
+	for name, status := range map[string]int{"for a time": 503, "for good": 400} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				ann.Picker("Which?", "red", "blue")
+				r.after(time.Second)
+				r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteEdit, Delay: 3 * time.Second, Status: status})
+				turns := make(chan handover.Turn, 1)
+				go func() {
+					turn, _ := r.receive(handover.Incoming{Text: "red"})
+					turns <- turn
+				}()
+				time.Sleep(time.Second)
+				ann.Resolve()
+				require.True(t, (<-turns).Bot)
+				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+			})
+		})
+	}
+}

@@ -12,7 +12,8 @@ const maxSeen = 128
 // maxWords bounds how many messages are kept word by word until somebody has answered them.
 const maxWords = 32
 
-// maxShown is how many shown messages can be edited and removed on the user's side.
+// maxShown is how many messages that were shown, or could not be, are known: they can be edited and
+// removed on the user's side, and are given up once.
 const maxShown = 500
 
 // maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
@@ -35,7 +36,7 @@ func (d *data) trim() {
 		shown, ours := 0, 0
 		for _, e := range s.Table {
 			switch e.Fate {
-			case fateShown:
+			case fateShown, fateFailed:
 				shown++
 			case fateOurs:
 				ours++
@@ -52,7 +53,7 @@ func (d *data) trim() {
 			if e.At >= read {
 				return false
 			}
-			if e.Fate != fateShown {
+			if e.Fate != fateShown && e.Fate != fateFailed { // a page may show it again: it is judged again
 				return true
 			}
 			if shown <= maxShown {

@@ -82,7 +82,9 @@ func (h *Handover) work(j job) {
 // poll nudges what is due, and returns how much the next poll should take.
 func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 	limit = max(limit, minPoll)
-	keys, err := h.cfg.Store.Due(ctx, time.Now(), limit)
+	asking, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	keys, err := h.cfg.Store.Due(asking, time.Now(), limit)
 	if err != nil {
 		if ctx.Err() == nil {
 			h.cfg.Logger.Warn("handover: the store failed", "why", "due")
@@ -319,7 +321,12 @@ func (h *Handover) wait(ctx context.Context, key string, d *data, ok func(*data)
 	if ok(d) {
 		return nil
 	}
-	x := h.waiters.listen(key, ok)
+	epoch, serial := d.Epoch, d.Serial
+	x := h.waiters.listen(key, func(d *data) bool {
+		// One save may be told of after a later one.
+		older := d.Epoch < epoch || d.Epoch == epoch && d.Serial < serial
+		return !older && ok(d)
+	})
 	defer h.waiters.unlisten(key, x)
 	seen := d.env.version
 	for pause := 50 * time.Millisecond; ; pause = min(pause*2, 500*time.Millisecond) {

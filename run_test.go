@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,6 +62,62 @@ func TestRestart(t *testing.T) {
 		r.crisp.Settle()
 		require.Len(t, r.allEnds(), 1)
 	})
+}
+
+// silent is a store that at times gives no answer, for as long as its caller waits.
+type silent struct {
+	handover.Store
+	due, find, save atomic.Bool // the next one
+}
+
+func (s *silent) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
+	if s.due.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Due(ctx, now, limit)
+}
+
+func (s *silent) Find(ctx context.Context, id string) (handover.Record, error) {
+	if s.find.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return handover.Record{}, ctx.Err()
+	}
+	return s.Store.Find(ctx, id)
+}
+
+func (s *silent) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if strings.HasPrefix(r.Key, "website/") && s.save.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return s.Store.Save(ctx, r)
+}
+
+// A store that answers no more, as over a dead connection, stops neither the deadlines nor catch-up.
+func TestAStoreThatGivesNoAnswer(t *testing.T) {
+	for name, next := range map[string]func(*silent) *atomic.Bool{
+		"Due":  func(s *silent) *atomic.Bool { return &s.due },
+		"Find": func(s *silent) *atomic.Bool { return &s.find },
+		"Save": func(s *silent) *atomic.Bool { return &s.save },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := new(silent)
+			o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}
+			bubble(t, o, func(r *rig) {
+				conv := r.opened()
+				r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+				conv.Operator("Ann").Say("Hello")
+				next(store).Store(true)
+				r.after(8 * time.Minute)
+				require.False(t, next(store).Load())
+				require.Contains(t, r.saw(), "agent Ann: Hello")
+				require.Equal(t, handover.StateActive, r.session().State)
+				r.after(4 * time.Hour)
+				require.Equal(t, handover.StateBot, r.session().State)
+			})
+		})
+	}
 }
 
 // slowly makes Deliver take that long for each message, whatever its context says.

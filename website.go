@@ -119,6 +119,8 @@ func (s *site) spend(ctx context.Context) error {
 
 // update applies change to the website's record, as update does to a conversation's.
 func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) error) (websiteData, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	key := websitePrefix + s.id
 	for {
 		r, err := s.cfg.Store.Load(ctx, key)

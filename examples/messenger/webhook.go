@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -100,11 +99,9 @@ func (h webhook) take(ctx context.Context, e hookEvent) error {
 		return nil
 	}
 	err := h.hear(ctx, m)
-	for _, never := range []error{handover.ErrBadMessage, handover.ErrRefused, handover.ErrIDReused, handover.ErrUnsafeFile} {
-		if errors.Is(err, never) {
-			slog.Warn("messenger: a message cannot be taken", "error", err)
-			return nil
-		}
+	if handover.Permanent(err) {
+		slog.Warn("messenger: a message cannot be taken", "error", err)
+		return nil
 	}
 	return err
 }

@@ -1,0 +1,82 @@
+package handover_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// lags has reads of the log show, for a time, nothing that is newer than now. It returns how many
+// there were.
+func lags(r *rig, during time.Duration) (reads *int) {
+	reads, begun := new(int), time.Now()
+	r.crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
+		if i.Route == handovertest.RouteMessages && time.Since(begun) < during {
+			*reads++
+			f.Stale, f.Delay = time.Since(begun)+time.Second, 20*time.Millisecond
+		}
+		return f
+	})
+	return reads
+}
+
+// withoutStateHooks drops the hooks that tell of states: only the list of conversations tells, which
+// oftenListed has read each second.
+func withoutStateHooks(r *rig) {
+	r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		return handovertest.HookFault{Drop: i.Event == "session:set_state"}
+	})
+}
+
+var oftenListed = options{config: func(_ *rig, c *handover.Config) { c.Limits.DailyCalls = 10_000_000 }}
+
+func TestAMessageIsNotLostBehindOneThatIsHeld(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(2 * time.Second)
+		first := true
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+			if i.Event == "message:received" && first {
+				first, f.Delay = false, 9500*time.Millisecond
+			}
+			return f
+		})
+		lags(r, time.Minute)
+		ann.Say("one")
+		ann.Say("two")
+		r.after(40 * time.Second)
+		require.Equal(t, []string{"agent Ann (late): one", "agent Ann (late): two"}, r.saw())
+	})
+}
+
+func TestAResolvedStateIsNotLostBehindAMessageThatIsHeld(t *testing.T) {
+	active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		withoutStateHooks(r)
+		lags(r, 6*time.Second)
+		ann.Say("bye")
+		ann.Resolve()
+		r.after(5 * time.Minute)
+		require.Equal(t, handover.StateBot, r.session().State)
+		require.Contains(t, r.saw(), "agent Ann: bye")
+	})
+}
+
+func TestAMessageThatIsHeldCostsFewReads(t *testing.T) {
+	active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		withoutStateHooks(r)
+		ann.Resolve()
+		r.after(58 * time.Second) // in two seconds it is asked once more whether it is resolved
+		reads := lags(r, 9*time.Second)
+		ann.Say("one more thing")
+		r.after(9 * time.Second)
+		require.Less(t, *reads, 10)
+		r.after(5 * time.Minute)
+		require.Contains(t, r.saw(), "agent Ann: one more thing")
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}

@@ -1,0 +1,84 @@
+package handover_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// lateWord is a store whose caller hears late of one save, after those that others make meanwhile.
+type lateWord struct {
+	handover.Store
+	next atomic.Bool
+}
+
+func (s *lateWord) Save(ctx context.Context, r handover.Record) (int64, error) {
+	late := s.next.CompareAndSwap(true, false)
+	version, err := s.Store.Save(ctx, r)
+	if late {
+		time.Sleep(300 * time.Millisecond)
+	}
+	return version, err
+}
+
+// TestASaveThatIsToldLate has a message of the user saved, and heard of only after a later save:
+// whoever waits since then is not told how things were before.
+func TestASaveThatIsToldLate(t *testing.T) {
+	for name, row := range map[string]struct {
+		slow string // the call to Crisp that takes long
+		open bool   // a handover runs
+		test func(r *rig, turn handover.Turn)
+	}{
+		"Reply": {handovertest.RouteSend, true, func(r *rig, _ handover.Turn) {
+			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+			turn, err := r.receive(handover.Incoming{Text: "bot?"})
+			require.NoError(r.t, err)
+			require.NoError(r.t, r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(time.Second):
+					return nil
+				}
+			}), "nobody took over")
+		}},
+		"Start": {handovertest.RouteCreate, false, func(r *rig, turn handover.Turn) {
+			outcome, err := r.h.Start(r.t.Context(), turn, handover.Request{})
+			require.NoError(r.t, err)
+			require.Equal(r.t, handover.Opened, outcome)
+		}},
+		"Receive": {handovertest.RouteSend, true, func(r *rig, _ handover.Turn) {
+			_, err := r.receive(handover.Incoming{Text: "and this"})
+			require.NoError(r.t, err)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := new(lateWord)
+			bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				if row.open {
+					_, err = r.h.Start(r.t.Context(), turn, handover.Request{})
+					require.NoError(t, err)
+				}
+				r.crisp.Settle()
+				r.crisp.Fail(2, handovertest.Fault{Route: row.slow, Delay: 2 * time.Second})
+				store.next.Store(true)
+				heard := make(chan struct{})
+				go func() {
+					defer close(heard)
+					_, _ = r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "late", Text: "please"})
+				}()
+				time.Sleep(10 * time.Millisecond)
+				row.test(r, turn)
+				<-heard
+			})
+		})
+	}
+}
