@@ -54,7 +54,8 @@ const (
 // Config is what a host tells New. The zero value of a field means its default; -1 means none
 // where 0 is the default of a number or a duration. New copies it.
 type Config struct {
-	// WebsiteID is the Crisp website, a UUID. Required.
+	// WebsiteID is the Crisp website, a UUID. Required. Conversations that name no website are its
+	// own: with another one here they begin anew there.
 	WebsiteID string
 	// Websites are further websites that the same token speaks for, as a plugin's does that is
 	// installed on several. Conversation.WebsiteID chooses.

@@ -32,6 +32,8 @@ type APIError struct {
 	Reason     string        // Crisp's word for it, such as "quota_limit_exceeded"; may be empty
 	RetryAfter time.Duration // as Crisp asked; 0: it did not
 	Err        error         // why there was no answer, or why it could not be read
+
+	read bool // the call only reads: its answer may be stale
 }
 
 // Error says what failed and, where that is known, what to do.
@@ -140,6 +142,9 @@ func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClie
 func (c *crispClient) call(ctx context.Context, op, method, path string, body, out any) error {
 	begun := time.Now()
 	err := c.exchange(ctx, op, method, path, body, out)
+	if e := apiError(err); e != nil {
+		e.read = method == http.MethodGet
+	}
 	c.calls.Add(1)
 	c.tell(Activity{Kind: ActivityCall, Effect: op, Took: time.Since(begun), Err: err, At: begun})
 	return err

@@ -155,7 +155,7 @@ type crispSession struct {
 	// Echo is set while the next resolved state that a hook tells of may be our own doing.
 	Echo    time.Time `json:"echo,omitzero"`
 	Listed  int64     `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
-	Ended   time.Time `json:"ended,omitzero"`  // when the last handover in it ended, by our clock
+	Ended   time.Time `json:"ended,omitzero"`  // when the last handover or follow-up in it ended, by our clock
 	Table   []*entry  `json:"table,omitempty"`
 	Authors []Agent   `json:"authors,omitempty"` // of the rows of Table
 	Looked  time.Time `json:"looked,omitzero"`   // when the last good read began, by our clock

@@ -96,7 +96,7 @@ func (k kind) opens() bool {
 // aside reports whether the effect may be overtaken: it must not hold up what people write.
 func (k kind) aside() bool {
 	switch k {
-	case kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
+	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
 		return true
 	}
 	return false
@@ -142,22 +142,22 @@ func (d *data) pushNote(crisp string, e effect) {
 }
 
 // ready returns the effect that may run now, and when the lane wants attention otherwise. A
-// waiting effect holds up those behind it, but asides only hold up asides.
+// waiting effect holds up those behind it, but an aside only those of its kind.
 func (l *lane) ready(now time.Time) (*effect, time.Time) {
 	var wait time.Time
-	var blocked [2]bool
+	var blocked []kind // "" stands for what is no aside
 	for _, e := range l.Queue {
-		class := 0
-		if e.Kind.aside() {
-			class = 1
+		class := e.Kind
+		if !class.aside() {
+			class = ""
 		}
-		if blocked[class] {
+		if slices.Contains(blocked, class) {
 			continue
 		}
 		if !e.Next.After(now) {
 			return e, now
 		}
-		blocked[class] = true
+		blocked = append(blocked, class)
 		wait = earlier(wait, e.Next)
 	}
 	return nil, wait
@@ -230,8 +230,7 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 	case kindEmail:
 		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
-	// A look-up reads, and one read is no proof.
-	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !e.Unsure {
+	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
 		r.gone = crisp.gone(ctx, e.Crisp)
 	}
 	return r

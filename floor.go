@@ -24,11 +24,10 @@ type floor struct {
 const storeAgain = 500 * time.Millisecond
 
 // Reply calls send if the turn is the bot's (Turn.Bot) and still holds, and is the one way in which
-// the bot speaks. While send
-// runs, users' messages are taken; when a human takes over its context ends, with the cause
-// ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is ErrNotYourTurn when send
-// was not called or was cut short by a takeover: the agent then gets the user's message, unless it
-// was answered. Else it is send's own.
+// the bot speaks. While send runs, users' messages are taken; when a human takes over its context
+// ends, with the cause ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is
+// ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
+// user's message, unless it was answered. Else it is send's own.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
 	if h.reentrant(ctx, t.Conversation) {
 		return ErrReentrant

@@ -22,8 +22,10 @@ const (
 	// resolvedTwice is the time between two reads that must agree before a resolved state counts,
 	// or a conversation is gone, of which no hook told.
 	resolvedTwice = time.Minute
-	// echoFor is how long after our own resolve a hook that tells of a resolved state is its echo.
-	echoFor = time.Minute
+	// echoFor is how long after our own resolve a hook that tells of a resolved state is its echo: a
+	// few repeats of a hook, and less than an agent needs to open the conversation again, write, and
+	// resolve it.
+	echoFor = 20 * time.Second
 	// overlap is how far before the watermark each read goes back: a message may become visible late.
 	overlap = 10 * time.Minute
 	// maxPages bounds one read of the log.

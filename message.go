@@ -168,7 +168,7 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	if err != nil {
 		return
 	}
-	e.Was, e.Hash = append(e.Was, e.Hash), hash
+	e.Was, e.Hash = append(e.Was[max(0, len(e.Was)+1-maxWas):], e.Hash), hash
 	for i := range d.Pickers {
 		if p := &d.Pickers[i]; p.Crisp == s.ID && p.FP == e.FP {
 			p.Content = content
@@ -209,6 +209,9 @@ func (d *data) replaceKept(s *crispSession, e *entry, parts []part, msg Message)
 	d.Away = slices.Insert(slices.DeleteFunc(d.Away, kept(s, e.FP)), at, l.Queue...)
 	return true
 }
+
+// maxWas is how many earlier contents of a message are known: reads are stale by seconds.
+const maxWas = 16
 
 // waits reports whether no part of the message was tried yet.
 func (d *data) waits(s *crispSession, e *entry) bool {
@@ -304,11 +307,11 @@ func (s *crispSession) author(e *entry) Agent {
 
 // wrote notes who wrote the message of a row: few people write many messages.
 func (s *crispSession) wrote(e *entry, a Agent) {
-	i := slices.Index(s.Authors, a)
+	i := slices.IndexFunc(s.Authors, func(b Agent) bool { return b.ID == a.ID && b.Name == a.Name })
 	if i < 0 {
 		i, s.Authors = len(s.Authors), append(s.Authors, a)
 	}
-	e.Author = i + 1
+	s.Authors[i], e.Author = a, i+1 // the avatar may be another one by now
 }
 
 // isPrivate reports whether a type of message is for the team alone.

@@ -206,7 +206,7 @@ func (m *model) deadlines() (all []modelDeadline) {
 		add(evOfferOver, m.offer.expires, true, false, func() { m.offer = nil })
 	}
 	if m.follow != nil {
-		add(evFollowOver, m.follow.expires, false, false, func() { m.follow = nil })
+		add(evFollowOver, m.follow.expires, false, false, m.dropFollow)
 	}
 	if m.state == handover.StateMuted {
 		add(evMax, after(m.muted, modelTimeouts.Max), true, true, func() { m.unmute(evMax) })

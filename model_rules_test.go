@@ -123,7 +123,8 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 		return handover.NobodyThere
 	}
 	m.stay = &modelStay{email: r.email, note: r.note, timeouts: r.timeouts, asked: m.now}
-	m.offer, m.follow = nil, nil
+	m.offer = nil
+	m.dropFollow()
 	m.stay.crisp = m.conversation()
 	m.stay.crisp.email = m.stay.crisp.email || r.email
 	m.fire(evStart)
@@ -207,6 +208,13 @@ func (m *model) passOn(u *userMessage) {
 	}
 }
 
+// dropFollow ends a follow-up. Its conversation is gone on with soon after, as that of a handover is.
+func (m *model) dropFollow() {
+	if m.follow != nil {
+		m.follow.crisp.ended, m.follow = m.now, nil
+	}
+}
+
 // hostEnds gives the conversation back to the bot, whatever there is. event is evEnd or evUserLeft.
 func (m *model) hostEnds(event string) {
 	m.visit(event)
@@ -217,7 +225,8 @@ func (m *model) hostEnds(event string) {
 	case m.state == handover.StateMuted:
 		m.unmute(event)
 	}
-	m.offer, m.follow = nil, nil
+	m.offer = nil
+	m.dropFollow()
 }
 
 // human is a message of a person in Crisp. late: written before the last end in that conversation.
@@ -272,7 +281,8 @@ func (m *model) takeOver(c *modelCrisp) {
 	if m.stay != nil {
 		st.email, st.timeouts = m.stay.email, m.stay.timeouts
 	}
-	m.stay, m.offer, m.follow = st, nil, nil
+	m.stay, m.offer = st, nil
+	m.dropFollow()
 	m.fire(evHuman)
 	st.owners = m.owners
 	m.expect(evMax, st.timeouts.Max)
@@ -356,7 +366,7 @@ func (m *model) closed(c *modelCrisp, event string) {
 		c.gone = true
 	}
 	if m.follow != nil && m.follow.crisp == c {
-		m.follow = nil
+		m.dropFollow()
 	}
 	running := m.running() && m.stay.crisp == c
 	if running && (m.state != handover.StateOpening || event == evBlocked) {

@@ -49,6 +49,7 @@ func (d *data) queueOpening(st *stay) {
 		}
 	case d.reopens(st):
 		st.CrispID = d.last().ID
+		d.dropResolve(d.last())
 	default:
 		step(effect{Kind: kindCreate})
 	}
@@ -120,6 +121,12 @@ func (h *Handover) setMetas(ctx context.Context, d *data, e *effect) (emailed bo
 	want, crisp := h.metasOf(st), h.site(d.Conversation).crisp
 	if e.Metas != nil && e.Metas.Merge {
 		have, err := crisp.metas(ctx, e.Crisp)
+		if api := apiError(err); api != nil && api.StatusCode == http.StatusNotFound {
+			// A read may be older than the conversation: a change tells whether it is gone.
+			if probe := apiError(crisp.setMetas(ctx, e.Crisp, crispMetas{Nickname: want.Nickname})); probe != nil {
+				return false, probe
+			}
+		}
 		if err != nil {
 			return false, err
 		}

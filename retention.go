@@ -20,8 +20,9 @@ const maxShown = 500
 // costs no look.
 const maxOurs = 64
 
-// trim drops what can no longer matter. A row of the table leaves when no read can show its
-// message again, never by count alone.
+// trim drops what can no longer matter. A row of the table leaves when no read asks for its message
+// any more, never by count alone. A page may show more than was asked for: what was withheld is
+// judged again then, and withheld again.
 func (d *data) trim() {
 	d.trimSeen()
 	d.Sessions = slices.DeleteFunc(d.Sessions, func(s *crispSession) bool {

@@ -163,3 +163,23 @@ func TestManyMessagesKeepTheRecordSmall(t *testing.T) {
 		require.Len(t, userTexts(conv), 7)
 	})
 }
+
+// A follow-up leaves nothing behind once its late window is over, as a handover does.
+func TestFollowUpsAreForgotten(t *testing.T) {
+	short := func(_ *rig, c *handover.Config) {
+		c.Timeouts = handover.Timeouts{Followup: time.Hour, Reopen: time.Minute, Late: 2 * time.Hour}
+	}
+	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, short, func(r *rig) {
+		for range 5 {
+			_, err := r.receive(handover.Incoming{Payload: email})
+			require.NoError(t, err)
+			for range 2 {
+				r.after(90 * time.Minute)
+				_, err = r.receive(handover.Incoming{Text: "hello"}) // so that the record stays
+				require.NoError(t, err)
+			}
+			require.Equal(t, handover.NobodyThere, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		}
+		require.Less(t, len(r.record().CrispIDs), 3)
+	})
+}

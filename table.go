@@ -226,6 +226,7 @@ func (d *data) takeover(what happening) {
 	d.Stay.LeaveTitle = leave
 	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
 	what.session.Mark = max(what.session.Mark, what.at-1)
+	d.dropResolve(what.session)
 	d.dropOpen(what)
 	d.passKept()
 	d.joined(what)
@@ -318,6 +319,17 @@ func (d *data) makeOffer(what happening) {
 	}
 }
 
+// dropResolve forgets that a Crisp session was to be resolved: a handover begins in it.
+func (d *data) dropResolve(s *crispSession) {
+	d.Out.drop(func(e *effect) bool {
+		resolve := e.Kind == kindResolve && e.Crisp == s.ID
+		if resolve && e.Attempts == 0 {
+			s.Echo = time.Time{}
+		}
+		return resolve
+	})
+}
+
 // dropOpen ends what is open beside the bot.
 func (d *data) dropOpen(what happening) {
 	d.dropOffer(what)
@@ -330,6 +342,9 @@ func (d *data) dropOffer(happening) { d.Offer = nil }
 func (d *data) dropFollowUp(happening) {
 	if f := d.FollowUp; f != nil {
 		d.FollowUp = nil
+		if s := d.session(f.CrispID); s != nil {
+			s.Ended = d.env.now
+		}
 		d.Out.drop(func(e *effect) bool { return e.Stay == f.ID && e.Kind.opens() })
 	}
 }
