@@ -15,6 +15,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,6 +30,13 @@ import (
 var conversation = handover.Conversation{Source: "terminal", ID: "1"}
 
 func main() {
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "quickstart takes no arguments, and its settings from the environment: go doc ./examples/quickstart")
+	}
+	if flag.Parse(); flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Getenv); err != nil {
