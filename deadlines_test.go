@@ -21,9 +21,10 @@ func (r *rig) countLines(line string) (n int) {
 }
 
 func TestDeadlinesRunOnceWithThreeReplicas(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		r.replica(options{})
-		r.replica(options{})
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Followup = 2 * time.Hour }}
+	bubble(t, o, func(r *rig) {
+		r.replica(o)
+		r.replica(o)
 		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.after(11 * time.Minute)
 		require.Equal(t, 3, r.countLines("system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"), "after 3, 6 and 9 minutes")
@@ -31,7 +32,8 @@ func TestDeadlinesRunOnceWithThreeReplicas(t *testing.T) {
 		require.Equal(t, 1, r.countLines(noAgent))
 		require.Len(t, r.allEnds(), 1)
 		require.False(t, r.says(email).Bot)
-		r.after(8 * 24 * time.Hour)
+		require.True(t, r.session().FollowUp)
+		r.after(3 * time.Hour)
 		require.False(t, r.session().FollowUp)
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool { return a.Reason != "" && a.Kind == handover.ActivityState }))
 	})
