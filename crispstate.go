@@ -108,7 +108,11 @@ func (d *data) believes(s *crispSession, n *news) bool {
 // vanished ends at once what runs in a session that was removed: nothing more can pass.
 func (d *data) vanished(s *crispSession) {
 	s.Gone = true
-	if d.FollowUp != nil && d.FollowUp.CrispID == s.ID {
+	switch f := d.FollowUp; {
+	case f == nil || f.CrispID != s.ID:
+	case f.Opened.IsZero():
+		d.followUpFailed()
+	default:
 		d.dropFollowUp(happening{})
 	}
 	if d.human() && d.Stay.CrispID == s.ID {

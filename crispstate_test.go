@@ -48,6 +48,9 @@ func TestAnAgentsResolveIsNotTakenForOurs(t *testing.T) {
 func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 	says := func(_ *rig, conv *handovertest.Conversation) { conv.Operator("Ann").Say("One more thing") }
 	asks := func(r *rig, _ *handovertest.Conversation) { r.opened() }
+	adopts := func(r *rig, conv *handovertest.Conversation) {
+		require.Equal(r.t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
+	}
 	down := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503}
 	forbidden := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 403, Reason: "token_scope_forbidden"}
 	for name, tt := range map[string]struct {
@@ -58,6 +61,7 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 	}{
 		"an agent takes over":                 {3, down, says, 0},
 		"the user asks again":                 {3, down, asks, 0},
+		"the host adopts it":                  {3, down, adopts, 0},
 		"the user asks again, without scopes": {100, forbidden, asks, 0},
 		"in a conversation of its own":        {100, forbidden, asks, -1},
 	} {
@@ -75,6 +79,79 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor is it for the message of a turn that came too late: the agents must see it.
+func TestAResolveThatFailsHidesNoMessage(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		turn, err := r.receive(handover.Incoming{Text: "my question"})
+		require.NoError(t, err)
+		conv := r.opened()
+		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503})
+		r.resolves()
+		r.after(time.Second / 2)
+		require.ErrorIs(t, r.reply(turn, "too late"), handover.ErrNotYourTurn)
+		r.after(time.Minute)
+		require.Contains(t, userTexts(conv), "my question")
+		require.Equal(t, "pending", conv.State())
+	})
+}
+
+// What the user wrote before the end is in Crisp before the resolve: it would open the conversation
+// again.
+func TestAResolveComesAfterTheLastWords(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		conv.Operator("Ann").Say("hi")
+		r.after(time.Second)
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 502})
+		go func() {
+			_, _ = r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "last", Text: "last words"})
+		}()
+		r.after(time.Second / 2)
+		r.resolves()
+		r.after(5 * time.Minute)
+		require.Contains(t, userTexts(conv), "last words")
+		require.Equal(t, "resolved", conv.State())
+		require.Equal(t, handover.StateBot, r.session().State)
+	})
+}
+
+// A resolve that failed and was given up for a takeover has no echo: the next one is the agent's.
+func TestAFailedResolveHasNoEcho(t *testing.T) {
+	for _, status := range []int{429, 503} {
+		bubble(t, options{}, func(r *rig) {
+			conv := r.opened()
+			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchState, Status: status})
+			r.resolves()
+			r.after(time.Second / 2)
+			ann := conv.Operator("Ann")
+			ann.Say("Wait, I have it")
+			r.after(8 * time.Second)
+			ann.Resolve()
+			r.after(time.Second)
+			require.Equal(t, handover.StateBot, r.session().State)
+			require.Equal(t, handover.EndResolved, r.allEnds()[1].Reason)
+		})
+	}
+}
+
+// A follow-up that is to be opened in a conversation that is gone must not vanish without a word.
+func TestAFollowUpInAGoneConversationIsSaidToHaveFailed(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		conv.Operator("Ann").Resolve()
+		r.after(time.Second)
+		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		conv.Remove()
+		r.crisp.Away()
+		r.after(time.Minute)
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.saw()
+		r.says(email)
+		r.after(time.Minute)
+		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.saw())
+	})
 }
 
 // Reads may be older than the conversation: while its metas are merged, only what changes it tells

@@ -142,7 +142,8 @@ func (d *data) pushNote(crisp string, e effect) {
 }
 
 // ready returns the effect that may run now, and when the lane wants attention otherwise. A
-// waiting effect holds up those behind it, but an aside only those of its kind.
+// waiting effect holds up those behind it, but an aside only those of its kind. A resolve waits for
+// what the user wrote before it, which would open the conversation again.
 func (l *lane) ready(now time.Time) (*effect, time.Time) {
 	var wait time.Time
 	var blocked []kind // "" stands for what is no aside
@@ -151,7 +152,7 @@ func (l *lane) ready(now time.Time) (*effect, time.Time) {
 		if !class.aside() {
 			class = ""
 		}
-		if slices.Contains(blocked, class) {
+		if slices.Contains(blocked, class) || class == kindResolve && slices.Contains(blocked, "") {
 			continue
 		}
 		if !e.Next.After(now) {

@@ -124,6 +124,7 @@ func (d *data) passOn(id string) error {
 	switch {
 	case d.human(), d.cameAndWent(in):
 		in.Left = true
+		d.dropResolve(d.Stay.CrispID) // the agents must see it
 		d.queuePosts(in, d.Stay)
 	case d.State == StateMuted:
 		in.Outcome = outcomeKept

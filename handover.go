@@ -350,6 +350,8 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	if err := h.checkConversation(c); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	for {
 		r, err := h.cfg.Store.Load(ctx, h.key(c))
 		if err != nil {

@@ -21,7 +21,8 @@ const retryAfterBusy = "5"
 // a 503.
 func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ev, err := ReadEvent(r, h.cfg.Webhook)
-	if err == nil {
+	genuine := err == nil
+	if genuine {
 		err = h.HandleEvent(r.Context(), ev)
 	}
 	status := hookStatus(err)
@@ -38,7 +39,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	h.logRefusal(r.Context(), status, err)
+	h.logRefusal(r.Context(), genuine, status, err)
 	if status == http.StatusServiceUnavailable {
 		w.WriteHeader(status) // the store's own words are not for strangers
 		return
@@ -48,12 +49,13 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // logRefusal logs that a hook was refused. One without proof may be anybody's, or all of Crisp's when
 // the secret is wrong: one in a minute is enough to say so.
-func (h *Handover) logRefusal(ctx context.Context, status int, err error) {
+func (h *Handover) logRefusal(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
+	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden
 	switch now, last := time.Now().Unix(), h.refusal.Load(); {
-	case status == http.StatusServiceUnavailable:
+	case genuine:
 		h.cfg.Logger.WarnContext(ctx, message, "status", status)
-	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && now-last >= 60 && h.refusal.CompareAndSwap(last, now):
+	case unproven && now-last >= 60 && h.refusal.CompareAndSwap(last, now):
 		h.cfg.Logger.WarnContext(ctx, message, "status", status, "error", err)
 	default:
 		h.cfg.Logger.DebugContext(ctx, message, "status", status)
@@ -76,7 +78,9 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	case h.pool.full():
 		return ErrBusy
 	}
-	r, err := h.cfg.Store.Find(ctx, ev.WebsiteID+"/"+ev.SessionID)
+	asking, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	r, err := h.cfg.Store.Find(asking, ev.WebsiteID+"/"+ev.SessionID)
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)
 	}

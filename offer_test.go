@@ -78,6 +78,17 @@ func TestOtherTextGoesToTheBotAndEndsTheOffer(t *testing.T) {
 	})
 }
 
+// A choice that stands alone has no number: "1" is for the bot.
+func TestOneChoiceHasNoNumber(t *testing.T) {
+	one := func(_ *rig, c *handover.Config) {
+		c.NoAgent = []handover.RichMessage{{Text: "Nobody is there.", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: email, Payload: email}}}}
+	}
+	nobody(t, handover.Request{}, one, func(r *rig) {
+		require.NotContains(t, r.last().Content.PlainText(), "1.")
+		require.True(t, r.says("1").Bot)
+	})
+}
+
 func TestOfferExpires(t *testing.T) {
 	nobody(t, handover.Request{}, nil, func(r *rig) {
 		r.after(8 * 24 * time.Hour)

@@ -49,10 +49,10 @@ func (d *data) queueOpening(st *stay) {
 		}
 	case d.reopens(st):
 		st.CrispID = d.last().ID
-		d.dropResolve(d.last())
 	default:
 		step(effect{Kind: kindCreate})
 	}
+	d.dropResolve(st.CrispID)
 	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: st.CrispID != ""}})
 	if st.Request.Inbox != "" {
 		step(effect{Kind: kindInbox, Note: st.Request.Inbox})

@@ -112,12 +112,14 @@ func matchChoice(said string, choices []choice) (index int, ok bool) {
 			return i, true
 		}
 	}
+	numbers := 0
 	for i, c := range choices {
 		if c.Number > 0 && strings.TrimSuffix(said, ".") == strconv.Itoa(c.Number) {
-			return i, true
+			index, ok = i, true
 		}
+		numbers = max(numbers, c.Number)
 	}
-	return 0, false
+	return index, ok && numbers > 1 // one choice alone has no number
 }
 
 // payloadPrefix begins the payload of every quick reply that the library builds.

@@ -48,9 +48,9 @@ var (
 	// told.
 	ErrRefused   = errors.New("handover: crisp refuses the message: repeating it does not help")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
-	// ErrShutdown is returned by Receive, Start, HandleEvent and Run once Shutdown was called. Turns
-	// that were given may still be used in Reply.
-	ErrShutdown = errors.New("handover: shutting down: let the channel repeat the message")
+	// ErrShutdown is returned by Receive, HandleEvent and Run once Shutdown was called, and by Start
+	// with the outcome Opening. Turns that were given may still be used in Reply.
+	ErrShutdown = errors.New("handover: shutting down: another process must take it")
 )
 
 // Permanent reports whether an error of Receive stays, however often the channel repeats the
@@ -235,18 +235,17 @@ func (d *data) chose(m *Incoming, payload string) bool {
 	if m.Payload == payload || means(m.Text, payload) || means(m.Text, d.choice(payload).Title) {
 		return true
 	}
-	text, n := strings.TrimSpace(m.Text), 0
-	if d.Offer.Asking { // one choice alone has no number
+	if d.Offer.Asking {
 		return false
 	}
+	text, n, chosen := strings.TrimSpace(m.Text), 0, false
 	for _, no := range d.noAgent() { // by its number, as PlainText shows it
 		for _, q := range no.QuickReplies {
-			if n++; q.Payload == payload && text == strconv.Itoa(n) {
-				return true
-			}
+			n++
+			chosen = chosen || q.Payload == payload && text == strconv.Itoa(n)
 		}
 	}
-	return false
+	return chosen && n > 1 // one choice alone has no number
 }
 
 // means reports whether a user who writes text means the choice with this title: people care little

@@ -330,7 +330,9 @@ func (h *Handover) wait(ctx context.Context, key string, d *data, ok func(*data)
 	defer h.waiters.unlisten(key, x)
 	seen := d.env.version
 	for pause := 50 * time.Millisecond; ; pause = min(pause*2, 500*time.Millisecond) {
-		r, err := h.cfg.Store.Load(ctx, key)
+		asking, cancel := context.WithTimeout(ctx, storeTimeout)
+		r, err := h.cfg.Store.Load(asking, key)
+		cancel()
 		if err == nil && r.Version != seen {
 			seen = r.Version
 			if d, err = decodeData(r, Conversation{}, time.Now()); err == nil {

@@ -226,7 +226,7 @@ func (d *data) takeover(what happening) {
 	d.Stay.LeaveTitle = leave
 	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
 	what.session.Mark = max(what.session.Mark, what.at-1)
-	d.dropResolve(what.session)
+	d.dropResolve(what.session.ID)
 	d.dropOpen(what)
 	d.passKept()
 	d.joined(what)
@@ -319,14 +319,16 @@ func (d *data) makeOffer(what happening) {
 	}
 }
 
-// dropResolve forgets that a Crisp session was to be resolved: a handover begins in it.
-func (d *data) dropResolve(s *crispSession) {
+// dropResolve forgets that a Crisp session was to be resolved: it is needed again.
+func (d *data) dropResolve(crisp string) {
 	d.Out.drop(func(e *effect) bool {
-		resolve := e.Kind == kindResolve && e.Crisp == s.ID
-		if resolve && e.Attempts == 0 {
+		if e.Kind != kindResolve || e.Crisp != crisp {
+			return false
+		}
+		if s := d.session(crisp); s != nil && !e.Running {
 			s.Echo = time.Time{}
 		}
-		return resolve
+		return true
 	})
 }
 

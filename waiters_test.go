@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,4 +82,33 @@ func TestASaveThatIsToldLate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// deafStore is a store of which one Load is never answered.
+type deafStore struct {
+	handover.Store
+	loads atomic.Int64 // until that one; 0: none
+}
+
+func (s *deafStore) Load(ctx context.Context, key string) (handover.Record, error) {
+	if !strings.HasPrefix(key, "website/") && s.loads.Add(-1) == 0 {
+		<-ctx.Done()
+		return handover.Record{}, ctx.Err()
+	}
+	return s.Store.Load(ctx, key)
+}
+
+// A message whose Receive waits on a store that does not answer is taken all the same, and the caller
+// is told in time, whatever its own context allows.
+func TestAWaitIsNoLongerThanTheStoreMayTake(t *testing.T) {
+	store := new(deafStore)
+	bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}, func(r *rig) {
+		conv := r.opened()
+		store.loads.Store(2)
+		begun := time.Now()
+		_, err := r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "hi", Text: "hi"})
+		require.Error(t, err)
+		require.Equal(t, 20*time.Second, time.Since(begun))
+		require.Contains(t, userTexts(conv), "hi")
+	})
 }
