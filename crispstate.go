@@ -95,7 +95,7 @@ func (d *data) closed(s *crispSession, reason EndReason, at int64) {
 func (d *data) believes(s *crispSession, n *news) bool {
 	for i := range d.Inbox {
 		k := &d.Inbox[i]
-		if ev, ok := k.event(); ok && n.judges(k) && ev.Name == "session:removed" {
+		if ev, ok := k.event(); ok && n.judges(k) && ev.Name == eventSessionRemoved {
 			return true
 		}
 	}

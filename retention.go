@@ -54,7 +54,7 @@ func (d *data) trim() {
 			if e.At >= read {
 				return false
 			}
-			if e.Fate != fateShown && e.Fate != fateFailed { // a page may show it again: it is judged again
+			if e.Fate != fateShown && e.Fate != fateFailed {
 				return true
 			}
 			if shown <= maxShown {

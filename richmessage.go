@@ -200,7 +200,8 @@ func (m RichMessage) titles() []string {
 }
 
 // PlainText returns the message for a channel that has text only: choices as a numbered list, if
-// the text has none, and one alone as it is; links written out. It is empty when nothing of the message can be said so.
+// the text has none, and one alone as it is; links written out. It is empty when nothing of the
+// message can be said so.
 func (m RichMessage) PlainText() string {
 	blocks := []string{m.Text}
 	if a := m.Attachment; a != nil {
