@@ -60,6 +60,7 @@ func badMessage(at time.Time, members map[string]string) string {
 const notShown = "note: A message could not be shown to the user. Please send it as plain text."
 
 func TestBadMessagesOfAgents(t *testing.T) {
+	t.Parallel()
 	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
 	veryDeep := strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000)
 	shown := []string{"agent Ann: hello"}

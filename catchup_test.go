@@ -35,6 +35,7 @@ func TestCatchUpFindsWhatNoHookTold(t *testing.T) {
 }
 
 func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
+	t.Parallel()
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		before := r.crisp.CountCalls(handovertest.RouteList)
 		r.after(24 * time.Hour)

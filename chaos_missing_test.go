@@ -14,6 +14,7 @@ import (
 // there to prevent. It is TestChaos in small, and not part of its name, so that its two minutes are
 // its own.
 func TestMissingParts(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		missing string
 		without func(*chaosOptions)

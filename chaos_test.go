@@ -20,6 +20,7 @@ import (
 // Settings: HANDOVER_CHAOS_SEED (1), HANDOVER_CHAOS_CONVERSATIONS (200), HANDOVER_CHAOS_MESSAGES
 // (20, of each side).
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	o := chaosOptions{
 		seed:          setting(t, "HANDOVER_CHAOS_SEED", 1),
 		conversations: int(setting(t, "HANDOVER_CHAOS_CONVERSATIONS", 200)),

@@ -136,10 +136,11 @@ func TestNoHandoverLoopAfterResolve(t *testing.T) {
 func TestAForgottenTakeoverComesBack(t *testing.T) {
 	for name, asks := range map[string]bool{"the user keeps silent": false, "the user asks again and again": true} {
 		t.Run(name, func(t *testing.T) {
-			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 6 * time.Hour }}
+			ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				ann.Say("By the way") // and never again
 				r.saw()
-				for begun := time.Now(); time.Since(begun) < 25*time.Hour; r.after(50 * time.Minute) {
+				for begun := time.Now(); time.Since(begun) < 7*time.Hour; r.after(50 * time.Minute) {
 					if asks && r.session().State == handover.StateActive {
 						require.False(t, r.says("Are you there?").Bot)
 					}

@@ -14,6 +14,7 @@ import (
 
 // Nobody knows all that Crisp does: the same flow must come out of each Crisp that may be.
 func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
+	t.Parallel()
 	for name, crisp := range map[string]handovertest.Options{
 		"fingerprints of its own":         {OwnFingerprints: true},
 		"repeated fingerprints refused":   {Repeated: handovertest.RepeatedRefused},

@@ -81,27 +81,31 @@ func TestDeadlinesAreJudgedAfterTheNews(t *testing.T) {
 		})
 	})
 	t.Run("while Crisp cannot be read they wait, but Max does not", func(t *testing.T) {
-		bubble(t, options{}, func(r *rig) {
+		o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 3 * time.Hour }}
+		bubble(t, o, func(r *rig) {
 			r.opened()
 			r.saw()
 			for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {
 				r.crisp.Fail(1_000_000, handovertest.Fault{Route: route, Status: 503})
 			}
-			r.after(23 * time.Hour)
+			r.after(3*time.Hour - time.Minute)
 			require.Empty(t, r.saw(), "no reminder, and no end: an agent may be talking")
 			require.Equal(t, handover.StateWaiting, r.session().State)
-			r.after(2 * time.Hour)
+			r.after(2 * time.Minute)
 			require.Equal(t, handover.EndMaxAge, r.allEnds()[0].Reason)
 		})
 	})
 }
 
 func TestFollowUpExpires(t *testing.T) {
-	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
+	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.says(email)
 		r.after(7*24*time.Hour - time.Minute)
+		r.replica(options{})
+		r.after(30 * time.Second)
 		require.True(t, r.session().FollowUp)
-		r.after(2 * time.Minute)
+		r.after(time.Minute)
 		require.False(t, r.session().FollowUp)
 		require.True(t, r.says("hello").Bot)
 	})

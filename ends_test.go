@@ -90,6 +90,7 @@ var endings = map[handover.EndReason]wayToEnd{
 // TestTheBotAnswersAfterEveryEnd ends handovers in every way that the table of states knows, with
 // three replicas. Each has one OnEnd with what happened, the user is told once, and the bot answers.
 func TestTheBotAnswersAfterEveryEnd(t *testing.T) {
+	t.Parallel()
 	for _, from := range handover.States {
 		for _, on := range handover.Triggers {
 			if reason := handover.CellOf(from, on).Ends; reason != "" {

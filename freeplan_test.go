@@ -106,6 +106,7 @@ func TestFreePlanRemovedAndBlockedWithoutTheirEvents(t *testing.T) {
 }
 
 func TestNoteFallback(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		fallback handover.NoteFallback
 		want     any

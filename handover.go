@@ -357,9 +357,11 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 		if err != nil {
 			return fmt.Errorf("handover: load from the store: %w", err)
 		}
-		err = h.cfg.Store.Delete(ctx, h.key(c), r.Version)
-		if !errors.Is(err, ErrConflict) {
-			return err
+		switch err = h.cfg.Store.Delete(ctx, h.key(c), r.Version); {
+		case err == nil:
+			return nil
+		case !errors.Is(err, ErrConflict):
+			return fmt.Errorf("handover: delete from the store: %w", err)
 		}
 	}
 }

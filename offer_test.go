@@ -90,8 +90,13 @@ func TestOneChoiceHasNoNumber(t *testing.T) {
 }
 
 func TestOfferExpires(t *testing.T) {
-	nobody(t, handover.Request{}, nil, func(r *rig) {
-		r.after(8 * 24 * time.Hour)
+	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
+		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
+		r.after(7*24*time.Hour - time.Minute)
+		r.replica(options{})
+		r.after(30 * time.Second)
+		require.True(t, r.session().Offer)
+		r.after(time.Minute)
 		require.False(t, r.session().Offer)
 	})
 }

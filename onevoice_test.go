@@ -287,7 +287,8 @@ func (v *interleaving) judge() {
 // replicas. No send begins while a human owns the conversation, no agent's message is delivered
 // while the bot speaks, and each message of the user has one answer.
 func TestOneVoice(t *testing.T) {
-	const runs = 700
+	t.Parallel()
+	const runs = 600
 	different := map[string]bool{}
 	var spoken, refused, toHuman int
 	for seed := range uint64(runs) {
@@ -315,7 +316,8 @@ func TestOneVoice(t *testing.T) {
 
 // TestOneVoiceMissesTheEpochCheck takes away the check that makes a turn void.
 func TestOneVoiceMissesTheEpochCheck(t *testing.T) {
-	const runs = 100
+	t.Parallel()
+	const runs = 50
 	violations := map[string]int{}
 	for seed := range uint64(runs) {
 		for _, wrong := range interleave(t, seed, true).wrong {

@@ -409,6 +409,7 @@ func TestCallsWithACancelledContext(t *testing.T) {
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancel(r.t.Context())
 				cancel()
+				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Delay: time.Second}) // something to wait for
 				require.ErrorIs(t, call(ctx, r, turn), context.Canceled)
 				r.after(time.Minute)
 				if name == "Start" || name == "Apply" { // only the wait is the caller's

@@ -463,10 +463,11 @@ func TestWaitingIsReminded(t *testing.T) {
 }
 
 func TestMaxEndsEveryMute(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 6 * time.Hour }}
+	bubble(t, o, func(r *rig) {
 		conv := r.opened()
 		conv.Operator("Ann").Say("hello")
-		for range 30 {
+		for range 7 {
 			r.after(time.Hour)
 			conv.Operator("Ann").Say("still here")
 		}

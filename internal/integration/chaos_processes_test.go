@@ -29,6 +29,7 @@ import (
 // Settings: HANDOVER_CHAOS_SEED (1), HANDOVER_CHAOS_CONVERSATIONS (20), HANDOVER_CHAOS_MESSAGES
 // (10, of each side).
 func TestChaosProcesses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var people sync.WaitGroup
 	for _, c := range w.chats {
@@ -36,7 +37,7 @@ func TestChaosProcesses(t *testing.T) {
 	}
 	w.killOne(t)
 	people.Wait()
-	time.Sleep(3 * time.Second) // catch-up, and hooks that come late or twice
+	w.crisp.Settle() // hooks that come late or twice
 	w.stop(t)
 	w.judge(t)
 }

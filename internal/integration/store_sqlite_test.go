@@ -43,6 +43,7 @@ func sqliteStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 }
 
 func TestStoreSQLite(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string]string{
 		"WAL": sqliteWAL, "no busy timeout": sqliteNoWait, "rollback journal": sqliteRollback,
 		"immediate": sqliteWAL + "&_txlock=immediate",
@@ -187,6 +188,7 @@ func (w *writer) wait(n int) (saved int) {
 // TestStoreSQLiteTwoWriters lets this process and another one change a record at once: no change
 // is lost. Then the other one is killed in the middle: what it said is there, and nothing is torn.
 func TestStoreSQLiteTwoWriters(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string]string{"WAL": sqliteWAL, "no busy timeout": sqliteNoWait, "rollback journal": sqliteRollback} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "handover.db")
