@@ -32,6 +32,8 @@ type fakeGraph struct {
 	outside  bool     // the 24 hours are over
 	none     bool     // the page may have no personas
 	down     bool
+	noFiles  int           // that cannot be taken now
+	badFiles int           // that are refused for good
 	slow     time.Duration // that each call takes
 	refused  int           // calls that were answered with an error of Meta's
 }
@@ -144,6 +146,16 @@ func (g *fakeGraph) message(w http.ResponseWriter, r *http.Request, refuse func(
 		return
 	case g.outside:
 		refuse(400, codePermission, codeOutside)
+		return
+	}
+	switch {
+	case m.Attachment != nil && g.noFiles > 0:
+		g.noFiles--
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	case m.Attachment != nil && g.badFiles > 0:
+		g.badFiles--
+		refuse(400, codeInvalid, 2018047)
 		return
 	}
 	line := who + " " + m.Text

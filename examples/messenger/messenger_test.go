@@ -239,6 +239,32 @@ func TestLongText(t *testing.T) {
 	})
 }
 
+// TestNameOnce has a file fail that follows the agent's name: the name does not come again with it.
+func TestNameOnce(t *testing.T) {
+	bubble(t, handovertest.Options{}, func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		r.graph.set(func(g *fakeGraph) { g.none, g.noFiles = true, 3 })
+		ann.File("a.png", "https://cdn.invalid/a.png", "image/png")
+		r.sees("- Ann joined the conversation.", "- Ann:")
+		time.Sleep(time.Minute)
+		r.sees(`- <image {"url":"https://cdn.invalid/a.png"}>`)
+	})
+}
+
+// TestFileRefused keeps an agent's persona when it was the file that Meta did not take.
+func TestFileRefused(t *testing.T) {
+	bubble(t, handovertest.Options{}, func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		ann.Say("One")
+		r.sees("- Ann joined the conversation.", "Ann: One")
+		r.graph.set(func(g *fakeGraph) { g.badFiles = 2 })
+		ann.File("a.png", "https://cdn.invalid/a.png", "image/png")
+		r.sees("- Ann:", "Ann: https://cdn.invalid/a.png")
+		ann.Say("Two")
+		r.sees("Ann: Two")
+	})
+}
+
 // TestGraphDown retries until Meta is there again, and doubles nothing.
 func TestGraphDown(t *testing.T) {
 	bubble(t, handovertest.Options{}, func(r *rig) {
