@@ -39,7 +39,8 @@ func (e *entry) view() view {
 	return v
 }
 
-// pingTime is how often a silent stream is used, so that a broken one is noticed.
+// pingTime is how often a silent stream is used, so that a broken one is noticed, and who stopped
+// typing.
 const pingTime = 15 * time.Second
 
 // events streams the log to a page as server-sent events: "message" for an entry that is new or
@@ -125,6 +126,7 @@ func (s *stream) send(id, event string, data any) {
 	if s.err != nil {
 		return
 	}
+	s.extend()
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
@@ -135,14 +137,14 @@ func (s *stream) send(id, event string, data any) {
 	s.err = err
 }
 
-// flush hands over what was written, and gives the page new time.
+// flush hands over what was written.
 func (s *stream) flush() {
 	if s.err == nil {
 		s.err = http.NewResponseController(s.w).Flush()
 	}
-	s.extend()
 }
 
+// extend gives the page new time, however long there was nothing to read.
 func (s *stream) extend() {
-	_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(pingTime + streamTime)) // not all can
+	_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(streamTime)) // not all can
 }

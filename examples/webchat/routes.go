@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -165,7 +164,7 @@ func (s routes) answer(w http.ResponseWriter, err error) {
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
-	case errors.Is(err, handover.ErrBadMessage), errors.Is(err, handover.ErrRefused), errors.Is(err, handover.ErrIDReused), errors.Is(err, handover.ErrUnsafeFile):
+	case handover.Permanent(err):
 		http.Error(w, "the message cannot be taken", http.StatusUnprocessableEntity)
 	default:
 		slog.Warn("webchat: the page is to try again", "error", err)

@@ -310,6 +310,20 @@ func TestAway(t *testing.T) {
 	})
 }
 
+// TestTypingVanishes forgets an agent who types and never says that they stopped.
+func TestTypingVanishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat()
+		s := handover.Session{Conversation: conversation("user")}
+		c.agentTyping(t.Context(), s, handover.Typing{On: true, Agent: handover.Agent{Name: "Ann"}})
+		_, now, _ := c.room("user").since(0)
+		require.Equal(t, "Ann", now.Typing)
+		time.Sleep(time.Minute)
+		_, now, _ = c.room("user").since(0)
+		require.Empty(t, now.Typing)
+	})
+}
+
 func TestFiles(t *testing.T) {
 	s := newServer(t)
 	png, err := os.ReadFile("../../internal/integration/webchat_bike.png")

@@ -30,8 +30,6 @@ function connect() {
   });
   source.addEventListener("status", (e) => {
     status = JSON.parse(e.data);
-    clearTimeout(typingOver); // should nobody say that they stopped
-    typingOver = setTimeout(() => { status.typing = ""; draw(); }, 30_000);
     draw();
   });
   source.addEventListener("ready", () => { synced = true; log.setAttribute("aria-busy", "false"); draw(); send(); });
@@ -43,7 +41,7 @@ function connect() {
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1500);
   };
 }
-let connected = false, typingOver;
+let connected = false;
 
 // ---- what goes to the server
 
