@@ -453,9 +453,12 @@ func TestWebchatCrisp(t *testing.T) {
 	crisp.Last().Operator("Ann").Say("Hello")
 	log := []string{"You: A human!", check, soon + backTo, joined, "Ann (agent): Hello"}
 	p.sees(userLog, log...)
+	crisp.Last().Operator("Ann").Animation("https://files.invalid/caf%E9.gif", "image/gif") // its name is not UTF-8
+	log = append(log, "Ann (agent): caf%E9.gif (image/gif)")
+	p.sees(userLog, log...)
 	p.says("It works")
-	require.NoError(t, crisp.Await(t.Context(), func() bool { return len(crisp.Last().Transcript()) == 3 }))
-	require.Equal(t, "user: It works", crisp.Last().Transcript()[2])
+	require.NoError(t, crisp.Await(t.Context(), func() bool { return len(crisp.Last().Transcript()) == 4 }))
+	require.Equal(t, "user: It works", crisp.Last().Transcript()[3])
 	crisp.Last().Operator("Ann").Resolve()
 	log[2] = soon
 	p.sees(userLog, append(log, "You: It works", closed)...)
