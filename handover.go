@@ -385,5 +385,7 @@ func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error
 
 // HistoryHandler serves the page that history links lead to.
 func (h *Handover) HistoryHandler() http.Handler {
-	return historyPage{history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger}
+	return historyPage{
+		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.observed,
+	}
 }

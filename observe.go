@@ -34,7 +34,7 @@ type Activity struct {
 	Conversation Conversation
 	// N grows with each activity of a conversation, in the order in which they were stored: calls of
 	// Observe come from several goroutines and replicas, and may overtake each other. It is 0 for
-	// ActivityCall and ActivityLimited, which are of no record.
+	// ActivityCall, ActivityLimited and faults of the history page, which are of no record.
 	N          int64
 	HandoverID string
 	CrispID    string
@@ -83,9 +83,14 @@ func (h *Handover) tell(activity []Activity) {
 			}
 			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)
 		}
-		if h.cfg.Observe != nil {
-			h.guard(func() { h.cfg.Observe(context.Background(), a) })
-		}
+		h.observed(a)
+	}
+}
+
+// observed hands one activity to the host.
+func (h *Handover) observed(a Activity) {
+	if h.cfg.Observe != nil {
+		h.guard(func() { h.cfg.Observe(context.Background(), a) })
 	}
 }
 
