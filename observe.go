@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -94,11 +95,12 @@ func (h *Handover) observed(a Activity) {
 	}
 }
 
-// guard keeps a panic of the host's code from leaving the library.
+// guard keeps a panic of the host's code from leaving the library. The log has where it was, and not
+// what with, which may quote users.
 func (h *Handover) guard(call func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.cfg.Logger.Error("handover: a callback panicked")
+			h.cfg.Logger.Error("handover: a callback panicked", "stack", string(debug.Stack()))
 			ok = false
 		}
 	}()
