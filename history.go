@@ -332,8 +332,8 @@ func newPageFile(m Message) *pageFile {
 // pageURL returns the URL if it is absolute, has one of the schemes and shows no secret; else "".
 func pageURL(s string, schemes ...string) string {
 	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.User != nil || strings.HasPrefix(u.Path, "/file/bot") {
-		return "" // a Telegram file's path has the bot's token
+	if err != nil || u.User != nil || telegramFile.MatchString(u.Path) {
+		return ""
 	}
 	if u.Host == "" && (u.Scheme == "https" || u.Scheme == "http") {
 		return ""

@@ -250,6 +250,7 @@ func TestHistoryPage(t *testing.T) {
 		{"voice", Message{Content: attached("audio", "https://x/"), File: &File{URL: "https://x/", Duration: 63 * time.Second}},
 			[]string{`<bdi>audio</bdi>`, "1m3s"}, nil},
 		{"file with a secret", Message{Content: attached("file", "https://api.telegram.org/file/bot123:SECRET/doc.pdf")}, []string{"not linked"}, []string{"SECRET"}},
+		{"file that looks like one", Message{Content: attached("image", "https://x/file/bottle.png")}, []string{`<img src="https://x/file/bottle.png"`}, nil},
 		{"file with a password", Message{Content: attached("file", "https://me:SECRET@x/doc.pdf")}, []string{"not linked"}, []string{"SECRET"}},
 		{"hostile file name", Message{File: &File{URL: "https://x/", Name: `"><img src=x>`}}, []string{"&lt;img src=x&gt;"}, []string{"<img"}},
 		{"button template", Message{Content: template(AttachmentPayload{Text: "Choose", Buttons: []Button{
