@@ -91,7 +91,7 @@ const (
 	AlreadyOpen Outcome = "already_open" // a handover runs already
 	NobodyThere Outcome = "nobody_there" // the no-agent messages are on their way; the bot goes on
 	NotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
-	TooSoon     Outcome = "too_soon"     // Timeouts.CoolDown since the last end has not passed
+	TooSoon     Outcome = "too_soon"     // nobody came, and Timeouts.CoolDown since then has not passed
 	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user is being told; the bot goes on
 )
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -46,12 +48,16 @@ func (s routes) handler(p *page, in *inbox) http.Handler {
 
 const cookieName = "webchat"
 
-// visitor returns who has sent the request: a browser, known by its cookie.
+// visitor returns who has sent the request: a browser, known by its cookie. Who has the cookie is the
+// user, while a conversation's id is found in logs and in the agents' link to the history: it must
+// not lead to the cookie.
 func visitor(r *http.Request) string {
-	if cookie, err := r.Cookie(cookieName); err == nil && len(cookie.Value) == len(rand.Text()) {
-		return cookie.Value
+	cookie, err := r.Cookie(cookieName)
+	if err != nil || len(cookie.Value) != len(rand.Text()) {
+		return ""
 	}
-	return ""
+	sum := sha256.Sum256([]byte(cookie.Value))
+	return hex.EncodeToString(sum[:16])
 }
 
 // welcome gives a new browser its cookie.

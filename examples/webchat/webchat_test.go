@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ func newServer(t *testing.T) *server {
 	fake := handovertest.NewCrisp(t, handovertest.Options{Operators: operators})
 	a := &app{config: configOf(fake), fake: fake, chat: newChat(), files: &files{}}
 	a.inbox = &inbox{crisp: fake, files: a.files, typing: map[string]bool{}}
+	a.config.History = handover.History{URL: "https://bot.invalid/history", Key: strings.Repeat("k", 32)}
 	b, err := newBot(a.config, a.chat)
 	require.NoError(t, err)
 	fake.Attach(b)
@@ -79,7 +81,11 @@ func (w withCookie) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // user is the room of the server's browser.
-func (s *server) user() string { return s.client.Transport.(withCookie).cookie.Value }
+func (s *server) user() string {
+	r := &http.Request{Header: http.Header{}}
+	r.AddCookie(s.client.Transport.(withCookie).cookie)
+	return visitor(r)
+}
 
 // posts posts JSON and returns the status.
 func (s *server) posts(path, body string, header ...string) int {
@@ -273,6 +279,18 @@ func TestBadPosts(t *testing.T) {
 	for _, body := range []string{`{`, `{"as":"Mallory","do":"say","text":"x"}`, `{"as":"Ann","do":"say","text":"x"}`} {
 		require.Equal(t, 400, s.posts("/inbox/conversations/0", body), "there is no conversation yet")
 	}
+}
+
+// TestCookieStaysHere looks for it where agents could find it, who could then write as the user.
+func TestCookieStaysHere(t *testing.T) {
+	s := newServer(t)
+	require.Equal(t, 204, s.posts("/chat/human", `{}`))
+	s.app.fake.Settle()
+	_, link, found := strings.Cut(s.app.fake.Last().Transcript()[0], "?t=")
+	require.True(t, found)
+	token, err := base64.RawURLEncoding.DecodeString(link)
+	require.NoError(t, err)
+	require.NotContains(t, string(token), s.client.Transport.(withCookie).cookie.Value)
 }
 
 // TestOthers sees nothing of another user's.
