@@ -412,7 +412,7 @@ type Timeouts struct {
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
 	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // while active, from the agent's last word, or the user's first after it, until the user is asked; ended after half of it again in silence; default 2 h; -1: no deadline
+	Idle     time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
 	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
 	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
 	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never

@@ -99,8 +99,8 @@ const (
 // returned: the bot need not say anything. ctx bounds the wait: when it ends first the outcome is
 // Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
 // ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
-// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; its message goes where that of a
-// refused Reply goes.
+// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
+// after a refused Reply. On any other error without an outcome call Start again with the same turn.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
