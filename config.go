@@ -292,16 +292,10 @@ func (c *Config) prepareNoAgent() error {
 	if c.Choices.Bot == "" {
 		c.Choices.Bot = "Continue with the bot"
 	}
-	own := make([]RichMessage, len(c.NoAgent))
-	for i, m := range c.NoAgent {
-		if err := m.Validate(); err != nil {
-			return fmt.Errorf("NoAgent[%d]: %w", i, err)
-		}
-		if err := own[i].UnmarshalJSON(jsonOf(m)); err != nil { // a deep copy
-			return fmt.Errorf("NoAgent[%d]: %w", i, err)
-		}
+	var err error
+	if c.NoAgent, err = completed("NoAgent", c.NoAgent); err != nil {
+		return err
 	}
-	c.NoAgent = own
 	if len(c.NoAgent) > 0 {
 		return nil
 	}

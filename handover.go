@@ -222,10 +222,9 @@ func (h *Handover) checkStart(t Turn, r *Request) error {
 			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, not names")
 		}
 	}
-	for i, m := range r.NoAgent {
-		if err := m.Validate(); err != nil {
-			return fmt.Errorf("handover: Request.NoAgent[%d]: %w", i, err)
-		}
+	var err error
+	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
+		return fmt.Errorf("handover: %w", err)
 	}
 	timeouts := r.Timeouts
 	if err := timeouts.prepare(); err != nil {
