@@ -287,6 +287,16 @@ func TestWebchatConnection(t *testing.T) {
 	agent.answers("Three")
 	user.sees(userLog, append(log, "Ann (agent): Three")...)
 	require.Equal(t, 3, user.plays(), "One, Two and Three")
+
+	user.excuse(func() {
+		connection.cut()
+		user.isTold("Connecting…")
+		eval[bool](user, `(window.failed = 0, ((fetch) => { window.fetch = (...what) => fetch(...what).catch((e) => { window.failed++; throw e; }); })(window.fetch), true)`)
+		user.presses(".chat", "Back to the bot")
+		user.waits("window.failed > 0")
+		connection.mend()
+		user.isTold("The bot is with you")
+	})
 }
 
 // TestWebchatNewServer has a server take the place of another that kept nothing. An open page begins

@@ -70,16 +70,21 @@ function drop(m) {
 const post = (path, body) =>
   fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
 
+// insist posts until the server has taken or refused it, and returns the status.
+async function insist(path, body) {
+  for (;;) {
+    const status = await post(path, body).then((r) => r.status, () => 503);
+    if (status < 500) return status;
+    await new Promise((wake) => setTimeout(wake, 1500));
+  }
+}
+
 let sending = false;
 async function send() {
   if (sending || !synced) return;
   sending = true;
   for (let m; (m = outbox.find((m) => !m.failed && !m.taken)); ) {
-    const answer = await post("/chat/messages", m).then((r) => r.status, () => 503);
-    if (answer >= 500) {
-      await new Promise((wake) => setTimeout(wake, 1500));
-      continue;
-    }
+    const answer = await insist("/chat/messages", m);
     m.taken = answer < 400;
     m.failed = answer >= 400;
     if (answer === 409) drop(m); // another page of this user chose before
@@ -248,7 +253,7 @@ at("file").onchange = async (e) => {
 owner.onclick = () => {
   const path = owner.textContent === "Back to the bot" ? "/chat/leave" : "/chat/human";
   owner.disabled = true;
-  post(path, {user: window.USER_DATA ?? {}}).catch(() => {}).finally(() => { owner.disabled = false; });
+  insist(path, {user: window.USER_DATA ?? {}}).then(() => { owner.disabled = false; });
 };
 
 for (const b of document.querySelectorAll("[data-show]")) {
