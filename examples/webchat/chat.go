@@ -49,6 +49,7 @@ type entry struct {
 	Chosen   string // the title of the quick reply that was chosen
 	Edited   bool
 	Removed  bool
+	Failed   bool // the user's, and refused for good
 }
 
 // status is what a page says above and below the messages.

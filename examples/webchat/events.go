@@ -24,6 +24,7 @@ type view struct {
 	Late     bool                 `json:"late,omitempty"`
 	Edited   bool                 `json:"edited,omitempty"`
 	Removed  bool                 `json:"removed,omitempty"`
+	Failed   bool                 `json:"failed,omitempty"`
 	Chosen   string               `json:"chosen,omitempty"`
 	Handover string               `json:"handover"`
 }
@@ -31,7 +32,7 @@ type view struct {
 func (e *entry) view() view {
 	v := view{
 		Place: e.Place, From: e.From, Name: e.Agent.Name, Avatar: e.Agent.Avatar, Content: e.Content, File: e.File, At: e.At,
-		Late: e.Late, Edited: e.Edited, Removed: e.Removed, Chosen: e.Chosen, Handover: e.Handover,
+		Late: e.Late, Edited: e.Edited, Removed: e.Removed, Failed: e.Failed, Chosen: e.Chosen, Handover: e.Handover,
 	}
 	if e.From == handover.FromUser {
 		v.ID = e.ID

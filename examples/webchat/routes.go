@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -115,7 +116,11 @@ func (s routes) message(w http.ResponseWriter, r *http.Request) {
 	room.show(e)
 	ctx, cancel := context.WithTimeout(r.Context(), relayTime)
 	defer cancel()
-	s.answer(w, s.bot.hear(ctx, m, in.User))
+	err := s.bot.hear(ctx, m, in.User)
+	if handover.Permanent(err) && !errors.Is(err, handover.ErrIDReused) {
+		_ = room.change(in.ID, func(e *entry) { e.Failed = true }) // it was shown above
+	}
+	s.answer(w, err)
 }
 
 // human asks for a human without the bot.

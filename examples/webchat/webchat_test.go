@@ -230,6 +230,15 @@ func TestMessageAgain(t *testing.T) {
 	require.Equal(t, []string{"1 When do you open?", "2 We are open from 9 to 18, every day but Sunday."}, got)
 }
 
+// TestRefused has Crisp refuse a message for good: the log says so.
+func TestRefused(t *testing.T) {
+	s := newServer(t)
+	require.Equal(t, 204, s.posts("/chat/human", `{}`))
+	s.app.fake.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400})
+	require.Equal(t, 422, s.posts("/chat/messages", `{"id":"1","text":"My question"}`))
+	require.Contains(t, fmt.Sprint(s.reads("")), `"failed":true`)
+}
+
 // TestChoice is taken once, however many pages a user has open.
 func TestChoice(t *testing.T) {
 	s := newServer(t)

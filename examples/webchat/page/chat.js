@@ -103,12 +103,12 @@ function draw() {
     drawing = false;
     const shown = [...messages.values()].sort((a, b) => a.place - b.place);
     const ids = new Set(shown.map((m) => m.id));
-    outbox.splice(0, outbox.length, ...outbox.filter((m) => !m.taken || !ids.has(m.id)));
+    outbox.splice(0, outbox.length, ...outbox.filter((m) => !(m.taken || m.failed) || !ids.has(m.id)));
     const open = choosable(shown);
     const waiting = outbox.filter((m) => !ids.has(m.id));
     sync(list, [
       ...shown.map((m) => ({...m, open: m.place === open})),
-      ...waiting.map((m) => ({place: m.id, id: m.id, from: "user", content: {text: m.text || m.name}, pending: !m.failed, failed: m.failed})),
+      ...waiting.map((m) => ({place: m.id, id: m.id, from: "user", content: {text: m.text || m.name}, pending: !m.failed, failed: m.failed, unsent: true})),
     ], (m) => m.id ?? m.place, render);
     head();
   });
@@ -150,7 +150,7 @@ function render(m) {
       el("p", {className: "by"}, el("b", {}, name(author)), m.from === "agent" ? el("span", {}, "agent") : undefined,
         m.at ? clock(m.at) : undefined, ...marks.map((mark) => el("i", {}, mark))),
       ...content(m),
-      m.failed ? el("button", {type: "button", onclick: () => drop(outbox.find((o) => o.id === m.id))}, "Discard") : undefined));
+      m.failed && m.unsent ? el("button", {type: "button", onclick: () => drop(outbox.find((o) => o.id === m.id))}, "Discard") : undefined));
 }
 
 // content shows what a message says: everything that a RichMessage can hold.
