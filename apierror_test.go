@@ -52,7 +52,7 @@ func TestAPIErrorTellsWhatFailedAndWhatToDo(t *testing.T) {
 		retries bool
 	}{
 		"bad data":          {400, `{"error":true,"reason":"invalid_data","data":{"message":"private words"}}`, "invalid_data", "HTTP 400", true, false},
-		"no token":          {401, `{"error":true,"reason":"invalid_session"}`, "invalid_session", "Token.Tier", true, true},
+		"no token":          {401, `{"error":true,"reason":"invalid_session"}`, "invalid_session", "check Token: Identifier and Key", true, true},
 		"wrong token":       {401, ``, "", "check Token", true, true},
 		"wrong tier":        {403, `{"error":true,"reason":"restricted_route_tier"}`, "restricted_route_tier", "Token.Tier", true, true},
 		"no scope":          {403, `{"error":true,"reason":"token_scope_forbidden"}`, "token_scope_forbidden", "scope", true, true},

@@ -1,8 +1,10 @@
 package handover_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -190,6 +192,25 @@ func TestTextsThatPanic(t *testing.T) {
 		require.NotEmpty(t, r.saw())
 	})
 }
+
+// TestWhereACallbackPanicked has a bug in the host's code, which the log leads to.
+func TestWhereACallbackPanicked(t *testing.T) {
+	var logged bytes.Buffer
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence {
+			return buggyPresence("words of a user")
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		_, err := r.h.Available(r.t.Context(), r.conv)
+		require.NoError(r.t, err)
+		require.Contains(r.t, logged.String(), "buggyPresence")
+		require.NotContains(r.t, logged.String(), "words of a user")
+	})
+}
+
+func buggyPresence(words string) handover.Presence { panic(words) }
 
 func TestObserveThatPanics(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) {

@@ -292,16 +292,10 @@ func (c *Config) prepareNoAgent() error {
 	if c.Choices.Bot == "" {
 		c.Choices.Bot = "Continue with the bot"
 	}
-	own := make([]RichMessage, len(c.NoAgent))
-	for i, m := range c.NoAgent {
-		if err := m.Validate(); err != nil {
-			return fmt.Errorf("NoAgent[%d]: %w", i, err)
-		}
-		if err := own[i].UnmarshalJSON(jsonOf(m)); err != nil { // a deep copy
-			return fmt.Errorf("NoAgent[%d]: %w", i, err)
-		}
+	var err error
+	if c.NoAgent, err = completed("NoAgent", c.NoAgent); err != nil {
+		return err
 	}
-	c.NoAgent = own
 	if len(c.NoAgent) > 0 {
 		return nil
 	}
@@ -412,7 +406,7 @@ type Timeouts struct {
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
 	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // while active, from the agent's last word, or the user's first after it, until the user is asked; ended after half of it again in silence; default 2 h; -1: no deadline
+	Idle     time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
 	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
 	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
 	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never

@@ -61,7 +61,9 @@ func (e *APIError) advice() string {
 		return "install the plugin on this website"
 	case e.Reason == "token_scope_forbidden":
 		return "give the token the scope that this call needs"
-	case e.Reason == "invalid_session", e.Reason == "restricted_route_tier":
+	case e.Reason == "invalid_session":
+		return "check Token: Identifier and Key must be as Crisp showed them, and Token.Tier the tier of that token"
+	case e.Reason == "restricted_route_tier":
 		return "check Token.Tier: it must be the tier of the token"
 	case e.StatusCode == http.StatusUnauthorized:
 		return "check Token"

@@ -91,7 +91,7 @@ const (
 	AlreadyOpen Outcome = "already_open" // a handover runs already
 	NobodyThere Outcome = "nobody_there" // the no-agent messages are on their way; the bot goes on
 	NotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
-	TooSoon     Outcome = "too_soon"     // Timeouts.CoolDown since the last end has not passed
+	TooSoon     Outcome = "too_soon"     // nobody came, and Timeouts.CoolDown since then has not passed
 	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user is being told; the bot goes on
 )
 
@@ -99,8 +99,8 @@ const (
 // returned: the bot need not say anything. ctx bounds the wait: when it ends first the outcome is
 // Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
 // ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
-// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; its message goes where that of a
-// refused Reply goes.
+// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
+// after a refused Reply. On any other error without an outcome call Start again with the same turn.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
@@ -222,10 +222,9 @@ func (h *Handover) checkStart(t Turn, r *Request) error {
 			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, not names")
 		}
 	}
-	for i, m := range r.NoAgent {
-		if err := m.Validate(); err != nil {
-			return fmt.Errorf("handover: Request.NoAgent[%d]: %w", i, err)
-		}
+	var err error
+	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
+		return fmt.Errorf("handover: %w", err)
 	}
 	timeouts := r.Timeouts
 	if err := timeouts.prepare(); err != nil {
@@ -387,5 +386,7 @@ func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error
 
 // HistoryHandler serves the page that history links lead to.
 func (h *Handover) HistoryHandler() http.Handler {
-	return historyPage{history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger}
+	return historyPage{
+		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.observed,
+	}
 }

@@ -148,8 +148,9 @@ type historyPage struct {
 	transcript func(context.Context, Conversation) ([]Message, error)
 	// head returns what stands above the messages. Nil, unless the host wants user data there:
 	// the link is all that protects the page.
-	head   func(context.Context, Conversation) ([]HistoryField, error)
-	logger *slog.Logger
+	head     func(context.Context, Conversation) ([]HistoryField, error)
+	logger   *slog.Logger
+	observed func(Activity) // gets the errors of both, which may hold words
 }
 
 // HistoryField is a line above the messages, such as "Email: anakin@example.com".
@@ -210,13 +211,15 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 	defer cancel()
 	messages, err := guarded(ctx, c, p.transcript)
 	if err != nil {
-		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing")
+		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing: Config.Observe gets the error")
+		p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "transcript", Err: err, At: time.Now()})
 		return pageData{Notice: "The conversation cannot be shown right now.", Hint: "Try again in a minute."}, http.StatusServiceUnavailable
 	}
 	data := pageData{Messages: messages}
 	if p.head != nil {
 		if data.Head, err = guarded(ctx, c, p.head); err != nil {
-			p.logger.ErrorContext(ctx, "handover: the history page is shown without user data")
+			p.logger.ErrorContext(ctx, "handover: Config.HistoryHead failed; the history page is shown without it: Config.Observe gets the error")
+			p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "history head", Err: err, At: time.Now()})
 		}
 	}
 	return data, http.StatusOK
@@ -329,8 +332,8 @@ func newPageFile(m Message) *pageFile {
 // pageURL returns the URL if it is absolute, has one of the schemes and shows no secret; else "".
 func pageURL(s string, schemes ...string) string {
 	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.User != nil || strings.HasPrefix(u.Path, "/file/bot") {
-		return "" // a Telegram file's path has the bot's token
+	if err != nil || u.User != nil || telegramFile.MatchString(u.Path) {
+		return ""
 	}
 	if u.Host == "" && (u.Scheme == "https" || u.Scheme == "http") {
 		return ""

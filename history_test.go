@@ -170,6 +170,9 @@ func visit(t *testing.T, p historyPage, change func(*http.Request)) *httptest.Re
 	if change != nil {
 		change(r)
 	}
+	if p.observed == nil {
+		p.observed = func(Activity) {}
+	}
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, r)
 
@@ -247,6 +250,7 @@ func TestHistoryPage(t *testing.T) {
 		{"voice", Message{Content: attached("audio", "https://x/"), File: &File{URL: "https://x/", Duration: 63 * time.Second}},
 			[]string{`<bdi>audio</bdi>`, "1m3s"}, nil},
 		{"file with a secret", Message{Content: attached("file", "https://api.telegram.org/file/bot123:SECRET/doc.pdf")}, []string{"not linked"}, []string{"SECRET"}},
+		{"file that looks like one", Message{Content: attached("image", "https://x/file/bottle.png")}, []string{`<img src="https://x/file/bottle.png"`}, nil},
 		{"file with a password", Message{Content: attached("file", "https://me:SECRET@x/doc.pdf")}, []string{"not linked"}, []string{"SECRET"}},
 		{"hostile file name", Message{File: &File{URL: "https://x/", Name: `"><img src=x>`}}, []string{"&lt;img src=x&gt;"}, []string{"<img"}},
 		{"button template", Message{Content: template(AttachmentPayload{Text: "Choose", Buttons: []Button{
@@ -352,9 +356,9 @@ func TestHistoryPageHEAD(t *testing.T) {
 func TestHistoryPageWhenTranscriptFails(t *testing.T) {
 	var none []int
 	for _, row := range []struct {
-		name   string
-		fail   func() error
-		logged string
+		name string
+		fail func() error
+		told string
 	}{
 		{"error", func() error { return errors.New("database is down") }, "database is down"},
 		{"panic", func() error { panic("user said: secret") }, "panic with a string"},
@@ -362,14 +366,18 @@ func TestHistoryPageWhenTranscriptFails(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var logged bytes.Buffer
+			var told error
 			w := visit(t, historyPage{
 				logger:     slog.New(slog.NewTextHandler(&logged, nil)),
+				observed:   func(a Activity) { told = a.Err },
 				transcript: func(context.Context, Conversation) ([]Message, error) { return nil, row.fail() },
 			}, nil)
 			require.Equal(t, http.StatusServiceUnavailable, w.Code)
-			require.NotContains(t, w.Body.String(), row.logged)
+			require.NotContains(t, w.Body.String(), row.told)
 			require.Contains(t, logged.String(), "Config.Transcript failed")
-			require.NotContains(t, logged.String(), row.logged, "a callback's words may quote users")
+			require.NotContains(t, logged.String(), row.told, "a callback's words may quote users")
+			require.ErrorContains(t, told, row.told)
+			require.NotContains(t, told.Error(), "secret")
 			require.NotContains(t, logged.String(), "secret")
 			require.NotContains(t, logged.String(), "chat/1")
 		})

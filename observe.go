@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -34,7 +35,7 @@ type Activity struct {
 	Conversation Conversation
 	// N grows with each activity of a conversation, in the order in which they were stored: calls of
 	// Observe come from several goroutines and replicas, and may overtake each other. It is 0 for
-	// ActivityCall and ActivityLimited, which are of no record.
+	// ActivityCall, ActivityLimited and faults of the history page, which are of no record.
 	N          int64
 	HandoverID string
 	CrispID    string
@@ -83,17 +84,23 @@ func (h *Handover) tell(activity []Activity) {
 			}
 			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)
 		}
-		if h.cfg.Observe != nil {
-			h.guard(func() { h.cfg.Observe(context.Background(), a) })
-		}
+		h.observed(a)
 	}
 }
 
-// guard keeps a panic of the host's code from leaving the library.
+// observed hands one activity to the host.
+func (h *Handover) observed(a Activity) {
+	if h.cfg.Observe != nil {
+		h.guard(func() { h.cfg.Observe(context.Background(), a) })
+	}
+}
+
+// guard keeps a panic of the host's code from leaving the library. The log has where it was, and not
+// what with, which may quote users.
 func (h *Handover) guard(call func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.cfg.Logger.Error("handover: a callback panicked")
+			h.cfg.Logger.Error("handover: a callback panicked", "stack", string(debug.Stack()))
 			ok = false
 		}
 	}()

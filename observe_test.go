@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +35,34 @@ func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
 		}
 	}
 	return all
+}
+
+// TestFaultsOfTheHistoryPage are the host's own errors: nobody else hears of them.
+func TestFaultsOfTheHistoryPage(t *testing.T) {
+	down, odd := errors.New("the database is down"), errors.New("no such user")
+	bubble(t, options{config: func(_ *rig, c *handover.Config) {
+		c.History = handover.History{URL: "https://bot.invalid/history", Key: strings.Repeat("k", 32)}
+		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, down }
+		c.HistoryHead = func(context.Context, handover.Conversation) ([]handover.HistoryField, error) { return nil, odd }
+	}}, func(r *rig) {
+		link, err := r.h.HistoryLink(t.Context(), r.conv)
+		require.NoError(t, err)
+		visit := func() int {
+			w := httptest.NewRecorder()
+			r.h.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
+			return w.Code
+		}
+		require.Equal(t, http.StatusServiceUnavailable, visit())
+		down = nil
+		require.Equal(t, http.StatusOK, visit())
+		all := r.heard()
+		require.Len(t, all, 2)
+		require.Equal(t, handover.Activity{Kind: handover.ActivityFault, Conversation: all[0].Conversation, Effect: "transcript", Err: all[0].Err, At: time.Now()}, all[0])
+		require.EqualError(t, all[0].Err, "the database is down")
+		require.Equal(t, r.conv.ID, all[0].Conversation.ID)
+		require.Equal(t, "history head", all[1].Effect)
+		require.ErrorIs(t, all[1].Err, odd)
+	})
 }
 
 func TestActivitiesOfAHandover(t *testing.T) {

@@ -222,6 +222,26 @@ func TestNoAgentMessageOfOneRequest(t *testing.T) {
 	})
 }
 
+// TestNoAgentMessageMadeInGo leaves out what ParseRichMessages completes, which Messenger demands.
+func TestNoAgentMessageMadeInGo(t *testing.T) {
+	short := []handover.RichMessage{{Text: "Nobody is there.", QuickReplies: []handover.QuickReply{{Title: bot}}}}
+	whole := handover.QuickReply{ContentType: "text", Title: bot, Payload: bot}
+	for name, c := range map[string]struct {
+		request handover.Request
+		set     func(_ *rig, c *handover.Config)
+	}{
+		"of the config":  {set: func(_ *rig, c *handover.Config) { c.NoAgent = short }},
+		"of the request": {request: handover.Request{NoAgent: short}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nobody(t, c.request, c.set, func(r *rig) {
+				require.Equal(t, []handover.QuickReply{whole}, r.last().Content.QuickReplies)
+				require.Empty(t, short[0].QuickReplies[0].Payload, "the host's own message stays as it is")
+			})
+		})
+	}
+}
+
 func TestTheSessionShowsTheNewestRequest(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		first := r.session().HandoverID

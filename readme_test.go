@@ -61,12 +61,12 @@ func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, cha
 	return err
 }
 
-func readmeTest(ctx context.Context, t *testing.T, h *handover.Handover) (string, string) {
+func readmeTest(t *testing.T, h *handover.Handover) (string, string) {
 	crisp := handovertest.NewCrisp(t, handovertest.Options{})
 	id, key := crisp.Token()
 	// Build the bot with crisp.WebsiteID(), id, key, crisp.Secret(), HTTPClient: crisp.Client() and BaseURL: crisp.URL(), then:
 	crisp.Attach(h)
-	go h.Run(ctx) // without it no deadline passes; end ctx before the test ends
+	go h.Run(t.Context()) // without it no deadline passes
 	// the user asks for a human, and
 	crisp.Settle()
 	crisp.Last().Operator("Ann").Say("Hello, how can I help?")

@@ -63,8 +63,8 @@ func Permanent(err error) bool {
 // Turn.Bot says that the bot is to answer, or Crisp has the message, or nobody is to answer: the
 // bot is muted, or the message answered a question of the library's, or it is a repeat of one that
 // the bot has answered. On an error that is not Permanent make the channel repeat the message, with
-// the same id: it is never passed on twice. ctx bounds the wait for Crisp; the message goes on without
-// it.
+// the same id: it is never passed on twice. ctx bounds the wait for Crisp; the message goes on
+// without it.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.reentrant(ctx, m.Conversation) {
 		return Turn{}, ErrReentrant

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -419,6 +420,10 @@ func (h *Handover) postNote(ctx context.Context, d *data, e *effect) error {
 // ErrUnsafeFile is returned by Receive for a file whose URL must not be given to Crisp.
 var ErrUnsafeFile = errors.New("handover: the file's URL cannot be passed on")
 
+// telegramFile is in the path of a file on Telegram's API, also on a server of the host's own: it holds
+// the bot's token.
+var telegramFile = regexp.MustCompile(`/file/bot[^/]+:`)
+
 // checkFile refuses URLs that no agent can open, and those that carry a secret.
 func checkFile(f File) error {
 	u, err := url.Parse(f.URL)
@@ -428,7 +433,7 @@ func checkFile(f File) error {
 	if u.User != nil {
 		return fmt.Errorf("%w: it holds a password", ErrUnsafeFile)
 	}
-	if u.Hostname() == "api.telegram.org" && strings.HasPrefix(u.Path, "/file/bot") {
+	if telegramFile.MatchString(u.Path) {
 		return fmt.Errorf("%w: a Telegram file URL holds the bot's token: serve the file from your own server", ErrUnsafeFile)
 	}
 	return nil

@@ -32,6 +32,7 @@ func TestReceiveRefusesBadMessages(t *testing.T) {
 			"script as a file":  {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "javascript:alert(1)"}}},
 			"password in a URL": {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://a:b@example.com/x"}}},
 			"Telegram's token":  {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://api.telegram.org/file/bot123:secret/photo.jpg"}}},
+			"own server's":      {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://telegram.example.com/api/file/bot123:secret/photo.jpg"}}},
 		} {
 			_, err := r.h.Receive(context.Background(), m)
 			require.Error(t, err, name)

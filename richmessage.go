@@ -22,10 +22,11 @@ type RichMessage struct {
 	Unknown      jsontext.Value `json:",embed,unknown"` // one JSON object, or empty
 }
 
-// QuickReply is a choice that is offered once.
+// QuickReply is a choice that is offered once. In a NoAgent, and in what ParseRichMessages reads, one
+// without ContentType is of type text, and one without Payload has its title as that.
 type QuickReply struct {
 	Payload     string         `json:"payload,omitempty"` // comes back as Incoming.Payload
-	Title       string         `json:"title,omitempty"`   // required when ContentType is "text"
+	Title       string         `json:"title,omitempty"`   // required unless ContentType is another than text
 	ContentType string         `json:"content_type,omitempty"`
 	ImageURL    string         `json:"image_url,omitempty"`
 	Unknown     jsontext.Value `json:",embed,unknown"`

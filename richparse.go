@@ -179,6 +179,13 @@ func parseRichValue(v jsontext.Value, m *RichMessage) *ParseError {
 	default:
 		return faultAt("", "a message is an object or a string")
 	}
+	m.complete()
+	return m.fault()
+}
+
+// complete gives quick replies what they may leave out: the content type text, and their title as
+// payload.
+func (m *RichMessage) complete() {
 	for i := range m.QuickReplies {
 		q := &m.QuickReplies[i]
 		if q.ContentType == "" {
@@ -188,7 +195,22 @@ func parseRichValue(v jsontext.Value, m *RichMessage) *ParseError {
 			q.Payload = q.Title
 		}
 	}
-	return m.fault()
+}
+
+// completed returns complete copies of messages that a host made, which stand in a field.
+func completed(field string, messages []RichMessage) ([]RichMessage, error) {
+	own := make([]RichMessage, len(messages))
+	for i, m := range messages {
+		err := m.Validate()
+		if err == nil {
+			err = own[i].UnmarshalJSON(jsonOf(m))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s[%d]: %w", field, i, err)
+		}
+		own[i].complete()
+	}
+	return own, nil
 }
 
 // wrongType turns the decoder's error into a fault that quotes nothing.
@@ -234,8 +256,8 @@ func tokenAt(data jsontext.Value, end int64) int64 {
 }
 
 // Validate returns a *ParseError for a message that cannot be shown: nothing but white space; a
-// quick reply of content type text, a button or an element without a title; a payload over 1,000
-// bytes; an attachment of an unknown type or without its content; a link that is not http, https,
+// quick reply of content type text or none, a button or an element without a title; a payload over
+// 1,000 bytes; an attachment of an unknown type or without its content; a link that is not http, https,
 // mailto or tel (for images and files: http or https), or that holds a user name, a space or a
 // control character; Unknown that is not a JSON object. Too long or too many is no fault: what
 // does not fit becomes further messages.
@@ -269,7 +291,7 @@ func (m RichMessage) fault() *ParseError {
 
 func (q QuickReply) fault() *ParseError {
 	switch {
-	case q.ContentType == "text" && blank(q.Title):
+	case (q.ContentType == "text" || q.ContentType == "") && blank(q.Title):
 		return faultAt("/title", "a quick reply needs a title")
 	case len(q.Payload) > maxPayload:
 		return faultAt("/payload", "longer than 1,000 bytes")

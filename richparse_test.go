@@ -137,6 +137,9 @@ func TestValidate(t *testing.T) {
 	require.Equal(t, int64(-1), fault.Offset)
 	require.EqualError(t, err, "handover: rich message: /quick_replies/0/title: a quick reply needs a title")
 
+	require.ErrorContains(t, handover.RichMessage{Text: "a", QuickReplies: []handover.QuickReply{{}}}.Validate(), "/quick_replies/0/title", "none is text")
+	require.NoError(t, handover.RichMessage{Text: "a", QuickReplies: []handover.QuickReply{{ContentType: "user_email"}}}.Validate())
+
 	for _, unknown := range []string{`{`, `[]`, `7`, `{"text":"twice"}`} {
 		m := handover.RichMessage{Text: "a", Unknown: jsontext.Value(unknown)}
 		require.ErrorContains(t, m.Validate(), "Unknown must be", unknown)

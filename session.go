@@ -13,7 +13,8 @@ type Conversation struct {
 	// Source is the channel, such as "webchat", "messenger" or "telegram". It keeps a Telegram
 	// chat 123 apart from Messenger's 123.
 	Source string `json:"source,omitempty"`
-	// ID is the host's own id of the conversation on that channel. Required.
+	// ID is the host's own id of the conversation on that channel. Required. It stands in logs, and
+	// whoever has a history link can read it there: it must not be a secret, such as a session's cookie.
 	ID string `json:"id"`
 }
 

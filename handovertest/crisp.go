@@ -162,16 +162,17 @@ func (c *Crisp) Conversations() []*Conversation {
 // Conversation returns the conversation with that number, counted from 0 in the order of their
 // creation. There being none ends a test that NewCrisp was given; otherwise the answer is nil.
 func (c *Crisp) Conversation(i int) *Conversation {
-	if all := c.Conversations(); i >= 0 && i < len(all) {
+	all := c.Conversations()
+	if i >= 0 && i < len(all) {
 		return all[i]
 	}
-	c.missing("no conversation number %d in Crisp", i)
+	c.missing("no conversation number %d in Crisp: %d were opened", i, len(all))
 	return nil
 }
 
 // Last returns the newest conversation. There being none is as in Conversation.
 func (c *Crisp) Last() *Conversation {
-	return c.Conversation(len(c.Conversations()) - 1)
+	return c.Conversation(max(len(c.Conversations())-1, 0))
 }
 
 // ByNickname returns the newest conversation whose metas have this nickname. There being none is

@@ -8,6 +8,7 @@
 //	// Build the bot's Handover from crisp.WebsiteID(), crisp.Client(), crisp.URL(), id, key and
 //	// crisp.Secret(), then give its handler the hooks:
 //	crisp.Attach(bot)
+//	go bot.Run(t.Context()) // without it no deadline passes
 //	// ... the user asks for a human ...
 //	crisp.Settle()
 //	crisp.Last().Operator("Ann").Say("Hello, how can I help?")

@@ -16,9 +16,9 @@ type drainer interface {
 
 // Settle returns when nothing happens any more. In a testing/synctest bubble that is
 // synctest.Wait, so time does not advance: what waits for a later moment still waits. Elsewhere it
-// is when no call, hook or later work is under way, retries and delays included, and what was
-// attached has drained, if it has a method Drain(context.Context) error; after 30 s it gives up
-// and reports a violation.
+// is when no call or hook is under way, the fake's own retries and delays included, and what was
+// attached has drained, if it has a method Drain(context.Context) error; what that means to try
+// again later is not waited for. After 30 s Settle gives up and reports a violation.
 func (c *Crisp) Settle() {
 	if waitInBubble() {
 		return

@@ -65,7 +65,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	base, err := url.Parse(t.c.URL())
 	if err != nil || r.URL.Host != base.Host && !strings.HasPrefix(r.URL.String(), inProcessURL) {
-		return nil, fmt.Errorf("handovertest: %s is not the fake Crisp, which is at %s", r.URL.Host, t.c.URL())
+		return nil, fmt.Errorf("handovertest: %s is not the fake Crisp: let calls begin with Crisp.URL, %s", r.URL.Host, t.c.URL())
 	}
 	w := newResponse()
 	answered, panicked := w.serve(t.c, serverRequest(r.Context(), r, body))

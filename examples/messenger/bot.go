@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/crisphandover/handover"
 )
@@ -66,12 +67,23 @@ func (b *bot) answer(ctx context.Context, turn handover.Turn, m handover.Incomin
 	})
 	if err == nil && needsHelp {
 		// The library tells the user what comes of it.
-		_, err = b.Start(ctx, turn, handover.Request{Segments: []string{"Messenger"}, User: b.channel.graph.profile(ctx, user)})
+		err = b.ask(ctx, turn, handover.Request{Segments: []string{"Messenger"}, User: b.channel.graph.profile(ctx, user)})
 	}
 	if errors.Is(err, handover.ErrNotYourTurn) {
 		return nil // a human took over meanwhile, and has the user's message
 	}
 	return err
+}
+
+// ask asks for a human, again when that fails (the store is down): the bot has announced it.
+func (b *bot) ask(ctx context.Context, turn handover.Turn, r handover.Request) error {
+	for wait := time.Second; ; wait *= 2 {
+		outcome, err := b.Start(ctx, turn, r)
+		if err == nil || outcome != "" || errors.Is(err, handover.ErrNotYourTurn) || wait > time.Minute {
+			return err
+		}
+		time.Sleep(wait)
+	}
 }
 
 // think is the bot's brain: what it answers, and whether the user needs a human.

@@ -25,21 +25,28 @@ func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Me
 	}
 	user := s.Conversation.ID
 	persona := ""
-	if m.From == handover.FromAgent {
+	if m.From == handover.FromAgent && m.Corrects == "" {
 		persona = c.graph.persona(ctx, m.Agent)
 	}
-	if persona != "" && m.Corrects == "" {
+	if persona != "" {
 		channelID, err = c.graph.send(ctx, user, m.Content, persona)
 		if e, ok := errors.AsType[*graphError](err); !ok || e.Code != codeInvalid {
 			c.shown.keep(m.ID, channelID, err)
 			return channelID, err
 		}
-		c.graph.forget(m.Agent) // somebody deleted the persona, or this page may have none
 	}
-	for _, part := range signed(m) {
-		if channelID, err = c.graph.send(ctx, user, part, ""); err != nil {
+	name, content := signed(m)
+	if _, said := c.shown.recall(m.ID + "/name"); name != "" && !said {
+		if _, err = c.graph.send(ctx, user, handover.TextMessage(name), ""); err != nil {
 			return "", err
 		}
+		c.shown.keep(m.ID+"/name", "", nil) // what follows may have to be tried again
+	}
+	if channelID, err = c.graph.send(ctx, user, content, ""); err != nil {
+		return "", err
+	}
+	if persona != "" {
+		c.graph.forget(m.Agent) // somebody deleted the persona, or this page may have none
 	}
 	c.shown.keep(m.ID, channelID, nil)
 	return channelID, nil
@@ -49,8 +56,11 @@ func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Me
 const maxText = 2000
 
 // signed puts the agent's name before a message, since it comes from the page. Where it does not
-// fit it is a message of its own.
-func signed(m handover.Message) []handover.RichMessage {
+// fit, it is returned, to be a message of its own.
+func signed(m handover.Message) (name string, content handover.RichMessage) {
+	if m.From != handover.FromAgent {
+		return "", m.Content
+	}
 	who := m.Agent.Name
 	if who == "" {
 		who = "Agent"
@@ -58,15 +68,12 @@ func signed(m handover.Message) []handover.RichMessage {
 	if m.Corrects != "" {
 		who += " (correction)"
 	}
-	if m.From != handover.FromAgent {
-		return []handover.RichMessage{m.Content}
-	}
 	text := who + ": " + m.Content.Text
 	if m.Content.Text == "" || len(utf16.Encode([]rune(text))) > maxText {
-		return []handover.RichMessage{handover.TextMessage(who + ":"), m.Content}
+		return who + ":", m.Content
 	}
 	m.Content.Text = text
-	return []handover.RichMessage{m.Content}
+	return "", m.Content
 }
 
 const typingTime = 5 * time.Second // for a hint that somebody is typing

@@ -32,7 +32,10 @@ type fakeGraph struct {
 	outside  bool     // the 24 hours are over
 	none     bool     // the page may have no personas
 	down     bool
+	noFiles  int           // that cannot be taken now
+	badFiles int           // that are refused for good
 	slow     time.Duration // that each call takes
+	asked    func()        // when the user's profile is read
 	refused  int           // calls that were answered with an error of Meta's
 }
 
@@ -69,6 +72,9 @@ func (g *fakeGraph) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = io.WriteString(w, "<html>bad gateway</html>")
 	case r.Method == http.MethodGet && path == "user-1?fields=first_name,last_name,profile_pic":
+		if g.asked != nil {
+			g.asked()
+		}
 		_, _ = io.WriteString(w, `{"first_name":"Anakin","last_name":"Skywalker","profile_pic":"https://pictures.invalid/1","id":"user-1"}`)
 	case r.Method == http.MethodPost && path == "me/personas":
 		var in struct{ Name, Profile_picture_url string }
@@ -144,6 +150,16 @@ func (g *fakeGraph) message(w http.ResponseWriter, r *http.Request, refuse func(
 		return
 	case g.outside:
 		refuse(400, codePermission, codeOutside)
+		return
+	}
+	switch {
+	case m.Attachment != nil && g.noFiles > 0:
+		g.noFiles--
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	case m.Attachment != nil && g.badFiles > 0:
+		g.badFiles--
+		refuse(400, codeInvalid, 2018047)
 		return
 	}
 	line := who + " " + m.Text

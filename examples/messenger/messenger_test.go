@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ type rig struct {
 	t     *testing.T
 	graph *fakeGraph
 	crisp *handovertest.Crisp
+	store *brokenStore
 	bot   *bot
 	hook  http.Handler
 	sent  int
@@ -32,11 +34,11 @@ type rig struct {
 func bubble(t *testing.T, o handovertest.Options, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, graph: &fakeGraph{t: t}, crisp: handovertest.NewCrisp(t, o)}
+		r := &rig{t: t, graph: &fakeGraph{t: t}, crisp: handovertest.NewCrisp(t, o), store: new(brokenStore)}
 		id, key := r.crisp.Token()
 		b, err := newBot(handover.Config{
 			WebsiteID: r.crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-			Webhook: handover.Webhook{Secrets: []string{r.crisp.Secret()}}, BaseURL: r.crisp.URL(), HTTPClient: r.crisp.Client(),
+			Webhook: handover.Webhook{Secrets: []string{r.crisp.Secret()}}, BaseURL: r.crisp.URL(), HTTPClient: r.crisp.Client(), Store: r.store,
 		}, &channel{graph: newGraph(r.graph.client(), graphURL, pageToken)})
 		require.NoError(t, err)
 		r.bot, r.hook = b, webhook{secret: appSecret, verify: verifyToken, hear: b.hear}
@@ -236,6 +238,61 @@ func TestLongText(t *testing.T) {
 		long := strings.Repeat("x", 2000)
 		c.Operator("Ann").Say(long)
 		r.sees("- Ann joined the conversation.", "- Ann:", "- "+long)
+	})
+}
+
+// TestNameOnce has a file fail that follows the agent's name: the name does not come again with it.
+func TestNameOnce(t *testing.T) {
+	bubble(t, handovertest.Options{}, func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		r.graph.set(func(g *fakeGraph) { g.none, g.noFiles = true, 3 })
+		ann.File("a.png", "https://cdn.invalid/a.png", "image/png")
+		r.sees("- Ann joined the conversation.", "- Ann:")
+		time.Sleep(time.Minute)
+		r.sees(`- <image {"url":"https://cdn.invalid/a.png"}>`)
+	})
+}
+
+// TestFileRefused keeps an agent's persona when it was the file that Meta did not take.
+func TestFileRefused(t *testing.T) {
+	bubble(t, handovertest.Options{}, func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		ann.Say("One")
+		r.sees("- Ann joined the conversation.", "Ann: One")
+		r.graph.set(func(g *fakeGraph) { g.badFiles = 2 })
+		ann.File("a.png", "https://cdn.invalid/a.png", "image/png")
+		r.sees("- Ann:", "Ann: https://cdn.invalid/a.png")
+		ann.Say("Two")
+		r.sees("Ann: Two")
+	})
+}
+
+// brokenStore is a store that fails while it is told to.
+type brokenStore struct {
+	handover.MemoryStore
+	broken atomic.Bool
+}
+
+func (s *brokenStore) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if s.broken.Load() {
+		return 0, errors.New("the database is down")
+	}
+	return s.MemoryStore.Save(ctx, r)
+}
+
+// TestStoreDown has the store fail once the bot has said that it asks for a human: it asks again.
+func TestStoreDown(t *testing.T) {
+	bubble(t, handovertest.Options{}, func(r *rig) {
+		r.graph.set(func(g *fakeGraph) {
+			g.asked = func() {
+				r.store.broken.Store(true)
+				time.AfterFunc(5*time.Second, func() { r.store.broken.Store(false) })
+			}
+		})
+		r.says("A human, please")
+		r.sees("- Ok, I will check if an agent is available right now.")
+		time.Sleep(time.Minute)
+		r.sees("- A person will be with you soon. You can already describe your question. [Back to the bot]")
 	})
 }
 

@@ -170,22 +170,24 @@ func (e hookEvent) incoming() (m handover.Incoming, ok bool) {
 	return m, m.Text != "" || m.Payload != "" || len(m.Files) > 0
 }
 
-// addTo adds an attachment: a file as such, all else in words.
+// addTo adds an attachment: a file that has an address as such, all else in words.
 func (a hookAttachment) addTo(m *handover.Incoming) {
 	switch a.Type {
 	case "image", "audio", "video", "file":
-		m.Files = append(m.Files, handover.File{URL: a.Payload.URL, MIMEType: a.mimeType()})
-		return
+		if a.Payload.URL != "" {
+			m.Files = append(m.Files, handover.File{URL: a.Payload.URL, MIMEType: a.mimeType()})
+			return
+		}
 	}
-	words := []string{m.Text}
+	var words []string
 	if c := a.Payload.Coordinates; c != nil {
 		words = append(words, fmt.Sprintf("Location: %.6f, %.6f", c.Lat, c.Long))
 	}
 	words = append(words, a.Title, a.Payload.Title, a.URL, a.Payload.URL)
-	m.Text = joined(words)
-	if m.Text == "" {
-		m.Text = "(" + a.Type + ")"
+	if joined(words) == "" {
+		words = []string{"(" + a.Type + ")"}
 	}
+	m.Text = joined(append([]string{m.Text}, words...))
 }
 
 // joined puts different texts on lines of their own.

@@ -144,6 +144,8 @@ func TestWebhookEvents(t *testing.T) {
 			&handover.Incoming{ID: "m1", Text: "Location: 48.858400, 2.294500\nMy place"}},
 		"shared link": {`"message":{"mid":"m1","text":"https://a.invalid/","attachments":[{"type":"fallback","title":"A page","url":"https://a.invalid/","payload":{"url":"https://a.invalid/"}}]}`,
 			&handover.Incoming{ID: "m1", Text: "https://a.invalid/\nA page"}},
+		"picture that is kept back": {`"message":{"mid":"m1","text":"Look","attachments":[{"type":"image","payload":{}}]}`,
+			&handover.Incoming{ID: "m1", Text: "Look\n(image)"}},
 		"something new": {`"message":{"mid":"m1","attachments":[{"type":"hologram","payload":{}}]}`, &handover.Incoming{ID: "m1", Text: "(hologram)"}},
 		"echo":          {`"message":{"mid":"m1","text":"Hello","is_echo":true,"app_id":1}`, nil},
 		"read":          {`"read":{"watermark":1700000000000}`, nil},

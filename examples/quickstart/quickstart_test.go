@@ -112,6 +112,19 @@ func TestStory(t *testing.T) {
 }
 
 // TestLive has the bot talk over sockets to the Crisp that the environment names.
+// TestStoryInterrupted stops in the middle, which is no fault.
+func TestStoryInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s, err := newStory(&out, newPipeListener(), http.DefaultClient)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*readingTime)
+		defer cancel()
+		require.NoError(t, s.play(ctx))
+		require.NotContains(t, out.String(), "Bye")
+	})
+}
+
 func TestLive(t *testing.T) {
 	crisp := handovertest.NewCrisp(t, handovertest.Options{
 		Tier: "website", Hooks: handovertest.WebsiteHooks, FreePlan: true,

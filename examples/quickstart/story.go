@@ -82,7 +82,10 @@ func (s *story) play(ctx context.Context) error {
 	s.stop()
 	err := errors.Join(s.err, s.bot.Shutdown(ctx))
 	s.crisp.Close()
-	if err == nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil // the reader has seen enough
+	case err == nil:
 		s.screen.end(handover.EndResolved)
 	}
 	return err

@@ -79,12 +79,23 @@ func (b *bot) answer(ctx context.Context, turn handover.Turn, m handover.Incomin
 	if err == nil && needsHelp {
 		// The library tells the user what comes of it. Pass on what you know of the user, from
 		// where you trust it: a page can be made to say anything.
-		_, err = b.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}, User: user})
+		err = b.ask(ctx, turn, handover.Request{Segments: []string{"Customer"}, User: user})
 	}
 	if errors.Is(err, handover.ErrNotYourTurn) {
 		return nil // a human took over meanwhile, and has the user's message
 	}
 	return err
+}
+
+// ask asks for a human, again when that fails (the store is down): the bot has announced it.
+func (b *bot) ask(ctx context.Context, turn handover.Turn, r handover.Request) error {
+	for wait := time.Second; ; wait *= 2 {
+		outcome, err := b.Start(ctx, turn, r)
+		if err == nil || outcome != "" || errors.Is(err, handover.ErrNotYourTurn) || wait > time.Minute {
+			return err
+		}
+		time.Sleep(wait)
+	}
 }
 
 // callHuman is the page's button for users who do not want to ask the bot first.

@@ -35,6 +35,7 @@ type room struct {
 	revision int           // grows with each change of the log
 	changed  chan struct{} // closed at the next change
 	now      status
+	typed    time.Time // when now.Typing was told last
 	pages    int       // that are open
 	left     time.Time // when the last of them was closed
 }
@@ -48,6 +49,7 @@ type entry struct {
 	Chosen   string // the title of the quick reply that was chosen
 	Edited   bool
 	Removed  bool
+	Failed   bool // the user's, and refused for good
 }
 
 // status is what a page says above and below the messages.
@@ -152,7 +154,7 @@ func (c *chat) typing(conv handover.Conversation, who string, on bool) {
 	r.update(func() {
 		switch {
 		case on:
-			r.now.Typing = who
+			r.now.Typing, r.typed = who, time.Now()
 		case r.now.Typing == who:
 			r.now.Typing = ""
 		}
@@ -240,6 +242,9 @@ func (r *room) update(fn func()) {
 	r.changed = make(chan struct{})
 }
 
+// typingTime is how long somebody is typing of whom nobody says that they stopped.
+const typingTime = 30 * time.Second
+
 // since returns copies of the entries that changed after a revision, in the order of their changes,
 // what a page says besides, and a channel that is closed at the next change.
 func (r *room) since(revision int) (news []entry, now status, changed <-chan struct{}) {
@@ -251,7 +256,11 @@ func (r *room) since(revision int) (news []entry, now status, changed <-chan str
 		}
 	}
 	slices.SortFunc(news, func(a, b entry) int { return a.Revision - b.Revision })
-	return news, r.now, r.changed
+	now = r.now
+	if time.Since(r.typed) > typingTime {
+		now.Typing = ""
+	}
+	return news, now, r.changed
 }
 
 // graceTime is how long a page may be away to be loaded again.

@@ -24,6 +24,7 @@ type view struct {
 	Late     bool                 `json:"late,omitempty"`
 	Edited   bool                 `json:"edited,omitempty"`
 	Removed  bool                 `json:"removed,omitempty"`
+	Failed   bool                 `json:"failed,omitempty"`
 	Chosen   string               `json:"chosen,omitempty"`
 	Handover string               `json:"handover"`
 }
@@ -31,7 +32,7 @@ type view struct {
 func (e *entry) view() view {
 	v := view{
 		Place: e.Place, From: e.From, Name: e.Agent.Name, Avatar: e.Agent.Avatar, Content: e.Content, File: e.File, At: e.At,
-		Late: e.Late, Edited: e.Edited, Removed: e.Removed, Chosen: e.Chosen, Handover: e.Handover,
+		Late: e.Late, Edited: e.Edited, Removed: e.Removed, Failed: e.Failed, Chosen: e.Chosen, Handover: e.Handover,
 	}
 	if e.From == handover.FromUser {
 		v.ID = e.ID
@@ -39,7 +40,8 @@ func (e *entry) view() view {
 	return v
 }
 
-// pingTime is how often a silent stream is used, so that a broken one is noticed.
+// pingTime is how often a silent stream is used, so that a broken one is noticed, and who stopped
+// typing.
 const pingTime = 15 * time.Second
 
 // events streams the log to a page as server-sent events: "message" for an entry that is new or
@@ -125,6 +127,7 @@ func (s *stream) send(id, event string, data any) {
 	if s.err != nil {
 		return
 	}
+	s.extend()
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
@@ -135,14 +138,14 @@ func (s *stream) send(id, event string, data any) {
 	s.err = err
 }
 
-// flush hands over what was written, and gives the page new time.
+// flush hands over what was written.
 func (s *stream) flush() {
 	if s.err == nil {
 		s.err = http.NewResponseController(s.w).Flush()
 	}
-	s.extend()
 }
 
+// extend gives the page new time, however long there was nothing to read.
 func (s *stream) extend() {
-	_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(pingTime + streamTime)) // not all can
+	_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(streamTime)) // not all can
 }

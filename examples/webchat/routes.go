@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -47,12 +49,16 @@ func (s routes) handler(p *page, in *inbox) http.Handler {
 
 const cookieName = "webchat"
 
-// visitor returns who has sent the request: a browser, known by its cookie.
+// visitor returns who has sent the request: a browser, known by its cookie. Who has the cookie is the
+// user, while a conversation's id is found in logs and in the agents' link to the history: it must
+// not lead to the cookie.
 func visitor(r *http.Request) string {
-	if cookie, err := r.Cookie(cookieName); err == nil && len(cookie.Value) == len(rand.Text()) {
-		return cookie.Value
+	cookie, err := r.Cookie(cookieName)
+	if err != nil || len(cookie.Value) != len(rand.Text()) {
+		return ""
 	}
-	return ""
+	sum := sha256.Sum256([]byte(cookie.Value))
+	return hex.EncodeToString(sum[:16])
 }
 
 // welcome gives a new browser its cookie.
@@ -110,7 +116,11 @@ func (s routes) message(w http.ResponseWriter, r *http.Request) {
 	room.show(e)
 	ctx, cancel := context.WithTimeout(r.Context(), relayTime)
 	defer cancel()
-	s.answer(w, s.bot.hear(ctx, m, in.User))
+	err := s.bot.hear(ctx, m, in.User)
+	if handover.Permanent(err) && !errors.Is(err, handover.ErrIDReused) {
+		_ = room.change(in.ID, func(e *entry) { e.Failed = true }) // it was shown above
+	}
+	s.answer(w, err)
 }
 
 // human asks for a human without the bot.
@@ -165,7 +175,7 @@ func (s routes) answer(w http.ResponseWriter, err error) {
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
-	case errors.Is(err, handover.ErrBadMessage), errors.Is(err, handover.ErrRefused), errors.Is(err, handover.ErrIDReused), errors.Is(err, handover.ErrUnsafeFile):
+	case handover.Permanent(err):
 		http.Error(w, "the message cannot be taken", http.StatusUnprocessableEntity)
 	default:
 		slog.Warn("webchat: the page is to try again", "error", err)

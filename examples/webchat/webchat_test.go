@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ func newServer(t *testing.T) *server {
 	fake := handovertest.NewCrisp(t, handovertest.Options{Operators: operators})
 	a := &app{config: configOf(fake), fake: fake, chat: newChat(), files: &files{}}
 	a.inbox = &inbox{crisp: fake, files: a.files, typing: map[string]bool{}}
+	a.config.History = handover.History{URL: "https://bot.invalid/history", Key: strings.Repeat("k", 32)}
 	b, err := newBot(a.config, a.chat)
 	require.NoError(t, err)
 	fake.Attach(b)
@@ -79,7 +81,11 @@ func (w withCookie) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // user is the room of the server's browser.
-func (s *server) user() string { return s.client.Transport.(withCookie).cookie.Value }
+func (s *server) user() string {
+	r := &http.Request{Header: http.Header{}}
+	r.AddCookie(s.client.Transport.(withCookie).cookie)
+	return visitor(r)
+}
 
 // posts posts JSON and returns the status.
 func (s *server) posts(path, body string, header ...string) int {
@@ -224,6 +230,15 @@ func TestMessageAgain(t *testing.T) {
 	require.Equal(t, []string{"1 When do you open?", "2 We are open from 9 to 18, every day but Sunday."}, got)
 }
 
+// TestRefused has Crisp refuse a message for good: the log says so.
+func TestRefused(t *testing.T) {
+	s := newServer(t)
+	require.Equal(t, 204, s.posts("/chat/human", `{}`))
+	s.app.fake.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400})
+	require.Equal(t, 422, s.posts("/chat/messages", `{"id":"1","text":"My question"}`))
+	require.Contains(t, fmt.Sprint(s.reads("")), `"failed":true`)
+}
+
 // TestChoice is taken once, however many pages a user has open.
 func TestChoice(t *testing.T) {
 	s := newServer(t)
@@ -275,6 +290,18 @@ func TestBadPosts(t *testing.T) {
 	}
 }
 
+// TestCookieStaysHere looks for it where agents could find it, who could then write as the user.
+func TestCookieStaysHere(t *testing.T) {
+	s := newServer(t)
+	require.Equal(t, 204, s.posts("/chat/human", `{}`))
+	s.app.fake.Settle()
+	_, link, found := strings.Cut(s.app.fake.Last().Transcript()[0], "?t=")
+	require.True(t, found)
+	token, err := base64.RawURLEncoding.DecodeString(link)
+	require.NoError(t, err)
+	require.NotContains(t, string(token), s.client.Transport.(withCookie).cookie.Value)
+}
+
 // TestOthers sees nothing of another user's.
 func TestOthers(t *testing.T) {
 	s := newServer(t)
@@ -307,6 +334,20 @@ func TestAway(t *testing.T) {
 		require.NoError(t, c.revise(t.Context(), s, handover.Revision{Removed: true, Message: handover.Message{ChannelID: "closed"}}))
 		news, _, _ = c.room("user").since(3)
 		require.True(t, news[0].Removed, "whoever comes back does not see it")
+	})
+}
+
+// TestTypingVanishes forgets an agent who types and never says that they stopped.
+func TestTypingVanishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat()
+		s := handover.Session{Conversation: conversation("user")}
+		c.agentTyping(t.Context(), s, handover.Typing{On: true, Agent: handover.Agent{Name: "Ann"}})
+		_, now, _ := c.room("user").since(0)
+		require.Equal(t, "Ann", now.Typing)
+		time.Sleep(time.Minute)
+		_, now, _ = c.room("user").since(0)
+		require.Empty(t, now.Typing)
 	})
 }
 

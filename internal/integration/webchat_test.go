@@ -287,6 +287,16 @@ func TestWebchatConnection(t *testing.T) {
 	agent.answers("Three")
 	user.sees(userLog, append(log, "Ann (agent): Three")...)
 	require.Equal(t, 3, user.plays(), "One, Two and Three")
+
+	user.excuse(func() {
+		connection.cut()
+		user.isTold("Connecting…")
+		eval[bool](user, `(window.failed = 0, ((fetch) => { window.fetch = (...what) => fetch(...what).catch((e) => { window.failed++; throw e; }); })(window.fetch), true)`)
+		user.presses(".chat", "Back to the bot")
+		user.waits("window.failed > 0")
+		connection.mend()
+		user.isTold("The bot is with you")
+	})
 }
 
 // TestWebchatNewServer has a server take the place of another that kept nothing. An open page begins
@@ -453,9 +463,12 @@ func TestWebchatCrisp(t *testing.T) {
 	crisp.Last().Operator("Ann").Say("Hello")
 	log := []string{"You: A human!", check, soon + backTo, joined, "Ann (agent): Hello"}
 	p.sees(userLog, log...)
+	crisp.Last().Operator("Ann").Animation("https://files.invalid/caf%E9.gif", "image/gif") // its name is not UTF-8
+	log = append(log, "Ann (agent): caf%E9.gif (image/gif)")
+	p.sees(userLog, log...)
 	p.says("It works")
-	require.NoError(t, crisp.Await(t.Context(), func() bool { return len(crisp.Last().Transcript()) == 3 }))
-	require.Equal(t, "user: It works", crisp.Last().Transcript()[2])
+	require.NoError(t, crisp.Await(t.Context(), func() bool { return len(crisp.Last().Transcript()) == 4 }))
+	require.Equal(t, "user: It works", crisp.Last().Transcript()[3])
 	crisp.Last().Operator("Ann").Resolve()
 	log[2] = soon
 	p.sees(userLog, append(log, "You: It works", closed)...)

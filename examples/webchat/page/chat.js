@@ -30,8 +30,6 @@ function connect() {
   });
   source.addEventListener("status", (e) => {
     status = JSON.parse(e.data);
-    clearTimeout(typingOver); // should nobody say that they stopped
-    typingOver = setTimeout(() => { status.typing = ""; draw(); }, 30_000);
     draw();
   });
   source.addEventListener("ready", () => { synced = true; log.setAttribute("aria-busy", "false"); draw(); send(); });
@@ -43,7 +41,7 @@ function connect() {
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1500);
   };
 }
-let connected = false, typingOver;
+let connected = false;
 
 // ---- what goes to the server
 
@@ -72,16 +70,21 @@ function drop(m) {
 const post = (path, body) =>
   fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
 
+// insist posts until the server has taken or refused it, and returns the status.
+async function insist(path, body) {
+  for (;;) {
+    const status = await post(path, body).then((r) => r.status, () => 503);
+    if (status < 500) return status;
+    await new Promise((wake) => setTimeout(wake, 1500));
+  }
+}
+
 let sending = false;
 async function send() {
   if (sending || !synced) return;
   sending = true;
   for (let m; (m = outbox.find((m) => !m.failed && !m.taken)); ) {
-    const answer = await post("/chat/messages", m).then((r) => r.status, () => 503);
-    if (answer >= 500) {
-      await new Promise((wake) => setTimeout(wake, 1500));
-      continue;
-    }
+    const answer = await insist("/chat/messages", m);
     m.taken = answer < 400;
     m.failed = answer >= 400;
     if (answer === 409) drop(m); // another page of this user chose before
@@ -100,12 +103,12 @@ function draw() {
     drawing = false;
     const shown = [...messages.values()].sort((a, b) => a.place - b.place);
     const ids = new Set(shown.map((m) => m.id));
-    outbox.splice(0, outbox.length, ...outbox.filter((m) => !m.taken || !ids.has(m.id)));
+    outbox.splice(0, outbox.length, ...outbox.filter((m) => !(m.taken || m.failed) || !ids.has(m.id)));
     const open = choosable(shown);
     const waiting = outbox.filter((m) => !ids.has(m.id));
     sync(list, [
       ...shown.map((m) => ({...m, open: m.place === open})),
-      ...waiting.map((m) => ({place: m.id, id: m.id, from: "user", content: {text: m.text || m.name}, pending: !m.failed, failed: m.failed})),
+      ...waiting.map((m) => ({place: m.id, id: m.id, from: "user", content: {text: m.text || m.name}, pending: !m.failed, failed: m.failed, unsent: true})),
     ], (m) => m.id ?? m.place, render);
     head();
   });
@@ -147,7 +150,7 @@ function render(m) {
       el("p", {className: "by"}, el("b", {}, name(author)), m.from === "agent" ? el("span", {}, "agent") : undefined,
         m.at ? clock(m.at) : undefined, ...marks.map((mark) => el("i", {}, mark))),
       ...content(m),
-      m.failed ? el("button", {type: "button", onclick: () => drop(outbox.find((o) => o.id === m.id))}, "Discard") : undefined));
+      m.failed && m.unsent ? el("button", {type: "button", onclick: () => drop(outbox.find((o) => o.id === m.id))}, "Discard") : undefined));
 }
 
 // content shows what a message says: everything that a RichMessage can hold.
@@ -250,7 +253,7 @@ at("file").onchange = async (e) => {
 owner.onclick = () => {
   const path = owner.textContent === "Back to the bot" ? "/chat/leave" : "/chat/human";
   owner.disabled = true;
-  post(path, {user: window.USER_DATA ?? {}}).catch(() => {}).finally(() => { owner.disabled = false; });
+  insist(path, {user: window.USER_DATA ?? {}}).then(() => { owner.disabled = false; });
 };
 
 for (const b of document.querySelectorAll("[data-show]")) {

@@ -45,9 +45,14 @@ export function local(address) {
   return undefined;
 }
 
+// decoded reads a name in an address; one that is not UTF-8 stays as it is.
+function decoded(name) {
+  try { return decodeURIComponent(name); } catch { return name; }
+}
+
 // file shows a file: a picture, sound or film of ours in place, all else as a link.
 export function file(kind, address, called, type = "") {
-  const title = called || decodeURIComponent(address.split(/[?#]/)[0].split("/").pop()) || "file";
+  const title = called || decoded(address.split(/[?#]/)[0].split("/").pop()) || "file";
   const here = local(address);
   if (here && kind === "image") return el("a", {href: here, target: "_blank", rel: "noopener"}, el("img", {src: here, alt: title}));
   if (here && (kind === "audio" || kind === "video")) return el(kind, {src: here, controls: true, "aria-label": title});
