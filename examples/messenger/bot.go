@@ -45,6 +45,7 @@ func (b *bot) hear(ctx context.Context, m handover.Incoming) error {
 		b.answering.Delete(m.ID)
 		return err // without an error: a human has it, or it answered a question of the library's
 	}
+	// A bot whose answers must outlive a crash puts the turn, which is plain data, into its queue here.
 	b.work.Go(func() {
 		defer b.answering.Delete(m.ID)
 		if err := b.answer(context.WithoutCancel(ctx), turn, m); err != nil {

@@ -49,6 +49,7 @@ func (b *bot) hear(ctx context.Context, m handover.Incoming, user handover.UserD
 		b.answering.Delete(key)
 		return err // without an error: a human has it, or it answered a question of the library's
 	}
+	// A bot whose answers must outlive a crash puts the turn, which is plain data, into its queue here.
 	b.work.Go(func() {
 		defer b.answering.Delete(key)
 		if err := b.answer(context.WithoutCancel(ctx), turn, m, user); err != nil {

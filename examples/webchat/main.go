@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -71,7 +72,7 @@ func run(ctx context.Context, restart <-chan os.Signal, getenv func(string) stri
 	if err != nil {
 		return err
 	}
-	a := &app{config: config, chat: newChat(), listener: listener, base: getenv("PUBLIC_URL")}
+	a := &app{config: config, chat: newChat(), listener: listener, base: strings.TrimSuffix(getenv("PUBLIC_URL"), "/")}
 	if a.base == "" {
 		a.base = "http://" + listener.Addr().String()
 	}

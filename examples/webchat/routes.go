@@ -61,13 +61,15 @@ func visitor(r *http.Request) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// welcome gives a new browser its cookie.
+// welcome gives a browser its cookie, or the one that it has for longer.
 func welcome(w http.ResponseWriter, r *http.Request) {
+	value := rand.Text()
 	if visitor(r) != "" {
-		return
+		cookie, _ := r.Cookie(cookieName)
+		value = cookie.Value
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: rand.Text(), Path: "/", MaxAge: 30 * 24 * 3600,
+		Name: cookieName, Value: value, Path: "/", MaxAge: 30 * 24 * 3600,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
 	})
 }

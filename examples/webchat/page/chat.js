@@ -177,7 +177,7 @@ function replies(m) {
       for (const b of e.currentTarget.parentElement.children) b.disabled = true;
       say({text: q.title, payload: q.payload, place: m.place});
       box.focus();
-    }}, q.image_url && local(q.image_url) ? el("img", {src: local(q.image_url), alt: ""}) : undefined, ...spell(q.title))));
+    }}, q.image_url && local(q.image_url) ? el("img", {src: local(q.image_url), alt: ""}) : undefined, ...spell(q.title ?? q.payload ?? "?"))));
 }
 
 function card(e) {
