@@ -183,3 +183,40 @@ func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
 		}, handover.OpenFailed)
 	})
 }
+
+// What is gone, or blocked, is looked at no more, whatever was still to be looked up about it.
+func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
+	removes := func(conv *handovertest.Conversation) { conv.Remove() }
+	blocks := func(conv *handovertest.Conversation) { conv.Block(true) }
+	for name, tt := range map[string]struct {
+		ended bool // before an agent resolves it, of which only reads tell
+		over  func(*handovertest.Conversation)
+	}{
+		"removed":                  {false, removes},
+		"blocked":                  {false, blocks},
+		"removed after a handover": {true, removes},
+		"blocked after a handover": {true, blocks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.after(time.Minute)
+				withoutStateHooks(r)
+				r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
+					return handovertest.Fault{Delay: 100 * time.Millisecond}
+				})
+				if tt.ended {
+					require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+					r.after(time.Minute)
+					ann.Resolve()
+					r.after(10 * time.Second)
+				}
+				tt.over(conv)
+				r.after(3 * time.Minute)
+				require.Len(t, r.allEnds(), 1)
+				calls := conv.CountCalls("")
+				r.after(3 * time.Minute)
+				require.Equal(t, calls, conv.CountCalls(""))
+			})
+		})
+	}
+}

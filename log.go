@@ -237,7 +237,7 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		}
 		ev, ok := k.event()
 		if !ok || ev.Message == nil || ev.Message.Fingerprint == 0 {
-			if n.err != nil { // nothing is known: look again
+			if n.err != nil && !n.gone { // nothing is known: look again
 				n.hold(k)
 			}
 			continue

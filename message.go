@@ -239,7 +239,7 @@ func (d *data) amend(s *crispSession, n *news, held bool) {
 			d.remove(s, ev.Removed)
 		case ev.Update != nil:
 			e := s.entry(ev.Update.Fingerprint)
-			if e == nil && n.err != nil {
+			if e == nil && n.err != nil && !n.gone {
 				n.hold(k)
 			} else if e != nil && n.confirms(e, ev) {
 				e.Edited = max(e.Edited, ev.At.UnixMilli())
