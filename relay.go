@@ -31,7 +31,7 @@ type post struct {
 func (m *Incoming) posts() []post {
 	var all []post
 	text := m.Text
-	if strings.TrimSpace(text) == "" && len(m.Files) == 0 {
+	if blank(text) && len(m.Files) == 0 {
 		text = m.Payload
 	}
 	for _, part := range split(text, maxPost) {

@@ -21,6 +21,7 @@ func TestReceiveRefusesBadMessages(t *testing.T) {
 			"no conversation":   {ID: "1", Text: "a"},
 			"nothing":           {Conversation: r.conv, ID: "1"},
 			"white space":       {Conversation: r.conv, ID: "1", Text: " \n\t"},
+			"invisible":         {Conversation: r.conv, ID: "1", Text: "\u200b", Payload: "\x00"},
 			"too long":          {Conversation: r.conv, ID: "1", Text: strings.Repeat("a", 100_001)},
 			"long payload":      {Conversation: r.conv, ID: "1", Payload: strings.Repeat("a", 100_001)},
 			"NUL in the id":     {Conversation: r.conv, ID: "a\x00b", Text: "a"},
@@ -111,7 +112,7 @@ func TestRelayKindsOfContent(t *testing.T) {
 		for _, m := range []handover.Incoming{
 			{Text: "plain"},
 			{Payload: "BUTTON_7", Text: "Seven"},
-			{Payload: "BUTTON_8"},
+			{Payload: "BUTTON_8", Text: "\u200b"}, // which shows nothing
 			{Files: []handover.File{{URL: "https://example.com/a/cat.png", MIMEType: "image/png"}}},
 			{Text: "listen", Files: []handover.File{{URL: "https://example.com/v", MIMEType: "audio/mp4", Duration: 12 * time.Second}}},
 			{Files: []handover.File{{URL: "https://example.com/d", Name: "invoice.pdf"}}},
