@@ -220,3 +220,44 @@ func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
 		})
 	}
 }
+
+// What agents write in an adopted conversation is for the user once our opening message is there,
+// however late that is seen.
+func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
+	adopted := func(t *testing.T, faults handovertest.HookFault, test func(r *rig, conv *handovertest.Conversation)) {
+		bubble(t, options{}, func(r *rig) {
+			conv := r.opened()
+			conv.Operator("Ann").Say("old words")
+			r.after(time.Minute)
+			require.NoError(t, r.h.Forget(context.Background(), r.conv))
+			r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+				if i.Event == "message:send" {
+					f = faults
+				}
+				return f
+			})
+			lags(r, 30*time.Second)
+			require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
+			r.saw()
+			test(r, conv)
+		})
+	}
+	t.Run("after an agent's message", func(t *testing.T) {
+		adopted(t, handovertest.HookFault{Drop: true}, func(r *rig, conv *handovertest.Conversation) {
+			conv.Operator("Ann").Say("new words")
+			r.after(15 * time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
+			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+	t.Run("after the end", func(t *testing.T) {
+		adopted(t, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+			require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+			r.after(time.Minute)
+			conv.Operator("Ann").Say("new words")
+			r.after(time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
+			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+}

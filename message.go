@@ -29,9 +29,12 @@ func (d *data) see(s *crispSession, m *EventMessage, late bool) {
 		}
 		return
 	}
+	if s.Adopted {
+		return // what is older than our opening message is known once that is seen
+	}
 	e = &entry{order: at, Fate: fateWithheld, Type: m.Type}
 	s.Table = append(s.Table, e)
-	if s.Adopted || at.At < s.From {
+	if at.At < s.From {
 		return // written before our opening message
 	}
 	switch {

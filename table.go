@@ -400,7 +400,10 @@ func (d *data) finish(reason EndReason, what happening) {
 	d.Pickers = nil
 	if s := d.session(st.CrispID); s != nil {
 		s.Newest = max(s.Newest, what.at)
-		s.Mark, s.Opening, s.Resolved = max(s.Mark, s.Newest), 0, time.Time{}
+		s.Mark, s.Resolved = max(s.Mark, s.Newest), time.Time{}
+		if !s.Adopted || st.Opened.IsZero() {
+			s.Opening = 0 // else what is older than it must stay unshown
+		}
 		s.Ended = d.env.now
 	}
 	d.Out.drop(func(e *effect) bool {
