@@ -312,7 +312,7 @@ func (d *data) choseEmail(happening) {
 		d.say(textAskEmail, "")
 		return
 	}
-	d.Offer = nil
+	d.dropOpen(happening{})
 	d.FollowUp = d.newStay(&r)
 	d.FollowUp.ByEmail = true
 	d.queueOpening(d.FollowUp)
