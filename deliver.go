@@ -307,6 +307,9 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		if l.Timestamp < e.At {
 			continue // before the takeover
 		}
+		if d.Stay.ID != e.Stay && d.Stay.beganWith(e.Crisp, l) {
+			break // OnEnd hears of its end late
+		}
 		from := FromUser
 		var agent Agent
 		if l.From == "operator" {
@@ -328,6 +331,11 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		}
 	}
 	return all, false
+}
+
+// beganWith reports whether a message of a Crisp session opened the handover, or took over.
+func (st *stay) beganWith(crisp string, m *EventMessage) bool {
+	return st.CrispID == crisp && (m.Fingerprint == st.Opening || st.From != 0 && m.Timestamp >= st.From)
 }
 
 // Typing says that an agent began or stopped typing.
