@@ -388,3 +388,32 @@ func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// A message in parts is not divided by an end: while it is not known whether Crisp has one of them, none
+// is the bot's.
+func TestAMessageInPartsIsNotDividedByTheEnd(t *testing.T) {
+	for name, blind := range map[string]bool{"looked for": false, "while the log cannot be read": true} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+				if blind {
+					r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+				}
+				text := strings.Repeat("some words ", 300)
+				turn, err := handover.Turn{Bot: true}, error(nil)
+				go func() { turn, err = r.trySay(text) }()
+				r.after(time.Second)
+				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+				r.after(5 * time.Minute)
+				require.False(t, turn.Bot)
+				if blind {
+					require.ErrorIs(t, err, handover.ErrRefused)
+					require.Len(t, userTexts(conv), 1)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(userTexts(conv)[1:], " ")))
+			})
+		})
+	}
+}

@@ -406,6 +406,12 @@ func (d *data) finish(reason EndReason, what happening) {
 		}
 		s.Ended = d.env.now
 	}
+	var maybe []string // Incoming ids that Crisp may have, in part at least: they are looked for until that is known
+	for _, e := range d.Out.Queue {
+		if (e.Unsure || e.Running) && reason != EndRelayFailed && reason != EndRemoved {
+			maybe = append(maybe, e.Incoming)
+		}
+	}
 	d.Out.drop(func(e *effect) bool {
 		if e.Stay != st.ID {
 			return false
@@ -413,8 +419,7 @@ func (d *data) finish(reason EndReason, what happening) {
 		if e.Kind.opens() {
 			return true
 		}
-		// A message that Crisp may have is looked for until that is known.
-		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure && !e.Running || reason == EndRelayFailed || reason == EndRemoved)
+		back := (e.Kind == kindPost || e.Kind == kindAnswer) && !slices.Contains(maybe, e.Incoming)
 		if back {
 			d.env.returned = append(d.env.returned, e.Incoming)
 		}
