@@ -11,9 +11,9 @@ import (
 )
 
 // ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
-// with an email address in Crisp the mail follows up, else it is kept until the user writes again,
-// for Timeouts.Late at the most. A host whose user will find the message all the same returns the
-// channel's id with it: edits and removals are passed on then.
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
+// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
+// all the same returns the channel's id with it: edits and removals are passed on then.
 var ErrUserAway = errors.New("handover: the user is away")
 
 // Revision is an edit or a removal of a message that was shown.
