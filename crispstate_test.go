@@ -261,3 +261,21 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 		})
 	})
 }
+
+// With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
+func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Late = time.Hour }}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
+		ann.Say("bye")
+		ann.Resolve()
+		r.after(10 * time.Minute)
+		require.Equal(t, []string{"agent Ann (late): bye"}, r.agentLines())
+		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
+		calls := conv.CountCalls("")
+		r.after(time.Hour)
+		require.Equal(t, calls, conv.CountCalls(""))
+		require.Zero(t, r.record().Version)
+	})
+}

@@ -254,7 +254,8 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		}
 		ev, ok := k.event()
 		if !ok || ev.Message == nil || ev.Message.Fingerprint == 0 {
-			if n.err != nil && !n.gone || !ok && n.lags(s, k, d.env.now) { // not all is known: look again
+			blind := n.err != nil && !n.gone && (!ok || !k.ripe(s, n, d.env.now))
+			if blind || !ok && n.lags(s, k, d.env.now) { // not all is known: look again
 				n.hold(k)
 			}
 			continue
