@@ -251,11 +251,13 @@ func (d *data) deadlines(changed *bool) *look {
 			if dl.at.After(d.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			if s := d.current(); !dl.blind && s != nil && s.Looked.Before(dl.at) {
-				if d.env.now.Before(s.Retry) {
+			if s := d.current(); !dl.blind && s != nil {
+				if d.newsDue(s).After(d.env.now) {
 					continue
 				}
-				return d.lookAt(s, true)
+				if s.Looked.Before(dl.at) {
+					return d.lookAt(s, true)
+				}
 			}
 			passed = append(passed, dl.trigger)
 			if again = d.fire(dl.trigger, happening{}); again {
@@ -265,6 +267,18 @@ func (d *data) deadlines(changed *bool) *look {
 		}
 	}
 	return nil
+}
+
+// newsDue is when the next look at a session may begin that something waits for: a hook of a message
+// that the log does not show yet is news as well.
+func (d *data) newsDue(s *crispSession) time.Time {
+	at := s.Retry
+	for i := range d.Inbox {
+		if k := &d.Inbox[i]; k.Crisp == s.ID {
+			at = latest(at, k.Next)
+		}
+	}
+	return at
 }
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
@@ -307,7 +321,7 @@ func (d *data) due() time.Time {
 	for _, dl := range d.pending() {
 		next := dl.at
 		if s := d.current(); !dl.blind && s != nil {
-			next = latest(next, s.Retry)
+			next = latest(next, d.newsDue(s))
 		}
 		at = earlier(at, next)
 	}

@@ -111,3 +111,45 @@ func TestEditedWhileTried(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("channel-%d", len(r.shown)), revised[0].Message.ChannelID)
 	})
 }
+
+// TestACorrectionHasAnIDOfItsOwn has an agent change a message again and again: a host that remembers
+// the ids that it has shown misses nothing.
+func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
+	test := func(t *testing.T, want []string, edits func(r *rig, edit func(text string))) {
+		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			fp := ann.Say("at five")
+			r.saw()
+			first := r.last()
+			edits(r, func(text string) {
+				r.after(time.Minute)
+				ann.Edit(fp, text)
+				r.crisp.Settle()
+			})
+			require.Equal(t, want, r.agentLines())
+			ids := make(map[string]bool)
+			for _, m := range r.shown {
+				require.False(t, ids[m.ID], m.ID)
+				ids[m.ID] = true
+			}
+			require.Equal(t, first.ID, r.last().Corrects)
+		})
+	}
+	t.Run("there and back", func(t *testing.T) {
+		test(t, []string{"agent Ann: at six", "agent Ann: at five", "agent Ann: at six", "agent Ann: at five"}, func(_ *rig, edit func(string)) {
+			edit("at six")
+			edit("at five")
+			edit("at six")
+			edit("at five")
+		})
+	})
+	t.Run("twice while the user is away", func(t *testing.T) {
+		test(t, []string{"agent Ann (late): at seven"}, func(r *rig, edit func(string)) {
+			r.fails(func(handover.Message) error { return handover.ErrUserAway })
+			edit("at six")
+			edit("at seven")
+			r.fails(nil)
+			r.says("back again")
+			r.crisp.Settle()
+		})
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,4 +354,33 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 		require.NotEmpty(t, got[0].Content.QuickReplies[0].Title)
 		require.Equal(t, got[0].Content, got[1].Content)
 	})
+}
+
+// An OnEnd that is heard late is of its own handover, not of the next one as well.
+func TestOnEndThatIsHeardLate(t *testing.T) {
+	for name, next := range map[string]func(r *rig, ann *handovertest.Operator){
+		"the user asks again": func(r *rig, _ *handovertest.Operator) { r.opened() },
+		"an agent takes over": func(_ *rig, ann *handovertest.Operator) { ann.Say("One more thing") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var heard atomic.Bool
+			o := options{config: func(r *rig, c *handover.Config) {
+				c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
+					if !heard.Load() {
+						return errChannelDown
+					}
+					return r.onEnd(ctx, s, sum)
+				}
+			}}
+			ended(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+				next(r, ann)
+				r.crisp.Settle()
+				r.says("of the next one")
+				heard.Store(true)
+				r.after(time.Minute)
+				require.Len(t, r.allEnds()[0].Messages, 1)
+				require.Equal(t, "Hello", r.allEnds()[0].Messages[0].Content.Text)
+			})
+		})
+	}
 }

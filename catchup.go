@@ -118,7 +118,7 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 			return errKeep
 		}
 		s.Listed = at
-		d.Inbox = append(d.Inbox, hook{N: d.next(), Crisp: s.ID, Got: d.env.now, Brief: c.State != "resolved" && !c.Blocked})
+		d.Inbox = append(d.Inbox, hook{N: d.next(), Crisp: s.ID, Got: d.env.now, Brief: c.State != "resolved" && !c.Blocked, At: at})
 		return nil
 	})
 	return err

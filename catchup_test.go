@@ -75,3 +75,15 @@ func TestTrustHooksReadsNothing(t *testing.T) {
 		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteMessages)-before, "only for Summary.Messages")
 	})
 }
+
+// The list of conversations may tell of a message that the log does not show yet.
+func TestCatchUpOnALogThatLags(t *testing.T) {
+	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		r.crisp.SetHookFaults(dropHooks)
+		lags(r, 6*time.Second)
+		ann.Say("one more thing")
+		r.after(time.Minute)
+		require.Contains(t, r.saw(), "agent Ann: one more thing")
+	})
+}

@@ -126,3 +126,17 @@ func TestLostAnswersWithFingerprintsOfCrispsOwn(t *testing.T) {
 		})
 	}
 }
+
+// Users repeat themselves: what they wrote long ago is no proof that Crisp has it once more.
+func TestALostMessageIsNotTakenForAnOlderOne(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		r.says("ok")
+		for i := range 80 { // more than are known by their fingerprints
+			r.says(fmt.Sprint(i))
+		}
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+		r.says("ok")
+		texts := userTexts(conv)
+		require.Equal(t, "ok", texts[len(texts)-1])
+	})
+}

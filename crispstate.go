@@ -81,6 +81,7 @@ func (d *data) closed(s *crispSession, reason EndReason, at int64) {
 	s.Newest = max(s.Newest, at)
 	s.Gone = s.Gone || reason == EndRemoved
 	s.Closed = s.Closed || reason == EndResolved
+	s.Resolved = time.Time{} // no second read is needed any more
 	if f := d.FollowUp; f != nil && f.CrispID == s.ID {
 		s.Mark = max(s.Mark, s.Newest)
 		d.dropFollowUp(happening{})

@@ -183,3 +183,99 @@ func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
 		}, handover.OpenFailed)
 	})
 }
+
+// What is gone, or blocked, is looked at no more, whatever was still to be looked up about it.
+func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
+	removes := func(conv *handovertest.Conversation) { conv.Remove() }
+	blocks := func(conv *handovertest.Conversation) { conv.Block(true) }
+	for name, tt := range map[string]struct {
+		ended bool // before an agent resolves it, of which only reads tell
+		over  func(*handovertest.Conversation)
+	}{
+		"removed":                  {false, removes},
+		"blocked":                  {false, blocks},
+		"removed after a handover": {true, removes},
+		"blocked after a handover": {true, blocks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.after(time.Minute)
+				withoutStateHooks(r)
+				r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
+					return handovertest.Fault{Delay: 100 * time.Millisecond}
+				})
+				if tt.ended {
+					require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+					r.after(time.Minute)
+					ann.Resolve()
+					r.after(10 * time.Second)
+				}
+				tt.over(conv)
+				r.after(3 * time.Minute)
+				require.Len(t, r.allEnds(), 1)
+				calls := conv.CountCalls("")
+				r.after(3 * time.Minute)
+				require.Equal(t, calls, conv.CountCalls(""))
+			})
+		})
+	}
+}
+
+// What agents write in an adopted conversation is for the user once our opening message is there,
+// however late that is seen.
+func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
+	adopted := func(t *testing.T, faults handovertest.HookFault, test func(r *rig, conv *handovertest.Conversation)) {
+		bubble(t, options{}, func(r *rig) {
+			conv := r.opened()
+			conv.Operator("Ann").Say("old words")
+			r.after(time.Minute)
+			require.NoError(t, r.h.Forget(context.Background(), r.conv))
+			r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+				if i.Event == "message:send" {
+					f = faults
+				}
+				return f
+			})
+			lags(r, 30*time.Second)
+			require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
+			r.saw()
+			test(r, conv)
+		})
+	}
+	t.Run("after an agent's message", func(t *testing.T) {
+		adopted(t, handovertest.HookFault{Drop: true}, func(r *rig, conv *handovertest.Conversation) {
+			conv.Operator("Ann").Say("new words")
+			r.after(15 * time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
+			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+	t.Run("after the end", func(t *testing.T) {
+		adopted(t, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+			require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+			r.after(time.Minute)
+			conv.Operator("Ann").Say("new words")
+			r.after(time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
+			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+}
+
+// With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
+func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Late = time.Hour }}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
+		ann.Say("bye")
+		ann.Resolve()
+		r.after(10 * time.Minute)
+		require.Equal(t, []string{"agent Ann (late): bye"}, r.agentLines())
+		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
+		calls := conv.CountCalls("")
+		r.after(time.Hour)
+		require.Equal(t, calls, conv.CountCalls(""))
+		require.Zero(t, r.record().Version)
+	})
+}

@@ -11,9 +11,9 @@ import (
 )
 
 // ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
-// with an email address in Crisp the mail follows up, else it is kept until the user writes again,
-// for Timeouts.Late at the most. A host whose user will find the message all the same returns the
-// channel's id with it: edits and removals are passed on then.
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
+// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
+// all the same returns the channel's id with it: edits and removals are passed on then.
 var ErrUserAway = errors.New("handover: the user is away")
 
 // Revision is an edit or a removal of a message that was shown.
@@ -307,6 +307,9 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		if l.Timestamp < e.At {
 			continue // before the takeover
 		}
+		if d.Stay.ID != e.Stay && d.Stay.beganWith(e.Crisp, l) {
+			break // OnEnd hears of its end late
+		}
 		from := FromUser
 		var agent Agent
 		if l.From == "operator" {
@@ -328,6 +331,11 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		}
 	}
 	return all, false
+}
+
+// beganWith reports whether a message of a Crisp session opened the handover, or took over.
+func (st *stay) beganWith(crisp string, m *EventMessage) bool {
+	return st.CrispID == crisp && (m.Fingerprint == st.Opening || st.From != 0 && m.Timestamp >= st.From)
 }
 
 // Typing says that an agent began or stopped typing.

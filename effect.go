@@ -58,7 +58,7 @@ type effect struct {
 	Agent   string    `json:"agent,omitempty"`   // text
 	Locale  string    `json:"locale,omitempty"`  // text: of the request that it is about
 	Reason  EndReason `json:"reason,omitzero"`   // end
-	At      int64     `json:"at,omitzero"`       // end: Crisp's time of it, in ms
+	At      int64     `json:"at,omitzero"`       // end: Crisp's time of it, in ms; post, greet: of the newest before it
 	Summary *Summary  `json:"summary,omitempty"` // on_end
 
 	Incoming string         `json:"incoming,omitempty"` // post, answer: the user's message

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,5 +257,41 @@ func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
 		r.after(time.Minute)
 		require.Equal(t, handover.StateBot, r.session().State)
 		require.Len(t, r.allEnds(), 1)
+	})
+}
+
+// crossed is a store in which the save of somebody else comes first, once.
+type crossed struct {
+	handover.Store
+	late *atomic.Bool // the next save comes too late
+}
+
+func (s crossed) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if s.late.CompareAndSwap(true, false) {
+		return 0, handover.ErrConflict
+	}
+	return s.Store.Save(ctx, r)
+}
+
+// A save that is repeated does not make the floor last longer.
+func TestAFloorThatEndsWhileOthersSave(t *testing.T) {
+	var late atomic.Bool
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Timeouts.Reply, c.Store = 20*time.Second, crossed{c.Store, &late}
+	}}
+	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		turn, err := r.receive(handover.Incoming{Text: "hm"})
+		require.NoError(t, err)
+		done := make(chan error)
+		go func() {
+			done <- r.h.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
+		}()
+		time.Sleep(time.Second)
+		ann.Say("let me")
+		r.after(10 * time.Second)
+		late.Store(true)
+		r.after(15 * time.Second)
+		require.Contains(t, r.saw(), "agent Ann: let me")
+		require.NoError(t, <-done)
 	})
 }

@@ -108,8 +108,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	key := h.key(t.Conversation)
 	scope, wait := scopeOf(ctx, key), ctx
 	// What the user asked for is stored even if the caller is gone: only the wait is the caller's.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*callTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	there := Unknown
 	if h.cfg.allows(t.Conversation.Source) {
 		there = h.ask(ctx, t, r)

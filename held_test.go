@@ -80,3 +80,17 @@ func TestAMessageThatIsHeldCostsFewReads(t *testing.T) {
 		require.Equal(t, handover.StateBot, r.session().State)
 	})
 }
+
+// A deadline that the news could change waits for a message that its hook shows and the log does not.
+func TestADeadlineWaitsForAMessageThatIsHeld(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.after(10*time.Minute - 5*time.Second)
+		r.saw()
+		lags(r, 9*time.Second)
+		conv.Operator("Ann").Say("I am here")
+		r.after(time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am here"}, r.saw())
+		require.Empty(t, r.allEnds())
+	})
+}

@@ -109,6 +109,7 @@ type hook struct {
 	Tries  int            `json:"tries,omitzero"`
 	Missed time.Time      `json:"missed,omitzero"` // by the first good read that did not show it
 	Next   time.Time      `json:"next,omitzero"`
+	At     int64          `json:"at,omitzero"` // without Raw: Crisp's time of the change, in ms, if known
 
 	read *Event // Raw, once it was decoded
 }

@@ -26,6 +26,9 @@ const (
 	// few repeats of a hook, and less than an agent needs to open the conversation again, write, and
 	// resolve it.
 	echoFor = 20 * time.Second
+	// listSlack is by how much the list's time of a change may be later than that of the message, in
+	// ms; lagTries is the number of tries after which the pause is one that logs have caught up in.
+	listSlack, lagTries = 1000, 3
 	// overlap is how far before the watermark each read goes back: a message may become visible late.
 	overlap = 10 * time.Minute
 	// maxPages bounds one read of the log.
@@ -210,6 +213,20 @@ func (d *data) learn(n *news) {
 // judges reports whether the hook is among those that the look was made for.
 func (n *news) judges(k *hook) bool { return k.Crisp == n.look.crisp && k.N <= n.look.upto }
 
+// lags reports whether the log does not show what the list of conversations told of, perhaps. It is
+// given one more look: the change may have been another one than a message.
+func (n *news) lags(s *crispSession, k *hook, now time.Time) bool {
+	newest := s.Newest
+	for _, m := range n.messages {
+		newest = max(newest, m.Timestamp)
+	}
+	if k.At <= newest+listSlack || !k.Missed.IsZero() || n.gone {
+		return false
+	}
+	k.Missed, k.Tries = now, lagTries
+	return true
+}
+
 // hold keeps a hook in the inbox for another look.
 func (n *news) hold(k *hook) {
 	if n.held == nil {
@@ -237,7 +254,8 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		}
 		ev, ok := k.event()
 		if !ok || ev.Message == nil || ev.Message.Fingerprint == 0 {
-			if n.err != nil { // nothing is known: look again
+			blind := n.err != nil && !n.gone && (!ok || !k.ripe(s, n, d.env.now))
+			if blind || !ok && n.lags(s, k, d.env.now) { // not all is known: look again
 				n.hold(k)
 			}
 			continue

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +30,12 @@ func (d *data) see(s *crispSession, m *EventMessage, late bool) {
 		}
 		return
 	}
+	if s.Adopted {
+		return // what is older than our opening message is known once that is seen
+	}
 	e = &entry{order: at, Fate: fateWithheld, Type: m.Type}
 	s.Table = append(s.Table, e)
-	if s.Adopted || at.At < s.From {
+	if at.At < s.From {
 		return // written before our opening message
 	}
 	switch {
@@ -168,6 +172,10 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	if err != nil {
 		return
 	}
+	suffix := "@" + hash[:8]
+	if slices.Contains(e.Was, hash) { // the same words once more are another correction
+		suffix += "." + strconv.FormatInt(d.next(), 10)
+	}
 	e.Was, e.Hash = append(e.Was[max(0, len(e.Was)+1-maxWas):], e.Hash), hash
 	for i := range d.Pickers {
 		if p := &d.Pickers[i]; p.Crisp == s.ID && p.FP == e.FP {
@@ -178,10 +186,9 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 	}
-	if d.replaceKept(s, e, parts, msg) && (len(e.ChannelID) == 0 || d.env.cfg.Revise == nil) {
+	if d.replaceKept(s, e, parts, msg, suffix) && (len(e.ChannelID) == 0 || d.env.cfg.Revise == nil) {
 		return
 	}
-	suffix := "@" + hash[:8]
 	if d.waits(s, e) { // nothing of it was shown yet: show the new content instead
 		d.In.drop(waiting)
 		suffix = ""
@@ -195,14 +202,17 @@ func kept(s *crispSession, fp int64) func(*effect) bool {
 }
 
 // replaceKept gives a message that is kept for the user's next sign its new content. It reports
-// false when none of it is kept.
-func (d *data) replaceKept(s *crispSession, e *entry, parts []part, msg Message) bool {
+// false when none of it is kept. A correction that is kept stays one.
+func (d *data) replaceKept(s *crispSession, e *entry, parts []part, msg Message, suffix string) bool {
 	at := slices.IndexFunc(d.Away, kept(s, e.FP))
 	if at < 0 {
 		return false
 	}
+	if d.Away[at].Message.Corrects == "" {
+		suffix = ""
+	}
 	var l lane
-	d.queueParts(&l, s, e, parts, msg, "")
+	d.queueParts(&l, s, e, parts, msg, suffix)
 	for _, x := range l.Queue {
 		x.Attempts = d.Away[at].Attempts
 	}
@@ -239,7 +249,7 @@ func (d *data) amend(s *crispSession, n *news, held bool) {
 			d.remove(s, ev.Removed)
 		case ev.Update != nil:
 			e := s.entry(ev.Update.Fingerprint)
-			if e == nil && n.err != nil {
+			if e == nil && n.err != nil && !n.gone {
 				n.hold(k)
 			} else if e != nil && n.confirms(e, ev) {
 				e.Edited = max(e.Edited, ev.At.UnixMilli())

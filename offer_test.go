@@ -254,3 +254,25 @@ func TestTheSessionShowsTheNewestRequest(t *testing.T) {
 		require.Equal(t, first, s.HandoverID, "the last handover is still that one")
 	})
 }
+
+// A second follow-up takes the place of the first, whose opening may not be done yet.
+func TestContactByEmailTwice(t *testing.T) {
+	req := handover.Request{User: handover.UserData{Email: "a@example.com"}}
+	for name, failing := range map[string]int{"one after the other": 0, "while the first is being opened": 3} {
+		t.Run(name, func(t *testing.T) {
+			nobody(t, req, nil, func(r *rig) {
+				r.crisp.Fail(failing, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+				r.says(email)
+				r.crisp.Settle()
+				require.Equal(t, handover.NobodyThere, r.asks(req))
+				r.says(email)
+				r.after(time.Minute)
+				require.True(t, r.session().FollowUp)
+				require.Len(t, r.crisp.Conversations(), 1)
+				require.Contains(t, r.saw(), "system: Thank you. We will answer by email.")
+				r.crisp.Online("Ann")
+				require.Equal(t, handover.Opened, r.asks(req))
+			})
+		})
+	}
+}

@@ -61,7 +61,7 @@ func (d *data) queueOpening(st *stay) {
 		step(effect{Kind: kindAssign, Note: st.Request.Operator})
 	}
 	st.Opening = fingerprint(d.Conversation, st.ID, "opening", 0)
-	step(effect{Kind: kindGreet, FP: st.Opening})
+	step(effect{Kind: kindGreet, FP: st.Opening, At: d.newest(st.CrispID)})
 	if st.CrispID != "" {
 		d.awaitOpening(st)
 	}
@@ -312,7 +312,7 @@ func (d *data) choseEmail(happening) {
 		d.say(textAskEmail, "")
 		return
 	}
-	d.Offer = nil
+	d.dropOpen(happening{})
 	d.FollowUp = d.newStay(&r)
 	d.FollowUp.ByEmail = true
 	d.queueOpening(d.FollowUp)

@@ -43,7 +43,9 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 
 // ask is Available for Start: a fault is Unknown.
 func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
-	there, err := h.site(t.Conversation).ask(ctx)
+	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	defer cancel()
+	there, err := h.site(t.Conversation).ask(asking)
 	if err != nil {
 		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
 	}

@@ -152,3 +152,17 @@ func TestASourceThatIsNotAllowedAsksNobody(t *testing.T) {
 		require.True(t, r.says("well then").Bot)
 	})
 }
+
+// However long it takes to find out who is there, what the user asked for is stored.
+func TestPresenceThatTakesItsTime(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Presence = func(ctx context.Context, _ handover.Session, p handover.Presence) handover.Presence {
+			<-ctx.Done()
+			return p
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Delay: time.Minute})
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+	})
+}

@@ -156,7 +156,7 @@ func (h *Handover) check(m *Incoming) error {
 		return bad("the text is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	case len(m.Payload) > h.cfg.Limits.Text:
 		return bad("the payload is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
-	case strings.TrimSpace(m.Text) == "" && strings.TrimSpace(m.Payload) == "" && len(m.Files) == 0:
+	case blank(m.Text) && blank(m.Payload) && len(m.Files) == 0:
 		return bad("it holds no text, no payload and no file")
 	}
 	for _, f := range m.Files {

@@ -32,7 +32,7 @@ type post struct {
 func (m *Incoming) posts() []post {
 	var all []post
 	text := m.Text
-	if strings.TrimSpace(text) == "" && len(m.Files) == 0 {
+	if blank(text) && len(m.Files) == 0 {
 		text = m.Payload
 	}
 	for _, part := range split(text, maxPost) {
@@ -110,11 +110,19 @@ func (d *data) queuePosts(s *seen, st *stay) {
 	s.Outcome, s.Epoch = outcomePosting, d.Epoch
 	for i, p := range s.Incoming.posts() {
 		fp := fingerprint(d.Conversation, st.ID, s.ID, i)
-		d.push(&d.Out, effect{Kind: kindPost, Stay: st.ID, Crisp: st.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content})
+		d.push(&d.Out, effect{Kind: kindPost, Stay: st.ID, Crisp: st.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: d.newest(st.CrispID)})
 		if c := d.session(st.CrispID); c != nil {
 			d.ours(c, fp)
 		}
 	}
+}
+
+// newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
+func (d *data) newest(crisp string) int64 {
+	if s := d.session(crisp); s != nil {
+		return s.Newest
+	}
+	return 0
 }
 
 // ours notes that we posted, or are about to post, this fingerprint.
@@ -183,9 +191,10 @@ func (h *Handover) sameAs(d *data, e *effect, m *EventMessage) bool {
 	return s != nil && s.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
 }
 
-// same reports whether a message in Crisp says what a post says.
+// same reports whether a message in Crisp says what a post says, and is no older one: users repeat
+// themselves, and not all of what they wrote stays in the table.
 func (e *effect) same(m *EventMessage, origin string) bool {
-	return m.From == "user" && m.Origin == origin && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
+	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
 
 // greeting is the first message of the Crisp conversation.
@@ -376,7 +385,7 @@ func (d *data) answerFailed(e *effect, r report) bool {
 	if c := d.session(e.Crisp); c != nil {
 		d.ours(c, fp)
 	}
-	next := effect{N: d.next(), Kind: kindPost, Stay: e.Stay, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content}
+	next := effect{N: d.next(), Kind: kindPost, Stay: e.Stay, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content, At: d.newest(e.Crisp)}
 	at := slices.Index(d.Out.Queue, e)
 	d.Out.Queue = slices.Insert(d.Out.Queue, at+1, &next) // in the answer's place
 	return true

@@ -21,6 +21,7 @@ func TestReceiveRefusesBadMessages(t *testing.T) {
 			"no conversation":   {ID: "1", Text: "a"},
 			"nothing":           {Conversation: r.conv, ID: "1"},
 			"white space":       {Conversation: r.conv, ID: "1", Text: " \n\t"},
+			"invisible":         {Conversation: r.conv, ID: "1", Text: "\u200b", Payload: "\x00"},
 			"too long":          {Conversation: r.conv, ID: "1", Text: strings.Repeat("a", 100_001)},
 			"long payload":      {Conversation: r.conv, ID: "1", Payload: strings.Repeat("a", 100_001)},
 			"NUL in the id":     {Conversation: r.conv, ID: "a\x00b", Text: "a"},
@@ -112,7 +113,7 @@ func TestRelayKindsOfContent(t *testing.T) {
 		for _, m := range []handover.Incoming{
 			{Text: "plain"},
 			{Payload: "BUTTON_7", Text: "Seven"},
-			{Payload: "BUTTON_8"},
+			{Payload: "BUTTON_8", Text: "\u200b"}, // which shows nothing
 			{Files: []handover.File{{URL: "https://example.com/a/cat.png", MIMEType: "image/png"}}},
 			{Text: "listen", Files: []handover.File{{URL: "https://example.com/v", MIMEType: "audio/mp4", Duration: 12 * time.Second}}},
 			{Files: []handover.File{{URL: "https://example.com/d", Name: "invoice.pdf"}}},
@@ -384,6 +385,35 @@ func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
 				ann.Resolve()
 				require.True(t, (<-turns).Bot)
 				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+			})
+		})
+	}
+}
+
+// A message in parts is not divided by an end: while it is not known whether Crisp has one of them, none
+// is the bot's.
+func TestAMessageInPartsIsNotDividedByTheEnd(t *testing.T) {
+	for name, blind := range map[string]bool{"looked for": false, "while the log cannot be read": true} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+				if blind {
+					r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+				}
+				text := strings.Repeat("some words ", 300)
+				turn, err := handover.Turn{Bot: true}, error(nil)
+				go func() { turn, err = r.trySay(text) }()
+				r.after(time.Second)
+				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+				r.after(5 * time.Minute)
+				require.False(t, turn.Bot)
+				if blind {
+					require.ErrorIs(t, err, handover.ErrRefused)
+					require.Len(t, userTexts(conv), 1)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(userTexts(conv)[1:], " ")))
 			})
 		})
 	}

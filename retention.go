@@ -27,6 +27,7 @@ func (d *data) trim() {
 	d.trimSeen()
 	d.Sessions = slices.DeleteFunc(d.Sessions, func(s *crispSession) bool {
 		return s != d.last() && s != d.current() && !s.Ended.IsZero() && !d.env.now.Before(s.Ended.Add(d.env.cfg.Timeouts.Late)) &&
+			!slices.ContainsFunc(d.Inbox, func(k hook) bool { return k.Crisp == s.ID }) &&
 			!slices.ContainsFunc(slices.Concat(d.In.Queue, d.Out.Queue, d.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if d.Stay != nil && !d.human() && !d.Stay.Ended.IsZero() && !d.env.now.Before(d.Stay.Ended.Add(d.env.cfg.Timeouts.Late)) {

@@ -183,3 +183,22 @@ func TestFollowUpsAreForgotten(t *testing.T) {
 		require.Less(t, len(r.record().CrispIDs), 3)
 	})
 }
+
+// A hook of an older conversation, whose late window has just passed, leaves nothing behind either.
+func TestAHookAfterTheLateWindow(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Timeouts = handover.Timeouts{Reopen: -1, Late: 2 * time.Hour}
+		c.Limits.DailyCalls = 10 // so that catch-up does not touch the record
+	}}
+	bubble(t, o, func(r *rig) {
+		older := r.opened()
+		older.Operator("Ann").Resolve()
+		r.after(119 * time.Minute)
+		r.opened().Operator("Ann").Resolve()
+		r.after(5 * time.Minute)
+		r.saw()
+		older.Operator("Ann").Note("done")
+		r.after(2 * time.Hour)
+		require.Zero(t, r.record().Version)
+	})
+}

@@ -384,9 +384,5 @@ func (w *watch) stale(what, mark string, ttl time.Duration) bool {
 		w.seen[what] = sighting{mark, time.Now()}
 		return false
 	}
-	if time.Since(s.since) < ttl {
-		return false
-	}
-	delete(w.seen, what)
-	return true
+	return time.Since(s.since) >= ttl // and still is when the caller has to ask again, after a conflict
 }

@@ -400,8 +400,17 @@ func (d *data) finish(reason EndReason, what happening) {
 	d.Pickers = nil
 	if s := d.session(st.CrispID); s != nil {
 		s.Newest = max(s.Newest, what.at)
-		s.Mark, s.Opening, s.Resolved = max(s.Mark, s.Newest), 0, time.Time{}
+		s.Mark, s.Resolved = max(s.Mark, s.Newest), time.Time{}
+		if !s.Adopted || st.Opened.IsZero() {
+			s.Opening = 0 // else what is older than it must stay unshown
+		}
 		s.Ended = d.env.now
+	}
+	var maybe []string // Incoming ids that Crisp may have, in part at least: they are looked for until that is known
+	for _, e := range d.Out.Queue {
+		if (e.Unsure || e.Running) && reason != EndRelayFailed && reason != EndRemoved {
+			maybe = append(maybe, e.Incoming)
+		}
 	}
 	d.Out.drop(func(e *effect) bool {
 		if e.Stay != st.ID {
@@ -410,8 +419,7 @@ func (d *data) finish(reason EndReason, what happening) {
 		if e.Kind.opens() {
 			return true
 		}
-		// A message that Crisp may have is looked for until that is known.
-		back := (e.Kind == kindPost || e.Kind == kindAnswer) && (!e.Unsure && !e.Running || reason == EndRelayFailed || reason == EndRemoved)
+		back := (e.Kind == kindPost || e.Kind == kindAnswer) && !slices.Contains(maybe, e.Incoming)
 		if back {
 			d.env.returned = append(d.env.returned, e.Incoming)
 		}
