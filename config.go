@@ -227,7 +227,7 @@ func (c Config) prepare() (Config, error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
 	if !validWebsiteID(c.WebsiteID) {
-		fault("WebsiteID must be the website's UUID, as Crisp's setup instructions show it")
+		fault("WebsiteID must be the website's UUID in lower case, as Crisp's setup instructions show it")
 	}
 	c.Websites = slices.Clone(c.Websites)
 	if i := slices.IndexFunc(c.Websites, func(id string) bool { return !validWebsiteID(id) || id == c.WebsiteID }); i >= 0 {
@@ -392,9 +392,10 @@ func (p *Policy) isBot(origin string) bool {
 	})
 }
 
-// validWebsiteID keeps anything that could change a path out of URLs.
+// validWebsiteID keeps anything that could change a path out of URLs, and capitals, which are not those
+// of the ids in hooks.
 func validWebsiteID(id string) bool {
-	return id != "" && len(id) <= 64 && strings.Trim(id, "0123456789abcdefABCDEF-") == ""
+	return id != "" && len(id) <= 64 && strings.Trim(id, "0123456789abcdef-") == ""
 }
 
 // Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off

@@ -227,5 +227,10 @@ func TestTheOlderConversationStaysKnown(t *testing.T) {
 		require.Equal(t, older.ID(), r.session().CrispID)
 		require.False(t, r.says("yes?").Bot)
 		require.Equal(t, "yes?", userTexts(older)[1])
+
+		ann.Resolve()
+		r.after(time.Minute)
+		r.opened()
+		require.Equal(t, older.ID(), r.session().CrispID, "the one that ended last is used again")
 	})
 }

@@ -164,14 +164,17 @@ func (m *model) running() bool {
 
 func (m *model) say(text string) { m.lines = append(m.lines, "system: "+text) }
 
-// conversation is the Crisp conversation that a request gets: the last one again if its handover
-// ended a short time ago, else a new one.
+// conversation is the Crisp conversation that a request gets: the one that ended last again if that
+// was a short time ago, else a new one.
 func (m *model) conversation() *modelCrisp {
-	if n := len(m.crisp); n > 0 {
-		c := m.crisp[n-1]
-		if !c.gone && c.ended.Add(modelTimeouts.Reopen).After(m.now) {
-			return c
+	var last *modelCrisp
+	for _, c := range m.crisp {
+		if last == nil || !c.ended.Before(last.ended) {
+			last = c
 		}
+	}
+	if last != nil && !last.gone && last.ended.Add(modelTimeouts.Reopen).After(m.now) {
+		return last
 	}
 	m.crisp = append(m.crisp, &modelCrisp{})
 	return m.crisp[len(m.crisp)-1]

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -41,16 +42,12 @@ func (d *data) queueOpening(st *stay) {
 		e.Stay, e.Crisp = st.ID, st.CrispID
 		d.push(&d.Out, e)
 	}
+	st.CrispID = cmp.Or(st.Request.CrispID, d.reopens(st))
 	switch {
-	case st.Request.CrispID != "":
-		st.CrispID = st.Request.CrispID
-		if d.session(st.CrispID) == nil {
-			d.Sessions = append(d.Sessions, &crispSession{ID: st.CrispID, Adopted: true})
-		}
-	case d.reopens(st):
-		st.CrispID = d.last().ID
-	default:
+	case st.CrispID == "":
 		step(effect{Kind: kindCreate})
+	case d.session(st.CrispID) == nil:
+		d.Sessions = append(d.Sessions, &crispSession{ID: st.CrispID, Adopted: true})
 	}
 	d.dropResolve(st.CrispID)
 	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: st.CrispID != ""}})
@@ -67,10 +64,19 @@ func (d *data) queueOpening(st *stay) {
 	}
 }
 
-// reopens reports whether the last Crisp conversation is used again: it ended a short time ago.
-func (d *data) reopens(st *stay) bool {
-	s := d.last()
-	return s != nil && !s.Gone && st.Timeouts.Reopen > 0 && s.Ended.Add(st.Timeouts.Reopen).After(d.env.now)
+// reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
+// a short time ago; else "".
+func (d *data) reopens(st *stay) string {
+	var last *crispSession
+	for _, s := range d.Sessions {
+		if last == nil || !s.Ended.Before(last.Ended) {
+			last = s
+		}
+	}
+	if last == nil || last.Gone || st.Timeouts.Reopen <= 0 || !last.Ended.Add(st.Timeouts.Reopen).After(d.env.now) {
+		return ""
+	}
+	return last.ID
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the

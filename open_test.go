@@ -358,6 +358,25 @@ func adopted(t *testing.T, echo bool) {
 	})
 }
 
+func TestAdoptedConversationGoesOnWhenItsOpeningIsAbandoned(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMeta, Delay: 5 * time.Second})
+		turn, err := r.receive(handover.Incoming{Text: "me again"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		_, err = r.h.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, handover.StateOpening, r.session().State)
+		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+		r.after(time.Minute)
+		require.Equal(t, handover.EndHostEnded, r.allEnds()[0].Reason)
+		require.NotEqual(t, "resolved", conv.State(), "it is not the library's")
+	})
+}
+
 func TestAdoptedConversationThatIsTaken(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.opened()

@@ -379,9 +379,9 @@ func (d *data) noteEnd(name textName, o EndOptions) {
 	}
 }
 
-// abandon resolves the conversation that was half made.
+// abandon resolves the conversation that was half made. One that is the host's own goes on.
 func (d *data) abandon(what happening) {
-	what.options.Resolve = true
+	what.options.Resolve = what.options.Resolve || d.Stay.Request.CrispID == ""
 	d.noteEnd(noteLeft, what.options)
 }
 
