@@ -14,7 +14,7 @@ import (
 // there to prevent. It is TestChaos in small, and not part of its name, so that its two minutes are
 // its own.
 func TestMissingParts(t *testing.T) {
-	if raced {
+	if raced() {
 		t.Skip("with -race it takes minutes, and runs nothing that TestChaos does not")
 	}
 	t.Parallel()

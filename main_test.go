@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,4 +37,10 @@ func leaked() (stacks []string) {
 			return stacks
 		}
 	}
+}
+
+// raced reports whether the race detector watches, with which everything takes ten times as long.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

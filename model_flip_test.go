@@ -14,7 +14,7 @@ import (
 // there is, and has the model test notice it: all cells with HANDOVER_MODEL_OPS=100000, else some
 // of each kind.
 func TestModelFindsAFlippedCell(t *testing.T) {
-	if raced {
+	if raced() {
 		t.Skip("with -race it takes minutes, and runs nothing that TestModel does not")
 	}
 	step := 11

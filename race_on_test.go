@@ -1,6 +1,0 @@
-//go:build race
-
-package handover_test
-
-// raced is true when the race detector watches.
-const raced = true
