@@ -260,8 +260,7 @@ func (d *data) passed(e *effect) {
 func (d *data) postFailed(e *effect, r report) bool {
 	api := apiError(r.err)
 	if r.gone { // its handover has ended: the message is the bot's
-		d.env.returned = append(d.env.returned, e.Incoming)
-		d.returnToBot()
+		d.giveBack(e)
 		return true
 	}
 	if api != nil && !api.Temporary() && !e.Unsure {
@@ -269,9 +268,8 @@ func (d *data) postFailed(e *effect, r report) bool {
 		return true
 	}
 	running := d.human() && d.Stay.ID == e.Stay
-	if !running && !e.Unsure && (api == nil || api.SafeToRetry()) {
-		d.env.returned = append(d.env.returned, e.Incoming)
-		d.returnToBot()
+	if !running && !e.Unsure && e.Part == 0 && (api == nil || api.SafeToRetry()) {
+		d.giveBack(e)
 		return true
 	}
 	if !running && d.env.now.Sub(e.Since) > d.env.cfg.Timeouts.Relay {
@@ -303,6 +301,18 @@ func (d *data) refuse(e *effect, api *APIError) {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
 	}
+}
+
+// giveBack gives the bot a message that Crisp has no part of.
+func (d *data) giveBack(e *effect) {
+	d.Out.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
+	d.env.returned = append(d.env.returned, e.Incoming)
+	d.returnToBot()
+}
+
+// follows reports whether Crisp has the parts of a message before this one.
+func (d *data) follows(e *effect) bool {
+	return e.Part > 0 && !slices.ContainsFunc(d.Out.Queue, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
 }
 
 // returnToBot makes turns of the messages that an end gave back. One that nobody waits for any
@@ -367,8 +377,7 @@ func (d *data) answered(e *effect) {
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (d *data) answerFailed(e *effect, r report) bool {
 	if !d.human() || d.Stay.ID != e.Stay { // its handover has ended: the message is the bot's
-		d.env.returned = append(d.env.returned, e.Incoming)
-		d.returnToBot()
+		d.giveBack(e)
 		return true
 	}
 	api := apiError(r.err)

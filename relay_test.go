@@ -3,6 +3,7 @@ package handover_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -414,6 +415,50 @@ func TestAMessageInPartsIsNotDividedByTheEnd(t *testing.T) {
 				}
 				require.NoError(t, err)
 				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(userTexts(conv)[1:], " ")))
+			})
+		})
+	}
+}
+
+// What a call refused without a doubt decides nothing either, once Crisp has a part of the message.
+func TestAPartThatIsRefusedAfterTheEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		refused []int // calls that are answered 429
+		late    int   // call that takes until after the end
+		bot     bool
+		parts   int
+	}{
+		"the first, at the end":       {refused: []int{1}, late: 1, bot: true},
+		"the second, at the end":      {refused: []int{2}, late: 1, parts: 3},
+		"the second, before and then": {refused: []int{2, 3}, parts: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				calls := 0
+				r.crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
+					if i.Route != handovertest.RouteSend {
+						return f
+					}
+					calls++
+					if slices.Contains(tt.refused, calls) {
+						f.Status = 429
+					}
+					if calls == tt.late {
+						f.Delay = 2 * time.Second
+					}
+					return f
+				})
+				text := strings.Repeat("some words ", 500)
+				var turn handover.Turn
+				go func() { turn, _ = r.trySay(text) }()
+				r.after(500 * time.Millisecond)
+				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+				r.after(5 * time.Minute)
+				require.Equal(t, tt.bot, turn.Bot)
+				require.Len(t, userTexts(conv)[1:], tt.parts)
+				if !tt.bot {
+					require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(userTexts(conv)[1:], " ")))
+				}
 			})
 		})
 	}

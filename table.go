@@ -406,9 +406,9 @@ func (d *data) finish(reason EndReason, what happening) {
 		}
 		s.Ended = d.env.now
 	}
-	var maybe []string // Incoming ids that Crisp may have, in part at least: they are looked for until that is known
+	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range d.Out.Queue {
-		if (e.Unsure || e.Running) && reason != EndRelayFailed && reason != EndRemoved {
+		if (e.Unsure || e.Running || d.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
 			maybe = append(maybe, e.Incoming)
 		}
 	}
