@@ -87,3 +87,22 @@ func TestCatchUpOnALogThatLags(t *testing.T) {
 		require.Contains(t, r.saw(), "agent Ann: one more thing")
 	})
 }
+
+// Another hook meanwhile does not take the place of the look that the lagging log is given.
+func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
+	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+			if i.Event == "message:received" {
+				f.Delay, f.Drop = 4*time.Second, i.Ordinal > 1
+			}
+			return f
+		})
+		ann.Note("for the team")
+		r.after(1500 * time.Millisecond)
+		lags(r, 6*time.Second)
+		ann.Say("one more thing")
+		r.after(time.Minute)
+		require.Contains(t, r.saw(), "agent Ann: one more thing")
+	})
+}

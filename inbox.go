@@ -124,11 +124,12 @@ func (k *hook) event() (*Event, bool) {
 	return k.read, k.read != nil
 }
 
-// retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up.
+// retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up; for what the list
+// of conversations told of only then.
 func (k *hook) retry(now time.Time) {
 	k.Tries++
 	k.Next = now.Add(delay(k.Tries))
-	if end := k.Missed.Add(holdFor); end.After(now) && k.Next.After(end) {
+	if end := k.Missed.Add(holdFor); end.After(now) && (k.At != 0 || k.Next.After(end)) {
 		k.Next = end
 	}
 }

@@ -26,9 +26,8 @@ const (
 	// few repeats of a hook, and less than an agent needs to open the conversation again, write, and
 	// resolve it.
 	echoFor = 20 * time.Second
-	// listSlack is by how much the list's time of a change may be later than that of the message, in
-	// ms; lagTries is the number of tries after which the pause is one that logs have caught up in.
-	listSlack, lagTries = 1000, 3
+	// listSlack is by how much the list's time of a change may be later than that of the message, in ms.
+	listSlack = 1000
 	// overlap is how far before the watermark each read goes back: a message may become visible late.
 	overlap = 10 * time.Minute
 	// maxPages bounds one read of the log.
@@ -213,18 +212,14 @@ func (d *data) learn(n *news) {
 // judges reports whether the hook is among those that the look was made for.
 func (n *news) judges(k *hook) bool { return k.Crisp == n.look.crisp && k.N <= n.look.upto }
 
-// lags reports whether the log does not show what the list of conversations told of, perhaps. It is
-// given one more look: the change may have been another one than a message.
+// lags reports whether the log may not show yet what the list of conversations told of. The change may
+// have been another one than a message: holdFor later it is looked at once more, and no longer.
 func (n *news) lags(s *crispSession, k *hook, now time.Time) bool {
 	newest := s.Newest
 	for _, m := range n.messages {
 		newest = max(newest, m.Timestamp)
 	}
-	if k.At <= newest+listSlack || !k.Missed.IsZero() || n.gone {
-		return false
-	}
-	k.Missed, k.Tries = now, lagTries
-	return true
+	return k.At > newest+listSlack && !n.gone && !k.ripe(s, n, now)
 }
 
 // hold keeps a hook in the inbox for another look.
