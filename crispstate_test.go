@@ -224,8 +224,8 @@ func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
 // What agents write in an adopted conversation is for the user once our opening message is there,
 // however late that is seen.
 func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
-	adopted := func(t *testing.T, faults handovertest.HookFault, test func(r *rig, conv *handovertest.Conversation)) {
-		bubble(t, options{}, func(r *rig) {
+	adopted := func(t *testing.T, o options, faults handovertest.HookFault, test func(r *rig, conv *handovertest.Conversation)) {
+		bubble(t, o, func(r *rig) {
 			conv := r.opened()
 			conv.Operator("Ann").Say("old words")
 			r.after(time.Minute)
@@ -243,7 +243,7 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 		})
 	}
 	t.Run("after an agent's message", func(t *testing.T) {
-		adopted(t, handovertest.HookFault{Drop: true}, func(r *rig, conv *handovertest.Conversation) {
+		adopted(t, options{}, handovertest.HookFault{Drop: true}, func(r *rig, conv *handovertest.Conversation) {
 			conv.Operator("Ann").Say("new words")
 			r.after(15 * time.Minute)
 			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
@@ -251,13 +251,30 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 		})
 	})
 	t.Run("after the end", func(t *testing.T) {
-		adopted(t, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+		adopted(t, options{}, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
 			require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
 			r.after(time.Minute)
 			conv.Operator("Ann").Say("new words")
 			r.after(time.Minute)
 			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
 			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+	t.Run("after the end, and after catch-up has looked", func(t *testing.T) {
+		adopted(t, oftenListed, handovertest.HookFault{Delay: 29 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+			require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+			conv.Operator("Ann").Say("new words")
+			r.after(2 * time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
+			require.Equal(t, handover.StateActive, r.session().State)
+		})
+	})
+	t.Run("by hooks alone", func(t *testing.T) {
+		o := options{config: func(_ *rig, c *handover.Config) { c.Policy.TrustHooks = true }}
+		adopted(t, o, handovertest.HookFault{Delay: 5 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+			conv.Operator("Ann").Say("new words")
+			r.after(time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
 		})
 	})
 }

@@ -135,7 +135,8 @@ func (k *hook) retry(now time.Time) {
 }
 
 // ripe reports whether the hook has waited long enough for the log: a read did not show what it says,
-// and another one does not holdFor later, or the log cannot be read at all, or is known to be gone.
+// and another one does not holdFor later, or the log cannot be read at all, or is known to be gone. In
+// an adopted session it may also have to wait for our opening message.
 func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
 	if n.err != nil {
 		return s.Gone || s.Fails >= blindAfter
@@ -143,7 +144,11 @@ func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
 	if k.Missed.IsZero() {
 		k.Missed = now
 	}
-	return !now.Before(k.Missed.Add(holdFor))
+	wait := holdFor
+	if s.early() {
+		wait = resolvedTwice
+	}
+	return !now.Before(k.Missed.Add(wait))
 }
 
 // maxHookRaw is the largest event that is kept whole; of a larger one it is kept that there is

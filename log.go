@@ -260,7 +260,7 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
-		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted || k.ripe(s, n, d.env.now) {
+		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted && !s.early() || k.ripe(s, n, d.env.now) {
 			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
 		}

@@ -65,6 +65,9 @@ func (s *crispSession) opened(m *EventMessage) {
 	}
 }
 
+// early reports whether it is not known yet what in an adopted session is newer than our opening message.
+func (s *crispSession) early() bool { return s.Adopted && s.Opening != 0 }
+
 // fromUser takes a message of the user that we do not know: one of ours to which Crisp gave another
 // fingerprint, or what the user wrote by email.
 func (d *data) fromUser(s *crispSession, m *EventMessage, e *entry, late bool) {
