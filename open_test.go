@@ -358,22 +358,57 @@ func adopted(t *testing.T, echo bool) {
 	})
 }
 
+// opensSlowly has the user ask for a human, and the opening wait at a route.
+func (r *rig) opensSlowly(req handover.Request, route string) {
+	r.t.Helper()
+	r.crisp.Fail(1, handovertest.Fault{Route: route, Delay: 5 * time.Second})
+	turn, err := r.receive(handover.Incoming{Text: "me again"})
+	require.NoError(r.t, err)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+	defer cancel()
+	_, err = r.h.Start(ctx, turn, req)
+	require.ErrorIs(r.t, err, context.DeadlineExceeded)
+	require.Equal(r.t, handover.StateOpening, r.session().State)
+}
+
 func TestAdoptedConversationGoesOnWhenItsOpeningIsAbandoned(t *testing.T) {
+	for name, again := range map[string]bool{"at once": false, "when it is used again": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+				req := handover.Request{CrispID: conv.ID()}
+				if again {
+					require.Equal(t, handover.Opened, r.asks(req))
+					require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+					req.CrispID = ""
+				}
+				r.opensSlowly(req, handovertest.RouteMeta)
+				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+				r.after(time.Minute)
+				ends := r.allEnds()
+				require.Equal(t, handover.EndHostEnded, ends[len(ends)-1].Reason)
+				require.NotEqual(t, "resolved", conv.State(), "it is not the library's")
+			})
+		})
+	}
+}
+
+// An opening message that passes although its opening was abandoned may be answered.
+func TestAdoptedConversationWhoseOpeningPassesAfterTheEnd(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.opened()
+		conv.Operator("Ann").Say("old words")
+		r.after(time.Minute)
 		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMeta, Delay: 5 * time.Second})
-		turn, err := r.receive(handover.Incoming{Text: "me again"})
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
-		defer cancel()
-		_, err = r.h.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, handover.StateOpening, r.session().State)
+		r.opensSlowly(handover.Request{CrispID: conv.ID()}, handovertest.RouteSend)
 		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
 		r.after(time.Minute)
-		require.Equal(t, handover.EndHostEnded, r.allEnds()[0].Reason)
-		require.NotEqual(t, "resolved", conv.State(), "it is not the library's")
+		require.Len(t, userTexts(conv), 2)
+		r.saw()
+		conv.Operator("Ann").Say("new words")
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
 	})
 }
 

@@ -379,9 +379,10 @@ func (d *data) noteEnd(name textName, o EndOptions) {
 	}
 }
 
-// abandon resolves the conversation that was half made. One that is the host's own goes on.
+// abandon resolves the conversation that was half made. One that the library did not make goes on.
 func (d *data) abandon(what happening) {
-	what.options.Resolve = what.options.Resolve || d.Stay.Request.CrispID == ""
+	s := d.session(d.Stay.CrispID)
+	what.options.Resolve = what.options.Resolve || s != nil && s.First != 0
 	d.noteEnd(noteLeft, what.options)
 }
 
@@ -401,8 +402,8 @@ func (d *data) finish(reason EndReason, what happening) {
 	if s := d.session(st.CrispID); s != nil {
 		s.Newest = max(s.Newest, what.at)
 		s.Mark, s.Resolved = max(s.Mark, s.Newest), time.Time{}
-		if !s.Adopted || st.Opened.IsZero() {
-			s.Opening = 0 // else what is older than it must stay unshown
+		if !s.Adopted {
+			s.Opening = 0 // else what is older than it must stay unshown, and it may have passed
 		}
 		s.Ended = d.env.now
 	}
