@@ -115,8 +115,8 @@ func TestEditedWhileTried(t *testing.T) {
 // TestACorrectionHasAnIDOfItsOwn has an agent change a message again and again: a host that remembers
 // the ids that it has shown misses nothing.
 func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
-	test := func(t *testing.T, want []string, edits func(r *rig, edit func(text string))) {
-		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	test := func(t *testing.T, o options, want []string, edits func(r *rig, edit func(text string))) {
+		active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			fp := ann.Say("at five")
 			r.saw()
 			first := r.last()
@@ -135,21 +135,51 @@ func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
 		})
 	}
 	t.Run("there and back", func(t *testing.T) {
-		test(t, []string{"agent Ann: at six", "agent Ann: at five", "agent Ann: at six", "agent Ann: at five"}, func(_ *rig, edit func(string)) {
+		test(t, options{}, []string{"agent Ann: at six", "agent Ann: at five", "agent Ann: at six", "agent Ann: at five"}, func(_ *rig, edit func(string)) {
 			edit("at six")
 			edit("at five")
 			edit("at six")
 			edit("at five")
 		})
 	})
-	t.Run("twice while the user is away", func(t *testing.T) {
-		test(t, []string{"agent Ann (late): at seven"}, func(r *rig, edit func(string)) {
-			r.fails(func(handover.Message) error { return handover.ErrUserAway })
-			edit("at six")
-			edit("at seven")
-			r.fails(nil)
-			r.says("back again")
-			r.crisp.Settle()
+	revises := options{config: func(_ *rig, c *handover.Config) {
+		c.Revise = func(context.Context, handover.Session, handover.Revision) error { return errors.ErrUnsupported }
+	}}
+	for name, o := range map[string]options{"": {}, ", in a channel that cannot edit": revises} {
+		t.Run("twice while the user is away"+name, func(t *testing.T) {
+			test(t, o, []string{"agent Ann (late): at seven"}, func(r *rig, edit func(string)) {
+				r.fails(func(handover.Message) error { return handover.ErrUserAway })
+				edit("at six")
+				edit("at seven")
+				r.fails(nil)
+				r.says("back again")
+				r.crisp.Settle()
+			})
 		})
+	}
+}
+
+// TestEditedWhenAPartWasShown has the user leave in the middle of a message in parts.
+func TestEditedWhenAPartWasShown(t *testing.T) {
+	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		deliveries := 0
+		r.fails(func(handover.Message) error {
+			if deliveries++; deliveries > 1 {
+				return handover.ErrUserAway
+			}
+			return nil
+		})
+		fp := ann.Say(strings.Repeat("a", 2000) + "b")
+		r.crisp.Settle()
+		shown := r.last()
+		ann.Edit(fp, strings.Repeat("x", 2000)+"y")
+		r.crisp.Settle()
+		r.fails(nil)
+		r.saw()
+		r.says("back again")
+		require.Equal(t, []string{"agent Ann (late): " + strings.Repeat("x", 2000), "agent Ann (late): y"}, r.saw())
+		corrected := r.shown[len(r.shown)-2]
+		require.NotEqual(t, shown.ID, corrected.ID)
+		require.Equal(t, shown.ID, corrected.Corrects)
 	})
 }

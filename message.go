@@ -189,7 +189,7 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 	}
-	if d.replaceKept(s, e, parts, msg, suffix) && (len(e.ChannelID) == 0 || d.env.cfg.Revise == nil) {
+	if d.replaceKept(s, e, parts, msg, suffix) {
 		return
 	}
 	if d.waits(s, e) { // nothing of it was shown yet: show the new content instead
@@ -204,23 +204,26 @@ func kept(s *crispSession, fp int64) func(*effect) bool {
 	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
 }
 
-// replaceKept gives a message that is kept for the user's next sign its new content. It reports
-// false when none of it is kept. A correction that is kept stays one.
+// replaceKept gives a message that is kept for the user's next sign its new content. It reports whether
+// that is all: the host may keep the message as well, and have it revised. Where a part was shown, or
+// what is kept is a correction, the new content is one too.
 func (d *data) replaceKept(s *crispSession, e *entry, parts []part, msg Message, suffix string) bool {
 	at := slices.IndexFunc(d.Away, kept(s, e.FP))
 	if at < 0 {
 		return false
 	}
-	if d.Away[at].Message.Corrects == "" {
+	first := d.Away[at]
+	corrects := first.Message.Corrects != "" || first.Part > 0
+	if !corrects {
 		suffix = ""
 	}
 	var l lane
 	d.queueParts(&l, s, e, parts, msg, suffix)
 	for _, x := range l.Queue {
-		x.Attempts = d.Away[at].Attempts
+		x.Attempts = first.Attempts
 	}
 	d.Away = slices.Insert(slices.DeleteFunc(d.Away, kept(s, e.FP)), at, l.Queue...)
-	return true
+	return corrects || len(e.ChannelID) == 0 || d.env.cfg.Revise == nil
 }
 
 // maxWas is how many earlier contents of a message are known: reads are stale by seconds.
