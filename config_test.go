@@ -78,6 +78,9 @@ func TestConfigRefuses(t *testing.T) {
 		"an empty no-agent message": {func(c *handover.Config) {
 			c.NoAgent = []handover.RichMessage{{Text: "fine"}, {}}
 		}, "NoAgent[1]"},
+		"a no-agent choice too long for its payload": {func(c *handover.Config) {
+			c.NoAgent = []handover.RichMessage{{Text: "fine", QuickReplies: []handover.QuickReply{{Title: strings.Repeat("a", 1001)}}}}
+		}, "NoAgent[0]: handover: rich message: /quick_replies/0/payload"},
 		"no-agent JSON of the wrong shape": {func(c *handover.Config) { c.NoAgentText = `{"text":7}` }, "NoAgentText"},
 		"a short history key": {func(c *handover.Config) {
 			c.History = handover.History{URL: "https://bot.example.com/h", Key: "short"}

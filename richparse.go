@@ -205,10 +205,13 @@ func completed(field string, messages []RichMessage) ([]RichMessage, error) {
 		if err == nil {
 			err = own[i].UnmarshalJSON(jsonOf(m))
 		}
+		if err == nil {
+			own[i].complete()
+			err = own[i].Validate() // a title may be too long for a payload
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s[%d]: %w", field, i, err)
 		}
-		own[i].complete()
 	}
 	return own, nil
 }
