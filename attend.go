@@ -252,7 +252,7 @@ func (d *data) deadlines(changed *bool) *look {
 				continue
 			}
 			if s := d.current(); !dl.blind && s != nil {
-				if d.newsDue(s).After(d.env.now) {
+				if d.newsDue(s, dl.at).After(d.env.now) {
 					continue
 				}
 				if s.Looked.Before(dl.at) {
@@ -269,12 +269,13 @@ func (d *data) deadlines(changed *bool) *look {
 	return nil
 }
 
-// newsDue is when the next look at a session may begin that something waits for: a hook of a message
-// that the log does not show yet is news as well.
-func (d *data) newsDue(s *crispSession) time.Time {
+// newsDue is when a session is looked at next for a deadline that passes at by: a hook of a message that
+// the log does not show yet is waited for. What the list of conversations told of later than by is not: a
+// stream of changes would put the deadline off for ever.
+func (d *data) newsDue(s *crispSession, by time.Time) time.Time {
 	at := s.Retry
 	for i := range d.Inbox {
-		if k := &d.Inbox[i]; k.Crisp == s.ID {
+		if k := &d.Inbox[i]; k.Crisp == s.ID && (k.At == 0 || !k.Got.After(by)) {
 			at = latest(at, k.Next)
 		}
 	}
@@ -321,7 +322,7 @@ func (d *data) due() time.Time {
 	for _, dl := range d.pending() {
 		next := dl.at
 		if s := d.current(); !dl.blind && s != nil {
-			next = latest(next, d.newsDue(s))
+			next = latest(next, d.newsDue(s, dl.at))
 		}
 		at = earlier(at, next)
 	}

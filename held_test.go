@@ -94,3 +94,33 @@ func TestADeadlineWaitsForAMessageThatIsHeld(t *testing.T) {
 		require.Empty(t, r.allEnds())
 	})
 }
+
+// What the list of conversations tells of may be no message: no stream of it puts a deadline off.
+func TestADeadlineDoesNotWaitForEverNewChanges(t *testing.T) {
+	bubble(t, oftenListed, func(r *rig) {
+		conv := r.opened()
+		ann := conv.Operator("Ann")
+		for begun := time.Now(); time.Since(begun) < 11*time.Minute; r.after(2 * time.Second) {
+			ann.Assign()
+			ann.Unassign()
+		}
+		require.Len(t, r.allEnds(), 1)
+		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+	})
+}
+
+// A message counts that comes while the deadline waits for Crisp to be read again.
+func TestADeadlineThatWaitsForCrispHearsOfAMessage(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		r.after(10*time.Minute - 5*time.Second)
+		r.saw()
+		r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 503} })
+		r.after(10 * time.Second)
+		lags(r, 9*time.Second)
+		conv.Operator("Ann").Say("I am here")
+		r.after(time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am here"}, r.saw())
+		require.Empty(t, r.allEnds())
+	})
+}
