@@ -376,10 +376,17 @@ func TestOnEndThatIsHeardLate(t *testing.T) {
 				next(r, ann)
 				r.crisp.Settle()
 				r.says("of the next one")
+				ann.Resolve()
+				r.crisp.Settle()
+				next(r, ann)
+				r.crisp.Settle()
 				heard.Store(true)
 				r.after(time.Minute)
+				require.Len(t, r.allEnds(), 2)
 				require.Len(t, r.allEnds()[0].Messages, 1)
 				require.Equal(t, "Hello", r.allEnds()[0].Messages[0].Content.Text)
+				second := r.allEnds()[1].Messages
+				require.Equal(t, "of the next one", second[len(second)-1].Content.Text)
 			})
 		})
 	}

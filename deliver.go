@@ -307,7 +307,7 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 		if l.Timestamp < e.At {
 			continue // before the takeover
 		}
-		if d.Stay.ID != e.Stay && d.Stay.beganWith(e.Crisp, l) {
+		if d.beganLater(e, l) {
 			break // OnEnd hears of its end late
 		}
 		from := FromUser
@@ -333,9 +333,16 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 	return all, false
 }
 
-// beganWith reports whether a message of a Crisp session opened the handover, or took over.
-func (st *stay) beganWith(crisp string, m *EventMessage) bool {
-	return st.CrispID == crisp && (m.Fingerprint == st.Opening || st.From != 0 && m.Timestamp >= st.From)
+// beganLater reports whether a message opened, or took over, a handover after the one that has ended.
+func (d *data) beganLater(end *effect, m *EventMessage) bool {
+	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
+	for _, e := range d.In.Queue {
+		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
+			return true
+		}
+	}
+	st := d.Stay
+	return st.ID != end.Stay && st.CrispID == end.Crisp && began(st.Opening, st.From)
 }
 
 // Typing says that an agent began or stopped typing.
