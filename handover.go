@@ -100,7 +100,8 @@ const (
 // Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
 // ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
 // more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
-// after a refused Reply. On any other error without an outcome call Start again with the same turn.
+// after a refused Reply. After any other error without an outcome call Start again with the same turn,
+// unless it finds fault with the request.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
@@ -218,7 +219,7 @@ func (h *Handover) checkStart(t Turn, r *Request) error {
 	}
 	for _, id := range []string{r.Inbox, r.Operator} {
 		if id != "" && !validWebsiteID(id) {
-			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, not names")
+			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, in lower case, not names")
 		}
 	}
 	var err error

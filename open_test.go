@@ -166,6 +166,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		"an inbox by its name":      {Inbox: "Sales"},
 		"an operator by their name": {Operator: "Ann Smith"},
 		"an operator with a path":   {Operator: "a/../b"},
+		"an operator in capitals":   {Operator: "3F608878-C579-4BD5-B62A-E84DFFE3F31C"},
 		"a deadline that is none":   {Timeouts: handover.Timeouts{Max: -time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
