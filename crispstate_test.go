@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -280,19 +281,37 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 }
 
 // With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
+// What hooks do not say is sought for Timeouts.Late.
 func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Late = time.Hour }}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
-		r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
-		ann.Say("bye")
-		ann.Resolve()
-		r.after(10 * time.Minute)
-		require.Equal(t, []string{"agent Ann (late): bye"}, r.agentLines())
-		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
-		calls := conv.CountCalls("")
-		r.after(time.Hour)
-		require.Equal(t, calls, conv.CountCalls(""))
-		require.Zero(t, r.record().Version)
-	})
+	for name, more := range map[string]func(r *rig, ann *handovertest.Operator){
+		"":                        func(*rig, *handovertest.Operator) {},
+		", with a hook too large": func(_ *rig, ann *handovertest.Operator) { ann.Say(strings.Repeat("a", 70_000)) },
+		", with an edit of what is not known": func(r *rig, ann *handovertest.Operator) {
+			r.crisp.SetHookFaults(dropHooks)
+			fp := ann.Note("for the team")
+			r.crisp.Settle()
+			r.crisp.SetHookFaults(nil)
+			ann.Edit(fp, "for the team alone")
+		},
+	} {
+		t.Run("for good"+name, func(t *testing.T) {
+			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.after(time.Minute)
+				r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
+				ann.Say("bye")
+				r.crisp.Settle()
+				more(r, ann)
+				ann.Resolve()
+				r.after(10 * time.Minute)
+				require.Equal(t, []string{"agent Ann (late): bye"}, r.agentLines())
+				require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
+				r.after(time.Hour)
+				calls := conv.CountCalls("")
+				r.after(time.Hour)
+				require.Equal(t, calls, conv.CountCalls(""))
+				require.Zero(t, r.record().Version)
+			})
+		})
+	}
 }

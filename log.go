@@ -201,7 +201,11 @@ func (d *data) learn(n *news) {
 	} else if !s.Resolved.IsZero() {
 		s.Resolved = d.env.now // something is newer than it: a minute begins again
 	}
-	d.Inbox = slices.DeleteFunc(d.Inbox, func(k hook) bool { return n.judges(&k) && !n.held[k.N] })
+	d.Inbox = slices.DeleteFunc(d.Inbox, func(k hook) bool {
+		// What a hook does not say, and cannot be read, is sought while late messages are promised.
+		late := s.Fails >= blindAfter && !d.env.now.Before(k.Got.Add(d.env.cfg.Timeouts.Late))
+		return n.judges(&k) && (!n.held[k.N] || late)
+	})
 	for i := range d.Inbox {
 		if k := &d.Inbox[i]; n.held[k.N] {
 			k.retry(d.env.now)
