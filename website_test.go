@@ -53,3 +53,20 @@ func TestCreationIsPacedPerWebsite(t *testing.T) {
 		require.Len(t, r.crisp.Conversations(), 4)
 	})
 }
+
+// Replicas that only take messages and hooks make calls as well.
+func TestSpentCountsReplicasWithoutRun(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		running := r.h
+		r.h = r.replica(options{still: true})
+		r.opened()
+		for range 3 {
+			r.after(time.Minute)
+			require.False(t, r.says("hello?").Bot)
+		}
+		r.crisp.Settle()
+		spent, err := running.Spent(context.Background())
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, spent.Calls, int64(len(r.crisp.Calls())-1), "all but what the last minute cost")
+	})
+}
