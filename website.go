@@ -57,14 +57,15 @@ func (h *Handover) website(c Conversation) string { return cmp.Or(c.WebsiteID, h
 // site returns the website that a conversation is handed to.
 func (h *Handover) site(c Conversation) *site { return h.sites[h.website(c)] }
 
-// pace takes a place among the conversations made in a minute, or says how long to wait for one.
+// pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
+// of a clock that ran ahead do not count.
 func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
 	limit := s.cfg.Limits.CreatesPerMinute
 	if limit < 0 {
 		return 0, nil
 	}
 	_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
-		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
+		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
 		if wait = 0; len(w.Creates) >= limit {
 			wait = w.Creates[0].Add(time.Minute).Sub(now)
 			return errKeep

@@ -2,6 +2,8 @@ package handover_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +70,19 @@ func TestSpentCountsReplicasWithoutRun(t *testing.T) {
 		spent, err := running.Spent(context.Background())
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, spent.Calls, int64(len(r.crisp.Calls())-1), "all but what the last minute cost")
+	})
+}
+
+// A clock that ran ahead, and was set right, does not stop the making of conversations.
+func TestCreationAfterAClockThatRanAhead(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.after(time.Second)
+		rec, err := r.store.Load(context.Background(), "website/"+r.crisp.WebsiteID())
+		require.NoError(t, err)
+		ahead := strings.Repeat(time.Now().Add(time.Hour).UTC().Format(`,"`+time.RFC3339+`"`), 25)
+		rec.Data = fmt.Appendf(nil, `{"v":1,"creates":[%s]}`, ahead[1:])
+		_, err = r.store.Save(context.Background(), rec)
+		require.NoError(t, err)
+		r.opened()
 	})
 }
