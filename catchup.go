@@ -121,5 +121,9 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 		d.Inbox = append(d.Inbox, hook{N: d.next(), Crisp: s.ID, Got: d.env.now, Brief: c.State != "resolved" && !c.Blocked, At: at})
 		return nil
 	})
+	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it
+		h.cfg.Logger.Warn("handover: a conversation cannot be caught up with", "error", err)
+		return nil
+	}
 	return err
 }

@@ -106,3 +106,20 @@ func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
 		require.Contains(t, r.saw(), "agent Ann: one more thing")
 	})
 }
+
+// A record that nobody can read does not keep the other conversations from being caught up with.
+func TestCatchUpPassesARecordThatCannotBeRead(t *testing.T) {
+	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.conv.ID = "another"
+		other := r.opened()
+		r.after(time.Minute)
+		r.saw()
+		r.crisp.SetHookFaults(dropHooks)
+		ann.Say("hello")
+		r.after(time.Millisecond)
+		other.Operator("Bob").Say("never read") // the newest change, which is listed first
+		r.alter(func([]byte) []byte { return []byte("not JSON") })
+		r.after(10 * time.Second)
+		require.Contains(t, r.saw(), "agent Ann: hello")
+	})
+}

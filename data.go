@@ -216,6 +216,8 @@ var recordJSON = json.JoinOptions(
 	json.Deterministic(true),
 )
 
+var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
+
 // decodeData reads a record; one that was never stored gives a conversation with its bot.
 func decodeData(r Record, conv Conversation, now time.Time) (*data, error) {
 	d := new(data)
@@ -227,7 +229,7 @@ func decodeData(r Record, conv Conversation, now time.Time) (*data, error) {
 		return d, nil
 	}
 	if err := json.Unmarshal(r.Data, d, recordJSON); err != nil {
-		return nil, fmt.Errorf("handover: the stored record cannot be read: was it written by another program? %w", shapeOf(err))
+		return nil, fmt.Errorf("%w %w", errUnreadable, shapeOf(err))
 	}
 	if d.V > recordVersion {
 		return nil, errors.New("handover: the stored record was written by a later version: upgrade this process")

@@ -30,9 +30,9 @@ func (h *Handover) Run(ctx context.Context) error {
 		s.refused.Store(true) // catch up with what was missed while nobody ran
 	}
 	limit := minPoll
-	for beat := 0; ; beat++ {
+	for {
 		limit = h.poll(ctx, limit)
-		h.housekeeping(ctx, beat)
+		h.housekeeping(ctx)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -42,7 +42,7 @@ func (h *Handover) Run(ctx context.Context) error {
 }
 
 // housekeeping does what concerns whole websites.
-func (h *Handover) housekeeping(ctx context.Context, beat int) {
+func (h *Handover) housekeeping(ctx context.Context) {
 	var err error
 	for _, s := range h.sites {
 		if s.refused.CompareAndSwap(true, false) {
@@ -51,9 +51,7 @@ func (h *Handover) housekeeping(ctx context.Context, beat int) {
 				err = fault
 			}
 		}
-		if beat%60 == 59 {
-			err = errors.Join(err, s.spend(ctx))
-		}
+		err = errors.Join(err, s.account(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
 		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
@@ -76,6 +74,9 @@ func (h *Handover) work(j job) {
 	}
 	if err != nil {
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
+	}
+	if s := h.sites[website]; s != nil && s.account(ctx) != nil {
+		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
 	}
 }
 

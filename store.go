@@ -39,7 +39,8 @@ type Record struct {
 // replicas. handovertest.TestStore checks an implementation.
 //
 // After any error of Save or Delete but ErrConflict and ErrTaken, the context's included, it is not
-// known whether the work was done: the connection may have broken after it. Load tells.
+// known whether the work was done: the connection may have broken after it, or the database may still
+// be at it. Load tells what is stored by then.
 type Store interface {
 	// Load returns the record with this key. A key that is not stored gives the zero Record and
 	// no error.

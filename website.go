@@ -33,17 +33,20 @@ const websitePrefix = "website/"
 
 // site is one website that the token speaks for.
 type site struct {
-	id       string
-	cfg      *Config
-	crisp    *crispClient
-	presence presence
-	refused  atomic.Bool // hooks were: there is something to catch up with
+	id        string
+	cfg       *Config
+	crisp     *crispClient
+	presence  presence
+	refused   atomic.Bool  // hooks were: there is something to catch up with
+	accounted atomic.Int64 // the minute in which calls were last added to the website's
 }
 
 func newSites(cfg *Config, tell func(Activity)) map[string]*site {
 	all := make(map[string]*site)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		all[id] = &site{id: id, cfg: cfg, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
+		s := &site{id: id, cfg: cfg, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
+		s.accounted.Store(time.Now().Unix() / 60)
+		all[id] = s
 	}
 	return all
 }
@@ -54,14 +57,15 @@ func (h *Handover) website(c Conversation) string { return cmp.Or(c.WebsiteID, h
 // site returns the website that a conversation is handed to.
 func (h *Handover) site(c Conversation) *site { return h.sites[h.website(c)] }
 
-// pace takes a place among the conversations made in a minute, or says how long to wait for one.
+// pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
+// of a clock that ran ahead do not count.
 func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
 	limit := s.cfg.Limits.CreatesPerMinute
 	if limit < 0 {
 		return 0, nil
 	}
 	_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
-		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
+		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
 		if wait = 0; len(w.Creates) >= limit {
 			wait = w.Creates[0].Add(time.Minute).Sub(now)
 			return errKeep
@@ -75,7 +79,7 @@ func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
 // Spent is how many calls to Crisp were made on a day, against the token's daily quota.
 type Spent struct {
 	Day   string // in UTC, such as "2026-11-23"
-	Calls int64  // of all replicas, at most a minute old
+	Calls int64  // of all replicas; what each did last may be missing
 }
 
 // Spent returns what this day has cost so far, in calls to Crisp for all websites.
@@ -97,6 +101,15 @@ func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 }
 
 func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
+
+// account adds up once in a minute: in Run, and after each job, since not every replica has Run.
+func (s *site) account(ctx context.Context) error {
+	minute := time.Now().Unix() / 60
+	if s.accounted.Swap(minute) == minute {
+		return nil
+	}
+	return s.spend(ctx)
+}
 
 // spend adds this process's calls to the website's.
 func (s *site) spend(ctx context.Context) error {

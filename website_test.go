@@ -2,6 +2,8 @@ package handover_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,5 +53,36 @@ func TestCreationIsPacedPerWebsite(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, time.Since(begin), time.Minute)
 		require.Len(t, r.crisp.Conversations(), 4)
+	})
+}
+
+// Replicas that only take messages and hooks make calls as well.
+func TestSpentCountsReplicasWithoutRun(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		running := r.h
+		r.h = r.replica(options{still: true})
+		r.opened()
+		for range 3 {
+			r.after(time.Minute)
+			require.False(t, r.says("hello?").Bot)
+		}
+		r.crisp.Settle()
+		spent, err := running.Spent(context.Background())
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, spent.Calls, int64(len(r.crisp.Calls())-1), "all but what the last minute cost")
+	})
+}
+
+// A clock that ran ahead, and was set right, does not stop the making of conversations.
+func TestCreationAfterAClockThatRanAhead(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.after(time.Second)
+		rec, err := r.store.Load(context.Background(), "website/"+r.crisp.WebsiteID())
+		require.NoError(t, err)
+		ahead := strings.Repeat(time.Now().Add(time.Hour).UTC().Format(`,"`+time.RFC3339+`"`), 25)
+		rec.Data = fmt.Appendf(nil, `{"v":1,"creates":[%s]}`, ahead[1:])
+		_, err = r.store.Save(context.Background(), rec)
+		require.NoError(t, err)
+		r.opened()
 	})
 }

@@ -21,7 +21,9 @@ import (
 //		handovertest.TestStore(t, func(t *testing.T) handover.Store { return openEmptyStore(t) })
 //	}
 //
-// What happens when the database behind a store goes away is the store's own to test.
+// What happens when the database behind a store goes away is the store's own to test. So is what a
+// store keeps in its process, such as a lock or a cache, and replicas do not share: run the suite
+// once more with an open that returns several stores on one database as one, which take turns.
 func TestStore(t *testing.T, open func(t *testing.T) handover.Store) {
 	for _, c := range storeChecks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })

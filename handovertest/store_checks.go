@@ -160,6 +160,7 @@ func checkDue(t storeT, s handover.Store) {
 	at := map[string]time.Time{ // the keys in another order than the times
 		"a": noon, "c": noon.Add(-time.Hour), "future": noon.Add(time.Second), "never": {},
 		"b": noon.Add(-time.Minute), "d1970": time.Unix(0, 0), "e1969": time.Unix(-1, 0),
+		"far": noon.AddDate(290, 0, 0), // beyond what 64 bits of nanoseconds count
 	}
 	for key, due := range at {
 		mustSave(t, s, handover.Record{Key: key, Due: due})
@@ -167,6 +168,7 @@ func checkDue(t storeT, s handover.Store) {
 	wantDue(t, s, noon, 10, "e1969", "d1970", "c", "b", "a")
 	wantDue(t, s, noon, 10, "e1969", "d1970", "c", "b", "a") // reading takes nothing away
 	wantDue(t, s, noon.Add(time.Second), 10, "e1969", "d1970", "c", "b", "a", "future")
+	wantDue(t, s, noon.AddDate(290, 0, 0), 10, "e1969", "d1970", "c", "b", "a", "future", "far")
 	wantDue(t, s, noon.Add(-time.Hour).In(time.FixedZone("", 3600)), 10, "e1969", "d1970", "c")
 	wantDue(t, s, time.Unix(-2, 0), 10)
 }
@@ -336,19 +338,34 @@ func checkConcurrentInserts(t storeT, s handover.Store) {
 	}
 }
 
+// checkConcurrentClaims has one Crisp id wanted by new records, and another by stored ones.
 func checkConcurrentClaims(t storeT, s handover.Store) {
-	key := func(i int) string { return "key" + strconv.Itoa(i) }
-	errs := together(16, func(i int) error {
-		_, err := s.Save(t.Context(), handover.Record{Key: key(i), CrispIDs: []string{"own" + key(i), "a"}})
-		return err
-	})
-	winner := wantOneWinner(t, errs, handover.ErrTaken)
-	for i := range errs {
-		if i != winner {
-			wantNone(t, s, key(i), "own"+key(i))
+	for _, kind := range []string{"new", "stored"} {
+		before, claims := make([]handover.Record, 16), make([]handover.Record, 16)
+		for i := range before {
+			key := kind + strconv.Itoa(i)
+			if kind == "stored" {
+				before[i] = mustSave(t, s, handover.Record{Key: key})
+			}
+			claims[i] = handover.Record{Key: key, CrispIDs: []string{"own " + key, kind}, Version: before[i].Version}
+		}
+		errs := together(len(claims), func(i int) error {
+			_, err := s.Save(t.Context(), claims[i])
+			return err
+		})
+		winner := wantOneWinner(t, errs, handover.ErrTaken)
+		for i, claim := range claims {
+			got := mustLoad(t, s, claim.Key)
+			if i == winner {
+				wantRecord(t, s, withVersion(claim, got.Version))
+				continue
+			}
+			if !sameRecord(got, before[i]) {
+				t.Fatalf("Load of %q gives %.300s after ErrTaken, want %.300s", claim.Key, showRecord(got), showRecord(before[i]))
+			}
+			wantNotFound(t, s, claim.CrispIDs[0])
 		}
 	}
-	wantRecord(t, s, mustLoad(t, s, key(winner)))
 }
 
 func checkConcurrentDeletes(t storeT, s handover.Store) {

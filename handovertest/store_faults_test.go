@@ -201,6 +201,11 @@ var storeFaults = []struct {
 			return keys, err
 		}}
 	}},
+	{"due", "counted in 64 bits of nanoseconds", onSave(func(r *handover.Record) {
+		if !r.Due.IsZero() {
+			r.Due = time.Unix(0, r.Due.UnixNano())
+		}
+	})},
 	{"due", "never is last", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
 		keys, err := s.Due(context.Background(), now, limit)
 		return append(keys, "never"), err
@@ -330,6 +335,7 @@ var storeFaults = []struct {
 		return faultyStore{Store: s, save: func(context.Context, handover.Record) (int64, error) { return 0, handover.ErrConflict }}
 	}},
 	{"concurrent claims", "checked, then written", checkThenWrite(true)},
+	{"concurrent claims", "checked, then written, by stored records", checkThenWrite(false)},
 	{"concurrent claims", "the losers are stored", changeInSpite(handover.ErrTaken, func(_, r handover.Record) handover.Record {
 		r.CrispIDs = nil
 		return r

@@ -13,9 +13,9 @@ type dialect struct {
 	version string
 	// parameter is the sign before a parameter's number.
 	parameter string
-	// lock is the statement that keeps others from migrating until the transaction ends. Empty
+	// lock are the statements that keep others from migrating until the transaction ends. None
 	// where a transaction that writes locks the database anyway.
-	lock string
+	lock []string
 	// migrations make the schema. Migration n leads from version n to version n+1 and is never
 	// changed once released; the previous release must be able to work with what it makes, since
 	// replicas are replaced one by one.
@@ -29,7 +29,11 @@ var dialects = map[Dialect]dialect{
 	PostgreSQL: {
 		version:   "nextval('{prefix}version')",
 		parameter: "$",
-		lock:      "SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
+		lock: []string{
+			// The stricter levels would not show what was migrated while this one waited for the lock.
+			"SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+			"SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
+		},
 		migrations: [][]string{{
 			`CREATE SEQUENCE {prefix}version`,
 			`CREATE TABLE {prefix}record (
@@ -88,8 +92,8 @@ var dialects = map[Dialect]dialect{
 type queries struct {
 	load, find, update, replace, insert, release, claim, due, remove, count string
 
-	lock, makeSchema, schemaVersion, setSchemaVersion string
-	migrations                                        [][]string
+	makeSchema, schemaVersion, setSchemaVersion string
+	migrations                                  [][]string
 }
 
 func (d dialect) queries(prefix string) queries {
@@ -123,7 +127,6 @@ func (d dialect) queries(prefix string) queries {
 		remove: fill(`DELETE FROM {prefix}record WHERE key = $1 AND version = $2`),
 		count:  fill(`SELECT count(*) FROM {prefix}record WHERE key = $1`),
 
-		lock:             d.lock,
 		makeSchema:       fill(`CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL)`),
 		schemaVersion:    fill(`SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`),
 		setSchemaVersion: fill(`INSERT INTO {prefix}schema (version) VALUES ($1)`),

@@ -30,8 +30,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
-	if s.queries.lock != "" {
-		if _, err := tx.ExecContext(ctx, s.queries.lock); err != nil {
+	for _, statement := range s.dialect.lock {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}

@@ -103,16 +103,20 @@ func TestStorePostgres(t *testing.T) {
 }
 
 func TestStorePostgresMigrateAtOnce(t *testing.T) {
-	config := postgresSchema(t, postgresConfig(t), nil)
-	var replicas []*sqlstore.Store
-	for range 10 {
-		db := openPostgres(t, config)
-		store, err := sqlstore.New(db, sqlstore.PostgreSQL, sqlstore.Options{Prefix: "replicas_"})
-		require.NoError(t, err)
-		require.NoError(t, db.PingContext(t.Context())) // so that they do not queue up for connections
-		replicas = append(replicas, store)
+	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
+		t.Run(isolation, func(t *testing.T) {
+			config := postgresSchema(t, postgresConfig(t), map[string]string{"default_transaction_isolation": isolation})
+			var replicas []*sqlstore.Store
+			for range 10 {
+				db := openPostgres(t, config)
+				store, err := sqlstore.New(db, sqlstore.PostgreSQL, sqlstore.Options{Prefix: "replicas_"})
+				require.NoError(t, err)
+				require.NoError(t, db.PingContext(t.Context())) // so that they do not queue up for connections
+				replicas = append(replicas, store)
+			}
+			requireMigrateAtOnce(t, openPostgres(t, config), replicas)
+		})
 	}
-	requireMigrateAtOnce(t, openPostgres(t, config), replicas)
 }
 
 // TestStorePostgresInterrupted stops a Save while it waits for a lock in the middle of its work:
