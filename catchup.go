@@ -55,12 +55,13 @@ func (h *Handover) catchUp(ctx context.Context, s *site) error {
 			return errKeep
 		}
 		w.Lease.release()
-		w.Next = now.Add(h.cfg.catchUpEvery() * time.Duration(max(pages, 1)))
+		wait := h.cfg.catchUpEvery() * time.Duration(max(pages, 1)) // a failed call costs as much
 		if fault != nil {
-			w.Next = now.Add(max(soonAfterFail, min(h.cfg.catchUpEvery(), time.Minute)))
+			wait = max(wait, soonAfterFail)
 		} else {
 			w.Mark = max(w.Mark, newest)
 		}
+		w.Next = now.Add(wait)
 		return nil
 	})
 	return errors.Join(fault, err)

@@ -375,7 +375,8 @@ func TestInboxOverflow(t *testing.T) {
 			count[name]++
 		}
 		require.Greater(t, count["message:received"], 50)
-		require.Equal(t, 1, count[""], "one look finds all the others")
+		require.LessOrEqual(t, count[""], 2, "one look finds all the others; catch-up may have asked for another")
+		require.Positive(t, count[""])
 		require.Equal(t, 1, count["message:removed"], "the log does not show it")
 		require.Equal(t, 1, count["session:set_routing"])
 		require.Less(t, len(r.saw()), 5)
