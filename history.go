@@ -165,6 +165,7 @@ type pageData struct {
 	Messages []Message
 }
 
+// ServeHTTP implements http.Handler: the page, or one that says why there is none.
 func (p historyPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	data, status := p.answer(r)
 	data.Nonce = rand.Text()

@@ -88,14 +88,17 @@ type response struct {
 
 func newResponse() *response { return &response{header: http.Header{}} }
 
+// Header implements http.ResponseWriter.
 func (r *response) Header() http.Header { return r.header }
 
+// WriteHeader implements http.ResponseWriter. Only the first final status counts.
 func (r *response) WriteHeader(status int) {
 	if r.status == 0 && status >= 200 {
 		r.status = status
 	}
 }
 
+// Write implements http.ResponseWriter.
 func (r *response) Write(p []byte) (int, error) {
 	r.WriteHeader(http.StatusOK)
 	return r.body.Write(p)

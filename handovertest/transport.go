@@ -55,6 +55,7 @@ func (c *Crisp) Listen() error {
 // transport is the round tripper of Client.
 type transport struct{ c *Crisp }
 
+// RoundTrip implements http.RoundTripper: the fake answers in this process.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := readAll(r.Body)
 	if err != nil {
@@ -115,4 +116,5 @@ func (r *response) result(request *http.Request, body io.Reader) *http.Response 
 // errReader is a reader that only fails.
 type errReader struct{ err error }
 
+// Read implements io.Reader.
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
