@@ -115,7 +115,7 @@ func TestBadMessagesOfAgents(t *testing.T) {
 				var g rogue
 				o := options{config: func(r *rig, c *handover.Config) { g.config(r, c); c.Policy.TrustHooks = trust }}
 				active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-					time.Sleep(time.Minute)
+					r.after(time.Minute)
 					raw := badMessage(time.Now(), tt.members)
 					g.extra.Store(raw)
 					head := fmt.Sprintf(`"website_id":%q,"session_id":%q,`, r.crisp.WebsiteID(), conv.ID())

@@ -145,16 +145,22 @@ func TestReplyIsCutShortByATakeover(t *testing.T) {
 	})
 }
 
+// deafReply has the bot speak for an hour in a send that ignores its context.
+func (r *rig) deafReply() (done chan error) {
+	turn, err := r.receive(handover.Incoming{Text: "hm"})
+	require.NoError(r.t, err)
+	done = make(chan error)
+	go func() {
+		done <- r.h.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
+	}()
+	r.after(time.Second)
+	return done
+}
+
 func TestReplyThatIgnoresItsContextHoldsTheFloorNoLongerThanTimeoutsReply(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Reply = 20 * time.Second }}
 	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		turn, err := r.receive(handover.Incoming{Text: "hm"})
-		require.NoError(t, err)
-		done := make(chan error)
-		go func() {
-			done <- r.h.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
-		}()
-		time.Sleep(time.Second)
+		done := r.deafReply()
 		ann.Say("let me")
 		r.after(15 * time.Second)
 		require.Empty(t, r.saw())
@@ -280,13 +286,7 @@ func TestAFloorThatEndsWhileOthersSave(t *testing.T) {
 		c.Timeouts.Reply, c.Store = 20*time.Second, crossed{c.Store, &late}
 	}}
 	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		turn, err := r.receive(handover.Incoming{Text: "hm"})
-		require.NoError(t, err)
-		done := make(chan error)
-		go func() {
-			done <- r.h.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
-		}()
-		time.Sleep(time.Second)
+		done := r.deafReply()
 		ann.Say("let me")
 		r.after(10 * time.Second)
 		late.Store(true)

@@ -349,6 +349,7 @@ func TestInboxOverflow(t *testing.T) {
 	// Opening keeps hooks waiting: what agents write belongs to the handover that is about to be.
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
+		r.after(time.Minute) // the catch-up of the start is over
 		r.saw()
 		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
 		turn, err := r.receive(handover.Incoming{Text: "again"})
@@ -375,8 +376,7 @@ func TestInboxOverflow(t *testing.T) {
 			count[name]++
 		}
 		require.Greater(t, count["message:received"], 50)
-		require.LessOrEqual(t, count[""], 2, "one look finds all the others; catch-up may have asked for another")
-		require.Positive(t, count[""])
+		require.Equal(t, 1, count[""], "one look finds all the others")
 		require.Equal(t, 1, count["message:removed"], "the log does not show it")
 		require.Equal(t, 1, count["session:set_routing"])
 		require.Less(t, len(r.saw()), 5)

@@ -288,7 +288,7 @@ func (v *interleaving) judge() {
 // while the bot speaks, and each message of the user has one answer.
 func TestOneVoice(t *testing.T) {
 	t.Parallel()
-	const runs = 600
+	const runs = 700
 	different := map[string]bool{}
 	var spoken, refused, toHuman int
 	for seed := range uint64(runs) {
@@ -317,7 +317,7 @@ func TestOneVoice(t *testing.T) {
 // TestOneVoiceMissesTheEpochCheck takes away the check that makes a turn void.
 func TestOneVoiceMissesTheEpochCheck(t *testing.T) {
 	t.Parallel()
-	const runs = 50
+	const runs = 100
 	violations := map[string]int{}
 	for seed := range uint64(runs) {
 		for _, wrong := range interleave(t, seed, true).wrong {
