@@ -71,7 +71,6 @@ func (d *data) judgeRead(s *crispSession, n *news) {
 		return
 	}
 	if n.begun.Sub(s.Resolved) >= resolvedTwice {
-		s.Resolved = time.Time{}
 		d.closed(s, EndResolved, updated)
 	}
 }

@@ -361,6 +361,9 @@ func (d *data) stayOf(id string) *stay {
 	return nil
 }
 
+// runs reports whether the handover with this id does.
+func (d *data) runs(id string) bool { return d.human() && d.Stay.ID == id }
+
 // session returns the Crisp session with this id, or nil.
 func (d *data) session(id string) *crispSession {
 	for _, s := range d.Sessions {

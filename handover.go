@@ -316,7 +316,7 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	}
 	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(d *data) error {
 		t := t
-		if !d.env.stored || o.HandoverID != "" && (!d.human() || d.Stay.ID != o.HandoverID) {
+		if !d.env.stored || o.HandoverID != "" && !d.runs(o.HandoverID) {
 			return errKeep
 		}
 		if !d.human() {

@@ -265,7 +265,7 @@ func (d *data) greeted(e *effect, fp int64) {
 		d.ours(s, fp)
 	}
 	switch {
-	case d.human() && d.Stay.ID == e.Stay:
+	case d.runs(e.Stay):
 		if d.Stay.Request.Note != "" {
 			d.pushNote(e.Crisp, effect{Note: d.Stay.Request.Note})
 		}

@@ -267,7 +267,7 @@ func (d *data) postFailed(e *effect, r report) bool {
 		d.refuse(e, api)
 		return true
 	}
-	running := d.human() && d.Stay.ID == e.Stay
+	running := d.runs(e.Stay)
 	if !running && !e.Unsure && e.Part == 0 && (api == nil || api.SafeToRetry()) {
 		d.giveBack(e)
 		return true
@@ -376,7 +376,7 @@ func (d *data) answered(e *effect) {
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (d *data) answerFailed(e *effect, r report) bool {
-	if !d.human() || d.Stay.ID != e.Stay { // its handover has ended: the message is the bot's
+	if !d.runs(e.Stay) { // its handover has ended: the message is the bot's
 		d.giveBack(e)
 		return true
 	}

@@ -179,7 +179,7 @@ func owner(s State) string {
 
 // ended carries out a queued end, unless its handover is over already.
 func (d *data) ended(e *effect) {
-	if !d.human() || d.Stay.ID != e.Stay {
+	if !d.runs(e.Stay) {
 		return
 	}
 	t := map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[e.Reason]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -53,23 +54,26 @@ const cookieName = "webchat"
 // user, while a conversation's id is found in logs and in the agents' link to the history: it must
 // not lead to the cookie.
 func visitor(r *http.Request) string {
-	cookie, err := r.Cookie(cookieName)
-	if err != nil || len(cookie.Value) != len(rand.Text()) {
+	secret := cookieOf(r)
+	if secret == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(cookie.Value))
+	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:16])
+}
+
+// cookieOf returns what welcome gave the browser, or "".
+func cookieOf(r *http.Request) string {
+	if cookie, err := r.Cookie(cookieName); err == nil && len(cookie.Value) == len(rand.Text()) {
+		return cookie.Value
+	}
+	return ""
 }
 
 // welcome gives a browser its cookie, or the one that it has for longer.
 func welcome(w http.ResponseWriter, r *http.Request) {
-	value := rand.Text()
-	if visitor(r) != "" {
-		cookie, _ := r.Cookie(cookieName)
-		value = cookie.Value
-	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: value, Path: "/", MaxAge: 30 * 24 * 3600,
+		Name: cookieName, Value: cmp.Or(cookieOf(r), rand.Text()), Path: "/", MaxAge: 30 * 24 * 3600,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
 	})
 }
