@@ -146,7 +146,7 @@ func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
 	}
 	wait := holdFor
 	if s.early() {
-		wait = resolvedTwice
+		wait = earlyFor
 	}
 	return !now.Before(k.Missed.Add(wait))
 }

@@ -12,6 +12,9 @@ const (
 	// holdFor is how long a message that its hook shows and the log does not is held back for
 	// the log, whose order counts.
 	holdFor = 10 * time.Second
+	// earlyFor is how long it is held back where our opening message, which it may be older than, is
+	// not seen yet.
+	earlyFor = time.Minute
 	// blindAfter is after how many failed reads in a row, some two minutes, hooks are taken at
 	// their word.
 	blindAfter = 8
