@@ -51,17 +51,17 @@ func (l *lease) leave(now time.Time) error {
 
 func (l *lease) release() { l.Holder, l.Until = "", time.Time{} }
 
-func (d *data) lane(s side) *lane {
+func (rec *record) lane(s side) *queue {
 	if s == sideIn {
-		return &d.In
+		return &rec.ToUser
 	}
-	return &d.Out
+	return &rec.ToCrisp
 }
 
 // action is the next thing to do outside the record: an effect, or a read of Crisp's log.
 type action struct {
 	effect *effect
-	look   *look
+	look   *logRead
 }
 
 // attend brings one conversation up to date in one direction: what is new in Crisp's log is
@@ -69,27 +69,27 @@ type action struct {
 // returns when nothing is left to do now, or another one is at it.
 func (h *Handover) attend(ctx context.Context, key string, s side) error {
 	holder := newID()
-	var done *report
-	var d *data
+	var done *result
+	var rec *record
 	for {
 		var act *action
 		var err error
 		begun := time.Now()
-		d, err = h.updateFrom(ctx, known{saved: d}, key, Conversation{}, func(d *data) error {
+		rec, err = h.updateFrom(ctx, known{saved: rec}, key, Conversation{}, func(rec *record) error {
 			act = nil
-			l := d.lane(s)
+			l := rec.lane(s)
 			if done == nil && !l.Lease.free() && !h.off.lease && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {
-				return l.Lease.leave(d.env.now)
+				return l.Lease.leave(rec.env.now)
 			}
 			if done != nil && l.Lease.Holder != holder && !h.off.lease {
 				return errKeep // taken over: the other one does the work
 			}
 			if done != nil {
-				d.absorb(s, *done)
+				rec.absorb(s, *done)
 			}
-			changed := h.overdue(key, d) || d.expired() || done != nil
-			if act = d.plan(s, &changed); act != nil {
-				l.Lease.beat(holder, d.env.now)
+			changed := h.overdue(key, rec) || rec.expired() || done != nil
+			if act = rec.plan(s, &changed); act != nil {
+				l.Lease.beat(holder, rec.env.now)
 			} else if !changed && l.Lease.free() {
 				return errKeep
 			} else {
@@ -100,47 +100,47 @@ func (h *Handover) attend(ctx context.Context, key string, s side) error {
 		if err != nil || act == nil {
 			return err
 		}
-		done = h.do(ctx, d, act, begun.Add(leaseTTL*2/3))
+		done = h.do(ctx, rec, act, begun.Add(leaseTTL*2/3))
 	}
 }
 
 // do carries an action out while the lease surely holds, unless a callback ignores its context.
-func (h *Handover) do(ctx context.Context, d *data, act *action, until time.Time) *report {
+func (h *Handover) do(ctx context.Context, rec *record, act *action, until time.Time) *result {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
-	var r report
+	var r result
 	if act.look != nil {
-		r = report{begun: time.Now(), news: h.site(d.Conversation).crisp.read(ctx, act.look)}
+		r = result{begun: time.Now(), news: h.site(rec.Conversation).crisp.read(ctx, act.look)}
 	} else {
-		r = h.run(ctx, d, act.effect)
+		r = h.run(ctx, rec, act.effect)
 	}
 	return &r
 }
 
 // absorb writes down what an action brought.
-func (d *data) absorb(s side, r report) {
+func (rec *record) absorb(s side, r result) {
 	if r.news != nil {
-		d.learn(r.news)
+		rec.learn(r.news)
 		return
 	}
-	d.settle(d.lane(s), r)
+	rec.settle(rec.lane(s), r)
 }
 
 // plan decides what comes next, and counts the attempt. changed is set when it altered d.
-func (d *data) plan(s side, changed *bool) *action {
-	now := d.env.now
+func (rec *record) plan(s side, changed *bool) *action {
+	now := rec.env.now
 	if s == sideIn {
-		if l := d.look(now); l != nil && !d.trust(l, changed) {
+		if l := rec.look(now); l != nil && !rec.trust(l, changed) {
 			return &action{look: l}
 		}
-		if l := d.deadlines(changed); l != nil {
+		if l := rec.deadlines(changed); l != nil {
 			return &action{look: l}
 		}
-		if len(d.Floors) > 0 {
+		if len(rec.Replies) > 0 {
 			return nil // the bot is still speaking: what an agent wrote waits
 		}
 	}
-	l := d.lane(s)
+	l := rec.lane(s)
 	for {
 		e, _ := l.ready(now)
 		if e == nil {
@@ -148,7 +148,7 @@ func (d *data) plan(s side, changed *bool) *action {
 		}
 		if e.Kind == kindEnd {
 			l.drop(func(x *effect) bool { return x == e })
-			d.ended(e)
+			rec.ended(e)
 			*changed = true
 			continue
 		}
@@ -169,19 +169,19 @@ func (e *effect) begin(now time.Time) {
 }
 
 // trust takes what the inbox says without a look, where Policy.TrustHooks allows that.
-func (d *data) trust(l *look, changed *bool) bool {
-	if !d.env.cfg.Policy.TrustHooks || l.whole || len(l.fps) > 0 {
+func (rec *record) trust(l *logRead, changed *bool) bool {
+	if !rec.env.cfg.Policy.TrustHooks || l.whole || len(l.fps) > 0 {
 		return false
 	}
-	for i := range d.Inbox {
-		k := &d.Inbox[i]
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
 		if ev, ok := k.event(); k.Crisp == l.crisp && (!ok || ev.Message == nil && strings.HasPrefix(ev.Name, "message:") && ev.Update == nil && ev.Removed == 0) {
 			return false
 		}
 	}
-	d.learn(&news{look: l, begun: d.env.now, trusted: true})
+	rec.learn(&reading{look: l, begun: rec.env.now, trusted: true})
 	*changed = true
-	return d.look(d.env.now) == nil
+	return rec.look(rec.env.now) == nil
 }
 
 // deadline is a trigger that comes with time.
@@ -192,44 +192,44 @@ type deadline struct {
 }
 
 // pending returns the deadlines of the conversation's state.
-func (d *data) pending() []deadline {
+func (rec *record) pending() []deadline {
 	var all []deadline
 	add := func(from time.Time, after time.Duration, t trigger, blind bool) {
 		if after > 0 && !from.IsZero() {
 			all = append(all, deadline{from.Add(after), t, blind})
 		}
 	}
-	if d.Offer != nil {
-		all = append(all, deadline{d.Offer.Expires, onOfferExpired, true})
+	if rec.Offer != nil {
+		all = append(all, deadline{rec.Offer.Expires, onOfferExpired, true})
 	}
-	if f := d.FollowUp; f != nil {
+	if f := rec.FollowUp; f != nil {
 		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, false)
 	}
-	switch d.State {
+	switch rec.State {
 	case StateMuted:
-		add(d.Since, d.env.cfg.Timeouts.Max, onMax, true)
+		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
 	case StateOpening:
-		add(d.Stay.Asked, d.Stay.Timeouts.Open, onOpenFailed, true)
+		add(rec.Handover.Asked, rec.Handover.Timeouts.Open, onOpenFailed, true)
 	case StateWaiting:
-		add(d.Stay.Opened, d.Stay.Timeouts.Claim, onClaimTimeout, false)
-		add(latest(d.Stay.Opened, d.Stay.Reminded), d.Stay.Timeouts.Remind, onRemind, false)
+		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
+		add(latest(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)
 	case StateActive:
-		if d.Stay.AskedIdle.Before(d.Stay.LastWord) {
-			add(d.Stay.LastWord, d.Stay.Timeouts.Idle, onQuiet, false)
+		if rec.Handover.AskedIdle.Before(rec.Handover.LastWord) {
+			add(rec.Handover.LastWord, rec.Handover.Timeouts.Idle, onQuiet, false)
 		} else {
-			add(d.Stay.AskedIdle, d.Stay.Timeouts.Idle/2, onIdle, false)
+			add(rec.Handover.AskedIdle, rec.Handover.Timeouts.Idle/2, onIdle, false)
 		}
 	}
-	if d.State == StateWaiting || d.State == StateActive {
-		for _, e := range d.Out.Queue {
-			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.Stay == d.Stay.ID {
-				add(e.Since, d.Stay.Timeouts.Relay, onRelayFailed, true)
+	if rec.State == StateWaiting || rec.State == StateActive {
+		for _, e := range rec.ToCrisp.Queue {
+			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == rec.Handover.ID {
+				add(e.Since, rec.Handover.Timeouts.Relay, onRelayFailed, true)
 				break
 			}
 		}
 	}
-	if d.human() {
-		add(d.Stay.Asked, d.Stay.Timeouts.Max, onMax, true)
+	if rec.human() {
+		add(rec.Handover.Asked, rec.Handover.Timeouts.Max, onMax, true)
 	}
 	return all
 }
@@ -243,24 +243,24 @@ func latest(a, b time.Time) time.Time {
 
 // deadlines lets the deadlines pass that are due, each once. One that the news could change is judged
 // only after a look that began later than it: the look is returned.
-func (d *data) deadlines(changed *bool) *look {
+func (rec *record) deadlines(changed *bool) *logRead {
 	var passed []trigger
 	for again := true; again; {
 		again = false
-		for _, dl := range d.pending() {
-			if dl.at.After(d.env.now) || slices.Contains(passed, dl.trigger) {
+		for _, dl := range rec.pending() {
+			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			if s := d.current(); !dl.blind && s != nil {
-				if d.newsDue(s, dl.at).After(d.env.now) {
+			if s := rec.current(); !dl.blind && s != nil {
+				if rec.newsDue(s, dl.at).After(rec.env.now) {
 					continue
 				}
 				if s.Looked.Before(dl.at) {
-					return d.lookAt(s, true)
+					return rec.lookAt(s, true)
 				}
 			}
 			passed = append(passed, dl.trigger)
-			if again = d.fire(dl.trigger, happening{}); again {
+			if again = rec.fire(dl.trigger, cause{}); again {
 				*changed = true
 				break // others may be pending now
 			}
@@ -272,10 +272,10 @@ func (d *data) deadlines(changed *bool) *look {
 // newsDue is when a session is looked at next for a deadline that passes at by: a hook of a message that
 // the log does not show yet is waited for. What the list of conversations told of later than by is not: a
 // stream of changes would put the deadline off for ever.
-func (d *data) newsDue(s *crispSession, by time.Time) time.Time {
+func (rec *record) newsDue(s *crispSession, by time.Time) time.Time {
 	at := s.Retry
-	for i := range d.Inbox {
-		if k := &d.Inbox[i]; k.Crisp == s.ID && (k.At == 0 || !k.Got.After(by)) {
+	for i := range rec.Hooks {
+		if k := &rec.Hooks[i]; k.Crisp == s.ID && (k.At == 0 || !k.Got.After(by)) {
 			at = latest(at, k.Next)
 		}
 	}
@@ -283,51 +283,51 @@ func (d *data) newsDue(s *crispSession, by time.Time) time.Time {
 }
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
-func (d *data) current() *crispSession {
-	if d.human() {
-		return d.session(d.Stay.CrispID)
+func (rec *record) current() *crispSession {
+	if rec.human() {
+		return rec.session(rec.Handover.CrispID)
 	}
-	if d.FollowUp != nil {
-		return d.session(d.FollowUp.CrispID)
+	if rec.FollowUp != nil {
+		return rec.session(rec.FollowUp.CrispID)
 	}
 	return nil
 }
 
 // due is when the conversation next wants attention.
-func (d *data) due() time.Time {
-	now := d.env.now
+func (rec *record) due() time.Time {
+	now := rec.env.now
 	var at time.Time
-	if d.idle() {
-		at = d.keepUntil()
+	if rec.idle() {
+		at = rec.keepUntil()
 	}
-	if d.Out.Lease.free() {
-		_, wait := d.Out.ready(now)
+	if rec.ToCrisp.Lease.free() {
+		_, wait := rec.ToCrisp.ready(now)
 		at = earlier(at, wait)
 	} else {
-		at = earlier(at, d.Out.Lease.Until)
+		at = earlier(at, rec.ToCrisp.Lease.Until)
 	}
-	if !d.In.Lease.free() {
-		return earlier(at, d.In.Lease.Until)
+	if !rec.ToUser.Lease.free() {
+		return earlier(at, rec.ToUser.Lease.Until)
 	}
-	for _, k := range d.Inbox {
-		if s := d.session(k.Crisp); s != nil && d.State != StateOpening {
+	for _, k := range rec.Hooks {
+		if s := rec.session(k.Crisp); s != nil && rec.State != StateOpening {
 			at = earlier(at, latest(latest(k.Got, k.Next), s.Retry))
 		}
 	}
-	for _, s := range d.Sessions {
+	for _, s := range rec.Sessions {
 		if !s.Resolved.IsZero() {
 			at = earlier(at, latest(s.Resolved.Add(resolvedTwice), s.Retry))
 		}
 	}
-	for _, dl := range d.pending() {
+	for _, dl := range rec.pending() {
 		next := dl.at
-		if s := d.current(); !dl.blind && s != nil {
-			next = latest(next, d.newsDue(s, dl.at))
+		if s := rec.current(); !dl.blind && s != nil {
+			next = latest(next, rec.newsDue(s, dl.at))
 		}
 		at = earlier(at, next)
 	}
-	_, wait := d.In.ready(now)
-	if len(d.Floors) > 0 { // its process may die: whoever polls must see how long it lasts
+	_, wait := rec.ToUser.ready(now)
+	if len(rec.Replies) > 0 { // its process may die: whoever polls must see how long it lasts
 		wait = now.Add(time.Second)
 	}
 	return earlier(at, wait)
@@ -335,10 +335,10 @@ func (d *data) due() time.Time {
 
 // overdue drops the floors of bot messages that have lasted too long by our own clock: their
 // process is dead, or send ignores its context.
-func (h *Handover) overdue(key string, d *data) bool {
-	before := len(d.Floors)
-	d.Floors = slices.DeleteFunc(d.Floors, func(f floor) bool {
+func (h *Handover) overdue(key string, rec *record) bool {
+	before := len(rec.Replies)
+	rec.Replies = slices.DeleteFunc(rec.Replies, func(f reply) bool {
 		return h.watched.stale(key+"/floor/"+f.ID, f.ID, h.cfg.Timeouts.Reply)
 	})
-	return len(d.Floors) != before
+	return len(rec.Replies) != before
 }

@@ -25,7 +25,7 @@ func (c *Config) catchUpEvery() time.Duration {
 
 // catchUpSoon asks for catch-up now: at the start, and after hooks that we refused.
 func (s *site) catchUpSoon(ctx context.Context) error {
-	_, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if !w.Next.IsZero() && !w.Next.After(now) {
 			return errKeep
 		}
@@ -39,7 +39,7 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 // was, and has those looked at that changed.
 func (h *Handover) catchUp(ctx context.Context, s *site) error {
 	holder := newID()
-	w, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if w.Next.IsZero() || w.Next.After(now) || !w.Lease.free() && !h.watched.stale(websitePrefix+s.id, w.Lease.mark(), leaseTTL) {
 			return errKeep
 		}
@@ -50,7 +50,7 @@ func (h *Handover) catchUp(ctx context.Context, s *site) error {
 		return err
 	}
 	newest, pages, fault := h.listed(ctx, s, holder, w.Mark)
-	_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if w.Lease.Holder != holder {
 			return errKeep
 		}
@@ -85,7 +85,7 @@ func (h *Handover) listed(ctx context.Context, s *site, holder string, mark int6
 		if len(list) < listPageSize || mark == 0 || oldest < mark-overlap.Milliseconds() {
 			break
 		}
-		_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
+		_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
 			if w.Lease.Holder != holder {
 				return ErrConflict
 			}
@@ -113,13 +113,13 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 	if r.Key == "" {
 		return nil
 	}
-	_, err = h.update(ctx, r.Key, Conversation{}, func(d *data) error {
-		s := d.session(c.SessionID)
-		if !d.env.stored || s == nil || at <= s.Listed {
+	_, err = h.update(ctx, r.Key, Conversation{}, func(rec *record) error {
+		s := rec.session(c.SessionID)
+		if !rec.env.stored || s == nil || at <= s.Listed {
 			return errKeep
 		}
 		s.Listed = at
-		d.Inbox = append(d.Inbox, hook{N: d.next(), Crisp: s.ID, Got: d.env.now, Brief: c.State != "resolved" && !c.Blocked, At: at})
+		rec.Hooks = append(rec.Hooks, hook{N: rec.next(), Crisp: s.ID, Got: rec.env.now, Brief: c.State != "resolved" && !c.Blocked, At: at})
 		return nil
 	})
 	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it

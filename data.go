@@ -15,7 +15,7 @@ import (
 
 // data is all that is known of one conversation: what Record.Data holds. It changes only in
 // update, by functions that do no I/O.
-type data struct {
+type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
 	State        State        `json:"state"`
@@ -25,19 +25,19 @@ type data struct {
 	Touched      time.Time    `json:"touched"`
 	Serial       int64        `json:"serial"` // numbers effects, texts and saves
 
-	Stay     *stay  `json:"stay,omitempty"`     // the handover that runs, or the last one
-	FollowUp *stay  `json:"followup,omitempty"` // left with the agents, answers go by email
-	Offer    *offer `json:"offer,omitempty"`    // nobody was there; choices are shown
-	Mute     *mute  `json:"mute,omitempty"`     // while muted
+	Handover *handover `json:"handover,omitempty"` // the handover that runs, or the last one
+	FollowUp *handover `json:"followup,omitempty"` // left with the agents, answers go by email
+	Offer    *offer    `json:"offer,omitempty"`    // nobody was there; choices are shown
+	Mute     *mute     `json:"mute,omitempty"`     // while muted
 
-	Sessions []*crispSession `json:"sessions,omitempty"` // the newest last
-	Pickers  []picker        `json:"pickers,omitempty"`  // agents' questions that may be answered
-	Seen     []*seen         `json:"seen,omitempty"`     // the user's messages, the newest last
-	Inbox    []hook          `json:"inbox,omitempty"`    // hooks that are not absorbed yet
-	In       lane            `json:"in"`                 // from Crisp's log to the user
-	Out      lane            `json:"out"`                // from the user to Crisp
-	Away     []*effect       `json:"away,omitempty"`     // deliveries kept for the user's next sign
-	Floors   []floor         `json:"floors,omitempty"`   // bot messages under way
+	Sessions     []*crispSession `json:"sessions,omitempty"`      // the newest last
+	Pickers      []picker        `json:"pickers,omitempty"`       // agents' questions that may be answered
+	UserMessages []*userMessage  `json:"user_messages,omitempty"` // the user's messages, the newest last
+	Hooks        []hook          `json:"hooks,omitempty"`         // hooks that are not absorbed yet
+	ToUser       queue           `json:"to_user"`                 // from Crisp's log to the user
+	ToCrisp      queue           `json:"to_crisp"`                // from the user to Crisp
+	Away         []*effect       `json:"away,omitempty"`          // deliveries kept for the user's next sign
+	Replies      []reply         `json:"replies,omitempty"`       // bot messages under way
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
 	// Such members are added here, at the top.
@@ -57,7 +57,7 @@ type env struct {
 }
 
 // stay is one handover: a stay in opening, waiting or active. A follow-up is one without a mute.
-type stay struct {
+type handover struct {
 	ID      string  `json:"id"`
 	CrispID string  `json:"crisp_id,omitempty"`
 	Request Request `json:"request"`
@@ -100,12 +100,12 @@ type mute struct {
 }
 
 // seen is what became of one message of the user.
-type seen struct {
-	ID      string    `json:"id"`
-	Hash    string    `json:"hash"`
-	Outcome outcome   `json:"outcome"`
-	Epoch   int64     `json:"epoch"`
-	At      time.Time `json:"at"`
+type userMessage struct {
+	ID     string        `json:"id"`
+	Hash   string        `json:"hash"`
+	Status messageStatus `json:"status"`
+	Epoch  int64         `json:"epoch"`
+	At     time.Time     `json:"at"`
 	// Incoming is kept until the message is answered or in Crisp.
 	Incoming *Incoming `json:"incoming,omitempty"`
 	// Left is true when the Receive that brought the message has given up waiting.
@@ -113,21 +113,21 @@ type seen struct {
 	Fault string `json:"fault,omitempty"` // why it cannot be passed on
 }
 
-// outcome is what became of a message of the user.
-type outcome string
+// messageStatus is what became of a message of the user.
+type messageStatus string
 
 const (
-	outcomeTurn     outcome = "turn"     // the bot is to answer it
-	outcomeAnswered outcome = "answered" // a Reply or Start for it returned nil
-	outcomePosting  outcome = "posting"  // on its way to Crisp
-	outcomePosted   outcome = "posted"   // Crisp has it
-	outcomeKept     outcome = "kept"     // muted: kept for a handover that may come
-	outcomeTaken    outcome = "taken"    // an answer to a question of ours
-	outcomeRefused  outcome = "refused"  // Crisp will never take it
+	messageTurn     messageStatus = "turn"     // the bot is to answer it
+	messageAnswered messageStatus = "answered" // a Reply or Start for it returned nil
+	messagePosting  messageStatus = "posting"  // on its way to Crisp
+	messagePosted   messageStatus = "posted"   // Crisp has it
+	messageKept     messageStatus = "kept"     // muted: kept for a handover that may come
+	messageTaken    messageStatus = "taken"    // an answer to a question of ours
+	messageRefused  messageStatus = "refused"  // Crisp will never take it
 )
 
 // lane is one direction: the effects that wait, in order, and who is running them.
-type lane struct {
+type queue struct {
 	Lease lease     `json:"lease,omitzero"`
 	Queue []*effect `json:"queue,omitempty"`
 }
@@ -153,15 +153,15 @@ type crispSession struct {
 	Gone    bool  `json:"gone,omitzero"`   // removed in Crisp
 	Closed  bool  `json:"closed,omitzero"` // known to be resolved in Crisp: to find it so is no news
 	// Echo is set while the next resolved state that a hook tells of may be our own doing.
-	Echo    time.Time `json:"echo,omitzero"`
-	Listed  int64     `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
-	Ended   time.Time `json:"ended,omitzero"`  // when the last handover or follow-up in it ended, by our clock
-	Table   []*entry  `json:"table,omitempty"`
-	Authors []Agent   `json:"authors,omitempty"` // of the rows of Table
-	Looked  time.Time `json:"looked,omitzero"`   // when the last good read began, by our clock
-	Fails   int       `json:"fails,omitzero"`    // reads that failed in a row
-	Retry   time.Time `json:"retry,omitzero"`    // no read before
-	Missing time.Time `json:"missing,omitzero"`  // since when reads do not find it
+	Echo    time.Time   `json:"echo,omitzero"`
+	Listed  int64       `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
+	Ended   time.Time   `json:"ended,omitzero"`  // when the last handover or follow-up in it ended, by our clock
+	Table   []*logEntry `json:"table,omitempty"`
+	Authors []Agent     `json:"authors,omitempty"` // of the rows of Table
+	Looked  time.Time   `json:"looked,omitzero"`   // when the last good read began, by our clock
+	Fails   int         `json:"fails,omitzero"`    // reads that failed in a row
+	Retry   time.Time   `json:"retry,omitzero"`    // no read before
+	Missing time.Time   `json:"missing,omitzero"`  // since when reads do not find it
 	// Resolved is set when a read alone says so, until a second one agrees.
 	Resolved time.Time `json:"resolved,omitzero"`
 	Updated  int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
@@ -176,26 +176,26 @@ type order struct {
 func (a order) before(b order) bool { return a.At < b.At || a.At == b.At && a.FP < b.FP }
 
 // fate is what became of one message of Crisp's log.
-type fate string
+type entryStatus string
 
 const (
-	fateOurs     fate = "ours"     // we posted it
-	fateShown    fate = "shown"    // given to the user
-	fateWithheld fate = "withheld" // never shown: a note, an event, another bot, unknown, too old
-	fateFailed   fate = "failed"   // could not be shown
-	fateRemoved  fate = "removed"  // removed, perhaps before we saw it
+	entryOurs     entryStatus = "ours"     // we posted it
+	entryShown    entryStatus = "shown"    // given to the user
+	entryWithheld entryStatus = "withheld" // never shown: a note, an event, another bot, unknown, too old
+	entryFailed   entryStatus = "failed"   // could not be shown
+	entryRemoved  entryStatus = "removed"  // removed, perhaps before we saw it
 )
 
 // entry is one fingerprint of a Crisp session's table.
-type entry struct {
+type logEntry struct {
 	order
-	Fate      fate     `json:"fate"`
-	Type      string   `json:"type,omitempty"`
-	Hash      string   `json:"hash,omitempty"`
-	Was       []string `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
-	Edited    int64    `json:"edited,omitzero"`      // Crisp's time of the last edit that a hook told of, in ms
-	Author    int      `json:"author,omitzero"`      // its place in Authors, from 1
-	ChannelID []string `json:"channel_id,omitempty"` // one for each part
+	Status    entryStatus `json:"status"`
+	Type      string      `json:"type,omitempty"`
+	Hash      string      `json:"hash,omitempty"`
+	Was       []string    `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
+	Edited    int64       `json:"edited,omitzero"`      // Crisp's time of the last edit that a hook told of, in ms
+	Author    int         `json:"author,omitzero"`      // its place in Authors, from 1
+	ChannelID []string    `json:"channel_id,omitempty"` // one for each part
 }
 
 // picker is an agent's question with choices.
@@ -219,22 +219,22 @@ var recordJSON = json.JoinOptions(
 var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
 
 // decodeData reads a record; one that was never stored gives a conversation with its bot.
-func decodeData(r Record, conv Conversation, now time.Time) (*data, error) {
-	d := new(data)
+func decodeRecord(r Record, conv Conversation, now time.Time) (*record, error) {
+	rec := new(record)
 	if r.Version == 0 {
-		d.V, d.Conversation, d.State = recordVersion, conv, StateBot
+		rec.V, rec.Conversation, rec.State = recordVersion, conv, StateBot
 		// An epoch of an earlier, deleted record never fits again.
-		d.Epoch, d.Since, d.Touched = now.UnixMilli(), now, now
-		d.First = d.Epoch
-		return d, nil
+		rec.Epoch, rec.Since, rec.Touched = now.UnixMilli(), now, now
+		rec.First = rec.Epoch
+		return rec, nil
 	}
-	if err := json.Unmarshal(r.Data, d, recordJSON); err != nil {
+	if err := json.Unmarshal(r.Data, rec, recordJSON); err != nil {
 		return nil, fmt.Errorf("%w %w", errUnreadable, shapeOf(err))
 	}
-	if d.V > recordVersion {
+	if rec.V > recordVersion {
 		return nil, errors.New("handover: the stored record was written by a later version: upgrade this process")
 	}
-	return d, nil
+	return rec, nil
 }
 
 // shapeOf keeps the kind of a JSON fault and drops its words, which may quote users' data.
@@ -260,7 +260,7 @@ var errKeep = errors.New("handover: nothing to save")
 
 // update applies change to the record with this key until it is saved against no other writer. It
 // returns what was saved. change does no I/O, and may be called several times.
-func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*data) error) (*data, error) {
+func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*record) error) (*record, error) {
 	return h.updateFrom(ctx, known{}, key, conv, change)
 }
 
@@ -268,18 +268,18 @@ func (h *Handover) update(ctx context.Context, key string, conv Conversation, ch
 // update returned, which nobody else looks at.
 type known struct {
 	record Record
-	saved  *data
+	saved  *record
 }
 
 // storeTimeout bounds what is done in the store at a time: a connection may be dead without a word.
 const storeTimeout = 20 * time.Second
 
 // updateFrom is update for callers that know something.
-func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*data) error) (*data, error) {
+func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for ; ; k = (known{}) {
-		r, d, err := k.record, k.saved, error(nil)
+		r, rec, err := k.record, k.saved, error(nil)
 		if r.Version == 0 {
 			r, err = h.cfg.Store.Load(ctx, key)
 		}
@@ -287,19 +287,19 @@ func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Con
 			return nil, fmt.Errorf("handover: load from the store: %w", err)
 		}
 		now := time.Now().Round(0) // as the store gives it back
-		if d == nil || d.env.version != r.Version {
-			d, err = decodeData(r, conv, now)
+		if rec == nil || rec.env.version != r.Version {
+			rec, err = decodeRecord(r, conv, now)
 		}
 		if err != nil {
 			return nil, err
 		}
-		d.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version}
-		if err := change(d); errors.Is(err, errKeep) {
-			return d, nil
+		rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version}
+		if err := change(rec); errors.Is(err, errKeep) {
+			return rec, nil
 		} else if err != nil {
 			return nil, err
 		}
-		saved, err := h.save(ctx, key, r, d)
+		saved, err := h.save(ctx, key, r, rec)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
@@ -307,15 +307,15 @@ func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Con
 			return nil, err
 		}
 		if saved {
-			h.changed(key, d)
+			h.changed(key, rec)
 		}
-		return d, nil
+		return rec, nil
 	}
 }
 
 // save stores d in place of r, or deletes the record when nothing is left to do or to remember.
-func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (bool, error) {
-	if d.expired() {
+func (h *Handover) save(ctx context.Context, key string, r Record, rec *record) (bool, error) {
+	if rec.expired() {
 		if r.Version == 0 {
 			return false, nil
 		}
@@ -324,36 +324,36 @@ func (h *Handover) save(ctx context.Context, key string, r Record, d *data) (boo
 		}
 		return true, nil
 	}
-	d.trim()
-	d.next() // so that of two saves the later one can be told
-	body, err := json.Marshal(d, recordJSON)
+	rec.trim()
+	rec.next() // so that of two saves the later one can be told
+	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
-	next := Record{Key: key, Version: r.Version, Due: d.due(), Data: body}
-	website := h.website(d.Conversation)
-	for _, s := range d.Sessions {
+	next := Record{Key: key, Version: r.Version, Due: rec.due(), Data: body}
+	website := h.website(rec.Conversation)
+	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, website+"/"+s.ID)
 	}
-	if d.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
+	if rec.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
 		return false, fmt.Errorf("handover: save to the store: %w", err)
 	}
 	return true, nil
 }
 
 // load returns the record for reading.
-func (h *Handover) load(ctx context.Context, key string, conv Conversation) (*data, error) {
-	return h.update(ctx, key, conv, func(*data) error { return errKeep })
+func (h *Handover) load(ctx context.Context, key string, conv Conversation) (*record, error) {
+	return h.update(ctx, key, conv, func(*record) error { return errKeep })
 }
 
 // human reports whether a handover runs: the bot is silent because a human was asked for.
-func (d *data) human() bool {
-	return d.State == StateOpening || d.State == StateWaiting || d.State == StateActive
+func (rec *record) human() bool {
+	return rec.State == StateOpening || rec.State == StateWaiting || rec.State == StateActive
 }
 
 // stayOf returns the handover or follow-up with this id, or nil.
-func (d *data) stayOf(id string) *stay {
-	for _, s := range []*stay{d.Stay, d.FollowUp} {
+func (rec *record) handoverOf(id string) *handover {
+	for _, s := range []*handover{rec.Handover, rec.FollowUp} {
 		if s != nil && s.ID == id {
 			return s
 		}
@@ -362,11 +362,11 @@ func (d *data) stayOf(id string) *stay {
 }
 
 // runs reports whether the handover with this id does.
-func (d *data) runs(id string) bool { return d.human() && d.Stay.ID == id }
+func (rec *record) runs(id string) bool { return rec.human() && rec.Handover.ID == id }
 
 // session returns the Crisp session with this id, or nil.
-func (d *data) session(id string) *crispSession {
-	for _, s := range d.Sessions {
+func (rec *record) session(id string) *crispSession {
+	for _, s := range rec.Sessions {
 		if s.ID == id {
 			return s
 		}
@@ -375,16 +375,16 @@ func (d *data) session(id string) *crispSession {
 }
 
 // last returns the newest Crisp session, or nil.
-func (d *data) last() *crispSession {
-	if len(d.Sessions) == 0 {
+func (rec *record) last() *crispSession {
+	if len(rec.Sessions) == 0 {
 		return nil
 	}
-	return d.Sessions[len(d.Sessions)-1]
+	return rec.Sessions[len(rec.Sessions)-1]
 }
 
 // find returns what became of the user's message with this id, or nil.
-func (d *data) find(id string) *seen {
-	for _, s := range d.Seen {
+func (rec *record) find(id string) *userMessage {
+	for _, s := range rec.UserMessages {
 		if s.ID == id {
 			return s
 		}
@@ -393,7 +393,7 @@ func (d *data) find(id string) *seen {
 }
 
 // entry returns the table's row of a fingerprint, or nil.
-func (s *crispSession) entry(fp int64) *entry {
+func (s *crispSession) entry(fp int64) *logEntry {
 	for _, e := range s.Table {
 		if e.FP == fp {
 			return e
@@ -406,7 +406,7 @@ func (s *crispSession) entry(fp int64) *entry {
 func newID() string { return rand.Text() }
 
 // next numbers something within the conversation.
-func (d *data) next() int64 {
-	d.Serial++
-	return d.Serial
+func (rec *record) next() int64 {
+	rec.Serial++
+	return rec.Serial
 }

@@ -26,17 +26,17 @@ func (h *Handover) Waiting() int {
 
 // Trimmed returns the data of a record as a save would store it.
 func Trimmed(raw []byte) ([]byte, error) {
-	d, err := decodeData(Record{Version: 1, Data: raw}, Conversation{}, time.Now())
+	rec, err := decodeRecord(Record{Version: 1, Data: raw}, Conversation{}, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	d.trim()
-	return json.Marshal(d, recordJSON)
+	rec.trim()
+	return json.Marshal(rec, recordJSON)
 }
 
 // The bounds of what is remembered, and when a failed attempt is repeated.
 const (
-	MaxSeen  = maxSeen
+	MaxSeen  = maxUserMessages
 	MaxShown = maxShown
 )
 

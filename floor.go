@@ -15,7 +15,7 @@ import (
 var ErrNotYourTurn = errors.New("handover: the turn does not hold: the conversation got another owner, or the turn is not from Receive or Session.Turn")
 
 // floor is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
-type floor struct {
+type reply struct {
 	ID    string `json:"id"`
 	Epoch int64  `json:"epoch"`
 }
@@ -37,14 +37,14 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	}
 	key, id := h.key(t.Conversation), newID()
 	entered, epoch := false, t.Epoch
-	d, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		entered = t.Bot && (d.State == StateBot && d.holds(t) || h.off.epoch)
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.off.epoch)
 		if entered {
-			epoch = d.Epoch
-			d.Floors = append(d.Floors, floor{ID: id, Epoch: epoch})
+			epoch = rec.Epoch
+			rec.Replies = append(rec.Replies, reply{ID: id, Epoch: epoch})
 			return nil
 		}
-		return d.passOn(t.MessageID)
+		return rec.passOn(t.MessageID)
 	})
 	if err != nil {
 		return fmt.Errorf("handover: reply: nothing was sent: %w", err)
@@ -53,16 +53,16 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		return ErrNotYourTurn
 	}
 	t.Epoch = epoch
-	sent, cut := h.hold(ctx, key, d, t, id, send)
+	sent, cut := h.hold(ctx, key, rec, t, id, send)
 	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err = h.update(left, key, t.Conversation, func(d *data) error {
-		d.leaveFloor(id)
-		if in := d.find(t.MessageID); sent == nil && in != nil && in.Outcome == outcomeTurn {
-			in.Outcome, in.Incoming = outcomeAnswered, nil
+	_, err = h.update(left, key, t.Conversation, func(rec *record) error {
+		rec.endReply(id)
+		if in := rec.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
+			in.Status, in.Incoming = messageAnswered, nil
 		}
 		if sent != nil && cut {
-			if err := d.passOn(t.MessageID); err != nil && !errors.Is(err, errKeep) {
+			if err := rec.passOn(t.MessageID); err != nil && !errors.Is(err, errKeep) {
 				return err
 			}
 		}
@@ -79,17 +79,17 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 }
 
 // hold runs send on the floor, and reports whether a takeover cut it short.
-func (h *Handover) hold(ctx context.Context, key string, d *data, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
+func (h *Handover) hold(ctx context.Context, key string, rec *record, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
 	sctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
 	defer stop()
-	scope := &scope{key: key, floor: id, end: cancel}
+	scope := &scope{key: key, reply: id, end: cancel}
 	sctx = context.WithValue(sctx, scopeKey{}, scope)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		h.watchFloor(sctx, key, d, t, cancel)
+		h.watchReply(sctx, key, rec, t, cancel)
 	}()
 	ok := h.guard(func() { err = send(sctx) })
 	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
@@ -102,9 +102,9 @@ func (h *Handover) hold(ctx context.Context, key string, d *data, t Turn, id str
 }
 
 // watchFloor ends a running send when the epoch changes.
-func (h *Handover) watchFloor(ctx context.Context, key string, d *data, t Turn, cancel context.CancelCauseFunc) {
+func (h *Handover) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
 	for ctx.Err() == nil {
-		if h.wait(ctx, key, d, func(d *data) bool { return d.Epoch != t.Epoch }) == nil {
+		if h.wait(ctx, key, rec, func(rec *record) bool { return rec.Epoch != t.Epoch }) == nil {
 			cancel(ErrNotYourTurn)
 		}
 		select {
@@ -116,38 +116,38 @@ func (h *Handover) watchFloor(ctx context.Context, key string, d *data, t Turn, 
 
 // passOn gives the agent a message that the bot will not answer. Its Receive has returned, so that
 // nobody waits for it.
-func (d *data) passOn(id string) error {
-	in := d.find(id)
-	if in == nil || in.Outcome != outcomeTurn || in.Incoming == nil {
+func (rec *record) passOn(id string) error {
+	in := rec.find(id)
+	if in == nil || in.Status != messageTurn || in.Incoming == nil {
 		return errKeep
 	}
 	switch {
-	case d.human(), d.cameAndWent(in):
+	case rec.human(), rec.cameAndWent(in):
 		in.Left = true
-		d.dropResolve(d.Stay.CrispID) // the agents must see it
-		d.queuePosts(in, d.Stay)
-	case d.State == StateMuted:
-		in.Outcome = outcomeKept
-	case in.Epoch == d.Epoch: // a newer turn for it holds
+		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
+		rec.queuePosts(in, rec.Handover)
+	case rec.State == StateMuted:
+		in.Status = messageKept
+	case in.Epoch == rec.Epoch: // a newer turn for it holds
 		return errKeep
 	default: // nobody can answer it any more
-		in.Outcome, in.Incoming = outcomeAnswered, nil
-		d.say(textNotSent, "")
+		in.Status, in.Incoming = messageAnswered, nil
+		rec.say(textNotSent, "")
 	}
 	return nil
 }
 
 // cameAndWent reports whether a human had the conversation since the message became a turn, in a
 // Crisp conversation that is still there.
-func (d *data) cameAndWent(in *seen) bool {
-	if d.State != StateBot || d.Stay == nil || d.Stay.Opened.IsZero() || in.Epoch >= d.Stay.Epoch {
+func (rec *record) cameAndWent(in *userMessage) bool {
+	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
 		return false
 	}
-	s := d.session(d.Stay.CrispID)
+	s := rec.session(rec.Handover.CrispID)
 	return s != nil && !s.Gone
 }
 
 // leaveFloor gives the floor up before its send has returned.
-func (d *data) leaveFloor(id string) {
-	d.Floors = slices.DeleteFunc(d.Floors, func(f floor) bool { return f.ID == id })
+func (rec *record) endReply(id string) {
+	rec.Replies = slices.DeleteFunc(rec.Replies, func(f reply) bool { return f.ID == id })
 }

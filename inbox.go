@@ -87,14 +87,14 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	d, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(d *data) error {
-		if !d.env.stored || !d.enqueue(ev) {
+	rec, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(rec *record) error {
+		if !rec.env.stored || !rec.enqueue(ev) {
 			return errKeep
 		}
 		return nil
 	})
 	if err == nil {
-		h.typed(ctx, d, ev)
+		h.typed(ctx, rec, ev)
 	}
 	return err
 }
@@ -137,7 +137,7 @@ func (k *hook) retry(now time.Time) {
 // ripe reports whether the hook has waited long enough for the log: a read did not show what it says,
 // and another one does not holdFor later, or the log cannot be read at all, or is known to be gone. In
 // an adopted session it may also have to wait for our opening message.
-func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
+func (k *hook) ripe(s *crispSession, n *reading, now time.Time) bool {
 	if n.err != nil {
 		return s.Gone || s.Fails >= blindAfter
 	}
@@ -156,50 +156,50 @@ func (k *hook) ripe(s *crispSession, n *news, now time.Time) bool {
 const maxHookRaw = 64 << 10
 
 // maxInbox is how many events are kept until new messages are only looked up.
-const maxInbox = 64
+const maxHooks = 64
 
 // enqueue puts an event into the inbox, and reports whether it concerns us. An echo of our own
 // message costs no look.
-func (d *data) enqueue(ev Event) bool {
-	s := d.session(ev.SessionID)
+func (rec *record) enqueue(ev Event) bool {
+	s := rec.session(ev.SessionID)
 	if s == nil {
 		return false
 	}
 	if ev.Ambiguous {
-		d.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
+		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 		ev = Event{SessionID: ev.SessionID}
 	}
 	s.Gone = s.Gone || ev.Name == eventSessionRemoved
-	k := hook{N: d.next(), Raw: ev.Raw, Crisp: s.ID, Got: d.env.now}
+	k := hook{N: rec.next(), Raw: ev.Raw, Crisp: s.ID, Got: rec.env.now}
 	if ev.Raw != nil {
 		k.read = &ev
 	}
 	switch {
 	case ev.Rating != nil:
-		d.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
+		rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(ev.Rating.Stars)})
 		return true
-	case ev.Message != nil && d.echo(s, ev.Message):
+	case ev.Message != nil && rec.echo(s, ev.Message):
 		return true
 	case ev.State != "" && ev.State != "resolved":
 		s.Resolved, s.Closed = time.Time{}, false // open again; never a reason to mute
 		return true
 	case ev.Raw != nil && !concerns(&ev):
 		return false
-	case d.State == StateOpening && d.Stay.CrispID == s.ID && ev.At.UnixMilli() > s.Mark && ev.Blocked != nil && *ev.Blocked:
-		d.fire(onBlocked, happening{at: ev.At.UnixMilli()}) // other hooks wait until it is open
+	case rec.State == StateOpening && rec.Handover.CrispID == s.ID && ev.At.UnixMilli() > s.Mark && ev.Blocked != nil && *ev.Blocked:
+		rec.fire(onBlocked, cause{at: ev.At.UnixMilli()}) // other hooks wait until it is open
 		return true
 	}
 	message := strings.HasPrefix(ev.Name, "message:") && ev.Removed == 0 && ev.Update == nil
-	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(d.Inbox) >= maxInbox && message {
+	if ev.Raw == nil || len(ev.Raw) > maxHookRaw || len(rec.Hooks) >= maxHooks && message {
 		k.Raw, k.read = nil, nil
-		for i := range d.Inbox {
-			if x := &d.Inbox[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
+		for i := range rec.Hooks {
+			if x := &rec.Hooks[i]; x.Crisp == s.ID && len(x.Raw) == 0 {
 				x.N, x.Next, x.Brief = k.N, time.Time{}, false
 				return true // one look finds all
 			}
 		}
 	}
-	d.Inbox = append(d.Inbox, k)
+	rec.Hooks = append(rec.Hooks, k)
 	return true
 }
 
@@ -219,14 +219,14 @@ func concerns(ev *Event) bool {
 }
 
 // echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it.
-func (d *data) echo(s *crispSession, m *EventMessage) bool {
+func (rec *record) echo(s *crispSession, m *EventMessage) bool {
 	e := s.entry(m.Fingerprint)
-	if e == nil || e.Fate != fateOurs {
+	if e == nil || e.Status != entryOurs {
 		return false
 	}
 	e.At = m.Timestamp
 	s.Newest = max(s.Newest, m.Timestamp)
 	s.opened(m)
-	d.proved(s, m.Fingerprint)
+	rec.proved(s, m.Fingerprint)
 	return true
 }

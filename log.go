@@ -40,7 +40,7 @@ const (
 )
 
 // look is a read of one Crisp session's log.
-type look struct {
+type logRead struct {
 	crisp string
 	since int64 // Crisp's time to read back to, in ms
 	first int64 // fingerprint of the first message that matters
@@ -50,8 +50,8 @@ type look struct {
 }
 
 // news is what a look brought.
-type news struct {
-	look     *look
+type reading struct {
+	look     *logRead
 	begun    time.Time
 	messages []EventMessage
 	singles  []EventMessage
@@ -64,27 +64,27 @@ type news struct {
 
 // look returns the read that the inbox asks for, or nil. While a handover opens, hooks wait: what
 // agents write belongs to the handover that is about to exist.
-func (d *data) look(now time.Time) *look {
-	if d.State == StateOpening {
+func (rec *record) look(now time.Time) *logRead {
+	if rec.State == StateOpening {
 		return nil
 	}
-	for _, k := range d.Inbox {
-		if s := d.session(k.Crisp); s != nil && !k.Next.After(now) && !s.Retry.After(now) {
-			return d.lookAt(s, false)
+	for _, k := range rec.Hooks {
+		if s := rec.session(k.Crisp); s != nil && !k.Next.After(now) && !s.Retry.After(now) {
+			return rec.lookAt(s, false)
 		}
 	}
-	for _, s := range d.Sessions {
+	for _, s := range rec.Sessions {
 		if !s.Resolved.IsZero() && !now.Before(latest(s.Resolved.Add(resolvedTwice), s.Retry)) {
-			return d.lookAt(s, true)
+			return rec.lookAt(s, true)
 		}
 	}
 	return nil
 }
 
-func (d *data) lookAt(s *crispSession, whole bool) *look {
-	l := &look{crisp: s.ID, since: s.Watermark - overlap.Milliseconds(), first: s.First, upto: d.Serial, whole: whole}
-	for i := range d.Inbox {
-		k := &d.Inbox[i]
+func (rec *record) lookAt(s *crispSession, whole bool) *logRead {
+	l := &logRead{crisp: s.ID, since: s.Watermark - overlap.Milliseconds(), first: s.First, upto: rec.Serial, whole: whole}
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
 		if k.Crisp != s.ID {
 			continue
 		}
@@ -101,8 +101,8 @@ func (d *data) lookAt(s *crispSession, whole bool) *look {
 }
 
 // read reads Crisp's log back to where it was read before.
-func (c *crispClient) read(ctx context.Context, l *look) *news {
-	n := &news{look: l, begun: time.Now()}
+func (c *crispClient) read(ctx context.Context, l *logRead) *reading {
+	n := &reading{look: l, begun: time.Now()}
 	n.messages, n.err = c.pages(ctx, l.crisp, l.since, l.first)
 	if n.err == nil && l.whole {
 		var state crispConversation
@@ -172,12 +172,12 @@ func (c *crispClient) page(ctx context.Context, crisp string, before int64) (msg
 
 // learn writes down what a look brought: messages in the log's order, then edits and removals,
 // then the state.
-func (d *data) learn(n *news) {
-	s := d.session(n.look.crisp)
+func (rec *record) learn(n *reading) {
+	s := rec.session(n.look.crisp)
 	if s == nil {
 		return
 	}
-	n.gone = n.gone && d.believes(s, n)
+	n.gone = n.gone && rec.confirmsRemoval(s, n)
 	s.Gone = s.Gone || n.gone
 	if n.err != nil {
 		s.Fails++
@@ -185,43 +185,43 @@ func (d *data) learn(n *news) {
 		if api := apiError(n.err); api != nil {
 			wait = max(wait, api.wait())
 		}
-		s.Retry = d.env.now.Add(wait)
-		d.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
+		s.Retry = rec.env.now.Add(wait)
+		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Fails, Effect: "look"})
 	} else {
 		s.Fails, s.Retry, s.Missing = 0, time.Time{}, time.Time{}
 	}
-	batch, held := d.merge(s, n)
+	batch, held := rec.merge(s, n)
 	for _, m := range batch {
-		d.see(s, m.msg, m.late)
+		rec.see(s, m.msg, m.late)
 	}
 	if n.err == nil && !n.trusted {
 		s.Looked = n.begun
-		d.advance(s, batch, held)
+		rec.advance(s, batch, held)
 	}
-	d.amend(s, n, held != nil)
+	rec.amend(s, n, held != nil)
 	if held == nil {
-		d.judge(s, n)
+		rec.judge(s, n)
 	} else if !s.Resolved.IsZero() {
-		s.Resolved = d.env.now // something is newer than it: a minute begins again
+		s.Resolved = rec.env.now // something is newer than it: a minute begins again
 	}
-	d.Inbox = slices.DeleteFunc(d.Inbox, func(k hook) bool {
+	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool {
 		// What a hook does not say, and cannot be read, is sought while late messages are promised.
-		late := s.Fails >= blindAfter && !d.env.now.Before(k.Got.Add(d.env.cfg.Timeouts.Late))
+		late := s.Fails >= blindAfter && !rec.env.now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return n.judges(&k) && (!n.held[k.N] || late)
 	})
-	for i := range d.Inbox {
-		if k := &d.Inbox[i]; n.held[k.N] {
-			k.retry(d.env.now)
+	for i := range rec.Hooks {
+		if k := &rec.Hooks[i]; n.held[k.N] {
+			k.retry(rec.env.now)
 		}
 	}
 }
 
 // judges reports whether the hook is among those that the look was made for.
-func (n *news) judges(k *hook) bool { return k.Crisp == n.look.crisp && k.N <= n.look.upto }
+func (n *reading) judges(k *hook) bool { return k.Crisp == n.look.crisp && k.N <= n.look.upto }
 
 // lags reports whether the log may not show yet what the list of conversations told of. The change may
 // have been another one than a message: holdFor later it is looked at once more, and no longer.
-func (n *news) lags(s *crispSession, k *hook, now time.Time) bool {
+func (n *reading) lags(s *crispSession, k *hook, now time.Time) bool {
 	newest := s.Newest
 	for _, m := range n.messages {
 		newest = max(newest, m.Timestamp)
@@ -230,7 +230,7 @@ func (n *news) lags(s *crispSession, k *hook, now time.Time) bool {
 }
 
 // hold keeps a hook in the inbox for another look.
-func (n *news) hold(k *hook) {
+func (n *reading) hold(k *hook) {
 	if n.held == nil {
 		n.held = make(map[int64]bool)
 	}
@@ -245,19 +245,19 @@ type logged struct {
 
 // merge puts the read and the hooks into the log's order. It ends before the first message that is
 // held back for the log, which it returns: what comes after it waits as well.
-func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
+func (rec *record) merge(s *crispSession, n *reading) (batch []logged, held *order) {
 	for i := range n.messages {
 		batch = append(batch, logged{msg: &n.messages[i]})
 	}
-	for i := range d.Inbox {
-		k := &d.Inbox[i]
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
 		if !n.judges(k) {
 			continue
 		}
 		ev, ok := k.event()
 		if !ok || ev.Message == nil || ev.Message.Fingerprint == 0 {
-			blind := n.err != nil && !n.gone && (!ok || !k.ripe(s, n, d.env.now))
-			if blind || !ok && n.lags(s, k, d.env.now) { // not all is known: look again
+			blind := n.err != nil && !n.gone && (!ok || !k.ripe(s, n, rec.env.now))
+			if blind || !ok && n.lags(s, k, rec.env.now) { // not all is known: look again
 				n.hold(k)
 			}
 			continue
@@ -267,7 +267,7 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if e := s.entry(fp); known || e != nil && e.At != 0 {
 			continue
 		}
-		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted && !s.early() || k.ripe(s, n, d.env.now) {
+		if ev.Message.From == "user" && s.entry(fp) != nil || n.trusted && !s.early() || k.ripe(s, n, rec.env.now) {
 			batch = append(batch, logged{msg: ev.Message, late: !n.trusted})
 			continue
 		}
@@ -282,16 +282,16 @@ func (d *data) merge(s *crispSession, n *news) (batch []logged, held *order) {
 		if end >= 0 {
 			batch = batch[:end]
 		}
-		d.holdRest(n, *held)
+		rec.holdRest(n, *held)
 	}
 	return batch, held
 }
 
 // holdRest keeps the session's other hooks of this look that must come after the message that is
 // held: a state, later messages, and those that only ask for a look.
-func (d *data) holdRest(n *news, held order) {
-	for i := range d.Inbox {
-		k := &d.Inbox[i]
+func (rec *record) holdRest(n *reading, held order) {
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
 		if !n.judges(k) {
 			continue
 		}
@@ -303,7 +303,7 @@ func (d *data) holdRest(n *news, held order) {
 }
 
 // advance moves the watermark: all before it was read and is written down.
-func (d *data) advance(s *crispSession, batch []logged, held *order) {
+func (rec *record) advance(s *crispSession, batch []logged, held *order) {
 	for _, l := range batch {
 		s.Watermark = max(s.Watermark, l.msg.Timestamp)
 	}

@@ -11,7 +11,7 @@ import (
 
 // see takes one message of the log. Each fingerprint is judged once; a known one with other
 // content is an edit.
-func (d *data) see(s *crispSession, m *EventMessage, late bool) {
+func (rec *record) see(s *crispSession, m *EventMessage, late bool) {
 	at := order{m.Timestamp, m.Fingerprint}
 	if m.Fingerprint == 0 {
 		return
@@ -20,37 +20,37 @@ func (d *data) see(s *crispSession, m *EventMessage, late bool) {
 	s.opened(m)
 	e := s.entry(m.Fingerprint)
 	switch {
-	case e != nil && e.Fate == fateOurs:
+	case e != nil && e.Status == entryOurs:
 		e.At = at.At
-		d.proved(s, e.FP)
+		rec.proved(s, e.FP)
 		return
 	case e != nil:
 		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
-			d.edit(s, e, m.Type, m.Content)
+			rec.edit(s, e, m.Type, m.Content)
 		}
 		return
 	}
 	if s.Adopted {
 		return // what is older than our opening message is known once that is seen
 	}
-	e = &entry{order: at, Fate: fateWithheld, Type: m.Type}
+	e = &logEntry{order: at, Status: entryWithheld, Type: m.Type}
 	s.Table = append(s.Table, e)
 	if at.At < s.From {
 		return // written before our opening message
 	}
 	switch {
 	case m.From == "user":
-		d.fromUser(s, m, e, late)
+		rec.fromUser(s, m, e, late)
 	case m.From != "operator":
-		d.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "author"})
-	case d.env.cfg.Origin != defaultOrigin && m.Origin == d.env.cfg.Origin:
-		e.Fate = fateOurs
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "author"})
+	case rec.env.cfg.Origin != defaultOrigin && m.Origin == rec.env.cfg.Origin:
+		e.Status = entryOurs
 	case isPrivate(m.Type):
-		d.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "private"})
-	case m.Automated || d.env.cfg.Policy.isBot(m.Origin):
-		d.otherBot(s)
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "private"})
+	case m.Automated || rec.env.cfg.Policy.isBot(m.Origin):
+		rec.otherBot(s)
 	default:
-		d.fromHuman(s, m, e, late)
+		rec.fromHuman(s, m, e, late)
 	}
 }
 
@@ -70,51 +70,51 @@ func (s *crispSession) early() bool { return s.Adopted && s.Opening != 0 }
 
 // fromUser takes a message of the user that we do not know: one of ours to which Crisp gave another
 // fingerprint, or what the user wrote by email.
-func (d *data) fromUser(s *crispSession, m *EventMessage, e *entry, late bool) {
-	if m.Origin == d.env.cfg.Origin {
-		d.match(s, m)
-		e.Fate = fateOurs
+func (rec *record) fromUser(s *crispSession, m *EventMessage, e *logEntry, late bool) {
+	if m.Origin == rec.env.cfg.Origin {
+		rec.match(s, m)
+		e.Status = entryOurs
 		return
 	}
-	if !d.env.cfg.Policy.DeliverUser {
-		d.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "user"})
+	if !rec.env.cfg.Policy.DeliverUser {
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: s.ID, Why: "user"})
 		return
 	}
-	d.show(s, m, e, Message{From: FromUser, Late: late})
+	rec.show(s, m, e, Message{From: FromUser, Late: late})
 }
 
 // fromHuman takes a message of an agent: it is shown, and the agent has the conversation.
-func (d *data) fromHuman(s *crispSession, m *EventMessage, e *entry, late bool) {
+func (rec *record) fromHuman(s *crispSession, m *EventMessage, e *logEntry, late bool) {
 	agent := agentOf(m)
 	s.wrote(e, agent)
-	what := happening{session: s, agent: agent, at: m.Timestamp}
-	running := d.human() && d.Stay.CrispID == s.ID
+	what := cause{session: s, agent: agent, at: m.Timestamp}
+	running := rec.human() && rec.Handover.CrispID == s.ID
 	newer := s.newer(m.Timestamp)
 	msg := Message{From: FromAgent, Agent: agent, Late: late}
 	switch {
 	case running:
-		d.fire(onHuman, what)
-	case !newer || s.Gone || d.human(): // where the conversation is gone nobody can take over
+		rec.fire(onHuman, what)
+	case !newer || s.Gone || rec.human(): // where the conversation is gone nobody can take over
 		msg.Late = msg.Late || !newer || s.Gone
-		d.fire(onLate, what)
-	case d.FollowUp != nil && d.FollowUp.CrispID == s.ID:
+		rec.fire(onLate, what)
+	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
 		// The user may be gone: only a message that was shown is a takeover.
-	case d.env.cfg.Policy.NoTakeover:
+	case rec.env.cfg.Policy.NoTakeover:
 	default:
-		d.fire(onHuman, what)
+		rec.fire(onHuman, what)
 	}
-	d.show(s, m, e, msg)
+	rec.show(s, m, e, msg)
 }
 
 // newer reports whether something in the session came after our last opening or end.
 func (s *crispSession) newer(at int64) bool { return s.Opening == 0 && at > s.Mark }
 
 // otherBot notes that another bot answers in Crisp. A user who waits is shown the way out, once.
-func (d *data) otherBot(s *crispSession) {
-	d.observe(Activity{Kind: ActivityOtherBot, CrispID: s.ID})
-	if d.State == StateWaiting && d.Stay.CrispID == s.ID && !d.Stay.OtherBot {
-		d.Stay.OtherBot = true
-		d.say(textStillWaiting, "")
+func (rec *record) otherBot(s *crispSession) {
+	rec.observe(Activity{Kind: ActivityOtherBot, CrispID: s.ID})
+	if rec.State == StateWaiting && rec.Handover.CrispID == s.ID && !rec.Handover.OtherBot {
+		rec.Handover.OtherBot = true
+		rec.say(textStillWaiting, "")
 	}
 }
 
@@ -122,33 +122,33 @@ func (d *data) otherBot(s *crispSession) {
 const maxPickers = 8
 
 // show queues a message of the log for the user, in as many parts as it needs.
-func (d *data) show(s *crispSession, m *EventMessage, e *entry, msg Message) {
+func (rec *record) show(s *crispSession, m *EventMessage, e *logEntry, msg Message) {
 	parts, err := fromCrisp(m.Type, m.Content, m.Fingerprint)
 	if err != nil {
-		e.Fate = fateFailed
-		d.note(s.ID, noteNotShown)
-		d.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "type"})
+		e.Status = entryFailed
+		rec.note(s.ID, noteNotShown)
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "type"})
 		return
 	}
-	e.Fate, e.Hash = fateShown, hashOf(m.Type, m.Content)
+	e.Status, e.Hash = entryShown, hashOf(m.Type, m.Content)
 	if e.order.before(s.Shown) {
 		msg.Late = true
 	} else {
 		s.Shown = e.order
 	}
 	if m.Type == "picker" {
-		d.Pickers = append(d.Pickers, picker{Crisp: s.ID, FP: m.Fingerprint, Content: m.Content})
-		d.Pickers = d.Pickers[max(0, len(d.Pickers)-maxPickers):]
+		rec.Pickers = append(rec.Pickers, picker{Crisp: s.ID, FP: m.Fingerprint, Content: m.Content})
+		rec.Pickers = rec.Pickers[max(0, len(rec.Pickers)-maxPickers):]
 	}
 	msg.At = time.UnixMilli(m.Timestamp).UTC()
-	d.queueParts(&d.In, s, e, parts, msg, "")
+	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
 }
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
-func (d *data) queueParts(l *lane, s *crispSession, e *entry, parts []part, msg Message, suffix string) {
-	stay := ""
-	if d.Stay != nil && d.Stay.CrispID == s.ID {
-		stay = d.Stay.ID
+func (rec *record) queueParts(l *queue, s *crispSession, e *logEntry, parts []part, msg Message, suffix string) {
+	id := ""
+	if rec.Handover != nil && rec.Handover.CrispID == s.ID {
+		id = rec.Handover.ID
 	}
 	for i, p := range parts {
 		one := msg
@@ -158,17 +158,17 @@ func (d *data) queueParts(l *lane, s *crispSession, e *entry, parts []part, msg 
 		}
 		one.Content, one.File = p.Content, p.File
 		kind := kindDeliver
-		if suffix != "" && d.env.cfg.Revise != nil {
+		if suffix != "" && rec.env.cfg.Revise != nil {
 			kind = kindRevise
 		}
-		d.push(l, effect{Kind: kind, Stay: stay, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
+		rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
 	}
 }
 
 // edit gives the user the new content of a message that was shown.
-func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Value) {
+func (rec *record) edit(s *crispSession, e *logEntry, typ string, content jsontext.Value) {
 	hash := hashOf(typ, content)
-	if e.Fate != fateShown || hash == e.Hash {
+	if e.Status != entryShown || hash == e.Hash {
 		return
 	}
 	parts, err := fromCrisp(typ, content, e.FP)
@@ -177,11 +177,11 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	}
 	suffix := "@" + hash[:8]
 	if slices.Contains(e.Was, hash) { // the same words once more are another correction
-		suffix += "." + strconv.FormatInt(d.next(), 10)
+		suffix += "." + strconv.FormatInt(rec.next(), 10)
 	}
 	e.Was, e.Hash = append(e.Was[max(0, len(e.Was)+1-maxWas):], e.Hash), hash
-	for i := range d.Pickers {
-		if p := &d.Pickers[i]; p.Crisp == s.ID && p.FP == e.FP {
+	for i := range rec.Pickers {
+		if p := &rec.Pickers[i]; p.Crisp == s.ID && p.FP == e.FP {
 			p.Content = content
 		}
 	}
@@ -189,14 +189,14 @@ func (d *data) edit(s *crispSession, e *entry, typ string, content jsontext.Valu
 	waiting := func(x *effect) bool {
 		return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 	}
-	if d.replaceKept(s, e, parts, msg, suffix) {
+	if rec.replaceKept(s, e, parts, msg, suffix) {
 		return
 	}
-	if d.waits(s, e) { // nothing of it was shown yet: show the new content instead
-		d.In.drop(waiting)
+	if rec.waits(s, e) { // nothing of it was shown yet: show the new content instead
+		rec.ToUser.drop(waiting)
 		suffix = ""
 	}
-	d.queueParts(&d.In, s, e, parts, msg, suffix)
+	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
 }
 
 // kept finds what is kept of a message for the user's next sign.
@@ -207,32 +207,32 @@ func kept(s *crispSession, fp int64) func(*effect) bool {
 // replaceKept gives a message that is kept for the user's next sign its new content. It reports whether
 // that is all: the host may keep the message as well, and have it revised. Where a part was shown, or
 // what is kept is a correction, the new content is one too.
-func (d *data) replaceKept(s *crispSession, e *entry, parts []part, msg Message, suffix string) bool {
-	at := slices.IndexFunc(d.Away, kept(s, e.FP))
+func (rec *record) replaceKept(s *crispSession, e *logEntry, parts []part, msg Message, suffix string) bool {
+	at := slices.IndexFunc(rec.Away, kept(s, e.FP))
 	if at < 0 {
 		return false
 	}
-	first := d.Away[at]
+	first := rec.Away[at]
 	corrects := first.Message.Corrects != "" || first.Part > 0
 	if !corrects {
 		suffix = ""
 	}
-	var l lane
-	d.queueParts(&l, s, e, parts, msg, suffix)
+	var l queue
+	rec.queueParts(&l, s, e, parts, msg, suffix)
 	for _, x := range l.Queue {
 		x.Attempts = first.Attempts
 	}
-	d.Away = slices.Insert(slices.DeleteFunc(d.Away, kept(s, e.FP)), at, l.Queue...)
-	return corrects || len(e.ChannelID) == 0 || d.env.cfg.Revise == nil
+	rec.Away = slices.Insert(slices.DeleteFunc(rec.Away, kept(s, e.FP)), at, l.Queue...)
+	return corrects || len(e.ChannelID) == 0 || rec.env.cfg.Revise == nil
 }
 
 // maxWas is how many earlier contents of a message are known: reads are stale by seconds.
 const maxWas = 16
 
 // waits reports whether no part of the message was tried yet.
-func (d *data) waits(s *crispSession, e *entry) bool {
+func (rec *record) waits(s *crispSession, e *logEntry) bool {
 	parts, tried := 0, len(e.ChannelID) > 0
-	for _, x := range d.In.Queue {
+	for _, x := range rec.ToUser.Queue {
 		if x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP {
 			parts++
 			tried = tried || x.Attempts > 0
@@ -243,36 +243,36 @@ func (d *data) waits(s *crispSession, e *entry) bool {
 
 // amend takes the edits and removals that hooks told of. An edit of something that was not shown
 // changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
-func (d *data) amend(s *crispSession, n *news, held bool) {
-	for i := range d.Inbox {
-		k := &d.Inbox[i]
+func (rec *record) amend(s *crispSession, n *reading, held bool) {
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
 		ev, ok := k.event()
 		if !ok || !n.judges(k) {
 			continue
 		}
 		switch {
 		case ev.Removed != 0:
-			d.remove(s, ev.Removed)
+			rec.remove(s, ev.Removed)
 		case ev.Update != nil:
 			e := s.entry(ev.Update.Fingerprint)
 			if e == nil && n.err != nil && !n.gone {
 				n.hold(k)
 			} else if e != nil && n.confirms(e, ev) {
 				e.Edited = max(e.Edited, ev.At.UnixMilli())
-				d.edit(s, e, e.Type, ev.Update.Content)
+				rec.edit(s, e, e.Type, ev.Update.Content)
 			}
 		}
 	}
 	if !held {
 		for i := range n.singles {
-			d.see(s, &n.singles[i], true)
+			rec.see(s, &n.singles[i], true)
 		}
 	}
 }
 
 // confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
 // when the read did not go back so far, no later one was told of.
-func (n *news) confirms(e *entry, ev *Event) bool {
+func (n *reading) confirms(e *logEntry, ev *Event) bool {
 	i := slices.IndexFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
 	if i < 0 {
 		return ev.At.UnixMilli() >= e.Edited
@@ -281,26 +281,26 @@ func (n *news) confirms(e *entry, ev *Event) bool {
 }
 
 // remove takes the removal of a message, of which we may not have heard yet.
-func (d *data) remove(s *crispSession, fp int64) {
+func (rec *record) remove(s *crispSession, fp int64) {
 	e := s.entry(fp)
 	if e == nil {
-		s.Table = append(s.Table, &entry{order: order{s.Newest, fp}, Fate: fateRemoved})
+		s.Table = append(s.Table, &logEntry{order: order{s.Newest, fp}, Status: entryRemoved})
 		return
 	}
-	if e.Fate != fateShown {
+	if e.Status != entryShown {
 		return
 	}
-	e.Fate = fateRemoved
-	d.Pickers = slices.DeleteFunc(d.Pickers, func(p picker) bool { return p.Crisp == s.ID && p.FP == fp })
-	waiting := d.waits(s, e)
-	d.In.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
-	d.Away = slices.DeleteFunc(d.Away, kept(s, fp))
-	if waiting || d.env.cfg.Revise == nil {
+	e.Status = entryRemoved
+	rec.Pickers = slices.DeleteFunc(rec.Pickers, func(p picker) bool { return p.Crisp == s.ID && p.FP == fp })
+	waiting := rec.waits(s, e)
+	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
+	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
+	if waiting || rec.env.cfg.Revise == nil {
 		return
 	}
 	for i := range max(1, len(e.ChannelID)) {
 		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: s.author(e), At: time.UnixMilli(e.At).UTC()}
-		d.push(&d.In, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
+		rec.push(&rec.ToUser, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
 	}
 }
 
@@ -314,7 +314,7 @@ func agentOf(m *EventMessage) Agent {
 }
 
 // author returns who wrote the message of a row.
-func (s *crispSession) author(e *entry) Agent {
+func (s *crispSession) author(e *logEntry) Agent {
 	if e.Author < 1 || e.Author > len(s.Authors) {
 		return Agent{}
 	}
@@ -322,7 +322,7 @@ func (s *crispSession) author(e *entry) Agent {
 }
 
 // wrote notes who wrote the message of a row: few people write many messages.
-func (s *crispSession) wrote(e *entry, a Agent) {
+func (s *crispSession) wrote(e *logEntry, a Agent) {
 	i := slices.IndexFunc(s.Authors, func(b Agent) bool { return b.ID == a.ID && b.Name == a.Name })
 	if i < 0 {
 		i, s.Authors = len(s.Authors), append(s.Authors, a)

@@ -7,7 +7,7 @@ import (
 
 // maxSeen bounds how many of the user's messages are remembered; channels repeat a message within
 // minutes, not after this many others.
-const maxSeen = 128
+const maxUserMessages = 128
 
 // maxWords bounds how many messages are kept word by word until somebody has answered them.
 const maxWords = 32
@@ -23,30 +23,30 @@ const maxOurs = 64
 // trim drops what can no longer matter. A row of the table leaves when no read asks for its message
 // any more, never by count alone. A page may show more than was asked for: what was withheld is
 // judged again then, and withheld again.
-func (d *data) trim() {
-	d.trimSeen()
-	d.Sessions = slices.DeleteFunc(d.Sessions, func(s *crispSession) bool {
-		return s != d.last() && s != d.current() && !s.Ended.IsZero() && !d.env.now.Before(s.Ended.Add(d.env.cfg.Timeouts.Late)) &&
-			!slices.ContainsFunc(d.Inbox, func(k hook) bool { return k.Crisp == s.ID }) &&
-			!slices.ContainsFunc(slices.Concat(d.In.Queue, d.Out.Queue, d.Away), func(e *effect) bool { return e.Crisp == s.ID })
+func (rec *record) trim() {
+	rec.trimUserMessages()
+	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crispSession) bool {
+		return s != rec.last() && s != rec.current() && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
+			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
+			!slices.ContainsFunc(slices.Concat(rec.ToUser.Queue, rec.ToCrisp.Queue, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
-	if d.Stay != nil && !d.human() && !d.Stay.Ended.IsZero() && !d.env.now.Before(d.Stay.Ended.Add(d.env.cfg.Timeouts.Late)) {
-		d.Stay.Request = Request{} // what is known of the user goes with the late window
+	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
+		rec.Handover.Request = Request{} // what is known of the user goes with the late window
 	}
-	for _, s := range d.Sessions {
+	for _, s := range rec.Sessions {
 		read := s.Watermark - overlap.Milliseconds()
 		shown, ours := 0, 0
 		for _, e := range s.Table {
-			switch e.Fate {
-			case fateShown, fateFailed:
+			switch e.Status {
+			case entryShown, entryFailed:
 				shown++
-			case fateOurs:
+			case entryOurs:
 				ours++
 			}
 		}
-		s.Table = slices.DeleteFunc(s.Table, func(e *entry) bool {
-			if e.Fate == fateOurs { // known by its origin as well, if it is seen again
-				drop := ours > maxOurs && e.At != 0 && !d.posting(e.FP)
+		s.Table = slices.DeleteFunc(s.Table, func(e *logEntry) bool {
+			if e.Status == entryOurs { // known by its origin as well, if it is seen again
+				drop := ours > maxOurs && e.At != 0 && !rec.posting(e.FP)
 				if drop {
 					ours--
 				}
@@ -55,7 +55,7 @@ func (d *data) trim() {
 			if e.At >= read {
 				return false
 			}
-			if e.Fate != fateShown && e.Fate != fateFailed {
+			if e.Status != entryShown && e.Status != entryFailed {
 				return true
 			}
 			if shown <= maxShown {
@@ -69,19 +69,19 @@ func (d *data) trim() {
 
 // trimSeen bounds what is remembered of the user's messages. What is on its way is always kept;
 // words that wait for the bot's answer, or for a handover, only of the newest.
-func (d *data) trimSeen() {
-	extra, words := len(d.Seen)-maxSeen, 0
-	for i := len(d.Seen) - 1; i >= 0; i-- {
-		s := d.Seen[i]
-		if s.Incoming == nil || s.Outcome == outcomePosting {
+func (rec *record) trimUserMessages() {
+	extra, words := len(rec.UserMessages)-maxUserMessages, 0
+	for i := len(rec.UserMessages) - 1; i >= 0; i-- {
+		s := rec.UserMessages[i]
+		if s.Incoming == nil || s.Status == messagePosting {
 			continue
 		}
 		if words++; words > maxWords {
-			s.Outcome, s.Incoming = outcomeAnswered, nil
+			s.Status, s.Incoming = messageAnswered, nil
 		}
 	}
-	d.Seen = slices.DeleteFunc(d.Seen, func(s *seen) bool {
-		drop := extra > 0 && s.Outcome != outcomePosting
+	rec.UserMessages = slices.DeleteFunc(rec.UserMessages, func(s *userMessage) bool {
+		drop := extra > 0 && s.Status != messagePosting
 		if drop {
 			extra--
 		}
@@ -90,15 +90,15 @@ func (d *data) trimSeen() {
 }
 
 // posting reports whether a post with this fingerprint still waits for its outcome.
-func (d *data) posting(fp int64) bool {
-	return slices.ContainsFunc(d.Out.Queue, func(e *effect) bool { return e.FP == fp })
+func (rec *record) posting(fp int64) bool {
+	return slices.ContainsFunc(rec.ToCrisp.Queue, func(e *effect) bool { return e.FP == fp })
 }
 
 // idle reports whether nothing is open.
-func (d *data) idle() bool {
-	return d.State == StateBot && d.Offer == nil && d.FollowUp == nil && len(d.Inbox) == 0 &&
-		len(d.In.Queue) == 0 && len(d.Out.Queue) == 0 && len(d.Floors) == 0 &&
-		d.In.Lease.free() && d.Out.Lease.free()
+func (rec *record) idle() bool {
+	return rec.State == StateBot && rec.Offer == nil && rec.FollowUp == nil && len(rec.Hooks) == 0 &&
+		len(rec.ToUser.Queue) == 0 && len(rec.ToCrisp.Queue) == 0 && len(rec.Replies) == 0 &&
+		rec.ToUser.Lease.free() && rec.ToCrisp.Lease.free()
 }
 
 // keepBare is how long a conversation without any handover is remembered, for the channel's
@@ -106,12 +106,12 @@ func (d *data) idle() bool {
 const keepBare = 24 * time.Hour
 
 // keepUntil is when an idle record may be forgotten: no late message is promised any more.
-func (d *data) keepUntil() time.Time {
-	if len(d.Sessions) == 0 {
-		return d.Touched.Add(keepBare)
+func (rec *record) keepUntil() time.Time {
+	if len(rec.Sessions) == 0 {
+		return rec.Touched.Add(keepBare)
 	}
-	return d.Touched.Add(d.env.cfg.Timeouts.Late)
+	return rec.Touched.Add(rec.env.cfg.Timeouts.Late)
 }
 
 // expired reports whether the record may be forgotten.
-func (d *data) expired() bool { return d.idle() && !d.env.now.Before(d.keepUntil()) }
+func (rec *record) expired() bool { return rec.idle() && !rec.env.now.Before(rec.keepUntil()) }

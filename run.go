@@ -104,26 +104,26 @@ func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
 // worker when there is something to do now.
-func (h *Handover) changed(key string, d *data) {
-	h.waiters.wake(key, d)
-	h.tell(d.env.activity)
-	if d.In.Lease.free() && d.wants(sideIn) {
+func (h *Handover) changed(key string, rec *record) {
+	h.waiters.wake(key, rec)
+	h.tell(rec.env.activity)
+	if rec.ToUser.Lease.free() && rec.wants(sideIn) {
 		h.pool.nudge(job{key, sideIn})
 	}
-	if d.Out.Lease.free() && d.wants(sideOut) {
+	if rec.ToCrisp.Lease.free() && rec.wants(sideOut) {
 		h.pool.nudge(job{key, sideOut})
 	}
 }
 
 // wants reports whether there is something to do now in one direction.
-func (d *data) wants(s side) bool {
-	if s == sideIn && d.look(d.env.now) != nil {
+func (rec *record) wants(s side) bool {
+	if s == sideIn && rec.look(rec.env.now) != nil {
 		return true
 	}
-	if s == sideIn && len(d.Floors) > 0 {
+	if s == sideIn && len(rec.Replies) > 0 {
 		return false
 	}
-	e, _ := d.lane(s).ready(d.env.now)
+	e, _ := rec.lane(s).ready(rec.env.now)
 	return e != nil
 }
 
@@ -270,12 +270,12 @@ type waiters struct {
 
 // waiter waits until a conversation is as ok wants it.
 type waiter struct {
-	ok   func(*data) bool // asked under the lock: it only looks
-	done chan struct{}    // closes when ok said yes
+	ok   func(*record) bool // asked under the lock: it only looks
+	done chan struct{}      // closes when ok said yes
 }
 
 // listen has ok asked at each change.
-func (w *waiters) listen(key string, ok func(*data) bool) *waiter {
+func (w *waiters) listen(key string, ok func(*record) bool) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
@@ -304,11 +304,11 @@ func (w *waiters) remove(key string, x *waiter) {
 }
 
 // wake shows the conversation to those who wait for it.
-func (w *waiters) wake(key string, d *data) {
+func (w *waiters) wake(key string, rec *record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for x := range w.all[key] {
-		if x.ok(d) {
+		if x.ok(rec) {
 			close(x.done)
 			w.remove(key, x)
 		}
@@ -318,26 +318,26 @@ func (w *waiters) wake(key string, d *data) {
 // wait waits until the conversation, of which d is what the caller knows, is as ok wants it.
 // Changes by other replicas are seen by looking, at once, after 50 ms, then ever more rarely, to
 // twice a second.
-func (h *Handover) wait(ctx context.Context, key string, d *data, ok func(*data) bool) error {
-	if ok(d) {
+func (h *Handover) wait(ctx context.Context, key string, rec *record, ok func(*record) bool) error {
+	if ok(rec) {
 		return nil
 	}
-	epoch, serial := d.Epoch, d.Serial
-	x := h.waiters.listen(key, func(d *data) bool {
+	epoch, serial := rec.Epoch, rec.Serial
+	x := h.waiters.listen(key, func(rec *record) bool {
 		// One save may be told of after a later one.
-		older := d.Epoch < epoch || d.Epoch == epoch && d.Serial < serial
-		return !older && ok(d)
+		older := rec.Epoch < epoch || rec.Epoch == epoch && rec.Serial < serial
+		return !older && ok(rec)
 	})
 	defer h.waiters.unlisten(key, x)
-	seen := d.env.version
+	seen := rec.env.version
 	for pause := 50 * time.Millisecond; ; pause = min(pause*2, 500*time.Millisecond) {
 		asking, cancel := context.WithTimeout(ctx, storeTimeout)
 		r, err := h.cfg.Store.Load(asking, key)
 		cancel()
 		if err == nil && r.Version != seen {
 			seen = r.Version
-			if d, err = decodeData(r, Conversation{}, time.Now()); err == nil {
-				h.waiters.wake(key, d)
+			if rec, err = decodeRecord(r, Conversation{}, time.Now()); err == nil {
+				h.waiters.wake(key, rec)
 			}
 		}
 		if err != nil && ctx.Err() == nil {

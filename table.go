@@ -37,7 +37,7 @@ const (
 )
 
 // happening is what a trigger knows besides the conversation.
-type happening struct {
+type cause struct {
 	session *crispSession
 	agent   Agent
 	at      int64 // Crisp's time, in ms
@@ -50,61 +50,61 @@ type happening struct {
 type cell struct {
 	to   State
 	ends EndReason // the handover's one end
-	do   func(*data, happening)
+	do   func(*record, cause)
 	what string // in words, for the documentation
 }
 
 // stays is a cell that leaves the owner as it is.
-func stays(s State, what string, do func(*data, happening)) cell {
+func stays(s State, what string, do func(*record, cause)) cell {
 	return cell{to: s, what: what, do: do}
 }
 
 // table holds every state and every trigger. It is the only place where the owner changes.
 var table = map[State]map[trigger]cell{
 	StateBot: {
-		onStart:           {to: StateOpening, do: (*data).begin, what: "the whole request is stored, then the Crisp conversation is opened"},
-		onNobody:          stays(StateBot, "the no-agent messages go out: an offer", (*data).makeOffer),
-		onMute:            {to: StateMuted, do: (*data).muteBot, what: "nobody speaks"},
-		onHuman:           {to: StateActive, do: (*data).takeover, what: "takeover: a new handover begins"},
+		onStart:           {to: StateOpening, do: (*record).begin, what: "the whole request is stored, then the Crisp conversation is opened"},
+		onNobody:          stays(StateBot, "the no-agent messages go out: an offer", (*record).makeOffer),
+		onMute:            {to: StateMuted, do: (*record).muteBot, what: "nobody speaks"},
+		onHuman:           {to: StateActive, do: (*record).takeover, what: "takeover: a new handover begins"},
 		onLate:            stays(StateBot, "delivered, marked late", nil),
 		onUser:            stays(StateBot, "a turn for the bot", nil),
-		onHostEnd:         stays(StateBot, "offer and follow-up are dropped", (*data).dropOpen),
-		onChoiceEmail:     stays(StateBot, "a follow-up is opened, or the address asked for", (*data).choseEmail),
-		onChoiceBot:       stays(StateBot, "the offer is over", (*data).choseBot),
-		onOfferExpired:    stays(StateBot, "the offer is over", (*data).dropOffer),
-		onFollowUpExpired: stays(StateBot, "the follow-up is over", (*data).dropFollowUp),
+		onHostEnd:         stays(StateBot, "offer and follow-up are dropped", (*record).dropOpen),
+		onChoiceEmail:     stays(StateBot, "a follow-up is opened, or the address asked for", (*record).choseEmail),
+		onChoiceBot:       stays(StateBot, "the offer is over", (*record).choseBot),
+		onOfferExpired:    stays(StateBot, "the offer is over", (*record).dropOffer),
+		onFollowUpExpired: stays(StateBot, "the follow-up is over", (*record).dropFollowUp),
 	},
 	StateMuted: {
-		onStart:           {to: StateOpening, do: (*data).begin, what: "the messages kept go along"},
-		onNobody:          {to: StateBot, do: (*data).makeOffer, what: "the mute is lifted"},
-		onHuman:           {to: StateActive, do: (*data).takeover, what: "takeover"},
+		onStart:           {to: StateOpening, do: (*record).begin, what: "the messages kept go along"},
+		onNobody:          {to: StateBot, do: (*record).makeOffer, what: "the mute is lifted"},
+		onHuman:           {to: StateActive, do: (*record).takeover, what: "takeover"},
 		onLate:            stays(StateMuted, "delivered, marked late", nil),
 		onUser:            stays(StateMuted, "kept for a handover that may come", nil),
-		onHostEnd:         {to: StateBot, do: (*data).endMute, what: "un-muted; offer and follow-up are dropped"},
-		onOfferExpired:    stays(StateMuted, "the offer is over", (*data).dropOffer),
-		onMax:             {to: StateBot, do: (*data).unmute, what: "un-muted"},
-		onFollowUpExpired: stays(StateMuted, "the follow-up is over", (*data).dropFollowUp),
+		onHostEnd:         {to: StateBot, do: (*record).endMute, what: "un-muted; offer and follow-up are dropped"},
+		onOfferExpired:    stays(StateMuted, "the offer is over", (*record).dropOffer),
+		onMax:             {to: StateBot, do: (*record).unmute, what: "un-muted"},
+		onFollowUpExpired: stays(StateMuted, "the follow-up is over", (*record).dropFollowUp),
 	},
 	StateOpening: {
-		onOpened:     {to: StateWaiting, do: (*data).opened, what: "only now is the user told"},
+		onOpened:     {to: StateWaiting, do: (*record).opened, what: "only now is the user told"},
 		onOpenFailed: {to: StateBot, ends: EndOpenFailed, what: "the user is told; messages that came meanwhile become turns"},
 		onUser:       stays(StateOpening, "queued behind the opening", nil),
-		onHostEnd:    {to: StateBot, ends: EndHostEnded, do: (*data).abandon, what: "the half-made conversation is resolved"},
-		onUserLeft:   {to: StateBot, ends: EndUserLeft, do: (*data).abandon, what: "the half-made conversation is resolved"},
+		onHostEnd:    {to: StateBot, ends: EndHostEnded, do: (*record).abandon, what: "the half-made conversation is resolved"},
+		onUserLeft:   {to: StateBot, ends: EndUserLeft, do: (*record).abandon, what: "the half-made conversation is resolved"},
 		onRemoved:    {to: StateBot, ends: EndRemoved, what: "ends"},
 		onBlocked:    {to: StateBot, ends: EndBlocked, what: "ends"},
-		onMax:        {to: StateBot, ends: EndMaxAge, do: (*data).abandon, what: "ends"},
+		onMax:        {to: StateBot, ends: EndMaxAge, do: (*record).abandon, what: "ends"},
 	},
 	StateWaiting: running(StateWaiting, map[trigger]cell{
-		onHuman:        {to: StateActive, do: (*data).joined, what: "the user is told who joined"},
-		onAssigned:     {to: StateActive, do: (*data).joined, what: "claimed"},
-		onRemind:       stays(StateWaiting, "still waiting, with a way out", (*data).remind),
-		onClaimTimeout: {to: StateBot, ends: EndClaimTimeout, do: (*data).nobodyCame, what: "an offer; the agents get a note; a later answer takes over"},
+		onHuman:        {to: StateActive, do: (*record).joined, what: "the user is told who joined"},
+		onAssigned:     {to: StateActive, do: (*record).joined, what: "claimed"},
+		onRemind:       stays(StateWaiting, "still waiting, with a way out", (*record).remind),
+		onClaimTimeout: {to: StateBot, ends: EndClaimTimeout, do: (*record).nobodyCame, what: "an offer; the agents get a note; a later answer takes over"},
 	}),
 	StateActive: running(StateActive, map[trigger]cell{
-		onHuman: stays(StateActive, "delivered", (*data).spoke),
-		onQuiet: stays(StateActive, "the user is asked whether they are there", (*data).askIdle),
-		onIdle:  {to: StateBot, ends: EndIdle, do: (*data).wentQuiet, what: "ends; with an email in Crisp a follow-up"},
+		onHuman: stays(StateActive, "delivered", (*record).spoke),
+		onQuiet: stays(StateActive, "the user is asked whether they are there", (*record).askIdle),
+		onIdle:  {to: StateBot, ends: EndIdle, do: (*record).wentQuiet, what: "ends; with an email in Crisp a follow-up"},
 	}),
 }
 
@@ -114,11 +114,11 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 		onLate:        stays(s, "delivered", nil),
 		onUser:        stays(s, "relayed", nil),
 		onResolved:    {to: StateBot, ends: EndResolved, what: "after the messages before it"},
-		onHostEnd:     {to: StateBot, ends: EndHostEnded, do: (*data).left, what: "the agents get a note"},
-		onUserLeft:    {to: StateBot, ends: EndUserLeft, do: (*data).left, what: "the agents get a note"},
+		onHostEnd:     {to: StateBot, ends: EndHostEnded, do: (*record).left, what: "the agents get a note"},
+		onUserLeft:    {to: StateBot, ends: EndUserLeft, do: (*record).left, what: "the agents get a note"},
 		onRemoved:     {to: StateBot, ends: EndRemoved, what: "ends"},
 		onBlocked:     {to: StateBot, ends: EndBlocked, what: "ends"},
-		onMax:         {to: StateBot, ends: EndMaxAge, do: (*data).left, what: "ends"},
+		onMax:         {to: StateBot, ends: EndMaxAge, do: (*record).left, what: "ends"},
 		onRelayFailed: {to: StateBot, ends: EndRelayFailed, what: "messages not passed on become turns"},
 	} {
 		if _, ok := own[t]; !ok {
@@ -130,40 +130,40 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 
 // fire lets a trigger happen. What the table does not list for a state stays as it is. It reports
 // whether the table lists it.
-func (d *data) fire(t trigger, what happening) bool {
-	c, ok := table[d.State][t]
+func (rec *record) fire(t trigger, what cause) bool {
+	c, ok := table[rec.State][t]
 	if !ok {
 		return false
 	}
-	from := d.State
+	from := rec.State
 	if c.ends != "" {
-		d.finish(c.ends, what)
+		rec.finish(c.ends, what)
 	}
-	noted := len(d.env.activity)
+	noted := len(rec.env.activity)
 	if c.to != from {
-		d.move(c.to, c.ends)
+		rec.move(c.to, c.ends)
 	}
 	if c.do != nil {
-		c.do(d, what)
+		c.do(rec, what)
 	}
-	if c.to != from && d.Stay != nil { // do may have begun the handover that the move is about
-		d.env.activity[noted].HandoverID, d.env.activity[noted].CrispID = d.Stay.ID, d.Stay.CrispID
+	if c.to != from && rec.Handover != nil { // do may have begun the handover that the move is about
+		rec.env.activity[noted].HandoverID, rec.env.activity[noted].CrispID = rec.Handover.ID, rec.Handover.CrispID
 	}
 	if c.ends != "" {
-		d.farewell(c.ends)
+		rec.farewell(c.ends)
 	}
-	d.Touched = d.env.now
+	rec.Touched = rec.env.now
 	return true
 }
 
 // move changes the state, and with the owner the epoch.
-func (d *data) move(to State, reason EndReason) {
-	a := Activity{Kind: ActivityState, From: d.State, To: to, Reason: reason, Took: d.env.now.Sub(d.Since)}
-	if owner(d.State) != owner(to) {
-		d.Epoch++
+func (rec *record) move(to State, reason EndReason) {
+	a := Activity{Kind: ActivityState, From: rec.State, To: to, Reason: reason, Took: rec.env.now.Sub(rec.Since)}
+	if owner(rec.State) != owner(to) {
+		rec.Epoch++
 	}
-	d.State, d.Since = to, d.env.now
-	d.observe(a)
+	rec.State, rec.Since = to, rec.env.now
+	rec.observe(a)
 }
 
 // owner names who speaks in a state.
@@ -178,154 +178,154 @@ func owner(s State) string {
 }
 
 // ended carries out a queued end, unless its handover is over already.
-func (d *data) ended(e *effect) {
-	if !d.runs(e.Stay) {
+func (rec *record) ended(e *effect) {
+	if !rec.runs(e.HandoverID) {
 		return
 	}
 	t := map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[e.Reason]
-	d.fire(t, happening{at: e.At})
+	rec.fire(t, cause{at: e.At})
 }
 
 // begin starts a handover: the request is stored with all steps of the opening.
-func (d *data) begin(what happening) {
-	d.Stay = d.newStay(what.request)
-	d.dropOpen(what)
-	d.queueOpening(d.Stay)
-	d.passKept()
+func (rec *record) begin(what cause) {
+	rec.Handover = rec.newHandover(what.request)
+	rec.dropOpen(what)
+	rec.queueOpening(rec.Handover)
+	rec.passKept()
 }
 
 // passKept ends a mute: the agents get the newest of the messages that were kept.
-func (d *data) passKept() {
-	kept := slices.DeleteFunc(slices.Clone(d.Seen), func(s *seen) bool { return s.Outcome != outcomeKept })
+func (rec *record) passKept() {
+	kept := slices.DeleteFunc(slices.Clone(rec.UserMessages), func(s *userMessage) bool { return s.Status != messageKept })
 	for i, s := range kept {
 		if i < len(kept)-maxKept {
-			s.Outcome, s.Incoming = outcomeAnswered, nil
+			s.Status, s.Incoming = messageAnswered, nil
 		} else {
 			s.Left = true // its Receive has returned
-			d.queuePosts(s, d.Stay)
+			rec.queuePosts(s, rec.Handover)
 		}
 	}
-	d.Mute = nil
+	rec.Mute = nil
 }
 
 // maxKept is how many messages of a muted conversation go along with a handover.
 const maxKept = 20
 
-func (d *data) newStay(r *Request) *stay {
-	return &stay{ID: newID(), Request: *r, Timeouts: d.env.cfg.Timeouts.override(r.Timeouts), Epoch: d.Epoch, Asked: d.env.now}
+func (rec *record) newHandover(r *Request) *handover {
+	return &handover{ID: newID(), Request: *r, Timeouts: rec.env.cfg.Timeouts.override(r.Timeouts), Epoch: rec.Epoch, Asked: rec.env.now}
 }
 
 // takeover begins a handover that an agent started by writing.
-func (d *data) takeover(what happening) {
+func (rec *record) takeover(what cause) {
 	var r Request
 	var leave string // the user may remember it
-	if d.Stay != nil {
-		r, leave = d.Stay.Request, d.Stay.LeaveTitle
+	if rec.Handover != nil {
+		r, leave = rec.Handover.Request, rec.Handover.LeaveTitle
 	}
-	d.Stay = d.newStay(&r)
-	d.Stay.LeaveTitle = leave
-	d.Stay.CrispID, d.Stay.Opened, d.Stay.From = what.session.ID, d.env.now, what.at
+	rec.Handover = rec.newHandover(&r)
+	rec.Handover.LeaveTitle = leave
+	rec.Handover.CrispID, rec.Handover.Opened, rec.Handover.From = what.session.ID, rec.env.now, what.at
 	what.session.Mark = max(what.session.Mark, what.at-1)
-	d.dropResolve(what.session.ID)
-	d.dropOpen(what)
-	d.passKept()
-	d.joined(what)
+	rec.dropResolve(what.session.ID)
+	rec.dropOpen(what)
+	rec.passKept()
+	rec.joined(what)
 }
 
 // joined notes the first human sign.
-func (d *data) joined(what happening) {
-	d.Stay.Claimed = d.env.now
-	d.Stay.LastWord, d.Stay.Unanswered = d.env.now, false
+func (rec *record) joined(what cause) {
+	rec.Handover.Claimed = rec.env.now
+	rec.Handover.LastWord, rec.Handover.Unanswered = rec.env.now, false
 	if what.at == 0 {
 		return // assigned: nobody has written yet
 	}
-	d.spoke(what)
+	rec.spoke(what)
 }
 
 // spoke notes a message of an agent, and tells the user who it is when that is new.
-func (d *data) spoke(what happening) {
-	st := d.Stay
-	st.LastWord, st.Unanswered = d.env.now, false
-	if st.FirstReply.IsZero() {
-		st.FirstReply = d.env.now
+func (rec *record) spoke(what cause) {
+	ho := rec.Handover
+	ho.LastWord, ho.Unanswered = rec.env.now, false
+	if ho.FirstReply.IsZero() {
+		ho.FirstReply = rec.env.now
 	}
-	i := slices.IndexFunc(st.Agents, func(a Agent) bool { return a.ID == what.agent.ID && a.Name == what.agent.Name })
-	if last := len(st.Agents) - 1; i >= 0 && i == last {
+	i := slices.IndexFunc(ho.Agents, func(a Agent) bool { return a.ID == what.agent.ID && a.Name == what.agent.Name })
+	if last := len(ho.Agents) - 1; i >= 0 && i == last {
 		return
 	}
 	name := textJoined
-	if len(st.Agents) > 0 {
+	if len(ho.Agents) > 0 {
 		name = textTransferred
 	}
 	if i >= 0 {
-		st.Agents = slices.Delete(st.Agents, i, i+1)
+		ho.Agents = slices.Delete(ho.Agents, i, i+1)
 	}
-	st.Agents = append(st.Agents, what.agent) // the one who speaks comes last
-	d.say(name, what.agent.Name)
+	ho.Agents = append(ho.Agents, what.agent) // the one who speaks comes last
+	rec.say(name, what.agent.Name)
 }
 
 // opened tells the user, now that it is true.
-func (d *data) opened(happening) {
-	d.Stay.Opened, d.Stay.LastWord = d.env.now, d.env.now
-	d.say(textWaiting, "")
+func (rec *record) opened(cause) {
+	rec.Handover.Opened, rec.Handover.LastWord = rec.env.now, rec.env.now
+	rec.say(textWaiting, "")
 }
 
-func (d *data) remind(happening) {
-	d.Stay.Reminded = d.env.now
-	d.say(textStillWaiting, "")
+func (rec *record) remind(cause) {
+	rec.Handover.Reminded = rec.env.now
+	rec.say(textStillWaiting, "")
 }
 
-func (d *data) askIdle(happening) {
-	d.Stay.AskedIdle = d.env.now
-	d.say(textStillThere, "")
+func (rec *record) askIdle(cause) {
+	rec.Handover.AskedIdle = rec.env.now
+	rec.say(textStillThere, "")
 }
 
 // wentQuiet ends in silence. When Crisp has the user's address, what agents still write goes by
 // email.
-func (d *data) wentQuiet(what happening) {
-	d.left(what)
-	if s := d.session(d.Stay.CrispID); s != nil && s.Email {
-		f := *d.Stay
-		f.ID, f.ByEmail, f.Asked = newID(), true, d.env.now
-		d.FollowUp = &f
+func (rec *record) wentQuiet(what cause) {
+	rec.left(what)
+	if s := rec.session(rec.Handover.CrispID); s != nil && s.Email {
+		f := *rec.Handover
+		f.ID, f.ByEmail, f.Asked = newID(), true, rec.env.now
+		rec.FollowUp = &f
 	}
 }
 
-func (d *data) muteBot(what happening) { d.Mute = &mute{ID: newID(), Turn: what.turn.Epoch} }
+func (rec *record) muteBot(what cause) { rec.Mute = &mute{ID: newID(), Turn: what.turn.Epoch} }
 
 // unmute forgets the messages that were kept: they were for the mute that is over.
-func (d *data) unmute(happening) {
-	d.Mute = nil
-	for _, s := range d.Seen {
-		if s.Outcome == outcomeKept {
-			s.Outcome, s.Incoming = outcomeAnswered, nil
+func (rec *record) unmute(cause) {
+	rec.Mute = nil
+	for _, s := range rec.UserMessages {
+		if s.Status == messageKept {
+			s.Status, s.Incoming = messageAnswered, nil
 		}
 	}
 }
 
-func (d *data) endMute(what happening) {
-	d.unmute(what)
-	d.dropOpen(what)
+func (rec *record) endMute(what cause) {
+	rec.unmute(what)
+	rec.dropOpen(what)
 }
 
 // makeOffer says that nobody is there, and what can be chosen.
-func (d *data) makeOffer(what happening) {
-	d.Mute = nil
-	d.Offer = &offer{ID: newID(), Request: *what.request, Expires: d.env.now.Add(d.env.cfg.Timeouts.override(what.request.Timeouts).Followup)}
-	for i, m := range d.noAgent() {
-		d.push(&d.In, effect{Kind: kindDeliver, Message: &Message{
-			ID: systemID(d.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: d.env.now.UTC(),
+func (rec *record) makeOffer(what cause) {
+	rec.Mute = nil
+	rec.Offer = &offer{ID: newID(), Request: *what.request, Expires: rec.env.now.Add(rec.env.cfg.Timeouts.override(what.request.Timeouts).Followup)}
+	for i, m := range rec.noAgent() {
+		rec.push(&rec.ToUser, effect{Kind: kindDeliver, Message: &Message{
+			ID: systemID(rec.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: rec.env.now.UTC(),
 		}})
 	}
 }
 
 // dropResolve forgets that a Crisp session was to be resolved: it is needed again.
-func (d *data) dropResolve(crisp string) {
-	d.Out.drop(func(e *effect) bool {
+func (rec *record) dropResolve(crisp string) {
+	rec.ToCrisp.drop(func(e *effect) bool {
 		if e.Kind != kindResolve || e.Crisp != crisp {
 			return false
 		}
-		if s := d.session(crisp); s != nil && !e.Running {
+		if s := rec.session(crisp); s != nil && !e.Running {
 			s.Echo = time.Time{}
 		}
 		return true
@@ -333,88 +333,88 @@ func (d *data) dropResolve(crisp string) {
 }
 
 // dropOpen ends what is open beside the bot.
-func (d *data) dropOpen(what happening) {
-	d.dropOffer(what)
-	d.dropFollowUp(what)
+func (rec *record) dropOpen(what cause) {
+	rec.dropOffer(what)
+	rec.dropFollowUp(what)
 }
 
-func (d *data) dropOffer(happening) { d.Offer = nil }
+func (rec *record) dropOffer(cause) { rec.Offer = nil }
 
 // dropFollowUp forgets a follow-up, and its opening if that is not done yet.
-func (d *data) dropFollowUp(happening) {
-	if f := d.FollowUp; f != nil {
-		d.FollowUp = nil
-		if s := d.session(f.CrispID); s != nil {
-			s.Ended = d.env.now
+func (rec *record) dropFollowUp(cause) {
+	if f := rec.FollowUp; f != nil {
+		rec.FollowUp = nil
+		if s := rec.session(f.CrispID); s != nil {
+			s.Ended = rec.env.now
 		}
-		d.Out.drop(func(e *effect) bool { return e.Stay == f.ID && e.Kind.opens() })
+		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
 	}
 }
 
-func (d *data) choseBot(what happening) {
-	d.say(textWithBot, "")
-	d.dropOffer(what)
+func (rec *record) choseBot(what cause) {
+	rec.say(textWithBot, "")
+	rec.dropOffer(what)
 }
 
 // left tells the agents that the user is gone, and resolves the conversation if asked to.
-func (d *data) left(what happening) {
-	d.noteEnd(noteLeft, what.options)
+func (rec *record) left(what cause) {
+	rec.noteEnd(noteLeft, what.options)
 }
 
-func (d *data) noteEnd(name textName, o EndOptions) {
-	crisp := d.Stay.CrispID
+func (rec *record) noteEnd(name textName, o EndOptions) {
+	crisp := rec.Handover.CrispID
 	if crisp == "" {
 		return
 	}
 	if o.Note != "" {
-		d.pushNote(crisp, effect{Note: o.Note})
+		rec.pushNote(crisp, effect{Note: o.Note})
 	} else {
-		d.note(crisp, name)
+		rec.note(crisp, name)
 	}
 	if o.Resolve {
-		if s := d.session(crisp); s != nil && !s.Closed {
-			s.Echo = d.env.now.Add(echoFor)
+		if s := rec.session(crisp); s != nil && !s.Closed {
+			s.Echo = rec.env.now.Add(echoFor)
 		}
-		d.push(&d.Out, effect{Kind: kindResolve, Crisp: crisp})
+		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: crisp})
 	}
 }
 
 // abandon resolves the conversation that was half made. One that the library did not make goes on.
-func (d *data) abandon(what happening) {
-	s := d.session(d.Stay.CrispID)
+func (rec *record) abandon(what cause) {
+	s := rec.session(rec.Handover.CrispID)
 	what.options.Resolve = what.options.Resolve || s != nil && s.First != 0
-	d.noteEnd(noteLeft, what.options)
+	rec.noteEnd(noteLeft, what.options)
 }
 
 // nobodyCame leaves the user with an offer and the agents with a note.
-func (d *data) nobodyCame(what happening) {
-	d.noteEnd(noteNobodyCame, what.options)
-	d.say(textNobodyCame, "")
-	r := d.Stay.Request
-	d.makeOffer(happening{request: &r})
+func (rec *record) nobodyCame(what cause) {
+	rec.noteEnd(noteNobodyCame, what.options)
+	rec.say(textNobodyCame, "")
+	r := rec.Handover.Request
+	rec.makeOffer(cause{request: &r})
 }
 
 // finish ends the handover: what is still on its way to Crisp and was never tried goes to the bot.
-func (d *data) finish(reason EndReason, what happening) {
-	st := d.Stay
-	st.Ended, st.Reason = d.env.now, reason
-	d.Pickers = nil
-	if s := d.session(st.CrispID); s != nil {
+func (rec *record) finish(reason EndReason, what cause) {
+	ho := rec.Handover
+	ho.Ended, ho.Reason = rec.env.now, reason
+	rec.Pickers = nil
+	if s := rec.session(ho.CrispID); s != nil {
 		s.Newest = max(s.Newest, what.at)
 		s.Mark, s.Resolved = max(s.Mark, s.Newest), time.Time{}
 		if !s.Adopted {
 			s.Opening = 0 // else what is older than it must stay unshown, and it may have passed
 		}
-		s.Ended = d.env.now
+		s.Ended = rec.env.now
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
-	for _, e := range d.Out.Queue {
-		if (e.Unsure || e.Running || d.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
+	for _, e := range rec.ToCrisp.Queue {
+		if (e.Unsure || e.Running || rec.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
 			maybe = append(maybe, e.Incoming)
 		}
 	}
-	d.Out.drop(func(e *effect) bool {
-		if e.Stay != st.ID {
+	rec.ToCrisp.drop(func(e *effect) bool {
+		if e.HandoverID != ho.ID {
 			return false
 		}
 		if e.Kind.opens() {
@@ -422,22 +422,22 @@ func (d *data) finish(reason EndReason, what happening) {
 		}
 		back := (e.Kind == kindPost || e.Kind == kindAnswer) && !slices.Contains(maybe, e.Incoming)
 		if back {
-			d.env.returned = append(d.env.returned, e.Incoming)
+			rec.env.returned = append(rec.env.returned, e.Incoming)
 		}
 		return back
 	})
 }
 
 // farewell queues what the user and the host are told of the end, once the state has changed.
-func (d *data) farewell(reason EndReason) {
-	st := d.Stay
-	d.returnToBot()
+func (rec *record) farewell(reason EndReason) {
+	ho := rec.Handover
+	rec.returnToBot()
 	if name := endText(reason); name != "" {
-		d.say(name, "")
+		rec.say(name, "")
 	}
-	d.push(&d.In, effect{Kind: kindOnEnd, Stay: st.ID, Crisp: st.CrispID, FP: st.Opening, At: st.From, Summary: st.summary()})
-	if d.env.cfg.Policy.AskRating && reason == EndResolved && !st.FirstReply.IsZero() {
-		d.push(&d.Out, effect{Kind: kindRate, Crisp: st.CrispID})
+	rec.push(&rec.ToUser, effect{Kind: kindOnEnd, HandoverID: ho.ID, Crisp: ho.CrispID, FP: ho.Opening, At: ho.From, Summary: ho.summary()})
+	if rec.env.cfg.Policy.AskRating && reason == EndResolved && !ho.FirstReply.IsZero() {
+		rec.push(&rec.ToCrisp, effect{Kind: kindRate, Crisp: ho.CrispID})
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // websiteData is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
-type websiteData struct {
+type websiteRecord struct {
 	V       int            `json:"v"`
 	Lease   lease          `json:"lease,omitzero"`
 	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
@@ -64,7 +64,7 @@ func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
 	if limit < 0 {
 		return 0, nil
 	}
-	_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
 		if wait = 0; len(w.Creates) >= limit {
 			wait = w.Creates[0].Add(time.Minute).Sub(now)
@@ -89,7 +89,7 @@ func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 		if err := s.spend(ctx); err != nil {
 			return Spent{}, err
 		}
-		w, err := s.update(ctx, func(*websiteData, time.Time) error { return errKeep })
+		w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
 		if err != nil {
 			return Spent{}, err
 		}
@@ -117,7 +117,7 @@ func (s *site) spend(ctx context.Context) error {
 	if calls == 0 {
 		return nil
 	}
-	_, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if day := today(now); w.Day != day {
 			w.Day, w.Calls = day, 0
 		}
@@ -131,16 +131,16 @@ func (s *site) spend(ctx context.Context) error {
 }
 
 // update applies change to the website's record, as update does to a conversation's.
-func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) error) (websiteData, error) {
+func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time) error) (websiteRecord, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	key := websitePrefix + s.id
 	for {
 		r, err := s.cfg.Store.Load(ctx, key)
 		if err != nil {
-			return websiteData{}, fmt.Errorf("handover: load from the store: %w", err)
+			return websiteRecord{}, fmt.Errorf("handover: load from the store: %w", err)
 		}
-		w := websiteData{V: recordVersion}
+		w := websiteRecord{V: recordVersion}
 		if r.Version != 0 {
 			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
 				return w, fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
@@ -172,12 +172,12 @@ func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) 
 const noNotesFor = 24 * time.Hour
 
 func (s *site) noNotes(ctx context.Context) (bool, error) {
-	w, err := s.update(ctx, func(*websiteData, time.Time) error { return errKeep })
+	w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
 	return time.Now().Before(w.NoNotes), err
 }
 
 func (s *site) rememberNoNotes(ctx context.Context) error {
-	_, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		w.NoNotes = now.Add(noNotesFor)
 		return nil
 	})
