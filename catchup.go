@@ -114,7 +114,7 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 		return nil
 	}
 	_, err = h.update(ctx, r.Key, Conversation{}, func(rec *record) error {
-		s := rec.session(c.SessionID)
+		s := rec.Sessions.byID(c.SessionID)
 		if !rec.env.stored || s == nil || at <= s.Listed {
 			return errKeep
 		}

@@ -85,42 +85,20 @@ func (m *Message) copied() Message {
 func (e *effect) message(rec *record) Message {
 	m := e.Message.copied()
 	m.Attempt = e.Attempts
-	if s := rec.session(e.Crisp); s != nil && m.Corrects != "" {
-		m.ChannelID, _ = s.named(e)
+	if s := rec.Sessions.byID(e.Crisp); s != nil && m.Corrects != "" {
+		m.ChannelID, _ = s.Log.named(e.FP, e.Part)
 	}
 	return m
-}
-
-// named returns the channel's id of the part that an effect is about; false if the host neither
-// showed it nor keeps it.
-func (s *crispSession) named(e *effect) (id string, ok bool) {
-	row := s.entry(e.FP)
-	if row == nil || len(row.ChannelID) <= e.Part {
-		return "", false
-	}
-	return row.ChannelID[e.Part], true
-}
-
-// name notes the channel's id of a part.
-func (s *crispSession) name(e *effect, id string) {
-	row := s.entry(e.FP)
-	if row == nil || e.Message.Corrects != "" {
-		return
-	}
-	for len(row.ChannelID) <= e.Part {
-		row.ChannelID = append(row.ChannelID, "")
-	}
-	row.ChannelID[e.Part] = id
 }
 
 // revise edits or removes a message that was shown. What was not, a mail told the user at best: they
 // get the new content as a correction, and of a removal nothing.
 func (h *Handover) revise(ctx context.Context, rec *record, e *effect) error {
-	s := rec.session(e.Crisp)
+	s := rec.Sessions.byID(e.Crisp)
 	if s == nil {
 		return nil
 	}
-	if _, ok := s.named(e); !ok && e.Removed {
+	if _, ok := s.Log.named(e.FP, e.Part); !ok && e.Removed {
 		return nil
 	} else if !ok {
 		return errors.ErrUnsupported
@@ -172,12 +150,12 @@ func (h *Handover) textsOf(s Session) Texts {
 // it was.
 func (rec *record) delivered(e *effect, r result) {
 	rec.observe(Activity{Kind: ActivityDelivered, CrispID: e.Crisp, MessageID: e.Message.ID, Attempt: e.Attempts, Took: rec.env.now.Sub(e.Since)})
-	s := rec.session(e.Crisp)
+	s := rec.Sessions.byID(e.Crisp)
 	if s == nil || e.Kind != kindDeliver {
 		return
 	}
-	s.name(e, r.id)
-	for _, x := range rec.ToUser.Queue {
+	s.named(e, r.id)
+	for _, x := range rec.ToUser {
 		if x.Crisp == e.Crisp && x.FP == e.FP && x.Kind == kindDeliver {
 			return
 		}
@@ -185,7 +163,7 @@ func (rec *record) delivered(e *effect, r result) {
 	if e.Message.From == FromAgent && e.Message.Corrects == "" {
 		rec.mark(s, e.FP)
 	}
-	if f := rec.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.newer(e.Message.At.UnixMilli()) {
+	if f := rec.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.newer(e.Message.At.UnixMilli()) {
 		rec.fire(onHuman, cause{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
 	}
 }
@@ -195,7 +173,7 @@ func (rec *record) mark(s *crispSession, fp int64) {
 	if rec.env.cfg.Policy.NoMarks {
 		return
 	}
-	for _, e := range rec.ToCrisp.Queue {
+	for _, e := range rec.ToCrisp {
 		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
 			e.FPs = append(e.FPs, fp)
 			return
@@ -222,8 +200,8 @@ func (rec *record) deliveryFailed(e *effect, r result) bool {
 		return false
 	}
 	rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Attempt: e.Attempts, Err: r.err})
-	if s := rec.session(e.Crisp); s != nil && e.Kind == kindDeliver {
-		if row := s.entry(e.FP); row != nil {
+	if s := rec.Sessions.byID(e.Crisp); s != nil && e.Kind == kindDeliver {
+		if row := s.Log.entry(e.FP); row != nil {
 			row.Status = entryFailed
 		}
 		rec.note(s.ID, noteNotShown)
@@ -239,39 +217,39 @@ func (rec *record) plain(e *effect) {
 	}
 	parts := TextMessage(e.Message.Content.PlainText()).fit()
 	e.Message.Content = parts[0]
-	at := slices.Index(rec.ToUser.Queue, e) + 1
+	at := slices.Index(rec.ToUser, e) + 1
 	for i, p := range parts[1:] {
 		m := *e.Message
 		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), p
 		next := effect{N: rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, FP: e.FP, Part: e.Part, Plain: true, Message: &m}
-		rec.ToUser.Queue = slices.Insert(rec.ToUser.Queue, at+i, &next)
+		rec.ToUser = slices.Insert(rec.ToUser, at+i, &next)
 	}
 }
 
 // userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
 // the host keeps the message as well.
 func (rec *record) userAway(e *effect, id string) {
-	s := rec.session(e.Crisp)
+	s := rec.Sessions.byID(e.Crisp)
 	if s == nil || e.Kind != kindDeliver || e.Message.From != FromAgent {
 		return // a system text is of no use later
 	}
 	if id != "" {
-		s.name(e, id)
+		s.named(e, id)
 	}
-	if !s.Email && rec.Handover != nil && rec.env.cfg.Policy.Email == EmailWhenAway {
+	if !s.State.Email && rec.Handover != nil && rec.env.cfg.Policy.Email == EmailWhenAway {
 		if address, ok := validEmail(rec.Handover.Request.User.Email); ok {
 			rec.push(&rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
 		}
 	}
-	if !s.Email {
+	if !s.State.Email {
 		rec.Away = append(rec.Away, e)
 	}
 }
 
 // mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
 func (rec *record) mailed(e *effect) {
-	if s := rec.session(e.Crisp); s != nil {
-		s.Email = true
+	if s := rec.Sessions.byID(e.Crisp); s != nil {
+		s.State.Email = true
 		rec.Away = slices.DeleteFunc(rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
 	}
 }
@@ -336,7 +314,7 @@ func (h *Handover) humanPart(ctx context.Context, rec *record, e *effect) (all [
 // beganLater reports whether a message opened, or took over, a handover after the one that has ended.
 func (rec *record) beganLater(end *effect, m *EventMessage) bool {
 	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
-	for _, e := range rec.ToUser.Queue {
+	for _, e := range rec.ToUser {
 		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
 			return true
 		}

@@ -3,7 +3,6 @@ package handover
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -81,31 +80,13 @@ type result struct {
 	retry   time.Time
 	emailed bool // Crisp took the user's address
 	gone    bool // the Crisp conversation is removed
-	news    *reading
+	read    *reading
 }
 
-// opens reports whether the effect is a step of an opening.
-func (k effectKind) opens() bool {
-	switch k {
-	case kindCreate, kindMetas, kindInbox, kindAssign, kindGreet:
-		return true
-	}
-	return false
-}
-
-// aside reports whether the effect may be overtaken: it must not hold up what people write.
-func (k effectKind) aside() bool {
-	switch k {
-	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
-		return true
-	}
-	return false
-}
-
-// push appends an effect to its lane.
-func (rec *record) push(l *queue, e effect) *effect {
+// push appends an effect to its queue.
+func (rec *record) push(q *queue, e effect) *effect {
 	e.N = rec.next()
-	l.Queue = append(l.Queue, &e)
+	*q = append(*q, &e)
 	return &e
 }
 
@@ -132,51 +113,13 @@ func (rec *record) note(crisp string, name textName) {
 
 // pushNote queues a note, whose echo we shall know.
 func (rec *record) pushNote(crisp string, e effect) {
-	s := rec.session(crisp)
+	s := rec.Sessions.byID(crisp)
 	if s == nil {
 		return
 	}
 	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, "note", int(rec.Serial))
-	rec.ours(s, e.FP)
+	s.Log.ours(e.FP)
 	rec.push(&rec.ToCrisp, e)
-}
-
-// ready returns the effect that may run now, and when the lane wants attention otherwise. A
-// waiting effect holds up those behind it, but an aside only those of its kind. A resolve waits for
-// what the user wrote before it, which would open the conversation again.
-func (l *queue) ready(now time.Time) (*effect, time.Time) {
-	var wait time.Time
-	var blocked []effectKind // "" stands for what is no aside
-	for _, e := range l.Queue {
-		class := e.Kind
-		if !class.aside() {
-			class = ""
-		}
-		if slices.Contains(blocked, class) || class == kindResolve && slices.Contains(blocked, "") {
-			continue
-		}
-		if !e.Next.After(now) {
-			return e, now
-		}
-		blocked = append(blocked, class)
-		wait = earlier(wait, e.Next)
-	}
-	return nil, wait
-}
-
-// effect returns the queued effect with this number, or nil: it may have been settled by news.
-func (l *queue) effect(n int64) *effect {
-	for _, e := range l.Queue {
-		if e.N == n {
-			return e
-		}
-	}
-	return nil
-}
-
-// drop removes the effects that match.
-func (l *queue) drop(match func(*effect) bool) {
-	l.Queue = slices.DeleteFunc(l.Queue, match)
 }
 
 // earlier returns the earlier of two times, zero meaning never.
@@ -258,7 +201,7 @@ func (rec *record) settle(l *queue, r result) {
 		e.Attempts--
 		return
 	}
-	if s := rec.session(e.Crisp); r.gone && s != nil {
+	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
 		rec.vanished(s)
 	}
 	rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
@@ -279,8 +222,8 @@ func (rec *record) succeeded(e *effect, r result) {
 	case kindCreate:
 		rec.created(e, r.id)
 	case kindMetas:
-		if s := rec.session(e.Crisp); s != nil && r.emailed {
-			s.Email = true
+		if s := rec.Sessions.byID(e.Crisp); s != nil && r.emailed {
+			s.State.Email = true
 		}
 	case kindEmail:
 		rec.mailed(e)
@@ -291,11 +234,8 @@ func (rec *record) succeeded(e *effect, r result) {
 	case kindAnswer:
 		rec.answered(e)
 	case kindResolve:
-		if s := rec.session(e.Crisp); s != nil {
-			s.Closed = true
-			if !s.Echo.IsZero() { // it has not come yet
-				s.Echo = rec.env.now.Add(echoFor)
-			}
+		if s := rec.Sessions.byID(e.Crisp); s != nil {
+			s.State.Resolved = true
 		}
 	case kindOnEnd:
 		rec.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})

@@ -118,7 +118,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	var id string
 	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
 		if scope != nil && scope.reply != "" {
-			rec.endReply(scope.reply)
+			rec.Replies.end(scope.reply)
 		}
 		outcome, id = rec.start(t, r, there), ""
 		if outcome == Opening {
@@ -188,8 +188,8 @@ func (rec *record) coolsDown(r Request) bool {
 
 // answer notes that the turn's message has its answer.
 func (rec *record) answer(t Turn) {
-	if in := rec.find(t.MessageID); in != nil && (in.Status == messageTurn || in.Status == messageKept) {
-		in.Status, in.Incoming = messageAnswered, nil
+	if in := rec.UserMessages.find(t.MessageID); in != nil && (in.Status == messageTurn || in.Status == messageKept) {
+		in.done(messageAnswered)
 	}
 }
 
@@ -272,7 +272,7 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 	}
 	_, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
 		if scope != nil && scope.reply != "" {
-			rec.endReply(scope.reply)
+			rec.Replies.end(scope.reply)
 		}
 		if rec.State == StateMuted {
 			return nil

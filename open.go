@@ -46,8 +46,8 @@ func (rec *record) queueOpening(ho *handover) {
 	switch {
 	case ho.CrispID == "":
 		step(effect{Kind: kindCreate})
-	case rec.session(ho.CrispID) == nil:
-		rec.Sessions = append(rec.Sessions, &crispSession{ID: ho.CrispID, Adopted: true})
+	case rec.Sessions.byID(ho.CrispID) == nil:
+		rec.Sessions = append(rec.Sessions, &crispSession{ID: ho.CrispID, Bounds: boundary{Adopted: true}})
 	}
 	rec.dropResolve(ho.CrispID)
 	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: ho.CrispID != ""}})
@@ -67,16 +67,10 @@ func (rec *record) queueOpening(ho *handover) {
 // reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
 // a short time ago; else "".
 func (rec *record) reopens(ho *handover) string {
-	var last *crispSession
-	for _, s := range rec.Sessions {
-		if last == nil || !s.Ended.Before(last.Ended) {
-			last = s
-		}
+	if s := rec.Sessions.reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
+		return s.ID
 	}
-	if last == nil || last.Gone || ho.Timeouts.Reopen <= 0 || !last.Ended.Add(ho.Timeouts.Reopen).After(rec.env.now) {
-		return ""
-	}
-	return last.ID
+	return ""
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
@@ -101,8 +95,8 @@ func (rec *record) created(e *effect, id string) {
 		return
 	}
 	ho.CrispID = id
-	rec.Sessions = append(rec.Sessions, &crispSession{ID: id, First: ho.Opening})
-	for _, x := range rec.ToCrisp.Queue {
+	rec.Sessions = append(rec.Sessions, &crispSession{ID: id, Log: crispLog{First: ho.Opening}})
+	for _, x := range rec.ToCrisp {
 		if x.HandoverID == ho.ID && x.Crisp == "" {
 			x.Crisp = id
 		}
@@ -112,9 +106,9 @@ func (rec *record) created(e *effect, id string) {
 
 // awaitOpening makes the session's mark that of our opening message, once that is seen.
 func (rec *record) awaitOpening(ho *handover) {
-	s := rec.session(ho.CrispID)
-	s.Opening = ho.Opening
-	s.Table = append(s.Table, &logEntry{order: order{FP: ho.Opening}, Status: entryOurs})
+	s := rec.Sessions.byID(ho.CrispID)
+	s.Bounds.await(ho.Opening)
+	s.Log.ours(ho.Opening)
 }
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
@@ -250,19 +244,17 @@ func mergeMetas(have, want crispMetas) crispMetas {
 
 // greeted ends the opening: the Crisp conversation has its first message.
 func (rec *record) greeted(e *effect, fp int64) {
-	s, ho := rec.session(e.Crisp), rec.handoverOf(e.HandoverID)
+	s, ho := rec.Sessions.byID(e.Crisp), rec.handoverOf(e.HandoverID)
 	if s != nil {
-		s.Closed = false
+		s.State.reopened()
 	}
 	if s != nil && ho != nil && fp != e.FP { // Crisp gave it another fingerprint
 		ho.Opening = fp
-		if s.First == e.FP {
-			s.First = fp
+		if s.Log.First == e.FP {
+			s.Log.First = fp
 		}
-		if s.Opening == e.FP {
-			s.Opening = fp
-		}
-		rec.ours(s, fp)
+		s.Bounds.rename(e.FP, fp)
+		s.Log.ours(fp)
 	}
 	switch {
 	case rec.runs(e.HandoverID):

@@ -78,7 +78,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	key, hash := h.key(m.Conversation), m.hash()
 	rec, err := h.update(ctx, key, m.Conversation, func(rec *record) error {
 		rec.userSign()
-		if old := rec.find(m.ID); old != nil {
+		if old := rec.UserMessages.find(m.ID); old != nil {
 			if old.Hash != hash {
 				return ErrIDReused
 			}
@@ -88,7 +88,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 		in := &userMessage{ID: m.ID, Hash: hash, At: rec.env.now, Incoming: &m}
 		rec.UserMessages = append(rec.UserMessages, in)
 		rec.Touched = rec.env.now
-		rec.take(in)
+		rec.accept(in)
 		return nil
 	})
 	if err != nil {
@@ -102,7 +102,7 @@ func (h *Handover) await(ctx context.Context, key string, rec *record, m Incomin
 	var turn Turn
 	var fault error
 	err := h.wait(ctx, key, rec, func(rec *record) bool {
-		in := rec.find(m.ID)
+		in := rec.UserMessages.find(m.ID)
 		if in == nil {
 			fault = errForgotten
 			return true
@@ -129,7 +129,7 @@ func (h *Handover) leave(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
-		in := rec.find(id)
+		in := rec.UserMessages.find(id)
 		if in == nil || in.Status != messagePosting {
 			return errKeep
 		}
@@ -196,14 +196,14 @@ func (m *Incoming) hash() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// take decides what becomes of a new message of the user.
-func (rec *record) take(in *userMessage) {
+// accept decides what becomes of a new message of the user.
+func (rec *record) accept(in *userMessage) {
 	rec.fire(onUser, cause{})
 	in.Epoch = rec.Epoch
 	switch rec.State {
 	case StateBot:
 		if rec.Offer != nil && rec.takeChoice(in) {
-			in.Status, in.Incoming = messageTaken, nil
+			in.done(messageTaken)
 			return
 		}
 		in.Status = messageTurn
@@ -265,10 +265,10 @@ func (rec *record) takeForAgent(in *userMessage) {
 	}
 	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, rec.Handover.LeaveTitle) {
 		rec.fire(onUserLeft, cause{})
-		in.Status, in.Incoming = messageTaken, nil
+		in.done(messageTaken)
 		return
 	}
-	if p, i, ok := rec.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
+	if p, i, ok := rec.Pickers.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
 		return
 	}
 	rec.queuePosts(in, rec.Handover)
@@ -283,6 +283,6 @@ func (rec *record) userSign() {
 		e.Next = time.Time{}
 		e.Message.Late = true
 	}
-	rec.ToUser.Queue = append(rec.Away, rec.ToUser.Queue...)
+	rec.ToUser = append(rec.Away, rec.ToUser...)
 	rec.Away = nil
 }

@@ -111,27 +111,18 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	for i, p := range s.Incoming.posts() {
 		fp := fingerprint(rec.Conversation, ho.ID, s.ID, i)
 		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
-		if c := rec.session(ho.CrispID); c != nil {
-			rec.ours(c, fp)
+		if c := rec.Sessions.byID(ho.CrispID); c != nil {
+			c.Log.ours(fp)
 		}
 	}
 }
 
 // newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
 func (rec *record) newest(crisp string) int64 {
-	if s := rec.session(crisp); s != nil {
-		return s.Newest
+	if s := rec.Sessions.byID(crisp); s != nil {
+		return s.Log.Newest
 	}
 	return 0
-}
-
-// ours notes that we posted, or are about to post, this fingerprint.
-func (rec *record) ours(s *crispSession, fp int64) {
-	if e := s.entry(fp); e != nil {
-		e.Status = entryOurs
-		return
-	}
-	s.Table = append(s.Table, &logEntry{order: order{FP: fp}, Status: entryOurs})
 }
 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
@@ -165,7 +156,7 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 // may come from a cache.
 func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	var since, first int64
-	if s := rec.session(e.Crisp); s != nil {
+	if s := rec.Sessions.byID(e.Crisp); s != nil {
 		since, first = s.Watermark-overlap.Milliseconds(), s.First
 	}
 	msgs, err := h.site(rec.Conversation).crisp.pages(ctx, e.Crisp, since, first)
@@ -182,13 +173,13 @@ func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, b
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
 func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
-	s := rec.session(e.Crisp)
+	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
 		greet.Type, greet.Content = "text", quote(h.greeting(rec, e))
 		e = &greet
 	}
-	return s != nil && s.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
+	return s != nil && s.Log.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
@@ -213,7 +204,7 @@ func (h *Handover) greeting(rec *record, e *effect) string {
 
 // match finds the post of ours that Crisp shows under another fingerprint, and settles it.
 func (rec *record) match(s *crispSession, m *EventMessage) {
-	for _, e := range rec.ToCrisp.Queue {
+	for _, e := range rec.ToCrisp {
 		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, rec.env.cfg.Origin) {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
 			return
@@ -223,7 +214,7 @@ func (rec *record) match(s *crispSession, m *EventMessage) {
 
 // proved settles a post that Crisp's log shows, whatever became of the call.
 func (rec *record) proved(s *crispSession, fp int64) {
-	for _, e := range rec.ToCrisp.Queue {
+	for _, e := range rec.ToCrisp {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
 		}
@@ -236,22 +227,22 @@ func (rec *record) proved(s *crispSession, fp int64) {
 
 // posted notes that Crisp has a message.
 func (rec *record) posted(e *effect, fp int64) {
-	s := rec.session(e.Crisp)
+	s := rec.Sessions.byID(e.Crisp)
 	if s != nil {
-		s.Resolved, s.Closed, s.Echo = time.Time{}, false, time.Time{} // a message of the user reopens
-		rec.ours(s, fp)
+		s.State.reopened() // a message of the user reopens
+		s.Log.ours(fp)
 	}
 	rec.passed(e)
 }
 
 // passed notes that one effect for a message of the user is done.
 func (rec *record) passed(e *effect) {
-	rest := slices.ContainsFunc(rec.ToCrisp.Queue, func(x *effect) bool { return x.Incoming == e.Incoming })
-	in := rec.find(e.Incoming)
+	rest := slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
+	in := rec.UserMessages.find(e.Incoming)
 	if rest || in == nil || in.Status != messagePosting {
 		return
 	}
-	in.Status, in.Incoming = messagePosted, nil
+	in.done(messagePosted)
 	rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: rec.env.now.Sub(in.At)})
 }
 
@@ -295,8 +286,8 @@ func (rec *record) refuse(e *effect, api *APIError) {
 		rec.note(e.Crisp, noteOtherFile)
 	}
 	rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
-	if in := rec.find(e.Incoming); in != nil {
-		in.Status, in.Incoming = messageRefused, nil
+	if in := rec.UserMessages.find(e.Incoming); in != nil {
+		in.done(messageRefused)
 		if api != nil {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
@@ -312,7 +303,7 @@ func (rec *record) giveBack(e *effect) {
 
 // follows reports whether Crisp has the parts of a message before this one.
 func (rec *record) follows(e *effect) bool {
-	return e.Part > 0 && !slices.ContainsFunc(rec.ToCrisp.Queue, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
+	return e.Part > 0 && !slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
 }
 
 // returnToBot makes turns of the messages that an end gave back. One that nobody waits for any
@@ -320,7 +311,7 @@ func (rec *record) follows(e *effect) bool {
 func (rec *record) returnToBot() {
 	told := false
 	for _, id := range rec.env.returned {
-		in := rec.find(id)
+		in := rec.UserMessages.find(id)
 		if in == nil || in.Status != messagePosting {
 			continue
 		}
@@ -338,24 +329,6 @@ func (rec *record) returnToBot() {
 	}
 }
 
-// choose finds the agent's question that a message answers: by its payload, or by the title of
-// a choice, as keyboards send it. Only the newest question can be answered by title.
-func (rec *record) choose(m *Incoming) (picker, int, bool) {
-	if fp, i, ok := parsePickerPayload(m.Payload); ok {
-		for _, p := range rec.Pickers {
-			if p.FP == fp && i < len(pickerChoices(p.Content)) {
-				return p, i, true
-			}
-		}
-	}
-	if len(rec.Pickers) == 0 || len(m.Files) > 0 {
-		return picker{}, 0, false
-	}
-	p := rec.Pickers[len(rec.Pickers)-1]
-	i, ok := matchChoice(m.Text, pickerChoices(p.Content))
-	return p, i, ok
-}
-
 // queueAnswer chooses in the agent's picker for the user.
 func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
 	content, err := answerPicker(p.Content, i)
@@ -370,7 +343,7 @@ func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
 
 // answered notes that the picker shows the user's choice.
 func (rec *record) answered(e *effect) {
-	rec.Pickers = slices.DeleteFunc(rec.Pickers, func(p picker) bool { return p.FP == e.FP && p.Crisp == e.Crisp })
+	rec.Pickers.removed(e.Crisp, e.FP)
 	rec.passed(e)
 }
 
@@ -385,18 +358,18 @@ func (rec *record) answerFailed(e *effect, r result) bool {
 		rec.again(e, api) // choosing the same twice does no harm
 		return false
 	}
-	in := rec.find(e.Incoming)
+	in := rec.UserMessages.find(e.Incoming)
 	if in == nil {
 		return true
 	}
 	text := textPost(e.Else)
 	fp := fingerprint(rec.Conversation, e.HandoverID, in.ID, 0)
-	if c := rec.session(e.Crisp); c != nil {
-		rec.ours(c, fp)
+	if c := rec.Sessions.byID(e.Crisp); c != nil {
+		c.Log.ours(fp)
 	}
 	next := effect{N: rec.next(), Kind: kindPost, HandoverID: e.HandoverID, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content, At: rec.newest(e.Crisp)}
-	at := slices.Index(rec.ToCrisp.Queue, e)
-	rec.ToCrisp.Queue = slices.Insert(rec.ToCrisp.Queue, at+1, &next) // in the answer's place
+	at := slices.Index(rec.ToCrisp, e)
+	rec.ToCrisp = slices.Insert(rec.ToCrisp, at+1, &next) // in the answer's place
 	return true
 }
 

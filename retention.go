@@ -5,13 +5,6 @@ import (
 	"time"
 )
 
-// maxSeen bounds how many of the user's messages are remembered; channels repeat a message within
-// minutes, not after this many others.
-const maxUserMessages = 128
-
-// maxWords bounds how many messages are kept word by word until somebody has answered them.
-const maxWords = 32
-
 // maxShown is how many messages that were shown, or could not be, are known: they can be edited and
 // removed on the user's side, and are given up once.
 const maxShown = 500
@@ -24,11 +17,11 @@ const maxOurs = 64
 // any more, never by count alone. A page may show more than was asked for: what was withheld is
 // judged again then, and withheld again.
 func (rec *record) trim() {
-	rec.trimUserMessages()
+	rec.UserMessages.trim()
 	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crispSession) bool {
-		return s != rec.last() && s != rec.current() && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
+		return s != rec.Sessions.last() && s != rec.current() && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
 			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
-			!slices.ContainsFunc(slices.Concat(rec.ToUser.Queue, rec.ToCrisp.Queue, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
+			!slices.ContainsFunc(slices.Concat(rec.ToUser, rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
 		rec.Handover.Request = Request{} // what is known of the user goes with the late window
@@ -67,38 +60,15 @@ func (rec *record) trim() {
 	}
 }
 
-// trimSeen bounds what is remembered of the user's messages. What is on its way is always kept;
-// words that wait for the bot's answer, or for a handover, only of the newest.
-func (rec *record) trimUserMessages() {
-	extra, words := len(rec.UserMessages)-maxUserMessages, 0
-	for i := len(rec.UserMessages) - 1; i >= 0; i-- {
-		s := rec.UserMessages[i]
-		if s.Incoming == nil || s.Status == messagePosting {
-			continue
-		}
-		if words++; words > maxWords {
-			s.Status, s.Incoming = messageAnswered, nil
-		}
-	}
-	rec.UserMessages = slices.DeleteFunc(rec.UserMessages, func(s *userMessage) bool {
-		drop := extra > 0 && s.Status != messagePosting
-		if drop {
-			extra--
-		}
-		return drop
-	})
-}
-
 // posting reports whether a post with this fingerprint still waits for its outcome.
 func (rec *record) posting(fp int64) bool {
-	return slices.ContainsFunc(rec.ToCrisp.Queue, func(e *effect) bool { return e.FP == fp })
+	return slices.ContainsFunc(rec.ToCrisp, func(e *effect) bool { return e.FP == fp })
 }
 
 // idle reports whether nothing is open.
 func (rec *record) idle() bool {
 	return rec.State == StateBot && rec.Offer == nil && rec.FollowUp == nil && len(rec.Hooks) == 0 &&
-		len(rec.ToUser.Queue) == 0 && len(rec.ToCrisp.Queue) == 0 && len(rec.Replies) == 0 &&
-		rec.ToUser.Lease.free() && rec.ToCrisp.Lease.free()
+		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0
 }
 
 // keepBare is how long a conversation without any handover is remembered, for the channel's

@@ -68,8 +68,8 @@ func (h *Handover) work(j job) {
 	switch s := h.sites[website]; {
 	case s == nil: // of a Handover with other websites on the same store
 	case !whole:
-		err = h.attend(ctx, j.key, j.side)
-	case j.side == sideIn:
+		err = h.attend(ctx, j.key, j.dir)
+	case j.dir == toUser:
 		err = h.catchUp(ctx, s)
 	}
 	if err != nil {
@@ -93,8 +93,8 @@ func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 		return minPoll
 	}
 	for _, key := range keys {
-		h.pool.nudge(job{key, sideIn})
-		h.pool.nudge(job{key, sideOut})
+		h.pool.nudge(job{key, toUser})
+		h.pool.nudge(job{key, toCrisp})
 	}
 	if len(keys) == limit {
 		return min(limit*2, maxPoll)
@@ -107,30 +107,18 @@ func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 func (h *Handover) changed(key string, rec *record) {
 	h.waiters.wake(key, rec)
 	h.tell(rec.env.activity)
-	if rec.ToUser.Lease.free() && rec.wants(sideIn) {
-		h.pool.nudge(job{key, sideIn})
+	if rec.ToUser.Lease.free() && rec.wants(toUser) {
+		h.pool.nudge(job{key, toUser})
 	}
-	if rec.ToCrisp.Lease.free() && rec.wants(sideOut) {
-		h.pool.nudge(job{key, sideOut})
+	if rec.ToCrisp.Lease.free() && rec.wants(toCrisp) {
+		h.pool.nudge(job{key, toCrisp})
 	}
-}
-
-// wants reports whether there is something to do now in one direction.
-func (rec *record) wants(s side) bool {
-	if s == sideIn && rec.look(rec.env.now) != nil {
-		return true
-	}
-	if s == sideIn && len(rec.Replies) > 0 {
-		return false
-	}
-	e, _ := rec.lane(s).ready(rec.env.now)
-	return e != nil
 }
 
 // job is one direction of one conversation that wants attention.
 type job struct {
-	key  string
-	side side
+	key string
+	dir direction
 }
 
 // pool is the workers of this process: for each direction a bounded number of goroutines that end
@@ -141,10 +129,10 @@ type pool struct {
 	queue   int
 
 	mu      sync.Mutex
-	waiting map[side][]job
+	waiting map[direction][]job
 	known   map[job]bool // waiting, or to run again
 	running map[job]bool
-	busy    map[side]int
+	busy    map[direction]int
 	over    bool
 	idle    chan struct{} // closed when nothing runs or waits
 }
@@ -152,7 +140,7 @@ type pool struct {
 func newPool(workers, queue int, work func(job)) *pool {
 	p := &pool{
 		work: work, workers: workers, queue: queue,
-		waiting: make(map[side][]job), known: make(map[job]bool), running: make(map[job]bool), busy: make(map[side]int),
+		waiting: make(map[direction][]job), known: make(map[job]bool), running: make(map[job]bool), busy: make(map[direction]int),
 		idle: make(chan struct{}),
 	}
 	close(p.idle)
@@ -164,29 +152,29 @@ func newPool(workers, queue int, work func(job)) *pool {
 func (p *pool) nudge(j job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || p.known[j] || len(p.waiting[j.side]) >= p.queue && !p.running[j] {
+	if p.over || p.known[j] || len(p.waiting[j.dir]) >= p.queue && !p.running[j] {
 		return
 	}
 	p.known[j] = true
 	if p.running[j] {
 		return
 	}
-	p.waiting[j.side] = append(p.waiting[j.side], j)
-	if p.busy[j.side] == p.workers {
+	p.waiting[j.dir] = append(p.waiting[j.dir], j)
+	if p.busy[j.dir] == p.workers {
 		return
 	}
-	if p.busy[sideIn]+p.busy[sideOut] == 0 {
+	if p.busy[toUser]+p.busy[toCrisp] == 0 {
 		p.idle = make(chan struct{})
 	}
-	p.busy[j.side]++
-	go p.worker(j.side)
+	p.busy[j.dir]++
+	go p.worker(j.dir)
 }
 
 // full reports whether no more conversations can wait.
 func (p *pool) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.waiting[sideIn]) >= p.queue
+	return len(p.waiting[toUser]) >= p.queue
 }
 
 func (p *pool) closed() bool {
@@ -195,7 +183,7 @@ func (p *pool) closed() bool {
 	return p.over
 }
 
-func (p *pool) worker(s side) {
+func (p *pool) worker(dir direction) {
 	for {
 		j, ok := p.take(s)
 		if !ok {
@@ -206,11 +194,11 @@ func (p *pool) worker(s side) {
 	}
 }
 
-func (p *pool) take(s side) (job, bool) {
+func (p *pool) take(dir direction) (job, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiting[s]) == 0 {
-		if p.busy[s]--; p.busy[sideIn]+p.busy[sideOut] == 0 {
+		if p.busy[s]--; p.busy[toUser]+p.busy[toCrisp] == 0 {
 			close(p.idle)
 		}
 		return job{}, false
@@ -227,7 +215,7 @@ func (p *pool) done(j job) {
 	defer p.mu.Unlock()
 	delete(p.running, j)
 	if p.known[j] {
-		p.waiting[j.side] = append(p.waiting[j.side], j)
+		p.waiting[j.dir] = append(p.waiting[j.dir], j)
 	}
 }
 
@@ -235,7 +223,7 @@ func (p *pool) done(j job) {
 func (p *pool) drain(ctx context.Context) error {
 	for {
 		p.mu.Lock()
-		idle, busy := p.idle, p.busy[sideIn]+p.busy[sideOut] > 0
+		idle, busy := p.idle, p.busy[toUser]+p.busy[toCrisp] > 0
 		p.mu.Unlock()
 		if !busy {
 			return nil
@@ -358,32 +346,3 @@ func (h *Handover) wait(ctx context.Context, key string, rec *record, ok func(*r
 	}
 }
 
-// watch remembers since when, by our own clock, something looked the same: the clocks of replicas
-// are never compared.
-type watch struct {
-	mu   sync.Mutex
-	seen map[string]sighting
-}
-
-type sighting struct {
-	mark  string
-	since time.Time
-}
-
-// maxWatched bounds what is remembered; forgetting only makes a takeover later.
-const maxWatched = 100_000
-
-// stale reports whether what looked like mark has not changed for ttl.
-func (w *watch) stale(what, mark string, ttl time.Duration) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s, ok := w.seen[what]
-	if !ok || s.mark != mark {
-		if w.seen == nil || len(w.seen) >= maxWatched {
-			w.seen = make(map[string]sighting)
-		}
-		w.seen[what] = sighting{mark, time.Now()}
-		return false
-	}
-	return time.Since(s.since) >= ttl // and still is when the caller has to ask again, after a conflict
-}

@@ -14,11 +14,25 @@ import (
 // send's context ends when a human takes over while the bot speaks.
 var ErrNotYourTurn = errors.New("handover: the turn does not hold: the conversation got another owner, or the turn is not from Receive or Session.Turn")
 
-// floor is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
+// reply is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
 type reply struct {
-	ID    string `json:"id"`
-	Epoch int64  `json:"epoch"`
+	ID    string    `json:"id"`
+	Epoch int64     `json:"epoch"`
+	Until time.Time `json:"until"` // then its process is dead, or send ignores its context
 }
+
+// replies are the bot's messages under way that an agent may interrupt.
+type replies []reply
+
+// drop removes the replies that match, and reports whether there were any.
+func (all *replies) drop(match func(reply) bool) bool {
+	before := len(*all)
+	*all = slices.DeleteFunc(*all, match)
+	return len(*all) != before
+}
+
+// end gives a reply up, perhaps before its send has returned.
+func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
 // storeAgain is how long a running Reply waits before it asks a store again that failed.
 const storeAgain = 500 * time.Millisecond
@@ -57,9 +71,9 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err = h.update(left, key, t.Conversation, func(rec *record) error {
-		rec.endReply(id)
-		if in := rec.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
-			in.Status, in.Incoming = messageAnswered, nil
+		rec.Replies.end(id)
+		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
+			in.done(messageAnswered)
 		}
 		if sent != nil && cut {
 			if err := rec.passOn(t.MessageID); err != nil && !errors.Is(err, errKeep) {
@@ -117,7 +131,7 @@ func (h *Handover) watchReply(ctx context.Context, key string, rec *record, t Tu
 // passOn gives the agent a message that the bot will not answer. Its Receive has returned, so that
 // nobody waits for it.
 func (rec *record) passOn(id string) error {
-	in := rec.find(id)
+	in := rec.UserMessages.find(id)
 	if in == nil || in.Status != messageTurn || in.Incoming == nil {
 		return errKeep
 	}
@@ -131,7 +145,7 @@ func (rec *record) passOn(id string) error {
 	case in.Epoch == rec.Epoch: // a newer turn for it holds
 		return errKeep
 	default: // nobody can answer it any more
-		in.Status, in.Incoming = messageAnswered, nil
+		in.done(messageAnswered)
 		rec.say(textNotSent, "")
 	}
 	return nil
@@ -143,11 +157,6 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
 		return false
 	}
-	s := rec.session(rec.Handover.CrispID)
-	return s != nil && !s.Gone
-}
-
-// leaveFloor gives the floor up before its send has returned.
-func (rec *record) endReply(id string) {
-	rec.Replies = slices.DeleteFunc(rec.Replies, func(f reply) bool { return f.ID == id })
+	s := rec.Sessions.byID(rec.Handover.CrispID)
+	return s != nil && !s.State.Gone
 }

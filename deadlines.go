@@ -1,0 +1,155 @@
+package handover
+
+import (
+	"slices"
+	"time"
+)
+
+// deadline is a trigger that comes with time.
+type deadline struct {
+	at      time.Time
+	trigger trigger
+	blind   bool // passes even when Crisp cannot be read
+}
+
+// pending returns the deadlines of the conversation's state.
+func (rec *record) pending() []deadline {
+	var all []deadline
+	add := func(from time.Time, after time.Duration, t trigger, blind bool) {
+		if after > 0 && !from.IsZero() {
+			all = append(all, deadline{from.Add(after), t, blind})
+		}
+	}
+	if rec.Offer != nil {
+		all = append(all, deadline{rec.Offer.Expires, onOfferExpired, true})
+	}
+	if f := rec.FollowUp; f != nil {
+		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, false)
+	}
+	switch rec.State {
+	case StateMuted:
+		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
+	case StateOpening:
+		add(rec.Handover.Asked, rec.Handover.Timeouts.Open, onOpenFailed, true)
+	case StateWaiting:
+		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
+		add(latest(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)
+	case StateActive:
+		if rec.Handover.AskedIdle.Before(rec.Handover.LastWord) {
+			add(rec.Handover.LastWord, rec.Handover.Timeouts.Idle, onQuiet, false)
+		} else {
+			add(rec.Handover.AskedIdle, rec.Handover.Timeouts.Idle/2, onIdle, false)
+		}
+	}
+	if rec.State == StateWaiting || rec.State == StateActive {
+		for _, e := range rec.ToCrisp {
+			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == rec.Handover.ID {
+				add(e.Since, rec.Handover.Timeouts.Relay, onRelayFailed, true)
+				break
+			}
+		}
+	}
+	if rec.human() {
+		add(rec.Handover.Asked, rec.Handover.Timeouts.Max, onMax, true)
+	}
+	return all
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// deadlines lets the deadlines pass that are due, each once. One that the news could change is judged
+// only after a look that began later than it: the look is returned.
+func (rec *record) deadlines(changed *bool) *logRead {
+	var passed []trigger
+	for again := true; again; {
+		again = false
+		for _, dl := range rec.pending() {
+			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
+				continue
+			}
+			if s := rec.current(); !dl.blind && s != nil {
+				if rec.newsDue(s, dl.at).After(rec.env.now) {
+					continue
+				}
+				if s.Looked.Before(dl.at) {
+					return rec.lookAt(s, true)
+				}
+			}
+			passed = append(passed, dl.trigger)
+			if again = rec.fire(dl.trigger, cause{}); again {
+				*changed = true
+				break // others may be pending now
+			}
+		}
+	}
+	return nil
+}
+
+// newsDue is when a session is looked at next for a deadline that passes at by: a hook of a message that
+// the log does not show yet is waited for. What the list of conversations told of later than by is not: a
+// stream of changes would put the deadline off for ever.
+func (rec *record) newsDue(s *crispSession, by time.Time) time.Time {
+	at := s.Retry
+	for i := range rec.Hooks {
+		if k := &rec.Hooks[i]; k.Crisp == s.ID && (k.At == 0 || !k.Got.After(by)) {
+			at = latest(at, k.Next)
+		}
+	}
+	return at
+}
+
+// current returns the Crisp session of the handover or follow-up that runs, or nil.
+func (rec *record) current() *crispSession {
+	if rec.human() {
+		return rec.Sessions.byID(rec.Handover.CrispID)
+	}
+	if rec.FollowUp != nil {
+		return rec.Sessions.byID(rec.FollowUp.CrispID)
+	}
+	return nil
+}
+
+// due is when the conversation next wants attention.
+func (rec *record) due() time.Time {
+	now := rec.env.now
+	var at time.Time
+	if rec.idle() {
+		at = rec.keepUntil()
+	}
+	if rec.ToCrisp.Lease.free() {
+		_, wait := rec.ToCrisp.ready(now)
+		at = earlier(at, wait)
+	} else {
+		at = earlier(at, rec.ToCrisp.Lease.Until)
+	}
+	if !rec.ToUser.Lease.free() {
+		return earlier(at, rec.ToUser.Lease.Until)
+	}
+	for _, k := range rec.Hooks {
+		if s := rec.Sessions.byID(k.Crisp); s != nil && rec.State != StateOpening {
+			at = earlier(at, latest(latest(k.Got, k.Next), s.Retry))
+		}
+	}
+	for _, s := range rec.Sessions {
+		if !s.Resolved.IsZero() {
+			at = earlier(at, latest(s.Resolved.Add(resolvedTwice), s.Retry))
+		}
+	}
+	for _, dl := range rec.pending() {
+		next := dl.at
+		if s := rec.current(); !dl.blind && s != nil {
+			next = latest(next, rec.newsDue(s, dl.at))
+		}
+		at = earlier(at, next)
+	}
+	_, wait := rec.ToUser.ready(now)
+	if len(rec.Replies) > 0 { // its process may die: whoever polls must see how long it lasts
+		wait = now.Add(time.Second)
+	}
+	return earlier(at, wait)
+}
