@@ -208,3 +208,47 @@ func hashOf(typ string, content jsontext.Value) string {
 	}
 	return contentHash(typ, content)[:16]
 }
+
+// maxShown is how many messages that were shown, or could not be, are known: they can be edited and
+// removed on the user's side, and are given up once.
+const maxShown = 500
+
+// maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
+// costs no look.
+const maxOurs = 64
+
+// trim drops the entries that can no longer matter: those that no read asks for any more, never by
+// count alone. A page may show more than was asked for: what was withheld is judged again then, and
+// withheld again. posting says whether a post with a fingerprint still waits for its outcome.
+func (l *crispLog) trim(posting func(fp int64) bool) {
+	read := l.Watermark - overlap.Milliseconds()
+	shown, ours := 0, 0
+	for _, e := range l.Entries {
+		switch e.Status {
+		case entryShown, entryFailed:
+			shown++
+		case entryOurs:
+			ours++
+		}
+	}
+	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
+		if e.Status == entryOurs { // known by its origin as well, if it is seen again
+			drop := ours > maxOurs && e.At != 0 && !posting(e.FP)
+			if drop {
+				ours--
+			}
+			return drop
+		}
+		if e.At >= read {
+			return false
+		}
+		if e.Status != entryShown && e.Status != entryFailed {
+			return true
+		}
+		if shown <= maxShown {
+			return false
+		}
+		shown--
+		return true
+	})
+}

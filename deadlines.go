@@ -24,7 +24,7 @@ func (rec *record) pending() []deadline {
 		all = append(all, deadline{rec.Offer.Expires, onOfferExpired, true})
 	}
 	if f := rec.FollowUp; f != nil {
-		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, false)
+		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, true)
 	}
 	switch rec.State {
 	case StateMuted:
@@ -62,8 +62,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// deadlines lets the deadlines pass that are due, each once. One that the news could change is judged
-// only after a look that began later than it: the look is returned.
+// deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is
+// judged only after a read of the messages that began later than it: the read is returned.
 func (rec *record) deadlines(changed *bool) *logRead {
 	var passed []trigger
 	for again := true; again; {
@@ -72,13 +72,11 @@ func (rec *record) deadlines(changed *bool) *logRead {
 			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			if s := rec.current(); !dl.blind && s != nil {
-				if rec.newsDue(s, dl.at).After(rec.env.now) {
+			if s := rec.current(); s != nil && dl.needsRead(s, rec.env.now) {
+				if rec.readDue(s, dl.at).After(rec.env.now) || rec.ending(s.ID) {
 					continue
 				}
-				if s.Looked.Before(dl.at) {
-					return rec.lookAt(s, true)
-				}
+				return rec.readOf(s, false)
 			}
 			passed = append(passed, dl.trigger)
 			if again = rec.fire(dl.trigger, cause{}); again {
@@ -90,15 +88,27 @@ func (rec *record) deadlines(changed *bool) *logRead {
 	return nil
 }
 
-// newsDue is when a session is looked at next for a deadline that passes at by: a hook of a message that
+// passBlind is how long after its time a deadline passes although the messages cannot be read: nobody
+// is left hanging for what a person must mend in Crisp.
+const passBlind = 10 * time.Minute
+
+// needsRead reports whether the deadline must wait for a read of the session.
+func (dl deadline) needsRead(s *crispSession, now time.Time) bool {
+	return !dl.blind && s.Reads.Good.Before(dl.at) && now.Before(dl.at.Add(passBlind))
+}
+
+// readDue is when a session is read next for a deadline that passes at by: a hook of a message that
 // the log does not show yet is waited for. What the list of conversations told of later than by is not: a
 // stream of changes would put the deadline off for ever.
-func (rec *record) newsDue(s *crispSession, by time.Time) time.Time {
-	at := s.Retry
+func (rec *record) readDue(s *crispSession, by time.Time) time.Time {
+	at := s.Reads.Retry
 	for i := range rec.Hooks {
-		if k := &rec.Hooks[i]; k.Crisp == s.ID && (k.At == 0 || !k.Got.After(by)) {
+		if k := &rec.Hooks[i]; k.Crisp == s.ID && !(k.Listed && k.Got.After(by)) {
 			at = latest(at, k.Next)
 		}
+	}
+	if blind := by.Add(passBlind); blind.Before(at) {
+		return blind
 	}
 	return at
 }
@@ -116,40 +126,43 @@ func (rec *record) current() *crispSession {
 
 // due is when the conversation next wants attention.
 func (rec *record) due() time.Time {
+	if !rec.Claim.free() {
+		return rec.Claim.Until
+	}
 	now := rec.env.now
 	var at time.Time
 	if rec.idle() {
 		at = rec.keepUntil()
 	}
-	if rec.ToCrisp.Lease.free() {
-		_, wait := rec.ToCrisp.ready(now)
-		at = earlier(at, wait)
-	} else {
-		at = earlier(at, rec.ToCrisp.Lease.Until)
-	}
-	if !rec.ToUser.Lease.free() {
-		return earlier(at, rec.ToUser.Lease.Until)
-	}
-	for _, k := range rec.Hooks {
-		if s := rec.Sessions.byID(k.Crisp); s != nil && rec.State != StateOpening {
-			at = earlier(at, latest(latest(k.Got, k.Next), s.Retry))
+	_, wait := rec.ToCrisp.ready(now)
+	at = earlier(at, wait)
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
+		if s := rec.Sessions.byID(k.Crisp); s != nil && rec.State != StateOpening && !rec.ending(s.ID) {
+			at = earlier(at, k.wanted(s.Reads.Retry))
 		}
 	}
 	for _, s := range rec.Sessions {
-		if !s.Resolved.IsZero() {
-			at = earlier(at, latest(s.Resolved.Add(resolvedTwice), s.Retry))
+		if !s.State.Doubt.IsZero() {
+			at = earlier(at, latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry))
 		}
 	}
 	for _, dl := range rec.pending() {
 		next := dl.at
-		if s := rec.current(); !dl.blind && s != nil {
-			next = latest(next, rec.newsDue(s, dl.at))
+		if s := rec.current(); s != nil && dl.needsRead(s, dl.at) {
+			next = latest(next, rec.readDue(s, dl.at))
 		}
 		at = earlier(at, next)
 	}
-	_, wait := rec.ToUser.ready(now)
-	if len(rec.Replies) > 0 { // its process may die: whoever polls must see how long it lasts
-		wait = now.Add(time.Second)
+	for _, r := range rec.Replies { // its process may die
+		at = earlier(at, r.Until)
+	}
+	if len(rec.Replies) > 0 {
+		return at
+	}
+	_, wait = rec.ToUser.ready(now)
+	if rec.env.speaking && !wait.IsZero() { // this process goes on then, or another one when it is dead
+		wait = latest(wait, now.Add(rec.env.cfg.Timeouts.Reply))
 	}
 	return earlier(at, wait)
 }

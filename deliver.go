@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
 )
 
@@ -50,25 +51,21 @@ func (h *Handover) reentrant(ctx context.Context, c Conversation) bool {
 	return scopeOf(ctx, h.key(c)) != nil
 }
 
-// callback calls the host, for at most callbackTimeout. A panic is a failed attempt.
-func (h *Handover) callback(ctx context.Context, rec *record, call func(context.Context) error) (err error) {
+// callback calls the host, for at most callbackTimeout: a callback that does not return is left alone.
+// A panic is a failed attempt.
+func callback[T any](ctx context.Context, h *Handover, rec *record, call func(context.Context) (T, error)) (T, error) {
 	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.key(rec.Conversation)})
-	ctx, cancel := context.WithTimeout(ctx, callbackTimeout)
-	defer cancel()
-	if !h.guard(func() { err = call(ctx) }) {
-		return errors.New("handover: the callback panicked")
+	result, err := worker.Call(ctx, h.calls, rec.Conversation.Source, callbackTimeout, call)
+	if err != nil && (errors.Is(err, worker.ErrAbandoned) || errors.Is(err, worker.ErrPanicked) || errors.Is(err, worker.ErrExited) || errors.Is(err, worker.ErrCrowded)) {
+		err = fmt.Errorf("handover: %w", err)
 	}
-	return err
+	return result, err
 }
 
 // deliver shows a message to the user.
 func (h *Handover) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
-	m := e.message(rec)
-	err = h.callback(ctx, rec, func(ctx context.Context) error {
-		id, err = h.cfg.Deliver(ctx, h.view(rec), m)
-		return err
-	})
-	return id, err
+	m, s := e.message(rec), h.view(rec)
+	return callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 }
 
 // copied returns a copy for the host to do with as it likes.
@@ -103,10 +100,9 @@ func (h *Handover) revise(ctx context.Context, rec *record, e *effect) error {
 	} else if !ok {
 		return errors.ErrUnsupported
 	}
-	m := e.message(rec)
-	return h.callback(ctx, rec, func(ctx context.Context) error {
-		return h.cfg.Revise(ctx, h.view(rec), Revision{Message: m, Removed: e.Removed})
-	})
+	r, view := Revision{Message: e.message(rec), Removed: e.Removed}, h.view(rec)
+	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.Revise(ctx, view, r) })
+	return err
 }
 
 // sayText says a system text, and returns the title of the way out that went with it.
@@ -128,10 +124,8 @@ func (h *Handover) sayText(ctx context.Context, rec *record, e *effect) (string,
 	if e.Plain {
 		m.Content = RichMessage{Text: content.PlainText()}
 	}
-	err := h.callback(ctx, rec, func(ctx context.Context) error {
-		_, err := h.cfg.Deliver(ctx, h.view(rec), m)
-		return err
-	})
+	s = h.view(rec)
+	_, err := callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 	return leave, err
 }
 
@@ -154,7 +148,7 @@ func (rec *record) delivered(e *effect, r result) {
 	if s == nil || e.Kind != kindDeliver {
 		return
 	}
-	s.named(e, r.id)
+	e.named(s, r.id)
 	for _, x := range rec.ToUser {
 		if x.Crisp == e.Crisp && x.FP == e.FP && x.Kind == kindDeliver {
 			return
@@ -234,7 +228,7 @@ func (rec *record) userAway(e *effect, id string) {
 		return // a system text is of no use later
 	}
 	if id != "" {
-		s.named(e, id)
+		e.named(s, id)
 	}
 	if !s.State.Email && rec.Handover != nil && rec.env.cfg.Policy.Email == EmailWhenAway {
 		if address, ok := validEmail(rec.Handover.Request.User.Email); ok {
@@ -261,10 +255,11 @@ func (h *Handover) onEnd(ctx context.Context, rec *record, e *effect) error {
 	}
 	sum := *e.Summary
 	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
-	reading, cancel := context.WithTimeout(ctx, leaseTTL/4) // the rest of the time is the host's
+	reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
 	cancel()
-	err := h.callback(ctx, rec, func(ctx context.Context) error { return h.cfg.OnEnd(ctx, h.view(rec), sum) })
+	s := h.view(rec)
+	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.OnEnd(ctx, s, sum) })
 	if err != nil {
 		return fmt.Errorf("handover: OnEnd: %w", err)
 	}
@@ -277,11 +272,11 @@ func (h *Handover) humanPart(ctx context.Context, rec *record, e *effect) (all [
 	if e.Crisp == "" {
 		return nil, false
 	}
-	msgs, err := h.site(rec.Conversation).crisp.pages(ctx, e.Crisp, e.At, e.FP)
+	msgs, _, cut, err := h.siteOf(rec).crisp.pages(ctx, e.Crisp, e.At, []int64{e.FP})
 	if err != nil {
 		return nil, true
 	}
-	for _, l := range sorted(msgs) {
+	for _, l := range inOrder(msgs) {
 		if l.Timestamp < e.At {
 			continue // before the takeover
 		}
@@ -308,7 +303,19 @@ func (h *Handover) humanPart(ctx context.Context, rec *record, e *effect) (all [
 			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
 		}
 	}
-	return all, false
+	return all, cut
+}
+
+// inOrder returns messages in the order of Crisp's log.
+func inOrder(msgs []EventMessage) []*EventMessage {
+	all := make([]*EventMessage, len(msgs))
+	for i := range msgs {
+		all[i] = &msgs[i]
+	}
+	slices.SortStableFunc(all, func(a, b *EventMessage) int {
+		return position{a.Timestamp, a.Fingerprint}.compare(position{b.Timestamp, b.Fingerprint})
+	})
+	return all
 }
 
 // beganLater reports whether a message opened, or took over, a handover after the one that has ended.
@@ -336,9 +343,10 @@ func (h *Handover) typed(ctx context.Context, rec *record, ev Event) {
 		return
 	}
 	agent := agentOf(&EventMessage{User: c.User})
-	_ = h.callback(context.WithoutCancel(ctx), rec, func(ctx context.Context) error {
-		h.cfg.Typing(ctx, h.view(rec), Typing{Agent: agent, On: c.Type == "start"})
-		return nil
+	s := h.view(rec)
+	_, _ = callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (struct{}, error) {
+		h.cfg.Typing(ctx, s, Typing{Agent: agent, On: c.Type == "start"})
+		return struct{}{}, nil
 	})
 }
 
@@ -353,4 +361,11 @@ func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
 		return err
 	}
 	return h.site(c).crisp.typing(ctx, rec.Handover.CrispID, on)
+}
+
+// named notes the channel's id of the part that a delivery showed.
+func (e *effect) named(s *crispSession, id string) {
+	if e.Message.Corrects == "" {
+		s.Log.name(e.FP, e.Part, id)
+	}
 }

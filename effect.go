@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -76,6 +77,7 @@ type result struct {
 	err     error
 	id      string // of the Crisp session made, or the channel's id of the message shown
 	fp      int64  // given by Crisp
+	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
 	emailed bool // Crisp took the user's address
@@ -137,8 +139,8 @@ func delay(attempt int) time.Duration {
 
 // run does an effect. It changes nothing but the world.
 func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
-	r := result{effect: e.N, begun: time.Now()}
-	crisp := h.site(rec.Conversation).crisp
+	r := result{effect: e.N, begun: h.clock.now()}
+	crisp := h.siteOf(rec).crisp
 	switch e.Kind {
 	case kindDeliver:
 		r.id, r.err = h.deliver(ctx, rec, e)
@@ -202,7 +204,7 @@ func (rec *record) settle(l *queue, r result) {
 		return
 	}
 	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
-		rec.vanished(s)
+		rec.vanished(s, onRemoved)
 	}
 	rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
 	if rec.failed(l, e, r) {
@@ -212,6 +214,9 @@ func (rec *record) settle(l *queue, r result) {
 
 // succeeded draws the consequences of an effect that is done.
 func (rec *record) succeeded(e *effect, r result) {
+	if s := rec.Sessions.byID(e.Crisp); s != nil && (e.Kind == kindGreet || e.Kind == kindPost) && !r.begun.IsZero() && !r.found {
+		s.Log.sent(cmp.Or(r.fp, e.FP), r.begun.Add(rec.env.now.Sub(r.begun)/2))
+	}
 	switch e.Kind {
 	case kindDeliver, kindRevise:
 		rec.delivered(e, r)

@@ -49,20 +49,29 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
 // called concurrently.
 type Handover struct {
-	cfg     *Config
-	sites   map[string]*site
-	pool    *pool
-	waiters waiters
-	watched watch
-	refusal atomic.Int64 // when a hook without proof was last logged, in Unix seconds
-	off     ablation
+	cfg      *Config
+	sites    map[string]*site
+	process  string // names this process in claims
+	clock    clock
+	pool     *worker.Pool
+	given    sync.Map // records that the store gave with a claim, by key
+	waiters  worker.Waiters[*record]
+	calls    *worker.Bulkhead // of the host's callbacks
+	failing  worker.Pushback  // records that cannot be worked on
+	watching atomic.Bool      // the store tells of other processes' saves
+	speaking speaking
+	refusal  atomic.Int64 // when a hook without proof was last logged, in Unix seconds
+	off      ablation
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -73,13 +82,17 @@ func New(c Config) (*Handover, error) {
 		return nil, err
 	}
 	h := &Handover{cfg: &cfg}
-	h.sites = newSites(&cfg, func(a Activity) { h.tell([]Activity{a}) })
-	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
+	h.sites = newSites(&cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
+	h.process = newID()
+	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
+	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: func(stack string) {
+		h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
+	}})
 	return h, nil
 }
 
 // ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, lease, epoch bool }
+type ablation struct{ lookUp, claim, epoch bool }
 
 // Outcome is what Start came to.
 type Outcome string
@@ -142,7 +155,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if outcome != Opening || scope != nil {
 		return outcome, nil
 	}
-	if h.pool.closed() {
+	if h.pool.Closed() {
 		return Opening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
 	}
 	return h.awaitOpening(wait, key, rec, id)

@@ -66,13 +66,13 @@ var ErrBusy = errors.New("handover: too many conversations wait: repeat the even
 // returns when the event is stored.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
-	case h.pool.closed():
+	case h.pool.Closed():
 		return ErrShutdown
 	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
 		return nil // not ours
 	case ev.Raw != nil && !ev.Ambiguous && !h.heeds(&ev):
 		return nil
-	case h.pool.full():
+	case h.pool.Full():
 		return ErrBusy
 	}
 	asking, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -85,7 +85,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		return nil // a conversation that began in Crisp
 	}
 	rec, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(rec *record) error {
-		if !rec.env.stored || !rec.enqueue(ev) {
+		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
 		return nil

@@ -49,6 +49,11 @@ func (rec *record) receive(ev *Event) bool {
 	return true
 }
 
+// look asks for a read of a session.
+func (rec *record) look(crisp string) {
+	rec.Hooks.put(hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true})
+}
+
 // rated tells of a rating, once.
 func (rec *record) rated(s *crispSession, stars int64) bool {
 	if stars < 1 || stars > 5 || stars == s.Stars {

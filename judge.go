@@ -2,6 +2,9 @@ package handover
 
 import "time"
 
+// updated is Crisp's time of the newest change, in ms.
+func (c *crispConversation) updated() int64 { return positive(c.UpdatedAt) }
+
 // judge takes a change of state that a signed hook tells of, at its place in Crisp's order.
 func (in *intake) judge(x item) {
 	s, at := in.s, x.At

@@ -76,7 +76,7 @@ func (rec *record) reopens(ho *handover) string {
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
 func (h *Handover) create(ctx context.Context, rec *record, r result) result {
-	wait, err := h.site(rec.Conversation).pace(ctx)
+	wait, err := h.siteOf(rec).pace(ctx)
 	if err != nil {
 		r.err = err
 		return r
@@ -85,7 +85,7 @@ func (h *Handover) create(ctx context.Context, rec *record, r result) result {
 		r.retry = time.Now().Add(wait)
 		return r
 	}
-	r.id, r.err = h.site(rec.Conversation).crisp.create(ctx)
+	r.id, r.err = h.siteOf(rec).crisp.create(ctx)
 	return r
 }
 
@@ -118,7 +118,7 @@ func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emaile
 	if ho == nil {
 		return false, nil
 	}
-	want, crisp := h.metasOf(ho), h.site(rec.Conversation).crisp
+	want, crisp := h.metasOf(ho), h.siteOf(rec).crisp
 	if e.Metas != nil && e.Metas.Merge {
 		have, err := crisp.metas(ctx, e.Crisp)
 		if api := apiError(err); api != nil && api.StatusCode == http.StatusNotFound {

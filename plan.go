@@ -42,7 +42,7 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 		if l := rec.planRead(changed); l != nil {
 			return &step{read: l}
 		}
-		if len(rec.Replies) > 0 {
+		if rec.botSpeaks() {
 			return nil // the bot is still speaking: what an agent wrote waits
 		}
 	}
@@ -103,7 +103,7 @@ func (rec *record) wants(dir direction) bool {
 		if l, _ := rec.wantedRead(rec.env.now); l != nil {
 			return true
 		}
-		if len(rec.Replies) > 0 {
+		if rec.botSpeaks() {
 			return false
 		}
 	}
@@ -116,3 +116,6 @@ func (rec *record) wants(dir direction) bool {
 func (rec *record) dropDeadReplies() bool {
 	return rec.Replies.drop(func(r reply) bool { return !r.Until.After(rec.env.now) })
 }
+
+// botSpeaks reports whether a message of the bot's is under way.
+func (rec *record) botSpeaks() bool { return len(rec.Replies) > 0 || rec.env.speaking }

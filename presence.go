@@ -64,10 +64,11 @@ func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
 
 func (h *Handover) lastWord(ctx context.Context, rec *record, there Presence) Presence {
 	if h.cfg.Presence != nil {
-		_ = h.callback(context.WithoutCancel(ctx), rec, func(ctx context.Context) error {
-			there = h.cfg.Presence(ctx, h.view(rec), there)
-			return nil
-		})
+		s := h.view(rec)
+		said, err := callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (Presence, error) { return h.cfg.Presence(ctx, s, there), nil })
+		if err == nil {
+			return said
+		}
 	}
 	return there
 }

@@ -69,7 +69,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.reentrant(ctx, m.Conversation) {
 		return Turn{}, ErrReentrant
 	}
-	if h.pool.closed() {
+	if h.pool.Closed() {
 		return Turn{}, ErrShutdown
 	}
 	if err := h.check(&m); err != nil {

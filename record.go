@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -11,11 +12,13 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// data is all that is known of one conversation: what Record.Data holds. It changes only in
+// record is all that is known of one conversation: what Record.Data holds. It changes only in
 // update, by functions that do no I/O.
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
+	Website      string       `json:"website"` // where it stays, whatever the configuration says later
+	Claim        claim        `json:"claim,omitzero"`
 	State        State        `json:"state"`
 	Epoch        int64        `json:"epoch"`          // raised at each change of owner
 	First        int64        `json:"first,omitzero"` // the epoch that the record began with
@@ -52,9 +55,10 @@ type env struct {
 	version  int64      // of the record
 	activity []Activity // told to the observer when the change is saved
 	returned []string   // Incoming ids that an end gives back to the bot
+	speaking bool       // the bot speaks in this process, where no agent can interrupt it
 }
 
-// stay is one handover: a stay in opening, waiting or active. A follow-up is one without a mute.
+// handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
 	ID      string  `json:"id"`
 	CrispID string  `json:"crisp_id,omitempty"`
@@ -110,11 +114,16 @@ var recordJSON = json.JoinOptions(
 
 var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
 
-// decodeData reads a record; one that was never stored gives a conversation with its bot.
-func decodeRecord(r Record, conv Conversation, now time.Time) (*record, error) {
+// errLaterVersion is for a record that this version must leave alone.
+var errLaterVersion = errors.New("handover: the stored record was written by a later version: upgrade this process")
+
+// decodeRecord reads a record; one that was never stored gives a conversation with its bot. What a
+// store returns is not trusted: a record that does not hold together is refused.
+func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*record, error) {
 	rec := new(record)
 	if r.Version == 0 {
 		rec.V, rec.Conversation, rec.State = recordVersion, conv, StateBot
+		rec.Website, _, _ = strings.Cut(key, "/")
 		// An epoch of an earlier, deleted record never fits again.
 		rec.Epoch, rec.Since, rec.Touched = now.UnixMilli(), now, now
 		rec.First = rec.Epoch
@@ -124,7 +133,10 @@ func decodeRecord(r Record, conv Conversation, now time.Time) (*record, error) {
 		return nil, fmt.Errorf("%w %w", errUnreadable, shapeOf(err))
 	}
 	if rec.V > recordVersion {
-		return nil, errors.New("handover: the stored record was written by a later version: upgrade this process")
+		return nil, errLaterVersion
+	}
+	if fault := rec.fault(key); fault != "" {
+		return nil, fmt.Errorf("%w %s", errUnreadable, fault)
 	}
 	return rec, nil
 }
@@ -147,7 +159,7 @@ func (rec *record) human() bool {
 	return rec.State == StateOpening || rec.State == StateWaiting || rec.State == StateActive
 }
 
-// stayOf returns the handover or follow-up with this id, or nil.
+// handoverOf returns the handover or follow-up with this id, or nil.
 func (rec *record) handoverOf(id string) *handover {
 	for _, s := range []*handover{rec.Handover, rec.FollowUp} {
 		if s != nil && s.ID == id {

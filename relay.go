@@ -134,7 +134,7 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 		case err != nil:
 			r.err = err
 		case found:
-			r.fp = fp
+			r.fp, r.found = fp, true
 		default:
 			r.missing = true
 		}
@@ -148,18 +148,21 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 	if typ == "" {
 		typ = "text"
 	}
-	r.fp, r.err = h.site(rec.Conversation).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
+	r.fp, r.err = h.siteOf(rec).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
 	return r
 }
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
 func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
-	var since, first int64
+	since, stop := e.At-listSlack, []int64(nil)
 	if s := rec.Sessions.byID(e.Crisp); s != nil {
-		since, first = s.Watermark-overlap.Milliseconds(), s.First
+		stop = []int64{s.Log.First}
+		if e.At == 0 {
+			since = s.Log.Watermark - overlap.Milliseconds()
+		}
 	}
-	msgs, err := h.site(rec.Conversation).crisp.pages(ctx, e.Crisp, since, first)
+	msgs, _, _, err := h.siteOf(rec).crisp.pages(ctx, e.Crisp, since, stop)
 	if err != nil {
 		return 0, false, err
 	}
@@ -269,7 +272,7 @@ func (rec *record) postFailed(e *effect, r result) bool {
 	}
 	rec.again(e, api)
 	if e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
-		rec.enqueue(Event{SessionID: e.Crisp}) // looks tell whether the conversation is gone
+		rec.look(e.Crisp) // looks tell whether the conversation is gone
 	}
 	if !e.Unsure && api != nil && !api.SafeToRetry() {
 		e.Unsure = true
@@ -384,7 +387,7 @@ func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) error {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	site := h.site(rec.Conversation)
+	site := h.siteOf(rec)
 	noNotes, err := site.noNotes(ctx)
 	if err != nil {
 		return err

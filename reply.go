@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -34,6 +35,35 @@ func (all *replies) drop(match func(reply) bool) bool {
 // end gives a reply up, perhaps before its send has returned.
 func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
+// speaking counts the bot's messages under way in this process, by conversation.
+type speaking struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+// begin counts a message until end is called.
+func (s *speaking) begin(key string) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n == nil {
+		s.n = make(map[string]int)
+	}
+	s.n[key]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.n[key]--; s.n[key] == 0 {
+			delete(s.n, key)
+		}
+	}
+}
+
+func (s *speaking) on(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n[key] > 0
+}
+
 // storeAgain is how long a running Reply waits before it asks a store again that failed.
 const storeAgain = 500 * time.Millisecond
 
@@ -50,49 +80,76 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		return err
 	}
 	key, id := h.key(t.Conversation), newID()
-	entered, epoch := false, t.Epoch
-	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
-		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.off.epoch)
-		if entered {
-			epoch = rec.Epoch
-			rec.Replies = append(rec.Replies, reply{ID: id, Epoch: epoch})
-			return nil
-		}
-		return rec.passOn(t.MessageID)
-	})
+	silent := h.speaking.begin(key)
+	rec, err := h.beginReply(ctx, key, id, t)
 	if err != nil {
-		return fmt.Errorf("handover: reply: nothing was sent: %w", err)
+		silent()
+		return err
 	}
-	if !entered {
-		return ErrNotYourTurn
-	}
-	t.Epoch = epoch
+	t.Epoch = rec.Epoch
 	sent, cut := h.hold(ctx, key, rec, t, id, send)
-	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	_, err = h.update(left, key, t.Conversation, func(rec *record) error {
-		rec.Replies.end(id)
-		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
-			in.done(messageAnswered)
-		}
-		if sent != nil && cut {
-			if err := rec.passOn(t.MessageID); err != nil && !errors.Is(err, errKeep) {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		// The floor ends by itself after Timeouts.Reply; what was sent was sent.
-		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
-	}
+	silent()
+	h.endReply(ctx, key, id, t, sent, cut)
 	if sent != nil && cut {
 		return ErrNotYourTurn
 	}
 	return sent
 }
 
-// hold runs send on the floor, and reports whether a takeover cut it short.
+// beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
+// elsewhere it is enough that this process knows.
+func (h *Handover) beginReply(ctx context.Context, key, id string, t Turn) (*record, error) {
+	entered := false
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.off.epoch)
+		switch {
+		case !entered:
+			return rec.passOn(t.MessageID)
+		case len(rec.Sessions) == 0:
+			return errKeep
+		}
+		rec.Replies = append(rec.Replies, reply{ID: id, Epoch: rec.Epoch, Until: rec.env.now.Add(h.cfg.Timeouts.Reply)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("handover: reply: nothing was sent: %w", err)
+	}
+	if !entered {
+		return nil, ErrNotYourTurn
+	}
+	return rec, nil
+}
+
+// endReply writes down what became of the turn's message.
+func (h *Handover) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		changed := rec.Replies.drop(func(r reply) bool { return r.ID == id })
+		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
+			in.done(messageAnswered)
+			changed = true
+		}
+		if sent != nil && cut {
+			err := rec.passOn(t.MessageID)
+			if err != nil && !errors.Is(err, errKeep) {
+				return err
+			}
+			changed = changed || err == nil
+		}
+		return keepUnless(changed && (rec.env.stored || len(rec.UserMessages) > 0))
+	})
+	if err != nil {
+		// What was stored of the reply ends by itself after Timeouts.Reply; what was sent was sent.
+		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
+		return
+	}
+	if rec.wants(toUser) { // it waited for the bot
+		h.pool.Nudge(jobOf(key, toUser))
+	}
+}
+
+// hold runs send, and reports whether a takeover cut it short.
 func (h *Handover) hold(ctx context.Context, key string, rec *record, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
 	sctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

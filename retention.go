@@ -5,58 +5,22 @@ import (
 	"time"
 )
 
-// maxShown is how many messages that were shown, or could not be, are known: they can be edited and
-// removed on the user's side, and are given up once.
-const maxShown = 500
-
-// maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
-// costs no look.
-const maxOurs = 64
-
 // trim drops what can no longer matter. A row of the table leaves when no read asks for its message
 // any more, never by count alone. A page may show more than was asked for: what was withheld is
 // judged again then, and withheld again.
 func (rec *record) trim() {
 	rec.UserMessages.trim()
+	last, current := rec.Sessions.last(), rec.current()
 	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crispSession) bool {
-		return s != rec.Sessions.last() && s != rec.current() && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
+		return s != last && s != current && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
 			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
-			!slices.ContainsFunc(slices.Concat(rec.ToUser, rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
+			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
 		rec.Handover.Request = Request{} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
-		read := s.Watermark - overlap.Milliseconds()
-		shown, ours := 0, 0
-		for _, e := range s.Table {
-			switch e.Status {
-			case entryShown, entryFailed:
-				shown++
-			case entryOurs:
-				ours++
-			}
-		}
-		s.Table = slices.DeleteFunc(s.Table, func(e *logEntry) bool {
-			if e.Status == entryOurs { // known by its origin as well, if it is seen again
-				drop := ours > maxOurs && e.At != 0 && !rec.posting(e.FP)
-				if drop {
-					ours--
-				}
-				return drop
-			}
-			if e.At >= read {
-				return false
-			}
-			if e.Status != entryShown && e.Status != entryFailed {
-				return true
-			}
-			if shown <= maxShown {
-				return false
-			}
-			shown--
-			return true
-		})
+		s.Log.trim(rec.posting)
 	}
 }
 

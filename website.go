@@ -17,7 +17,7 @@ import (
 // is attended like a conversation's.
 type websiteRecord struct {
 	V       int            `json:"v"`
-	Lease   lease          `json:"lease,omitzero"`
+	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
 	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
 	Next    time.Time      `json:"next,omitzero"`     // of catch-up
 	Mark    int64          `json:"mark,omitzero"`     // Crisp's time up to which changes are known, in ms
@@ -35,16 +35,17 @@ const websitePrefix = "website/"
 type site struct {
 	id        string
 	cfg       *Config
+	clock     *clock
 	crisp     *crispClient
 	presence  presence
 	refused   atomic.Bool  // hooks were: there is something to catch up with
 	accounted atomic.Int64 // the minute in which calls were last added to the website's
 }
 
-func newSites(cfg *Config, tell func(Activity)) map[string]*site {
+func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
 	all := make(map[string]*site)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		s := &site{id: id, cfg: cfg, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
+		s := &site{id: id, cfg: cfg, clock: clock, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
 		s.accounted.Store(time.Now().Unix() / 60)
 		all[id] = s
 	}
@@ -56,6 +57,9 @@ func (h *Handover) website(c Conversation) string { return cmp.Or(c.WebsiteID, h
 
 // site returns the website that a conversation is handed to.
 func (h *Handover) site(c Conversation) *site { return h.sites[h.website(c)] }
+
+// siteOf returns the website of a record: it stays where it began.
+func (h *Handover) siteOf(rec *record) *site { return h.sites[rec.Website] }
 
 // pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
 // of a clock that ran ahead do not count.
@@ -140,13 +144,14 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 		if err != nil {
 			return websiteRecord{}, fmt.Errorf("handover: load from the store: %w", err)
 		}
+		s.clock.follow(r.Now)
 		w := websiteRecord{V: recordVersion}
 		if r.Version != 0 {
 			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
 				return w, fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
 			}
 		}
-		if err := change(&w, time.Now()); errors.Is(err, errKeep) {
+		if err := change(&w, s.clock.now()); errors.Is(err, errKeep) {
 			return w, nil
 		} else if err != nil {
 			return w, err
@@ -156,8 +161,8 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 			return w, fmt.Errorf("handover: the website's record cannot be written: %w", shapeOf(err))
 		}
 		due := w.Next
-		if !w.Lease.free() {
-			due = w.Lease.Until
+		if !w.Claim.free() {
+			due = w.Claim.Until
 		}
 		switch _, err = s.cfg.Store.Save(ctx, Record{Key: key, Version: r.Version, Due: due, Data: body}); {
 		case err == nil:
@@ -173,7 +178,7 @@ const noNotesFor = 24 * time.Hour
 
 func (s *site) noNotes(ctx context.Context) (bool, error) {
 	w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
-	return time.Now().Before(w.NoNotes), err
+	return s.clock.now().Before(w.NoNotes), err
 }
 
 func (s *site) rememberNoNotes(ctx context.Context) error {

@@ -71,7 +71,7 @@ func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Con
 // open returns the record for a change.
 func (h *Handover) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version}
+		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key)}
 		return rec, nil
 	}
 	r := k.record
@@ -83,11 +83,11 @@ func (h *Handover) open(ctx context.Context, k known, key string, conv Conversat
 		h.clock.follow(r.Now)
 	}
 	now := h.clock.now()
-	rec, err := decodeRecord(r, conv, now)
+	rec, err := decodeRecord(r, key, conv, now)
 	if err != nil {
 		return nil, err
 	}
-	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version}
+	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key)}
 	return rec, nil
 }
 
@@ -113,9 +113,8 @@ func (h *Handover) save(ctx context.Context, key string, rec *record) (bool, err
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
 	next := Record{Key: key, Version: version, Due: rec.due(), Data: body}
-	website := h.website(rec.Conversation)
 	for _, s := range rec.Sessions {
-		next.CrispIDs = append(next.CrispIDs, website+"/"+s.ID)
+		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
 	if rec.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
 		return false, fmt.Errorf("handover: save to the store: %w", err)
@@ -130,7 +129,7 @@ func (h *Handover) claim(rec *record) {
 	switch {
 	case !h.off.claim && c.heldByOther(h.process, now):
 	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
-		if c.Holder == h.process || h.pool.accepts() {
+		if c.Holder == h.process || h.accepts() {
 			c.take(h.process, now)
 		}
 	default:
@@ -238,7 +237,9 @@ func (h *Handover) do(ctx context.Context, key string, rec *record, s *step) *re
 	}()
 	if s.read != nil {
 		begun := h.clock.now()
-		return &result{begun: begun, read: h.site(rec.Conversation).crisp.read(ctx, s.read)}
+		n := h.siteOf(rec).crisp.read(ctx, s.read)
+		n.begun = begun
+		return &result{begun: begun, read: n}
 	}
 	r := h.run(ctx, rec, s.effect)
 	return &r
@@ -263,4 +264,9 @@ func (h *Handover) renew(ctx context.Context, key string) {
 		case <-time.After(renewEvery):
 		}
 	}
+}
+
+// certain reports whether the result holds even if another process works on the record by now.
+func (r *result) certain() bool {
+	return r.read == nil && r.err == nil && !r.missing && r.retry.IsZero()
 }
