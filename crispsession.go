@@ -79,14 +79,23 @@ func (b *boundary) early() bool { return b.Adopted && b.Opening != 0 }
 
 // crispState is what is known of a session's state in Crisp.
 type crispState struct {
-	Resolved bool `json:"resolved,omitzero"` // to find it so is no news
-	Blocked  bool `json:"blocked,omitzero"`  // the user is
-	Gone     bool `json:"gone,omitzero"`     // removed, or full: nothing more can be posted
-	Email    bool `json:"email,omitzero"`    // Crisp has the user's address
+	Resolved bool  `json:"resolved,omitzero"` // to find it so is no news
+	Since    int64 `json:"since,omitzero"`    // Crisp's time of the newest state that a hook told of, in ms
+	Blocked  bool  `json:"blocked,omitzero"`  // the user is
+	Gone     bool  `json:"gone,omitzero"`     // removed, or full: nothing more can be posted
+	Email    bool  `json:"email,omitzero"`    // Crisp has the user's address
 	// Doubt is set when a read alone says resolved, until a second one agrees: Crisp may answer from a cache.
 	Doubt   time.Time `json:"doubt,omitzero"`
 	Updated int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
 	Missing time.Time `json:"missing,omitzero"` // since when reads do not find it
+}
+
+// told takes a state of Crisp's at its time; an older one than is known changes nothing.
+func (c *crispState) told(resolved bool, at int64) {
+	if at < c.Since {
+		return
+	}
+	c.Resolved, c.Since, c.Doubt = resolved, at, time.Time{}
 }
 
 // reopened notes that a message of the user, or an agent, opened the session again.

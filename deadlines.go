@@ -72,7 +72,7 @@ func (rec *record) deadlines(changed *bool) *logRead {
 			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			if s := rec.current(); s != nil && dl.needsRead(s, rec.env.now) {
+			if s := rec.current(); s != nil && dl.needsRead(s) {
 				if rec.readDue(s, dl.at).After(rec.env.now) || rec.ending(s.ID) {
 					continue
 				}
@@ -88,14 +88,8 @@ func (rec *record) deadlines(changed *bool) *logRead {
 	return nil
 }
 
-// passBlind is how long after its time a deadline passes although the messages cannot be read: nobody
-// is left hanging for what a person must mend in Crisp.
-const passBlind = 10 * time.Minute
-
 // needsRead reports whether the deadline must wait for a read of the session.
-func (dl deadline) needsRead(s *crispSession, now time.Time) bool {
-	return !dl.blind && s.Reads.Good.Before(dl.at) && now.Before(dl.at.Add(passBlind))
-}
+func (dl deadline) needsRead(s *crispSession) bool { return !dl.blind && s.Reads.Good.Before(dl.at) }
 
 // readDue is when a session is read next for a deadline that passes at by: a hook of a message that
 // the log does not show yet is waited for. What the list of conversations told of later than by is not: a
@@ -106,9 +100,6 @@ func (rec *record) readDue(s *crispSession, by time.Time) time.Time {
 		if k := &rec.Hooks[i]; k.Crisp == s.ID && !(k.Listed && k.Got.After(by)) {
 			at = latest(at, k.Next)
 		}
-	}
-	if blind := by.Add(passBlind); blind.Before(at) {
-		return blind
 	}
 	return at
 }
@@ -149,7 +140,7 @@ func (rec *record) due() time.Time {
 	}
 	for _, dl := range rec.pending() {
 		next := dl.at
-		if s := rec.current(); s != nil && dl.needsRead(s, dl.at) {
+		if s := rec.current(); s != nil && dl.needsRead(s) {
 			next = latest(next, rec.readDue(s, dl.at))
 		}
 		at = earlier(at, next)

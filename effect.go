@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -80,8 +81,9 @@ type result struct {
 	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
-	emailed bool // Crisp took the user's address
-	gone    bool // the Crisp conversation is removed
+	emailed bool    // Crisp took the user's address
+	gone    bool    // the Crisp conversation is removed
+	marked  []int64 // of a mark: the messages that it was about
 	read    *reading
 }
 
@@ -167,6 +169,7 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 	case kindNote:
 		r.err = h.postNote(ctx, rec, e)
 	case kindMark:
+		r.marked = slices.Clone(e.FPs)
 		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
 		if r.err == nil {
 			r.err = crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
@@ -190,6 +193,9 @@ func (rec *record) settle(l *queue, r result) {
 	}
 	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
+		if e.leaves(r) {
+			return
+		}
 		l.drop(func(x *effect) bool { return x.N == e.N })
 		rec.succeeded(e, r)
 		return
@@ -210,6 +216,16 @@ func (rec *record) settle(l *queue, r result) {
 	if rec.failed(l, e, r) {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 	}
+}
+
+// leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
+func (e *effect) leaves(r result) bool {
+	e.FPs = slices.DeleteFunc(e.FPs, func(fp int64) bool { return slices.Contains(r.marked, fp) })
+	if e.Kind != kindMark || len(e.FPs) == 0 {
+		return false
+	}
+	e.Attempts, e.Since, e.Next = 0, time.Time{}, time.Time{}
+	return true
 }
 
 // succeeded draws the consequences of an effect that is done.

@@ -37,6 +37,10 @@ func (rec *record) receive(ev *Event) bool {
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // open, as far as is known: no news
+	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && len(rec.Hooks.of(s.ID, rec.Serial)) == 0:
+		changed := s.State.Resolved || !s.State.Doubt.IsZero()
+		s.State.told(false, at) // nothing that came before it waits: no look is needed
+		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
 		s.State.Blocked = true
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open

@@ -25,9 +25,7 @@ func (in *intake) judge(x item) {
 			in.closed(EndResolved, at)
 		}
 	default:
-		if s.Bounds.newer(at) {
-			s.State.reopened() // open again; never a reason to mute
-		}
+		s.State.told(false, at) // never a reason to mute
 	}
 }
 
@@ -97,7 +95,9 @@ func (in *intake) closed(reason EndReason, at int64) {
 	rec, s := in.rec, in.s
 	s.Log.Newest = max(s.Log.Newest, at)
 	s.State.Gone = s.State.Gone || reason == EndRemoved
-	s.State.Resolved = s.State.Resolved || reason == EndResolved
+	if reason == EndResolved {
+		s.State.told(true, at)
+	}
 	s.State.Doubt = time.Time{} // no second read is needed any more
 	if f := rec.FollowUp; f != nil && f.CrispID == s.ID {
 		s.Bounds.end(s.Log.Newest)
