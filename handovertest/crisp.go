@@ -40,8 +40,10 @@ type Crisp struct {
 	operators     []*person
 	availability  string
 	since         int64
-	sent          int // messages accepted over REST
-	news          int // changes of conversations
+	sent          int   // messages accepted over REST
+	posted        int   // messages, whoever wrote them
+	news          int   // changes of conversations
+	newest        int64 // the time of the newest of those changes
 	server        *http.Server
 	serverURL     string
 	cache         map[string]cached
@@ -219,7 +221,7 @@ func (c *Crisp) Availability(status string) {
 		return
 	}
 	c.availability = status
-	c.since = c.now()
+	c.since = max(c.now(), c.since+1) // also within one millisecond
 	c.note("website: %s", status)
 	for _, id := range append([]string{c.options.WebsiteID}, c.options.Websites...) {
 		c.push(nil, "website:users:available", c.since, map[string]any{

@@ -43,6 +43,7 @@ func TestCallsThatCrispRefuses(t *testing.T) {
 		{name: "unknown type", method: "POST", path: "SID/message", body: `{"type":"dance","from":"user","origin":"chat","content":"x"}`, status: 400, reason: "invalid_data", violation: "data.type"},
 		{name: "wrong case", method: "POST", path: "SID/message", body: `{"Type":"text","from":"user","origin":"chat","content":"x"}`, status: 400, reason: "invalid_data", violation: "'.type'"},
 		{name: "unknown member", method: "POST", path: "SID/message", body: `{"type":"text","from":"user","origin":"chat","content":"x","colour":1}`, status: 400, reason: "invalid_data", violation: "additional properties"},
+		{name: "origin without a name", method: "POST", path: "SID/message", body: `{"type":"text","from":"user","content":"x","origin":"urn:"}`, status: 400, reason: "invalid_data", violation: "data.origin"},
 		{name: "weird origin", method: "POST", path: "SID/message", body: `{"type":"text","from":"user","origin":"","content":"x"}`, status: 400, reason: "invalid_data", violation: "data.origin"},
 		{name: "fraction as fingerprint", method: "POST", path: "SID/message", body: `{"type":"text","from":"user","origin":"chat","content":"x","fingerprint":1.5}`, status: 400, reason: "invalid_data", violation: "data.fingerprint"},
 		{name: "file without name", method: "POST", path: "SID/message", body: `{"type":"file","from":"user","origin":"chat","content":{"url":"https://a.b/c","type":"x/y"}}`, status: 400, reason: "invalid_data", violation: "data.content should have required property '.name'"},
@@ -274,8 +275,10 @@ func TestStateFollowsTheMessages(t *testing.T) {
 	require.Equal(t, "pending", v.State())
 	call.userSays(path, "hi")
 	v.Operator("Ann").Note("a note")
-	v.Bot("Hugo").Say("a bot")
 	require.Equal(t, "pending", v.State())
+	v.Bot("Hugo").Say("a bot") // automated replies count as people's do
+	require.Equal(t, "unresolved", v.State())
+	v.SetState("pending")
 	v.Operator("Ann").Say("hello")
 	require.Equal(t, "unresolved", v.State())
 	v.Operator("Ann").Resolve()
