@@ -20,7 +20,8 @@ type Conversation struct {
 	// The rest is guarded by crisp.mu.
 	clock    int64 // the last time given by tick
 	versions []snapshot
-	asked    int // times that feedback was asked for
+	asked    int            // times that feedback was asked for
+	oddRow   map[string]any // what the list says instead
 }
 
 // snapshot is what Crisp knows of a conversation at one time. Nothing in it is changed in place.
@@ -243,12 +244,18 @@ func (v *Conversation) setState(state string) {
 	if v.last().state == state {
 		return
 	}
-	now := v.change(func(s *snapshot) {
+	now := v.tick()
+	set := func(s *snapshot) {
 		s.state = state
 		if state == "resolved" {
 			s.waiting = 0
 		}
-	})
+	}
+	if v.crisp.options.StateKeepsUpdated {
+		v.changeQuietly(set)
+	} else {
+		v.changeAt(now, set)
+	}
 	v.crisp.note("%s: %s", v.label(), state)
 	v.push("session:set_state", now, map[string]any{"state": state})
 }

@@ -177,42 +177,6 @@ func TestTimestampsGrow(t *testing.T) {
 	require.Equal(t, int64(1000), v.Messages()[0].Timestamp)
 }
 
-func TestListShowsTheNewestChangeFirst(t *testing.T) {
-	c := handovertest.NewCrisp(t, handovertest.Options{})
-	call := newCaller(t, c)
-	numbers := func(query string) []int {
-		var page []struct {
-			SessionID string `json:"session_id"`
-		}
-		require.NoError(t, json.Unmarshal(call.ok("GET", "/conversations/"+query, "").Data, &page))
-		out := []int{}
-		for _, row := range page {
-			for _, v := range c.Conversations() {
-				if v.ID() == row.SessionID {
-					out = append(out, v.Number())
-				}
-			}
-		}
-		return out
-	}
-	for range 25 {
-		call.open()
-	}
-	for _, i := range []int{3, 1, 2} {
-		call.userSays("/conversation/"+c.Conversation(i).ID(), "hi")
-	}
-	require.Equal(t, []int{2, 1, 3}, numbers("1"))
-	require.Empty(t, numbers("2"))
-	require.Len(t, numbers("1?include_empty=1"), 20)
-	require.Len(t, numbers("2?include_empty=1"), 5)
-	require.Len(t, numbers("1?include_empty=1&per_page=50"), 25)
-	c.Conversation(1).Operator("Ann").Resolve()
-	require.Equal(t, []int{1, 2, 3}, numbers("1"))
-	require.Equal(t, []int{2, 3}, numbers("1?filter_not_resolved=1"))
-	c.Conversation(2).Operator("Ann").Assign()
-	require.Equal(t, []int{2}, numbers("1?filter_assigned=1"))
-}
-
 func TestMarksWithoutFingerprintsMeanAll(t *testing.T) {
 	for _, none := range []string{``, `,"fingerprints":[]`} {
 		c := handovertest.NewCrisp(t, handovertest.Options{})
