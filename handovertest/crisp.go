@@ -59,6 +59,8 @@ type Crisp struct {
 	ordinals   map[ordinalKey]int
 	faultCount map[string]int
 
+	spent      []window             // of Options.Quotas
+	retryAt    map[string]time.Time // by website: when the last Retry-After ends
 	calls      []Call
 	callCount  map[callKey]int
 	hooks      []HookCall
@@ -88,6 +90,8 @@ func New(o Options) *Crisp {
 		queues:     map[*Conversation]*queue{},
 		ordinals:   map[ordinalKey]int{},
 		faultCount: map[string]int{},
+		spent:      make([]window, len(o.Quotas)),
+		retryAt:    map[string]time.Time{},
 		callCount:  map[callKey]int{},
 		hookCount:  map[string]int{},
 		cache:      map[string]cached{},
@@ -273,7 +277,10 @@ func keep[T any](all []T) []T {
 }
 
 // now returns the time of Crisp's clock, in milliseconds.
-func (c *Crisp) now() int64 { return time.Now().Add(c.options.Skew).UnixMilli() }
+func (c *Crisp) now() int64 { return c.clock().UnixMilli() }
+
+// clock returns the time of Crisp's clock.
+func (c *Crisp) clock() time.Time { return time.Now().Add(c.options.Skew) }
 
 // person returns the operator with this name, who joins the team if need be. The caller holds the
 // lock.

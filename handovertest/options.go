@@ -59,6 +59,8 @@ type Options struct {
 	// KeepSignature repeats a hook with its first timestamp and signature, instead of new ones.
 	KeepSignature bool
 
+	// Quotas are how many calls Crisp takes. Nil: any number.
+	Quotas []Quota
 	// FreePlan refuses notes with 402.
 	FreePlan bool
 	// DataReplaced makes a PATCH of the metas replace data instead of merging it.
@@ -133,6 +135,11 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MailAfter == 0 {
 		o.MailAfter = time.Minute
+	}
+	quotas := o.Quotas
+	o.Quotas = nil
+	for _, q := range quotas {
+		o.Quotas = append(o.Quotas, q.withDefaults())
 	}
 	if o.Bot != nil {
 		bot := o.Bot.withDefaults()
