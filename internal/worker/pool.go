@@ -35,9 +35,10 @@ type PoolOptions struct {
 //
 // In each lane, a free worker goes to the class that has the fewest; among equals, classes take turns.
 // A class that is alone may have all of PoolOptions.Workers. The more of a lane's workers are taken,
-// the fewer one class may have, so that a few stay free for a class that has none. So 400 jobs of a
-// class whose calls all hang do not delay the first job of another class at all, and many jobs of
-// another class get half of the workers as soon as the hanging ones give them back.
+// the fewer one class may have, so that for a class that has none one is free as long as there is any
+// to spare. So 400 jobs of a class whose calls all hang do not delay the first job of another class at
+// all, and many jobs of another class get half of the workers as soon as the hanging ones give them
+// back.
 //
 // A pool cannot stop work that hangs: work must be bounded in time, see [Call].
 type Pool struct {
