@@ -16,6 +16,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // maxPost is the longest text that is posted to Crisp as one message, in UTF-16 units: Crisp's own
@@ -35,7 +37,7 @@ func (m *Incoming) posts() []post {
 	if blank(text) && len(m.Files) == 0 {
 		text = m.Payload
 	}
-	for _, part := range split(text, maxPost) {
+	for _, part := range textsplit.Split(text, maxPost) {
 		all = append(all, textPost(part))
 	}
 	for _, f := range m.Files {

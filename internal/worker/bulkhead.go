@@ -103,8 +103,7 @@ func Call[T any](ctx context.Context, b *Bulkhead, class string, limit time.Dura
 	if b.abandon(c) {
 		return none, fmt.Errorf("%w: %w", ErrAbandoned, context.Cause(ctx))
 	}
-	<-c.done // it returned at the last moment
-	return result, err
+	return result, err // it returned at the last moment
 }
 
 // call is a callback under way.
@@ -112,7 +111,7 @@ type call struct {
 	class string
 	over  bool          // it returned, panicked or ended its goroutine
 	left  bool          // nobody waits for it
-	done  chan struct{} // closes after over was set
+	done  chan struct{} // closes when over is set
 }
 
 // admits reports whether a callback of a class may be called.

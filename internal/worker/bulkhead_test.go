@@ -175,6 +175,7 @@ func TestCallBoundsWhatIsAbandoned(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		require.Zero(t, b.Abandoned())
+		require.Zero(t, b.Classes(), "none is remembered")
 		_, err = worker.Call(t.Context(), b, "hangs", time.Second, returns)
 		require.NoError(t, err)
 	})

@@ -20,8 +20,8 @@ type Job struct {
 // PoolOptions set a pool's bounds.
 type PoolOptions struct {
 	// Workers is how many jobs of one class may run in a lane at once. 0 is 32. A quarter more, one at
-	// least, are there for other classes: it takes no job of a class that hangs to have a job of
-	// another class run at once.
+	// least, are there for other classes: a job of theirs runs at once while this class holds all that
+	// it may. So a lane never runs more than Workers and a quarter.
 	Workers int
 	// Queue is how many jobs of one class may wait in a lane. 0 is 10,000. A quarter more are there for
 	// other classes.
@@ -35,9 +35,9 @@ type PoolOptions struct {
 //
 // In each lane, a free worker goes to the class that has the fewest; among equals, classes take turns.
 // A class that is alone may have all of PoolOptions.Workers. The more of a lane's workers are taken,
-// the fewer one class may have, so that a few stay free for a class that has none. So 400 jobs of a
-// class whose calls all hang do not delay the first job of another class at all, and many jobs of
-// another class get half of the workers as soon as the hanging ones give them back.
+// the fewer one class may have: the last free ones are for classes that have few or none. So 400 jobs of a class whose calls all hang do not delay the first job of another class at
+// all, and many jobs of another class get half of the workers as soon as the hanging ones give them
+// back.
 //
 // A pool cannot stop work that hangs: work must be bounded in time, see [Call].
 type Pool struct {

@@ -117,14 +117,13 @@ func (x *Waiter[V]) Stop() {
 // It ends early with the error of a poll, or at the end of ctx with the cause of that. A poll that is
 // under way when ok says yes is cancelled.
 func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], most time.Duration) (V, error) {
-	var none V
 	if poll == nil {
 		select {
 		case <-x.done:
 			return x.value, nil
 		case <-ctx.Done():
 		}
-		return x.last(none, context.Cause(ctx))
+		return x.last(ctx)
 	}
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -132,7 +131,7 @@ func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], most time.Durati
 	for pause := firstPoll; ; pause = min(pause*2, max(most, firstPoll)) {
 		value, news, err := poll(polling)
 		if err != nil && polling.Err() == nil {
-			return x.last(none, err)
+			return value, err
 		}
 		if err == nil && news {
 			x.waiters.Wake(x.key, value)
@@ -146,19 +145,20 @@ func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], most time.Durati
 		case <-x.done:
 			return x.value, nil
 		case <-ctx.Done():
-			return x.last(none, context.Cause(ctx))
+			return x.last(ctx)
 		case <-time.After(pause):
 		}
 	}
 }
 
-// last returns the value if ok has said yes meanwhile, else the error.
-func (x *Waiter[V]) last(none V, err error) (V, error) {
+// last returns, at the end of ctx, the value if ok has said yes by now, else the cause.
+func (x *Waiter[V]) last(ctx context.Context) (V, error) {
 	select {
 	case <-x.done:
 		return x.value, nil
 	default:
-		return none, err
+		var none V
+		return none, context.Cause(ctx)
 	}
 }
 
