@@ -92,7 +92,7 @@ func New(c Config) (*Handover, error) {
 }
 
 // ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, claim, epoch bool }
+type ablation struct{ lookUp, claim, epoch, log bool }
 
 // Outcome is what Start came to.
 type Outcome string
