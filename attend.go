@@ -78,10 +78,10 @@ func (h *Handover) attend(ctx context.Context, key string, s side) error {
 		d, err = h.updateFrom(ctx, known{saved: d}, key, Conversation{}, func(d *data) error {
 			act = nil
 			l := d.lane(s)
-			if done == nil && !l.Lease.free() && !h.off.lease && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {
+			if done == nil && !l.Lease.free() && !h.hooks.NoClaim && !h.watched.stale(key+"/"+string(s), l.Lease.mark(), leaseTTL) {
 				return l.Lease.leave(d.env.now)
 			}
-			if done != nil && l.Lease.Holder != holder && !h.off.lease {
+			if done != nil && l.Lease.Holder != holder && !h.hooks.NoClaim {
 				return errKeep // taken over: the other one does the work
 			}
 			if done != nil {

@@ -14,9 +14,6 @@ type Watch = watch
 // Stale is watch.stale.
 func (w *Watch) Stale(what, mark string, ttl time.Duration) bool { return w.stale(what, mark, ttl) }
 
-// SwitchOffEpoch takes the check of a turn's epoch away, to show that the tests would notice.
-func (h *Handover) SwitchOffEpoch() { h.off.epoch = true }
-
 // Waiting returns how many conversations are waited for in this process.
 func (h *Handover) Waiting() int {
 	h.waiters.mu.Lock()

@@ -38,7 +38,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	key, id := h.key(t.Conversation), newID()
 	entered, epoch := false, t.Epoch
 	d, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		entered = t.Bot && (d.State == StateBot && d.holds(t) || h.off.epoch)
+		entered = t.Bot && (d.State == StateBot && d.holds(t) || h.hooks.NoEpoch)
 		if entered {
 			epoch = d.Epoch
 			d.Floors = append(d.Floors, floor{ID: id, Epoch: epoch})

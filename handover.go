@@ -51,6 +51,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
@@ -61,8 +63,8 @@ type Handover struct {
 	pool    *pool
 	waiters waiters
 	watched watch
-	refusal atomic.Int64 // when a hook without proof was last logged, in Unix seconds
-	off     ablation
+	refusal atomic.Int64   // when a hook without proof was last logged, in Unix seconds
+	hooks   testhook.Hooks // zero but in tests of this module
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -77,9 +79,6 @@ func New(c Config) (*Handover, error) {
 	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
 	return h, nil
 }
-
-// ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, lease, epoch bool }
 
 // Outcome is what Start came to.
 type Outcome string

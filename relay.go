@@ -137,7 +137,7 @@ func (d *data) ours(s *crispSession, fp int64) {
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
 func (h *Handover) post(ctx context.Context, d *data, e *effect, r report) report {
-	if e.Unsure && !h.off.lookUp {
+	if e.Unsure && !h.hooks.NoLookUp {
 		fp, found, err := h.lookUp(ctx, d, e)
 		switch {
 		case err != nil:

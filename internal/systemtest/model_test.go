@@ -1,17 +1,17 @@
-package handover_test
+package systemtest
 
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/systemtest/settings"
 )
 
 // modelRun is one bubble of conversations.
@@ -204,40 +204,27 @@ func (s *modelSum) next(first uint64, ops int) (r modelRun, more bool) {
 	return r, true
 }
 
-// number reads a setting from the environment.
-func number(t *testing.T, name string, standard int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return standard
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err, name)
-	return n
-}
-
 // allModelOps is from how many operations on every cell must have been visited.
 const allModelOps = 100_000
 
-// modelOps is how many operations the tests do: HANDOVER_MODEL_OPS, or a few.
+// modelOps is how many operations the tests do: settings.ModelOps, or a few.
 func modelOps(t *testing.T) int {
 	standard := 5_000
 	if testing.Short() {
 		standard = 1_000
 	}
-	return number(t, "HANDOVER_MODEL_OPS", standard)
+	return settings.ModelOps.Int(t, standard)
 }
 
 // TestModel does random things to many conversations, and holds what comes of each against a model
-// that was written apart from the table of states. HANDOVER_MODEL_OPS=100000 does all of it, and
-// HANDOVER_MODEL_SEED begins with another seed.
+// that was written apart from the table of states. HANDOVER_MODEL_OPS=100000 does all of it.
 //
 // The model knows what comes first except where two things happen in the same look of Run's and
 // nobody promises an order, such as a repeated attempt that succeeds and the deadline that ends the
 // handover. It then gives the conversation up as unclear: no more is done to it, and of what comes
 // of it only the invariants are checked. Less than one conversation in a hundred may be.
 func TestModel(t *testing.T) {
-	seed, want := uint64(number(t, "HANDOVER_MODEL_SEED", 1)), modelOps(t)
+	seed, want := settings.ModelSeed.Get(t, 1), modelOps(t)
 	var sum modelSum
 	t.Run("bubbles", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {

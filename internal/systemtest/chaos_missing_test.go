@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/testmain"
 )
 
 // TestMissingParts takes away, one after the other, what keeps the promises. With all of them the
@@ -14,7 +15,7 @@ import (
 // there to prevent. It is TestChaos in small, and not part of its name, so that its two minutes are
 // its own.
 func TestMissingParts(t *testing.T) {
-	if raced() {
+	if testmain.Raced() {
 		t.Skip("with -race it takes minutes, and runs nothing that TestChaos does not")
 	}
 	t.Parallel()
@@ -26,7 +27,7 @@ func TestMissingParts(t *testing.T) {
 		{"nothing", func(*chaosOptions) {}, nil},
 		{
 			"the look-up before repeats",
-			func(o *chaosOptions) { o.withoutLookUp = true },
+			func(o *chaosOptions) { o.hooks.NoLookUp = true },
 			func(v verdict) int { return v.doubled },
 		},
 		{
@@ -36,7 +37,7 @@ func TestMissingParts(t *testing.T) {
 		},
 		{
 			"the lease",
-			func(o *chaosOptions) { o.withoutLease = true },
+			func(o *chaosOptions) { o.hooks.NoClaim = true },
 			func(v verdict) int { return v.doubled },
 		},
 	} {

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -9,7 +9,11 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
+
+// errChannelDown is what a callback of the host says when it fails.
+var errChannelDown = errors.New("the channel is down")
 
 // chat is one conversation as the world sees it: its user, their channel, and the agent.
 type chat struct {
@@ -120,7 +124,7 @@ func (c *chat) callback(r *replica, point string, do func(failed bool)) error {
 
 // show shows the user a message.
 func (c *chat) show(r *replica, m handover.Message, failed bool) {
-	c.note("shown by replica %d, attempt %d, late %t, failed %t: %s: %s", r.n, m.Attempt, m.Late, failed, m.ID, look(m.Content))
+	c.note("shown by replica %d, attempt %d, late %t, failed %t: %s: %s", r.n, m.Attempt, m.Late, failed, m.ID, rig.Look(m.Content))
 	c.change(func() { c.shown = append(c.shown, showing{r, time.Now(), m, failed}) })
 }
 

@@ -1,13 +1,13 @@
-package handover_test
+package systemtest
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/systemtest/settings"
 )
 
 // TestChaos is many conversations at once while everything goes wrong, in fake time: Crisp fails,
@@ -17,14 +17,14 @@ import (
 // What goes wrong depends on the seed alone; when goroutines run does not, so two runs with one
 // seed resemble each other, but are not the same.
 //
-// Settings: HANDOVER_CHAOS_SEED (1), HANDOVER_CHAOS_CONVERSATIONS (200), HANDOVER_CHAOS_MESSAGES
-// (20, of each side).
+// Seed, conversations and messages are settings.ChaosSeed (1), settings.ChaosConversations (200) and
+// settings.ChaosMessages (20).
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	o := chaosOptions{
-		seed:          setting(t, "HANDOVER_CHAOS_SEED", 1),
-		conversations: int(setting(t, "HANDOVER_CHAOS_CONVERSATIONS", 200)),
-		messages:      int(setting(t, "HANDOVER_CHAOS_MESSAGES", 20)),
+		seed:          settings.ChaosSeed.Get(t, 1),
+		conversations: settings.ChaosConversations.Int(t, 200),
+		messages:      settings.ChaosMessages.Int(t, 20),
 	}
 	if testing.Short() {
 		o.conversations, o.messages = min(o.conversations, 30), min(o.messages, 10)
@@ -59,16 +59,4 @@ func requireMeaning(t *testing.T, o chaosOptions, v verdict) {
 	} {
 		require.Positive(t, v.faults[kind], "no fault of the kind %q", kind)
 	}
-}
-
-// setting reads a number from the environment.
-func setting(t *testing.T, name string, standard uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return standard
-	}
-	n, err := strconv.ParseUint(text, 10, 31)
-	require.NoError(t, err, "%s must be a number", name)
-	return n
 }

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 const (
@@ -31,8 +32,8 @@ type chaosOptions struct {
 	messages      int // of each side, in each conversation
 
 	// What is taken away from the library, to see that it is missed.
-	withoutLookUp, withoutLease bool
-	configure                   func(*handover.Config)
+	hooks     testhook.Hooks
+	configure func(*handover.Config)
 }
 
 // world is one run: everything that lies outside of the replicas.

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // errKilled is all that a killed replica hears of the world.
@@ -73,7 +74,7 @@ func (w *world) newReplica(n int) *replica {
 	if err != nil {
 		panic(err)
 	}
-	h.SwitchOff(w.o.withoutLookUp, w.o.withoutLease)
+	testhook.Set(h, w.o.hooks)
 	r.h = h
 	r.detach = w.crisp.Attach(r)
 	w.work.Go(func() { _ = h.Run(w.ctx) })
