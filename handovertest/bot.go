@@ -99,7 +99,7 @@ func (v *Conversation) botSilent(bot *Bot) bool {
 		return s.removed
 	}
 	human := slices.ContainsFunc(s.messages, func(m *message) bool {
-		return m.isReply() && m.Origin != bot.Origin
+		return m.isReply() && !m.Automated && m.Origin != bot.Origin
 	})
 	return human || s.inbox != bot.Inbox
 }

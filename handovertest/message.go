@@ -53,6 +53,7 @@ type message struct {
 	references json.RawMessage
 	properties json.RawMessage
 	translated bool
+	number     int             // grows with each message, on the whole of Crisp
 	stored     time.Time       // by the fake's clock without Options.Skew
 	marked     time.Time       // when it was first marked delivered or read
 	shown      json.RawMessage // what reads say of it, once one did
@@ -127,6 +128,9 @@ func (m *message) wire() map[string]any {
 // rules, the other bot. A zero timestamp or fingerprint is given one. The caller holds the lock.
 func (v *Conversation) post(m *message) {
 	now := v.tick()
+	c := v.crisp
+	c.posted++
+	m.number = c.posted
 	if m.Timestamp == 0 {
 		m.Timestamp = now
 	}
@@ -170,9 +174,10 @@ func (v *Conversation) post(m *message) {
 	}
 }
 
-// isReply says whether the message is a person's answer to the user.
+// isReply says whether the message answers the user. Crisp's help centre says that any agent's
+// reply, human or automated, makes a pending conversation unresolved.
 func (m *message) isReply() bool {
-	return m.From == "operator" && !m.Automated && m.Type != "note" && m.Type != "event"
+	return m.From == "operator" && m.Type != "note" && m.Type != "event"
 }
 
 // inserted returns the log with m at its place. It appends in place only at the end, which no
@@ -277,13 +282,13 @@ func (v *Conversation) mark(read bool, from, origin string, fingerprints []int64
 	if fingerprints == nil {
 		fingerprints = []int64{}
 	}
-	v.push(event, v.crisp.now(), map[string]any{"origin": origin, "fingerprints": fingerprints})
+	v.push(event, v.now(), map[string]any{"origin": origin, "fingerprints": fingerprints})
 }
 
 // unmark marks all messages of one side unread. The caller holds the lock.
 func (v *Conversation) unmark(from string) {
 	v.remark(from, func(m *message) { m.Read, m.marked = "", time.Time{} })
-	v.push("message:acknowledge:unread:send", v.crisp.now(), nil)
+	v.push("message:acknowledge:unread:send", v.now(), nil)
 }
 
 // remark changes the marks of the messages of one side, which is no news.
@@ -308,7 +313,7 @@ func (v *Conversation) compose(from, kind, excerpt string, more map[string]any) 
 	if from == "operator" {
 		event, who = "message:compose:receive", "operator"
 	}
-	now := v.crisp.now()
+	now := v.now()
 	data := map[string]any{"type": kind, "excerpt": excerpt, "timestamp": now}
 	maps.Copy(data, more)
 	v.changeQuietly(func(s *snapshot) {

@@ -59,6 +59,8 @@ type Options struct {
 	// KeepSignature repeats a hook with its first timestamp and signature, instead of new ones.
 	KeepSignature bool
 
+	// Quotas are how many calls Crisp takes. Nil: any number.
+	Quotas []Quota
 	// FreePlan refuses notes with 402.
 	FreePlan bool
 	// DataReplaced makes a PATCH of the metas replace data instead of merging it.
@@ -67,8 +69,17 @@ type Options struct {
 	OwnFingerprints bool
 	// Repeated is what happens to a repeated fingerprint.
 	Repeated Repeated
-	// PageSize is the number of messages on a page; 20 by default.
+	// PageSize is the number of messages on a page; 20 by default. Nobody knows Crisp's.
 	PageSize int
+	// ListPageSize is the number of conversations on a page of the list, whatever per_page asks
+	// for. 0: as asked for, from 20 to 50, or 20, as Crisp documents.
+	ListPageSize int
+	// ListOrder is the order of the list; the documented one by default.
+	ListOrder ListOrder
+	// StateKeepsUpdated leaves updated_at of a conversation, and its place in the list, as they were
+	// when only its state changes. By default a change of state raises it, as a message does.
+	// Whether it does in Crisp nobody knows.
+	StateKeepsUpdated bool
 	// MaxText is the longest text or note that a caller may post, in UTF-16 units; 2,000 by
 	// default, which is where Crisp's own import tool cuts. -1: no limit.
 	MaxText int
@@ -124,6 +135,11 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MailAfter == 0 {
 		o.MailAfter = time.Minute
+	}
+	quotas := o.Quotas
+	o.Quotas = nil
+	for _, q := range quotas {
+		o.Quotas = append(o.Quotas, q.withDefaults())
 	}
 	if o.Bot != nil {
 		bot := o.Bot.withDefaults()

@@ -267,7 +267,7 @@ var messageShape = object{
 	"mentions": list(uuidText), "properties": dataMap,
 }
 
-var origins = regexp.MustCompile(`^(chat|email|urn:[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+)$`)
+var origins = regexp.MustCompile(`^(chat|email|urn(:[A-Za-z0-9_.-]+)+)$`)
 
 // origin judges where a message came from.
 func origin(path string, raw json.RawMessage) *complaint {

@@ -1,5 +1,7 @@
 package handovertest
 
+import "maps"
+
 // UserByEmail lets the user answer by email: a message that nobody posted over REST.
 func (v *Conversation) UserByEmail(text string) int64 { return v.userSays(text, "email") }
 
@@ -50,4 +52,13 @@ func (v *Conversation) Remove() {
 	v.crisp.mu.Lock()
 	defer v.crisp.mu.Unlock()
 	v.remove()
+}
+
+// OddRow lets the list of conversations say members of this conversation otherwise than they are,
+// such as {"state": 1, "meta": []any{}}. Nil: as they are. Reads of the conversation itself are not
+// changed; Fail can do that.
+func (v *Conversation) OddRow(members map[string]any) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.oddRow = maps.Clone(members)
 }
