@@ -27,7 +27,9 @@ var (
 		{"cut body", 0.01}, {"refused", 0.01}, {"stale", 0.1}, {"echo first", 0.05},
 	}
 	hookOdds     = odds{{"dropped", 0.1}, {"twice", 0.05}, {"delayed", 0.1}, {"swapped", 0.1}}
-	callbackOdds = odds{{"before", 0.05}, {"after", 0.05}}
+	callbackOdds = odds{{"fails before", 0.05}, {"fails after", 0.05}}
+	hungOdds     = odds{{"hangs before", 0.005}, {"hangs after", 0.005}}
+	panicOdds    = odds{{"panics before", 0.01}, {"panics after", 0.01}}
 )
 
 // A burst of 429 takes the first calls of one block of ordinals in eight.
@@ -126,7 +128,15 @@ func hookFault(seed uint64, i handovertest.HookInfo) (f handovertest.HookFault) 
 	return f
 }
 
-// callbackFault decides whether a callback of the host's fails, "before" its work or "after" it.
-func callbackFault(seed uint64, who, callback string, ordinal int) string {
-	return capped(ordinal, func(n int) string { return callbackOdds.draw(seed, who, callback, n) })
+// callbackFault decides what a callback of the host's does "before" its work or "after" it, and in
+// its place: it fails, hangs or panics.
+func (w *world) callbackFault(who, callback string, ordinal int) string {
+	all := callbackOdds
+	if w.o.hard[hungCallbacks] {
+		all = append(all[:len(all):len(all)], hungOdds...)
+	}
+	if w.o.hard[panics] {
+		all = append(all[:len(all):len(all)], panicOdds...)
+	}
+	return capped(ordinal, func(n int) string { return all.draw(w.o.seed, who, callback, n) })
 }

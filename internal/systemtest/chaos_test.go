@@ -26,16 +26,19 @@ func TestChaos(t *testing.T) {
 		conversations: settings.ChaosConversations.Int(t, 200),
 		messages:      settings.ChaosMessages.Int(t, 20),
 	}
+	var err error
+	o.hard, err = chosen(settings.ChaosWith.Text("borne"))
+	require.NoError(t, err, settings.ChaosWith.Name)
 	if testing.Short() {
 		o.conversations, o.messages = min(o.conversations, 30), min(o.messages, 10)
 	}
 	v := runChaos(t, o)
 	fmt.Println(v)
-	t.Logf("faults: %v; traps: %v; under way when killed: %v", v.faults, v.traps, v.caught)
+	fmt.Printf("chaos: faults: %v; traps: %v; under way when killed: %v; calls: %d, too early: %d\n", v.faults, v.traps, v.caught, v.calls, v.early)
 	if v.bad() > 0 {
 		t.Errorf("%s", strings.Join(append(v.wrong, v.story...), "\n"))
 	}
-	require.Equal(t, 2*o.conversations*o.messages, v.accepted)
+	require.Equal(t, v.expected, v.accepted)
 	require.Equal(t, v.accepted, v.arrived)
 	require.Zero(t, v.bad())
 	requireMeaning(t, o, v)
@@ -55,8 +58,11 @@ func requireMeaning(t *testing.T, o chaosOptions, v verdict) {
 	for _, kind := range []string{
 		"status 500", "status 502", "status 503", "status 504", "status 429", "late commit", "refused",
 		"cut before", "cut after", "cut body", "stale", "cached", "echo first",
-		"hook dropped", "hook twice", "hook delayed", "hook swapped", "callback before", "callback after",
+		"hook dropped", "hook twice", "hook delayed", "hook swapped", "callback fails before", "callback fails after",
 	} {
 		require.Positive(t, v.faults[kind], "no fault of the kind %q", kind)
+	}
+	for h := range o.hard {
+		require.Positive(t, v.faults[string(h)], "nothing of the kind %q", h)
 	}
 }

@@ -3,7 +3,6 @@ package systemtest
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +14,9 @@ import (
 type verdict struct {
 	seed                                                   uint64
 	conversations                                          int
+	expected                                               int
 	accepted, arrived, lost, doubled, reordered, endsTwice int
+	calls, early                                           int // to Crisp; those that came before Retry-After had passed
 	faults                                                 map[string]int
 	traps                                                  map[string]int
 	caught                                                 []int64  // what else each killed replica had under way
@@ -41,7 +42,7 @@ var undue = []string{"delay", "delayed answer"}
 
 // judge counts what arrived, and what is wrong.
 func (w *world) judge() verdict {
-	v := verdict{seed: w.o.seed, conversations: len(w.chats), faults: w.crisp.FaultCounts(), traps: w.traps}
+	v := verdict{seed: w.o.seed, conversations: len(w.chats), expected: w.expected(), faults: w.crisp.FaultCounts(), traps: w.traps}
 	maps.Copy(v.faults, w.failed)
 	for _, kind := range undue {
 		delete(v.faults, kind)
@@ -50,29 +51,37 @@ func (w *world) judge() verdict {
 		v.faults["killed"]++
 		v.caught = append(v.caught, r.caught)
 	}
-	inCrisp := make(map[string][]*handovertest.Conversation)
-	for _, c := range w.crisp.Conversations() {
-		if len(c.Messages()) > 0 {
-			inCrisp[c.Meta().Nickname] = append(inCrisp[c.Meta().Nickname], c)
+	inCrisp := make(map[*chat][]*handovertest.Conversation)
+	for _, conv := range w.crisp.Conversations() {
+		if c := w.owner(conv); c != nil {
+			inCrisp[c] = append(inCrisp[c], conv)
+		} else if len(conv.Messages()) > 0 {
+			v.wrong = append(v.wrong, fmt.Sprintf("Crisp has messages in a conversation of %q", conv.Meta().Nickname))
 		}
 	}
 	for _, c := range w.chats {
 		before := v.bad()
 		c.judgeUser(&v)
-		c.judgeCrisp(&v, inCrisp[c.name])
+		c.judgeCrisp(&v, inCrisp[c])
 		c.judgeEnds(&v)
 		for _, s := range c.wrong {
 			v.wrong = append(v.wrong, c.name+": "+s)
 		}
-		delete(inCrisp, c.name)
 		if v.bad() > before && v.story == nil {
 			v.story = append([]string{c.name}, c.story...)
 		}
 	}
-	for name := range inCrisp {
-		v.wrong = append(v.wrong, fmt.Sprintf("Crisp has messages in a conversation of %q", name))
-	}
 	return v
+}
+
+// owner is whose conversation it is, if that can be told.
+func (w *world) owner(conv *handovertest.Conversation) *chat {
+	for _, c := range w.chats {
+		if c.crisp == conv || c.name == conv.Meta().Nickname {
+			return c
+		}
+	}
+	return nil
 }
 
 // excused reports whether a repeat of what a replica did is allowed: the channel said that it had
@@ -83,19 +92,26 @@ func excused(by *replica, at time.Time, failed bool) bool {
 	return failed || dead && killed.Sub(at) < 20*storeTime
 }
 
-// judgeUser compares what the user saw with Crisp's log.
+// judgeUser compares what the user saw with Crisp's log, word by word.
 func (c *chat) judgeUser(v *verdict) {
-	place := make(map[string]int)
+	place := make(map[string]int) // of each word in Crisp's log
 	if c.crisp != nil {
 		for _, m := range c.crisp.Messages() {
 			if m.From == "operator" && m.Type == "text" {
-				place[m.Text()] = len(place)
+				for _, word := range strings.Fields(m.Text()) {
+					place[word] = len(place)
+				}
 			}
 		}
 	}
-	v.accepted += len(c.said)
+	meant := make(map[string]bool)
+	for _, text := range c.said {
+		for _, word := range strings.Fields(text) {
+			meant[word] = true
+		}
+	}
 	first := make(map[string]showing) // by Message.ID
-	ids := make(map[string]string)    // of each content
+	ids := make(map[string]string)    // of each word, or text of the library's
 	highest := -1
 	for _, s := range c.shown {
 		m, text := s.message, s.message.Content.Text
@@ -108,76 +124,101 @@ func (c *chat) judgeUser(v *verdict) {
 			continue
 		}
 		first[m.ID] = s
-		if id, again := ids[text]; again && !strings.Contains(m.ID, "/still_waiting/") {
-			v.doubled++
-			c.note("DOUBLED: %s as %s", id, m.ID)
-		}
-		ids[text] = m.ID
+		words := strings.Fields(text)
 		if m.From == handover.FromSystem {
-			continue
+			words = []string{text}
 		}
-		at, known := place[text]
-		if m.From != handover.FromAgent || !known || m.Agent.Name != "Ann" {
-			c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
-			continue
+		for _, word := range words {
+			if id, again := ids[word]; again && !strings.Contains(m.ID, "/still_waiting/") {
+				v.doubled++
+				c.note("DOUBLED: %s as %s", id, m.ID)
+			}
+			ids[word] = m.ID
+			if m.From == handover.FromSystem {
+				continue
+			}
+			at, known := place[word]
+			if m.From != handover.FromAgent || !known || !meant[word] || m.Agent.Name != "Ann" {
+				c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
+				break
+			}
+			if at < highest {
+				v.reordered++
+				c.note("REORDERED: %s", word)
+			}
+			highest = max(highest, at)
 		}
-		if at < highest {
-			v.reordered++
-			c.note("REORDERED: %s", text)
-		}
-		highest = max(highest, at)
 	}
+	v.accepted += len(c.said)
 	for _, text := range c.said {
-		if ids[text] == "" {
-			v.lost++
-			c.note("LOST: %s", text)
-			continue
-		}
-		v.arrived++
+		c.arrived(v, text, func(word string) bool { return ids[word] != "" })
 	}
 }
 
-// judgeCrisp compares what Crisp has with what the user was told that it has.
-func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
-	v.accepted += len(c.accepted)
-	if len(in) != 1 {
-		c.wrong = append(c.wrong, fmt.Sprintf("%d Crisp conversations have messages", len(in)))
+// arrived counts a message that arrived whole, or was lost in part.
+func (c *chat) arrived(v *verdict, text string, there func(word string) bool) {
+	for _, word := range strings.Fields(text) {
+		if !there(word) {
+			v.lost++
+			c.note("LOST: %s", word)
+			return
+		}
 	}
-	var texts []string
+	v.arrived++
+}
+
+// judgeCrisp compares what Crisp has with what the user was told that it has, word by word.
+func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
+	var words []string
+	filled := 0
 	for _, conv := range in {
-		for i, m := range conv.Messages() {
+		all := conv.Messages()
+		if len(all) > 0 {
+			filled++
+		}
+		opened := false
+		for _, m := range all {
 			switch {
-			case m.From == "user" && strings.HasPrefix(m.Text(), "message "):
-				texts = append(texts, m.Text())
-			case m.From == "user" && (i > 0 || m.Text() != "Hi, this user need your help."):
+			case m.From == "user" && strings.HasPrefix(m.Text(), "message-"):
+				words = append(words, strings.Fields(m.Text())...)
+			case m.From == "user" && (opened || m.Text() != "Hi, this user need your help."):
 				c.wrong = append(c.wrong, "Crisp has a message that the user did not write to the agent: "+m.Text())
+			case m.From == "user":
+				opened = true
 			case m.Type == "note" && !strings.HasPrefix(m.Text(), secret):
 				c.wrong = append(c.wrong, "the agents were told: "+m.Text())
 			}
 		}
 	}
+	if filled != 1 {
+		c.wrong = append(c.wrong, fmt.Sprintf("%d Crisp conversations have messages", filled))
+	}
+	place := make(map[string]int)
+	for _, text := range c.accepted {
+		for _, word := range strings.Fields(text) {
+			place[word] = len(place)
+		}
+	}
 	highest := -1
 	seen := make(map[string]bool)
-	for _, text := range texts {
-		at := slices.Index(c.accepted, text)
+	for _, word := range words {
+		at, accepted := place[word]
 		switch {
-		case seen[text]:
+		case seen[word]:
 			v.doubled++
-			c.note("DOUBLED in Crisp: %s", text)
-		case at >= 0 && at < highest:
+			c.note("DOUBLED in Crisp: %s", word)
+		case accepted && at < highest:
 			v.reordered++
-			c.note("REORDERED in Crisp: %s", text)
+			c.note("REORDERED in Crisp: %s", word)
 		}
-		seen[text] = true
-		highest = max(highest, at)
+		seen[word] = true
+		if accepted {
+			highest = max(highest, at)
+		}
 	}
+	v.accepted += len(c.accepted)
 	for _, text := range c.accepted {
-		if !seen[text] {
-			v.lost++
-			c.note("LOST, not in Crisp: %s", text)
-			continue
-		}
-		v.arrived++
+		c.arrived(v, text, func(word string) bool { return seen[word] })
 	}
 }
 

@@ -1,8 +1,9 @@
-// Package settings reads what the environment asks of the larger tests. Each is a whole number of
-// up to 64 bits; one that is not ends the test. CONTRIBUTING.md lists them.
+// Package settings reads what the environment asks of the larger tests. Each is a whole number of up
+// to 64 bits, but ChaosWith; one that is not ends the test. CONTRIBUTING.md lists them.
 package settings
 
 import (
+	"cmp"
 	"os"
 	"strconv"
 	"testing"
@@ -19,13 +20,14 @@ var (
 	ChaosSeed          = Setting{"HANDOVER_CHAOS_SEED", "decides what goes wrong: the same seed, the same faults"}
 	ChaosConversations = Setting{"HANDOVER_CHAOS_CONVERSATIONS", "how many users there are"}
 	ChaosMessages      = Setting{"HANDOVER_CHAOS_MESSAGES", "how many messages each side writes in a conversation"}
+	ChaosWith          = Setting{"HANDOVER_CHAOS_WITH", "which hardships there are: `all`, `none`, `borne` (those that the library bears) or names with commas, from chaos_hardships_test.go"}
 	ModelSeed          = Setting{"HANDOVER_MODEL_SEED", "decides what happens, from the first run on"}
 	ModelOps           = Setting{"HANDOVER_MODEL_OPS", "how many operations are done; from 100,000 on every cell of the table must be visited, and each is changed once"}
 	Soak               = Setting{"HANDOVER_SOAK", "how many seconds the load lasts"}
 )
 
 // All lists the settings.
-var All = []Setting{ChaosSeed, ChaosConversations, ChaosMessages, ModelSeed, ModelOps, Soak}
+var All = []Setting{ChaosSeed, ChaosConversations, ChaosMessages, ChaosWith, ModelSeed, ModelOps, Soak}
 
 // Get returns what is set, else standard.
 func (s Setting) Get(t testing.TB, standard uint64) uint64 {
@@ -49,4 +51,9 @@ func (s Setting) Int(t testing.TB, standard int) int {
 		t.Fatalf("%s must be a count below 2^31: %d", s.Name, n)
 	}
 	return int(n)
+}
+
+// Text returns what is set, else standard.
+func (s Setting) Text(standard string) string {
+	return cmp.Or(os.Getenv(s.Name), standard)
 }
