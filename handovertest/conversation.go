@@ -21,6 +21,7 @@ type Conversation struct {
 	clock    int64 // the last time given by tick
 	versions []snapshot
 	asked    int            // times that feedback was asked for
+	held     *HeldHooks     // nil: hooks are sent at once
 	oddRow   map[string]any // what the list says instead
 }
 
@@ -310,13 +311,23 @@ func (v *Conversation) remove() {
 
 // push queues a hook about this conversation. The caller holds the lock.
 func (v *Conversation) push(event string, at int64, data map[string]any) {
-	all := map[string]any{
+	all := v.ids()
+	maps.Copy(all, data)
+	v.crisp.push(v.website, v, event, at, encode(all))
+}
+
+// pushMessage is push for a message. The caller holds the lock.
+func (v *Conversation) pushMessage(event string, at int64, m *message) {
+	v.crisp.push(v.website, v, event, at, m.wire(v.ids()))
+}
+
+// ids returns what every hook about the conversation says. The caller holds the lock.
+func (v *Conversation) ids() map[string]any {
+	return map[string]any{
 		"website_id": v.website,
 		"session_id": v.sessionID,
 		"inbox_id":   orNull(v.last().inbox),
 	}
-	maps.Copy(all, data)
-	v.crisp.push(v, event, at, all)
 }
 
 // nameOf returns the name of an operator, or the id of an unknown one. The caller holds the lock.

@@ -50,6 +50,7 @@ type Crisp struct {
 
 	receivers []*receiver
 	attached  bool // somebody was attached at some time
+	unheard   bool // an operator wrote while nobody ever was
 	choose    func(HookInfo, int) int
 	queues    map[*Conversation]*queue // the key nil is the website's own queue
 
@@ -228,9 +229,9 @@ func (c *Crisp) Availability(status string) {
 	c.since = max(c.now(), c.since+1) // also within one millisecond
 	c.note("website: %s", status)
 	for _, id := range append([]string{c.options.WebsiteID}, c.options.Websites...) {
-		c.push(nil, "website:users:available", c.since, map[string]any{
+		c.push(id, nil, "website:users:available", c.since, encode(map[string]any{
 			"website_id": id, "available": status == "online",
-		})
+		}))
 	}
 }
 

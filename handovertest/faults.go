@@ -103,6 +103,8 @@ type HookFault struct {
 	Delay time.Duration
 	// Swap sends it after the next hook of the same conversation, or after 2 s if none comes.
 	Swap bool
+	// Rewrite, if set, returns the body that is sent and signed instead, such as WithoutTime does.
+	Rewrite func(body []byte) []byte
 }
 
 // HookInfo says which hook it is.

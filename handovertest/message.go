@@ -53,6 +53,7 @@ type message struct {
 	references json.RawMessage
 	properties json.RawMessage
 	translated bool
+	odd        oddity
 	number     int             // grows with each message, on the whole of Crisp
 	stored     time.Time       // by the fake's clock without Options.Skew
 	marked     time.Time       // when it was first marked delivered or read
@@ -92,10 +93,17 @@ func (m *message) line() string {
 	return who + ": " + m.public().Text()
 }
 
-// wire returns what events and reads say of the message.
-func (m *message) wire() map[string]any {
+// wire returns what events say of the message, and reads with the members in more.
+func (m *message) wire(more map[string]any) json.RawMessage {
+	out := m.members()
+	maps.Copy(out, more)
+	return m.odd.encode(out)
+}
+
+// members returns what events and reads say of the message.
+func (m *message) members() map[string]any {
 	user := map[string]any{"nickname": m.Nickname}
-	if m.UserID != "" {
+	if m.UserID != "" && !m.odd.noID {
 		user["user_id"] = m.UserID
 	}
 	if m.userType != "" {
@@ -131,10 +139,10 @@ func (v *Conversation) post(m *message) {
 	c := v.crisp
 	c.posted++
 	m.number = c.posted
-	if m.Timestamp == 0 {
+	if m.Timestamp == 0 && !m.odd.timestamp {
 		m.Timestamp = now
 	}
-	if m.Fingerprint == 0 {
+	if m.Fingerprint == 0 && !m.odd.fingerprint {
 		m.Fingerprint = v.newFingerprint()
 	}
 	if m.From == "user" {
@@ -159,7 +167,9 @@ func (v *Conversation) post(m *message) {
 	if m.From == "operator" {
 		event = "message:received"
 	}
-	v.push(event, now, m.wire())
+	if !m.odd.unhooked {
+		v.pushMessage(event, now, m)
+	}
 	switch {
 	case m.From == "user":
 		if v.last().state == "resolved" {

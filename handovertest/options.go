@@ -25,6 +25,19 @@ const (
 	RepeatedDropped
 )
 
+// Blocked says what happens to a message that is posted for a user who is blocked. Nobody knows
+// what Crisp does.
+type Blocked int
+
+const (
+	// BlockedStored stores it like any other.
+	BlockedStored Blocked = iota
+	// BlockedRefused answers 403.
+	BlockedRefused
+	// BlockedDropped answers as for a new message and stores nothing.
+	BlockedDropped
+)
+
 // Options says how the fake behaves. The zero value is a healthy Crisp with a plugin token,
 // signed hooks and somebody online.
 type Options struct {
@@ -69,6 +82,14 @@ type Options struct {
 	OwnFingerprints bool
 	// Repeated is what happens to a repeated fingerprint.
 	Repeated Repeated
+	// Blocked is what happens to the messages of a blocked user that are posted over REST.
+	Blocked Blocked
+	// MaxMessages is how many messages a conversation takes; a further one that is posted over REST
+	// is answered 409. 0: any number. Crisp's is known to be at least 10,000.
+	MaxMessages int
+	// LogLag is how long it takes until reads of the log show a message, whose hook comes before.
+	// Whether Crisp's log lags nobody knows.
+	LogLag time.Duration
 	// PageSize is the number of messages on a page; 20 by default. Nobody knows Crisp's.
 	PageSize int
 	// ListPageSize is the number of conversations on a page of the list, whatever per_page asks

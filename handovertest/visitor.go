@@ -26,6 +26,21 @@ func (v *Conversation) Rate(stars int, comment string) {
 	})
 }
 
+// RateWith sends a rating that may be odd: "rating" in the hook is whatever JSON makes of it, such
+// as {"stars": 4.5e15}.
+func (v *Conversation) RateWith(rating any) {
+	v.Emit("session:sync:rating", map[string]any{"rating": rating})
+}
+
+// Emit sends a hook of any event about this conversation, with these data besides the ids. What the
+// conversation is does not change by it.
+func (v *Conversation) Emit(event string, data map[string]any) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.crisp.note("%s: emitted %s", v.label(), event)
+	v.push(event, v.tick(), data)
+}
+
 // Block blocks the user, or lets them in again.
 func (v *Conversation) Block(blocked bool) {
 	v.crisp.mu.Lock()
