@@ -22,6 +22,7 @@ func (c *chat) agent() {
 		}
 		c.pause("agent")
 		c.remarks(ann, n)
+		c.odd(n)
 		c.tells(n, func(text string) { ann.Say(text) })
 	}
 	if !c.await(c.w.ctx, func() bool { return c.ready }) {
@@ -49,6 +50,42 @@ func (c *chat) tells(n int, say func(text string)) {
 	c.change(func() { c.said = append(c.said, text) })
 	say(text)
 	c.w.proceeded()
+}
+
+// oddly begins what agents write in a way in which Crisp cannot keep it: it may be shown, once, and
+// at any place, or be reported.
+const oddly = "odd-"
+
+// odd has an agent write with times and fingerprints that cannot be, and a trigger write.
+func (c *chat) odd(n int) {
+	ann, text := c.crisp.Operator("Ann"), fmt.Sprintf("%s%d-of-%s", oddly, n, c.name)
+	choice := handovertest.Hash(c.w.o.seed, c.name, n, "odd")
+	if now := time.Now(); c.w.hits(oddTimes, 0.05, c.name, n) {
+		c.w.suffers(oddTimes)
+		times := []int64{0, -1, now.Unix(), now.UnixMicro(), now.AddDate(1, 0, 0).UnixMilli(), now.AddDate(9000, 0, 0).UnixMilli()}
+		at := times[choice%uint64(len(times))]
+		c.note("an agent writes at %d: %s", at, text)
+		c.writes(text, func() { ann.At(at).Say(text) })
+	}
+	if c.w.hits(oddFingerprints, 0.05, c.name, n) {
+		text += "-by-its-number"
+		c.w.suffers(oddFingerprints)
+		prints := []int64{0, -1078189900, 1<<53 + 1, 1<<63 - 1}
+		print := prints[choice%uint64(len(prints))]
+		c.note("an agent writes as %d: %s", print, text)
+		c.writes(text, func() { ann.Fingerprint(print).Say(text) })
+	}
+	if c.w.hits(triggers, 0.05, c.name, n) {
+		c.w.suffers(triggers)
+		c.note("a trigger writes")
+		c.crisp.Trigger("Acme").Say(fmt.Sprintf("trigger-%d-of-%s", n, c.name))
+	}
+}
+
+// writes notes something odd that an agent writes.
+func (c *chat) writes(text string, say func()) {
+	c.change(func() { c.oddly = append(c.oddly, text) })
+	say()
 }
 
 // secret is in every note.

@@ -34,6 +34,8 @@ type chat struct {
 	shown    []showing
 	ends     []ending
 	said     []string // by the agent, in Crisp
+	oddly    []string // by the agent, in a way in which Crisp cannot keep it
+	reported int      // messages that the host was told are not shown
 	accepted []string // of the user, with a nil error
 	crisp    *handovertest.Conversation
 	ready    bool     // the user is done writing
@@ -69,8 +71,8 @@ func newChat(w *world, n int) *chat {
 		c.messages *= 10
 		w.suffers(longTalks)
 	}
-	if w.hits(refusedSteps, 0.3, name) {
-		c.refused = &steps[handovertest.Hash(w.o.seed, name, "step")%uint64(len(steps))]
+	if w.o.hard[refusedSteps] && n%3 == 0 {
+		c.refused = &steps[n/3%len(steps)]
 	}
 	if w.hits(lateEnds, 0.2, name) {
 		c.endsLate = between(time.Minute, 8*time.Minute, w.o.seed, name, "ends late")
@@ -278,10 +280,7 @@ func (c *chat) opens() bool {
 	if turn, ok = c.says("ask", "I want a human"); !ok {
 		return false
 	}
-	q, ok := c.request()
-	if !ok {
-		return false
-	}
+	q := c.request()
 	ok = c.until("start", func(ctx context.Context, h *handover.Handover) error {
 		outcome, err := h.Start(ctx, turn, q)
 		if err == nil && outcome != handover.Opened && outcome != handover.AlreadyOpen {
@@ -293,40 +292,29 @@ func (c *chat) opens() bool {
 }
 
 // request is what the bot asks for.
-func (c *chat) request() (q handover.Request, ok bool) {
+func (c *chat) request() (q handover.Request) {
 	q.User.Nickname = c.name
 	if c.w.o.hard[refusedSteps] {
 		q.Note, q.Segments = secret+": why", []string{"chaos"}
 		q.Inbox, q.Operator = "0b7c3f6e-5a7e-4f0e-8a55-000000000001", "0b7c3f6e-5a7e-4f0e-8a55-000000000002"
 	}
 	if c.adopted {
-		q.CrispID, ok = c.hadBefore()
-		return q, ok
+		q.CrispID = c.hadBefore()
 	}
-	return q, true
+	return q
 }
 
 // hadBefore makes the conversation that Crisp has already, with words that are not for the user any
 // more.
-func (c *chat) hadBefore() (id string, ok bool) {
+func (c *chat) hadBefore() (id string) {
 	c.w.suffers(adoptions)
-	for n := 0; c.w.ctx.Err() == nil; n++ {
-		if id, ok = c.w.create(); ok {
-			break
-		}
-		c.sleep(time.Second)
-	}
-	all := c.w.crisp.Conversations()
-	i := slices.IndexFunc(all, func(v *handovertest.Conversation) bool { return v.ID() == id })
-	if i < 0 {
-		return "", false
-	}
-	c.w.refuses.knows(id, c)
+	conv := c.w.crisp.Open(c.name)
+	c.w.refuses.knows(conv.ID(), c)
 	for n := range 3 {
-		all[i].Operator("Ann").Say(fmt.Sprintf("before-%d-of-%s", n, c.name))
+		conv.Operator("Ann").Say(fmt.Sprintf("before-%d-of-%s", n, c.name))
 	}
 	c.sleep(2 * time.Second)
-	return id, true
+	return conv.ID()
 }
 
 // finds finds the Crisp conversation once the handover is open.

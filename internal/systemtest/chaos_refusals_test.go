@@ -97,28 +97,3 @@ func (r *refusals) knows(session string, c *chat) {
 	defer r.mu.Unlock()
 	r.chats[session] = c
 }
-
-// create makes a conversation in Crisp that the library knows nothing of. It fails as calls do.
-func (w *world) create() (session string, ok bool) {
-	id, key := w.crisp.Token()
-	q, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.crisp.URL()+"website/"+w.crisp.WebsiteID()+"/conversation", nil)
-	if err != nil {
-		return "", false
-	}
-	q.SetBasicAuth(id, key)
-	q.Header.Set("X-Crisp-Tier", w.crisp.Tier())
-	resp, err := w.crisp.Client().Do(q)
-	if err != nil {
-		return "", false
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Data struct {
-			Session string `json:"session_id"`
-		}
-	}
-	if json.NewDecoder(resp.Body).Decode(&answer) != nil {
-		return "", false
-	}
-	return answer.Data.Session, answer.Data.Session != ""
-}

@@ -64,6 +64,9 @@ func (w *world) newReplica(n int) *replica {
 		// these two deadlines would end handovers, which has its own test.
 		Timeouts: handover.Timeouts{Open: 15 * time.Minute, Relay: 15 * time.Minute},
 	}
+	if w.o.hard[hungCallbacks] {
+		cfg.Limits.Workers = 16 // in a run of full size more callbacks hang
+	}
 	if w.o.configure != nil {
 		w.o.configure(&cfg)
 	}

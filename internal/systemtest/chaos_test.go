@@ -48,10 +48,12 @@ func TestChaos(t *testing.T) {
 func requireMeaning(t *testing.T, o chaosOptions, v verdict) {
 	t.Helper()
 	require.Len(t, v.caught, kills)
+	if o.conversations*o.messages >= 2000 {
+		require.NotEqual(t, make([]int64, kills), v.caught, "each replica that was killed did nothing but the call that it was killed in")
+	}
 	if o.conversations*o.messages < 200 {
 		return // too little happens for each kind of fault
 	}
-	require.NotEqual(t, make([]int64, kills), v.caught, "each replica that was killed did nothing but the call that it was killed in")
 	for _, kind := range []string{"note", "edited note", "resolved before the last message"} {
 		require.Positive(t, v.traps[kind], "no %s", kind)
 	}

@@ -3,6 +3,7 @@ package systemtest
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,6 +138,9 @@ func (c *chat) judgeUser(v *verdict) {
 			if m.From == handover.FromSystem {
 				continue
 			}
+			if m.From == handover.FromAgent && strings.HasPrefix(word, oddly) {
+				continue // at any place
+			}
 			at, known := place[word]
 			if m.From != handover.FromAgent || !known || !meant[word] || m.Agent.Name != "Ann" {
 				c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
@@ -148,6 +152,16 @@ func (c *chat) judgeUser(v *verdict) {
 			}
 			highest = max(highest, at)
 		}
+	}
+	missing := 0
+	for _, text := range c.oddly {
+		if ids[text] == "" {
+			missing++
+			c.note("not shown: %s", text)
+		}
+	}
+	if missing > c.reported {
+		c.wrong = append(c.wrong, fmt.Sprintf("%d odd messages were not shown, and %d were reported", missing, c.reported))
 	}
 	v.accepted += len(c.said)
 	for _, text := range c.said {
@@ -176,7 +190,7 @@ func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
 		if len(all) > 0 {
 			filled++
 		}
-		opened := false
+		opened, odd := false, slices.ContainsFunc(all, func(m handovertest.Message) bool { return strings.HasPrefix(m.Text(), oddly) })
 		for _, m := range all {
 			switch {
 			case m.From == "user" && strings.HasPrefix(m.Text(), "message-"):
@@ -185,7 +199,7 @@ func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
 				c.wrong = append(c.wrong, "Crisp has a message that the user did not write to the agent: "+m.Text())
 			case m.From == "user":
 				opened = true
-			case m.Type == "note" && !strings.HasPrefix(m.Text(), secret):
+			case m.Type == "note" && !strings.HasPrefix(m.Text(), secret) && !odd:
 				c.wrong = append(c.wrong, "the agents were told: "+m.Text())
 			}
 		}

@@ -110,13 +110,8 @@ func runChaos(t *testing.T, o chaosOptions) (v verdict) {
 		w.refuses = &refusals{w: w, next: w.crisp.Client().Transport, chats: make(map[string]*chat)}
 		w.network = w.refuses
 		calls := w.crisp.Tally()
-		w.crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
-			if f, limited := w.limited(); limited {
-				return f
-			}
-			return callFault(o.seed, i)
-		})
-		w.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault { return hookFault(o.seed, i) })
+		w.crisp.SetFaults(w.callFault)
+		w.crisp.SetHookFaults(w.hookFault)
 		for i := range o.conversations {
 			c := newChat(w, i)
 			w.chats, w.byConv[c.conv] = append(w.chats, c), c
@@ -139,6 +134,10 @@ func (w *world) options() handovertest.Options {
 	if w.o.hard[skewedCrisp] {
 		o.Skew = between(-20*time.Minute, 20*time.Minute, w.o.seed, "clock of Crisp")
 		w.suffers(skewedCrisp)
+	}
+	if w.o.hard[logLag] {
+		o.LogLag = 2 * time.Second
+		w.suffers(logLag)
 	}
 	return o
 }
@@ -225,8 +224,13 @@ func (w *world) chat(c handover.Conversation) *chat { return w.byConv[c] }
 
 // observe keeps what happened, for the report on a conversation that went wrong.
 func (w *world) observe(n int, a handover.Activity) {
-	if c := w.chat(a.Conversation); c != nil {
-		c.note("replica %d: %s", n, describe(a))
+	c := w.chat(a.Conversation)
+	if c == nil {
+		return
+	}
+	c.note("replica %d: %s", n, describe(a))
+	if a.Kind == handover.ActivityNotShown || a.Kind == handover.ActivityWithheld && a.Why != "private" {
+		c.change(func() { c.reported++ })
 	}
 }
 
