@@ -47,7 +47,7 @@ func (c *chat) agent() {
 func (c *chat) tells(n int, say func(text string)) {
 	text := c.text("answer", n)
 	c.note("the agent's: %.60s", text)
-	c.change(func() { c.said = append(c.said, text) })
+	c.change(func() { c.said, c.saidAt = append(c.said, text), append(c.saidAt, time.Now()) })
 	say(text)
 	c.w.proceeded()
 }

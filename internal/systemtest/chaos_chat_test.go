@@ -34,6 +34,7 @@ type chat struct {
 	shown    []showing
 	ends     []ending
 	said     []string // by the agent, in Crisp
+	saidAt   []time.Time
 	oddly    []string // by the agent, in a way in which Crisp cannot keep it
 	reported int      // messages that the host was told are not shown
 	accepted []string // of the user, with a nil error

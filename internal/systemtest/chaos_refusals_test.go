@@ -14,23 +14,31 @@ import (
 // step is something that a handover does in Crisp and can do without.
 type step struct {
 	name         string
-	method, path string // its end
+	method, path string // below the conversation
 	body         string // what the request has to hold, if anything
 	status       int
 	answer       string
 }
 
-// steps are those that Crisp refuses for good, each in a way of its own.
+const (
+	notAllowed = `{"error":true,"reason":"not_allowed","data":{}}`
+	notFound   = `{"error":true,"reason":"not_found","data":{}}`
+)
+
+// steps are those that Crisp refuses for good, each in ways of its own.
 var steps = []step{
-	{"metas", "PATCH", "/meta", "", 403, `{"error":true,"reason":"not_allowed","data":{}}`},
+	{"metas", "PATCH", "/meta", "", 403, notAllowed},
+	{"inbox", "PATCH", "/inbox", "", 404, notFound},
+	{"operator", "PATCH", "/routing", "", 404, notFound},
+	{"note", "POST", "/message", `"type":"note"`, 403, notAllowed},
+	{"marks", "PATCH", "/read", "", 403, notAllowed},
+	{"rating", "POST", "/feedback", "", 403, notAllowed},
+	{"state", "GET", "", "", 403, handovertest.BodyHTML},
 	{"metas", "PATCH", "/meta", "", 500, handovertest.BodyError},
-	{"read metas", "GET", "/meta", "", 200, handovertest.BodyList},
-	{"inbox", "PATCH", "/inbox", "", 404, `{"error":true,"reason":"inbox_not_found","data":{}}`},
-	{"operator", "PATCH", "/routing", "", 404, `{"error":true,"reason":"operator_not_found","data":{}}`},
-	{"operator", "PATCH", "/routing", "", 403, `{"error":true,"reason":"not_allowed","data":{}}`},
-	{"note", "POST", "/message", `"type":"note"`, 403, `{"error":true,"reason":"not_allowed","data":{}}`},
-	{"marks", "PATCH", "/read", "", 403, `{"error":true,"reason":"not_allowed","data":{}}`},
+	{"metas, read", "GET", "/meta", "", 200, handovertest.BodyList},
+	{"operator", "PATCH", "/routing", "", 403, notAllowed},
 	{"marks", "PATCH", "/delivered", "", 400, handovertest.BodyHTML},
+	{"state", "GET", "", "", 200, handovertest.BodyOther},
 }
 
 // refusals is the network between the replicas and Crisp. It refuses each conversation that it hits
@@ -53,8 +61,10 @@ func (r *refusals) RoundTrip(q *http.Request) (*http.Response, error) {
 		}
 		q.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	c := r.chatOf(q.URL.Path, body)
-	if c == nil || c.refused == nil || !c.refused.is(q, body) {
+	_, rest, _ := strings.Cut(q.URL.Path, "/conversation/")
+	session, _, _ := strings.Cut(rest, "/")
+	c := r.chatOf(session, body)
+	if c == nil || c.refused == nil || !c.refused.is(q.Method, rest[len(session):], body) {
 		return r.next.RoundTrip(q)
 	}
 	r.w.suffers(refusedSteps)
@@ -66,14 +76,12 @@ func (r *refusals) RoundTrip(q *http.Request) (*http.Response, error) {
 }
 
 // is reports whether a request is this step.
-func (s *step) is(q *http.Request, body []byte) bool {
-	return q.Method == s.method && strings.HasSuffix(q.URL.Path, s.path) && bytes.Contains(body, []byte(s.body))
+func (s *step) is(method, path string, body []byte) bool {
+	return method == s.method && path == s.path && bytes.Contains(body, []byte(s.body))
 }
 
 // chatOf finds whose conversation a call is about: the first metas of each bear the user's name.
-func (r *refusals) chatOf(path string, body []byte) *chat {
-	_, rest, _ := strings.Cut(path, "/conversation/")
-	session, _, _ := strings.Cut(rest, "/")
+func (r *refusals) chatOf(session string, body []byte) *chat {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.chats[session]; c != nil || session == "" {

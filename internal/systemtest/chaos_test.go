@@ -34,7 +34,8 @@ func TestChaos(t *testing.T) {
 	}
 	v := runChaos(t, o)
 	fmt.Println(v)
-	fmt.Printf("chaos: faults: %v; traps: %v; under way when killed: %v; calls: %d, too early: %d\n", v.faults, v.traps, v.caught, v.calls, v.early)
+	fmt.Printf("chaos: faults: %v; traps: %v; under way when killed: %v; calls: %d, too early: %d; slowest: %v\n",
+		v.faults, v.traps, v.caught, v.calls, v.early, v.slowest)
 	if v.bad() > 0 {
 		t.Errorf("%s", strings.Join(append(v.wrong, v.story...), "\n"))
 	}
@@ -66,5 +67,8 @@ func requireMeaning(t *testing.T, o chaosOptions, v verdict) {
 	}
 	for h := range o.hard {
 		require.Positive(t, v.faults[string(h)], "nothing of the kind %q", h)
+	}
+	for _, s := range steps {
+		require.True(t, !o.hard[refusedSteps] || o.conversations < 3*len(steps) || v.faults["refused "+s.name] > 0, "%s was never refused", s.name)
 	}
 }

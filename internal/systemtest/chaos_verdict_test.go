@@ -17,7 +17,8 @@ type verdict struct {
 	conversations                                          int
 	expected                                               int
 	accepted, arrived, lost, doubled, reordered, endsTwice int
-	calls, early                                           int // to Crisp; those that came before Retry-After had passed
+	calls, early                                           int           // to Crisp; those that came before Retry-After had passed
+	slowest                                                time.Duration // from an agent to the user
 	faults                                                 map[string]int
 	traps                                                  map[string]int
 	caught                                                 []int64  // what else each killed replica had under way
@@ -112,6 +113,7 @@ func (c *chat) judgeUser(v *verdict) {
 		}
 	}
 	first := make(map[string]showing) // by Message.ID
+	at := make(map[string]time.Time)  // of each word
 	ids := make(map[string]string)    // of each word, or text of the library's
 	highest := -1
 	for _, s := range c.shown {
@@ -134,23 +136,23 @@ func (c *chat) judgeUser(v *verdict) {
 				v.doubled++
 				c.note("DOUBLED: %s as %s", id, m.ID)
 			}
-			ids[word] = m.ID
+			ids[word], at[word] = m.ID, s.at
 			if m.From == handover.FromSystem {
 				continue
 			}
 			if m.From == handover.FromAgent && strings.HasPrefix(word, oddly) {
 				continue // at any place
 			}
-			at, known := place[word]
+			n, known := place[word]
 			if m.From != handover.FromAgent || !known || !meant[word] || m.Agent.Name != "Ann" {
 				c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
 				break
 			}
-			if at < highest {
+			if n < highest {
 				v.reordered++
 				c.note("REORDERED: %s", word)
 			}
-			highest = max(highest, at)
+			highest = max(highest, n)
 		}
 	}
 	missing := 0
@@ -164,7 +166,10 @@ func (c *chat) judgeUser(v *verdict) {
 		c.wrong = append(c.wrong, fmt.Sprintf("%d odd messages were not shown, and %d were reported", missing, c.reported))
 	}
 	v.accepted += len(c.said)
-	for _, text := range c.said {
+	for i, text := range c.said {
+		if shown := at[strings.Fields(text)[0]]; !shown.IsZero() {
+			v.slowest = max(v.slowest, shown.Sub(c.saidAt[i]))
+		}
 		c.arrived(v, text, func(word string) bool { return ids[word] != "" })
 	}
 }
