@@ -56,6 +56,9 @@ func (s *subject) agentWrites() func() {
 	}
 	agent, text := s.agent(), s.agentText(c)
 	s.log("%s: %s %q in %s", s.what, agent, text, s.model.state)
+	if s.said%8 == 5 && s.w.suffers(parts) {
+		text = long(text)
+	}
 	s.model.visit(evHuman)
 	s.model.human(c, agent, text, false, false)
 	return func() { conv.Operator(agent).Say(text) }

@@ -19,6 +19,7 @@ type modelRun struct {
 	seed          uint64
 	conversations int
 	rounds        int
+	hard          hard // each has half of them
 }
 
 // run lets each conversation do one thing a round, then lets time pass, and compares after both.
@@ -26,7 +27,7 @@ type modelRun struct {
 func (r modelRun) run(t *testing.T, sum *modelSum) (err error) {
 	synctest.Test(t, func(*testing.T) {
 		policy := modelPolicy{claimOnAssign: r.seed%2 == 1, refuseUnknown: r.seed%3 == 0, trustHooks: r.seed%4 == 2}
-		w, stop, fault := newModelWorld(r.seed, r.conversations, policy, &sum.coverage)
+		w, stop, fault := newModelWorld(r, policy, &sum.coverage)
 		if fault != nil {
 			err = fault
 			return
@@ -154,6 +155,7 @@ func (c *coverage) count(in *map[cellName]int, n cellName) {
 
 // modelSum is what came of several runs.
 type modelSum struct {
+	hard          hard
 	coverage      coverage
 	mu            sync.Mutex
 	seeds         int
@@ -162,13 +164,17 @@ type modelSum struct {
 	ops           map[doer]int
 	clock         int
 	unclear       map[string]int
+	suffered      map[hardship]int
 }
 
 func (s *modelSum) add(w *modelWorld) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ops == nil {
-		s.ops, s.unclear = make(map[doer]int), make(map[string]int)
+		s.ops, s.unclear, s.suffered = make(map[doer]int), make(map[string]int), make(map[hardship]int)
+	}
+	for h, n := range w.suffered {
+		s.suffered[h] += n
 	}
 	s.open--
 	s.conversations += len(w.subjects)
@@ -195,7 +201,7 @@ func total[K comparable](counts map[K]int) (n int) {
 func (s *modelSum) next(first uint64, ops int) (r modelRun, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r = modelRun{seed: first + uint64(s.seeds), conversations: 50, rounds: 30}
+	r = modelRun{seed: first + uint64(s.seeds), conversations: 50, rounds: 30, hard: s.hard}
 	if total(s.ops)+s.open*r.conversations*r.rounds >= ops {
 		return r, false
 	}
@@ -225,7 +231,7 @@ func modelOps(t *testing.T) int {
 // of it only the invariants are checked. Less than one conversation in a hundred may be.
 func TestModel(t *testing.T) {
 	seed, want := settings.ModelSeed.Get(t, 1), modelOps(t)
-	var sum modelSum
+	sum := modelSum{hard: chosen(t)}
 	t.Run("bubbles", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -265,8 +271,8 @@ func (s *modelSum) report(first uint64) {
 			rarest = n
 		}
 	}
-	fmt.Printf("model: seeds=%d..%d operations=%d %v clock=%d cells=%d/%d transitions=%d/%d rarest=%d (%s on %q) conversations=%d given up as unclear=%d %v\n",
+	fmt.Printf("model: seeds=%d..%d operations=%d %v clock=%d cells=%d/%d transitions=%d/%d rarest=%d (%s on %q) conversations=%d given up as unclear=%d %v hardships=%v\n",
 		first, first+uint64(s.seeds)-1, total(s.ops), s.ops, s.clock,
 		len(s.coverage.visited), len(modelCells), len(s.coverage.taken), leading, s.coverage.visited[rarest], rarest.state, rarest.event,
-		s.conversations, total(s.unclear), s.unclear)
+		s.conversations, total(s.unclear), s.unclear, s.suffered)
 }

@@ -1,5 +1,5 @@
 // Package settings reads what the environment asks of the larger tests. Each is a whole number of up
-// to 64 bits, but ChaosWith; one that is not ends the test. CONTRIBUTING.md lists them.
+// to 64 bits, but Hardships is a text; one that is not ends the test. CONTRIBUTING.md lists them.
 package settings
 
 import (
@@ -20,14 +20,14 @@ var (
 	ChaosSeed          = Setting{"HANDOVER_CHAOS_SEED", "decides what goes wrong: the same seed, the same faults"}
 	ChaosConversations = Setting{"HANDOVER_CHAOS_CONVERSATIONS", "how many users there are"}
 	ChaosMessages      = Setting{"HANDOVER_CHAOS_MESSAGES", "how many messages each side writes in a conversation"}
-	ChaosWith          = Setting{"HANDOVER_CHAOS_WITH", "which hardships there are: `all`, `none`, `borne` (those that the library bears) or names with commas, from chaos_hardships_test.go"}
+	Hardships          = Setting{"HANDOVER_HARDSHIPS", "what `TestChaos` and `TestModel` do to the library besides: `all`, `none`, `borne` (what it bears), or names with commas, from hardships_test.go"}
 	ModelSeed          = Setting{"HANDOVER_MODEL_SEED", "decides what happens, from the first run on"}
 	ModelOps           = Setting{"HANDOVER_MODEL_OPS", "how many operations are done; from 100,000 on every cell of the table must be visited, and each is changed once"}
 	Soak               = Setting{"HANDOVER_SOAK", "how many seconds the load lasts"}
 )
 
 // All lists the settings.
-var All = []Setting{ChaosSeed, ChaosConversations, ChaosMessages, ChaosWith, ModelSeed, ModelOps, Soak}
+var All = []Setting{ChaosSeed, ChaosConversations, ChaosMessages, Hardships, ModelSeed, ModelOps, Soak}
 
 // Get returns what is set, else standard.
 func (s Setting) Get(t testing.TB, standard uint64) uint64 {
