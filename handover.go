@@ -53,6 +53,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -70,8 +71,8 @@ type Handover struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking speaking
-	refusal  atomic.Int64 // when a hook without proof was last logged, in Unix seconds
-	off      ablation
+	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
+	hooks    testhook.Hooks // zero but in tests of this module
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -90,9 +91,6 @@ func New(c Config) (*Handover, error) {
 	}})
 	return h, nil
 }
-
-// ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, claim, epoch, log bool }
 
 // Outcome is what Start came to.
 type Outcome string

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"cmp"
@@ -26,8 +26,12 @@ var (
 		{"5xx", 0.075}, {"gateway", 0.025}, {"cut before", 0.05}, {"cut after", 0.05},
 		{"cut body", 0.01}, {"refused", 0.01}, {"stale", 0.1}, {"echo first", 0.05},
 	}
+	// hollowOdds are answers that only seem to be good ones; of half of them the work was done.
+	hollowOdds   = odds{{"hollow", 0.02}, {"hollow, done", 0.02}}
 	hookOdds     = odds{{"dropped", 0.1}, {"twice", 0.05}, {"delayed", 0.1}, {"swapped", 0.1}}
-	callbackOdds = odds{{"before", 0.05}, {"after", 0.05}}
+	callbackOdds = odds{{"fails before", 0.05}, {"fails after", 0.05}}
+	hungOdds     = odds{{"hangs before", 0.01}, {"hangs after", 0.01}}
+	panicOdds    = odds{{"panics before", 0.01}, {"panics after", 0.01}}
 )
 
 // A burst of 429 takes the first calls of one block of ordinals in eight.
@@ -48,12 +52,20 @@ func (o odds) draw(seed uint64, who, kind string, ordinal int) string {
 	return ""
 }
 
+// hollowBodies are the bodies of answers that only seem to be good ones.
+var hollowBodies = []string{handovertest.BodyError, handovertest.BodyEmpty, handovertest.BodyHTML, handovertest.BodyNull}
+
 // drawCall is draw for a call to Crisp.
-func drawCall(seed uint64, who, route string, ordinal int) string {
+func (w *world) drawCall(who, route string, ordinal int) string {
+	seed := w.o.seed
 	if ordinal%burstBlock < burstLength && fraction(seed, who, route, "burst", ordinal/burstBlock) < burstChance {
 		return "429"
 	}
-	return callOdds.draw(seed, who, route, ordinal)
+	all := callOdds
+	if w.o.hard[hollowSuccess] {
+		all = append(all[:len(all):len(all)], hollowOdds...)
+	}
+	return all.draw(seed, who, route, ordinal)
 }
 
 // capped is what draw says, but nothing after maxStreak faults in a row.
@@ -81,13 +93,16 @@ func between(low, high time.Duration, seed uint64, parts ...any) time.Duration {
 
 // callFault decides what goes wrong with a call to Crisp. Every call takes its time, before its
 // work is done and after.
-func callFault(seed uint64, i handovertest.CallInfo) handovertest.Fault {
-	who := cmp.Or(i.Nickname, strconv.Itoa(i.Conversation))
+func (w *world) callFault(i handovertest.CallInfo) handovertest.Fault {
+	if f, limited := w.limited(); limited {
+		return f
+	}
+	seed, who := w.o.seed, cmp.Or(i.Nickname, strconv.Itoa(i.Conversation))
 	f := handovertest.Fault{
 		Delay:       between(5*time.Millisecond, 150*time.Millisecond, seed, who, i.Route, i.Ordinal, "there"),
 		DelayAnswer: between(5*time.Millisecond, 100*time.Millisecond, seed, who, i.Route, i.Ordinal, "back"),
 	}
-	switch capped(i.Ordinal, func(n int) string { return drawCall(seed, who, i.Route, n) }) {
+	switch fault := capped(i.Ordinal, func(n int) string { return w.drawCall(who, i.Route, n) }); fault {
 	case "429":
 		f.Status, f.Header = http.StatusTooManyRequests, http.Header{"Retry-After": {"2"}}
 	case "5xx":
@@ -106,13 +121,16 @@ func callFault(seed uint64, i handovertest.CallInfo) handovertest.Fault {
 		f.Stale = between(time.Second, 5*time.Second, seed, who, i.Route, i.Ordinal, "stale")
 	case "echo first":
 		f.EchoFirst = true
+	case "hollow", "hollow, done":
+		w.suffers(hollowSuccess)
+		f.Status, f.Body, f.Commit = http.StatusOK, hollowBodies[i.Ordinal%len(hollowBodies)], fault == "hollow, done"
 	}
 	return f
 }
 
 // hookFault decides what goes wrong with a hook.
-func hookFault(seed uint64, i handovertest.HookInfo) (f handovertest.HookFault) {
-	who := cmp.Or(i.Nickname, strconv.Itoa(i.Conversation))
+func (w *world) hookFault(i handovertest.HookInfo) (f handovertest.HookFault) {
+	seed, who := w.o.seed, cmp.Or(i.Nickname, strconv.Itoa(i.Conversation))
 	switch capped(i.Ordinal, func(n int) string { return hookOdds.draw(seed, who, i.Event, n) }) {
 	case "dropped":
 		f.Drop = true
@@ -123,10 +141,25 @@ func hookFault(seed uint64, i handovertest.HookInfo) (f handovertest.HookFault) 
 	case "swapped":
 		f.Swap = true
 	}
+	if w.hits(oddHookTimes, 0.1, who, i.Event, i.Ordinal) {
+		w.suffers(oddHookTimes)
+		f.Rewrite = handovertest.WithoutTime
+		if handovertest.Chance(0.5, seed, who, i.Event, i.Ordinal, "seconds") {
+			f.Rewrite = handovertest.TimeInSeconds
+		}
+	}
 	return f
 }
 
-// callbackFault decides whether a callback of the host's fails, "before" its work or "after" it.
-func callbackFault(seed uint64, who, callback string, ordinal int) string {
-	return capped(ordinal, func(n int) string { return callbackOdds.draw(seed, who, callback, n) })
+// callbackFault decides what a callback of the host's does "before" its work or "after" it, and in
+// its place: it fails, hangs or panics.
+func (w *world) callbackFault(who, callback string, ordinal int) string {
+	all := callbackOdds
+	if w.o.hard[hungCallbacks] {
+		all = append(all[:len(all):len(all)], hungOdds...)
+	}
+	if w.o.hard[panics] {
+		all = append(all[:len(all):len(all)], panicOdds...)
+	}
+	return capped(ordinal, func(n int) string { return all.draw(w.o.seed, who, callback, n) })
 }

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -16,12 +16,14 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // interleaving is one run of a slow bot with workers on two replicas, its user, an agent and the
 // host, all of whom act when they like, on a store that takes its time.
 type interleaving struct {
-	*rig
+	*rig.Rig
 	second *handover.Handover
 	rnd    *rand.Rand
 
@@ -98,35 +100,31 @@ func (s *lazyStore) Save(ctx context.Context, rec handover.Record) (int64, error
 func interleave(t *testing.T, seed uint64, withoutEpoch bool) (v *interleaving) {
 	v = &interleaving{rnd: rand.New(rand.NewPCG(seed, 2)), fate: map[string]fate{}}
 	var lazy *lazyStore
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		if lazy == nil {
 			lazy = &lazyStore{Store: c.Store, rnd: rand.New(rand.NewPCG(seed, 3)), used: map[time.Time]bool{}}
 		}
 		c.Store = lazy
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			v.delivers(m)
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 		c.Observe = func(_ context.Context, a handover.Activity) {
 			if a.Kind == handover.ActivityState {
 				v.note("%s > %s", a.From, a.To)
 			}
 		}
-	}}
-	bubble(t, o, func(r *rig) {
-		v.rig, v.second = r, r.replica(options{still: true, config: o.config})
-		if withoutEpoch {
-			v.h.SwitchOffEpoch()
-			v.second.SwitchOffEpoch()
-		}
-		conv := v.opened()
+	}, Made: func(h *handover.Handover) { testhook.Set(h, testhook.Hooks{NoEpoch: withoutEpoch}) }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		v.Rig, v.second = r, r.Replica(rig.Options{Still: true, Config: o.Config, Made: o.Made})
+		conv := v.Opened()
 		ann := conv.Operator("Ann")
 		if v.rnd.IntN(4) > 0 { // else the first handover still waits
 			ann.Resolve()
-			r.after(2 * time.Second)
+			r.After(2 * time.Second)
 		}
 		v.run(ann)
-		r.after(15 * time.Second)
+		r.After(15 * time.Second)
 		v.judge()
 	})
 	return v
@@ -142,7 +140,7 @@ func (v *interleaving) run(ann *handovertest.Operator) {
 		return pauses
 	}
 	for n := range 3 {
-		pauses, replicas := plan(), []*handover.Handover{v.h, v.second}
+		pauses, replicas := plan(), []*handover.Handover{v.H, v.second}
 		v.rnd.Shuffle(2, func(i, j int) { replicas[i], replicas[j] = replicas[j], replicas[i] })
 		starts, deaf := v.rnd.IntN(3) == 0, v.rnd.IntN(6) == 0
 		all.Go(func() { v.asksTheBot(fmt.Sprint("message ", n), replicas, pauses, starts, deaf) })
@@ -166,7 +164,7 @@ func (v *interleaving) run(ann *handovertest.Operator) {
 		time.Sleep(later[0])
 		switch host {
 		case 0:
-			_ = v.h.End(v.t.Context(), v.conv, handover.EndOptions{})
+			_ = v.H.End(v.T.Context(), v.Conv, handover.EndOptions{})
 		case 1:
 			v.startsFor(v.second, v.sessionOn(v.second).Turn())
 		}
@@ -175,15 +173,15 @@ func (v *interleaving) run(ann *handovertest.Operator) {
 }
 
 func (v *interleaving) sessionOn(h *handover.Handover) handover.Session {
-	s, err := h.Session(v.t.Context(), v.conv)
-	require.NoError(v.t, err)
+	s, err := h.Session(v.T.Context(), v.Conv)
+	require.NoError(v.T, err)
 	return s
 }
 
 func (v *interleaving) startsFor(h *handover.Handover, turn handover.Turn) {
-	outcome, err := h.Start(v.t.Context(), turn, handover.Request{})
+	outcome, err := h.Start(v.T.Context(), turn, handover.Request{})
 	if err != nil {
-		require.ErrorIs(v.t, err, handover.ErrNotYourTurn)
+		require.ErrorIs(v.T, err, handover.ErrNotYourTurn)
 	}
 	v.note("start %s %v", outcome, err != nil)
 }
@@ -191,16 +189,16 @@ func (v *interleaving) startsFor(h *handover.Handover, turn handover.Turn) {
 // asksTheBot is a message of the user: one replica takes it, the other one's bot answers.
 func (v *interleaving) asksTheBot(text string, on []*handover.Handover, pauses []time.Duration, starts, deaf bool) {
 	time.Sleep(pauses[0])
-	turn, err := on[0].Receive(v.t.Context(), handover.Incoming{Conversation: v.conv, ID: text, Text: text})
-	require.NoError(v.t, err)
+	turn, err := on[0].Receive(v.T.Context(), handover.Incoming{Conversation: v.Conv, ID: text, Text: text})
+	require.NoError(v.T, err)
 	v.note("%s: bot %v", text, turn.Bot)
 	f := fate{turn: turn.Bot}
 	if owned := v.owned(); turn.Bot {
 		time.Sleep(pauses[1]) // the model thinks
 		wire, err := json.Marshal(turn)
-		require.NoError(v.t, err)
-		require.NoError(v.t, json.Unmarshal(wire, &turn))
-		err = on[1].Reply(v.t.Context(), turn, func(ctx context.Context) error { return v.sends(ctx, text, pauses[2], deaf) })
+		require.NoError(v.T, err)
+		require.NoError(v.T, json.Unmarshal(wire, &turn))
+		err = on[1].Reply(v.T.Context(), turn, func(ctx context.Context) error { return v.sends(ctx, text, pauses[2], deaf) })
 		v.note("%s: replied %v", text, err)
 		f.answered, f.refused = err == nil, errors.Is(err, handover.ErrNotYourTurn)
 		f.had = v.owned() > owned && v.recorded() == handover.StateBot
@@ -241,10 +239,10 @@ func (v *interleaving) count(n int) {
 
 // recorded is the state that the store has at this moment.
 func (v *interleaving) recorded() handover.State {
-	rec, err := v.store.Load(context.Background(), v.crisp.WebsiteID()+"/webchat/user-1")
-	require.NoError(v.t, err)
+	rec, err := v.Store.Load(context.Background(), v.Crisp.WebsiteID()+"/webchat/user-1")
+	require.NoError(v.T, err)
 	var d struct{ State handover.State }
-	require.NoError(v.t, json.Unmarshal(rec.Data, &d))
+	require.NoError(v.T, json.Unmarshal(rec.Data, &d))
 	return d.State
 }
 
@@ -265,12 +263,12 @@ func (v *interleaving) delivers(m handover.Message) {
 // neither, and never both.
 func (v *interleaving) judge() {
 	in := map[string]int{}
-	for _, conv := range v.crisp.Conversations() {
-		for _, text := range userTexts(conv) {
+	for _, conv := range v.Crisp.Conversations() {
+		for _, text := range rig.UserTexts(conv) {
 			in[text]++
 		}
 	}
-	told := slices.ContainsFunc(v.rawLines(), func(l string) bool { return strings.Contains(l, "could not be sent") })
+	told := slices.ContainsFunc(v.Lines(), func(l string) bool { return strings.Contains(l, "could not be sent") })
 	for text, f := range v.fate {
 		switch n := in[text]; {
 		case n > 1:

@@ -1,9 +1,10 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,20 +13,21 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // The tests in this file follow the connector's page from end to end; README.md has the table.
 
 // connector is Crisp as the connector's page sets it up: the free plan, a hook of the website,
 // which is unsigned, with the four events ticked.
-var connector = options{
-	crisp: handovertest.Options{
+var connector = rig.Options{
+	Crisp: handovertest.Options{
 		Tier: "website", FreePlan: true, Hooks: handovertest.WebsiteHooks,
 		Events: []string{"message:send", "message:updated", "message:received", "session:set_state"},
 	},
-	config: func(r *rig, c *handover.Config) {
+	Config: func(r *rig.Rig, c *handover.Config) {
 		c.Token.Tier = handover.TierWebsite
-		c.Webhook = handover.Webhook{Keys: []string{r.crisp.HookKey()}}
+		c.Webhook = handover.Webhook{Keys: []string{r.Crisp.HookKey()}}
 		c.History = handover.History{URL: "https://bot.example.com/history", Key: strings.Repeat("k", 32)}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return []handover.Message{{From: handover.FromUser, Content: handover.TextMessage("Where is my parcel?")}}, nil
@@ -34,72 +36,72 @@ var connector = options{
 }
 
 func TestConnectorOnTheFreePlanWithTheFourEvents(t *testing.T) {
-	bubble(t, connector, func(r *rig) {
+	rig.Bubble(t, connector, func(r *rig.Rig) {
 		var data handover.UserData
-		require.NoError(t, json.Unmarshal(readFile(t, "testdata/userdata/connector.json"), &data))
+		require.NoError(t, json.Unmarshal(readFile(t, "../../testdata/userdata/connector.json"), &data))
 		req := handover.Request{User: data, Note: "asked twice", Resume: "parcel"}
 		need := handover.BotOutput{Muted: true, NeedHelp: true, Category: "Customer"}
 		asks := func() handover.Outcome {
-			turn := r.says("help")
-			outcome, err := r.h.Apply(context.Background(), turn, need, req)
+			turn := r.Says("help")
+			outcome, err := r.H.Apply(context.Background(), turn, need, req)
 			require.NoError(t, err)
 			return outcome
 		}
 
 		// Nobody there: the message with its choices, and back to the bot.
-		r.crisp.Away()
+		r.Crisp.Away()
 		require.Equal(t, handover.NobodyThere, asks())
 		require.Equal(t, []string{
 			"bot: You said: help",
 			"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]",
-		}, r.saw())
-		require.False(t, r.says("Continue with the bot").Bot)
-		require.True(t, r.says("hm").Bot)
-		require.Empty(t, r.crisp.Conversations())
+		}, r.Saw())
+		require.False(t, r.Says("Continue with the bot").Bot)
+		require.True(t, r.Says("hm").Bot)
+		require.Empty(t, r.Crisp.Conversations())
 
 		// Somebody there: the conversation is opened, and the user can already describe the request.
-		r.crisp.Online("Ann")
-		r.after(time.Minute)
-		r.saw()
+		r.Crisp.Online("Ann")
+		r.After(time.Minute)
+		r.Saw()
 		require.Equal(t, handover.Opened, asks())
-		require.Len(t, r.saw(), 2)
-		conv := r.crisp.Last()
+		require.Len(t, r.Saw(), 2)
+		conv := r.Crisp.Last()
 		require.Equal(t, []string{"Customer"}, conv.Segments())
 		require.Equal(t, "Anakin Skywalker", conv.Meta().Nickname)
 		require.Equal(t, "pending", conv.State(), "Crisp notifies the agents")
-		require.False(t, r.says("my parcel is late").Bot)
+		require.False(t, r.Says("my parcel is late").Bot)
 
 		// The agent answers, corrects, asks, keeps a note, and resolves.
 		ann := conv.Operator("Ann")
 		said := ann.Say("I look for it")
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I look for it"}, r.saw())
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I look for it"}, r.Saw())
 		ann.Edit(said, "I look for your parcel")
-		require.Equal(t, []string{"agent Ann: I look for your parcel"}, r.saw())
+		require.Equal(t, []string{"agent Ann: I look for your parcel"}, r.Saw())
 		picker := ann.Picker("Which one?", "the blue", "the red")
-		require.Equal(t, []string{"agent Ann: Which one? [the blue] [the red]"}, r.saw())
-		require.False(t, r.says("the red").Bot)
+		require.Equal(t, []string{"agent Ann: Which one? [the blue] [the red]"}, r.Saw())
+		require.False(t, r.Says("the red").Bot)
 		chosen, _ := conv.Message(picker)
 		require.Contains(t, string(mustJSON(t, chosen.Content)), `"label":"the red","selected":true`)
-		require.False(t, r.says("thanks").Bot)
+		require.False(t, r.Says("thanks").Bot)
 		ann.Say("It comes tomorrow")
 		ann.Resolve()
 		require.Equal(t, []string{
 			"agent Ann: It comes tomorrow", "system: This conversation was closed. You are talking with the bot again.",
-		}, r.saw())
-		require.True(t, r.says("hello bot").Bot)
+		}, r.Saw())
+		require.True(t, r.Says("hello bot").Bot)
 
-		require.Len(t, r.allEnds(), 1)
-		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
-		require.Equal(t, "parcel", r.allEnds()[0].Resume)
-		require.Len(t, r.crisp.Conversations(), 1)
+		require.Len(t, r.Ends(), 1)
+		require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+		require.Equal(t, "parcel", r.Ends()[0].Resume)
+		require.Len(t, r.Crisp.Conversations(), 1)
 		for _, m := range conv.Messages() {
 			require.NotEqual(t, "note", m.Type, "the plan has none")
 		}
-		for _, event := range connector.crisp.Events {
-			require.NotZero(t, r.crisp.CountHooks(event), event)
+		for _, event := range connector.Crisp.Events {
+			require.NotZero(t, r.Crisp.CountHooks(event), event)
 		}
-		for _, hook := range r.crisp.Hooks() {
-			require.Contains(t, connector.crisp.Events, hook.Event)
+		for _, hook := range r.Crisp.Hooks() {
+			require.Contains(t, connector.Crisp.Events, hook.Event)
 			require.Equal(t, http.StatusOK, hook.Status)
 		}
 	})
@@ -108,22 +110,22 @@ func TestConnectorOnTheFreePlanWithTheFourEvents(t *testing.T) {
 func TestConnectorTokens(t *testing.T) {
 	for _, tier := range []handover.Tier{handover.TierWebsite, handover.TierPlugin, handover.TierUser} {
 		t.Run(string(tier), func(t *testing.T) {
-			o := options{
-				crisp:  handovertest.Options{Tier: string(tier)},
-				config: func(_ *rig, c *handover.Config) { c.Token.Tier = tier },
+			o := rig.Options{
+				Crisp:  handovertest.Options{Tier: string(tier)},
+				Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Tier = tier },
 			}
-			bubble(t, o, func(r *rig) {
-				require.NoError(t, r.h.Check(context.Background()))
-				r.opened()
+			rig.Bubble(t, o, func(r *rig.Rig) {
+				require.NoError(t, r.H.Check(context.Background()))
+				r.Opened()
 			})
 		})
 	}
 }
 
 func TestConnectorTokenThatIsWrong(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Token.Key = "a password" }}
-	bubble(t, o, func(r *rig) {
-		err := r.h.Check(context.Background())
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Key = "a password" }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		err := r.H.Check(context.Background())
 		var api *handover.APIError
 		require.ErrorAs(t, err, &api)
 		require.Equal(t, http.StatusUnauthorized, api.StatusCode)
@@ -132,30 +134,30 @@ func TestConnectorTokenThatIsWrong(t *testing.T) {
 }
 
 func TestConnectorChannelsAreKeptApart(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		r.conv.Source = "messenger"
-		require.True(t, r.says("the same id on another channel").Bot)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		require.Len(t, r.crisp.Conversations(), 2)
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		r.Opened()
+		r.Conv.Source = "messenger"
+		require.True(t, r.Says("the same id on another channel").Bot)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Len(t, r.Crisp.Conversations(), 2)
 	})
 }
 
 // Two bots in one process, each with a website, a token, a hook and a store of its own.
 func TestConnectorSeveralBots(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		other := newRig(r.t, options{crisp: handovertest.Options{WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000009", Seed: 9}})
-		mine, theirs := r.opened(), other.opened()
-		r.saw()
-		other.saw()
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		other := rig.New(r.T, rig.Options{Crisp: handovertest.Options{WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000009", Seed: 9}})
+		mine, theirs := r.Opened(), other.Opened()
+		r.Saw()
+		other.Saw()
 		mine.Operator("Ann").Say("for the one")
 		theirs.Operator("Bob").Say("for the other")
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: for the one"}, r.saw())
-		require.Equal(t, []string{"system: Bob joined the conversation.", "agent Bob: for the other"}, other.saw())
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: for the one"}, r.Saw())
+		require.Equal(t, []string{"system: Bob joined the conversation.", "agent Bob: for the other"}, other.Saw())
 		mine.Operator("Ann").Resolve()
-		r.crisp.Settle()
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Equal(t, handover.StateActive, other.session().State)
+		r.Crisp.Settle()
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.StateActive, other.Session().State)
 	})
 }
 
@@ -163,13 +165,13 @@ func TestConnectorSeveralBots(t *testing.T) {
 func TestConnectorAnnouncesBeforeItAsks(t *testing.T) {
 	for name, away := range map[string]bool{"an agent is there": false, "nobody is there": true} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+			rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: away}}, func(r *rig.Rig) {
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
-				require.NoError(t, r.reply(turn, "Ok, I will check if an agent is available right now"))
-				_, err = r.h.Start(context.Background(), turn, handover.Request{})
+				require.NoError(t, r.Reply(turn, "Ok, I will check if an agent is available right now"))
+				_, err = r.H.Start(context.Background(), turn, handover.Request{})
 				require.NoError(t, err)
-				saw := r.saw()
+				saw := r.Saw()
 				require.Len(t, saw, 2)
 				require.Equal(t, "bot: Ok, I will check if an agent is available right now", saw[0])
 				require.True(t, strings.HasPrefix(saw[1], "system: "))
@@ -182,26 +184,33 @@ func TestConnectorAnnouncesBeforeItAsks(t *testing.T) {
 // 1 and corrects none, and none for anything else.
 func TestConnectorOneSoundForEachAgentMessage(t *testing.T) {
 	sounds := 0
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			if m.From == handover.FromAgent && m.Attempt == 1 && m.Corrects == "" {
 				sounds++
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		first := ann.Say("one")
 		ann.Note("not for the user")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		ann.Edit(first, "ONE")
 		ann.Say("two")
 		conv.Bot("Hugo").Say("I can help too")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		require.Equal(t, 2, sounds)
 	})
+}
+
+func readFile(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return b
 }
 
 func mustJSON(t *testing.T, v any) []byte {

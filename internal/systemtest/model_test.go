@@ -1,17 +1,17 @@
-package handover_test
+package systemtest
 
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/systemtest/settings"
 )
 
 // modelRun is one bubble of conversations.
@@ -19,14 +19,15 @@ type modelRun struct {
 	seed          uint64
 	conversations int
 	rounds        int
+	hard          hard // each has half of them
 }
 
 // run lets each conversation do one thing a round, then lets time pass, and compares after both.
 // It stops at the first difference.
 func (r modelRun) run(t *testing.T, sum *modelSum) (err error) {
 	synctest.Test(t, func(*testing.T) {
-		policy := modelPolicy{claimOnAssign: r.seed%2 == 1, refuseUnknown: r.seed%3 == 0, trustHooks: r.seed%4 == 2}
-		w, stop, fault := newModelWorld(r.seed, r.conversations, policy, &sum.coverage)
+		policy := modelPolicy{claimOnAssign: r.seed%2 == 1, refuseUnknown: r.seed%3 == 0}
+		w, stop, fault := newModelWorld(r, policy, &sum.coverage)
 		if fault != nil {
 			err = fault
 			return
@@ -154,6 +155,7 @@ func (c *coverage) count(in *map[cellName]int, n cellName) {
 
 // modelSum is what came of several runs.
 type modelSum struct {
+	hard          hard
 	coverage      coverage
 	mu            sync.Mutex
 	seeds         int
@@ -162,13 +164,17 @@ type modelSum struct {
 	ops           map[doer]int
 	clock         int
 	unclear       map[string]int
+	suffered      map[hardship]int
 }
 
 func (s *modelSum) add(w *modelWorld) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ops == nil {
-		s.ops, s.unclear = make(map[doer]int), make(map[string]int)
+		s.ops, s.unclear, s.suffered = make(map[doer]int), make(map[string]int), make(map[hardship]int)
+	}
+	for h, n := range w.suffered {
+		s.suffered[h] += n
 	}
 	s.open--
 	s.conversations += len(w.subjects)
@@ -195,7 +201,7 @@ func total[K comparable](counts map[K]int) (n int) {
 func (s *modelSum) next(first uint64, ops int) (r modelRun, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r = modelRun{seed: first + uint64(s.seeds), conversations: 50, rounds: 30}
+	r = modelRun{seed: first + uint64(s.seeds), conversations: 50, rounds: 30, hard: s.hard}
 	if total(s.ops)+s.open*r.conversations*r.rounds >= ops {
 		return r, false
 	}
@@ -204,41 +210,28 @@ func (s *modelSum) next(first uint64, ops int) (r modelRun, more bool) {
 	return r, true
 }
 
-// number reads a setting from the environment.
-func number(t *testing.T, name string, standard int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return standard
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err, name)
-	return n
-}
-
 // allModelOps is from how many operations on every cell must have been visited.
 const allModelOps = 100_000
 
-// modelOps is how many operations the tests do: HANDOVER_MODEL_OPS, or a few.
+// modelOps is how many operations the tests do: settings.ModelOps, or a few.
 func modelOps(t *testing.T) int {
 	standard := 5_000
 	if testing.Short() {
 		standard = 1_000
 	}
-	return number(t, "HANDOVER_MODEL_OPS", standard)
+	return settings.ModelOps.Int(t, standard)
 }
 
 // TestModel does random things to many conversations, and holds what comes of each against a model
-// that was written apart from the table of states. HANDOVER_MODEL_OPS=100000 does all of it, and
-// HANDOVER_MODEL_SEED begins with another seed.
+// that was written apart from the table of states. HANDOVER_MODEL_OPS=100000 does all of it.
 //
 // The model knows what comes first except where two things happen in the same look of Run's and
 // nobody promises an order, such as a repeated attempt that succeeds and the deadline that ends the
 // handover. It then gives the conversation up as unclear: no more is done to it, and of what comes
 // of it only the invariants are checked. Less than one conversation in a hundred may be.
 func TestModel(t *testing.T) {
-	seed, want := uint64(number(t, "HANDOVER_MODEL_SEED", 1)), modelOps(t)
-	var sum modelSum
+	seed, want := settings.ModelSeed.Get(t, 1), modelOps(t)
+	sum := modelSum{hard: chosen(t)}
 	t.Run("bubbles", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -278,8 +271,8 @@ func (s *modelSum) report(first uint64) {
 			rarest = n
 		}
 	}
-	fmt.Printf("model: seeds=%d..%d operations=%d %v clock=%d cells=%d/%d transitions=%d/%d rarest=%d (%s on %q) conversations=%d given up as unclear=%d %v\n",
+	fmt.Printf("model: seeds=%d..%d operations=%d %v clock=%d cells=%d/%d transitions=%d/%d rarest=%d (%s on %q) conversations=%d given up as unclear=%d %v hardships=%v\n",
 		first, first+uint64(s.seeds)-1, total(s.ops), s.ops, s.clock,
 		len(s.coverage.visited), len(modelCells), len(s.coverage.taken), leading, s.coverage.visited[rarest], rarest.state, rarest.event,
-		s.conversations, total(s.unclear), s.unclear)
+		s.conversations, total(s.unclear), s.unclear, s.suffered)
 }

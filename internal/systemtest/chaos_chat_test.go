@@ -1,15 +1,20 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
+
+// errChannelDown is what a callback of the host says when it fails.
+var errChannelDown = errors.New("the channel is down")
 
 // chat is one conversation as the world sees it: its user, their channel, and the agent.
 type chat struct {
@@ -17,11 +22,21 @@ type chat struct {
 	name string // of the user, in Crisp too
 	conv handover.Conversation
 
+	messages int           // of each side
+	adopted  bool          // the handover goes on in a conversation that Crisp has already
+	refused  *step         // what Crisp refuses, if anything
+	endsLate time.Duration // for how long OnEnd fails
+
 	board
 	ordinals map[string]int
+	seen     map[string]bool // what agents wrote and the user saw, in pieces
+	ended    time.Time       // when OnEnd was first called
 	shown    []showing
 	ends     []ending
 	said     []string // by the agent, in Crisp
+	saidAt   []time.Time
+	oddly    []string // by the agent, in a way in which Crisp cannot keep it
+	reported int      // messages that the host was told are not shown
 	accepted []string // of the user, with a nil error
 	crisp    *handovertest.Conversation
 	ready    bool     // the user is done writing
@@ -49,10 +64,52 @@ type ending struct {
 
 func newChat(w *world, n int) *chat {
 	name := fmt.Sprintf("user-%d", n)
-	return &chat{
+	c := &chat{
 		w: w, name: name, conv: handover.Conversation{Source: "webchat", ID: name},
-		ordinals: make(map[string]int),
+		messages: w.o.messages, ordinals: make(map[string]int), seen: make(map[string]bool),
 	}
+	if w.hits(longTalks, 0.03, name) || n == 0 && w.o.hard[longTalks] {
+		c.messages *= 10
+		w.suffers(longTalks)
+	}
+	if w.o.hard[refusedSteps] && n%3 == 0 {
+		c.refused = &steps[n/3%len(steps)]
+	}
+	if w.hits(lateEnds, 0.2, name) {
+		c.endsLate = between(time.Minute, 8*time.Minute, w.o.seed, name, "ends late")
+	}
+	c.adopted = w.hits(adoptions, 0.2, name)
+	return c
+}
+
+// text is what one side writes: one word, or many where it does not fit in a message. Each word is
+// there once in all that is said.
+func (c *chat) text(kind string, n int) string {
+	word := fmt.Sprintf("%s-%d-of-%s", kind, n, c.name)
+	if !c.w.hits(parts, 0.1, c.name, kind, n) {
+		return word
+	}
+	c.w.suffers(parts)
+	var long strings.Builder
+	long.WriteString(word)
+	for i := range 100 + int(200*fraction(c.w.o.seed, c.name, kind, n, "length")) {
+		fmt.Fprintf(&long, " %s-%d", word, i)
+	}
+	return long.String()
+}
+
+// tooEarly reports whether OnEnd still has to fail.
+func (c *chat) tooEarly() (early bool) {
+	c.change(func() {
+		if c.ended.IsZero() {
+			c.ended = time.Now()
+		}
+		early = time.Since(c.ended) < c.endsLate
+	})
+	if early {
+		c.w.suffers(lateEnds)
+	}
+	return early
 }
 
 // note adds a line to the story, which is told when something was wrong.
@@ -89,39 +146,62 @@ func (c *chat) sleep(d time.Duration) {
 	}
 }
 
-// callback does what a callback is called for, which takes some time, and may fail before or after.
-func (c *chat) callback(r *replica, point string, do func(failed bool)) error {
+// callback does what a callback is called for, which takes some time, and may go wrong before or
+// after. A failing one does nothing and says so.
+func (c *chat) callback(r *replica, point string, failing bool, do func(failed bool)) error {
 	n := c.ordinal(point)
-	fault := callbackFault(c.w.o.seed, c.name, point, n)
+	fault := c.w.callbackFault(c.name, point, n)
 	c.change(func() {
 		if c.inside != nil && !c.inside.dead() && !r.dead() {
 			c.wrong = append(c.wrong, fmt.Sprintf("two callbacks at a time, of replicas %d and %d", c.inside.n, r.n))
 		}
 		c.inside = r
 	})
-	defer c.change(func() {
-		if c.inside == r {
-			c.inside = nil
-		}
-	})
+	leave := func() {
+		c.change(func() {
+			if c.inside == r {
+				c.inside = nil
+			}
+		})
+	}
+	defer leave()
 	time.Sleep(between(0, 200*time.Millisecond, c.w.o.seed, c.name, point, n))
+	if failing {
+		return errChannelDown
+	}
 	if fault != "" {
-		c.w.count(fault)
+		c.w.count("callback " + fault)
 	}
-	if fault == "before" {
-		return errChannelDown
+	kind, when, _ := strings.Cut(fault, " ")
+	if when == "after" || fault == "" {
+		if err := r.outside(point, func() error { do(fault != ""); return nil }); err != nil || fault == "" {
+			return err
+		}
 	}
-	err := r.outside(point, func() error { do(fault == "after"); return nil })
-	if err == nil && fault == "after" {
-		return errChannelDown
+	c.note("the callback %s %s what it is for", kind, when)
+	switch kind {
+	case "hangs": // whatever its context says, and whoever waits for it
+		c.w.suffers(hungCallbacks)
+		leave()
+		<-c.w.ctx.Done()
+	case "panics":
+		c.w.suffers(panics)
+		panic("a bug of the host's")
 	}
-	return err
+	return errChannelDown
 }
 
 // show shows the user a message.
 func (c *chat) show(r *replica, m handover.Message, failed bool) {
-	c.note("shown by replica %d, attempt %d, late %t, failed %t: %s: %s", r.n, m.Attempt, m.Late, failed, m.ID, look(m.Content))
-	c.change(func() { c.shown = append(c.shown, showing{r, time.Now(), m, failed}) })
+	c.note("shown by replica %d, attempt %d, late %t, failed %t: %s: %.60s", r.n, m.Attempt, m.Late, failed, m.ID, rig.Look(m.Content))
+	c.change(func() {
+		c.shown = append(c.shown, showing{r, time.Now(), m, failed})
+		if m.From == handover.FromAgent {
+			for _, word := range strings.Fields(m.Content.Text) {
+				c.seen[word] = true
+			}
+		}
+	})
 }
 
 // end tells the host of an end.
@@ -149,11 +229,12 @@ func (c *chat) until(what string, call func(ctx context.Context, h *handover.Han
 
 // says gives the library a message of the user, until it is taken.
 func (c *chat) says(id, text string) (turn handover.Turn, ok bool) {
+	message := handover.Incoming{Conversation: c.conv, ID: id, Text: text, At: c.writtenAt(id)}
 	ok = c.until(id, func(ctx context.Context, h *handover.Handover) (err error) {
-		turn, err = h.Receive(ctx, handover.Incoming{Conversation: c.conv, ID: id, Text: text})
+		turn, err = h.Receive(ctx, message)
 		return err
 	})
-	c.note("the user's, bot %t: %s", turn.Bot, text)
+	c.note("the user's, bot %t: %.60s", turn.Bot, text)
 	return turn, ok
 }
 
@@ -163,9 +244,9 @@ func (c *chat) user() {
 	if !c.opens() {
 		return
 	}
-	for n := range c.w.o.messages {
+	for n := range c.messages {
 		c.pause("user")
-		text := fmt.Sprintf("message %d of %s", n, c.name)
+		text := c.text("message", n)
 		turn, ok := c.says(fmt.Sprintf("m%d", n), text)
 		if !ok {
 			return
@@ -200,14 +281,41 @@ func (c *chat) opens() bool {
 	if turn, ok = c.says("ask", "I want a human"); !ok {
 		return false
 	}
+	q := c.request()
 	ok = c.until("start", func(ctx context.Context, h *handover.Handover) error {
-		outcome, err := h.Start(ctx, turn, handover.Request{User: handover.UserData{Nickname: c.name}})
+		outcome, err := h.Start(ctx, turn, q)
 		if err == nil && outcome != handover.Opened && outcome != handover.AlreadyOpen {
 			err = fmt.Errorf("outcome %q", outcome)
 		}
 		return err
 	})
 	return ok && c.until("opened", c.finds)
+}
+
+// request is what the bot asks for.
+func (c *chat) request() (q handover.Request) {
+	q.User.Nickname = c.name
+	if c.w.o.hard[refusedSteps] {
+		q.Note, q.Segments = secret+": why", []string{"chaos"}
+		q.Inbox, q.Operator = "0b7c3f6e-5a7e-4f0e-8a55-000000000001", "0b7c3f6e-5a7e-4f0e-8a55-000000000002"
+	}
+	if c.adopted {
+		q.CrispID = c.hadBefore()
+	}
+	return q
+}
+
+// hadBefore makes the conversation that Crisp has already, with words that are not for the user any
+// more.
+func (c *chat) hadBefore() (id string) {
+	c.w.suffers(adoptions)
+	conv := c.w.crisp.Open(c.name)
+	c.w.refuses.knows(conv.ID(), c)
+	for n := range 3 {
+		conv.Operator("Ann").Say(fmt.Sprintf("before-%d-of-%s", n, c.name))
+	}
+	c.sleep(2 * time.Second)
+	return conv.ID()
 }
 
 // finds finds the Crisp conversation once the handover is open.
@@ -231,75 +339,15 @@ func (c *chat) finds(ctx context.Context, h *handover.Handover) error {
 // heard reports whether all that the agent wrote was shown and the end was told. It is called
 // under the lock.
 func (c *chat) heard() bool {
-	if len(c.said) < c.w.o.messages || len(c.ends) == 0 {
+	if len(c.said) < c.messages || len(c.ends) == 0 {
 		return false
 	}
-	seen := make(map[string]bool)
-	for _, s := range c.shown {
-		seen[s.message.Content.Text] = true
-	}
-	return !slices.ContainsFunc(c.said, func(text string) bool { return !seen[text] })
-}
-
-// agent writes between the user's messages, and notes that no user may see, and resolves the
-// conversation: sometimes before Crisp shows the last message.
-func (c *chat) agent() {
-	if !c.await(c.w.ctx, func() bool { return c.crisp != nil }) {
-		return
-	}
-	ann := c.crisp.Operator("Ann")
-	last := c.w.o.messages - 1
-	for n := range last {
-		ahead := int(fraction(c.w.o.seed, c.name, "ahead", n) * 4)
-		if !c.await(c.w.ctx, func() bool { return c.ready || len(c.accepted)+ahead > n }) {
-			return
+	for _, text := range c.said {
+		for _, word := range strings.Fields(text) {
+			if !c.seen[word] {
+				return false
+			}
 		}
-		c.pause("agent")
-		c.remarks(ann, n)
-		c.tells(n, func(text string) { ann.Say(text) })
 	}
-	if !c.await(c.w.ctx, func() bool { return c.ready }) {
-		return
-	}
-	if fraction(c.w.o.seed, c.name, "resolves first") < 0.7 {
-		c.tells(last, func(text string) { ann.Say(text) })
-		ann.Resolve()
-		c.note("resolved")
-		return
-	}
-	c.sleep(2 * time.Second) // so that a second before is after the other messages
-	ann.Resolve()
-	resolved := time.Now()
-	c.note("resolved before the last message is visible")
-	c.w.trap("resolved before the last message")
-	c.sleep(between(0, 4*time.Second, c.w.o.seed, c.name, "visible"))
-	c.tells(last, func(text string) { ann.SayLate(text, time.Since(resolved)+time.Second) })
-}
-
-// tells writes the agent's message with this number.
-func (c *chat) tells(n int, say func(text string)) {
-	text := fmt.Sprintf("answer %d to %s", n, c.name)
-	c.note("the agent's: %s", text)
-	c.change(func() { c.said = append(c.said, text) })
-	say(text)
-	c.w.proceeded()
-}
-
-// secret is in every note.
-const secret = "not for the user"
-
-// remarks writes a note now and then, and edits it.
-func (c *chat) remarks(ann *handovertest.Operator, n int) {
-	x := fraction(c.w.o.seed, c.name, "note", n)
-	if x > 0.3 {
-		return
-	}
-	note := ann.Note(fmt.Sprintf("%s: note %d", secret, n))
-	c.w.trap("note")
-	if x > 0.15 {
-		return
-	}
-	c.pause("agent")
-	ann.Edit(note, fmt.Sprintf("%s: note %d, edited", secret, n))
-	c.w.trap("edited note")
+	return true
 }

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 )
 
 // What users of other systems complain of, in public threads read in November 2026, and the test
-// that shows why it does not happen here. The tests of complaints_*_test.go are told as such a user
-// would tell them; the others prove it in passing.
+// that shows why it does not happen here. The tests of the root's complaints_*_test.go are told as
+// such a user would tell them; the others prove it in passing.
 
 // complaint is one complaint, the threads that voice it, and the tests that rule it out.
 type complaint struct {

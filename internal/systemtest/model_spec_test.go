@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"slices"
@@ -43,7 +43,7 @@ type model struct {
 	unclear string // why nobody promises what comes next
 }
 
-type modelPolicy struct{ claimOnAssign, refuseUnknown, trustHooks bool }
+type modelPolicy struct{ claimOnAssign, refuseUnknown bool }
 
 // modelStay is one handover.
 type modelStay struct {
@@ -82,6 +82,7 @@ type modelCrisp struct {
 	notes   []string  // of the library
 	email   bool      // Crisp has the address
 	gone    bool      // removed
+	adopted bool      // it was there before the library knew of it
 	before  time.Time // what was written until then is older than the last end
 	ended   time.Time // when the last handover in it ended
 	last    time.Time // of the last message
@@ -136,6 +137,7 @@ type modelRequest struct {
 	presence handover.Presence
 	email    bool
 	note     string
+	adopt    bool // Crisp has the conversation already
 	timeouts handover.Timeouts
 }
 

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 	kills    = 3
 	// patience is the longest that a run may take, in fake time. One that holds its promises ends
 	// by itself, in a fraction of it.
-	patience = 3 * time.Hour
+	patience = time.Hour
 	// aftermath is how long is watched, in fake time, what happens once all is over: hooks that
 	// come late or twice, retries, catch-up.
 	aftermath = 10 * time.Minute
@@ -29,10 +30,11 @@ type chaosOptions struct {
 	seed          uint64
 	conversations int
 	messages      int // of each side, in each conversation
+	hard          hard
 
 	// What is taken away from the library, to see that it is missed.
-	withoutLookUp, withoutLease bool
-	configure                   func(*handover.Config)
+	hooks     testhook.Hooks
+	configure func(*handover.Config)
 }
 
 // world is one run: everything that lies outside of the replicas.
@@ -41,7 +43,9 @@ type world struct {
 	crisp   *handovertest.Crisp
 	network http.RoundTripper
 	store   handover.Store
+	refuses *refusals
 	ctx     context.Context // ends when the run does
+	begun   time.Time
 	work    sync.WaitGroup
 	chats   []*chat
 	byConv  map[handover.Conversation]*chat
@@ -49,7 +53,7 @@ type world struct {
 	board
 	replicas []*replica // those that are there to be called; a dead one until it is replaced
 	killed   []*replica
-	failed   map[string]int // callbacks, by what went wrong
+	failed   map[string]int // what went wrong outside of Crisp
 	traps    map[string]int // what agents did that must not mislead the library
 	progress int            // messages that either side got rid of
 }
@@ -99,26 +103,43 @@ func runChaos(t *testing.T, o chaosOptions) (v verdict) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		w := &world{
-			o: o, ctx: ctx, store: new(handover.MemoryStore), byConv: make(map[handover.Conversation]*chat),
+			o: o, ctx: ctx, begun: time.Now(), store: new(handover.MemoryStore), byConv: make(map[handover.Conversation]*chat),
 			failed: make(map[string]int), traps: make(map[string]int),
 		}
-		w.crisp = handovertest.NewCrisp(t, handovertest.Options{Seed: o.seed, CacheFor: 3 * time.Second})
-		w.network = w.crisp.Client().Transport
-		w.crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault { return callFault(o.seed, i) })
-		w.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault { return hookFault(o.seed, i) })
-		for i := range replicas {
-			w.replicas = append(w.replicas, w.newReplica(i))
-		}
+		w.crisp = handovertest.NewCrisp(t, w.options())
+		w.refuses = &refusals{w: w, next: w.crisp.Client().Transport, chats: make(map[string]*chat)}
+		w.network = w.refuses
+		calls := w.crisp.Tally()
+		w.crisp.SetFaults(w.callFault)
+		w.crisp.SetHookFaults(w.hookFault)
 		for i := range o.conversations {
 			c := newChat(w, i)
 			w.chats, w.byConv[c.conv] = append(w.chats, c), c
+		}
+		for i := range replicas {
+			w.replicas = append(w.replicas, w.newReplica(i))
 		}
 		w.live()
 		cancel()
 		w.stop()
 		v = w.judge()
+		v.calls, v.early = calls.Count(""), calls.Early()
 	})
 	return v
+}
+
+// options are those of Crisp.
+func (w *world) options() handovertest.Options {
+	o := handovertest.Options{Seed: w.o.seed, CacheFor: 3 * time.Second}
+	if w.o.hard[skewedCrisp] {
+		o.Skew = between(-20*time.Minute, 20*time.Minute, w.o.seed, "clock of Crisp")
+		w.suffers(skewedCrisp)
+	}
+	if w.o.hard[logLag] {
+		o.LogLag = 2 * time.Second
+		w.suffers(logLag)
+	}
+	return o
 }
 
 // live lets all conversations take place, and replicas be killed meanwhile.
@@ -138,8 +159,8 @@ func (w *world) live() {
 	<-killer
 }
 
-// count counts a callback that failed.
-func (w *world) count(fault string) { w.change(func() { w.failed["callback "+fault]++ }) }
+// count counts what went wrong outside of Crisp.
+func (w *world) count(fault string) { w.change(func() { w.failed[fault]++ }) }
 
 // trap counts what an agent did.
 func (w *world) trap(kind string) { w.change(func() { w.traps[kind]++ }) }
@@ -160,7 +181,7 @@ func (w *world) stop() {
 
 // kill kills one replica after the other, each at another point of its work, and replaces it.
 func (w *world) kill() {
-	total := 2 * w.o.conversations * w.o.messages
+	total := w.expected()
 	for n := range kills {
 		if !w.await(w.ctx, func() bool { return w.progress >= total*(n+1)/(kills+1) }) {
 			return
@@ -184,6 +205,14 @@ func (w *world) kill() {
 	}
 }
 
+// expected is how many messages there are to be, of both sides.
+func (w *world) expected() (n int) {
+	for _, c := range w.chats {
+		n += 2 * c.messages
+	}
+	return n
+}
+
 // any is the replica that the load balancer chooses. It may be dead: nobody knows at once.
 func (w *world) any(parts ...any) *replica {
 	w.mu.Lock()
@@ -195,8 +224,13 @@ func (w *world) chat(c handover.Conversation) *chat { return w.byConv[c] }
 
 // observe keeps what happened, for the report on a conversation that went wrong.
 func (w *world) observe(n int, a handover.Activity) {
-	if c := w.chat(a.Conversation); c != nil {
-		c.note("replica %d: %s", n, describe(a))
+	c := w.chat(a.Conversation)
+	if c == nil {
+		return
+	}
+	c.note("replica %d: %s", n, describe(a))
+	if a.Kind == handover.ActivityNotShown || a.Kind == handover.ActivityWithheld && a.Why != "private" {
+		c.change(func() { c.reported++ })
 	}
 }
 

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"slices"
@@ -151,7 +151,7 @@ func (m *model) pump() {
 		u := st.queue[0]
 		st.queue = st.queue[1:]
 		u.fate = fatePosted
-		st.crisp.texts = append(st.crisp.texts, u.text)
+		st.crisp.texts = append(st.crisp.texts, partsOf(u.text)...)
 		st.crisp.last = m.now
 	}
 }

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"slices"
@@ -125,7 +125,12 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 	m.stay = &modelStay{email: r.email, note: r.note, timeouts: r.timeouts, asked: m.now}
 	m.offer = nil
 	m.dropFollow()
-	m.stay.crisp = m.conversation()
+	if r.adopt {
+		m.crisp = append(m.crisp, &modelCrisp{adopted: true, last: m.now})
+		m.stay.crisp = m.crisp[len(m.crisp)-1]
+	} else {
+		m.stay.crisp = m.conversation()
+	}
 	m.stay.crisp.email = m.stay.crisp.email || r.email
 	m.fire(evStart)
 	m.stay.owners = m.owners
@@ -203,7 +208,7 @@ func (m *model) passOn(u *userMessage) {
 		m.say("not_sent")
 	default:
 		u.fate = fatePosted
-		m.stay.crisp.texts = append(m.stay.crisp.texts, u.text)
+		m.stay.crisp.texts = append(m.stay.crisp.texts, partsOf(u.text)...)
 		m.stay.crisp.last = m.now
 	}
 }
@@ -247,9 +252,14 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 		return
 	}
 	late = late || c.gone // nobody takes over where the conversation is gone
-	line := "agent " + agent + ": " + text
-	if late {
-		line = "agent " + agent + " (late): " + text
+	var lines, kept []string
+	for _, part := range partsOf(text) {
+		line := "agent " + agent + ": " + part
+		kept = append(kept, "agent "+agent+" (late): "+part)
+		if late {
+			line = kept[len(kept)-1]
+		}
+		lines = append(lines, line)
 	}
 	follow := m.follow != nil && m.follow.crisp == c
 	switch {
@@ -262,16 +272,16 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 	default:
 		m.takeOver(c)
 		if follow { // shown first: that it is shown is what takes over
-			m.lines = append(m.lines, line)
+			m.lines = append(m.lines, lines...)
 			m.joined(agent)
 			return
 		}
 		m.joined(agent)
 	}
 	if !away {
-		m.lines = append(m.lines, line)
+		m.lines = append(m.lines, lines...)
 	} else if !c.email { // else Crisp mails it
-		m.away = append(m.away, "agent "+agent+" (late): "+text)
+		m.away = append(m.away, kept...)
 	}
 }
 

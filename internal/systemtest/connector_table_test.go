@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"go/ast"
@@ -21,7 +21,7 @@ const rows = 32
 // TestConnectorTable checks that each row of README.md's table of the connector names a test, and
 // that each test named there exists.
 func TestConnectorTable(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	_, table, found := strings.Cut(string(readme), "<!-- connector table -->\n")
 	require.True(t, found)
@@ -46,7 +46,7 @@ func TestConnectorTable(t *testing.T) {
 func testsHere(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -10,28 +10,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // TestCostsInCalls counts the calls of each action, and finds the same numbers in README.md.
 func TestCostsInCalls(t *testing.T) {
 	costs := map[string]int{}
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		last := 0
 		cost := func() int {
-			r.crisp.Settle()
-			all := r.crisp.CountCalls("")
+			r.Crisp.Settle()
+			all := r.Crisp.CountCalls("")
 			defer func() { last = all }()
 			return all - last
 		}
-		r.says("hello")
+		r.Says("hello")
 		require.Zero(t, cost(), "the bot's own talk")
-		_, err := r.h.Available(context.Background(), r.conv)
+		_, err := r.H.Available(context.Background(), r.Conv)
 		require.NoError(t, err)
 		costs["ask who is there"] = cost()
-		r.asks(handover.Request{Segments: []string{"Customer"}, User: handover.UserData{Email: "a@example.com"}})
+		r.Asks(handover.Request{Segments: []string{"Customer"}, User: handover.UserData{Email: "a@example.com"}})
 		costs["open"] = cost()
-		ann := r.crisp.Last().Operator("Ann")
-		r.says("my parcel is late")
+		ann := r.Crisp.Last().Operator("Ann")
+		r.Says("my parcel is late")
 		costs["message of the user"] = cost()
 		said := ann.Say("I look for it")
 		costs["message of an agent"] = cost()
@@ -41,16 +42,16 @@ func TestCostsInCalls(t *testing.T) {
 		require.Equal(t, costs["note or edit by an agent"], cost())
 		ann.Picker("Which one?", "the blue", "the red")
 		require.Equal(t, costs["message of an agent"], cost())
-		r.says("the red")
+		r.Says("the red")
 		costs["answer to a picker"] = cost()
 		ann.Resolve()
 		costs["resolved by an agent"] = cost()
-		r.asks(handover.Request{Segments: []string{"Customer"}})
+		r.Asks(handover.Request{Segments: []string{"Customer"}})
 		costs["open again soon after"] = cost()
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		costs["ended by the host"] = cost()
 	})
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	for action, n := range costs {
 		row := fmt.Sprintf("\n| %s | %d |", action, n)
@@ -67,12 +68,12 @@ func TestCostsOfAMessageByPolicy(t *testing.T) {
 		"without marks": {handover.Policy{NoMarks: true}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy = tt.policy }}, func(r *rig) {
-				conv := r.opened()
-				before := r.crisp.CountCalls("")
+			rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy = tt.policy }}, func(r *rig.Rig) {
+				conv := r.Opened()
+				before := r.Crisp.CountCalls("")
 				conv.Operator("Ann").Say("I look for it")
-				r.crisp.Settle()
-				require.Equal(t, tt.calls, r.crisp.CountCalls("")-before)
+				r.Crisp.Settle()
+				require.Equal(t, tt.calls, r.Crisp.CountCalls("")-before)
 			})
 		})
 	}

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
@@ -10,13 +10,11 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // errKilled is all that a killed replica hears of the world.
 var errKilled = errors.New("this process was killed")
-
-// storeTime is how long the store takes.
-const storeTime = 5 * time.Millisecond
 
 // replica is one process of the bot's backend. It can be killed: from that moment on its store, its
 // network and its callbacks fail, whatever of it still runs.
@@ -66,6 +64,10 @@ func (w *world) newReplica(n int) *replica {
 		// these two deadlines would end handovers, which has its own test.
 		Timeouts: handover.Timeouts{Open: 15 * time.Minute, Relay: 15 * time.Minute},
 	}
+	cfg.Policy.AskRating = w.o.hard[refusedSteps]
+	if w.o.hard[hungCallbacks] {
+		cfg.Limits.Workers = 16 // in a run of full size more callbacks hang
+	}
 	if w.o.configure != nil {
 		w.o.configure(&cfg)
 	}
@@ -73,7 +75,12 @@ func (w *world) newReplica(n int) *replica {
 	if err != nil {
 		panic(err)
 	}
-	h.SwitchOff(w.o.withoutLookUp, w.o.withoutLease)
+	hooks := w.o.hooks
+	if w.o.hard[skewedReplicas] {
+		hooks.Skew = between(-time.Hour, time.Hour, w.o.seed, "clock", n)
+		w.suffers(skewedReplicas)
+	}
+	testhook.Set(h, hooks)
 	r.h = h
 	r.detach = w.crisp.Attach(r)
 	w.work.Go(func() { _ = h.Run(w.ctx) })
@@ -161,64 +168,11 @@ func (r *replica) RoundTrip(q *http.Request) (resp *http.Response, err error) {
 // deliver shows a message to the user.
 func (r *replica) deliver(_ context.Context, s handover.Session, m handover.Message) (string, error) {
 	c := r.w.chat(s.Conversation)
-	return m.ID, c.callback(r, atDeliver, func(failed bool) { c.show(r, m, failed) })
+	return m.ID, c.callback(r, atDeliver, false, func(failed bool) { c.show(r, m, failed) })
 }
 
 // onEnd hears of an end.
 func (r *replica) onEnd(_ context.Context, s handover.Session, sum handover.Summary) error {
 	c := r.w.chat(s.Conversation)
-	return c.callback(r, "end", func(failed bool) { c.end(r, sum, failed) })
-}
-
-// replicaStore is the store as a replica sees it.
-type replicaStore struct{ r *replica }
-
-func (s replicaStore) Load(ctx context.Context, key string) (record handover.Record, err error) {
-	time.Sleep(storeTime)
-	err = s.r.outside("load", func() (err error) {
-		record, err = s.r.w.store.Load(ctx, key)
-		return err
-	})
-	return record, err
-}
-
-func (s replicaStore) Find(ctx context.Context, id string) (record handover.Record, err error) {
-	time.Sleep(storeTime)
-	err = s.r.outside("find", func() (err error) {
-		record, err = s.r.w.store.Find(ctx, id)
-		return err
-	})
-	return record, err
-}
-
-func (s replicaStore) Save(ctx context.Context, record handover.Record) (version int64, err error) {
-	time.Sleep(storeTime)
-	err = s.r.outside(atSave, func() (err error) {
-		version, err = s.r.w.store.Save(ctx, record)
-		return err
-	})
-	return version, err
-}
-
-func (s replicaStore) Claim(ctx context.Context, limit int, ttl time.Duration) (records []handover.Record, err error) {
-	time.Sleep(storeTime)
-	err = s.r.outside("claim", func() (err error) {
-		records, err = s.r.w.store.Claim(ctx, limit, ttl)
-		return err
-	})
-	return records, err
-}
-
-func (s replicaStore) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
-	time.Sleep(storeTime)
-	err = s.r.outside("due", func() (err error) {
-		keys, err = s.r.w.store.Due(ctx, now, limit)
-		return err
-	})
-	return keys, err
-}
-
-func (s replicaStore) Delete(ctx context.Context, key string, version int64) error {
-	time.Sleep(storeTime)
-	return s.r.outside("delete", func() error { return s.r.w.store.Delete(ctx, key, version) })
+	return c.callback(r, "end", c.tooEarly(), func(failed bool) { c.end(r, sum, failed) })
 }

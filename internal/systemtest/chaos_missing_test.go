@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/testmain"
 )
 
 // TestMissingParts takes away, one after the other, what keeps the promises. With all of them the
@@ -14,7 +15,7 @@ import (
 // there to prevent. It is TestChaos in small, and not part of its name, so that its two minutes are
 // its own.
 func TestMissingParts(t *testing.T) {
-	if raced() {
+	if testmain.Raced() {
 		t.Skip("with -race it takes minutes, and runs nothing that TestChaos does not")
 	}
 	t.Parallel()
@@ -26,24 +27,24 @@ func TestMissingParts(t *testing.T) {
 		{"nothing", func(*chaosOptions) {}, nil},
 		{
 			"the look-up before repeats",
-			func(o *chaosOptions) { o.withoutLookUp = true },
+			func(o *chaosOptions) { o.hooks.NoLookUp = true },
 			func(v verdict) int { return v.doubled },
 		},
 		{
 			"the reading of the log",
-			func(o *chaosOptions) { o.configure = func(c *handover.Config) { c.Policy.TrustHooks = true } },
+			func(o *chaosOptions) { o.hooks.NoLog = true },
 			func(v verdict) int { return v.reordered },
 		},
 		{
 			"the lease",
-			func(o *chaosOptions) { o.withoutLease = true },
+			func(o *chaosOptions) { o.hooks.NoClaim = true },
 			func(v verdict) int { return v.doubled },
 		},
 	} {
 		t.Run(row.missing, func(t *testing.T) {
 			// Most posts are settled by their echo or a look before they would be looked up: one
 			// message in 250 is doubled without the look-up.
-			o := chaosOptions{seed: 1, conversations: 120, messages: 10}
+			o := chaosOptions{seed: 1, conversations: 120, messages: 10, hard: borne()}
 			row.without(&o)
 			v := runChaos(t, o)
 			fmt.Printf("without %s: %s\n", row.missing, v)

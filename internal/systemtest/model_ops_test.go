@@ -1,9 +1,10 @@
-package handover_test
+package systemtest
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -90,10 +91,22 @@ func (s *subject) newMessage(text, payload string) *userMessage {
 	u := &userMessage{n: len(s.users), id: fmt.Sprint("m", len(s.users)), text: text, payload: payload}
 	if text == "" {
 		u.text = fmt.Sprint("words ", len(s.users))
+		if len(s.users)%8 == 5 && s.w.suffers(parts) {
+			u.text = long(u.text)
+		}
 	}
 	s.users = append(s.users, u)
 	return u
 }
+
+// long is a text of three paragraphs, each of which is a part of its own: no two fit in a message.
+func long(text string) string {
+	more := strings.Repeat("-", 1500)
+	return text + more + "\n\nmore of " + text + more + "\n\nthe rest of " + text + more
+}
+
+// partsOf are the parts of a text, each as long as a message may be.
+func partsOf(text string) []string { return strings.Split(text, "\n\n") }
 
 // receives gives a message to the library.
 func (s *subject) receives(u *userMessage, patience time.Duration) func() {
@@ -117,10 +130,14 @@ func (s *subject) receives(u *userMessage, patience time.Duration) func() {
 	} else {
 		patience = forever
 	}
+	var at time.Time
+	if u.n%7 == 1 && s.w.suffers(oddUserTimes) {
+		at = time.Date(oddYears[u.n/7%len(oddYears)], 2, 3, 4, 5, 6, 7, time.UTC)
+	}
 	return s.call("Receive "+u.id, wants, func(c *modelCall) {
 		ctx, cancel := context.WithTimeout(s.w.ctx, patience)
 		defer cancel()
-		turn, err := s.w.h.Receive(ctx, handover.Incoming{Conversation: s.conv, ID: u.id, Text: u.text, Payload: u.payload})
+		turn, err := s.w.h.Receive(ctx, handover.Incoming{Conversation: s.conv, ID: u.id, Text: u.text, Payload: u.payload, At: at})
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			c.finish("context deadline exceeded")
@@ -262,6 +279,7 @@ func (s *subject) starts() func() {
 	r, over := s.request()
 	locked(s, func(s *subject) int { s.presence = r.presence; return 0 })
 	s.log("%s: %s of %d, %s, email %t, %+v in %s at %d", s.what, t.turn.MessageID, t.owners, r.presence, r.email, over, s.model.state, s.model.owners)
+	r.adopt = s.rnd.IntN(6) == 0 && s.w.hard[adoptions]
 	outcome := s.model.start(t, r)
 	st := s.model.stay
 	wants := func() string {
@@ -280,6 +298,12 @@ func (s *subject) starts() func() {
 	q := handover.Request{User: handover.UserData{Nickname: s.id}, Timeouts: over, Note: r.note}
 	if r.email {
 		q.User.Email = s.id + "@example.com"
+	}
+	if r.adopt && outcome == handover.Opening {
+		s.w.suffers(adoptions)
+		conv := s.w.crisp.Open(s.id)
+		conv.Operator("Ann").Say("note: of before")
+		q.CrispID = conv.ID()
 	}
 	return s.call("Start", wants, func(c *modelCall) {
 		got, err := s.w.h.Start(s.w.ctx, t.turn, q)
@@ -316,7 +340,7 @@ func (s *subject) hostEnds() func() {
 	if o.Reason == handover.EndUserLeft {
 		event = evUserLeft
 	}
-	if st := s.model.stay; s.model.running() && !st.crisp.gone && (o.Resolve || s.model.state == inOpening) {
+	if st := s.model.stay; s.model.running() && !st.crisp.gone && (o.Resolve || s.model.state == inOpening && !st.crisp.adopted) {
 		s.resolved(st.crisp)
 	}
 	s.model.hostEnds(event)

@@ -1,4 +1,4 @@
-package handover_test
+package systemtest
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // modelWorld is the library, the fake Crisp and many conversations, in one bubble.
@@ -28,6 +29,24 @@ type modelWorld struct {
 	ops      map[doer]int
 	clock    int // steps of time, of each conversation
 	rnd      *rand.Rand
+
+	hard     hard
+	mu       sync.Mutex
+	suffered map[hardship]int
+}
+
+// modelHardships are those that change nothing of what must be seen. Each run has some of them.
+var modelHardships = []hardship{skewedReplicas, skewedCrisp, oddUserTimes, oddHookTimes, panics, parts, adoptions}
+
+// suffers reports whether a hardship is on, and counts that it happens.
+func (w *modelWorld) suffers(h hardship) bool {
+	if !w.hard[h] {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.suffered[h]++
+	return true
 }
 
 // modelTexts are the library's sentences, each as its own name.
@@ -45,11 +64,23 @@ func modelTexts(handover.Session) handover.Texts {
 
 // newModelWorld makes the library and its conversations. It must be called in a bubble; stop ends
 // all of it.
-func newModelWorld(seed uint64, conversations int, policy modelPolicy, cover *coverage) (w *modelWorld, stop func(), err error) {
-	w = &modelWorld{crisp: handovertest.New(handovertest.Options{Seed: seed, AllowViolations: true, Events: []string{
+func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWorld, stop func(), err error) {
+	seed := r.seed
+	w = &modelWorld{
+		byID: make(map[string]*subject), cover: cover, ops: make(map[doer]int), rnd: rand.New(rand.NewPCG(seed, 1<<32)),
+		hard: make(hard), suffered: make(map[hardship]int),
+	}
+	for i, h := range modelHardships {
+		w.hard[h] = r.hard[h] && (seed/2+uint64(i))%2 == 0
+	}
+	o := handovertest.Options{Seed: seed, AllowViolations: true, Events: []string{
 		"message:send", "message:received", "message:updated", "message:removed",
 		"session:set_state", "session:set_routing", "session:set_block", "session:removed",
-	}}), byID: make(map[string]*subject), cover: cover, ops: make(map[doer]int), rnd: rand.New(rand.NewPCG(seed, 1<<32))}
+	}}
+	if w.suffers(skewedCrisp) {
+		o.Skew = between(-20*time.Minute, 20*time.Minute, seed, "clock of Crisp")
+	}
+	w.crisp = handovertest.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.ctx = ctx
 	id, key := w.crisp.Token()
@@ -64,14 +95,17 @@ func newModelWorld(seed uint64, conversations int, policy modelPolicy, cover *co
 			{ContentType: "text", Title: choiceEmail, Payload: choiceEmail}, {ContentType: "text", Title: choiceBot, Payload: choiceBot},
 		}}},
 		Timeouts: modelTimeouts,
-		Policy:   handover.Policy{ClaimOnAssign: policy.claimOnAssign, RefuseUnknown: policy.refuseUnknown, TrustHooks: policy.trustHooks, NoMarks: true},
+		Policy:   handover.Policy{ClaimOnAssign: policy.claimOnAssign, RefuseUnknown: policy.refuseUnknown, NoMarks: true},
 		Limits:   handover.Limits{CreatesPerMinute: -1, DailyCalls: 1}, HTTPClient: w.crisp.Client(), BaseURL: w.crisp.URL(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		cancel()
 		return nil, nil, err
 	}
-	for i := range conversations {
+	if w.suffers(skewedReplicas) {
+		testhook.Set(w.h, testhook.Hooks{Skew: between(-time.Hour, time.Hour, seed, "clock")})
+	}
+	for i := range r.conversations {
 		s := &subject{
 			w: w, id: fmt.Sprint("user-", i), rnd: rand.New(rand.NewPCG(seed, uint64(i))),
 			ids: make(map[string]bool), tries: make(map[string]int), gone: make(map[string]bool), watched: newWatched(),
@@ -159,6 +193,12 @@ func (w *modelWorld) fault(i handovertest.CallInfo) (f handovertest.Fault) {
 
 func (w *modelWorld) hookFault(i handovertest.HookInfo) (f handovertest.HookFault) {
 	s := w.byID[i.Nickname]
+	if n := i.Ordinal; s != nil && n%3 == 0 && w.suffers(oddHookTimes) {
+		f.Rewrite = handovertest.WithoutTime
+		if n%2 == 0 {
+			f.Rewrite = handovertest.TimeInSeconds
+		}
+	}
 	if s == nil || i.Event != "message:received" {
 		return f
 	}
@@ -177,6 +217,14 @@ const hookDelay = 2 * time.Second
 
 var errModelFault = errors.New("a fault of the model test")
 
+// fails is how a callback fails: with an error, or a panic.
+func (w *modelWorld) fails() error {
+	if w.suffers(panics) {
+		panic("a bug of the host's")
+	}
+	return errModelFault
+}
+
 func (w *modelWorld) deliver(_ context.Context, at handover.Session, m handover.Message) (string, error) {
 	s := w.byID[at.Conversation.ID]
 	s.mu.Lock()
@@ -188,7 +236,7 @@ func (w *modelWorld) deliver(_ context.Context, at handover.Session, m handover.
 		return "", handover.ErrUserAway
 	case s.failing > 0:
 		s.failing--
-		return "", errModelFault
+		return "", w.fails()
 	}
 	who := string(m.From)
 	if m.From == handover.FromAgent {
@@ -214,7 +262,7 @@ func (w *modelWorld) onEnd(_ context.Context, at handover.Session, sum handover.
 	s.tries[sum.HandoverID]++
 	if s.tries[sum.HandoverID] == 1 {
 		if s.ended++; s.ended%3 == 0 {
-			return errModelFault
+			return w.fails()
 		}
 	}
 	s.ends = append(s.ends, sum)
