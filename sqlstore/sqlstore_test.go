@@ -174,3 +174,24 @@ func TestRunErrors(t *testing.T) {
 	require.ErrorContains(t, fail(t.Context(), stateError("42P01")), "call Migrate first")
 	require.ErrorContains(t, fail(t.Context(), errors.New("no such table: handover_record")), "call Migrate first")
 }
+
+func TestWritersWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{dialect: sqlite, writer: make(chan struct{}, 1)}
+		first := make(chan struct{})
+		go func() {
+			_ = s.write(t.Context(), "Save", func() error { <-first; return nil })
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		work := func() error { t.Error("two write at once"); return nil }
+		err := s.write(ctx, "Claim", work)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "Claim")
+		close(first)
+		wrote := false
+		require.NoError(t, s.write(t.Context(), "Save", func() error { wrote = true; return nil }))
+		require.True(t, wrote)
+	})
+}
