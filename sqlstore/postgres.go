@@ -57,19 +57,21 @@ var postgres = dialect{
 		)
 		SELECT version FROM saved`,
 
-		// Only what changes is written: Crisp ids seldom do, and Due stays at times. While the version
+		// Only what changes is written: Crisp ids seldom do ("renamed"), and Due stays at times. While the version
 		// is the one given, nobody else has changed the record's Crisp ids, but Claim may have changed
 		// its time in the queue: "ON CONFLICT" looks at what is there now.
 		update: `WITH saved AS (
 			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5
 			WHERE key = $1 AND version = $2 RETURNING key, version, due, crisp_ids
 		),
+		renamed AS (SELECT FROM {prefix}record WHERE key = $1 AND crisp_ids <> $5),
 		ids AS (
 			SELECT DISTINCT saved.key, i.id FROM saved, json_array_elements_text(CAST(saved.crisp_ids AS json)) i (id)
+			WHERE EXISTS (SELECT FROM renamed)
 		),
 		released AS (
 			DELETE FROM {prefix}crisp_id c USING saved
-			WHERE c.key = saved.key AND c.crisp_id NOT IN (SELECT id FROM ids)
+			WHERE EXISTS (SELECT FROM renamed) AND c.key = saved.key AND c.crisp_id NOT IN (SELECT id FROM ids)
 		),
 		named AS (
 			INSERT INTO {prefix}crisp_id (crisp_id, key)
