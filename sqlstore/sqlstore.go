@@ -8,15 +8,23 @@
 //	if err := store.Migrate(ctx); err != nil { ... } // makes the tables, or brings them up to date
 //	h, err := handover.New(handover.Config{Store: store, ...})
 //
-// PostgreSQL serves several replicas of the bot. SQLite serves one machine: several processes may
-// share the file, but not over a network file system. Set its busy_timeout, and for more than one
-// process the WAL journal; with modernc.org/sqlite:
+// PostgreSQL serves several replicas of the bot, whose times are all taken from the database's clock.
+// Each call is one statement. A busy bot keeps its connections: database/sql closes all but two when
+// they are idle, and opening one costs more than a Save. Options.Listen lets replicas hear from each
+// other at once.
+//
+//	db.SetMaxOpenConns(32)
+//	db.SetMaxIdleConns(32)
+//
+// SQLite serves one machine: several processes may share the file, but not over a network file
+// system. Within a process the Store has writers take turns, with any number of connections. Set its
+// busy_timeout, and for more than one process the WAL journal; with modernc.org/sqlite:
 //
 //	db, err := sql.Open("sqlite", "file:handover.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
 //
 // A database in memory has to be kept to one connection, by db.SetMaxOpenConns(1).
 //
-// The tables hold nothing but the fields of handover.Record. Their Data contains what users and
+// The tables hold nothing but the fields of handover.Record, and until when Claim hides them. Their Data contains what users and
 // agents wrote, and contact data, in clear text: treat the database accordingly.
 package sqlstore
 
@@ -74,7 +82,8 @@ type Options struct {
 	//		}
 	//	}
 	//
-	// A connection that breaks without a word is noticed by TCP keepalive, which pgx leaves on.
+	// A connection that breaks without a word is noticed by TCP keepalive, which pgx leaves on. A
+	// pooler that hands connections out by transaction cannot be listened through.
 	Listen func(ctx context.Context, channel string, notified func(payload string)) error
 }
 

@@ -123,6 +123,7 @@ func BenchmarkStorePostgres(b *testing.B) {
 	benchmarkStore(b, func(b *testing.B) handover.Store {
 		config = postgresSchema(b, postgresConfig(b), nil)
 		db = openPostgres(b, config)
+		db.SetMaxIdleConns(64) // as a host does that has much to do: opening a connection costs more than a Save
 		store := postgresStore(b, db)
 		before = wal(db)
 		return store
