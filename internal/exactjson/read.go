@@ -34,14 +34,18 @@ var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDu
 // value with Only. The error is for what is not JSON.
 func Read(b []byte) (v jsontext.Value, clear bool, err error) {
 	b, deep := Prune(withoutNUL(b), MaxNesting)
-	if !deep {
+	clear = !deep
+	if clear {
 		v, err = jsontext.AppendFormat(nil, b, jsontext.AllowInvalidUTF8(true))
-		if !errors.Is(err, jsontext.ErrDuplicateName) {
-			return v, err == nil, notJSON(err)
-		}
+		clear = !errors.Is(err, jsontext.ErrDuplicateName)
 	}
-	v, err = jsontext.AppendFormat(nil, b, lenient)
-	return v, false, notJSON(err)
+	if !clear {
+		v, err = jsontext.AppendFormat(nil, b, lenient)
+	}
+	if err != nil {
+		return nil, false, notJSON(err)
+	}
+	return v, clear, nil
 }
 
 // notJSON keeps of a JSON error where the fault is: the rest may quote what people wrote.
