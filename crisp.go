@@ -63,9 +63,13 @@ func (e *APIError) person() bool { return e.crisp().Class() == crispapi.Person }
 // notOnPlan reports whether the workspace's plan lacks what was asked for.
 func (e *APIError) notOnPlan() bool { return e.crisp().NotOnPlan() }
 
+// maxHeld bounds the wait for a breaker that is open: asking it costs no call, and it may close when
+// another conversation finds Crisp well.
+const maxHeld = 15 * time.Second
+
 // wait is how long to leave Crisp alone after this error, at least.
 func (e *APIError) wait() time.Duration {
-	wait := max(e.RetryAfter, e.pause)
+	wait := max(e.RetryAfter, min(e.pause, maxHeld))
 	if e.StatusCode == http.StatusLocked && !e.held {
 		return max(wait, time.Minute)
 	}

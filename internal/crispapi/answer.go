@@ -73,7 +73,8 @@ func readAnswer(body []byte) (a answer, err error) {
 // either.
 func (a answer) done(r request, status int) error {
 	switch {
-	case a.empty && r.take == nil && (r.op.method == http.MethodPatch || status == http.StatusNoContent):
+	case a.empty && r.take == nil && r.op.method == http.MethodPatch,
+		a.empty && r.take == nil && r.op.method == http.MethodPost && status == http.StatusNoContent:
 		return nil
 	case a.empty:
 		return errNoAnswer

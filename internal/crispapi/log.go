@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -36,8 +37,8 @@ type Log struct {
 	// Cut is true if the read ended before a limit of Reach other than Pages was met: older messages
 	// may be missing.
 	Cut bool
-	// Gap is true if messages may be missing between those that were read: more were written in one
-	// millisecond than Crisp shows.
+	// Gap is true if messages may be missing between those that were read: a page was full of messages
+	// of one millisecond, and Crisp does not show whether there are more.
 	Gap   bool
 	Pages int // calls that it took
 }
@@ -128,14 +129,20 @@ type logReader struct {
 	gap     bool
 }
 
-// burst reads the other end of a millisecond of which a page shows only the newest messages.
+// burst reads the other end of a millisecond of which a page shows only the newest messages. The two
+// ends are whole if they meet; a server that does not know timestamp_after brings nothing new.
 func (r *logReader) burst(ctx context.Context, at int64) error {
+	before := maps.Clone(r.seen)
 	page, err := r.read(ctx, "timestamp_after", at-1)
 	if err != nil {
 		return err
 	}
-	// If this page is full of the same millisecond, too, there may be more between the two.
-	r.gap = r.gap || !slices.ContainsFunc(page, func(m Item) bool { return m.At != at })
+	fresh, meets := false, false
+	for _, m := range page {
+		fresh = fresh || m.At == at && !before[m.ID]
+		meets = meets || m.At > at || m.At == at && before[m.ID]
+	}
+	r.gap = r.gap || !fresh || !meets
 	return nil
 }
 
