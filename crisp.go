@@ -63,17 +63,30 @@ func (e *APIError) person() bool { return e.crisp().Class() == crispapi.Person }
 // notOnPlan reports whether the workspace's plan lacks what was asked for.
 func (e *APIError) notOnPlan() bool { return e.crisp().NotOnPlan() }
 
-// maxHeld bounds the wait for a breaker that is open: asking it costs no call, and it may close when
-// another conversation finds Crisp well.
-const maxHeld = 15 * time.Second
+// The waits for calls that are not made are bounded: asking again costs no call, and may go well at
+// once when another conversation has found Crisp well. A person may mend the token at any time.
+const (
+	maxPostponed = time.Minute
+	maxForPerson = 15 * time.Second
+)
 
 // wait is how long to leave Crisp alone after this error, at least.
 func (e *APIError) wait() time.Duration {
-	wait := max(e.RetryAfter, min(e.pause, maxHeld))
+	most := maxPostponed
+	if e.person() {
+		most = maxForPerson
+	}
+	wait := max(e.RetryAfter, min(e.pause, most))
 	if e.StatusCode == http.StatusLocked && !e.held {
 		return max(wait, time.Minute)
 	}
 	return wait
+}
+
+// postponed reports whether a call was not made for now: Crisp asked for fewer, or is in trouble.
+func postponed(err error) bool {
+	e := apiError(err)
+	return e != nil && e.held && !e.person()
 }
 
 // apiError returns the APIError within err, or nil.

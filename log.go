@@ -180,7 +180,9 @@ func (d *data) learn(n *news) {
 	n.gone = n.gone && d.believes(s, n)
 	s.Gone = s.Gone || n.gone
 	if n.err != nil {
-		s.Fails++
+		if !postponed(n.err) { // nothing was read, and so nothing failed
+			s.Fails++
+		}
 		wait := min(delay(s.Fails), lookAgain)
 		if api := apiError(n.err); api != nil {
 			wait = max(wait, api.wait())
