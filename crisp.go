@@ -57,8 +57,8 @@ func (e *APIError) SafeToRetry() bool { return e.crisp().SafeToRetry() }
 // token or a setting.
 func (e *APIError) Temporary() bool { return e.crisp().Class() != crispapi.Never }
 
-// person reports whether a person must mend the token or a setting.
-func (e *APIError) person() bool { return e.crisp().Class() == crispapi.Person }
+// needsPerson reports whether a person must mend the token or a setting.
+func (e *APIError) needsPerson() bool { return e.crisp().Class() == crispapi.Person }
 
 // notOnPlan reports whether the workspace's plan lacks what was asked for.
 func (e *APIError) notOnPlan() bool { return e.crisp().NotOnPlan() }
@@ -73,7 +73,7 @@ const (
 // wait is how long to leave Crisp alone after this error, at least.
 func (e *APIError) wait() time.Duration {
 	most := maxPostponed
-	if e.person() {
+	if e.needsPerson() {
 		most = maxForPerson
 	}
 	wait := max(e.RetryAfter, min(e.pause, most))
@@ -86,7 +86,7 @@ func (e *APIError) wait() time.Duration {
 // postponed reports whether a call was not made for now: Crisp asked for fewer, or is in trouble.
 func postponed(err error) bool {
 	e := apiError(err)
-	return e != nil && e.held && !e.person()
+	return e != nil && e.held && !e.needsPerson()
 }
 
 // apiError returns the APIError within err, or nil.

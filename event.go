@@ -274,6 +274,9 @@ func (e *Event) readData() {
 		if rating.Kind() == jsontext.KindBeginObject {
 			e.Rating = new(EventRating)
 			exactjson.ReadObject(rating, exactjson.Fields{"stars": &e.Rating.Stars, "comment": &e.Rating.Comment})
+			if e.Rating.Stars < 1 || e.Rating.Stars > 5 { // Crisp offers five stars
+				e.Rating = nil
+			}
 		}
 	case eventComposeSend, eventComposeReceive:
 		e.Compose = new(EventCompose)

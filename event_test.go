@@ -315,6 +315,12 @@ func TestParseEventDegrades(t *testing.T) {
 		{"rating of the wrong type", `{"event":"session:sync:rating","data":{"rating":5}}`, func(t *testing.T, e Event) {
 			require.Nil(t, e.Rating)
 		}},
+		{"rating of no star", `{"event":"session:sync:rating","data":{"rating":{"stars":0}}}`, func(t *testing.T, e Event) {
+			require.Nil(t, e.Rating)
+		}},
+		{"rating of very many stars", `{"event":"session:sync:rating","data":{"rating":{"stars":4.5e15}}}`, func(t *testing.T, e Event) {
+			require.Nil(t, e.Rating)
+		}},
 		{"acknowledgement of odd fingerprints", `{"event":"message:acknowledge:delivered","data":{"fingerprints":[1,"2",null,-3,4.5,1e3]}}`,
 			func(t *testing.T, e Event) { require.Equal(t, []int64{1, -3, 1000}, e.Acknowledged.Fingerprints) }},
 		{"a member called like no field", `{"":1,"event":"x","data":{"":2}}`, func(t *testing.T, e Event) {

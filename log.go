@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 const (
@@ -18,8 +20,6 @@ const (
 	// blindAfter is after how many failed reads in a row, some two minutes, hooks are taken at
 	// their word.
 	blindAfter = 8
-	// pageTries is how often a page is read that cannot be, within one look.
-	pageTries = 3
 	// lookAgain bounds the wait after a read that failed: a person waits.
 	lookAgain = 15 * time.Second
 	// resolvedTwice is the time between two reads that must agree before a resolved state counts,
@@ -33,8 +33,6 @@ const (
 	listSlack = 1000
 	// overlap is how far before the watermark each read goes back: a message may become visible late.
 	overlap = 10 * time.Minute
-	// maxPages bounds one read of the log.
-	maxPages = 100
 	// maxSingles bounds how many edited messages are read one by one in one look.
 	maxSingles = 8
 )
@@ -129,45 +127,9 @@ func (c *crispClient) read(ctx context.Context, l *look) *news {
 
 // pages reads messages from the newest back to since, or to the message first, before which there
 // are none that matter.
-func (c *crispClient) pages(ctx context.Context, crisp string, since, first int64) (all []EventMessage, err error) {
-	var before int64
-	known := make(map[int64]bool)
-	for range maxPages {
-		page, withheld, err := c.page(ctx, crisp, before)
-		if err != nil {
-			return nil, err
-		}
-		oldest, fresh, end := int64(0), false, false
-		for _, m := range slices.Concat(page, withheld) {
-			if m.Timestamp != 0 && (oldest == 0 || m.Timestamp < oldest) {
-				oldest = m.Timestamp
-			}
-		}
-		for _, m := range page {
-			end = end || m.Fingerprint == first
-			if !known[m.Fingerprint] {
-				known[m.Fingerprint], fresh = true, true
-				all = append(all, m)
-			}
-		}
-		if !fresh || end || oldest <= since {
-			break
-		}
-		before = oldest + 1 // messages of the same millisecond may be on both pages
-	}
-	return all, nil
-}
-
-// page reads one page, again at once when Crisp failed: a look of many pages would hardly ever
-// succeed otherwise.
-func (c *crispClient) page(ctx context.Context, crisp string, before int64) (msgs, withheld []EventMessage, err error) {
-	for range pageTries {
-		msgs, withheld, err = c.messages(ctx, crisp, before)
-		if e := apiError(err); e == nil || e.StatusCode/100 == 4 || ctx.Err() != nil {
-			break
-		}
-	}
-	return msgs, withheld, err
+func (c *crispClient) pages(ctx context.Context, crisp string, since, first int64) ([]EventMessage, error) {
+	l, err := c.readLog(ctx, crisp, crispapi.Reach{Since: since, Known: func(fp int64) bool { return fp == first }})
+	return l.Messages, err
 }
 
 // learn writes down what a look brought: messages in the log's order, then edits and removals,

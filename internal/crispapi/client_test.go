@@ -313,7 +313,7 @@ func TestErrors(t *testing.T) {
 		"401":              {reply{status: 401}, crispapi.Person, true, "check Token"},
 		"not allowed":      {reply{status: 403, body: `{"reason":"not_allowed"}`}, crispapi.Person, true, "website:conversation:messages (write)"},
 		"scope":            {reply{status: 403, body: `{"reason":"token_scope_forbidden"}`}, crispapi.Person, true, "website:conversation:messages (write)"},
-		"scope, other way": {reply{status: 401, body: `{"reason":"token_scope_forbidden"}`}, crispapi.Person, true, "Token"},
+		"scope, other way": {reply{status: 401, body: `{"reason":"token_scope_forbidden"}`}, crispapi.Person, true, "website:conversation:messages (write)"},
 		"tier":             {reply{status: 403, body: `{"reason":"restricted_route_tier"}`}, crispapi.Person, true, "Token.Tier"},
 		"session":          {reply{status: 403, body: `{"reason":"invalid_session"}`}, crispapi.Person, true, "Token.Tier"},
 		"role":             {reply{status: 403, body: `{"reason":"website_member_role_not_allowed"}`}, crispapi.Person, true, "role"},

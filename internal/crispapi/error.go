@@ -81,7 +81,7 @@ func (e *Error) Advice() string {
 		return "the workspace's plan does not have this"
 	case e.StatusCode == 429 || e.StatusCode == 420 || e.StatusCode == http.StatusLocked:
 		return "the quota of calls is used up for now"
-	case e.StatusCode == http.StatusUnauthorized:
+	case e.StatusCode == http.StatusUnauthorized && e.Reason != "token_scope_forbidden":
 		return "check Token"
 	case e.Class() == Person && e.Scope != "":
 		return "give the token the scope " + e.Scope

@@ -6,3 +6,9 @@ func (c *Client) Circuits() int {
 	defer c.mu.Unlock()
 	return len(c.breaker.circuits)
 }
+
+// RuleOf is ruleOf.
+func RuleOf(e *Error) Rule { return *ruleOf(e) }
+
+// Unbuilt is the error of a request that could not be built.
+func Unbuilt() *Error { return &Error{Err: errBuild} }

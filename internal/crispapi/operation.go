@@ -11,6 +11,17 @@ type operation struct {
 	scope string
 }
 
+// Scopes returns the operations, each with the scope that the token needs for it; empty where no source
+// names one.
+func Scopes() map[string]string {
+	all := make(map[string]string)
+	for _, op := range []*operation{opCreate, opConversation, opList, opMetas, opSetMetas, opInbox, opAssign, opState, opRating,
+		opSend, opEdit, opMessage, opMessages, opDelivered, opRead, opTyping, opAvailability, opWebsite} {
+		all[op.name] = op.scope
+	}
+	return all
+}
+
 // The operations of this package.
 var (
 	opCreate       = &operation{"create conversation", http.MethodPost, "website:conversation:initiate (write)"}

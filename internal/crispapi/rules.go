@@ -18,17 +18,22 @@ const (
 )
 
 // Extent is how much of Crisp's API a failed call says something about, and so what the breaker
-// keeps from being called. Each includes those before it.
+// keeps from being called.
 type Extent int
 
-// The extents of errors.
+// The extents of errors, the narrowest first.
 const (
-	OneCall   Extent = iota // nothing but this call: the breaker stays closed
-	Trouble                 // Crisp or the network may be in trouble: see breakAfter
-	OneTarget               // this operation in this conversation
-	OneKind                 // this operation
-	Everything
+	OneCall    Extent = iota // nothing but this call: the breaker stays closed
+	Trouble                  // Crisp or the network may be in trouble: see breakAfter
+	OneTarget                // this operation in this conversation
+	OneKind                  // this operation
+	Everything               // the website
 )
+
+// String says it in the words of docs/errors.md.
+func (x Extent) String() string {
+	return [...]string{"none", "all, after 8 in a row", "this operation in this conversation", "this operation", "all"}[x]
+}
 
 // Rule says of some answers what class they are in. The first rule that fits decides.
 type Rule struct {
@@ -51,13 +56,13 @@ var rules = []Rule{
 		"calls nothing of the website before the time in `Retry-After`; without one for 2 s, doubling to 5 min. Then one call tries", status(429, 420)},
 	{"423, such as `quota_limit_exceeded`", Later, Everything,
 		"as for 429, and for a minute at least", status(423)},
+	{"`token_scope_forbidden`, `restricted_route_tier`", Person, OneKind,
+		"makes no call of this kind for 1 min, doubling to 1 h; other calls go on. The error names the scope that is missing", reason("token_scope_forbidden", "restricted_route_tier")},
 	{"401; `invalid_session`", Person, Everything,
 		"calls nothing of the website for 1 min, doubling to 1 h. Then one call tries. The error says what to check",
 		refused(func(e *Error) bool { return e.StatusCode == http.StatusUnauthorized || e.Reason == "invalid_session" })},
 	{"`not_subscribed`, `website_not_found`, `website_member_role_not_allowed`", Person, Everything,
 		"as for 401", reason("not_subscribed", "website_not_found", "website_member_role_not_allowed")},
-	{"`token_scope_forbidden`, `restricted_route_tier`", Person, OneKind,
-		"makes no call of this kind for 1 min, doubling to 1 h; other calls go on. The error names the scope that is missing", reason("token_scope_forbidden", "restricted_route_tier")},
 	{"any other 403, such as `not_allowed`", Person, OneTarget,
 		"makes no call of this kind about this conversation for 1 min, doubling to 1 h; about none once 3 conversations were refused in a row. It is never taken for what the plan lacks", status(403)},
 	{"404", Soon, OneCall,
