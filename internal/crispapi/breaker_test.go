@@ -126,6 +126,18 @@ func TestARepairIsNoticed(t *testing.T) {
 	}
 }
 
+// A check that a program makes all the time costs nothing while Crisp asks for fewer calls.
+func TestACheckWaitsWhileTheQuotaIsUsedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := client(always(reply{status: 429, header: http.Header{"Retry-After": {"60"}}}))
+		for range 59 {
+			require.Equal(t, crispapi.Later, failure(t, c.Check(t.Context())).Class())
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 1, s.calls())
+	})
+}
+
 // After the pause one call tries, however many want to.
 func TestOneCallTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

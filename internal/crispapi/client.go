@@ -47,8 +47,8 @@ type Config struct {
 	HTTP      *http.Client // nil: one with http.DefaultTransport. Redirects are never followed
 	// OnCall, if set, hears of every call that was made. It may be called by several goroutines.
 	OnCall func(Call)
-	// OnState, if set, hears when calls to the website as a whole stop, and when they go on. It must
-	// not block.
+	// OnState, if set, hears when calls to the website as a whole stop, and when they go on. It may be
+	// called by several goroutines, and must not block.
 	OnState func(State)
 }
 
@@ -110,7 +110,8 @@ type request struct {
 	// take takes the answer's data; an error makes the answer one that Crisp does not document. Nil:
 	// the call needs no data.
 	take func(answer) error
-	// forced is true for a call that is made even while the breaker is open.
+	// forced is true for a call that is made even while the breaker is open, unless Crisp asked for
+	// fewer calls.
 	forced bool
 }
 
@@ -127,7 +128,7 @@ func (c *Client) do(ctx context.Context, r request) error {
 	probes, held := c.breaker.admit(t, time.Now())
 	c.mu.Unlock()
 	if held != nil {
-		if held.Scope = r.op.scope; !r.forced {
+		if held.Scope = r.op.scope; !r.forced || ruleOf(held).Class == Later {
 			return held
 		}
 		probes = c.force(t)

@@ -173,7 +173,8 @@ func (c *Client) Availability(ctx context.Context) (status string, err error) {
 }
 
 // Check reads the website, which shows that the token works. It asks even while the breaker is open,
-// so that a person who has mended the token sees it at once, and calls go on.
+// so that a person who has mended the token sees it at once, and calls go on; not while Crisp has asked
+// for fewer calls.
 func (c *Client) Check(ctx context.Context) error { return c.website(ctx, true) }
 
 func (c *Client) website(ctx context.Context, forced bool) error {

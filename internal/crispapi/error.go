@@ -83,8 +83,10 @@ func (e *Error) Advice() string {
 		return "the quota of calls is used up for now"
 	case e.StatusCode == http.StatusUnauthorized && e.Reason != "token_scope_forbidden":
 		return "check Token"
-	case e.Class() == Person && e.Scope != "":
+	case e.Reason == "token_scope_forbidden" && e.Scope != "":
 		return "give the token the scope " + e.Scope
+	case e.Class() == Person && e.Scope != "":
+		return "check that the token has the scope " + e.Scope
 	case e.Class() == Person:
 		return "give the token the scope that this call needs"
 	}
