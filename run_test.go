@@ -97,7 +97,7 @@ func (s *silent) Save(ctx context.Context, r handover.Record) (int64, error) {
 // A store that answers no more, as over a dead connection, stops neither the deadlines nor catch-up.
 func TestAStoreThatGivesNoAnswer(t *testing.T) {
 	for name, next := range map[string]func(*silent) *atomic.Bool{
-		"Due":  func(s *silent) *atomic.Bool { return &s.due },
+		"Due":  func(s *silent) *atomic.Bool { return &s.claim },
 		"Find": func(s *silent) *atomic.Bool { return &s.find },
 		"Save": func(s *silent) *atomic.Bool { return &s.save },
 	} {
