@@ -74,6 +74,9 @@ func (k *hook) retry(now time.Time) {
 	if end := k.Missed.Add(holdFor); end.After(now) && (k.Listed || k.Next.After(end)) {
 		k.Next = end
 	}
+	if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 && overdue.After(now) && k.Next.After(overdue) {
+		k.Next = overdue
+	}
 }
 
 // ripe reports whether the hook has waited long enough for the log: good reads have not shown for

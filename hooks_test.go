@@ -336,10 +336,10 @@ func (r *rig) inboxOf(key string) (names []string) {
 	rec, err := r.store.Load(context.Background(), key)
 	require.NoError(r.t, err)
 	var d struct {
-		Inbox []struct{ Raw struct{ Event string } }
+		Hooks []struct{ Raw struct{ Event string } }
 	}
 	require.NoError(r.t, json.Unmarshal(rec.Data, &d))
-	for _, k := range d.Inbox {
+	for _, k := range d.Hooks {
 		names = append(names, k.Raw.Event)
 	}
 	return names
