@@ -23,7 +23,7 @@ import (
 func goodConfig() handover.Config {
 	return handover.Config{
 		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001",
-		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: "id", Key: "key"},
+		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: handover.NewSecret("identifier"), Key: handover.NewSecret("the token")},
 		Deliver:   func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
 	}
 }
@@ -48,7 +48,7 @@ func TestConfigNamesEveryFaultAtOnce(t *testing.T) {
 	c := goodConfig()
 	c.WebsiteID = "../other"
 	c.Token.Tier = "admin"
-	c.Webhook.Secrets = []string{"fine", ""}
+	c.Webhook.Secrets = handover.NewSecrets("fine", "")
 	c.NoAgentText = `[{"text":"hi","quick_replies":[{"content_type":"text"`
 	c.Timeouts = handover.Timeouts{Open: -1, Reply: -1, Relay: -1, Max: -1, Followup: -1, Late: -1}
 	c.History = handover.History{URL: "https://bot.example.com/h"}
@@ -72,9 +72,11 @@ func TestConfigRefuses(t *testing.T) {
 	}{
 		"no website":            {func(c *handover.Config) { c.WebsiteID = "" }, "WebsiteID"},
 		"a website with a path": {func(c *handover.Config) { c.WebsiteID = "a/b" }, "WebsiteID"},
-		"no identifier":         {func(c *handover.Config) { c.Token.Identifier = "" }, "Token.Identifier"},
-		"no key":                {func(c *handover.Config) { c.Token.Key = "" }, "Token.Key"},
-		"an empty hook key":     {func(c *handover.Config) { c.Webhook.Keys = []string{""} }, "Webhook.Keys"},
+		"no identifier":         {func(c *handover.Config) { c.Token.Identifier = handover.Secret{} }, "Token.Identifier"},
+		"no key":                {func(c *handover.Config) { c.Token.Key = handover.Secret{} }, "Token.Key"},
+		"an empty hook key": {func(c *handover.Config) {
+			c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("")}
+		}, "Webhook.Keys"},
 		"an empty no-agent message": {func(c *handover.Config) {
 			c.NoAgent = []handover.RichMessage{{Text: "fine"}, {}}
 		}, "NoAgent[1]"},
@@ -83,10 +85,10 @@ func TestConfigRefuses(t *testing.T) {
 		}, "NoAgent[0]: handover: rich message: /quick_replies/0/payload"},
 		"no-agent JSON of the wrong shape": {func(c *handover.Config) { c.NoAgentText = `{"text":7}` }, "NoAgentText"},
 		"a short history key": {func(c *handover.Config) {
-			c.History = handover.History{URL: "https://bot.example.com/h", Key: "short"}
+			c.History = handover.History{URL: "https://bot.example.com/h", Key: handover.NewSecret("short")}
 		}, "History.Key"},
 		"a history URL that is none": {func(c *handover.Config) {
-			c.History = handover.History{URL: "/history", Key: strings.Repeat("k", 32)}
+			c.History = handover.History{URL: "/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
 		}, "History.URL"},
 		"a base URL without a host": {func(c *handover.Config) { c.BaseURL = "https:///v1/" }, "BaseURL"},
 		"a base URL that is none":   {func(c *handover.Config) { c.BaseURL = "https://a b/%" }, "BaseURL"},
@@ -138,15 +140,16 @@ func TestNewDoesNoIO(t *testing.T) {
 }
 
 func TestConfigIsCopied(t *testing.T) {
-	var secrets, sources, bots []string
+	var sources, bots []string
+	var secrets []handover.Secret
 	var noAgent []handover.RichMessage
 	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
-		secrets, sources, bots = []string{r.crisp.Secret()}, []string{"webchat"}, []string{"urn:acme:bot:*"}
+		secrets, sources, bots = handover.NewSecrets(r.crisp.Secret()), []string{"webchat"}, []string{"urn:acme:bot:*"}
 		noAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: "Mail", Payload: "Contact me back via email"}}}}
 		c.Webhook.Secrets, c.Sources, c.Policy.Bots, c.NoAgent = secrets, sources, bots, noAgent
 	}}
 	bubble(t, o, func(r *rig) {
-		secrets[0], sources[0], bots[0] = "changed", "changed", "*"
+		secrets[0], sources[0], bots[0] = handover.NewSecret("changed"), "changed", "*"
 		noAgent[0].Text = "changed"
 		noAgent[0].QuickReplies[0].Title = "changed"
 		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
@@ -202,7 +205,7 @@ func TestBaseURLAndTier(t *testing.T) {
 			require.Equal(t, "https://crisp.example.com/api/v1/website/"+c.WebsiteID, strings.TrimSuffix(req.URL.String(), "/"))
 			require.Equal(t, "plugin", req.Header.Get("X-Crisp-Tier"))
 			id, key, _ := req.BasicAuth()
-			require.Equal(t, "id:key", id+":"+key)
+			require.Equal(t, "identifier:the token", id+":"+key)
 			return answer(req, 200, `{"error":false,"reason":"resolved","data":{}}`), nil
 		})}
 		h, err := handover.New(c)
@@ -254,9 +257,9 @@ func TestBotsAreConfigured(t *testing.T) {
 
 func TestNothingOfTheConfigPrintsItsSecrets(t *testing.T) {
 	c := goodConfig()
-	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: "the-identifier", Key: "the-token-key"}
-	c.Webhook = handover.Webhook{Secrets: []string{"the-secret"}, Keys: []string{"the-hook-key"}}
-	c.History = handover.History{URL: "https://bot.example.com/history", Key: "the-history-key", OldKeys: []string{"the-old-key"}}
+	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret("the-identifier"), Key: handover.NewSecret("the-token-key")}
+	c.Webhook = handover.Webhook{Secrets: handover.NewSecrets("the-secret"), Keys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the-hook-key")}}
+	c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret("the-history-key"), OldKeys: handover.NewSecrets("the-old-key")}
 	parts := []any{c.Token, c.Webhook, c.History, struct {
 		handover.Token
 		Webhook *handover.Webhook

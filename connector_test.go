@@ -25,8 +25,8 @@ var connector = options{
 	},
 	config: func(r *rig, c *handover.Config) {
 		c.Token.Tier = handover.TierWebsite
-		c.Webhook = handover.Webhook{Keys: []string{r.crisp.HookKey()}}
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: strings.Repeat("k", 32)}
+		c.Webhook = handover.Webhook{Keys: r.hookKeys()}
+		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return []handover.Message{{From: handover.FromUser, Content: handover.TextMessage("Where is my parcel?")}}, nil
 		}
@@ -121,7 +121,7 @@ func TestConnectorTokens(t *testing.T) {
 }
 
 func TestConnectorTokenThatIsWrong(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Token.Key = "a password" }}
+	o := options{config: func(_ *rig, c *handover.Config) { c.Token.Key = handover.NewSecret("a password") }}
 	bubble(t, o, func(r *rig) {
 		err := r.h.Check(context.Background())
 		var api *handover.APIError

@@ -130,7 +130,7 @@ type crispClient struct {
 
 func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClient {
 	base := crispapi.NewWithConfig(crispapi.ClientConfig{RestEndpointURL: cfg.BaseURL})
-	base.AuthenticateTier(string(cfg.Token.Tier), cfg.Token.Identifier, cfg.Token.Key)
+	base.AuthenticateTier(string(cfg.Token.Tier), cfg.Token.Identifier.text(), cfg.Token.Key.text())
 	client := http.Client{Transport: http.DefaultTransport}
 	if cfg.HTTPClient != nil {
 		client = *cfg.HTTPClient

@@ -61,6 +61,9 @@ type Event struct {
 	// but its name, ids and time, as far as these are beyond doubt; Raw and Data are cut down to
 	// them.
 	Ambiguous bool
+	// Signed is true when the hook's signature was verified. What only a key vouches for, as with a
+	// website's hooks, may be anybody's who learned the key.
+	Signed bool
 
 	// Message is the new message of a message:send (the user wrote) or message:received (an
 	// operator or a bot wrote; includes private notes). Nil if it lacks a usable fingerprint or
@@ -226,6 +229,9 @@ func (e *Event) readData() {
 		if rating.Kind() == jsontext.KindBeginObject {
 			e.Rating = new(EventRating)
 			readObject(rating, fields{"stars": &e.Rating.Stars, "comment": &e.Rating.Comment})
+			if e.Rating.Stars < 1 || e.Rating.Stars > 5 { // Crisp offers five stars
+				e.Rating = nil
+			}
 		}
 	case eventComposeSend, eventComposeReceive:
 		e.Compose = new(EventCompose)

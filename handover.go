@@ -48,6 +48,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -61,6 +63,7 @@ type Handover struct {
 	pool    *pool
 	waiters waiters
 	watched watch
+	bodies  *hookBodies
 	refusal atomic.Int64 // when a hook without proof was last logged, in Unix seconds
 	off     ablation
 }
@@ -72,11 +75,29 @@ func New(c Config) (*Handover, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handover{cfg: &cfg}
+	if !cfg.Webhook.proves() {
+		cfg.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
+			"Set Webhook.Secrets or Webhook.Keys, unless you receive hooks with ReadEvent and HandleEvent")
+	}
+	h := &Handover{cfg: &cfg, bodies: newHookBodies()}
 	h.sites = newSites(&cfg, func(a Activity) { h.tell([]Activity{a}) })
 	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
 	return h, nil
 }
+
+// String returns what may be printed of a Handover: its website.
+func (h *Handover) String() string {
+	if h == nil || h.cfg == nil {
+		return "handover"
+	}
+	return "handover of website " + h.cfg.WebsiteID
+}
+
+// Format writes String, whatever the verb.
+func (h *Handover) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.String()) }
+
+// LogValue keeps the configuration out of logs.
+func (h *Handover) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // ablation switches parts of the engine off, for tests that show what they are for.
 type ablation struct{ lookUp, lease, epoch bool }
@@ -225,6 +246,9 @@ func (h *Handover) checkStart(t Turn, r *Request) error {
 	var err error
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
+	}
+	if err := r.User.check(); err != nil {
+		return fmt.Errorf("handover: Request.User: %w", err)
 	}
 	timeouts := r.Timeouts
 	if err := timeouts.prepare(); err != nil {
