@@ -136,6 +136,9 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodie
 	}
 	body, err := bodies.read(r, done == nil)
 	if err != nil {
+		if rw != nil && done == nil {
+			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
+		}
 		return Event{}, err
 	}
 	if done != nil {
