@@ -68,7 +68,7 @@ func setting(t *testing.T, name string, standard uint64) uint64 {
 	if text == "" {
 		return standard
 	}
-	n, err := strconv.ParseUint(text, 10, 31)
+	n, err := strconv.ParseUint(text, 10, 64)
 	require.NoError(t, err, "%s must be a number", name)
 	return n
 }

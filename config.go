@@ -26,7 +26,8 @@ const (
 // where 0 is the default of a number or a duration. New copies it.
 type Config struct {
 	// WebsiteID is the Crisp website, a UUID. Required. Conversations that name no website are its
-	// own: with another one here they begin anew there.
+	// own: with another one here they begin anew there. Name the former one in Websites as long as
+	// handovers run there.
 	WebsiteID string
 	// Websites are further websites that the same token speaks for, as a plugin's does that is
 	// installed on several. Conversation.WebsiteID chooses.
@@ -196,6 +197,11 @@ func (c Config) prepare() (Config, error) {
 	c.Websites = slices.Clone(c.Websites)
 	if i := slices.IndexFunc(c.Websites, func(id string) bool { return !validWebsiteID(id) || id == c.WebsiteID }); i >= 0 {
 		fault("Websites[%d] must be the UUID of another website", i)
+	}
+	for i, id := range c.Websites {
+		if slices.Contains(c.Websites[:i], id) {
+			fault("Websites[%d] is there twice", i)
+		}
 	}
 	c.Token.check(fault)
 	if c.Deliver == nil {

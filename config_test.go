@@ -91,6 +91,9 @@ func TestConfigRefuses(t *testing.T) {
 		"a history URL that is none": {func(c *handover.Config) {
 			c.History = handover.History{URL: "/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
 		}, "History.URL"},
+		"a website twice": {func(c *handover.Config) {
+			c.Websites = []string{"7a3c5e10-6f0b-4d55-9c1e-000000000009", "7a3c5e10-6f0b-4d55-9c1e-000000000009"}
+		}, "Websites[1] is there twice"},
 		"a website among the keys that is not ours": {func(c *handover.Config) {
 			c.Webhook.Keys = map[string][]handover.Secret{"7a3c5e10-6f0b-4d55-9c1e-000000000009": handover.NewSecrets("the hook key")}
 		}, "Webhook.Keys"},
