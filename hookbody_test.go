@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -235,6 +237,49 @@ func TestKeysAsTheyStandInTheURL(t *testing.T) {
 		require.Error(t, read(row.key, row.query), row)
 	}
 	require.ErrorIs(t, read("of w", "key="+"of+another"), ErrBadSignature, "a key is its website's alone")
+}
+
+func FuzzKeysInURLs(f *testing.F) {
+	f.Add("a+b%", "x=1&")
+	f.Add("%zz;&#", "key=&")
+	f.Add("\xff\x00", "")
+	f.Fuzz(func(t *testing.T, key, before string) {
+		for _, given := range givenKeys(before + key) {
+			require.NotEmpty(t, before+key)
+			require.False(t, sameAsOne([]string{given}, nil))
+		}
+		if key == "" || strings.Contains("&"+before, "&key=") {
+			return
+		}
+		if before != "" {
+			before += "&"
+		}
+		require.True(t, sameAsOne(givenKeys(before+"key="+url.QueryEscape(key)), NewSecrets(key)))
+		if !strings.Contains(key, "&") {
+			require.True(t, sameAsOne(givenKeys(before+"key="+url.PathEscape(key)), NewSecrets(key)))
+			require.True(t, sameAsOne(givenKeys(before+"key="+key+"&after"), NewSecrets(key)))
+		}
+	})
+}
+
+// Nobody would notice otherwise that strangers take the places of Crisp's hooks.
+func TestSlowBodiesAreLoggedOnceAMinute(t *testing.T) {
+	var log strings.Builder
+	h, err := New(Config{
+		WebsiteID: "abc", Token: Token{Tier: TierPlugin, Identifier: NewSecret("identifier"), Key: NewSecret("the token")},
+		Webhook: Webhook{Secrets: NewSecrets("the secret")},
+		Deliver: func(context.Context, Session, Message) (string, error) { return "", nil },
+		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, err)
+	h.bodies.places = make(chan struct{}) // all are taken
+	for range 3 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, sign(hookRequest(hookBody), hookBody, "1", "other"))
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.Empty(t, w.Body.String())
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "too many bodies are being read"), log.String())
 }
 
 func TestRatingsAreOfOneToFiveStars(t *testing.T) {

@@ -52,7 +52,8 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the secret is wrong: one in a minute is enough to say so.
 func (h *Handover) logRefusal(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
-	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden
+	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
+		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
 	switch now, last := time.Now().Unix(), h.refusal.Load(); {
 	case genuine:
 		h.cfg.Logger.WarnContext(ctx, message, "status", status)

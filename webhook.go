@@ -50,7 +50,7 @@ type Webhook struct {
 	Secrets []Secret
 	// Keys are what a website's hooks may carry as ?key=, by the id of that website. A hook that
 	// is about another website than its key's is refused. The key may stand in Crisp's settings
-	// as it is, or percent-encoded. Leave out "&" and "#", which end it.
+	// as it is, or percent-encoded as "&" and "#" must be.
 	Keys map[string][]Secret
 	// MaxAge refuses signed hooks that were emitted longer ago, or further ahead. The default, 0,
 	// is no limit: Crisp does not say whether it signs anew when it repeats a hook, and a hook
