@@ -200,6 +200,15 @@ func (s replicaStore) Save(ctx context.Context, record handover.Record) (version
 	return version, err
 }
 
+func (s replicaStore) Claim(ctx context.Context, limit int, ttl time.Duration) (records []handover.Record, err error) {
+	time.Sleep(storeTime)
+	err = s.r.outside("claim", func() (err error) {
+		records, err = s.r.w.store.Claim(ctx, limit, ttl)
+		return err
+	})
+	return records, err
+}
+
 func (s replicaStore) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
 	time.Sleep(storeTime)
 	err = s.r.outside("due", func() (err error) {

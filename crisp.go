@@ -97,6 +97,11 @@ func (e *APIError) Temporary() bool {
 		e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden && !e.notOnPlan()
 }
 
+// needsPerson reports whether a person must mend what Crisp refuses: the token, its scopes, the plugin.
+func (e *APIError) needsPerson() bool {
+	return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden && !e.notOnPlan()
+}
+
 // notOnPlan reports whether the workspace's plan lacks what was asked for.
 func (e *APIError) notOnPlan() bool {
 	return e.StatusCode == http.StatusPaymentRequired || e.Reason == "subscription_upgrade_required" || e.Reason == "not_allowed"
@@ -344,7 +349,7 @@ func (c *crispClient) conversation(ctx context.Context, id string) (v crispConve
 // list reads a page of the list of conversations, the newest change first. One that a cache answers
 // is made up for by the next.
 func (c *crispClient) list(ctx context.Context, page int) (all []crispConversation, err error) {
-	path := fmt.Sprintf("/conversations/%d?per_page=%d", page, listPageSize)
+	path := fmt.Sprintf("/conversations/%d?per_page=%d&order_date_updated=1", page, listPageSize)
 	err = c.call(ctx, "list conversations", "GET", path, nil, &all)
 	return all, err
 }

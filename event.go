@@ -61,8 +61,8 @@ type Event struct {
 	// but its name, ids and time, as far as these are beyond doubt; Raw and Data are cut down to
 	// them.
 	Ambiguous bool
-	// Signed is true when the hook's signature was verified. What only a key vouches for, as with a
-	// website's hooks, may be anybody's who learned the key.
+	// Signed is true when ReadEvent verified the hook's signature. What an unsigned event tells is
+	// read from Crisp before it counts.
 	Signed bool
 
 	// Message is the new message of a message:send (the user wrote) or message:received (an

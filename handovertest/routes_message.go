@@ -1,9 +1,14 @@
 package handovertest
 
 import (
+	"cmp"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"regexp"
+	"slices"
+	"sort"
+	"time"
 )
 
 // postMessage stores a message. Success is 202 and 200 in turn, since nobody knows which it is.
@@ -19,7 +24,18 @@ func (c *Crisp) postMessage(q *request) answer {
 	if kind == "note" && c.options.FreePlan {
 		return answer{status: http.StatusPaymentRequired, reason: "subscription_upgrade_required"}
 	}
+	if c.options.MaxMessages > 0 && len(v.last().messages) >= c.options.MaxMessages {
+		return answer{status: http.StatusConflict, reason: "too_many_messages"}
+	}
 	m := newMessage(kind, q.body)
+	if m.From == "user" && v.last().blocked {
+		switch c.options.Blocked {
+		case BlockedRefused:
+			return answer{status: http.StatusForbidden, reason: "not_allowed"}
+		case BlockedDropped:
+			return c.dispatched(cmp.Or(m.Fingerprint, v.newFingerprint()))
+		}
+	}
 	if m.Fingerprint != 0 && v.find(m.Fingerprint) != nil {
 		switch c.options.Repeated {
 		case RepeatedRefused:
@@ -81,16 +97,17 @@ func (c *Crisp) getMessages(q *request) answer {
 	if a != nil {
 		return *a
 	}
-	var found []*message
-	for _, m := range q.seen.messages {
-		if (before == 0 || m.Timestamp < before) && (after == 0 || m.Timestamp > after) {
-			found = append(found, m)
-		}
+	log := q.seen.messages // sorted by time
+	if before != 0 {
+		log = log[:sort.Search(len(log), func(i int) bool { return log[i].Timestamp >= before })]
 	}
-	if over := len(found) - c.options.PageSize; over > 0 && after == 0 {
-		found = found[over:]
-	} else if over > 0 {
-		found = found[:c.options.PageSize]
+	var found []*message
+	if after != 0 {
+		log = log[sort.Search(len(log), func(i int) bool { return log[i].Timestamp > after }):]
+		found = c.shown(slices.Values(log))
+	} else {
+		found = c.shown(backward(log))
+		slices.Reverse(found)
 	}
 	page := []byte{'['}
 	for i, m := range found {
@@ -102,6 +119,36 @@ func (c *Crisp) getMessages(q *request) answer {
 	return listed(json.RawMessage(append(page, ']')))
 }
 
+// shown returns the first page of messages that the log shows already. The caller holds the lock.
+func (c *Crisp) shown(log iter.Seq[*message]) []*message {
+	var page []*message
+	for m := range log {
+		if len(page) == c.options.PageSize {
+			break
+		}
+		if c.logs(m) {
+			page = append(page, m)
+		}
+	}
+	return page
+}
+
+// backward goes through a log from its end.
+func backward(log []*message) iter.Seq[*message] {
+	return func(yield func(*message) bool) {
+		for _, m := range slices.Backward(log) {
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// logs says whether the log shows a message already. The caller holds the lock.
+func (c *Crisp) logs(m *message) bool {
+	return c.options.LogLag <= 0 || time.Since(m.stored) >= c.options.LogLag
+}
+
 // links finds those that Crisp makes previews of.
 var links = regexp.MustCompile(`https?://\S+`)
 
@@ -111,8 +158,7 @@ func (v *Conversation) wireMessage(m *message) json.RawMessage {
 	if m.shown != nil {
 		return m.shown
 	}
-	out := m.wire()
-	out["website_id"], out["session_id"] = v.website, v.sessionID
+	out := map[string]any{"website_id": v.website, "session_id": v.sessionID}
 	if m.Read != "" {
 		out["read"] = m.Read
 	}
@@ -122,13 +168,13 @@ func (v *Conversation) wireMessage(m *message) json.RawMessage {
 	if link := links.FindString(m.public().Text()); link != "" && m.Type == "text" {
 		out["preview"] = []any{map[string]any{"url": link, "website": "", "title": link, "stamped": true}}
 	}
-	m.shown = encode(out)
+	m.shown = m.wire(out)
 	return m.shown
 }
 
 func (c *Crisp) getMessage(q *request) answer {
 	for _, m := range q.seen.messages {
-		if m.Fingerprint == q.fingerprint {
+		if m.Fingerprint == q.fingerprint && c.logs(m) {
 			return ok(q.conversation.wireMessage(m))
 		}
 	}
