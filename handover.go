@@ -113,7 +113,7 @@ func (h *Handover) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.Stri
 func (h *Handover) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, claim, epoch bool }
+type ablation struct{ lookUp, claim, epoch, log bool }
 
 // Outcome is what Start came to.
 type Outcome string
