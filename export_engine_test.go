@@ -8,9 +8,6 @@ import (
 
 // What the tests of the engine need of the inside.
 
-// SwitchOffEpoch takes the check of a turn's epoch away, to show that the tests would notice.
-func (h *Handover) SwitchOffEpoch() { h.off.epoch = true }
-
 // Waiting returns how many conversations are waited for in this process.
 func (h *Handover) Waiting() int { return h.waiters.Len() }
 

@@ -55,6 +55,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -72,9 +73,9 @@ type Handover struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking speaking
-	bodies   *hookBodies  // reads those of hooks
-	refusal  atomic.Int64 // when a hook without proof was last logged, in Unix seconds
-	off      ablation
+	bodies   *hookBodies    // reads those of hooks
+	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
+	hooks    testhook.Hooks // zero but in tests of this module
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -111,9 +112,6 @@ func (h *Handover) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.Stri
 
 // LogValue keeps the configuration out of logs.
 func (h *Handover) LogValue() slog.Value { return slog.StringValue(h.String()) }
-
-// ablation switches parts of the engine off, for tests that show what they are for.
-type ablation struct{ lookUp, claim, epoch, log bool }
 
 // Outcome is what Start came to.
 type Outcome string

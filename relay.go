@@ -130,7 +130,7 @@ func (rec *record) newest(crisp string) int64 {
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
 func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) result {
-	if e.Unsure && !h.off.lookUp {
+	if e.Unsure && !h.hooks.NoLookUp {
 		fp, found, err := h.lookUp(ctx, rec, e)
 		switch {
 		case err != nil:

@@ -107,7 +107,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 func (h *Handover) beginReply(ctx context.Context, key, id string, t Turn) (*record, error) {
 	entered := false
 	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
-		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.off.epoch)
+		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
 		switch {
 		case !entered:
 			return rec.passOn(t.MessageID)

@@ -195,7 +195,7 @@ func (h *Handover) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.tell(rec.env.activity)
 	rec.env.activity = nil
-	if rec.env.version == 0 || !h.off.claim && rec.Claim.Holder != h.process {
+	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}
 	for _, dir := range []direction{toUser, toCrisp} {

@@ -71,7 +71,7 @@ func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Con
 // open returns the record for a change.
 func (h *Handover) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key), trustHooks: h.off.log}
+		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 		return rec, nil
 	}
 	r := k.record
@@ -87,7 +87,7 @@ func (h *Handover) open(ctx context.Context, k known, key string, conv Conversat
 	if err != nil {
 		return nil, err
 	}
-	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key), trustHooks: h.off.log}
+	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 	return rec, nil
 }
 
@@ -127,7 +127,7 @@ func (h *Handover) save(ctx context.Context, key string, rec *record) (bool, err
 func (h *Handover) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	switch {
-	case !h.off.claim && c.heldByOther(h.process, now):
+	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
 		if c.Holder == h.process || h.accepts() {
 			c.take(h.process, now)
@@ -171,7 +171,7 @@ func (h *Handover) settleAndPlan(ctx context.Context, k known, key string, dir d
 			if !rec.env.stored {
 				return errKeep
 			}
-			other := !h.off.claim && rec.Claim.heldByOther(h.process, rec.env.now)
+			other := !h.hooks.NoClaim && rec.Claim.heldByOther(h.process, rec.env.now)
 			if other && (done == nil || !done.certain()) {
 				return keepUnless(*must)
 			}

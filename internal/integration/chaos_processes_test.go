@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/settings"
 )
 
 // TestChaosProcesses is the root module's TestChaos in small with what that one cannot have: real
@@ -26,8 +26,8 @@ import (
 // callback and replaced. They reach the fake Crisp and the users' channel over the loopback
 // interface.
 //
-// Settings: HANDOVER_CHAOS_SEED (1), HANDOVER_CHAOS_CONVERSATIONS (20), HANDOVER_CHAOS_MESSAGES
-// (10, of each side).
+// Seed, conversations and messages are settings.ChaosSeed (1), settings.ChaosConversations (20) and
+// settings.ChaosMessages (10).
 func TestChaosProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -67,14 +67,14 @@ func newWorld(t *testing.T) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{
-		ctx: ctx, seed: setting(t, "HANDOVER_CHAOS_SEED", 1), messages: int(setting(t, "HANDOVER_CHAOS_MESSAGES", 10)),
+		ctx: ctx, seed: settings.ChaosSeed.Get(t, 1), messages: settings.ChaosMessages.Int(t, 10),
 		dead: -1, victim: -1, killed: make(chan error, 1),
 	}
 	w.crisp = handovertest.NewCrisp(t, handovertest.Options{Seed: w.seed, CacheFor: time.Second})
 	require.NoError(t, w.crisp.Listen())
 	w.crisp.SetFaults(w.callFault)
 	w.crisp.SetHookFaults(w.hookFault)
-	for i := range setting(t, "HANDOVER_CHAOS_CONVERSATIONS", 20) {
+	for i := range settings.ChaosConversations.Int(t, 20) {
 		name := fmt.Sprintf("user-%d", i)
 		w.chats = append(w.chats, &chat{w: w, name: name, conv: handover.Conversation{Source: "webchat", ID: name}})
 	}
@@ -228,16 +228,4 @@ func (w *world) callback(rw http.ResponseWriter, r *http.Request) {
 	if fails {
 		http.Error(rw, "the channel failed", http.StatusInternalServerError)
 	}
-}
-
-// setting reads a number from the environment.
-func setting(t *testing.T, name string, standard uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return standard
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	require.NoError(t, err, "%s must be a number", name)
-	return n
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/settings"
 )
 
 // soakGrowth is how much the heap may differ between the two halves of a soak: chance, which does
@@ -43,14 +44,14 @@ func soakSessions() int {
 // Each hook is one that Crisp sent before: it goes all the way, from the signature over the store to
 // a look at Crisp's log, while there is nothing to remember. What grows would be a leak.
 //
-// HANDOVER_SOAK is the time in seconds: 10, or 60 for the whole. The bytes per open session and per
+// settings.Soak is the time in seconds: 10, or 60 for the whole. The bytes per open session and per
 // idle conversation that it prints are the library's with a MemoryStore, without what the fake Crisp
 // keeps.
 func TestSoak(t *testing.T) {
 	idle := idleBytes(t, soakSessions())
 	goroutines := runtime.NumGoroutine()
 	s := openSoak(t, soakSessions())
-	seconds := time.Duration(setting(t, "HANDOVER_SOAK", 10)) * time.Second
+	seconds := time.Duration(settings.Soak.Int(t, 10)) * time.Second
 	looks := s.crisp.CountCalls(handovertest.RouteMessages)
 	s.run(t, seconds/2)
 	first := heap()

@@ -1,0 +1,58 @@
+package systemtest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/testmain"
+)
+
+// TestMissingParts takes away, one after the other, what keeps the promises. With all of them the
+// seed passes; without any one of them the same seed fails, each time in the way that the part is
+// there to prevent. It is TestChaos in small, and not part of its name, so that its two minutes are
+// its own.
+func TestMissingParts(t *testing.T) {
+	if testmain.Raced() {
+		t.Skip("with -race it takes minutes, and runs nothing that TestChaos does not")
+	}
+	t.Parallel()
+	for _, row := range []struct {
+		missing string
+		without func(*chaosOptions)
+		fails   func(verdict) int
+	}{
+		{"nothing", func(*chaosOptions) {}, nil},
+		{
+			"the look-up before repeats",
+			func(o *chaosOptions) { o.hooks.NoLookUp = true },
+			func(v verdict) int { return v.doubled },
+		},
+		{
+			"the reading of the log",
+			func(o *chaosOptions) { o.hooks.NoLog = true },
+			func(v verdict) int { return v.reordered },
+		},
+		{
+			"the lease",
+			func(o *chaosOptions) { o.hooks.NoClaim = true },
+			func(v verdict) int { return v.doubled },
+		},
+	} {
+		t.Run(row.missing, func(t *testing.T) {
+			// Most posts are settled by their echo or a look before they would be looked up: one
+			// message in 250 is doubled without the look-up.
+			o := chaosOptions{seed: 1, conversations: 120, messages: 10, hard: borne()}
+			row.without(&o)
+			v := runChaos(t, o)
+			fmt.Printf("without %s: %s\n", row.missing, v)
+			if row.fails == nil {
+				require.Zero(t, v.bad(), "%q", v.wrong)
+				return
+			}
+			require.Positive(t, row.fails(v), "the test does not miss %s", row.missing)
+		})
+	}
+}

@@ -1,0 +1,262 @@
+package systemtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// verdict is what came of a run.
+type verdict struct {
+	seed                                                   uint64
+	conversations                                          int
+	expected                                               int
+	accepted, arrived, lost, doubled, reordered, endsTwice int
+	calls, early                                           int           // to Crisp; those that came before Retry-After had passed
+	slowest                                                time.Duration // from an agent to the user
+	faults                                                 map[string]int
+	traps                                                  map[string]int
+	caught                                                 []int64  // what else each killed replica had under way
+	wrong                                                  []string // what else must not be
+	story                                                  []string // of the first conversation with a fault
+}
+
+// String is the line that a run prints.
+func (v verdict) String() string {
+	faults := 0
+	for _, n := range v.faults {
+		faults += n
+	}
+	return fmt.Sprintf("chaos: seed=%d conversations=%d accepted=%d arrived=%d lost=%d doubled=%d reordered=%d ends_twice=%d faults=%d",
+		v.seed, v.conversations, v.accepted, v.arrived, v.lost, v.doubled, v.reordered, v.endsTwice, faults)
+}
+
+// bad counts all that must not be.
+func (v verdict) bad() int { return v.lost + v.doubled + v.reordered + v.endsTwice + len(v.wrong) }
+
+// undue are the faults that are no faults but the time that a call takes.
+var undue = []string{"delay", "delayed answer"}
+
+// judge counts what arrived, and what is wrong.
+func (w *world) judge() verdict {
+	v := verdict{seed: w.o.seed, conversations: len(w.chats), expected: w.expected(), faults: w.crisp.FaultCounts(), traps: w.traps}
+	maps.Copy(v.faults, w.failed)
+	for _, kind := range undue {
+		delete(v.faults, kind)
+	}
+	for _, r := range w.killed {
+		v.faults["killed"]++
+		v.caught = append(v.caught, r.caught)
+	}
+	inCrisp := make(map[*chat][]*handovertest.Conversation)
+	for _, conv := range w.crisp.Conversations() {
+		if c := w.owner(conv); c != nil {
+			inCrisp[c] = append(inCrisp[c], conv)
+		} else if len(conv.Messages()) > 0 {
+			v.wrong = append(v.wrong, fmt.Sprintf("Crisp has messages in a conversation of %q", conv.Meta().Nickname))
+		}
+	}
+	for _, c := range w.chats {
+		before := v.bad()
+		c.judgeUser(&v)
+		c.judgeCrisp(&v, inCrisp[c])
+		c.judgeEnds(&v)
+		for _, s := range c.wrong {
+			v.wrong = append(v.wrong, c.name+": "+s)
+		}
+		if v.bad() > before && v.story == nil {
+			v.story = append([]string{c.name}, c.story...)
+		}
+	}
+	return v
+}
+
+// owner is whose conversation it is, if that can be told.
+func (w *world) owner(conv *handovertest.Conversation) *chat {
+	for _, c := range w.chats {
+		if c.crisp == conv || c.name == conv.Meta().Nickname {
+			return c
+		}
+	}
+	return nil
+}
+
+// excused reports whether a repeat of what a replica did is allowed: the channel said that it had
+// failed, or the replica was killed before it could write down that it had not, which takes a load
+// and a save.
+func excused(by *replica, at time.Time, failed bool) bool {
+	killed, dead := by.killedAt()
+	return failed || dead && killed.Sub(at) < 20*storeTime
+}
+
+// judgeUser compares what the user saw with Crisp's log, word by word.
+func (c *chat) judgeUser(v *verdict) {
+	place := make(map[string]int) // of each word in Crisp's log
+	if c.crisp != nil {
+		for _, m := range c.crisp.Messages() {
+			if m.From == "operator" && m.Type == "text" {
+				for _, word := range strings.Fields(m.Text()) {
+					place[word] = len(place)
+				}
+			}
+		}
+	}
+	meant := make(map[string]bool)
+	for _, text := range c.said {
+		for _, word := range strings.Fields(text) {
+			meant[word] = true
+		}
+	}
+	first := make(map[string]showing) // by Message.ID
+	at := make(map[string]time.Time)  // of each word
+	ids := make(map[string]string)    // of each word, or text of the library's
+	highest := -1
+	for _, s := range c.shown {
+		m, text := s.message, s.message.Content.Text
+		if before, again := first[m.ID]; again {
+			if m.Attempt < 2 || !excused(before.by, before.at, before.failed) || before.message.Content.Text != text {
+				v.doubled++
+				c.note("DOUBLED: %s", m.ID)
+			}
+			first[m.ID] = s
+			continue
+		}
+		first[m.ID] = s
+		words := strings.Fields(text)
+		if m.From == handover.FromSystem {
+			words = []string{text}
+		}
+		for _, word := range words {
+			if id, again := ids[word]; again && !strings.Contains(m.ID, "/still_waiting/") {
+				v.doubled++
+				c.note("DOUBLED: %s as %s", id, m.ID)
+			}
+			ids[word], at[word] = m.ID, s.at
+			if m.From == handover.FromSystem {
+				continue
+			}
+			if m.From == handover.FromAgent && strings.HasPrefix(word, oddly) {
+				continue // at any place
+			}
+			n, known := place[word]
+			if m.From != handover.FromAgent || !known || !meant[word] || m.Agent.Name != "Ann" {
+				c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
+				break
+			}
+			if n < highest {
+				v.reordered++
+				c.note("REORDERED: %s", word)
+			}
+			highest = max(highest, n)
+		}
+	}
+	missing := 0
+	for _, text := range c.oddly {
+		if ids[text] == "" {
+			missing++
+			c.note("not shown: %s", text)
+		}
+	}
+	if missing > c.reported {
+		c.wrong = append(c.wrong, fmt.Sprintf("%d odd messages were not shown, and %d were reported", missing, c.reported))
+	}
+	v.accepted += len(c.said)
+	for i, text := range c.said {
+		if shown := at[strings.Fields(text)[0]]; !shown.IsZero() {
+			v.slowest = max(v.slowest, shown.Sub(c.saidAt[i]))
+		}
+		c.arrived(v, text, func(word string) bool { return ids[word] != "" })
+	}
+}
+
+// arrived counts a message that arrived whole, or was lost in part.
+func (c *chat) arrived(v *verdict, text string, there func(word string) bool) {
+	for _, word := range strings.Fields(text) {
+		if !there(word) {
+			v.lost++
+			c.note("LOST: %s", word)
+			return
+		}
+	}
+	v.arrived++
+}
+
+// judgeCrisp compares what Crisp has with what the user was told that it has, word by word.
+func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
+	var words []string
+	filled := 0
+	for _, conv := range in {
+		all := conv.Messages()
+		if len(all) > 0 {
+			filled++
+		}
+		opened, odd := false, slices.ContainsFunc(all, func(m handovertest.Message) bool { return strings.HasPrefix(m.Text(), oddly) })
+		for _, m := range all {
+			switch {
+			case m.From == "user" && strings.HasPrefix(m.Text(), "message-"):
+				words = append(words, strings.Fields(m.Text())...)
+			case m.From == "user" && (opened || m.Text() != "Hi, this user need your help."):
+				c.wrong = append(c.wrong, "Crisp has a message that the user did not write to the agent: "+m.Text())
+			case m.From == "user":
+				opened = true
+			case m.Type == "note" && !strings.HasPrefix(m.Text(), secret) && !odd:
+				c.wrong = append(c.wrong, "the agents were told: "+m.Text())
+			}
+		}
+	}
+	if filled != 1 {
+		c.wrong = append(c.wrong, fmt.Sprintf("%d Crisp conversations have messages", filled))
+	}
+	place := make(map[string]int)
+	for _, text := range c.accepted {
+		for _, word := range strings.Fields(text) {
+			place[word] = len(place)
+		}
+	}
+	highest := -1
+	seen := make(map[string]bool)
+	for _, word := range words {
+		at, accepted := place[word]
+		switch {
+		case seen[word]:
+			v.doubled++
+			c.note("DOUBLED in Crisp: %s", word)
+		case accepted && at < highest:
+			v.reordered++
+			c.note("REORDERED in Crisp: %s", word)
+		}
+		seen[word] = true
+		if accepted {
+			highest = max(highest, at)
+		}
+	}
+	v.accepted += len(c.accepted)
+	for _, text := range c.accepted {
+		c.arrived(v, text, func(word string) bool { return seen[word] })
+	}
+}
+
+// judgeEnds requires one end, told once unless something went wrong.
+func (c *chat) judgeEnds(v *verdict) {
+	if !c.over {
+		c.wrong = append(c.wrong, "the bot did not get the conversation back")
+	}
+	for i, e := range c.ends {
+		if e.summary.Reason != handover.EndResolved {
+			c.wrong = append(c.wrong, fmt.Sprintf("ended because %s", e.summary.Reason))
+		}
+		if i == 0 {
+			continue
+		}
+		before := c.ends[i-1]
+		if e.summary.HandoverID != before.summary.HandoverID || !excused(before.by, before.at, before.failed) {
+			v.endsTwice++
+			c.note("ENDS TWICE")
+		}
+	}
+}

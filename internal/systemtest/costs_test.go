@@ -1,0 +1,80 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+)
+
+// TestCostsInCalls counts the calls of each action, and finds the same numbers in README.md.
+func TestCostsInCalls(t *testing.T) {
+	costs := map[string]int{}
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		last := 0
+		cost := func() int {
+			r.Crisp.Settle()
+			all := r.Crisp.CountCalls("")
+			defer func() { last = all }()
+			return all - last
+		}
+		r.Says("hello")
+		require.Zero(t, cost(), "the bot's own talk")
+		_, err := r.H.Available(context.Background(), r.Conv)
+		require.NoError(t, err)
+		costs["ask who is there"] = cost()
+		r.Asks(handover.Request{Segments: []string{"Customer"}, User: handover.UserData{Email: "a@example.com"}})
+		costs["open"] = cost()
+		ann := r.Crisp.Last().Operator("Ann")
+		r.Says("my parcel is late")
+		costs["message of the user"] = cost()
+		said := ann.Say("I look for it")
+		costs["message of an agent"] = cost()
+		ann.Note("not for the user")
+		costs["note or edit by an agent"] = cost()
+		ann.Edit(said, "I look for your parcel")
+		require.Equal(t, costs["note or edit by an agent"], cost())
+		ann.Picker("Which one?", "the blue", "the red")
+		require.Equal(t, costs["message of an agent"], cost())
+		r.Says("the red")
+		costs["answer to a picker"] = cost()
+		ann.Resolve()
+		costs["resolved by an agent"] = cost()
+		r.Asks(handover.Request{Segments: []string{"Customer"}})
+		costs["open again soon after"] = cost()
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+		costs["ended by the host"] = cost()
+	})
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	for action, n := range costs {
+		row := fmt.Sprintf("\n| %s | %d |", action, n)
+		require.True(t, strings.Contains(string(readme), row), "README.md must have %q", row)
+	}
+}
+
+func TestCostsOfAMessageByPolicy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		policy handover.Policy
+		calls  int
+	}{
+		"by default":    {handover.Policy{}, 3},
+		"without marks": {handover.Policy{NoMarks: true}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy = tt.policy }}, func(r *rig.Rig) {
+				conv := r.Opened()
+				before := r.Crisp.CountCalls("")
+				conv.Operator("Ann").Say("I look for it")
+				r.Crisp.Settle()
+				require.Equal(t, tt.calls, r.Crisp.CountCalls("")-before)
+			})
+		})
+	}
+}

@@ -1,0 +1,267 @@
+// Package rig is a bot with its user on one side and the fake Crisp on the other, in a bubble of
+// fake time: what tests need that look at the library from outside.
+package rig
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// Rig is the bot, its user and Crisp.
+type Rig struct {
+	T     *testing.T
+	Crisp *handovertest.Crisp
+	H     *handover.Handover
+	// Conv is the user's conversation. A test may go on in another one.
+	Conv  handover.Conversation
+	Store *Brittle
+
+	sent int
+
+	mu         sync.Mutex
+	shown      []handover.Message // what Deliver showed
+	lines      []string           // what the user sees: "agent Ann: Hello", "bot: …"
+	ends       []handover.Summary
+	activities []handover.Activity
+	session    handover.Session               // of the newest message
+	failing    func(m handover.Message) error // set to make Deliver fail
+}
+
+// Options change what Bubble makes.
+type Options struct {
+	Crisp  handovertest.Options
+	Config func(r *Rig, c *handover.Config)
+	Made   func(h *handover.Handover) // called with each Handover before it is used
+	Still  bool                       // without Run
+}
+
+// Bubble runs a test in fake time.
+func Bubble(t *testing.T, o Options, test func(r *Rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(New(t, o)) })
+}
+
+// New makes a rig that lasts as long as the test. Call it in a bubble.
+func New(t *testing.T, o Options) *Rig {
+	r := &Rig{T: t, Conv: handover.Conversation{Source: "webchat", ID: "user-1"}, Store: new(Brittle)}
+	r.Crisp = handovertest.NewCrisp(t, o.Crisp)
+	r.H = r.Replica(o)
+	return r
+}
+
+// must fails the test on an error.
+func (r *Rig) must(err error) {
+	r.T.Helper()
+	if err != nil {
+		r.T.Fatalf("the rig: %v", err)
+	}
+}
+
+// config is the configuration of a healthy bot.
+func (r *Rig) config() handover.Config {
+	id, key := r.Crisp.Token()
+	return handover.Config{
+		WebsiteID:  r.Crisp.WebsiteID(),
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())},
+		Deliver:    r.Deliver,
+		OnEnd:      r.onEnd,
+		Observe:    r.observe,
+		HTTPClient: r.Crisp.Client(),
+		BaseURL:    r.Crisp.URL(),
+		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Store:      r.Store,
+	}
+}
+
+// HookKeys are the keys of the website's hooks.
+func (r *Rig) HookKeys() map[string][]handover.Secret {
+	return map[string][]handover.Secret{r.Crisp.WebsiteID(): handover.NewSecrets(r.Crisp.HookKey())}
+}
+
+// Replica starts one more Handover of the bot, on the same store.
+func (r *Rig) Replica(o Options) *handover.Handover {
+	cfg := r.config()
+	if o.Config != nil {
+		o.Config(r, &cfg)
+	}
+	h, err := handover.New(cfg)
+	r.must(err)
+	if o.Made != nil {
+		o.Made(h)
+	}
+	detach := r.Crisp.Attach(h)
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	if o.Still {
+		close(stopped)
+	} else {
+		go func() {
+			defer close(stopped)
+			_ = h.Run(ctx)
+		}()
+	}
+	r.T.Cleanup(func() {
+		cancel()
+		<-stopped
+		detach()
+		r.must(h.Shutdown(context.Background()))
+	})
+	return h
+}
+
+// Deliver shows the user a message. It is the bot's Config.Deliver.
+func (r *Rig) Deliver(_ context.Context, s handover.Session, m handover.Message) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.session = s
+	if r.failing != nil {
+		if err := r.failing(m); err != nil {
+			return "", err
+		}
+	}
+	r.shown = append(r.shown, m)
+	who := string(m.From)
+	if m.From == handover.FromAgent {
+		who += " " + m.Agent.Name
+	}
+	if m.Late {
+		who += " (late)"
+	}
+	r.lines = append(r.lines, who+": "+Look(m.Content))
+	return fmt.Sprintf("channel-%d", len(r.shown)), nil
+}
+
+// Look is what a user sees of a message: its text, then its choices.
+func Look(m handover.RichMessage) string {
+	text := m.Text
+	if text == "" {
+		text = m.PlainText()
+	}
+	for _, q := range m.QuickReplies {
+		text += " [" + q.Title + "]"
+	}
+	return text
+}
+
+func (r *Rig) onEnd(_ context.Context, _ handover.Session, s handover.Summary) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends = append(r.ends, s)
+	return nil
+}
+
+func (r *Rig) observe(_ context.Context, a handover.Activity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.activities = append(r.activities, a)
+}
+
+// Says is a message of the user. If it is the bot's to answer, the bot says "You said: …".
+func (r *Rig) Says(text string) handover.Turn {
+	r.T.Helper()
+	turn, err := r.Receive(handover.Incoming{Text: text})
+	r.must(err)
+	if turn.Bot {
+		r.must(r.Reply(turn, "You said: "+text))
+	}
+	return turn
+}
+
+// Receive gives the library a message of the user, with a new id if it has none.
+func (r *Rig) Receive(m handover.Incoming) (handover.Turn, error) {
+	r.sent++
+	m.Conversation = r.Conv
+	if m.ID == "" {
+		m.ID = fmt.Sprintf("m%d", r.sent)
+	}
+	return r.H.Receive(context.Background(), m)
+}
+
+// Reply lets the bot speak.
+func (r *Rig) Reply(turn handover.Turn, text string) error {
+	return r.H.Reply(context.Background(), turn, func(context.Context) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.lines = append(r.lines, "bot: "+text)
+		return nil
+	})
+}
+
+// Asks has the user ask for a human.
+func (r *Rig) Asks(req handover.Request) handover.Outcome {
+	r.T.Helper()
+	turn, err := r.Receive(handover.Incoming{Text: "I want a human"})
+	r.must(err)
+	outcome, err := r.H.Start(context.Background(), turn, req)
+	r.must(err)
+	r.Crisp.Settle()
+	return outcome
+}
+
+// Opened begins a handover, which waits for an agent then.
+func (r *Rig) Opened() *handovertest.Conversation {
+	r.T.Helper()
+	if outcome := r.Asks(handover.Request{}); outcome != handover.Opened {
+		r.T.Fatalf("the rig: no handover began: %s", outcome)
+	}
+	return r.Crisp.Last()
+}
+
+// Session is what the library says of the user's conversation.
+func (r *Rig) Session() handover.Session {
+	r.T.Helper()
+	s, err := r.H.Session(context.Background(), r.Conv)
+	r.must(err)
+	return s
+}
+
+// Saw returns what the user has seen since the last call, once all is quiet.
+func (r *Rig) Saw() []string {
+	r.Crisp.Settle()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := r.lines
+	r.lines = nil
+	return lines
+}
+
+// Lines is Saw without waiting and without forgetting.
+func (r *Rig) Lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lines)
+}
+
+// After lets fake time pass.
+func (r *Rig) After(d time.Duration) {
+	time.Sleep(d)
+	r.Crisp.Settle()
+}
+
+// Ends returns what OnEnd was told so far.
+func (r *Rig) Ends() []handover.Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.ends)
+}
+
+// UserTexts are the texts of the user's messages in a Crisp conversation.
+func UserTexts(c *handovertest.Conversation) (texts []string) {
+	for _, m := range c.Messages() {
+		if m.From == "user" {
+			texts = append(texts, fmt.Sprint(m.Content))
+		}
+	}
+	return texts
+}
