@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/internal/testmain"
 )
 
