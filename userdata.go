@@ -16,6 +16,7 @@ import (
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
@@ -93,7 +94,7 @@ func (u UserData) check() error {
 		if nested = !nested; nested {
 			text = valueText(plainValue(value))
 		}
-		if _, deep := shallow([]byte(text), maxUserNesting); nested && deep {
+		if _, deep := exactjson.Prune([]byte(text), maxUserNesting); nested && deep {
 			return fmt.Errorf("a value is nested more than %d deep: give agents what they need of it, as text", maxUserNesting)
 		}
 		if size += len(name) + len(text); size > maxUserBytes {
