@@ -131,7 +131,7 @@ func (q *hookQueue) put(k hook) {
 	if k.Edited {
 		*q = slices.DeleteFunc(*q, func(x hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
 	}
-	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 || q.bytes()+len(k.Raw) > maxHookBytes
+	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 && !k.Removed || q.bytes()+len(k.Raw) > maxHookBytes
 	if look {
 		k.Raw, k.read = nil, nil
 	}

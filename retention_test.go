@@ -136,7 +136,7 @@ func TestTrimKeepsWhatIsOnItsWay(t *testing.T) {
 		if i < 10 {
 			outcome = "posting"
 		}
-		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "status": outcome})
+		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "status": outcome, "incoming": map[string]any{"id": fmt.Sprint(i)}})
 	}
 	trimmed, err := handover.Trimmed(table(t, 0, nil, seen))
 	require.NoError(t, err)
