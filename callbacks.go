@@ -8,25 +8,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/worker"
-	"github.com/go-json-experiment/json"
+	json "github.com/go-json-experiment/json"
 )
-
-// ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
-// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
-// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
-// all the same returns the channel's id with it: edits and removals are passed on then.
-var ErrUserAway = errors.New("handover: the user is away")
-
-// Revision is an edit or a removal of a message that was shown.
-type Revision struct {
-	// Message holds the new content. Its Corrects is the ID of the message shown, its ChannelID
-	// what Deliver returned for that.
-	Message Message
-	Removed bool // the message is to disappear; Message has no content
-}
-
-// callbackTimeout bounds a callback of the host's.
-const callbackTimeout = 10 * time.Second
 
 // scopeKey is the context key of a callback's scope.
 type scopeKey struct{}
@@ -138,114 +121,6 @@ func (h *Handover) textsOf(s Session) Texts {
 		h.guard(func() { texts = h.cfg.Texts(s) })
 	}
 	return texts
-}
-
-// delivered notes that a part of an agent's message was shown, and marks the message once all of
-// it was.
-func (rec *record) delivered(e *effect, r result) {
-	rec.observe(Activity{Kind: ActivityDelivered, CrispID: e.Crisp, MessageID: e.Message.ID, Attempt: e.Attempts, Took: rec.env.now.Sub(e.Since)})
-	s := rec.Sessions.byID(e.Crisp)
-	if s == nil || e.Kind != kindDeliver {
-		return
-	}
-	e.named(s, r.id)
-	for _, x := range rec.ToUser {
-		if x.Crisp == e.Crisp && x.FP == e.FP && x.Kind == kindDeliver {
-			return
-		}
-	}
-	if e.Message.From == FromAgent && e.Message.Corrects == "" {
-		rec.mark(s, e.FP)
-	}
-	if f := rec.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.newer(e.Message.At.UnixMilli()) {
-		rec.fire(onHuman, cause{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
-	}
-}
-
-// mark queues the delivered and read marks, together with those that wait already.
-func (rec *record) mark(s *crispSession, fp int64) {
-	if rec.env.cfg.Policy.NoMarks {
-		return
-	}
-	for _, e := range rec.ToCrisp {
-		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
-			e.FPs = append(e.FPs, fp)
-			return
-		}
-	}
-	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
-}
-
-// deliveryFailed reports whether a delivery is given up.
-func (rec *record) deliveryFailed(e *effect, r result) bool {
-	unsupported := errors.Is(r.err, errors.ErrUnsupported)
-	switch {
-	case errors.Is(r.err, ErrUserAway):
-		rec.userAway(e, r.id)
-		return true
-	case unsupported && e.Kind == kindRevise && !e.Removed:
-		e.Kind, e.Next = kindDeliver, time.Time{} // the channel cannot edit: a correction
-		return false
-	case unsupported && !e.Plain && e.Kind != kindRevise:
-		rec.plain(e)
-		return false
-	case !unsupported && e.Attempts < rec.env.cfg.Limits.Attempts:
-		rec.again(e, nil)
-		return false
-	}
-	rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Attempt: e.Attempts, Err: r.err})
-	if s := rec.Sessions.byID(e.Crisp); s != nil && e.Kind == kindDeliver {
-		if row := s.Log.entry(e.FP); row != nil {
-			row.Status = entryFailed
-		}
-		rec.note(s.ID, noteNotShown)
-	}
-	return true
-}
-
-// plain turns a message that the channel cannot show into text, in as many parts as it needs.
-func (rec *record) plain(e *effect) {
-	e.Plain, e.Next = true, time.Time{}
-	if e.Message == nil {
-		return
-	}
-	parts := TextMessage(e.Message.Content.PlainText()).fit()
-	e.Message.Content = parts[0]
-	at := slices.Index(rec.ToUser, e) + 1
-	for i, p := range parts[1:] {
-		m := *e.Message
-		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), p
-		next := effect{N: rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, FP: e.FP, Part: e.Part, Plain: true, Message: &m}
-		rec.ToUser = slices.Insert(rec.ToUser, at+i, &next)
-	}
-}
-
-// userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
-// the host keeps the message as well.
-func (rec *record) userAway(e *effect, id string) {
-	s := rec.Sessions.byID(e.Crisp)
-	if s == nil || e.Kind != kindDeliver || e.Message.From != FromAgent {
-		return // a system text is of no use later
-	}
-	if id != "" {
-		e.named(s, id)
-	}
-	if !s.State.Email && rec.Handover != nil && rec.env.cfg.Policy.Email == EmailWhenAway {
-		if address, ok := validEmail(rec.Handover.Request.User.Email); ok {
-			rec.push(&rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
-		}
-	}
-	if !s.State.Email {
-		rec.Away = append(rec.Away, e)
-	}
-}
-
-// mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
-func (rec *record) mailed(e *effect) {
-	if s := rec.Sessions.byID(e.Crisp); s != nil {
-		s.State.Email = true
-		rec.Away = slices.DeleteFunc(rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
-	}
 }
 
 // onEnd tells the host that a handover has ended.
@@ -363,9 +238,19 @@ func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
 	return h.site(c).crisp.typing(ctx, rec.Handover.CrispID, on)
 }
 
-// named notes the channel's id of the part that a delivery showed.
-func (e *effect) named(s *crispSession, id string) {
-	if e.Message.Corrects == "" {
-		s.Log.name(e.FP, e.Part, id)
-	}
+// callbackTimeout bounds a callback of the host's.
+const callbackTimeout = 10 * time.Second
+
+// ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
+// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
+// all the same returns the channel's id with it: edits and removals are passed on then.
+var ErrUserAway = errors.New("handover: the user is away")
+
+// Revision is an edit or a removal of a message that was shown.
+type Revision struct {
+	// Message holds the new content. Its Corrects is the ID of the message shown, its ChannelID
+	// what Deliver returned for that.
+	Message Message
+	Removed bool // the message is to disappear; Message has no content
 }
