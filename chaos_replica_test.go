@@ -209,15 +209,6 @@ func (s replicaStore) Claim(ctx context.Context, limit int, ttl time.Duration) (
 	return records, err
 }
 
-func (s replicaStore) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
-	time.Sleep(storeTime)
-	err = s.r.outside("due", func() (err error) {
-		keys, err = s.r.w.store.Due(ctx, now, limit)
-		return err
-	})
-	return keys, err
-}
-
 func (s replicaStore) Delete(ctx context.Context, key string, version int64) error {
 	time.Sleep(storeTime)
 	return s.r.outside("delete", func() error { return s.r.w.store.Delete(ctx, key, version) })

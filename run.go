@@ -85,18 +85,19 @@ func (h *Handover) poll(ctx context.Context, limit int) (next int) {
 	limit = max(limit, minPoll)
 	asking, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	keys, err := h.cfg.Store.Due(asking, time.Now(), limit)
+	// Hidden until the next poll: what cannot be worked on here is seen again then.
+	due, err := h.cfg.Store.Claim(asking, limit, pollEvery)
 	if err != nil {
 		if ctx.Err() == nil {
-			h.cfg.Logger.Warn("handover: the store failed", "why", "due")
+			h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
 		}
 		return minPoll
 	}
-	for _, key := range keys {
-		h.pool.nudge(job{key, sideIn})
-		h.pool.nudge(job{key, sideOut})
+	for _, r := range due {
+		h.pool.nudge(job{r.Key, sideIn})
+		h.pool.nudge(job{r.Key, sideOut})
 	}
-	if len(keys) == limit {
+	if len(due) == limit {
 		return min(limit*2, maxPoll)
 	}
 	return minPoll

@@ -42,8 +42,7 @@ type statements struct {
 	notify                 string // PostgreSQL: ends an insert or update that others are to be told of
 	replace, release, take string // SQLite: the parts of a Save that changes Crisp ids
 
-	due, count                                  string
-	makeSchema, schemaVersion, setSchemaVersion string
+	count, makeSchema, schemaVersion, setSchemaVersion string
 }
 
 var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite}
@@ -52,7 +51,6 @@ var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite}
 func (d dialect) with(prefix string) dialect {
 	fill := strings.NewReplacer("{prefix}", prefix, "$", d.parameter).Replace
 
-	d.due = `SELECT key FROM {prefix}record WHERE due <= $1 ORDER BY due LIMIT $2`
 	d.count = `SELECT count(*) FROM {prefix}record WHERE key = $1`
 	d.makeSchema = `CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL)`
 	d.schemaVersion = `SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`
@@ -75,7 +73,7 @@ func (d dialect) with(prefix string) dialect {
 func (s *statements) all() []*string {
 	return []*string{
 		&s.load, &s.find, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.replace, &s.release, &s.take,
-		&s.due, &s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
+		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }
 

@@ -201,33 +201,6 @@ func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) (record
 	return records, nil
 }
 
-// Due implements handover.Store.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
-	if err := ctx.Err(); err != nil || limit <= 0 {
-		return nil, err
-	}
-	err = s.run(ctx, "Due", func() error {
-		keys = nil
-		rows, err := s.db.QueryContext(ctx, s.due, now.UnixMicro(), limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var key string
-			if err := rows.Scan(&key); err != nil {
-				return err
-			}
-			keys = append(keys, key)
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		return nil, err
-	}
-	return keys, nil
-}
-
 // Delete implements handover.Store.
 func (s *Store) Delete(ctx context.Context, key string, version int64) error {
 	return s.write(ctx, "Delete", func() error {
