@@ -14,6 +14,8 @@ import (
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // Why fromCrisp has nothing to show. None of these errors quotes content.
@@ -92,7 +94,7 @@ func (t *crispText) UnmarshalJSON(data []byte) error {
 }
 
 // label returns the text on one line.
-func (t crispText) label() string { return oneLine(string(t)) }
+func (t crispText) label() string { return textsplit.OneLine(string(t)) }
 
 // link returns the text as a link that may be shown as one.
 func (t crispText) link() (string, bool) {
@@ -297,7 +299,7 @@ func (c crispCard) element() (card *Element, text string, err error) {
 			b.Title = strings.TrimPrefix(strings.TrimPrefix(b.URL, "https://"), "http://")
 		}
 		var whole bool
-		if b.Title, whole = shorten(b.Title, maxTitle); !whole || !webLink(b.URL) {
+		if b.Title, whole = textsplit.Shorten(b.Title, maxTitle); !whole || !webLink(b.URL) {
 			lines = append(lines, full)
 		}
 		if webLink(b.URL) {
@@ -312,8 +314,8 @@ func (c crispCard) element() (card *Element, text string, err error) {
 		title = e.Buttons[0].Title
 	}
 	var wholeTitle, wholeSubtitle bool
-	e.Title, wholeTitle = shorten(title, maxCardText)
-	e.Subtitle, wholeSubtitle = shorten(subtitle, maxCardText)
+	e.Title, wholeTitle = textsplit.Shorten(title, maxCardText)
+	e.Subtitle, wholeSubtitle = textsplit.Shorten(subtitle, maxCardText)
 	onlyText := blank(e.Subtitle) && e.ImageURL == "" && len(e.Buttons) == 0
 	if !wholeTitle || !wholeSubtitle || onlyText {
 		lines = append([]string{title, subtitle}, lines...)

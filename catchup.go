@@ -25,7 +25,7 @@ func (c *Config) catchUpEvery() time.Duration {
 
 // catchUpSoon asks for catch-up now: at the start, and after hooks that we refused.
 func (s *site) catchUpSoon(ctx context.Context) error {
-	_, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if !w.Next.IsZero() && !w.Next.After(now) {
 			return errKeep
 		}
@@ -38,23 +38,22 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 // catchUp pages through Crisp's list of conversations, newest change first, down to where it last
 // was, and has those looked at that changed.
 func (h *Handover) catchUp(ctx context.Context, s *site) error {
-	holder := newID()
-	w, err := s.update(ctx, func(w *websiteData, now time.Time) error {
-		if w.Next.IsZero() || w.Next.After(now) || !w.Lease.free() && !h.watched.stale(websitePrefix+s.id, w.Lease.mark(), leaseTTL) {
-			return errKeep
+	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
+		if w.Next.IsZero() || w.Next.After(now) || w.Claim.heldByOther(h.process, now) {
+			return nil // saved all the same: that ends the hiding by the store's claim
 		}
-		w.Lease.beat(holder, now)
+		w.Claim.take(h.process, now)
 		return nil
 	})
-	if err != nil || w.Lease.Holder != holder {
+	if err != nil || w.Claim.Holder != h.process {
 		return err
 	}
-	newest, pages, fault := h.listed(ctx, s, holder, w.Mark)
-	_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
-		if w.Lease.Holder != holder {
+	newest, pages, fault := h.listed(ctx, s, w.Mark)
+	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
+		if w.Claim.Holder != h.process {
 			return errKeep
 		}
-		w.Lease.release()
+		w.Claim.release()
 		wait := h.cfg.catchUpEvery() * time.Duration(max(pages, 1)) // a failed call costs as much
 		if fault != nil {
 			wait = max(wait, soonAfterFail)
@@ -68,7 +67,7 @@ func (h *Handover) catchUp(ctx context.Context, s *site) error {
 }
 
 // listed reads the list down to mark. It returns the newest change.
-func (h *Handover) listed(ctx context.Context, s *site, holder string, mark int64) (newest int64, pages int, err error) {
+func (h *Handover) listed(ctx context.Context, s *site, mark int64) (newest int64, pages int, err error) {
 	for pages = 1; pages <= maxListPages; pages++ {
 		list, err := s.crisp.list(ctx, pages)
 		if err != nil {
@@ -76,7 +75,7 @@ func (h *Handover) listed(ctx context.Context, s *site, holder string, mark int6
 		}
 		oldest := int64(0)
 		for _, c := range list {
-			at := positive(c.UpdatedAt)
+			at := c.updated()
 			newest, oldest = max(newest, at), at
 			if err := h.listedOne(ctx, s, c, at); err != nil {
 				return 0, pages, err
@@ -85,11 +84,11 @@ func (h *Handover) listed(ctx context.Context, s *site, holder string, mark int6
 		if len(list) < listPageSize || mark == 0 || oldest < mark-overlap.Milliseconds() {
 			break
 		}
-		_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
-			if w.Lease.Holder != holder {
+		_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
+			if w.Claim.Holder != h.process {
 				return ErrConflict
 			}
-			w.Lease.beat(holder, now)
+			w.Claim.take(h.process, now)
 			return nil
 		})
 		if err != nil {
@@ -113,13 +112,16 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 	if r.Key == "" {
 		return nil
 	}
-	_, err = h.update(ctx, r.Key, Conversation{}, func(d *data) error {
-		s := d.session(c.SessionID)
-		if !d.env.stored || s == nil || at <= s.Listed {
+	_, err = h.update(ctx, r.Key, Conversation{}, func(rec *record) error {
+		s := rec.Sessions.byID(c.SessionID)
+		if !rec.env.stored || s == nil || at <= s.Listed {
 			return errKeep
 		}
 		s.Listed = at
-		d.Inbox = append(d.Inbox, hook{N: d.next(), Crisp: s.ID, Got: d.env.now, Brief: c.State != "resolved" && !c.Blocked, At: at})
+		rec.Hooks.put(hook{
+			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
+			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
+		})
 		return nil
 	})
 	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it

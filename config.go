@@ -358,16 +358,16 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 }
 
 // noAgent is what the offer shows.
-func (d *data) noAgent() []RichMessage {
-	if d.Offer != nil && len(d.Offer.Request.NoAgent) > 0 {
-		return d.Offer.Request.NoAgent
+func (rec *record) noAgent() []RichMessage {
+	if rec.Offer != nil && len(rec.Offer.Request.NoAgent) > 0 {
+		return rec.Offer.Request.NoAgent
 	}
-	return d.env.cfg.NoAgent
+	return rec.env.cfg.NoAgent
 }
 
 // choice returns the offer's quick reply with this payload; one of the same title if there is none.
-func (d *data) choice(payload string) QuickReply {
-	for _, m := range d.noAgent() {
+func (rec *record) choice(payload string) QuickReply {
+	for _, m := range rec.noAgent() {
 		for _, q := range m.QuickReplies {
 			if q.Payload == payload {
 				return q

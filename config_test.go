@@ -115,6 +115,10 @@ func (f forbidden) Save(context.Context, handover.Record) (int64, error) {
 	_, err := f.use()
 	return 0, err
 }
+func (f forbidden) Claim(context.Context, int, time.Duration) ([]handover.Record, error) {
+	_, err := f.use()
+	return nil, err
+}
 func (f forbidden) Due(context.Context, time.Time, int) ([]string, error) {
 	_, err := f.use()
 	return nil, err

@@ -97,6 +97,11 @@ func (e *APIError) Temporary() bool {
 		e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden && !e.notOnPlan()
 }
 
+// needsPerson reports whether a person must mend what Crisp refuses: the token, its scopes, the plugin.
+func (e *APIError) needsPerson() bool {
+	return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden && !e.notOnPlan()
+}
+
 // notOnPlan reports whether the workspace's plan lacks what was asked for.
 func (e *APIError) notOnPlan() bool {
 	return e.StatusCode == http.StatusPaymentRequired || e.Reason == "subscription_upgrade_required" || e.Reason == "not_allowed"

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
 )
 
@@ -33,7 +34,7 @@ type scopeKey struct{}
 // scope tells calls on a callback's context that they must not wait for that callback.
 type scope struct {
 	key   string
-	floor string // of a send
+	reply string // of a send
 	end   context.CancelCauseFunc
 }
 
@@ -50,25 +51,21 @@ func (h *Handover) reentrant(ctx context.Context, c Conversation) bool {
 	return scopeOf(ctx, h.key(c)) != nil
 }
 
-// callback calls the host, for at most callbackTimeout. A panic is a failed attempt.
-func (h *Handover) callback(ctx context.Context, d *data, call func(context.Context) error) (err error) {
-	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.key(d.Conversation)})
-	ctx, cancel := context.WithTimeout(ctx, callbackTimeout)
-	defer cancel()
-	if !h.guard(func() { err = call(ctx) }) {
-		return errors.New("handover: the callback panicked")
+// callback calls the host, for at most callbackTimeout: a callback that does not return is left alone.
+// A panic is a failed attempt.
+func callback[T any](ctx context.Context, h *Handover, rec *record, call func(context.Context) (T, error)) (T, error) {
+	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.key(rec.Conversation)})
+	result, err := worker.Call(ctx, h.calls, rec.Conversation.Source, callbackTimeout, call)
+	if err != nil && (errors.Is(err, worker.ErrAbandoned) || errors.Is(err, worker.ErrPanicked) || errors.Is(err, worker.ErrExited) || errors.Is(err, worker.ErrCrowded)) {
+		err = fmt.Errorf("handover: %w", err)
 	}
-	return err
+	return result, err
 }
 
 // deliver shows a message to the user.
-func (h *Handover) deliver(ctx context.Context, d *data, e *effect) (id string, err error) {
-	m := e.message(d)
-	err = h.callback(ctx, d, func(ctx context.Context) error {
-		id, err = h.cfg.Deliver(ctx, h.view(d), m)
-		return err
-	})
-	return id, err
+func (h *Handover) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
+	m, s := e.message(rec), h.view(rec)
+	return callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 }
 
 // copied returns a copy for the host to do with as it likes.
@@ -82,63 +79,40 @@ func (m *Message) copied() Message {
 
 // message is what a callback gets of an effect. The channel's id of what it corrects may have come
 // after the correction.
-func (e *effect) message(d *data) Message {
+func (e *effect) message(rec *record) Message {
 	m := e.Message.copied()
 	m.Attempt = e.Attempts
-	if s := d.session(e.Crisp); s != nil && m.Corrects != "" {
-		m.ChannelID, _ = s.named(e)
+	if s := rec.Sessions.byID(e.Crisp); s != nil && m.Corrects != "" {
+		m.ChannelID, _ = s.Log.named(e.FP, e.Part)
 	}
 	return m
 }
 
-// named returns the channel's id of the part that an effect is about; false if the host neither
-// showed it nor keeps it.
-func (s *crispSession) named(e *effect) (id string, ok bool) {
-	row := s.entry(e.FP)
-	if row == nil || len(row.ChannelID) <= e.Part {
-		return "", false
-	}
-	return row.ChannelID[e.Part], true
-}
-
-// name notes the channel's id of a part.
-func (s *crispSession) name(e *effect, id string) {
-	row := s.entry(e.FP)
-	if row == nil || e.Message.Corrects != "" {
-		return
-	}
-	for len(row.ChannelID) <= e.Part {
-		row.ChannelID = append(row.ChannelID, "")
-	}
-	row.ChannelID[e.Part] = id
-}
-
 // revise edits or removes a message that was shown. What was not, a mail told the user at best: they
 // get the new content as a correction, and of a removal nothing.
-func (h *Handover) revise(ctx context.Context, d *data, e *effect) error {
-	s := d.session(e.Crisp)
+func (h *Handover) revise(ctx context.Context, rec *record, e *effect) error {
+	s := rec.Sessions.byID(e.Crisp)
 	if s == nil {
 		return nil
 	}
-	if _, ok := s.named(e); !ok && e.Removed {
+	if _, ok := s.Log.named(e.FP, e.Part); !ok && e.Removed {
 		return nil
 	} else if !ok {
 		return errors.ErrUnsupported
 	}
-	m := e.message(d)
-	return h.callback(ctx, d, func(ctx context.Context) error {
-		return h.cfg.Revise(ctx, h.view(d), Revision{Message: m, Removed: e.Removed})
-	})
+	r, view := Revision{Message: e.message(rec), Removed: e.Removed}, h.view(rec)
+	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.Revise(ctx, view, r) })
+	return err
 }
 
 // sayText says a system text, and returns the title of the way out that went with it.
-func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, error) {
-	s := h.view(d)
+func (h *Handover) sayText(ctx context.Context, rec *record, e *effect) (string, error) {
+	s := h.view(rec)
 	if e.Locale != "" {
 		s.Locale = e.Locale
 	}
 	texts := h.textsOf(s)
-	content, ok := texts.render(e.Text, e.Agent, d.choice(h.cfg.Choices.Bot))
+	content, ok := texts.render(e.Text, e.Agent, rec.choice(h.cfg.Choices.Bot))
 	if !ok {
 		return "", nil
 	}
@@ -146,19 +120,17 @@ func (h *Handover) sayText(ctx context.Context, d *data, e *effect) (string, err
 	if len(content.QuickReplies) > 0 && content.QuickReplies[0].Payload == payloadLeave {
 		leave = content.QuickReplies[0].Title // before the host has it, to do with as it likes
 	}
-	m := Message{ID: systemID(e.Stay, string(e.Text), e.N), From: FromSystem, Content: content, Attempt: e.Attempts, At: e.Since.UTC()}
+	m := Message{ID: systemID(e.HandoverID, string(e.Text), e.N), From: FromSystem, Content: content, Attempt: e.Attempts, At: e.Since.UTC()}
 	if e.Plain {
 		m.Content = RichMessage{Text: content.PlainText()}
 	}
-	err := h.callback(ctx, d, func(ctx context.Context) error {
-		_, err := h.cfg.Deliver(ctx, h.view(d), m)
-		return err
-	})
+	s = h.view(rec)
+	_, err := callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 	return leave, err
 }
 
 // texts are the conversation's texts.
-func (h *Handover) texts(d *data) Texts { return h.textsOf(h.view(d)) }
+func (h *Handover) texts(rec *record) Texts { return h.textsOf(h.view(rec)) }
 
 func (h *Handover) textsOf(s Session) Texts {
 	texts := DefaultTexts()
@@ -170,123 +142,124 @@ func (h *Handover) textsOf(s Session) Texts {
 
 // delivered notes that a part of an agent's message was shown, and marks the message once all of
 // it was.
-func (d *data) delivered(e *effect, r report) {
-	d.observe(Activity{Kind: ActivityDelivered, CrispID: e.Crisp, MessageID: e.Message.ID, Attempt: e.Attempts, Took: d.env.now.Sub(e.Since)})
-	s := d.session(e.Crisp)
+func (rec *record) delivered(e *effect, r result) {
+	rec.observe(Activity{Kind: ActivityDelivered, CrispID: e.Crisp, MessageID: e.Message.ID, Attempt: e.Attempts, Took: rec.env.now.Sub(e.Since)})
+	s := rec.Sessions.byID(e.Crisp)
 	if s == nil || e.Kind != kindDeliver {
 		return
 	}
-	s.name(e, r.id)
-	for _, x := range d.In.Queue {
+	e.named(s, r.id)
+	for _, x := range rec.ToUser {
 		if x.Crisp == e.Crisp && x.FP == e.FP && x.Kind == kindDeliver {
 			return
 		}
 	}
 	if e.Message.From == FromAgent && e.Message.Corrects == "" {
-		d.mark(s, e.FP)
+		rec.mark(s, e.FP)
 	}
-	if f := d.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !d.env.cfg.Policy.NoTakeover && s.newer(e.Message.At.UnixMilli()) {
-		d.fire(onHuman, happening{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
+	if f := rec.FollowUp; f != nil && f.CrispID == e.Crisp && e.Message.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.newer(e.Message.At.UnixMilli()) {
+		rec.fire(onHuman, cause{session: s, agent: e.Message.Agent, at: e.Message.At.UnixMilli()})
 	}
 }
 
 // mark queues the delivered and read marks, together with those that wait already.
-func (d *data) mark(s *crispSession, fp int64) {
-	if d.env.cfg.Policy.NoMarks {
+func (rec *record) mark(s *crispSession, fp int64) {
+	if rec.env.cfg.Policy.NoMarks {
 		return
 	}
-	for _, e := range d.Out.Queue {
+	for _, e := range rec.ToCrisp {
 		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
 			e.FPs = append(e.FPs, fp)
 			return
 		}
 	}
-	d.push(&d.Out, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
+	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
 }
 
 // deliveryFailed reports whether a delivery is given up.
-func (d *data) deliveryFailed(e *effect, r report) bool {
+func (rec *record) deliveryFailed(e *effect, r result) bool {
 	unsupported := errors.Is(r.err, errors.ErrUnsupported)
 	switch {
 	case errors.Is(r.err, ErrUserAway):
-		d.userAway(e, r.id)
+		rec.userAway(e, r.id)
 		return true
 	case unsupported && e.Kind == kindRevise && !e.Removed:
 		e.Kind, e.Next = kindDeliver, time.Time{} // the channel cannot edit: a correction
 		return false
 	case unsupported && !e.Plain && e.Kind != kindRevise:
-		d.plain(e)
+		rec.plain(e)
 		return false
-	case !unsupported && e.Attempts < d.env.cfg.Limits.Attempts:
-		d.again(e, nil)
+	case !unsupported && e.Attempts < rec.env.cfg.Limits.Attempts:
+		rec.again(e, nil)
 		return false
 	}
-	d.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Attempt: e.Attempts, Err: r.err})
-	if s := d.session(e.Crisp); s != nil && e.Kind == kindDeliver {
-		if row := s.entry(e.FP); row != nil {
-			row.Fate = fateFailed
+	rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Attempt: e.Attempts, Err: r.err})
+	if s := rec.Sessions.byID(e.Crisp); s != nil && e.Kind == kindDeliver {
+		if row := s.Log.entry(e.FP); row != nil {
+			row.Status = entryFailed
 		}
-		d.note(s.ID, noteNotShown)
+		rec.note(s.ID, noteNotShown)
 	}
 	return true
 }
 
 // plain turns a message that the channel cannot show into text, in as many parts as it needs.
-func (d *data) plain(e *effect) {
+func (rec *record) plain(e *effect) {
 	e.Plain, e.Next = true, time.Time{}
 	if e.Message == nil {
 		return
 	}
 	parts := TextMessage(e.Message.Content.PlainText()).fit()
 	e.Message.Content = parts[0]
-	at := slices.Index(d.In.Queue, e) + 1
+	at := slices.Index(rec.ToUser, e) + 1
 	for i, p := range parts[1:] {
 		m := *e.Message
 		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), p
-		next := effect{N: d.next(), Kind: e.Kind, Stay: e.Stay, Crisp: e.Crisp, FP: e.FP, Part: e.Part, Plain: true, Message: &m}
-		d.In.Queue = slices.Insert(d.In.Queue, at+i, &next)
+		next := effect{N: rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, FP: e.FP, Part: e.Part, Plain: true, Message: &m}
+		rec.ToUser = slices.Insert(rec.ToUser, at+i, &next)
 	}
 }
 
 // userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
 // the host keeps the message as well.
-func (d *data) userAway(e *effect, id string) {
-	s := d.session(e.Crisp)
+func (rec *record) userAway(e *effect, id string) {
+	s := rec.Sessions.byID(e.Crisp)
 	if s == nil || e.Kind != kindDeliver || e.Message.From != FromAgent {
 		return // a system text is of no use later
 	}
 	if id != "" {
-		s.name(e, id)
+		e.named(s, id)
 	}
-	if !s.Email && d.Stay != nil && d.env.cfg.Policy.Email == EmailWhenAway {
-		if address, ok := validEmail(d.Stay.Request.User.Email); ok {
-			d.push(&d.Out, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
+	if !s.State.Email && rec.Handover != nil && rec.env.cfg.Policy.Email == EmailWhenAway {
+		if address, ok := validEmail(rec.Handover.Request.User.Email); ok {
+			rec.push(&rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
 		}
 	}
-	if !s.Email {
-		d.Away = append(d.Away, e)
+	if !s.State.Email {
+		rec.Away = append(rec.Away, e)
 	}
 }
 
 // mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
-func (d *data) mailed(e *effect) {
-	if s := d.session(e.Crisp); s != nil {
-		s.Email = true
-		d.Away = slices.DeleteFunc(d.Away, func(x *effect) bool { return x.Crisp == s.ID })
+func (rec *record) mailed(e *effect) {
+	if s := rec.Sessions.byID(e.Crisp); s != nil {
+		s.State.Email = true
+		rec.Away = slices.DeleteFunc(rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
 	}
 }
 
 // onEnd tells the host that a handover has ended.
-func (h *Handover) onEnd(ctx context.Context, d *data, e *effect) error {
+func (h *Handover) onEnd(ctx context.Context, rec *record, e *effect) error {
 	if h.cfg.OnEnd == nil {
 		return nil
 	}
 	sum := *e.Summary
 	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
-	reading, cancel := context.WithTimeout(ctx, leaseTTL/4) // the rest of the time is the host's
-	sum.Messages, sum.Unread = h.humanPart(reading, d, e)
+	reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
 	cancel()
-	err := h.callback(ctx, d, func(ctx context.Context) error { return h.cfg.OnEnd(ctx, h.view(d), sum) })
+	s := h.view(rec)
+	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.OnEnd(ctx, s, sum) })
 	if err != nil {
 		return fmt.Errorf("handover: OnEnd: %w", err)
 	}
@@ -295,19 +268,19 @@ func (h *Handover) onEnd(ctx context.Context, d *data, e *effect) error {
 
 // humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
 // when it cannot be read.
-func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Message, unread bool) {
+func (h *Handover) humanPart(ctx context.Context, rec *record, e *effect) (all []Message, unread bool) {
 	if e.Crisp == "" {
 		return nil, false
 	}
-	msgs, err := h.site(d.Conversation).crisp.pages(ctx, e.Crisp, e.At, e.FP)
+	msgs, _, cut, err := h.siteOf(rec).crisp.pages(ctx, e.Crisp, e.At, []int64{e.FP})
 	if err != nil {
 		return nil, true
 	}
-	for _, l := range sorted(msgs) {
+	for _, l := range inOrder(msgs) {
 		if l.Timestamp < e.At {
 			continue // before the takeover
 		}
-		if d.beganLater(e, l) {
+		if rec.beganLater(e, l) {
 			break // OnEnd hears of its end late
 		}
 		from := FromUser
@@ -330,19 +303,31 @@ func (h *Handover) humanPart(ctx context.Context, d *data, e *effect) (all []Mes
 			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
 		}
 	}
-	return all, false
+	return all, cut
+}
+
+// inOrder returns messages in the order of Crisp's log.
+func inOrder(msgs []EventMessage) []*EventMessage {
+	all := make([]*EventMessage, len(msgs))
+	for i := range msgs {
+		all[i] = &msgs[i]
+	}
+	slices.SortStableFunc(all, func(a, b *EventMessage) int {
+		return position{a.Timestamp, a.Fingerprint}.compare(position{b.Timestamp, b.Fingerprint})
+	})
+	return all
 }
 
 // beganLater reports whether a message opened, or took over, a handover after the one that has ended.
-func (d *data) beganLater(end *effect, m *EventMessage) bool {
+func (rec *record) beganLater(end *effect, m *EventMessage) bool {
 	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
-	for _, e := range d.In.Queue {
+	for _, e := range rec.ToUser {
 		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
 			return true
 		}
 	}
-	st := d.Stay
-	return st.ID != end.Stay && st.CrispID == end.Crisp && began(st.Opening, st.From)
+	ho := rec.Handover
+	return ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
 }
 
 // Typing says that an agent began or stopped typing.
@@ -352,15 +337,16 @@ type Typing struct {
 }
 
 // typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
-func (h *Handover) typed(ctx context.Context, d *data, ev Event) {
+func (h *Handover) typed(ctx context.Context, rec *record, ev Event) {
 	c := ev.Compose
-	if h.cfg.Typing == nil || c == nil || ev.Name != eventComposeReceive || c.Automated || !d.human() || d.Stay.CrispID != ev.SessionID {
+	if h.cfg.Typing == nil || c == nil || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return
 	}
 	agent := agentOf(&EventMessage{User: c.User})
-	_ = h.callback(context.WithoutCancel(ctx), d, func(ctx context.Context) error {
-		h.cfg.Typing(ctx, h.view(d), Typing{Agent: agent, On: c.Type == "start"})
-		return nil
+	s := h.view(rec)
+	_, _ = callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (struct{}, error) {
+		h.cfg.Typing(ctx, s, Typing{Agent: agent, On: c.Type == "start"})
+		return struct{}{}, nil
 	})
 }
 
@@ -370,9 +356,16 @@ func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
 	if err := h.checkConversation(c); err != nil {
 		return err
 	}
-	d, err := h.load(ctx, h.key(c), c)
-	if err != nil || d.State != StateActive {
+	rec, err := h.load(ctx, h.key(c), c)
+	if err != nil || rec.State != StateActive {
 		return err
 	}
-	return h.site(c).crisp.typing(ctx, d.Stay.CrispID, on)
+	return h.site(c).crisp.typing(ctx, rec.Handover.CrispID, on)
+}
+
+// named notes the channel's id of the part that a delivery showed.
+func (e *effect) named(s *crispSession, id string) {
+	if e.Message.Corrects == "" {
+		s.Log.name(e.FP, e.Part, id)
+	}
 }

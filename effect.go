@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -10,40 +11,40 @@ import (
 )
 
 // kind names what an effect does.
-type kind string
+type effectKind string
 
 // Effects of the lane "in" reach the host; those of "out" reach Crisp.
 const (
-	kindDeliver kind = "deliver" // show a message to the user
-	kindRevise  kind = "revise"  // edit or remove a message that was shown
-	kindText    kind = "text"    // say a system text
-	kindEnd     kind = "end"     // end the handover, now that all before it was shown
-	kindOnEnd   kind = "on_end"  // tell the host of the end
+	kindDeliver effectKind = "deliver" // show a message to the user
+	kindRevise  effectKind = "revise"  // edit or remove a message that was shown
+	kindText    effectKind = "text"    // say a system text
+	kindEnd     effectKind = "end"     // end the handover, now that all before it was shown
+	kindOnEnd   effectKind = "on_end"  // tell the host of the end
 
-	kindCreate  kind = "create"  // make the Crisp conversation
-	kindMetas   kind = "metas"   // give it the user's data and segments
-	kindInbox   kind = "inbox"   // move it to an inbox
-	kindAssign  kind = "assign"  // assign it to an operator
-	kindGreet   kind = "greet"   // post the opening message
-	kindPost    kind = "post"    // post a message of the user
-	kindAnswer  kind = "answer"  // choose in an agent's picker
-	kindResolve kind = "resolve" // resolve it in Crisp
-	kindNote    kind = "note"    // tell the agents something
-	kindMark    kind = "mark"    // mark messages as delivered and read
-	kindEmail   kind = "email"   // let Crisp answer by email
-	kindRate    kind = "rate"    // ask the user for a rating
+	kindCreate  effectKind = "create"  // make the Crisp conversation
+	kindMetas   effectKind = "metas"   // give it the user's data and segments
+	kindInbox   effectKind = "inbox"   // move it to an inbox
+	kindAssign  effectKind = "assign"  // assign it to an operator
+	kindGreet   effectKind = "greet"   // post the opening message
+	kindPost    effectKind = "post"    // post a message of the user
+	kindAnswer  effectKind = "answer"  // choose in an agent's picker
+	kindResolve effectKind = "resolve" // resolve it in Crisp
+	kindNote    effectKind = "note"    // tell the agents something
+	kindMark    effectKind = "mark"    // mark messages as delivered and read
+	kindEmail   effectKind = "email"   // let Crisp answer by email
+	kindRate    effectKind = "rate"    // ask the user for a rating
 )
 
 // effect is something to do outside the record. It is written before it runs and removed after,
 // so that another process can finish it.
 type effect struct {
-	N        int64     `json:"n"` // its number in the conversation
-	Kind     kind      `json:"kind"`
-	Stay     string    `json:"stay,omitempty"`
-	Crisp    string    `json:"crisp,omitempty"`
-	Attempts int       `json:"attempts,omitzero"`
-	Since    time.Time `json:"since,omitzero"` // when it was first tried
-	Next     time.Time `json:"next,omitzero"`  // not to be tried before
+	N          int64      `json:"n"` // its number in the conversation
+	Kind       effectKind `json:"kind"`
+	HandoverID string     `json:"handover,omitempty"`
+	Crisp      string     `json:"crisp,omitempty"`
+	Attempts   int        `json:"attempts,omitzero"`
+	Since      time.Time  `json:"since,omitzero"` // when it was first tried
+	Next       time.Time  `json:"next,omitzero"`  // not to be tried before
 	// Running is true while an attempt is under way, also when its process has died meanwhile.
 	Running bool `json:"running,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.
@@ -71,112 +72,58 @@ type effect struct {
 }
 
 // report is what came of an effect or of a read.
-type report struct {
+type result struct {
 	effect  int64
 	begun   time.Time
 	err     error
 	id      string // of the Crisp session made, or the channel's id of the message shown
 	fp      int64  // given by Crisp
+	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
-	emailed bool // Crisp took the user's address
-	gone    bool // the Crisp conversation is removed
-	news    *news
+	emailed bool    // Crisp took the user's address
+	gone    bool    // the Crisp conversation is removed
+	marked  []int64 // of a mark: the messages that it was about
+	read    *reading
 }
 
-// opens reports whether the effect is a step of an opening.
-func (k kind) opens() bool {
-	switch k {
-	case kindCreate, kindMetas, kindInbox, kindAssign, kindGreet:
-		return true
-	}
-	return false
-}
-
-// aside reports whether the effect may be overtaken: it must not hold up what people write.
-func (k kind) aside() bool {
-	switch k {
-	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
-		return true
-	}
-	return false
-}
-
-// push appends an effect to its lane.
-func (d *data) push(l *lane, e effect) *effect {
-	e.N = d.next()
-	l.Queue = append(l.Queue, &e)
+// push appends an effect to its queue.
+func (rec *record) push(q *queue, e effect) *effect {
+	e.N = rec.next()
+	*q = append(*q, &e)
 	return &e
 }
 
 // say queues a system text for the user.
-func (d *data) say(name textName, agent string) *effect {
-	stay := newID()
+func (rec *record) say(name textName, agent string) *effect {
+	id := newID()
 	switch {
-	case d.Stay != nil:
-		stay = d.Stay.ID
-	case d.Offer != nil:
-		stay = d.Offer.ID
+	case rec.Handover != nil:
+		id = rec.Handover.ID
+	case rec.Offer != nil:
+		id = rec.Offer.ID
 	}
-	e := d.push(&d.In, effect{Kind: kindText, Stay: stay, Text: name, Agent: agent})
-	if r := d.request(); r != nil {
+	e := rec.push(&rec.ToUser, effect{Kind: kindText, HandoverID: id, Text: name, Agent: agent})
+	if r := rec.request(); r != nil {
 		e.Locale = r.Locale
 	}
 	return e
 }
 
 // note queues a note for the agents of a Crisp session.
-func (d *data) note(crisp string, name textName) {
-	d.pushNote(crisp, effect{Text: name})
+func (rec *record) note(crisp string, name textName) {
+	rec.pushNote(crisp, effect{Text: name})
 }
 
 // pushNote queues a note, whose echo we shall know.
-func (d *data) pushNote(crisp string, e effect) {
-	s := d.session(crisp)
+func (rec *record) pushNote(crisp string, e effect) {
+	s := rec.Sessions.byID(crisp)
 	if s == nil {
 		return
 	}
-	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(d.Conversation, crisp, "note", int(d.Serial))
-	d.ours(s, e.FP)
-	d.push(&d.Out, e)
-}
-
-// ready returns the effect that may run now, and when the lane wants attention otherwise. A
-// waiting effect holds up those behind it, but an aside only those of its kind. A resolve waits for
-// what the user wrote before it, which would open the conversation again.
-func (l *lane) ready(now time.Time) (*effect, time.Time) {
-	var wait time.Time
-	var blocked []kind // "" stands for what is no aside
-	for _, e := range l.Queue {
-		class := e.Kind
-		if !class.aside() {
-			class = ""
-		}
-		if slices.Contains(blocked, class) || class == kindResolve && slices.Contains(blocked, "") {
-			continue
-		}
-		if !e.Next.After(now) {
-			return e, now
-		}
-		blocked = append(blocked, class)
-		wait = earlier(wait, e.Next)
-	}
-	return nil, wait
-}
-
-// effect returns the queued effect with this number, or nil: it may have been settled by news.
-func (l *lane) effect(n int64) *effect {
-	for _, e := range l.Queue {
-		if e.N == n {
-			return e
-		}
-	}
-	return nil
-}
-
-// drop removes the effects that match.
-func (l *lane) drop(match func(*effect) bool) {
-	l.Queue = slices.DeleteFunc(l.Queue, match)
+	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, "note", int(rec.Serial))
+	s.Log.ours(e.FP)
+	rec.push(&rec.ToCrisp, e)
 }
 
 // earlier returns the earlier of two times, zero meaning never.
@@ -193,35 +140,36 @@ func delay(attempt int) time.Duration {
 }
 
 // run does an effect. It changes nothing but the world.
-func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
-	r := report{effect: e.N, begun: time.Now()}
-	crisp := h.site(d.Conversation).crisp
+func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
+	r := result{effect: e.N, begun: h.clock.now()}
+	crisp := h.siteOf(rec).crisp
 	switch e.Kind {
 	case kindDeliver:
-		r.id, r.err = h.deliver(ctx, d, e)
+		r.id, r.err = h.deliver(ctx, rec, e)
 	case kindRevise:
-		r.err = h.revise(ctx, d, e)
+		r.err = h.revise(ctx, rec, e)
 	case kindText:
-		r.id, r.err = h.sayText(ctx, d, e)
+		r.id, r.err = h.sayText(ctx, rec, e)
 	case kindOnEnd:
-		r.err = h.onEnd(ctx, d, e)
+		r.err = h.onEnd(ctx, rec, e)
 	case kindCreate:
-		r = h.create(ctx, d, r)
+		r = h.create(ctx, rec, r)
 	case kindMetas:
-		r.emailed, r.err = h.setMetas(ctx, d, e)
+		r.emailed, r.err = h.setMetas(ctx, rec, e)
 	case kindInbox:
 		r.err = crisp.setInbox(ctx, e.Crisp, e.Note)
 	case kindAssign:
 		r.err = crisp.assign(ctx, e.Crisp, e.Note)
 	case kindGreet, kindPost:
-		r = h.post(ctx, d, e, r)
+		r = h.post(ctx, rec, e, r)
 	case kindAnswer:
 		r.err = crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
 	case kindResolve:
 		r.err = crisp.setState(ctx, e.Crisp, "resolved")
 	case kindNote:
-		r.err = h.postNote(ctx, d, e)
+		r.err = h.postNote(ctx, rec, e)
 	case kindMark:
+		r.marked = slices.Clone(e.FPs)
 		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
 		if r.err == nil {
 			r.err = crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
@@ -238,15 +186,18 @@ func (h *Handover) run(ctx context.Context, d *data, e *effect) report {
 }
 
 // settle writes down what came of an effect. The effect is gone when the news settled it first.
-func (d *data) settle(l *lane, r report) {
+func (rec *record) settle(l *queue, r result) {
 	e := l.effect(r.effect)
 	if e == nil {
 		return
 	}
 	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
+		if e.leaves(r) {
+			return
+		}
 		l.drop(func(x *effect) bool { return x.N == e.N })
-		d.succeeded(e, r)
+		rec.succeeded(e, r)
 		return
 	}
 	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
@@ -258,73 +209,83 @@ func (d *data) settle(l *lane, r report) {
 		e.Attempts--
 		return
 	}
-	if s := d.session(e.Crisp); r.gone && s != nil {
-		d.vanished(s)
+	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
+		rec.vanished(s, onRemoved)
 	}
-	d.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
-	if d.failed(l, e, r) {
+	rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
+	if rec.failed(l, e, r) {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 	}
 }
 
+// leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
+func (e *effect) leaves(r result) bool {
+	e.FPs = slices.DeleteFunc(e.FPs, func(fp int64) bool { return slices.Contains(r.marked, fp) })
+	if e.Kind != kindMark || len(e.FPs) == 0 {
+		return false
+	}
+	e.Attempts, e.Since, e.Next = 0, time.Time{}, time.Time{}
+	return true
+}
+
 // succeeded draws the consequences of an effect that is done.
-func (d *data) succeeded(e *effect, r report) {
+func (rec *record) succeeded(e *effect, r result) {
+	if s := rec.Sessions.byID(e.Crisp); s != nil && (e.Kind == kindGreet || e.Kind == kindPost) && !r.begun.IsZero() && !r.found {
+		s.Log.sent(cmp.Or(r.fp, e.FP), r.begun.Add(rec.env.now.Sub(r.begun)/2))
+	}
 	switch e.Kind {
 	case kindDeliver, kindRevise:
-		d.delivered(e, r)
+		rec.delivered(e, r)
 	case kindText:
-		if r.id != "" && d.Stay != nil {
-			d.Stay.LeaveTitle = r.id
+		if r.id != "" && rec.Handover != nil {
+			rec.Handover.LeaveTitle = r.id
 		}
 	case kindCreate:
-		d.created(e, r.id)
+		rec.created(e, r.id)
 	case kindMetas:
-		if s := d.session(e.Crisp); s != nil && r.emailed {
-			s.Email = true
+		if s := rec.Sessions.byID(e.Crisp); s != nil && r.emailed {
+			s.State.Email = true
 		}
 	case kindEmail:
-		d.mailed(e)
+		rec.mailed(e)
 	case kindGreet:
-		d.greeted(e, r.fp)
+		rec.greeted(e, r.fp)
 	case kindPost:
-		d.posted(e, r.fp)
+		rec.posted(e, r.fp)
 	case kindAnswer:
-		d.answered(e)
+		rec.answered(e)
 	case kindResolve:
-		if s := d.session(e.Crisp); s != nil {
-			s.Closed = true
-			if !s.Echo.IsZero() { // it has not come yet
-				s.Echo = d.env.now.Add(echoFor)
-			}
+		if s := rec.Sessions.byID(e.Crisp); s != nil {
+			s.State.Resolved = true
 		}
 	case kindOnEnd:
-		d.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})
+		rec.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})
 	}
 }
 
 // failed draws the consequences of a failed attempt, and reports whether the effect is given up.
-func (d *data) failed(l *lane, e *effect, r report) bool {
+func (rec *record) failed(l *queue, e *effect, r result) bool {
 	switch {
 	case e.Kind == kindDeliver || e.Kind == kindRevise || e.Kind == kindText:
-		return d.deliveryFailed(e, r)
+		return rec.deliveryFailed(e, r)
 	case e.Kind.opens():
-		return d.openingFailed(e, r)
+		return rec.openingFailed(e, r)
 	case e.Kind == kindPost:
-		return d.postFailed(e, r)
+		return rec.postFailed(e, r)
 	case e.Kind == kindAnswer:
-		return d.answerFailed(e, r)
+		return rec.answerFailed(e, r)
 	case e.Kind == kindOnEnd:
-		e.Next = d.env.now.Add(delay(e.Attempts)) // until the host has heard it
+		e.Next = rec.env.now.Add(delay(e.Attempts)) // until the host has heard it
 		if e.Attempts > maxQuickEnds {
-			e.Next = d.env.now.Add(time.Hour) // each attempt reads the conversation
+			e.Next = rec.env.now.Add(time.Hour) // each attempt reads the conversation
 		}
 		return false
 	}
 	api := apiError(r.err)
-	if e.Attempts >= d.env.cfg.Limits.Attempts || r.gone || api != nil && !api.Temporary() {
+	if e.Attempts >= rec.env.cfg.Limits.Attempts || r.gone || api != nil && !api.Temporary() {
 		return true
 	}
-	d.again(e, api)
+	rec.again(e, api)
 	return false
 }
 
@@ -332,10 +293,10 @@ func (d *data) failed(l *lane, e *effect, r report) bool {
 const maxQuickEnds = 16
 
 // again sets the time of the next attempt.
-func (d *data) again(e *effect, api *APIError) {
+func (rec *record) again(e *effect, api *APIError) {
 	wait := delay(e.Attempts)
 	if api != nil {
 		wait = max(wait, api.wait())
 	}
-	e.Next = d.env.now.Add(wait)
+	e.Next = rec.env.now.Add(wait)
 }

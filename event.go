@@ -61,6 +61,9 @@ type Event struct {
 	// but its name, ids and time, as far as these are beyond doubt; Raw and Data are cut down to
 	// them.
 	Ambiguous bool
+	// Signed is true when ReadEvent verified the hook's signature. What an unsigned event tells is
+	// read from Crisp before it counts.
+	Signed bool
 
 	// Message is the new message of a message:send (the user wrote) or message:received (an
 	// operator or a bot wrote; includes private notes). Nil if it lacks a usable fingerprint or

@@ -3,8 +3,6 @@ package handover
 // What the tests of rich messages, agents' content and user data need of the inside.
 var (
 	Fit           = RichMessage.fit
-	Split         = split
-	Shorten       = shorten
 	FromCrisp     = fromCrisp
 	PickerChoices = pickerChoices
 	MatchChoice   = matchChoice

@@ -14,11 +14,14 @@ import (
 	"github.com/crisphandover/handover/handovertest"
 )
 
-// ended is a rig whose handover was resolved, so that its agent can take over.
+// ended is a rig whose handover was resolved, and whose agent opened the conversation in Crisp again, so
+// that they can take over.
 func ended(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.saw()
+		ann.Reopen()
+		r.crisp.Settle()
 		test(r, conv, ann)
 	})
 }

@@ -49,22 +49,30 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
 // called concurrently.
 type Handover struct {
-	cfg     *Config
-	sites   map[string]*site
-	pool    *pool
-	waiters waiters
-	watched watch
-	refusal atomic.Int64   // when a hook without proof was last logged, in Unix seconds
-	hooks   testhook.Hooks // zero but in tests of this module
+	cfg      *Config
+	sites    map[string]*site
+	process  string // names this process in claims
+	clock    clock
+	pool     *worker.Pool
+	given    sync.Map // records that the store gave with a claim, by key
+	waiters  worker.Waiters[*record]
+	calls    *worker.Bulkhead // of the host's callbacks
+	failing  worker.Pushback  // records that cannot be worked on
+	watching atomic.Bool      // the store tells of other processes' saves
+	speaking speaking
+	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
+	hooks    testhook.Hooks // zero but in tests of this module
 }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
@@ -75,8 +83,12 @@ func New(c Config) (*Handover, error) {
 		return nil, err
 	}
 	h := &Handover{cfg: &cfg}
-	h.sites = newSites(&cfg, func(a Activity) { h.tell([]Activity{a}) })
-	h.pool = newPool(cfg.Limits.Workers, cfg.Limits.Queue, h.work)
+	h.sites = newSites(&cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
+	h.process = newID()
+	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
+	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: func(stack string) {
+		h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
+	}})
 	return h, nil
 }
 
@@ -115,18 +127,18 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	}
 	var outcome Outcome
 	var id string
-	d, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		if scope != nil && scope.floor != "" {
-			d.leaveFloor(scope.floor)
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		if scope != nil && scope.reply != "" {
+			rec.Replies.end(scope.reply)
 		}
-		outcome, id = d.start(t, r, there), ""
+		outcome, id = rec.start(t, r, there), ""
 		if outcome == Opening {
-			id = d.Stay.ID
+			id = rec.Handover.ID
 		}
 		if outcome == "" {
-			return d.passOn(t.MessageID)
+			return rec.passOn(t.MessageID)
 		}
-		d.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
+		rec.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
 		return nil
 	})
 	if scope != nil && scope.end != nil {
@@ -141,66 +153,68 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if outcome != Opening || scope != nil {
 		return outcome, nil
 	}
-	if h.pool.closed() {
+	if h.pool.Closed() {
 		return Opening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
 	}
-	return h.awaitOpening(wait, key, d, id)
+	return h.awaitOpening(wait, key, rec, id)
 }
 
 // start decides what an asking comes to, and fires it.
-func (d *data) start(t Turn, r Request, there Presence) Outcome {
-	holds := d.holds(t) || d.State == StateMuted && d.Mute != nil && t.Epoch == d.Mute.Turn
+func (rec *record) start(t Turn, r Request, there Presence) Outcome {
+	holds := rec.holds(t) || rec.State == StateMuted && rec.Mute != nil && t.Epoch == rec.Mute.Turn
 	switch {
-	case d.human():
-		_ = d.passOn(t.MessageID) // the bot will not answer it
+	case rec.human():
+		_ = rec.passOn(t.MessageID) // the bot will not answer it
 		return AlreadyOpen
 	case !holds:
 		return ""
 	}
-	d.answer(t)
+	rec.answer(t)
 	switch {
-	case !d.env.cfg.allows(t.Conversation.Source):
-		d.say(textNotAllowed, "").Locale = r.Locale
+	case !rec.env.cfg.allows(t.Conversation.Source):
+		rec.say(textNotAllowed, "").Locale = r.Locale
 		return NotAllowed
-	case d.coolsDown(r):
-		d.say(textTooSoon, "").Locale = r.Locale
+	case rec.coolsDown(r):
+		rec.say(textTooSoon, "").Locale = r.Locale
 		return TooSoon
-	case there == Away || there == Unknown && d.env.cfg.Policy.RefuseUnknown:
-		d.fire(onNobody, happening{request: &r})
+	case there == Away || there == Unknown && rec.env.cfg.Policy.RefuseUnknown:
+		rec.fire(onNobody, cause{request: &r})
 		return NobodyThere
 	}
-	d.fire(onStart, happening{request: &r})
+	rec.fire(onStart, cause{request: &r})
 	return Opening
 }
 
 // holds reports whether the conversation has the owner that it had when the turn was given. The
 // turn of a conversation that was not known yet has no epoch: it holds until the first change.
-func (d *data) holds(t Turn) bool { return t.Epoch == d.Epoch || t.Epoch == 0 && d.Epoch == d.First }
+func (rec *record) holds(t Turn) bool {
+	return t.Epoch == rec.Epoch || t.Epoch == 0 && rec.Epoch == rec.First
+}
 
 // coolsDown reports whether nobody came so recently that asking again is of no use.
-func (d *data) coolsDown(r Request) bool {
-	wait := d.env.cfg.Timeouts.override(r.Timeouts).CoolDown
-	return d.Stay != nil && d.Stay.Reason == EndClaimTimeout && wait > 0 && d.Stay.Ended.Add(wait).After(d.env.now)
+func (rec *record) coolsDown(r Request) bool {
+	wait := rec.env.cfg.Timeouts.override(r.Timeouts).CoolDown
+	return rec.Handover != nil && rec.Handover.Reason == EndClaimTimeout && wait > 0 && rec.Handover.Ended.Add(wait).After(rec.env.now)
 }
 
 // answer notes that the turn's message has its answer.
-func (d *data) answer(t Turn) {
-	if in := d.find(t.MessageID); in != nil && (in.Outcome == outcomeTurn || in.Outcome == outcomeKept) {
-		in.Outcome, in.Incoming = outcomeAnswered, nil
+func (rec *record) answer(t Turn) {
+	if in := rec.UserMessages.find(t.MessageID); in != nil && (in.Status == messageTurn || in.Status == messageKept) {
+		in.done(messageAnswered)
 	}
 }
 
 // awaitOpening waits until an opening has succeeded or failed.
-func (h *Handover) awaitOpening(ctx context.Context, key string, d *data, id string) (Outcome, error) {
+func (h *Handover) awaitOpening(ctx context.Context, key string, rec *record, id string) (Outcome, error) {
 	outcome := OpenFailed
-	err := h.wait(ctx, key, d, func(d *data) bool {
-		if d.Stay == nil || d.Stay.ID != id {
+	err := h.wait(ctx, key, rec, func(rec *record) bool {
+		if rec.Handover == nil || rec.Handover.ID != id {
 			return true
 		}
-		if !d.Stay.Opened.IsZero() {
+		if !rec.Handover.Opened.IsZero() {
 			outcome = Opened
 		}
-		return d.State != StateOpening
+		return rec.State != StateOpening
 	})
 	if err != nil {
 		return Opening, fmt.Errorf("handover: the opening goes on: %w", err)
@@ -267,18 +281,18 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 	if scope != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	_, err := h.update(ctx, key, t.Conversation, func(d *data) error {
-		if scope != nil && scope.floor != "" {
-			d.leaveFloor(scope.floor)
+	_, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		if scope != nil && scope.reply != "" {
+			rec.Replies.end(scope.reply)
 		}
-		if d.State == StateMuted {
+		if rec.State == StateMuted {
 			return nil
 		}
-		if d.State != StateBot || !d.holds(t) {
+		if rec.State != StateBot || !rec.holds(t) {
 			return ErrNotYourTurn
 		}
-		d.answer(t)
-		d.fire(onMute, happening{turn: t})
+		rec.answer(t)
+		rec.fire(onMute, cause{turn: t})
 		return nil
 	})
 	if scope != nil && scope.end != nil {
@@ -313,15 +327,15 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	default:
 		return errors.New("handover: EndOptions.Reason must be EndHostEnded or EndUserLeft")
 	}
-	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(d *data) error {
+	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(rec *record) error {
 		t := t
-		if !d.env.stored || o.HandoverID != "" && !d.runs(o.HandoverID) {
+		if !rec.env.stored || o.HandoverID != "" && !rec.runs(o.HandoverID) {
 			return errKeep
 		}
-		if !d.human() {
+		if !rec.human() {
 			t = onHostEnd // the user cannot leave whom they do not talk with
 		}
-		d.fire(t, happening{options: o})
+		rec.fire(t, cause{options: o})
 		return nil
 	})
 	return err
@@ -332,14 +346,14 @@ func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error)
 	if err := h.checkConversation(c); err != nil {
 		return Session{}, err
 	}
-	d, err := h.load(ctx, h.key(c), c)
+	rec, err := h.load(ctx, h.key(c), c)
 	if err != nil {
 		return Session{}, err
 	}
-	if !d.env.stored {
-		d.Epoch = 0
+	if !rec.env.stored {
+		rec.Epoch = 0
 	}
-	return h.view(d), nil
+	return h.view(rec), nil
 }
 
 // Forget erases what the store holds of a conversation, for requests of erasure. Crisp's own copy

@@ -3,12 +3,8 @@ package handover
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"html/template"
@@ -21,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/signedlink"
 )
 
 // History is the page that shows agents what was said before they came. Its link stands in the
@@ -54,6 +52,7 @@ const (
 	defaultHistoryTTL = 30 * 24 * time.Hour
 	minHistoryKey     = 32 // bytes, the size of the signature
 	transcriptTime    = 10 * time.Second
+	historyPurpose    = "handover history link" // what the links are signed for
 )
 
 var (
@@ -95,51 +94,23 @@ func (h History) link(c Conversation, now time.Time) string {
 	if ttl == 0 {
 		ttl = defaultHistoryTTL
 	}
-	payload := binary.BigEndian.AppendUint64(nil, uint64(now.Add(ttl).Unix()))
-	for _, s := range []string{c.WebsiteID, c.Source, c.ID} {
-		payload = append(binary.AppendUvarint(payload, uint64(len(s))), s...)
-	}
 	query := u.Query()
-	query.Set("t", base64.RawURLEncoding.EncodeToString(append(payload, signLink(h.Key, payload)...)))
+	query.Set("t", signedlink.Sign(historyPurpose, h.Key, now.Add(ttl), c.WebsiteID, c.Source, c.ID))
 	u.RawQuery = query.Encode()
 	return u.String()
-}
-
-func signLink(key string, payload []byte) []byte {
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte("handover history link\n"))
-	mac.Write(payload)
-	return mac.Sum(nil)
 }
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
 // errLinkExpired; only a token with a good signature can have expired.
 func (h History) open(token string, now time.Time) (Conversation, error) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) < sha256.Size || base64.RawURLEncoding.EncodeToString(b) != token {
-		return Conversation{}, errLinkWrong // the decoder skips line breaks and takes stray last bits
-	}
-	payload, got := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
-	good := false
-	for _, key := range append([]string{h.Key}, h.OldKeys...) {
-		good = key != "" && hmac.Equal(signLink(key, payload), got) || good
-	}
-	if !good || len(payload) < 8 {
+	fields, err := signedlink.Open(historyPurpose, append([]string{h.Key}, h.OldKeys...), token, now)
+	switch {
+	case errors.Is(err, signedlink.ErrExpired):
+		return Conversation{}, errLinkExpired
+	case err != nil || len(fields) != 3:
 		return Conversation{}, errLinkWrong
 	}
-	if now.Unix() >= int64(binary.BigEndian.Uint64(payload)) {
-		return Conversation{}, errLinkExpired
-	}
-	var c Conversation
-	rest := payload[8:]
-	for _, s := range []*string{&c.WebsiteID, &c.Source, &c.ID} {
-		n, size := binary.Uvarint(rest)
-		if size <= 0 || n > uint64(len(rest)-size) {
-			return Conversation{}, errLinkWrong
-		}
-		*s, rest = string(rest[size:size+int(n)]), rest[size+int(n):]
-	}
-	return c, nil
+	return Conversation{WebsiteID: fields[0], Source: fields[1], ID: fields[2]}, nil
 }
 
 // historyPage serves the page that links lead to.

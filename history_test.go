@@ -3,7 +3,6 @@ package handover
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/signedlink"
 )
 
 var (
@@ -111,16 +112,17 @@ func TestHistoryLinkAltered(t *testing.T) {
 	}
 }
 
-// A payload that was signed with the key but is none of ours, as an older or newer version of the
-// library may have made.
+// What was signed with the key but is none of ours, as an older or newer version of the library may
+// have made.
 func TestHistoryLinkOfAnotherVersion(t *testing.T) {
-	future := "\x00\x00\x01\x00\x00\x00\x00\x00"
-	for _, payload := range []string{"", "\x00", future, future + "\x05ab", future + "\x01a\x01b",
-		future + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", future + strings.Repeat("\xff", 11)} {
-		token := base64.RawURLEncoding.EncodeToString([]byte(payload + string(signLink(testHistory.Key, []byte(payload)))))
-		_, err := testHistory.open(token, time.Now())
-		require.ErrorIs(t, err, errLinkWrong, "%q", payload)
+	now := time.Now()
+	for _, fields := range [][]string{nil, {"w"}, {"w", "webchat"}, {"w", "webchat", "1", "more"}} {
+		_, err := testHistory.open(signedlink.Sign(historyPurpose, testHistory.Key, now.Add(time.Hour), fields...), now)
+		require.ErrorIs(t, err, errLinkWrong, "%q", fields)
 	}
+	other := signedlink.Sign("something else", testHistory.Key, now.Add(time.Hour), "w", "webchat", "1")
+	_, err := testHistory.open(other, now)
+	require.ErrorIs(t, err, errLinkWrong)
 }
 
 func TestHistoryValidate(t *testing.T) {

@@ -3,6 +3,7 @@ package handover
 import (
 	"bytes"
 	"cmp"
+	"container/heap"
 	"context"
 	"slices"
 	"sync"
@@ -19,16 +20,28 @@ import (
 // see each other's records. It is right for tests, for development, and for a bot that runs once
 // and can bear this; for anything else there is package sqlstore.
 //
-// A record stays in memory until it is deleted.
+// A record stays in memory until it is deleted. What a call costs hardly grows with the number of
+// records.
 type MemoryStore struct {
-	mu      sync.Mutex
-	version int64              // the last one given to any record, so that none ever comes twice
-	records map[string]*Record // by Key; a stored record is replaced, never changed
-	owners  map[string]*Record // by Crisp id
-	due     []*Record          // the records whose Due is set, in the order of compareDue
+	mu       sync.Mutex
+	version  int64                   // the last one given to any record, so that none ever comes twice
+	records  map[string]*memoryEntry // by Key
+	owners   map[string]*memoryEntry // by Crisp id
+	queue    claimQueue              // the records whose Due is set
+	watchers map[*memoryWatcher]bool
 }
 
-var _ Store = (*MemoryStore)(nil)
+var (
+	_ Store   = (*MemoryStore)(nil)
+	_ Watcher = (*MemoryStore)(nil)
+)
+
+// memoryEntry is a stored record and its place in the queue.
+type memoryEntry struct {
+	record *Record   // replaced by Save, never changed
+	at     time.Time // when Claim may give it: its Due, or the end of the hiding
+	index  int       // in the claimQueue; -1 when it is not in there
+}
 
 // Load implements Store.
 func (s *MemoryStore) Load(ctx context.Context, key string) (Record, error) {
@@ -36,7 +49,7 @@ func (s *MemoryStore) Load(ctx context.Context, key string) (Record, error) {
 		return Record{}, err
 	}
 	s.mu.Lock()
-	r := s.records[key]
+	r := s.records[key].stored()
 	s.mu.Unlock()
 	return copyRecord(r), nil
 }
@@ -47,7 +60,7 @@ func (s *MemoryStore) Find(ctx context.Context, crispID string) (Record, error) 
 		return Record{}, err
 	}
 	s.mu.Lock()
-	r := s.owners[crispID]
+	r := s.owners[crispID].stored()
 	s.mu.Unlock()
 	return copyRecord(r), nil
 }
@@ -57,7 +70,9 @@ func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err er
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	wake := r.Wake
 	r = copyRecord(&r)
+	r.Now, r.Wake = time.Time{}, false
 	if !r.Due.IsZero() {
 		r.Due = time.UnixMicro(r.Due.UnixMicro()).UTC() // as durable stores give it back
 	}
@@ -65,19 +80,44 @@ func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.records[r.Key]
-	if storedVersion(old) != r.Version {
+	if old.stored().Version != r.Version {
 		return 0, ErrConflict
 	}
 	for _, id := range r.CrispIDs {
-		if owner := s.owners[id]; owner != nil && owner.Key != r.Key {
+		if owner := s.owners[id]; owner != nil && owner != old {
 			return 0, ErrTaken
 		}
 	}
-	s.remove(old)
 	s.version++
 	r.Version = s.version
-	s.insert(&r)
+	s.put(old, &r)
+	if wake {
+		for w := range s.watchers {
+			w.tell(r.Key)
+		}
+	}
 	return r.Version, nil
+}
+
+// Claim implements Store.
+func (s *MemoryStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var claimed []*memoryEntry
+	for len(claimed) < limit && len(s.queue) > 0 && !s.queue[0].at.After(now) {
+		claimed = append(claimed, heap.Pop(&s.queue).(*memoryEntry))
+	}
+	records := make([]Record, len(claimed))
+	for i, e := range claimed {
+		records[i] = copyRecord(e.record)
+		e.at = now.Add(max(ttl, 0))
+		heap.Push(&s.queue, e)
+	}
+	return records, nil
 }
 
 // Due implements Store.
@@ -87,10 +127,14 @@ func (s *MemoryStore) Due(ctx context.Context, now time.Time, limit int) (keys [
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.due {
-		if len(keys) >= limit || r.Due.After(now) {
-			break
+	var due []*Record
+	for _, e := range s.queue {
+		if !e.record.Due.After(now) {
+			due = append(due, e.record)
 		}
+	}
+	slices.SortFunc(due, func(a, b *Record) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Key, b.Key)) })
+	for _, r := range due[:min(len(due), max(limit, 0))] {
 		keys = append(keys, r.Key)
 	}
 	return keys, nil
@@ -103,62 +147,178 @@ func (s *MemoryStore) Delete(ctx context.Context, key string, version int64) err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.records[key]
-	if old != nil && old.Version != version {
+	e := s.records[key]
+	if e == nil {
+		return nil
+	}
+	if e.record.Version != version {
 		return ErrConflict
 	}
-	s.remove(old)
+	for _, id := range e.record.CrispIDs {
+		delete(s.owners, id)
+	}
+	s.queue.remove(e)
+	delete(s.records, key)
 	return nil
 }
 
-// insert adds a record whose key and Crisp ids are free. The caller holds s.mu.
-func (s *MemoryStore) insert(r *Record) {
-	if s.records == nil {
-		s.records = make(map[string]*Record)
-		s.owners = make(map[string]*Record)
+// Watch implements Watcher. It never fails before ctx ends.
+func (s *MemoryStore) Watch(ctx context.Context, changed func(key string)) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	s.records[r.Key] = r
-	for _, id := range r.CrispIDs {
-		s.owners[id] = r
+	w := &memoryWatcher{told: make(chan struct{}, 1)}
+	s.mu.Lock()
+	if s.watchers == nil {
+		s.watchers = make(map[*memoryWatcher]bool)
 	}
-	if !r.Due.IsZero() {
-		i, _ := slices.BinarySearchFunc(s.due, r, compareDue)
-		s.due = slices.Insert(s.due, i, r)
+	s.watchers[w] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.watchers, w)
+		s.mu.Unlock()
+	}()
+
+	for changed(""); ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.told:
+		}
+		for _, key := range w.take() {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			changed(key)
+		}
 	}
 }
 
-// remove takes a stored record out again; nil stands for none. The caller holds s.mu.
-func (s *MemoryStore) remove(r *Record) {
-	if r == nil {
+// put stores r in the place of old, which is nil for a new key. The caller holds s.mu and has seen
+// that its Crisp ids are free.
+func (s *MemoryStore) put(old *memoryEntry, r *Record) {
+	e := old
+	if e == nil {
+		e = &memoryEntry{record: new(Record), index: -1}
+		if s.records == nil {
+			s.records = make(map[string]*memoryEntry)
+			s.owners = make(map[string]*memoryEntry)
+		}
+		s.records[r.Key] = e
+	}
+	if !slices.Equal(e.record.CrispIDs, r.CrispIDs) {
+		for _, id := range e.record.CrispIDs {
+			delete(s.owners, id)
+		}
+		for _, id := range r.CrispIDs {
+			s.owners[id] = e
+		}
+	}
+	e.record = r
+	if r.Due.IsZero() {
+		s.queue.remove(e)
 		return
 	}
-	delete(s.records, r.Key)
-	for _, id := range r.CrispIDs {
-		delete(s.owners, id)
+	s.queue.put(e, r.Due)
+}
+
+// stored returns the entry's record; the zero Record for no entry.
+func (e *memoryEntry) stored() *Record {
+	if e == nil {
+		return new(Record)
 	}
-	if i, found := slices.BinarySearchFunc(s.due, r, compareDue); found {
-		s.due = slices.Delete(s.due, i, i+1)
+	return e.record
+}
+
+// claimQueue is a heap of entries: the one that Claim gives next stands first.
+type claimQueue []*memoryEntry
+
+// put adds the entry, or moves it, so that it comes at the time given.
+func (q *claimQueue) put(e *memoryEntry, at time.Time) {
+	e.at = at
+	if e.index < 0 {
+		heap.Push(q, e)
+		return
+	}
+	heap.Fix(q, e.index)
+}
+
+// remove takes the entry out, if it is in.
+func (q *claimQueue) remove(e *memoryEntry) {
+	if e.index >= 0 {
+		heap.Remove(q, e.index)
 	}
 }
 
-// compareDue puts the longest due first. The key tells records apart that are due at once.
-func compareDue(a, b *Record) int {
-	return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Key, b.Key))
-}
+// Len, Less, Swap, Push and Pop implement heap.Interface.
 
-// storedVersion is the version that a change of the stored record must name.
-func storedVersion(r *Record) int64 {
-	if r == nil {
-		return 0
+func (q claimQueue) Len() int { return len(q) }
+
+// Less tells records apart by their keys when their times are the same: tests want one order.
+func (q claimQueue) Less(i, j int) bool {
+	if q[i].at.Equal(q[j].at) {
+		return q[i].record.Key < q[j].record.Key
 	}
-	return r.Version
+	return q[i].at.Before(q[j].at)
 }
 
-// copyRecord returns a record that shares no memory with r; for nil the zero Record.
+func (q claimQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+func (q *claimQueue) Push(x any) {
+	e := x.(*memoryEntry)
+	e.index = len(*q)
+	*q = append(*q, e)
+}
+
+func (q *claimQueue) Pop() any {
+	last := len(*q) - 1
+	e := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	e.index = -1
+	return e
+}
+
+// memoryWatcher collects the keys that one Watch has still to tell.
+type memoryWatcher struct {
+	told chan struct{} // has an element while keys may hold something
+
+	mu   sync.Mutex
+	keys []string
+	have map[string]bool
+}
+
+func (w *memoryWatcher) tell(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.have[key] {
+		return
+	}
+	if w.have == nil {
+		w.have = make(map[string]bool)
+	}
+	w.have[key] = true
+	w.keys = append(w.keys, key)
+	select {
+	case w.told <- struct{}{}:
+	default:
+	}
+}
+
+func (w *memoryWatcher) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	keys := w.keys
+	w.keys, w.have = nil, nil
+	return keys
+}
+
+// copyRecord returns a record that shares no memory with r.
 func copyRecord(r *Record) Record {
-	if r == nil {
-		return Record{}
-	}
 	c := *r
 	c.CrispIDs = slices.Clone(r.CrispIDs)
 	c.Data = bytes.Clone(r.Data)

@@ -53,15 +53,15 @@ type Activity struct {
 }
 
 // observe notes an activity; it is told when the change is saved.
-func (d *data) observe(a Activity) {
-	a.Conversation, a.N, a.At = d.Conversation, d.next(), d.env.now
-	if a.HandoverID == "" && d.Stay != nil {
-		a.HandoverID = d.Stay.ID
+func (rec *record) observe(a Activity) {
+	a.Conversation, a.N, a.At = rec.Conversation, rec.next(), rec.env.now
+	if a.HandoverID == "" && rec.Handover != nil {
+		a.HandoverID = rec.Handover.ID
 	}
-	if a.CrispID == "" && d.Stay != nil {
-		a.CrispID = d.Stay.CrispID
+	if a.CrispID == "" && rec.Handover != nil {
+		a.CrispID = rec.Handover.CrispID
 	}
-	d.env.activity = append(d.env.activity, a)
+	rec.env.activity = append(rec.env.activity, a)
 }
 
 // tell hands saved activities to the host, and logs the faults. A fault of a callback is logged

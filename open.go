@@ -37,52 +37,46 @@ type metasRequest struct {
 
 // queueOpening queues the steps of an opening. Each is stored; whoever attends next goes on at the
 // first that is not done.
-func (d *data) queueOpening(st *stay) {
+func (rec *record) queueOpening(ho *handover) {
 	step := func(e effect) {
-		e.Stay, e.Crisp = st.ID, st.CrispID
-		d.push(&d.Out, e)
+		e.HandoverID, e.Crisp = ho.ID, ho.CrispID
+		rec.push(&rec.ToCrisp, e)
 	}
-	st.CrispID = cmp.Or(st.Request.CrispID, d.reopens(st))
+	ho.CrispID = cmp.Or(ho.Request.CrispID, rec.reopens(ho))
 	switch {
-	case st.CrispID == "":
+	case ho.CrispID == "":
 		step(effect{Kind: kindCreate})
-	case d.session(st.CrispID) == nil:
-		d.Sessions = append(d.Sessions, &crispSession{ID: st.CrispID, Adopted: true})
+	case rec.Sessions.byID(ho.CrispID) == nil:
+		rec.Sessions = append(rec.Sessions, &crispSession{ID: ho.CrispID, Bounds: boundary{Adopted: true}})
 	}
-	d.dropResolve(st.CrispID)
-	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: st.CrispID != ""}})
-	if st.Request.Inbox != "" {
-		step(effect{Kind: kindInbox, Note: st.Request.Inbox})
+	rec.dropResolve(ho.CrispID)
+	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: ho.CrispID != ""}})
+	if ho.Request.Inbox != "" {
+		step(effect{Kind: kindInbox, Note: ho.Request.Inbox})
 	}
-	if st.Request.Operator != "" {
-		step(effect{Kind: kindAssign, Note: st.Request.Operator})
+	if ho.Request.Operator != "" {
+		step(effect{Kind: kindAssign, Note: ho.Request.Operator})
 	}
-	st.Opening = fingerprint(d.Conversation, st.ID, "opening", 0)
-	step(effect{Kind: kindGreet, FP: st.Opening, At: d.newest(st.CrispID)})
-	if st.CrispID != "" {
-		d.awaitOpening(st)
+	ho.Opening = fingerprint(rec.Conversation, ho.ID, "opening", 0)
+	step(effect{Kind: kindGreet, FP: ho.Opening, At: rec.newest(ho.CrispID)})
+	if ho.CrispID != "" {
+		rec.awaitOpening(ho)
 	}
 }
 
 // reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
 // a short time ago; else "".
-func (d *data) reopens(st *stay) string {
-	var last *crispSession
-	for _, s := range d.Sessions {
-		if last == nil || !s.Ended.Before(last.Ended) {
-			last = s
-		}
+func (rec *record) reopens(ho *handover) string {
+	if s := rec.Sessions.reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
+		return s.ID
 	}
-	if last == nil || last.Gone || st.Timeouts.Reopen <= 0 || !last.Ended.Add(st.Timeouts.Reopen).After(d.env.now) {
-		return ""
-	}
-	return last.ID
+	return ""
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *Handover) create(ctx context.Context, d *data, r report) report {
-	wait, err := h.site(d.Conversation).pace(ctx)
+func (h *Handover) create(ctx context.Context, rec *record, r result) result {
+	wait, err := h.siteOf(rec).pace(ctx)
 	if err != nil {
 		r.err = err
 		return r
@@ -91,40 +85,40 @@ func (h *Handover) create(ctx context.Context, d *data, r report) report {
 		r.retry = time.Now().Add(wait)
 		return r
 	}
-	r.id, r.err = h.site(d.Conversation).crisp.create(ctx)
+	r.id, r.err = h.siteOf(rec).crisp.create(ctx)
 	return r
 }
 
-func (d *data) created(e *effect, id string) {
-	st := d.stayOf(e.Stay)
-	if st == nil {
+func (rec *record) created(e *effect, id string) {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
 		return
 	}
-	st.CrispID = id
-	d.Sessions = append(d.Sessions, &crispSession{ID: id, First: st.Opening})
-	for _, x := range d.Out.Queue {
-		if x.Stay == st.ID && x.Crisp == "" {
+	ho.CrispID = id
+	rec.Sessions = append(rec.Sessions, &crispSession{ID: id, Log: crispLog{First: ho.Opening}})
+	for _, x := range rec.ToCrisp {
+		if x.HandoverID == ho.ID && x.Crisp == "" {
 			x.Crisp = id
 		}
 	}
-	d.awaitOpening(st)
+	rec.awaitOpening(ho)
 }
 
 // awaitOpening makes the session's mark that of our opening message, once that is seen.
-func (d *data) awaitOpening(st *stay) {
-	s := d.session(st.CrispID)
-	s.Opening = st.Opening
-	s.Table = append(s.Table, &entry{order: order{FP: st.Opening}, Fate: fateOurs})
+func (rec *record) awaitOpening(ho *handover) {
+	s := rec.Sessions.byID(ho.CrispID)
+	s.Bounds.await(ho.Opening)
+	s.Log.ours(ho.Opening)
 }
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
 // the data, and never stops the opening.
-func (h *Handover) setMetas(ctx context.Context, d *data, e *effect) (emailed bool, err error) {
-	st := d.stayOf(e.Stay)
-	if st == nil {
+func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
 		return false, nil
 	}
-	want, crisp := h.metasOf(st), h.site(d.Conversation).crisp
+	want, crisp := h.metasOf(ho), h.siteOf(rec).crisp
 	if e.Metas != nil && e.Metas.Merge {
 		have, err := crisp.metas(ctx, e.Crisp)
 		if api := apiError(err); api != nil && api.StatusCode == http.StatusNotFound {
@@ -204,10 +198,10 @@ func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id 
 }
 
 // metasOf is what Crisp shall know of the user.
-func (h *Handover) metasOf(st *stay) crispMetas {
-	u := st.Request.User.metas()
+func (h *Handover) metasOf(ho *handover) crispMetas {
+	u := ho.Request.User.metas()
 	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
-	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !st.ByEmail {
+	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !ho.ByEmail {
 		m.Email = ""
 		if h.cfg.Policy.Email == EmailNever {
 			m.Data = maps.Clone(m.Data)
@@ -217,13 +211,13 @@ func (h *Handover) metasOf(st *stay) crispMetas {
 			m.Data["email"] = u.Email
 		}
 	}
-	for _, s := range st.Request.Segments {
+	for _, s := range ho.Request.Segments {
 		if s != "" && !slices.Contains(m.Segments, s) {
 			m.Segments = append(m.Segments, s)
 		}
 	}
-	if st.Request.Locale != "" {
-		m.Device = &crispDevice{Locales: []string{st.Request.Locale}}
+	if ho.Request.Locale != "" {
+		m.Device = &crispDevice{Locales: []string{ho.Request.Locale}}
 	}
 	return m
 }
@@ -249,88 +243,86 @@ func mergeMetas(have, want crispMetas) crispMetas {
 }
 
 // greeted ends the opening: the Crisp conversation has its first message.
-func (d *data) greeted(e *effect, fp int64) {
-	s, st := d.session(e.Crisp), d.stayOf(e.Stay)
+func (rec *record) greeted(e *effect, fp int64) {
+	s, ho := rec.Sessions.byID(e.Crisp), rec.handoverOf(e.HandoverID)
 	if s != nil {
-		s.Closed = false
+		s.State.reopened()
 	}
-	if s != nil && st != nil && fp != e.FP { // Crisp gave it another fingerprint
-		st.Opening = fp
-		if s.First == e.FP {
-			s.First = fp
+	if s != nil && ho != nil && fp != e.FP { // Crisp gave it another fingerprint
+		ho.Opening = fp
+		if s.Log.First == e.FP {
+			s.Log.First = fp
 		}
-		if s.Opening == e.FP {
-			s.Opening = fp
-		}
-		d.ours(s, fp)
+		s.Bounds.rename(e.FP, fp)
+		s.Log.ours(fp)
 	}
 	switch {
-	case d.runs(e.Stay):
-		if d.Stay.Request.Note != "" {
-			d.pushNote(e.Crisp, effect{Note: d.Stay.Request.Note})
+	case rec.runs(e.HandoverID):
+		if rec.Handover.Request.Note != "" {
+			rec.pushNote(e.Crisp, effect{Note: rec.Handover.Request.Note})
 		}
-		d.fire(onOpened, happening{})
-	case d.FollowUp != nil && d.FollowUp.ID == e.Stay:
-		d.FollowUp.Opened = d.env.now
-		d.say(textByEmail, "")
+		rec.fire(onOpened, cause{})
+	case rec.FollowUp != nil && rec.FollowUp.ID == e.HandoverID:
+		rec.FollowUp.Opened = rec.env.now
+		rec.say(textByEmail, "")
 	}
 }
 
 // openingFailed reports whether a step of an opening is given up. Metas, inbox and operator are
 // worth having, but no reason to leave the user alone; without a conversation or a first message
 // the handover ends.
-func (d *data) openingFailed(e *effect, r report) bool {
+func (rec *record) openingFailed(e *effect, r result) bool {
 	api := apiError(r.err)
 	if api == nil || api.Temporary() || e.Unsure { // a failing look-up settles nothing
-		d.again(e, api)
+		rec.again(e, api)
 		if e.Kind == kindGreet && !e.Unsure && api != nil && !api.SafeToRetry() {
 			e.Unsure = true
 			e.Next = latest(e.Next, r.begun.Add(callTimeout))
 		}
-		if f := d.FollowUp; f != nil && f.ID == e.Stay && e.Attempts >= d.env.cfg.Limits.Attempts {
-			d.followUpFailed()
+		if f := rec.FollowUp; f != nil && f.ID == e.HandoverID && e.Attempts >= rec.env.cfg.Limits.Attempts {
+			rec.followUpFailed()
 		}
 		return false
 	}
-	d.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Err: r.err, Attempt: e.Attempts})
+	rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(e.Kind), CrispID: e.Crisp, Err: r.err, Attempt: e.Attempts})
 	if e.Kind == kindMetas || e.Kind == kindInbox || e.Kind == kindAssign {
 		return true
 	}
-	if f := d.FollowUp; f != nil && f.ID == e.Stay {
-		d.followUpFailed()
-	} else if d.State == StateOpening && d.Stay.ID == e.Stay {
-		d.fire(onOpenFailed, happening{})
+	if f := rec.FollowUp; f != nil && f.ID == e.HandoverID {
+		rec.followUpFailed()
+	} else if rec.State == StateOpening && rec.Handover.ID == e.HandoverID {
+		rec.fire(onOpenFailed, cause{})
 	}
 	return true
 }
 
 // followUpFailed says that nobody will answer by email after all.
-func (d *data) followUpFailed() {
-	d.say(textOpenFailed, "")
-	d.dropFollowUp(happening{})
+func (rec *record) followUpFailed() {
+	rec.say(textOpenFailed, "")
+	rec.dropFollowUp(cause{})
 }
 
 // choseEmail opens a follow-up, or asks for the address that it needs.
-func (d *data) choseEmail(happening) {
-	r := d.Offer.Request
+func (rec *record) choseEmail(cause) {
+	r := rec.Offer.Request
 	if _, ok := validEmail(r.User.Email); !ok {
-		d.Offer.Asking = true
-		d.say(textAskEmail, "")
+		rec.Offer.Asking = true
+		rec.say(textAskEmail, "")
 		return
 	}
-	d.dropOpen(happening{})
-	d.FollowUp = d.newStay(&r)
-	d.FollowUp.ByEmail = true
-	d.queueOpening(d.FollowUp)
+	rec.dropOpen(cause{})
+	rec.FollowUp = rec.newHandover(&r)
+	rec.FollowUp.ByEmail = true
+	rec.queueOpening(rec.FollowUp)
 }
 
 // gaveEmail takes the answer to the question for an address.
-func (d *data) gaveEmail(text string) {
+func (rec *record) gaveEmail(text string) {
 	address, ok := validEmail(text)
 	if !ok {
-		d.say(textBadEmail, "")
+		rec.say(textBadEmail, "")
 		return
 	}
-	d.Offer.Request.User.Email = address
-	d.choseEmail(happening{})
+	rec.Offer.Request.User.Email = address
+	rec.choseEmail(cause{})
 }

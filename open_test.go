@@ -388,6 +388,13 @@ func (s mortalStore) Save(ctx context.Context, rec handover.Record) (int64, erro
 	return s.Store.Save(ctx, rec)
 }
 
+func (s mortalStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+	if s.m.dead.Load() {
+		return nil, errDead
+	}
+	return s.Store.Claim(ctx, limit, ttl)
+}
+
 func (s mortalStore) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	if s.m.dead.Load() {
 		return nil, errDead

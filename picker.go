@@ -8,6 +8,8 @@ import (
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // choice is one choice of a picker. Its index in pickerChoices is that in Crisp's list.
@@ -63,13 +65,13 @@ func readPicker(content jsontext.Value) (text string, choices []choice, err erro
 		} else {
 			number++
 			next.Number, next.Title = number, next.Label
-			list = list || number > maxQuickReplies || units(next.Label) > maxTitle
+			list = list || number > maxQuickReplies || textsplit.Units(next.Label) > maxTitle
 		}
 		choices = append(choices, next)
 	}
 	for i := range choices {
 		if c := &choices[i]; list && c.Number > 0 {
-			c.Title, _ = shorten(strconv.Itoa(c.Number)+". "+c.Label, maxTitle)
+			c.Title, _ = textsplit.Shorten(strconv.Itoa(c.Number)+". "+c.Label, maxTitle)
 		}
 	}
 	return string(picker.Text), choices, nil
@@ -106,7 +108,7 @@ func agentPicker(content jsontext.Value, fingerprint int64) ([]RichMessage, erro
 // matchChoice returns the index of the choice that a user means who wrote or tapped said: a label
 // or title, else a number of the list.
 func matchChoice(said string, choices []choice) (index int, ok bool) {
-	said = oneLine(said)
+	said = textsplit.OneLine(said)
 	for i, c := range choices {
 		if c.Number > 0 && (strings.EqualFold(said, c.Label) || strings.EqualFold(said, c.Title)) {
 			return i, true

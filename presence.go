@@ -33,12 +33,12 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 	if err := h.checkConversation(c); err != nil {
 		return Unknown, err
 	}
-	d, err := h.load(ctx, h.key(c), c)
+	rec, err := h.load(ctx, h.key(c), c)
 	if err != nil {
 		return Unknown, err
 	}
 	there, err := h.site(c).ask(ctx)
-	return h.lastWord(ctx, d, there), err
+	return h.lastWord(ctx, rec, there), err
 }
 
 // ask is Available for Start: a fault is Unknown.
@@ -52,22 +52,23 @@ func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
 	if h.cfg.Presence == nil {
 		return there
 	}
-	d, err := h.load(ctx, h.key(t.Conversation), t.Conversation)
+	rec, err := h.load(ctx, h.key(t.Conversation), t.Conversation)
 	if err != nil {
 		return there
 	}
-	if !d.human() {
-		d.Stay = &stay{Request: r}
+	if !rec.human() {
+		rec.Handover = &handover{Request: r}
 	}
-	return h.lastWord(ctx, d, there)
+	return h.lastWord(ctx, rec, there)
 }
 
-func (h *Handover) lastWord(ctx context.Context, d *data, there Presence) Presence {
+func (h *Handover) lastWord(ctx context.Context, rec *record, there Presence) Presence {
 	if h.cfg.Presence != nil {
-		_ = h.callback(context.WithoutCancel(ctx), d, func(ctx context.Context) error {
-			there = h.cfg.Presence(ctx, h.view(d), there)
-			return nil
-		})
+		s := h.view(rec)
+		said, err := callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (Presence, error) { return h.cfg.Presence(ctx, s, there), nil })
+		if err == nil {
+			return said
+		}
 	}
 	return there
 }

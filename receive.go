@@ -69,49 +69,49 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.reentrant(ctx, m.Conversation) {
 		return Turn{}, ErrReentrant
 	}
-	if h.pool.closed() {
+	if h.pool.Closed() {
 		return Turn{}, ErrShutdown
 	}
 	if err := h.check(&m); err != nil {
 		return Turn{}, err
 	}
 	key, hash := h.key(m.Conversation), m.hash()
-	d, err := h.update(ctx, key, m.Conversation, func(d *data) error {
-		d.userSign()
-		if old := d.find(m.ID); old != nil {
+	rec, err := h.update(ctx, key, m.Conversation, func(rec *record) error {
+		rec.userSign()
+		if old := rec.UserMessages.find(m.ID); old != nil {
 			if old.Hash != hash {
 				return ErrIDReused
 			}
 			old.Left = false
 			return nil
 		}
-		in := &seen{ID: m.ID, Hash: hash, At: d.env.now, Incoming: &m}
-		d.Seen = append(d.Seen, in)
-		d.Touched = d.env.now
-		d.take(in)
+		in := &userMessage{ID: m.ID, Hash: hash, At: rec.env.now, Incoming: &m}
+		rec.UserMessages = append(rec.UserMessages, in)
+		rec.Touched = rec.env.now
+		rec.accept(in)
 		return nil
 	})
 	if err != nil {
 		return Turn{}, err
 	}
-	return h.await(ctx, key, d, m)
+	return h.await(ctx, key, rec, m)
 }
 
 // await waits until it is known what becomes of a message.
-func (h *Handover) await(ctx context.Context, key string, d *data, m Incoming) (Turn, error) {
+func (h *Handover) await(ctx context.Context, key string, rec *record, m Incoming) (Turn, error) {
 	var turn Turn
 	var fault error
-	err := h.wait(ctx, key, d, func(d *data) bool {
-		in := d.find(m.ID)
+	err := h.wait(ctx, key, rec, func(rec *record) bool {
+		in := rec.UserMessages.find(m.ID)
 		if in == nil {
 			fault = errForgotten
 			return true
 		}
-		if in.Outcome == outcomePosting {
+		if in.Status == messagePosting {
 			return false
 		}
-		turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Outcome == outcomeTurn}
-		if in.Outcome == outcomeRefused {
+		turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Status == messageTurn}
+		if in.Status == messageRefused {
 			fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
 		}
 		return true
@@ -128,9 +128,9 @@ func (h *Handover) await(ctx context.Context, key string, d *data, m Incoming) (
 func (h *Handover) leave(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err := h.update(ctx, key, Conversation{}, func(d *data) error {
-		in := d.find(id)
-		if in == nil || in.Outcome != outcomePosting {
+	_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+		in := rec.UserMessages.find(id)
+		if in == nil || in.Status != messagePosting {
 			return errKeep
 		}
 		in.Left = true
@@ -196,50 +196,50 @@ func (m *Incoming) hash() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// take decides what becomes of a new message of the user.
-func (d *data) take(in *seen) {
-	d.fire(onUser, happening{})
-	in.Epoch = d.Epoch
-	switch d.State {
+// accept decides what becomes of a new message of the user.
+func (rec *record) accept(in *userMessage) {
+	rec.fire(onUser, cause{})
+	in.Epoch = rec.Epoch
+	switch rec.State {
 	case StateBot:
-		if d.Offer != nil && d.takeChoice(in) {
-			in.Outcome, in.Incoming = outcomeTaken, nil
+		if rec.Offer != nil && rec.takeChoice(in) {
+			in.done(messageTaken)
 			return
 		}
-		in.Outcome = outcomeTurn
+		in.Status = messageTurn
 	case StateMuted:
-		in.Outcome = outcomeKept
+		in.Status = messageKept
 	default:
-		d.takeForAgent(in)
+		rec.takeForAgent(in)
 	}
 }
 
 // takeChoice takes an answer to the offer; any other text is for the bot, and the offer is over.
-func (d *data) takeChoice(in *seen) bool {
-	choices := d.env.cfg.Choices
+func (rec *record) takeChoice(in *userMessage) bool {
+	choices := rec.env.cfg.Choices
 	switch {
-	case d.chose(in.Incoming, choices.Bot):
-		return d.fire(onChoiceBot, happening{})
-	case d.chose(in.Incoming, choices.Email):
-		return d.fire(onChoiceEmail, happening{})
-	case d.Offer.Asking && len(in.Incoming.Files) == 0:
-		d.gaveEmail(in.Incoming.Text)
+	case rec.chose(in.Incoming, choices.Bot):
+		return rec.fire(onChoiceBot, cause{})
+	case rec.chose(in.Incoming, choices.Email):
+		return rec.fire(onChoiceEmail, cause{})
+	case rec.Offer.Asking && len(in.Incoming.Files) == 0:
+		rec.gaveEmail(in.Incoming.Text)
 		return true
 	}
-	d.fire(onOfferExpired, happening{})
+	rec.fire(onOfferExpired, cause{})
 	return false
 }
 
 // chose reports whether a message chooses the quick reply with this payload.
-func (d *data) chose(m *Incoming, payload string) bool {
-	if m.Payload == payload || means(m.Text, payload) || means(m.Text, d.choice(payload).Title) {
+func (rec *record) chose(m *Incoming, payload string) bool {
+	if m.Payload == payload || means(m.Text, payload) || means(m.Text, rec.choice(payload).Title) {
 		return true
 	}
-	if d.Offer.Asking {
+	if rec.Offer.Asking {
 		return false
 	}
 	text, n, chosen := strings.TrimSpace(m.Text), 0, false
-	for _, no := range d.noAgent() { // by its number, as PlainText shows it
+	for _, no := range rec.noAgent() { // by its number, as PlainText shows it
 		for _, q := range no.QuickReplies {
 			n++
 			chosen = chosen || q.Payload == payload && text == strconv.Itoa(n)
@@ -258,31 +258,31 @@ func means(text, title string) bool {
 
 // takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
 // question, or as it is.
-func (d *data) takeForAgent(in *seen) {
+func (rec *record) takeForAgent(in *userMessage) {
 	// Writing again and again to an agent who keeps silent does not put off the question after it.
-	if st := d.Stay; !st.Unanswered || !st.AskedIdle.Before(st.LastWord) {
-		st.LastWord, st.Unanswered = d.env.now, true
+	if ho := rec.Handover; !ho.Unanswered || !ho.AskedIdle.Before(ho.LastWord) {
+		ho.LastWord, ho.Unanswered = rec.env.now, true
 	}
-	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, d.Stay.LeaveTitle) {
-		d.fire(onUserLeft, happening{})
-		in.Outcome, in.Incoming = outcomeTaken, nil
+	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, rec.Handover.LeaveTitle) {
+		rec.fire(onUserLeft, cause{})
+		in.done(messageTaken)
 		return
 	}
-	if p, i, ok := d.choose(in.Incoming); ok && p.Crisp == d.Stay.CrispID && d.queueAnswer(in, p, i) {
+	if p, i, ok := rec.Pickers.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
 		return
 	}
-	d.queuePosts(in, d.Stay)
+	rec.queuePosts(in, rec.Handover)
 }
 
 // userSign gives back the deliveries that were kept until the user is there again.
-func (d *data) userSign() {
-	if len(d.Away) == 0 {
+func (rec *record) userSign() {
+	if len(rec.Away) == 0 {
 		return
 	}
-	for _, e := range d.Away {
+	for _, e := range rec.Away {
 		e.Next = time.Time{}
 		e.Message.Late = true
 	}
-	d.In.Queue = append(d.Away, d.In.Queue...)
-	d.Away = nil
+	rec.ToUser = append(rec.Away, rec.ToUser...)
+	rec.Away = nil
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // maxPost is the longest text that is posted to Crisp as one message, in UTF-16 units: Crisp's own
@@ -35,7 +37,7 @@ func (m *Incoming) posts() []post {
 	if blank(text) && len(m.Files) == 0 {
 		text = m.Payload
 	}
-	for _, part := range split(text, maxPost) {
+	for _, part := range textsplit.Split(text, maxPost) {
 		all = append(all, textPost(part))
 	}
 	for _, f := range m.Files {
@@ -88,8 +90,8 @@ func jsonOf(v any) jsontext.Value {
 
 // fingerprint is the id of a message that we post: the same for the same message at each attempt,
 // 15 digits like Crisp's own, below 2^53.
-func fingerprint(c Conversation, stay, incoming string, part int) int64 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", c.WebsiteID, c.Source, c.ID, stay, incoming, part))
+func fingerprint(c Conversation, handoverID, incoming string, part int) int64 {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", c.WebsiteID, c.Source, c.ID, handoverID, incoming, part))
 	const low, high = 100_000_000_000_000, 1_000_000_000_000_000
 	return int64(binary.BigEndian.Uint64(sum[:8])%(high-low)) + low
 }
@@ -103,47 +105,38 @@ func messageID(crisp string, fp int64, part int) string {
 }
 
 // systemID names something that the library says.
-func systemID(stay, what string, n int64) string { return fmt.Sprintf("%s/%s/%d", stay, what, n) }
+func systemID(id, what string, n int64) string { return fmt.Sprintf("%s/%s/%d", id, what, n) }
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
-func (d *data) queuePosts(s *seen, st *stay) {
-	s.Outcome, s.Epoch = outcomePosting, d.Epoch
+func (rec *record) queuePosts(s *userMessage, ho *handover) {
+	s.Status, s.Epoch = messagePosting, rec.Epoch
 	for i, p := range s.Incoming.posts() {
-		fp := fingerprint(d.Conversation, st.ID, s.ID, i)
-		d.push(&d.Out, effect{Kind: kindPost, Stay: st.ID, Crisp: st.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: d.newest(st.CrispID)})
-		if c := d.session(st.CrispID); c != nil {
-			d.ours(c, fp)
+		fp := fingerprint(rec.Conversation, ho.ID, s.ID, i)
+		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
+		if c := rec.Sessions.byID(ho.CrispID); c != nil {
+			c.Log.ours(fp)
 		}
 	}
 }
 
 // newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
-func (d *data) newest(crisp string) int64 {
-	if s := d.session(crisp); s != nil {
-		return s.Newest
+func (rec *record) newest(crisp string) int64 {
+	if s := rec.Sessions.byID(crisp); s != nil {
+		return s.Log.Newest
 	}
 	return 0
 }
 
-// ours notes that we posted, or are about to post, this fingerprint.
-func (d *data) ours(s *crispSession, fp int64) {
-	if e := s.entry(fp); e != nil {
-		e.Fate = fateOurs
-		return
-	}
-	s.Table = append(s.Table, &entry{order: order{FP: fp}, Fate: fateOurs})
-}
-
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
-func (h *Handover) post(ctx context.Context, d *data, e *effect, r report) report {
+func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) result {
 	if e.Unsure && !h.hooks.NoLookUp {
-		fp, found, err := h.lookUp(ctx, d, e)
+		fp, found, err := h.lookUp(ctx, rec, e)
 		switch {
 		case err != nil:
 			r.err = err
 		case found:
-			r.fp = fp
+			r.fp, r.found = fp, true
 		default:
 			r.missing = true
 		}
@@ -151,29 +144,32 @@ func (h *Handover) post(ctx context.Context, d *data, e *effect, r report) repor
 	}
 	content := e.Content
 	if e.Kind == kindGreet {
-		content = quote(h.greeting(d, e))
+		content = quote(h.greeting(rec, e))
 	}
 	typ := e.Type
 	if typ == "" {
 		typ = "text"
 	}
-	r.fp, r.err = h.site(d.Conversation).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
+	r.fp, r.err = h.siteOf(rec).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
 	return r
 }
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
-func (h *Handover) lookUp(ctx context.Context, d *data, e *effect) (int64, bool, error) {
-	var since, first int64
-	if s := d.session(e.Crisp); s != nil {
-		since, first = s.Watermark-overlap.Milliseconds(), s.First
+func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
+	since, stop := e.At-listSlack, []int64(nil)
+	if s := rec.Sessions.byID(e.Crisp); s != nil {
+		stop = []int64{s.Log.First}
+		if e.At == 0 {
+			since = s.Log.Watermark - overlap.Milliseconds()
+		}
 	}
-	msgs, err := h.site(d.Conversation).crisp.pages(ctx, e.Crisp, since, first)
+	msgs, _, _, err := h.siteOf(rec).crisp.pages(ctx, e.Crisp, since, stop)
 	if err != nil {
 		return 0, false, err
 	}
 	for i := range msgs {
-		if m := &msgs[i]; m.Fingerprint == e.FP || h.sameAs(d, e, m) {
+		if m := &msgs[i]; m.Fingerprint == e.FP || h.sameAs(rec, e, m) {
 			return m.Fingerprint, true, nil
 		}
 	}
@@ -181,14 +177,14 @@ func (h *Handover) lookUp(ctx context.Context, d *data, e *effect) (int64, bool,
 }
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
-func (h *Handover) sameAs(d *data, e *effect, m *EventMessage) bool {
-	s := d.session(e.Crisp)
+func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
+	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
-		greet.Type, greet.Content = "text", quote(h.greeting(d, e))
+		greet.Type, greet.Content = "text", quote(h.greeting(rec, e))
 		e = &greet
 	}
-	return s != nil && s.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
+	return s != nil && s.Log.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
@@ -198,87 +194,87 @@ func (e *effect) same(m *EventMessage, origin string) bool {
 }
 
 // greeting is the first message of the Crisp conversation.
-func (h *Handover) greeting(d *data, e *effect) string {
-	st := d.stayOf(e.Stay)
-	if st == nil {
+func (h *Handover) greeting(rec *record, e *effect) string {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
 		return ""
 	}
-	link := st.Request.HistoryURL
+	link := ho.Request.HistoryURL
 	if link == "" {
-		link = h.cfg.History.link(d.Conversation, st.Asked) // the same at each attempt
+		link = h.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
 	}
-	texts := h.texts(d)
-	return texts.opening(st.ByEmail, link)
+	texts := h.texts(rec)
+	return texts.opening(ho.ByEmail, link)
 }
 
 // match finds the post of ours that Crisp shows under another fingerprint, and settles it.
-func (d *data) match(s *crispSession, m *EventMessage) {
-	for _, e := range d.Out.Queue {
-		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, d.env.cfg.Origin) {
-			d.settle(&d.Out, report{effect: e.N, fp: m.Fingerprint})
+func (rec *record) match(s *crispSession, m *EventMessage) {
+	for _, e := range rec.ToCrisp {
+		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, rec.env.cfg.Origin) {
+			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
 			return
 		}
 	}
 }
 
 // proved settles a post that Crisp's log shows, whatever became of the call.
-func (d *data) proved(s *crispSession, fp int64) {
-	for _, e := range d.Out.Queue {
+func (rec *record) proved(s *crispSession, fp int64) {
+	for _, e := range rec.ToCrisp {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
 		}
 		if e.Kind == kindPost || e.Kind == kindGreet {
-			d.settle(&d.Out, report{effect: e.N, fp: fp})
+			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: fp})
 			return
 		}
 	}
 }
 
 // posted notes that Crisp has a message.
-func (d *data) posted(e *effect, fp int64) {
-	s := d.session(e.Crisp)
+func (rec *record) posted(e *effect, fp int64) {
+	s := rec.Sessions.byID(e.Crisp)
 	if s != nil {
-		s.Resolved, s.Closed, s.Echo = time.Time{}, false, time.Time{} // a message of the user reopens
-		d.ours(s, fp)
+		s.State.reopened() // a message of the user reopens
+		s.Log.ours(fp)
 	}
-	d.passed(e)
+	rec.passed(e)
 }
 
 // passed notes that one effect for a message of the user is done.
-func (d *data) passed(e *effect) {
-	rest := slices.ContainsFunc(d.Out.Queue, func(x *effect) bool { return x.Incoming == e.Incoming })
-	in := d.find(e.Incoming)
-	if rest || in == nil || in.Outcome != outcomePosting {
+func (rec *record) passed(e *effect) {
+	rest := slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
+	in := rec.UserMessages.find(e.Incoming)
+	if rest || in == nil || in.Status != messagePosting {
 		return
 	}
-	in.Outcome, in.Incoming = outcomePosted, nil
-	d.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: d.env.now.Sub(in.At)})
+	in.done(messagePosted)
+	rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: rec.env.now.Sub(in.At)})
 }
 
 // postFailed reports whether a message is given up: Crisp refuses it for good. Otherwise it is
 // tried until it passes or the handover ends; an outcome that is unknown is looked up first.
-func (d *data) postFailed(e *effect, r report) bool {
+func (rec *record) postFailed(e *effect, r result) bool {
 	api := apiError(r.err)
 	if r.gone { // its handover has ended: the message is the bot's
-		d.giveBack(e)
+		rec.giveBack(e)
 		return true
 	}
 	if api != nil && !api.Temporary() && !e.Unsure {
-		d.refuse(e, api)
+		rec.refuse(e, api)
 		return true
 	}
-	running := d.runs(e.Stay)
+	running := rec.runs(e.HandoverID)
 	if !running && !e.Unsure && e.Part == 0 && (api == nil || api.SafeToRetry()) {
-		d.giveBack(e)
+		rec.giveBack(e)
 		return true
 	}
-	if !running && d.env.now.Sub(e.Since) > d.env.cfg.Timeouts.Relay {
-		d.refuse(e, api)
+	if !running && rec.env.now.Sub(e.Since) > rec.env.cfg.Timeouts.Relay {
+		rec.refuse(e, api)
 		return true
 	}
-	d.again(e, api)
+	rec.again(e, api)
 	if e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
-		d.enqueue(Event{SessionID: e.Crisp}) // looks tell whether the conversation is gone
+		rec.look(e.Crisp) // looks tell whether the conversation is gone
 	}
 	if !e.Unsure && api != nil && !api.SafeToRetry() {
 		e.Unsure = true
@@ -288,15 +284,15 @@ func (d *data) postFailed(e *effect, r report) bool {
 }
 
 // refuse gives a message up, and says so.
-func (d *data) refuse(e *effect, api *APIError) {
-	d.observe(Activity{Kind: ActivityNotSent, MessageID: e.Incoming, Err: api, Attempt: e.Attempts})
-	d.say(textNotSent, "")
+func (rec *record) refuse(e *effect, api *APIError) {
+	rec.observe(Activity{Kind: ActivityNotSent, MessageID: e.Incoming, Err: api, Attempt: e.Attempts})
+	rec.say(textNotSent, "")
 	if e.Type != "text" {
-		d.note(e.Crisp, noteOtherFile)
+		rec.note(e.Crisp, noteOtherFile)
 	}
-	d.Out.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
-	if in := d.find(e.Incoming); in != nil {
-		in.Outcome, in.Incoming = outcomeRefused, nil
+	rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
+	if in := rec.UserMessages.find(e.Incoming); in != nil {
+		in.done(messageRefused)
 		if api != nil {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
@@ -304,114 +300,96 @@ func (d *data) refuse(e *effect, api *APIError) {
 }
 
 // giveBack gives the bot a message that Crisp has no part of.
-func (d *data) giveBack(e *effect) {
-	d.Out.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
-	d.env.returned = append(d.env.returned, e.Incoming)
-	d.returnToBot()
+func (rec *record) giveBack(e *effect) {
+	rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
+	rec.env.returned = append(rec.env.returned, e.Incoming)
+	rec.returnToBot()
 }
 
 // follows reports whether Crisp has the parts of a message before this one.
-func (d *data) follows(e *effect) bool {
-	return e.Part > 0 && !slices.ContainsFunc(d.Out.Queue, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
+func (rec *record) follows(e *effect) bool {
+	return e.Part > 0 && !slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
 }
 
 // returnToBot makes turns of the messages that an end gave back. One that nobody waits for any
 // more is told to the user.
-func (d *data) returnToBot() {
+func (rec *record) returnToBot() {
 	told := false
-	for _, id := range d.env.returned {
-		in := d.find(id)
-		if in == nil || in.Outcome != outcomePosting {
+	for _, id := range rec.env.returned {
+		in := rec.UserMessages.find(id)
+		if in == nil || in.Status != messagePosting {
 			continue
 		}
-		in.Outcome, in.Epoch = outcomeTurn, d.Epoch
+		in.Status, in.Epoch = messageTurn, rec.Epoch
 		if in.Left {
-			if d.Stay != nil && !slices.Contains(d.Stay.Unsent, id) {
-				d.Stay.Unsent = append(d.Stay.Unsent, id)
+			if rec.Handover != nil && !slices.Contains(rec.Handover.Unsent, id) {
+				rec.Handover.Unsent = append(rec.Handover.Unsent, id)
 			}
 			told = true
 		}
 	}
-	d.env.returned = nil
+	rec.env.returned = nil
 	if told {
-		d.say(textNotSent, "")
+		rec.say(textNotSent, "")
 	}
-}
-
-// choose finds the agent's question that a message answers: by its payload, or by the title of
-// a choice, as keyboards send it. Only the newest question can be answered by title.
-func (d *data) choose(m *Incoming) (picker, int, bool) {
-	if fp, i, ok := parsePickerPayload(m.Payload); ok {
-		for _, p := range d.Pickers {
-			if p.FP == fp && i < len(pickerChoices(p.Content)) {
-				return p, i, true
-			}
-		}
-	}
-	if len(d.Pickers) == 0 || len(m.Files) > 0 {
-		return picker{}, 0, false
-	}
-	p := d.Pickers[len(d.Pickers)-1]
-	i, ok := matchChoice(m.Text, pickerChoices(p.Content))
-	return p, i, ok
 }
 
 // queueAnswer chooses in the agent's picker for the user.
-func (d *data) queueAnswer(s *seen, p picker, i int) bool {
+func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
 	content, err := answerPicker(p.Content, i)
 	if err != nil {
 		return false
 	}
-	s.Outcome, s.Epoch = outcomePosting, d.Epoch
+	s.Status, s.Epoch = messagePosting, rec.Epoch
 	label := pickerChoices(p.Content)[i].Label
-	d.push(&d.Out, effect{Kind: kindAnswer, Stay: d.Stay.ID, Crisp: p.Crisp, Incoming: s.ID, FP: p.FP, Content: content, Else: label})
+	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: p.Crisp, Incoming: s.ID, FP: p.FP, Content: content, Else: label})
 	return true
 }
 
 // answered notes that the picker shows the user's choice.
-func (d *data) answered(e *effect) {
-	d.Pickers = slices.DeleteFunc(d.Pickers, func(p picker) bool { return p.FP == e.FP && p.Crisp == e.Crisp })
-	d.passed(e)
+func (rec *record) answered(e *effect) {
+	rec.Pickers.removed(e.Crisp, e.FP)
+	rec.passed(e)
 }
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
-func (d *data) answerFailed(e *effect, r report) bool {
-	if !d.runs(e.Stay) { // its handover has ended: the message is the bot's
-		d.giveBack(e)
+func (rec *record) answerFailed(e *effect, r result) bool {
+	if !rec.runs(e.HandoverID) { // its handover has ended: the message is the bot's
+		rec.giveBack(e)
 		return true
 	}
 	api := apiError(r.err)
 	if (api == nil || api.Temporary()) && (api == nil || api.StatusCode != http.StatusNotFound) {
-		d.again(e, api) // choosing the same twice does no harm
+		rec.again(e, api) // choosing the same twice does no harm
 		return false
 	}
-	in := d.find(e.Incoming)
+	in := rec.UserMessages.find(e.Incoming)
 	if in == nil {
 		return true
 	}
 	text := textPost(e.Else)
-	fp := fingerprint(d.Conversation, e.Stay, in.ID, 0)
-	if c := d.session(e.Crisp); c != nil {
-		d.ours(c, fp)
+	fp := fingerprint(rec.Conversation, e.HandoverID, in.ID, 0)
+	if c := rec.Sessions.byID(e.Crisp); c != nil {
+		c.Log.ours(fp)
 	}
-	next := effect{N: d.next(), Kind: kindPost, Stay: e.Stay, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content, At: d.newest(e.Crisp)}
-	at := slices.Index(d.Out.Queue, e)
-	d.Out.Queue = slices.Insert(d.Out.Queue, at+1, &next) // in the answer's place
+	next := effect{N: rec.next(), Kind: kindPost, HandoverID: e.HandoverID, Crisp: e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content, At: rec.newest(e.Crisp)}
+	at := slices.Index(rec.ToCrisp, e)
+	rec.ToCrisp = slices.Insert(rec.ToCrisp, at+1, &next) // in the answer's place
 	return true
 }
 
 // postNote tells the agents something. Where the plan has no notes it goes where
 // Policy.NoteFallback says.
-func (h *Handover) postNote(ctx context.Context, d *data, e *effect) error {
+func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) error {
 	text := e.Note
 	if text == "" {
-		texts := h.texts(d)
+		texts := h.texts(rec)
 		text = texts.get(e.Text)
 	}
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	site := h.site(d.Conversation)
+	site := h.siteOf(rec)
 	noNotes, err := site.noNotes(ctx)
 	if err != nil {
 		return err

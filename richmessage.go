@@ -8,6 +8,8 @@ import (
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // RichMessage is one message as a user sees it, in the syntax of the Messenger Send API's message
@@ -127,7 +129,7 @@ func (m RichMessage) fit() []RichMessage {
 // parts is fit without the list of many choices.
 func (m RichMessage) parts() []RichMessage {
 	var out []RichMessage
-	for _, t := range split(m.Text, maxText) {
+	for _, t := range textsplit.Split(m.Text, maxText) {
 		out = append(out, TextMessage(t))
 	}
 	if m.Attachment != nil {
@@ -155,7 +157,7 @@ func (a Attachment) parts() []RichMessage {
 	var out []RichMessage
 	switch {
 	case a.Type == "template" && p.TemplateType == "button":
-		if texts := split(p.Text, maxTemplateText); len(texts) > 1 {
+		if texts := textsplit.Split(p.Text, maxTemplateText); len(texts) > 1 {
 			p.Text = texts[len(texts)-1]
 			for _, t := range texts[:len(texts)-1] {
 				out = append(out, TextMessage(t))
@@ -195,7 +197,7 @@ func fewButtons(elements []Element) []Element {
 func (m RichMessage) titles() []string {
 	titles := make([]string, len(m.QuickReplies))
 	for i, q := range m.QuickReplies {
-		titles[i] = oneLine(q.Title)
+		titles[i] = textsplit.OneLine(q.Title)
 	}
 	return titles
 }

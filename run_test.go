@@ -493,22 +493,6 @@ func TestWaitsAreWokenAndForgotten(t *testing.T) {
 	})
 }
 
-func TestWatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var w handover.Watch
-		require.False(t, w.Stale("a", "1", time.Minute), "seen for the first time")
-		time.Sleep(59 * time.Second)
-		require.False(t, w.Stale("a", "1", time.Minute))
-		require.False(t, w.Stale("b", "1", time.Minute))
-		time.Sleep(time.Second)
-		require.True(t, w.Stale("a", "1", time.Minute))
-		require.False(t, w.Stale("b", "1", time.Minute))
-		require.False(t, w.Stale("b", "2", time.Minute), "it changed")
-		time.Sleep(59 * time.Second)
-		require.False(t, w.Stale("b", "2", time.Minute))
-	})
-}
-
 func TestDelayGrowsToAMinute(t *testing.T) {
 	var got []time.Duration
 	for i := range 10 {

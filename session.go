@@ -127,21 +127,21 @@ func (s Session) Turn() Turn {
 }
 
 // view shows what hosts may see of a conversation.
-func (h *Handover) view(d *data) Session {
+func (h *Handover) view(rec *record) Session {
 	s := Session{
-		Conversation: d.Conversation, State: d.State, Epoch: d.Epoch, Since: d.Since,
-		Offer: d.Offer != nil, FollowUp: d.FollowUp != nil,
+		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
+		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,
 	}
-	for _, st := range []*stay{d.FollowUp, d.Stay} {
-		if st == nil {
+	for _, ho := range []*handover{rec.FollowUp, rec.Handover} {
+		if ho == nil {
 			continue
 		}
-		s.HandoverID, s.CrispID = st.ID, st.CrispID
-		if n := len(st.Agents); n > 0 {
-			s.Agent = st.Agents[n-1]
+		s.HandoverID, s.CrispID = ho.ID, ho.CrispID
+		if n := len(ho.Agents); n > 0 {
+			s.Agent = ho.Agents[n-1]
 		}
 	}
-	if r := d.request(); r != nil {
+	if r := rec.request(); r != nil {
 		s.Locale, s.Resume = r.Locale, r.Resume
 	}
 	return s
@@ -149,14 +149,14 @@ func (h *Handover) view(d *data) Session {
 
 // request is the newest request. An offer or a follow-up is never older than the last handover,
 // since a handover ends both.
-func (d *data) request() *Request {
+func (rec *record) request() *Request {
 	switch {
-	case d.Offer != nil:
-		return &d.Offer.Request
-	case d.FollowUp != nil:
-		return &d.FollowUp.Request
-	case d.Stay != nil:
-		return &d.Stay.Request
+	case rec.Offer != nil:
+		return &rec.Offer.Request
+	case rec.FollowUp != nil:
+		return &rec.FollowUp.Request
+	case rec.Handover != nil:
+		return &rec.Handover.Request
 	}
 	return nil
 }
@@ -184,10 +184,10 @@ type Summary struct {
 	Resume string   `json:"resume,omitempty"` // Request.Resume
 }
 
-func (st *stay) summary() *Summary {
+func (ho *handover) summary() *Summary {
 	return &Summary{
-		HandoverID: st.ID, Reason: st.Reason, Agents: st.Agents, HumanReplied: !st.FirstReply.IsZero(),
-		Asked: st.Asked, Opened: st.Opened, Claimed: st.Claimed, FirstReply: st.FirstReply, Ended: st.Ended,
-		Unsent: st.Unsent, Resume: st.Request.Resume,
+		HandoverID: ho.ID, Reason: ho.Reason, Agents: ho.Agents, HumanReplied: !ho.FirstReply.IsZero(),
+		Asked: ho.Asked, Opened: ho.Opened, Claimed: ho.Claimed, FirstReply: ho.FirstReply, Ended: ho.Ended,
+		Unsent: ho.Unsent, Resume: ho.Request.Resume,
 	}
 }

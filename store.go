@@ -27,10 +27,20 @@ type Record struct {
 	// Version is 0 in a record that was never stored. At each Save a store gives one that this key
 	// never had before, also when a deleted key is stored again.
 	Version int64
-	// Due is when the conversation next wants attention; zero for never. To the microsecond.
+	// Due is when the conversation next wants attention, by the store's clock; zero for never. To
+	// the microsecond.
 	Due time.Time
-	// Data is opaque. Nil and empty are the same.
+	// Data is opaque. Nil and empty are the same. The library never puts a NUL byte into it.
 	Data []byte
+
+	// Now is the store's own time when it read the record. Load, Find and Claim set it, also in the
+	// zero Record of what is not stored; Save ignores it. A store whose clock is that of this
+	// process leaves it zero. The library computes deadlines by it, so that replicas whose clocks
+	// differ agree on them.
+	Now time.Time
+	// Wake asks Save to tell the Watchers of this change: somebody may be waiting for it. It is not
+	// kept: what is read has it false.
+	Wake bool
 }
 
 // Store keeps the library's state. Every method must be safe for concurrent use, honour its
@@ -40,7 +50,10 @@ type Record struct {
 //
 // After any error of Save or Delete but ErrConflict and ErrTaken, the context's included, it is not
 // known whether the work was done: the connection may have broken after it, or the database may still
-// be at it. Load tells what is stored by then.
+// be at it. Load tells what is stored by then. A Claim that failed may have hidden records all the
+// same; they come again after their ttl.
+//
+// A store that can tell of changes made by other processes implements Watcher as well.
 type Store interface {
 	// Load returns the record with this key. A key that is not stored gives the zero Record and
 	// no error.
@@ -57,6 +70,23 @@ type Store interface {
 	// the error is ErrTaken.
 	Save(ctx context.Context, r Record) (version int64, err error)
 
+	// Claim gives out work: at most limit records whose Due is set and not after the store's now.
+	// It hides each of them from every other Claim until ttl has passed by the store's clock, so
+	// that a process that dies loses nothing but that time. Saving the record ends the hiding: it
+	// is then due when the saved Due says. A save that fails changes nothing about it.
+	//
+	// The longest due come first; a record that was hidden counts as due since that ended. So no
+	// number of records that nobody can save keeps others from their turn. No two calls give the
+	// same record while it is hidden, whatever runs at the same time. While other calls run, fewer
+	// records than limit, or none, do not mean that nothing is left. A limit below 1 gives none, a
+	// ttl below a microsecond hides nothing.
+	//
+	// A claim is no lock and no change of the record: its Version stays, anybody may load, save and
+	// delete it, and a Save with the Version that Claim returned succeeds if nobody else saved
+	// meanwhile. Whoever outlives the ttl shares the work with the next claimer. Correctness rests
+	// on the comparison of versions by Save alone.
+	Claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error)
+
 	// Due returns the keys of at most limit records whose Due is set and not after now, the
 	// longest due first; none if limit is below 1. It locks nothing: several callers may get the
 	// same key.
@@ -66,4 +96,21 @@ type Store interface {
 	// else the error is ErrConflict. Deleting a key that is not stored does nothing and is no
 	// error.
 	Delete(ctx context.Context, key string, version int64) error
+}
+
+// Watcher is what a Store also implements if it can tell of changes that other processes make. It
+// makes waiting short: without it, what another process saved is found by looking now and then.
+type Watcher interface {
+	// Watch calls changed with the key of each record that any process, this one included, saves
+	// with Wake set, soon after it is stored. It calls changed with "" first, as soon as no later
+	// change is missed: what was saved before that is not told, so the caller looks at what it
+	// waits for. It calls changed from one goroutine at a time and never after it has returned;
+	// changed must not block. A key may be told more often than it was saved, or once for several
+	// saves in a row.
+	//
+	// Watch blocks until ctx ends, with ctx's error, or until it can tell no more, because the
+	// connection was lost, with another error: the caller calls it again after a pause. A store
+	// that cannot watch as it is set up returns an error that wraps errors.ErrUnsupported at once,
+	// without calling changed.
+	Watch(ctx context.Context, changed func(key string)) error
 }

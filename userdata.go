@@ -15,6 +15,8 @@ import (
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // UserData is what the host knows of the user and shows to the agents in Crisp. In JSON it is the
@@ -228,13 +230,13 @@ func (u UserData) metas() metas {
 			data.add(key, value)
 		}
 	}
-	name, nickname := oneLine(u.FirstName+" "+u.LastName), oneLine(u.Nickname)
+	name, nickname := textsplit.OneLine(u.FirstName+" "+u.LastName), textsplit.OneLine(u.Nickname)
 	if name == "" {
 		name, nickname = nickname, ""
 	}
 	other("nickname", nickname)
 	var ok bool
-	if m.Nickname, ok = shorten(name, maxNickname); !ok {
+	if m.Nickname, ok = textsplit.Shorten(name, maxNickname); !ok {
 		other("name", name)
 	}
 	if m.Email, ok = validEmail(u.Email); !ok {
@@ -306,11 +308,11 @@ func plainKey(name string) (key string, whole bool) {
 // cutValue returns a value within the limit; a cut one says so.
 func cutValue(s string) string {
 	s = strings.ReplaceAll(s, "\x00", "\uFFFD")
-	if units(s) <= maxDataValue {
+	if textsplit.Units(s) <= maxDataValue {
 		return s
 	}
 	note := fmt.Sprintf(" [cut, %d characters in all]", utf8.RuneCountInString(s))
-	short, _ := shorten(s, maxDataValue-len(note))
+	short, _ := textsplit.Shorten(s, maxDataValue-len(note))
 	return short + note
 }
 

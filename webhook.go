@@ -100,7 +100,9 @@ func ReadEvent(r *http.Request, w Webhook) (Event, error) {
 			return Event{}, err
 		}
 	}
-	return ParseEvent(body)
+	ev, err := ParseEvent(body)
+	ev.Signed = signed && err == nil
+	return ev, err
 }
 
 // credential decides by what the request is judged, before its body is read: by its signature,

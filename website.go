@@ -15,9 +15,9 @@ import (
 
 // websiteData is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
-type websiteData struct {
+type websiteRecord struct {
 	V       int            `json:"v"`
-	Lease   lease          `json:"lease,omitzero"`
+	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
 	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
 	Next    time.Time      `json:"next,omitzero"`     // of catch-up
 	Mark    int64          `json:"mark,omitzero"`     // Crisp's time up to which changes are known, in ms
@@ -35,16 +35,17 @@ const websitePrefix = "website/"
 type site struct {
 	id        string
 	cfg       *Config
+	clock     *clock
 	crisp     *crispClient
 	presence  presence
 	refused   atomic.Bool  // hooks were: there is something to catch up with
 	accounted atomic.Int64 // the minute in which calls were last added to the website's
 }
 
-func newSites(cfg *Config, tell func(Activity)) map[string]*site {
+func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
 	all := make(map[string]*site)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		s := &site{id: id, cfg: cfg, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
+		s := &site{id: id, cfg: cfg, clock: clock, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
 		s.accounted.Store(time.Now().Unix() / 60)
 		all[id] = s
 	}
@@ -57,6 +58,9 @@ func (h *Handover) website(c Conversation) string { return cmp.Or(c.WebsiteID, h
 // site returns the website that a conversation is handed to.
 func (h *Handover) site(c Conversation) *site { return h.sites[h.website(c)] }
 
+// siteOf returns the website of a record: it stays where it began.
+func (h *Handover) siteOf(rec *record) *site { return h.sites[rec.Website] }
+
 // pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
 // of a clock that ran ahead do not count.
 func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
@@ -64,7 +68,7 @@ func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
 	if limit < 0 {
 		return 0, nil
 	}
-	_, err = s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
 		if wait = 0; len(w.Creates) >= limit {
 			wait = w.Creates[0].Add(time.Minute).Sub(now)
@@ -89,7 +93,7 @@ func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 		if err := s.spend(ctx); err != nil {
 			return Spent{}, err
 		}
-		w, err := s.update(ctx, func(*websiteData, time.Time) error { return errKeep })
+		w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
 		if err != nil {
 			return Spent{}, err
 		}
@@ -117,7 +121,7 @@ func (s *site) spend(ctx context.Context) error {
 	if calls == 0 {
 		return nil
 	}
-	_, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if day := today(now); w.Day != day {
 			w.Day, w.Calls = day, 0
 		}
@@ -131,22 +135,23 @@ func (s *site) spend(ctx context.Context) error {
 }
 
 // update applies change to the website's record, as update does to a conversation's.
-func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) error) (websiteData, error) {
+func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time) error) (websiteRecord, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	key := websitePrefix + s.id
 	for {
 		r, err := s.cfg.Store.Load(ctx, key)
 		if err != nil {
-			return websiteData{}, fmt.Errorf("handover: load from the store: %w", err)
+			return websiteRecord{}, fmt.Errorf("handover: load from the store: %w", err)
 		}
-		w := websiteData{V: recordVersion}
+		s.clock.follow(r.Now)
+		w := websiteRecord{V: recordVersion}
 		if r.Version != 0 {
 			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
 				return w, fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
 			}
 		}
-		if err := change(&w, time.Now()); errors.Is(err, errKeep) {
+		if err := change(&w, s.clock.now()); errors.Is(err, errKeep) {
 			return w, nil
 		} else if err != nil {
 			return w, err
@@ -156,8 +161,8 @@ func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) 
 			return w, fmt.Errorf("handover: the website's record cannot be written: %w", shapeOf(err))
 		}
 		due := w.Next
-		if !w.Lease.free() {
-			due = w.Lease.Until
+		if !w.Claim.free() {
+			due = w.Claim.Until
 		}
 		switch _, err = s.cfg.Store.Save(ctx, Record{Key: key, Version: r.Version, Due: due, Data: body}); {
 		case err == nil:
@@ -172,12 +177,12 @@ func (s *site) update(ctx context.Context, change func(*websiteData, time.Time) 
 const noNotesFor = 24 * time.Hour
 
 func (s *site) noNotes(ctx context.Context) (bool, error) {
-	w, err := s.update(ctx, func(*websiteData, time.Time) error { return errKeep })
-	return time.Now().Before(w.NoNotes), err
+	w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
+	return s.clock.now().Before(w.NoNotes), err
 }
 
 func (s *site) rememberNoNotes(ctx context.Context) error {
-	_, err := s.update(ctx, func(w *websiteData, now time.Time) error {
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		w.NoNotes = now.Add(noNotesFor)
 		return nil
 	})

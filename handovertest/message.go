@@ -269,10 +269,10 @@ func (v *Conversation) withdraw(fingerprint int64) {
 // The caller holds the lock.
 func (v *Conversation) mark(read bool, from, origin string, fingerprints []int64) {
 	now := time.Now()
-	v.remark(from, func(m *message) {
-		if len(fingerprints) > 0 && !slices.Contains(fingerprints, m.Fingerprint) {
-			return
-		}
+	meant := func(m *message) bool {
+		return m.From == from && (len(fingerprints) == 0 || slices.Contains(fingerprints, m.Fingerprint))
+	}
+	v.remark(meant, func(m *message) {
 		if read {
 			m.Read = origin
 		} else {
@@ -297,16 +297,17 @@ func (v *Conversation) mark(read bool, from, origin string, fingerprints []int64
 
 // unmark marks all messages of one side unread. The caller holds the lock.
 func (v *Conversation) unmark(from string) {
-	v.remark(from, func(m *message) { m.Read, m.marked = "", time.Time{} })
+	meant := func(m *message) bool { return m.From == from }
+	v.remark(meant, func(m *message) { m.Read, m.marked = "", time.Time{} })
 	v.push("message:acknowledge:unread:send", v.now(), nil)
 }
 
-// remark changes the marks of the messages of one side, which is no news.
-func (v *Conversation) remark(from string, fn func(m *message)) {
+// remark changes the marks of the messages that are meant, which is no news.
+func (v *Conversation) remark(meant func(m *message) bool, fn func(m *message)) {
 	v.changeQuietly(func(s *snapshot) {
 		s.messages = slices.Clone(s.messages)
 		for i, m := range s.messages {
-			if m.From == from {
+			if meant(m) {
 				marked := *m
 				marked.shown = nil
 				fn(&marked)

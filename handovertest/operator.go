@@ -45,7 +45,7 @@ func (v *Conversation) Bot(name string) *Operator {
 // that nobody wrote.
 func (v *Conversation) Trigger(name string) *Operator {
 	return &Operator{
-		conversation: v, from: "operator", name: name, origin: "urn:crisp.im:triggers:0", userType: "website", trigger: true,
+		conversation: v, from: "operator", name: name, origin: triggerOrigin, userType: "website", trigger: true,
 	}
 }
 

@@ -55,8 +55,18 @@ var storeChecks = []storeCheck{
 	{"delete", checkDelete},
 	{"crisp ids", checkCrispIDs},
 	{"taken", checkTaken},
-	{"due", checkDue},
-	{"due limit", checkDueLimit},
+	{"claim", checkClaim},
+	{"claim limit", checkClaimLimit},
+	{"claim in time", checkClaimInTime},
+	{"claim hides", checkClaimHides},
+	{"claim ends", checkClaimEnds},
+	{"claim turns", checkClaimTurns},
+	{"claim and save", checkClaimAndSave},
+	{"claim and delete", checkClaimAndDelete},
+	{"claim thousands", checkClaimThousands},
+	{"now", checkNow},
+	{"wake", checkWake},
+	{"watch", checkWatch},
 	{"microseconds", checkMicroseconds},
 	{"data", checkData},
 	{"keys", checkKeys},
@@ -64,6 +74,7 @@ var storeChecks = []storeCheck{
 	{"copies", checkCopies},
 	{"concurrent updates", checkConcurrentUpdates},
 	{"concurrent inserts", checkConcurrentInserts},
+	{"concurrent crisp ids", checkConcurrentCrispIDs},
 	{"concurrent claims", checkConcurrentClaims},
 	{"concurrent deletes", checkConcurrentDeletes},
 	{"whole records", checkWholeRecords},
@@ -163,12 +174,68 @@ func wantNotFound(t storeT, s handover.Store, crispIDs ...string) {
 	}
 }
 
-func wantDue(t storeT, s handover.Store, now time.Time, limit int, want ...string) {
+// mustClaim claims once and checks that each record is given as Load gives it.
+func mustClaim(t storeT, s handover.Store, limit int, ttl time.Duration) []handover.Record {
 	t.Helper()
-	got, err := s.Due(t.Context(), now, limit)
-	wantError(t, "Due", err, nil)
+	records, err := s.Claim(t.Context(), limit, ttl)
+	wantError(t, fmt.Sprintf("Claim of at most %d", limit), err, nil)
+	for _, r := range records {
+		if stored := mustLoad(t, s, r.Key); !sameRecord(r, stored) {
+			t.Fatalf("Claim gives %q as %.300s, stored is %.300s", r.Key, showRecord(r), showRecord(stored))
+		}
+	}
+	return records
+}
+
+// wantClaim claims once and checks which keys it gives, in their order.
+func wantClaim(t storeT, s handover.Store, limit int, ttl time.Duration, want ...string) []handover.Record {
+	t.Helper()
+	records := mustClaim(t, s, limit, ttl)
+	if got := keysOf(records); !slices.Equal(got, want) {
+		t.Fatalf("Claim of at most %d gives %.300q, want %.300q", limit, got, want)
+	}
+	return records
+}
+
+// wantDue checks that just these keys could be claimed, in any order. It hides none of them.
+func wantDue(t storeT, s handover.Store, want ...string) {
+	t.Helper()
+	got := keysOf(mustClaim(t, s, len(want)+10, 0))
+	slices.Sort(got)
+	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Fatalf("Due at %v, at most %d, gives %q, want %q", now, limit, got, want)
+		t.Fatalf("Claim gives %.300q, want in any order %.300q", got, want)
+	}
+}
+
+func keysOf(records []handover.Record) []string {
+	keys := make([]string, len(records))
+	for i, r := range records {
+		keys[i] = r.Key
+	}
+	return keys
+}
+
+// storeNow reads the clock of the store; that of this process if the store has none of its own.
+func storeNow(t storeT, s handover.Store) time.Time {
+	t.Helper()
+	now := mustLoad(t, s, "no such key").Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	return now.Truncate(time.Microsecond)
+}
+
+// storePatience bounds how long a check waits for what has to come.
+const storePatience = 30 * time.Second
+
+// wait asks again and again until the answer is yes.
+func wait(t storeT, what string, yes func() bool) {
+	t.Helper()
+	for end := time.Now().Add(storePatience); !yes(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, storePatience)
+		}
 	}
 }
 
@@ -179,7 +246,7 @@ func wantError(t storeT, what string, got, want error) {
 	}
 }
 
-// sameRecord compares all fields; no data and empty data are the same.
+// sameRecord compares what is kept; no data and empty data are the same.
 func sameRecord(a, b handover.Record) bool {
 	return a.Key == b.Key && a.Version == b.Version && a.Due.Equal(b.Due) &&
 		slices.Equal(a.CrispIDs, b.CrispIDs) && bytes.Equal(a.Data, b.Data)

@@ -78,15 +78,6 @@ func onKeys(change func(string) string) func(handover.Store) handover.Store {
 	}
 }
 
-// onDue asks the store for something else than the caller does.
-func onDue(due func(s handover.Store, now time.Time, limit int) ([]string, error)) func(handover.Store) handover.Store {
-	return func(s handover.Store) handover.Store {
-		return faultyStore{Store: s, due: func(_ context.Context, now time.Time, limit int) ([]string, error) {
-			return due(s, now, limit)
-		}}
-	}
-}
-
 // onError replaces the errors of Save and Delete.
 func onError(from, to error) func(handover.Store) handover.Store {
 	swap := func(err error) error {
@@ -423,6 +414,51 @@ func findInTwoSteps(s handover.Store) handover.Store {
 			}
 			<-found
 			defer move()
+			return s.Save(ctx, r)
+		},
+	}
+}
+
+// claimKept returns the same slice each time that a record is claimed.
+func claimKept(share func(to *handover.Record, from handover.Record)) func(handover.Store) handover.Store {
+	return func(s handover.Store) handover.Store {
+		var kept handover.Record
+		return onClaimed(onEach(func(r *handover.Record) {
+			if kept.Key == "" {
+				kept = *r
+			}
+			share(r, kept)
+		}))(s)
+	}
+}
+
+// claimInTwoSteps takes the record's Data from a second look. The first time, the record is saved
+// in between.
+func claimInTwoSteps(s handover.Store) handover.Store {
+	looked, saved, loaded := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	look := sync.OnceFunc(func() { close(looked); <-saved })
+	load := sync.OnceFunc(func() { close(loaded) })
+	save := sync.OnceFunc(func() { close(saved); <-loaded })
+	return faultyStore{
+		Store: s,
+		claim: func(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+			records, err := s.Claim(ctx, limit, ttl)
+			look()
+			defer load()
+			for i := range records {
+				now, err := s.Load(ctx, records[i].Key)
+				if err != nil {
+					return nil, err
+				}
+				records[i].Data = now.Data
+			}
+			return records, err
+		},
+		save: func(ctx context.Context, r handover.Record) (int64, error) {
+			if r.Version != 0 {
+				<-looked
+				defer save()
+			}
 			return s.Save(ctx, r)
 		},
 	}

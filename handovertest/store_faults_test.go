@@ -13,11 +13,8 @@ import (
 
 var errNotFound = errors.New("not found")
 
-// storeFaults are faults that stores are likely to have, each with the check that finds it.
-var storeFaults = []struct {
-	check, fault string
-	store        func(handover.Store) handover.Store
-}{
+// storeFaults are faults in what a store keeps.
+var storeFaults = []storeFault{
 	{"unknown", "Load gives an error", func(s handover.Store) handover.Store {
 		return faultyStore{Store: s, load: strictRead(s.Load)}
 	}},
@@ -67,7 +64,7 @@ var storeFaults = []struct {
 	{"conflict", "a newer version overwrites", saveAnyway(func(given, stored int64) bool { return stored != 0 && given > stored })},
 	{"conflict", "another error", onError(handover.ErrConflict, errNotFound)},
 	{"conflict", "no error", onError(handover.ErrConflict, nil)},
-	{"conflict", "Due stored all the same", changeInSpite(handover.ErrConflict, func(old, r handover.Record) handover.Record {
+	{"conflict", "Due is stored all the same", changeInSpite(handover.ErrConflict, func(old, r handover.Record) handover.Record {
 		old.Due = r.Due
 		return old
 	})},
@@ -156,101 +153,15 @@ var storeFaults = []struct {
 		return old
 	})},
 
-	{"due", "not at the very time", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		return s.Due(context.Background(), now.Add(-time.Microsecond), limit)
-	})},
-	{"due", "too early", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		return s.Due(context.Background(), now.Add(time.Second), limit)
-	})},
-	{"due", "all of them", onDue(func(s handover.Store, _ time.Time, limit int) ([]string, error) {
-		return s.Due(context.Background(), noon.AddDate(1000, 0, 0), limit)
-	})},
-	{"due", "the last due first", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		keys, err := s.Due(context.Background(), now, limit)
-		slices.Reverse(keys)
-		return keys, err
-	})},
-	{"due", "by key", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		keys, err := s.Due(context.Background(), now, limit)
-		slices.Sort(keys)
-		return keys, err
-	})},
-	{"due", "1970 is never", onSave(func(r *handover.Record) {
-		if r.Due.Unix() == 0 {
-			r.Due = time.Time{}
-		}
-	})},
-	{"due", "before 1970 is never", onSave(func(r *handover.Record) {
-		if r.Due.Unix() < 0 {
-			r.Due = time.Time{}
-		}
-	})},
-	{"due", "never is at once", onSave(func(r *handover.Record) {
-		if r.Due.IsZero() {
-			r.Due = time.Unix(0, 0)
-		}
-	})},
-	{"due", "given once", func(s handover.Store) handover.Store {
-		given := map[string]bool{}
-		return faultyStore{Store: s, due: func(ctx context.Context, now time.Time, limit int) ([]string, error) {
-			keys, err := s.Due(ctx, now, limit)
-			keys = slices.DeleteFunc(keys, func(key string) bool { return given[key] })
-			for _, key := range keys {
-				given[key] = true
-			}
-			return keys, err
-		}}
-	}},
-	{"due", "counted in 64 bits of nanoseconds", onSave(func(r *handover.Record) {
-		if !r.Due.IsZero() {
-			r.Due = time.Unix(0, r.Due.UnixNano())
-		}
-	})},
-	{"due", "never is last", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		keys, err := s.Due(context.Background(), now, limit)
-		return append(keys, "never"), err
-	})},
-
-	{"due limit", "no limit", onDue(func(s handover.Store, now time.Time, _ int) ([]string, error) {
-		return s.Due(context.Background(), now, 1000)
-	})},
-	{"due limit", "0 is no limit", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		if limit == 0 {
-			limit = 1000
-		}
-		return s.Due(context.Background(), now, limit)
-	})},
-	{"due limit", "-1 is no limit", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		if limit < 0 {
-			limit = 1000
-		}
-		return s.Due(context.Background(), now, limit)
-	})},
-	{"due limit", "one less", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		return s.Due(context.Background(), now, limit-1)
-	})},
-	{"due limit", "cut before sorting", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		keys, err := s.Due(context.Background(), now, 1000)
-		return keys[len(keys)-min(max(limit, 0), len(keys)):], err
-	})},
-
 	{"microseconds", "milliseconds", onSave(func(r *handover.Record) { r.Due = r.Due.Truncate(time.Millisecond) })},
 	{"microseconds", "rounded to 2 microseconds", onSave(func(r *handover.Record) { r.Due = r.Due.Round(2 * time.Microsecond) })},
-	{"microseconds", "rounded up", onSave(func(r *handover.Record) {
-		if cut := r.Due.Truncate(time.Microsecond); !cut.Equal(r.Due) {
-			r.Due = cut.Add(time.Microsecond)
-		}
-	})},
 	{"microseconds", "seconds where it is finer", onSave(func(r *handover.Record) {
 		if r.Due.Nanosecond()%1000 != 0 {
 			r.Due = r.Due.Truncate(time.Second)
 		}
 	})},
-	{"microseconds", "Due asks by milliseconds", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		return s.Due(context.Background(), now.Truncate(time.Millisecond), limit)
-	})},
 
-	{"data", "cut at NUL", onSave(func(r *handover.Record) { r.Data, _, _ = bytes.Cut(r.Data, []byte{0}) })},
+	{"data", "cut at a line's end", onSave(func(r *handover.Record) { r.Data, _, _ = bytes.Cut(r.Data, []byte("\n")) })},
 	{"data", "made UTF-8", onSave(func(r *handover.Record) { r.Data = bytes.ToValidUTF8(r.Data, []byte("\ufffd")) })},
 	{"data", "numbers as float64", onSave(func(r *handover.Record) {
 		r.Data = bytes.ReplaceAll(r.Data, []byte("9007199254740993"), []byte("9007199254740992"))
@@ -287,9 +198,20 @@ var storeFaults = []struct {
 	{"contexts", "Save", func(s handover.Store) handover.Store {
 		return faultyStore{Store: s, save: func(_ context.Context, r handover.Record) (int64, error) { return s.Save(context.Background(), r) }}
 	}},
-	{"contexts", "Due", onDue(func(s handover.Store, now time.Time, limit int) ([]string, error) {
-		return s.Due(context.Background(), now, limit)
-	})},
+	{"contexts", "Claim", func(s handover.Store) handover.Store {
+		return faultyStore{Store: s, claim: func(_ context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+			return s.Claim(context.Background(), limit, ttl)
+		}}
+	}},
+	{"contexts", "Claim hides all the same", func(s handover.Store) handover.Store {
+		return faultyStore{Store: s, claim: func(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+			records, err := s.Claim(context.WithoutCancel(ctx), limit, ttl)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return records, err
+		}}
+	}},
 	{"contexts", "Delete", func(s handover.Store) handover.Store {
 		return faultyStore{Store: s, remove: func(_ context.Context, key string, version int64) error {
 			return s.Delete(context.Background(), key, version)
@@ -317,30 +239,22 @@ var storeFaults = []struct {
 	{"copies", "of CrispIDs on Save", keepGiven(func(to *handover.Record, from handover.Record) { to.CrispIDs = slices.Clone(from.CrispIDs) })},
 	{"copies", "of Data on Load", giveKept(func(to *handover.Record, from handover.Record) { to.Data = from.Data })},
 	{"copies", "of CrispIDs on Load", giveKept(func(to *handover.Record, from handover.Record) { to.CrispIDs = from.CrispIDs })},
-	{"copies", "of keys on Due", func(s handover.Store) handover.Store {
-		var kept []string
-		return faultyStore{Store: s, due: func(ctx context.Context, now time.Time, limit int) ([]string, error) {
-			if kept != nil {
-				return kept, nil
-			}
-			var err error
-			kept, err = s.Due(ctx, now, limit)
-			return kept, err
-		}}
-	}},
+	{"copies", "of Data on Claim", claimKept(func(to *handover.Record, from handover.Record) { to.Data = from.Data })},
+	{"copies", "of CrispIDs on Claim", claimKept(func(to *handover.Record, from handover.Record) { to.CrispIDs = from.CrispIDs })},
 
 	{"concurrent updates", "checked, then written", checkThenWrite(false)},
 	{"concurrent inserts", "checked, then written", checkThenWrite(true)},
 	{"concurrent inserts", "nobody wins", func(s handover.Store) handover.Store {
 		return faultyStore{Store: s, save: func(context.Context, handover.Record) (int64, error) { return 0, handover.ErrConflict }}
 	}},
-	{"concurrent claims", "checked, then written", checkThenWrite(true)},
-	{"concurrent claims", "checked, then written, by stored records", checkThenWrite(false)},
-	{"concurrent claims", "the losers are stored", changeInSpite(handover.ErrTaken, func(_, r handover.Record) handover.Record {
+	{"concurrent crisp ids", "checked, then written", checkThenWrite(true)},
+	{"concurrent crisp ids", "checked, then written, by stored records", checkThenWrite(false)},
+	{"concurrent crisp ids", "the losers are stored", changeInSpite(handover.ErrTaken, func(_, r handover.Record) handover.Record {
 		r.CrispIDs = nil
 		return r
 	})},
 	{"concurrent deletes", "checked, then written", checkThenWrite(false)},
 	{"whole records", "saved in two steps", saveInTwoSteps},
 	{"whole records", "found in two steps", findInTwoSteps},
+	{"whole records", "claimed in two steps", claimInTwoSteps},
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,21 +18,31 @@ import (
 // every fault below is found by the check named with it.
 func TestStoreSuite(t *testing.T) {
 	TestStore(t, func(*testing.T) handover.Store { return new(handover.MemoryStore) })
+	TestStore(t, func(*testing.T) handover.Store { return withClock(new(handover.MemoryStore)) })
 
 	faulty := map[string]int{}
-	for _, f := range storeFaults {
+	for _, f := range slices.Concat(storeFaults, claimFaults, watchFaults) {
 		faulty[f.check]++
 		t.Run(f.check+"/"+f.fault, func(t *testing.T) {
 			i := slices.IndexFunc(storeChecks, func(c storeCheck) bool { return c.name == f.check })
 			require.NotEqual(t, -1, i, "no such check")
-			failure := failureOf(t, storeChecks[i], f.store(new(handover.MemoryStore)))
-			require.NotEmpty(t, failure, "the check passes a store with this fault")
-			t.Log(failure)
+			synctest.Test(t, func(t *testing.T) {
+				failure := failureOf(t, storeChecks[i], f.store(new(handover.MemoryStore)))
+				require.NotEmpty(t, failure, "the check passes a store with this fault")
+				t.Log(failure)
+				time.Sleep(time.Hour) // let end what the fault keeps running
+			})
 		})
 	}
 	for _, c := range storeChecks {
 		require.NotZero(t, faulty[c.name], "no fault shows that the check %q can fail", c.name)
 	}
+}
+
+// storeFault is a fault that stores are likely to have, with the check that finds it.
+type storeFault struct {
+	check, fault string
+	store        func(handover.Store) handover.Store
 }
 
 // failureOf runs a check and returns what it says of the store; empty when the store passed.
@@ -64,7 +75,7 @@ type faultyStore struct {
 	handover.Store
 	load, find func(context.Context, string) (handover.Record, error)
 	save       func(context.Context, handover.Record) (int64, error)
-	due        func(context.Context, time.Time, int) ([]string, error)
+	claim      func(context.Context, int, time.Duration) ([]handover.Record, error)
 	remove     func(context.Context, string, int64) error
 }
 
@@ -89,11 +100,11 @@ func (s faultyStore) Save(ctx context.Context, r handover.Record) (int64, error)
 	return s.Store.Save(ctx, r)
 }
 
-func (s faultyStore) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	if s.due != nil {
-		return s.due(ctx, now, limit)
+func (s faultyStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+	if s.claim != nil {
+		return s.claim(ctx, limit, ttl)
 	}
-	return s.Store.Due(ctx, now, limit)
+	return s.Store.Claim(ctx, limit, ttl)
 }
 
 func (s faultyStore) Delete(ctx context.Context, key string, version int64) error {

@@ -266,3 +266,8 @@ func affected(result sql.Result, err error) (int64, error) {
 	}
 	return result.RowsAffected()
 }
+
+// Claim implements handover.Store: not yet.
+func (s *Store) Claim(context.Context, int, time.Duration) ([]handover.Record, error) {
+	return nil, fmt.Errorf("handover: sqlstore: Claim: %w", errors.ErrUnsupported)
+}

@@ -35,12 +35,18 @@ func (s replicaStore) at(ctx context.Context, point string, do func() error) err
 	return s.r.outside(point, do)
 }
 
+// stamped gives a record the store's time, which is the true one.
+func stamped(r handover.Record) handover.Record {
+	r.Now = time.Now()
+	return r
+}
+
 func (s replicaStore) Load(ctx context.Context, key string) (record handover.Record, err error) {
 	err = s.at(ctx, "load", func() (err error) {
 		record, err = s.r.w.store.Load(ctx, key)
 		return err
 	})
-	return record, err
+	return stamped(record), err
 }
 
 func (s replicaStore) Find(ctx context.Context, id string) (record handover.Record, err error) {
@@ -48,7 +54,18 @@ func (s replicaStore) Find(ctx context.Context, id string) (record handover.Reco
 		record, err = s.r.w.store.Find(ctx, id)
 		return err
 	})
-	return record, err
+	return stamped(record), err
+}
+
+func (s replicaStore) Claim(ctx context.Context, limit int, ttl time.Duration) (all []handover.Record, err error) {
+	err = s.at(ctx, "claim", func() (err error) {
+		all, err = s.r.w.store.Claim(ctx, limit, ttl)
+		return err
+	})
+	for i := range all {
+		all[i] = stamped(all[i])
+	}
+	return all, err
 }
 
 func (s replicaStore) Save(ctx context.Context, record handover.Record) (version int64, err error) {

@@ -1,4 +1,10 @@
-package handover
+// Package textsplit measures text as messengers do, and cuts it where a reader would.
+//
+// Limits are in UTF-16 code units, in which Messenger, Crisp's web app and browsers count: most letters
+// are one unit, most emoji two or more. No cut is inside a letter as a reader sees it, such as one with
+// its accents, a flag, or an emoji with its skin tone, unless that letter alone is longer than the
+// limit. Bytes that are not UTF-8 count as one unit each, and are kept as they are.
+package textsplit
 
 import (
 	"strings"
@@ -7,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// units returns the length of s in UTF-16 units, in which Messenger and browsers count.
-func units(s string) int {
+// Units returns the length of s in UTF-16 units.
+func Units(s string) int {
 	n := 0
 	for _, r := range s {
 		n += max(1, utf16.RuneLen(r))
@@ -16,16 +22,16 @@ func units(s string) int {
 	return n
 }
 
-// oneLine returns s with each run of white space and control characters as one space.
-func oneLine(s string) string {
+// OneLine returns s with each run of white space and control characters as one space.
+func OneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
 
-// split cuts text into parts of at most limit UTF-16 units, at the end of a paragraph, line,
-// or sentence if one ends in the second half of a part, else of a word, and never inside a letter
-// with its accents. Only the white space around a cut is dropped. Text that fits comes back as it is;
-// blank text gives no part.
-func split(text string, limit int) []string {
+// Split cuts text into parts of at most limit UTF-16 units, at the end of a paragraph, line,
+// or sentence if one ends in the second half of a part, else of a word, else of a letter. Only the white
+// space around a cut is dropped, and parts without anything else. Text that fits comes back as it is;
+// blank text gives no part. A limit below 2 is exceeded by letters of two units.
+func Split(text string, limit int) []string {
 	var parts []string
 	for {
 		n := prefix(text, limit)
@@ -44,13 +50,18 @@ func split(text string, limit int) []string {
 	return parts
 }
 
-// shorten returns s within limit UTF-16 units, cut before a "…" if it is longer, and whether it
+// Shorten returns s within limit UTF-16 units, cut before a "…" if it is longer, and whether it
 // is whole.
-func shorten(s string, limit int) (short string, whole bool) {
+func Shorten(s string, limit int) (short string, whole bool) {
 	if prefix(s, limit) == len(s) {
 		return s, true
 	}
 	return strings.TrimRightFunc(s[:prefix(s, limit-1)], unicode.IsSpace) + "…", false
+}
+
+// blank reports whether a reader would see nothing.
+func blank(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf) })
 }
 
 // prefix returns the length in bytes of the longest start of s within limit units, of whole
@@ -59,7 +70,7 @@ func prefix(s string, limit int) int {
 	n, used := 0, 0
 	for n < len(s) {
 		size := letter(s[n:])
-		used += units(s[n : n+size])
+		used += Units(s[n : n+size])
 		if used > limit {
 			break
 		}

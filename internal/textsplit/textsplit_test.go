@@ -1,13 +1,14 @@
-package handover_test
+package textsplit_test
 
 import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 func TestSplit(t *testing.T) {
@@ -45,20 +46,32 @@ func TestSplit(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, test.want, handover.Split(test.text, test.limit))
+			require.Equal(t, test.want, textsplit.Split(test.text, test.limit))
 		})
 	}
 }
 
 func TestShorten(t *testing.T) {
-	short, whole := handover.Shorten("12345678901234567890", 20)
+	short, whole := textsplit.Shorten("12345678901234567890", 20)
 	require.Equal(t, "12345678901234567890", short)
 	require.True(t, whole)
-	short, whole = handover.Shorten("Contact me back via email", 20)
+	short, whole = textsplit.Shorten("Contact me back via email", 20)
 	require.Equal(t, "Contact me back via…", short)
 	require.False(t, whole)
-	short, _ = handover.Shorten("123456789012345678😀0", 20)
+	short, _ = textsplit.Shorten("123456789012345678😀0", 20)
 	require.Equal(t, "123456789012345678…", short)
+}
+
+func TestUnits(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "abc": 3, "é": 1, "e\u0301": 2, "😀": 2, "👍🏽": 4, "\xff\xfe": 2} {
+		require.Equal(t, want, textsplit.Units(text), "%q", text)
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	for text, want := range map[string]string{"": "", " \n ": "", "a b": "a b", "\ta\r\n\u2028b\x00\u00a0c ": "a b c"} {
+		require.Equal(t, want, textsplit.OneLine(text), "%q", text)
+	}
 }
 
 func FuzzSplit(f *testing.F) {
@@ -75,8 +88,8 @@ func FuzzSplit(f *testing.F) {
 			}, s)
 		}
 		all := ""
-		for _, part := range handover.Split(text, limit) {
-			require.LessOrEqual(t, length(part), limit)
+		for _, part := range textsplit.Split(text, limit) {
+			require.LessOrEqual(t, len(utf16.Encode([]rune(part))), limit)
 			require.NotEmpty(t, visible(part))
 			all += visible(part) // part by part: bytes that are not UTF-8 may be when they are joined
 		}

@@ -1,0 +1,254 @@
+package handover
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// crispLog is what is known of a Crisp session's messages. Times are Crisp's, in ms.
+type crispLog struct {
+	Entries []*logEntry `json:"entries,omitempty"`
+	Authors []Agent     `json:"authors,omitempty"` // of the entries
+	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
+	// message that a read showed.
+	Watermark int64 `json:"watermark,omitzero"`
+	Last      int64 `json:"last,omitzero"`
+	// First is the fingerprint of the first message, in a session that we made.
+	First  int64    `json:"first,omitzero"`
+	Newest int64    `json:"newest,omitzero"` // the largest time seen
+	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
+	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it.
+	Ahead   int64   `json:"ahead,omitzero"`
+	Sampled bool    `json:"sampled,omitzero"` // Ahead is known
+	Odd     []int64 `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
+}
+
+// position is a place in Crisp's log: messages are shown by time, then fingerprint.
+type position struct {
+	At int64 `json:"at"`
+	FP int64 `json:"fp"`
+}
+
+func (p position) before(q position) bool { return p.compare(q) < 0 }
+
+func (p position) compare(q position) int {
+	return cmp.Or(cmp.Compare(p.At, q.At), cmp.Compare(p.FP, q.FP))
+}
+
+// entryStatus is what became of one message of Crisp's log.
+type entryStatus string
+
+const (
+	entryOurs     entryStatus = "ours"     // we posted it
+	entryShown    entryStatus = "shown"    // given to the user
+	entryWithheld entryStatus = "withheld" // never shown: a note, an event, another bot, unknown, too old
+	entryFailed   entryStatus = "failed"   // could not be shown
+	entryRemoved  entryStatus = "removed"  // removed, perhaps before we saw it
+)
+
+// logEntry is one message of Crisp's log.
+type logEntry struct {
+	position
+	Status    entryStatus `json:"status"`
+	Type      string      `json:"type,omitempty"`
+	Hash      string      `json:"hash,omitempty"`
+	Was       []string    `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
+	Edited    int64       `json:"edited,omitzero"`      // time of the last edit that a hook told of
+	Author    int         `json:"author,omitzero"`      // its place in Authors, from 1
+	ChannelID []string    `json:"channel_id,omitempty"` // one for each part
+	Sent      int64       `json:"sent,omitzero"`        // when we posted it, by the store's clock, in ms
+}
+
+// entry returns the entry of a fingerprint, or nil.
+func (l *crispLog) entry(fp int64) *logEntry {
+	for i := len(l.Entries) - 1; i >= 0; i-- {
+		if l.Entries[i].FP == fp {
+			return l.Entries[i]
+		}
+	}
+	return nil
+}
+
+func (l *crispLog) add(e *logEntry) *logEntry {
+	l.Entries = append(l.Entries, e)
+	return e
+}
+
+// ours notes that we posted, or are about to post, this fingerprint.
+func (l *crispLog) ours(fp int64) *logEntry {
+	if e := l.entry(fp); e != nil {
+		e.Status = entryOurs
+		return e
+	}
+	return l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
+}
+
+// sent notes when a message of ours was posted, and echoed what time Crisp gave it. Together they
+// show by how much Crisp's clock is ahead.
+func (l *crispLog) sent(fp int64, at time.Time) {
+	if e := l.entry(fp); e != nil {
+		e.Sent = at.UnixMilli()
+		l.sample(e)
+	}
+}
+
+func (l *crispLog) echoed(e *logEntry, at int64) {
+	e.At = at
+	l.Newest = max(l.Newest, at)
+	l.sample(e)
+}
+
+// maxAhead bounds the difference of clocks that is believed.
+const maxAhead = 48 * time.Hour
+
+func (l *crispLog) sample(e *logEntry) {
+	if e.At == 0 || e.Sent == 0 {
+		return
+	}
+	if ahead := e.At - e.Sent; ahead <= maxAhead.Milliseconds() && ahead >= -maxAhead.Milliseconds() {
+		l.Ahead, l.Sampled = ahead, true
+	}
+	e.Sent = 0
+}
+
+const (
+	// clockSlack is how far the estimate of Crisp's time may be off: half a call, and the
+	// milliseconds between messages.
+	clockSlack = 100 * time.Millisecond
+	// aheadSlack is how far a message may be ahead of Crisp's time as we know it.
+	aheadSlack = time.Minute
+	// unknownSlack is aheadSlack as long as Crisp's clock is not known.
+	unknownSlack = 24 * time.Hour
+)
+
+// crispTime is Crisp's time at a time of ours: estimated, or the newest that was seen.
+func (l *crispLog) crispTime(now time.Time) int64 {
+	if !l.Sampled {
+		return l.Newest
+	}
+	return max(l.Newest, now.Add(-clockSlack).UnixMilli()+l.Ahead)
+}
+
+// plausible gives the time that a message counts with. One that is ahead of Crisp's clock counts as
+// written now, and must move nothing that depends on time: ok is false then.
+func (l *crispLog) plausible(at int64, now time.Time) (_ int64, ok bool) {
+	limit := now.Add(unknownSlack).UnixMilli()
+	if l.Sampled {
+		limit = now.Add(aheadSlack).UnixMilli() + l.Ahead
+	}
+	if at <= limit {
+		return at, true
+	}
+	return max(l.crispTime(now), l.Newest), false
+}
+
+// named returns the channel's id of a part of a message; false if the host neither showed it nor
+// keeps it.
+func (l *crispLog) named(fp int64, part int) (id string, ok bool) {
+	e := l.entry(fp)
+	if e == nil || len(e.ChannelID) <= part {
+		return "", false
+	}
+	return e.ChannelID[part], true
+}
+
+// name notes the channel's id of a part.
+func (l *crispLog) name(fp int64, part int, id string) {
+	e := l.entry(fp)
+	if e == nil {
+		return
+	}
+	for len(e.ChannelID) <= part {
+		e.ChannelID = append(e.ChannelID, "")
+	}
+	e.ChannelID[part] = id
+}
+
+// author returns who wrote the message of an entry.
+func (l *crispLog) author(e *logEntry) Agent {
+	if e.Author < 1 || e.Author > len(l.Authors) {
+		return Agent{}
+	}
+	return l.Authors[e.Author-1]
+}
+
+// wrote notes who wrote the message of an entry: few people write many messages.
+func (l *crispLog) wrote(e *logEntry, a Agent) {
+	i := slices.IndexFunc(l.Authors, func(b Agent) bool { return b.ID == a.ID && b.Name == a.Name })
+	if i < 0 {
+		i, l.Authors = len(l.Authors), append(l.Authors, a)
+	}
+	l.Authors[i], e.Author = a, i+1 // the avatar may be another one by now
+}
+
+// maxWas is how many earlier contents of a message are known: reads are stale by seconds.
+const maxWas = 16
+
+// edited notes new content, and reports whether the user must see it. again is true when the message
+// had the same content before.
+func (e *logEntry) edited(hash string) (changed, again bool) {
+	if e.Status != entryShown || hash == e.Hash {
+		return false, false
+	}
+	again = slices.Contains(e.Was, hash)
+	e.Was, e.Hash = append(e.Was[max(0, len(e.Was)+1-maxWas):], e.Hash), hash
+	return true, again
+}
+
+// hashOf tells one content of a message from another. What the user chose in a picker is no
+// content of the agent's.
+func hashOf(typ string, content jsontext.Value) string {
+	if typ == "picker" {
+		if plain, err := answerPicker(content, -1); err == nil {
+			content = plain
+		}
+	}
+	return contentHash(typ, content)[:16]
+}
+
+// maxShown is how many messages that were shown, or could not be, are known: they can be edited and
+// removed on the user's side, and are given up once.
+const maxShown = 500
+
+// maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
+// costs no look.
+const maxOurs = 64
+
+// trim drops the entries that can no longer matter: those that no read asks for any more, never by
+// count alone. A page may show more than was asked for: what was withheld is judged again then, and
+// withheld again. posting says whether a post with a fingerprint still waits for its outcome.
+func (l *crispLog) trim(posting func(fp int64) bool) {
+	read := l.Watermark - overlap.Milliseconds()
+	shown, ours := 0, 0
+	for _, e := range l.Entries {
+		switch e.Status {
+		case entryShown, entryFailed:
+			shown++
+		case entryOurs:
+			ours++
+		}
+	}
+	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
+		if e.Status == entryOurs { // known by its origin as well, if it is seen again
+			drop := ours > maxOurs && e.At != 0 && !posting(e.FP)
+			if drop {
+				ours--
+			}
+			return drop
+		}
+		if e.At >= read {
+			return false
+		}
+		if e.Status != entryShown && e.Status != entryFailed {
+			return true
+		}
+		if shown <= maxShown {
+			return false
+		}
+		shown--
+		return true
+	})
+}

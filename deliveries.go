@@ -1,0 +1,51 @@
+package handover
+
+import "slices"
+
+// queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
+func (rec *record) queueParts(l *queue, s *crispSession, e *logEntry, parts []part, msg Message, suffix string) {
+	id := ""
+	if rec.Handover != nil && rec.Handover.CrispID == s.ID {
+		id = rec.Handover.ID
+	}
+	for i, p := range parts {
+		one := msg
+		one.ID = messageID(s.ID, e.FP, i) + suffix
+		if suffix != "" {
+			one.Corrects = messageID(s.ID, e.FP, i)
+		}
+		one.Content, one.File = p.Content, p.File
+		kind := kindDeliver
+		if suffix != "" && rec.env.cfg.Revise != nil {
+			kind = kindRevise
+		}
+		rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
+	}
+}
+
+// kept finds what is kept of a message for the user's next sign.
+func kept(s *crispSession, fp int64) func(*effect) bool {
+	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
+}
+
+// replaceKept gives a message that is kept for the user's next sign its new content. It reports whether
+// that is all: the host may keep the message as well, and have it revised. Where a part was shown, or
+// what is kept is a correction, the new content is one too.
+func (rec *record) replaceKept(s *crispSession, e *logEntry, parts []part, msg Message, suffix string) bool {
+	at := slices.IndexFunc(rec.Away, kept(s, e.FP))
+	if at < 0 {
+		return false
+	}
+	first := rec.Away[at]
+	corrects := first.Message.Corrects != "" || first.Part > 0
+	if !corrects {
+		suffix = ""
+	}
+	var l queue
+	rec.queueParts(&l, s, e, parts, msg, suffix)
+	for _, x := range l {
+		x.Attempts = first.Attempts
+	}
+	rec.Away = slices.Insert(slices.DeleteFunc(rec.Away, kept(s, e.FP)), at, l...)
+	return corrects || len(e.ChannelID) == 0 || rec.env.cfg.Revise == nil
+}

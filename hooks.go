@@ -1,0 +1,212 @@
+package handover
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// holdFor is how long a message that its hook shows and the log does not is held back for
+	// the log, whose order counts.
+	holdFor = 10 * time.Second
+	// earlyFor is how long it is held back where our opening message, which it may be older than, is
+	// not seen yet.
+	earlyFor = time.Minute
+	// inHandFor is after how long a message in hand is shown whatever reads do: together with the
+	// work's own delays within the two minutes that are promised.
+	inHandFor = 90 * time.Second
+	// maxHookRaw is the largest event that is kept whole; of a larger one it is kept what to look for.
+	maxHookRaw = 64 << 10
+	// maxHooks is how many events are kept until new messages are only looked up.
+	maxHooks = 64
+	// maxHookBytes bounds the events that are kept whole, together.
+	maxHookBytes = 256 << 10
+)
+
+// hook is an event that was stored before its 200, or the mere sign that something changed.
+type hook struct {
+	N     int64  `json:"n"`
+	Crisp string `json:"crisp"`
+	// Raw is the whole event, if it is signed: then it counts as it is. Any other hook only says
+	// where to look, and for what.
+	Raw     jsontext.Value `json:"raw,omitempty"`
+	Want    int64          `json:"want,omitzero"`    // fingerprint of the message to look for
+	Removed bool           `json:"removed,omitzero"` // and whether it is gone
+	Edited  bool           `json:"edited,omitzero"`  // and what it says now
+	State   bool           `json:"state,omitzero"`   // look at the state as well
+	Says    string         `json:"says,omitempty"`   // the state that it tells of
+	At      int64          `json:"at,omitzero"`      // Crisp's time of the change, in ms, if known
+	Listed  bool           `json:"listed,omitzero"`  // the list of conversations told of it
+	Got     time.Time      `json:"got"`
+	Tries   int            `json:"tries,omitzero"`
+	Missed  time.Time      `json:"missed,omitzero"` // by the first good read that did not show it
+	Next    time.Time      `json:"next,omitzero"`
+
+	read *Event // Raw, once it was decoded
+}
+
+// event returns the signed event; nil for a hook that only says where to look.
+func (k *hook) event() *Event {
+	if k.read == nil && len(k.Raw) > 0 {
+		if ev, err := ParseEvent(k.Raw); err == nil {
+			k.read = &ev
+		}
+	}
+	return k.read
+}
+
+// message returns the signed message that the hook holds, or nil.
+func (k *hook) message() *EventMessage {
+	if ev := k.event(); ev != nil {
+		return ev.Message
+	}
+	return nil
+}
+
+// retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up; for what the list
+// of conversations told of only then.
+func (k *hook) retry(now time.Time) {
+	k.Tries++
+	k.Next = now.Add(delay(k.Tries))
+	if end := k.Missed.Add(holdFor); end.After(now) && (k.Listed || k.Next.After(end)) {
+		k.Next = end
+	}
+}
+
+// ripe reports whether the hook has waited long enough for the log: good reads have not shown for
+// holdFor what it says, or the log cannot be read for inHandFor, or is known to be gone. In an
+// adopted session it may also have to wait for our opening message.
+func (k *hook) ripe(s *crispSession, readFailed bool, now time.Time) bool {
+	if readFailed {
+		return s.State.Gone || k.overdue(now)
+	}
+	if k.Missed.IsZero() {
+		k.Missed = now
+	}
+	wait := holdFor
+	if s.Bounds.early() {
+		wait = earlyFor
+	}
+	return !now.Before(k.Missed.Add(wait))
+}
+
+// overdue reports whether the hook counts although the log could not be read.
+func (k *hook) overdue(now time.Time) bool {
+	return len(k.Raw) > 0 && !now.Before(k.Got.Add(inHandFor))
+}
+
+// wanted is when the hook is to be worked on, in a session that must not be read before retry.
+func (k *hook) wanted(retry time.Time) time.Time {
+	at := latest(latest(k.Got, k.Next), retry)
+	if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 && overdue.Before(at) {
+		return latest(overdue, k.Next)
+	}
+	return at
+}
+
+// hookQueue are the hooks that are not taken in yet, in the order in which they came.
+type hookQueue []hook
+
+// of returns the hooks of a session, up to a number.
+func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
+	for i := range q {
+		if k := &q[i]; k.Crisp == crisp && k.N <= upto {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
+// the newest counts, and beyond the bounds a hook only says where to look. One look finds all new
+// messages, so that those hooks become one.
+func (q *hookQueue) put(k hook) {
+	k.note()
+	if k.Edited {
+		*q = slices.DeleteFunc(*q, func(x hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
+	}
+	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 || q.bytes()+len(k.Raw) > maxHookBytes
+	if look {
+		k.Raw, k.read = nil, nil
+	}
+	if len(*q) >= maxHooks && len(k.Raw) == 0 {
+		for i := range *q {
+			if x := &(*q)[i]; x.Crisp == k.Crisp && len(x.Raw) == 0 && !x.Listed && !x.State && !k.State {
+				*x = hook{N: k.N, Crisp: k.Crisp, Got: x.Got}
+				return
+			}
+		}
+	}
+	if len(*q) >= 2*maxHooks { // states alone can bring it here: the newest count
+		*q = slices.Delete(*q, 0, 1)
+	}
+	*q = append(*q, k)
+}
+
+// note keeps of a signed event what to look for, should its words have to go.
+func (k *hook) note() {
+	ev := k.event()
+	if ev == nil {
+		return
+	}
+	plain := hookOf(&Event{SessionID: ev.SessionID, Name: ev.Name, At: ev.At, Message: ev.Message, Update: ev.Update,
+		Removed: ev.Removed, State: ev.State, Blocked: ev.Blocked})
+	k.Want, k.Edited, k.Removed, k.State, k.Says, k.At = plain.Want, plain.Edited, plain.Removed, plain.State, plain.Says, plain.At
+}
+
+func (q hookQueue) bytes() (n int) {
+	for i := range q {
+		n += len(q[i].Raw)
+	}
+	return n
+}
+
+// hookOf makes of an event what is kept of it. sign is false for an event that proves nothing: what it
+// tells of is read before it counts.
+func hookOf(ev *Event) hook {
+	k := hook{Crisp: ev.SessionID}
+	if ev.Signed && !ev.Ambiguous && (ev.Message != nil || !ev.At.IsZero()) { // a message has a time of its own
+		k.Raw, k.read = ev.Raw, ev
+		return k
+	}
+	if !ev.At.IsZero() {
+		k.At = ev.At.UnixMilli()
+	}
+	switch {
+	case ev.Message != nil:
+		k.Want, k.At = ev.Message.Fingerprint, ev.Message.Timestamp
+	case ev.Update != nil:
+		k.Want, k.Edited = ev.Update.Fingerprint, true
+	case ev.Removed != 0:
+		k.Want, k.Removed = ev.Removed, true
+	case ev.Name == eventSessionRemoved:
+		k.State, k.Says = true, saysRemoved
+	case ev.Blocked != nil:
+		k.State, k.Says = true, saysBlocked
+	case ev.State != "":
+		k.State, k.Says = true, ev.State
+	default:
+		k.State = !strings.HasPrefix(ev.Name, "message:")
+	}
+	return k
+}
+
+// What a hook may say of a session besides a state of Crisp's.
+const (
+	saysRemoved  = "removed"
+	saysBlocked  = "blocked"
+	saysResolved = "resolved"
+)
+
+// concerns reports whether an event can change something.
+func concerns(ev *Event) bool {
+	switch ev.Name {
+	case eventMessageSend, eventMessageReceived, eventMessageUpdated, eventMessageRemoved,
+		eventSessionSetState, eventSessionSetRouting, eventSessionSetBlock, eventSessionRemoved:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,501 @@
+package handover
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// intake takes what a read of one Crisp session brought, together with its hooks, into the record:
+// messages and changes of state in Crisp's order, then edits and removals.
+type intake struct {
+	rec *record
+	s   *crispSession
+	n   *reading
+}
+
+// receive puts an event into the queue of hooks, and reports whether it concerns us. An echo of our own
+// message costs no look.
+func (rec *record) receive(ev *Event) bool {
+	s := rec.Sessions.byID(ev.SessionID)
+	if s == nil {
+		return false
+	}
+	if ev.Ambiguous {
+		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
+	}
+	at := ev.At.UnixMilli()
+	switch {
+	case ev.Rating != nil:
+		return rec.rated(s, ev.Rating.Stars)
+	case ev.Signed && ev.Message != nil && rec.echo(s, ev.Message):
+		return true
+	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
+		return false
+	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
+		return false // open, as far as is known: no news
+	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && len(rec.Hooks.of(s.ID, rec.Serial)) == 0:
+		changed := s.State.Resolved || !s.State.Doubt.IsZero()
+		s.State.told(false, at) // nothing that came before it waits: no look is needed
+		return changed
+	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
+		s.State.Blocked = true
+		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
+		return true
+	}
+	s.State.Gone = s.State.Gone || ev.Signed && ev.Name == eventSessionRemoved
+	k := hookOf(ev)
+	k.N, k.Got = rec.next(), rec.env.now
+	rec.Hooks.put(k)
+	return true
+}
+
+// look asks for a read of a session.
+func (rec *record) look(crisp string) {
+	rec.Hooks.put(hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true})
+}
+
+// rated tells of a rating, once.
+func (rec *record) rated(s *crispSession, stars int64) bool {
+	if stars < 1 || stars > 5 || stars == s.Stars {
+		return false
+	}
+	s.Stars = stars
+	rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(stars)})
+	return true
+}
+
+// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it.
+func (rec *record) echo(s *crispSession, m *EventMessage) bool {
+	e := s.Log.entry(m.Fingerprint)
+	if e == nil || e.Status != entryOurs {
+		return false
+	}
+	if at, ok := s.Log.plausible(m.Timestamp, rec.env.now); ok {
+		s.Log.echoed(e, at)
+		s.Bounds.opened(e.FP, at)
+	}
+	rec.proved(s, m.Fingerprint)
+	return true
+}
+
+// take takes in what a read brought.
+func (rec *record) take(n *reading) {
+	s := rec.Sessions.byID(n.of.crisp)
+	if s == nil {
+		return
+	}
+	in := &intake{rec, s, n}
+	n.gone = n.gone && in.confirmsRemoval()
+	s.State.Gone = s.State.Gone || n.gone
+	in.noteRead()
+	t := rec.timelineOf(s, n)
+	done := in.run(t)
+	if n.err == nil && !n.blind {
+		in.advance(t, done)
+	}
+	in.amend(t.held != nil || done < len(t.items))
+	if t.held == nil && done == len(t.items) {
+		in.judgeRead()
+	} else if !s.State.Doubt.IsZero() {
+		s.State.Doubt = rec.env.now // something is newer than it: a minute begins again
+	}
+	in.clear()
+}
+
+// noteRead notes how the read went.
+func (in *intake) noteRead() {
+	rec, s, n := in.rec, in.s, in.n
+	switch {
+	case n.blind:
+		return
+	case n.err == nil:
+		s.Reads.succeeded(n.begun)
+		s.State.Missing = time.Time{}
+	default:
+		api := apiError(n.err)
+		s.Reads.failed(rec.env.now, readPause(api, s.Reads.Fails+1))
+		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
+	}
+	if n.cut {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
+		rec.note(s.ID, noteNotShown)
+	}
+	for _, o := range n.odd {
+		in.report(o)
+	}
+}
+
+// readPause is how long a session is not read after a read that failed: what a person must mend is
+// tried again ever more rarely, up to an hour.
+func readPause(api *APIError, fails int) time.Duration {
+	if api != nil && api.needsPerson() {
+		return min(time.Minute<<min(fails-1, 6), time.Hour)
+	}
+	wait := min(delay(fails), lookAgain)
+	if api != nil {
+		wait = max(wait, api.wait())
+	}
+	return wait
+}
+
+// maxOdd is how many messages that could not be read are remembered, so that each is reported once.
+const maxOdd = 32
+
+// report tells of a message that cannot be used: nobody knows whether it is for the user.
+func (in *intake) report(o oddMessage) {
+	l := &in.s.Log
+	if slices.Contains(l.Odd, o.mark) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
+		return
+	}
+	if e := l.entry(o.fingerprint); e != nil && o.fingerprint != 0 {
+		return
+	}
+	l.Odd = append(l.Odd[max(0, len(l.Odd)+1-maxOdd):], o.mark)
+	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.why})
+	in.rec.note(in.s.ID, noteNotShown)
+}
+
+// run takes the items of a timeline, and returns how many. It stops after an end that has to wait for
+// the messages before it: what came after the end is judged once that is carried out.
+func (in *intake) run(t *timeline) int {
+	for i, x := range t.items {
+		switch {
+		case x.msg == nil:
+			in.judge(x)
+		case !in.see(x):
+			in.later(t.items[i:])
+			return i
+		}
+		if in.rec.ending(in.s.ID) {
+			in.later(t.items[i+1:])
+			return i + 1
+		}
+	}
+	return len(t.items)
+}
+
+// later keeps the items for another look.
+func (in *intake) later(items []item) {
+	if len(items) == 0 {
+		return
+	}
+	kept := false
+	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
+		if m := k.message(); m == nil && k.At <= items[0].At || m != nil && m.Timestamp < items[0].At {
+			continue
+		}
+		in.n.hold(k)
+		kept = true
+	}
+	unknown := slices.ContainsFunc(items, func(x item) bool { return x.msg != nil && in.s.Log.entry(x.FP) == nil })
+	if !kept && unknown {
+		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now})
+	}
+}
+
+// advance moves the watermark: all before it was read and is written down.
+func (in *intake) advance(t *timeline, done int) {
+	l := &in.s.Log
+	for _, x := range t.items[:done] {
+		if x.msg == nil || x.odd {
+			continue
+		}
+		l.Watermark = max(l.Watermark, x.At)
+		if in.n.shows(x.FP) {
+			l.Last = x.FP
+		}
+	}
+	if t.held != nil {
+		l.Watermark = min(l.Watermark, t.held.At-1)
+	}
+}
+
+// see takes one message of the log; false if it must wait. Each fingerprint is judged once; a known
+// one with other content is an edit.
+func (in *intake) see(x item) bool {
+	rec, l, m := in.rec, &in.s.Log, x.msg
+	if m.Fingerprint == 0 {
+		return true
+	}
+	if !x.odd {
+		l.Newest = max(l.Newest, x.At)
+		if in.s.Bounds.opened(m.Fingerprint, x.At) && in.s.Bounds.From != 0 {
+			l.Watermark = max(l.Watermark, in.s.Bounds.From)
+		}
+	}
+	e := l.entry(m.Fingerprint)
+	switch {
+	case e != nil && e.Status == entryOurs:
+		if !x.odd {
+			l.echoed(e, x.At)
+		}
+		rec.proved(in.s, e.FP)
+		return true
+	case e != nil:
+		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
+			in.edit(e, m.Type, m.Content)
+		}
+		return true
+	case in.s.Bounds.Adopted:
+		return true // what is older than our opening message is known once that is seen
+	case in.mustKnowState(x):
+		return false
+	}
+	e = l.add(&logEntry{position: x.position, Status: entryWithheld, Type: m.Type})
+	if x.At < in.s.Bounds.From {
+		return true // written before our opening message
+	}
+	switch {
+	case isPrivate(m.Type):
+		if m.From != "operator" || !in.ours(m) {
+			rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "private"})
+		}
+	case m.From == "user":
+		in.fromUser(x, e)
+	case m.From != "operator":
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "author"})
+	case in.ours(m):
+		e.Status = entryOurs
+	case m.Automated || rec.env.cfg.Policy.isBot(m.Origin):
+		in.otherBot()
+	default:
+		in.fromHuman(x, e)
+	}
+	return true
+}
+
+// ours reports whether an operator's message has our own origin.
+func (in *intake) ours(m *EventMessage) bool {
+	origin := in.rec.env.cfg.Origin
+	return origin != defaultOrigin && m.Origin == origin
+}
+
+// isHuman reports whether a message is a person's in Crisp.
+func (in *intake) isHuman(m *EventMessage) bool {
+	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
+}
+
+// mustKnowState reports whether a message would take over in a conversation that was resolved, and
+// it is not known yet whether it is open again. The read of the state may fail or be old; after
+// holdFor the message counts.
+func (in *intake) mustKnowState(x item) bool {
+	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.newer(x.At) {
+		return false
+	}
+	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || x.late {
+		return false
+	}
+	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
+		if (k.Want == x.FP || k.message() != nil && k.message().Fingerprint == x.FP) && k.ripe(in.s, false, in.rec.env.now) {
+			return false
+		}
+	}
+	if !slices.ContainsFunc(in.rec.Hooks.of(in.s.ID, in.n.of.upto), func(k *hook) bool { return k.Want == x.FP }) {
+		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true})
+	}
+	return true
+}
+
+// fromUser takes a message of the user that we do not know: one of ours to which Crisp gave another
+// fingerprint, or what the user wrote by email.
+func (in *intake) fromUser(x item, e *logEntry) {
+	rec := in.rec
+	if x.msg.Origin == rec.env.cfg.Origin {
+		rec.match(in.s, x.msg)
+		e.Status = entryOurs
+		return
+	}
+	if !rec.env.cfg.Policy.DeliverUser {
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "user"})
+		return
+	}
+	in.show(x, e, Message{From: FromUser, Late: x.late})
+}
+
+// fromHuman takes a message of an agent: it is shown, and the agent has the conversation.
+func (in *intake) fromHuman(x item, e *logEntry) {
+	rec, s := in.rec, in.s
+	agent := agentOf(x.msg)
+	s.Log.wrote(e, agent)
+	what := cause{session: s, agent: agent, at: x.At}
+	newer := s.Bounds.newer(x.At)
+	resolved := s.State.Resolved && !(in.n.fresh(x.msg.Timestamp) && in.n.state.State != saysResolved)
+	msg := Message{From: FromAgent, Agent: agent, Late: x.late}
+	switch {
+	case rec.human() && rec.Handover.CrispID == s.ID:
+		rec.fire(onHuman, what)
+	case !newer || s.State.Gone || resolved || rec.human(): // where the conversation is closed nobody can take over
+		msg.Late = msg.Late || !newer || s.State.Gone
+		rec.fire(onLate, what)
+	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
+		// The user may be gone: only a message that was shown is a takeover.
+	case rec.env.cfg.Policy.NoTakeover:
+	default:
+		s.State.reopened()
+		rec.fire(onHuman, what)
+	}
+	in.show(x, e, msg)
+}
+
+// otherBot notes that another bot answers in Crisp. A user who waits is shown the way out, once.
+func (in *intake) otherBot() {
+	rec := in.rec
+	rec.observe(Activity{Kind: ActivityOtherBot, CrispID: in.s.ID})
+	if rec.State == StateWaiting && rec.Handover.CrispID == in.s.ID && !rec.Handover.OtherBot {
+		rec.Handover.OtherBot = true
+		rec.say(textStillWaiting, "")
+	}
+}
+
+// show queues a message of the log for the user, in as many parts as it needs.
+func (in *intake) show(x item, e *logEntry, msg Message) {
+	rec, s, m := in.rec, in.s, x.msg
+	parts, err := fromCrisp(m.Type, m.Content, m.Fingerprint)
+	if err != nil {
+		e.Status = entryFailed
+		rec.note(s.ID, noteNotShown)
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "type"})
+		return
+	}
+	e.Status, e.Hash = entryShown, hashOf(m.Type, m.Content)
+	if e.position.before(s.Log.Shown) {
+		msg.Late = true
+	} else if !x.odd {
+		s.Log.Shown = e.position
+	}
+	rec.Pickers.shown(s.ID, m)
+	msg.At = time.UnixMilli(x.At).UTC()
+	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
+}
+
+// edit gives the user the new content of a message that was shown.
+func (in *intake) edit(e *logEntry, typ string, content jsontext.Value) {
+	rec, s := in.rec, in.s
+	hash := hashOf(typ, content)
+	if e.Status != entryShown || hash == e.Hash {
+		return
+	}
+	parts, err := fromCrisp(typ, content, e.FP)
+	if err != nil {
+		return
+	}
+	suffix := "@" + hash[:8]
+	if _, again := e.edited(hash); again { // the same words once more are another correction
+		suffix += "." + strconv.FormatInt(rec.next(), 10)
+	}
+	rec.Pickers.edited(s.ID, e.FP, content)
+	msg := Message{From: FromAgent, Agent: s.Log.author(e), At: time.UnixMilli(e.At).UTC()}
+	if rec.replaceKept(s, e, parts, msg, suffix) {
+		return
+	}
+	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content instead
+		rec.ToUser.drop(func(x *effect) bool {
+			return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
+		})
+		suffix = ""
+	}
+	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
+}
+
+// amend takes the edits and removals that hooks told of. An edit of something that was not shown
+// changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
+func (in *intake) amend(held bool) {
+	rec, s, n := in.rec, in.s, in.n
+	failed := (n.err != nil || n.blind) && !n.gone
+	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+		ev := k.event()
+		switch {
+		case ev != nil && ev.Removed != 0:
+			in.remove(ev.Removed)
+		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
+			in.remove(k.Want)
+		case ev != nil && ev.Update != nil:
+			e := s.Log.entry(ev.Update.Fingerprint)
+			if e == nil && failed {
+				n.hold(k)
+			} else if e != nil && in.confirms(e, ev) {
+				e.Edited = max(e.Edited, ev.At.UnixMilli())
+				in.edit(e, e.Type, ev.Update.Content)
+			}
+		}
+	}
+	if held {
+		return
+	}
+	for i := range n.singles {
+		m := &n.singles[i]
+		at, ok := s.Log.plausible(m.Timestamp, rec.env.now)
+		in.see(item{position: position{at, m.Fingerprint}, msg: m, late: true, odd: !ok})
+	}
+}
+
+// confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
+// when the read did not go back so far, no later one was told of.
+func (in *intake) confirms(e *logEntry, ev *Event) bool {
+	i := slices.IndexFunc(in.n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
+	if i < 0 {
+		return ev.At.UnixMilli() >= e.Edited
+	}
+	m := &in.n.messages[i]
+	return hashOf(e.Type, ev.Update.Content) == hashOf(m.Type, m.Content)
+}
+
+// remove takes the removal of a message, of which we may not have heard yet.
+func (in *intake) remove(fp int64) {
+	rec, s := in.rec, in.s
+	e := s.Log.entry(fp)
+	if e == nil {
+		s.Log.add(&logEntry{position: position{s.Log.Newest, fp}, Status: entryRemoved})
+		return
+	}
+	if e.Status != entryShown {
+		return
+	}
+	e.Status = entryRemoved
+	rec.Pickers.removed(s.ID, fp)
+	waiting := rec.ToUser.untried(s.ID, e)
+	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
+	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
+	if waiting || rec.env.cfg.Revise == nil {
+		return
+	}
+	for i := range max(1, len(e.ChannelID)) {
+		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: s.Log.author(e), At: time.UnixMilli(e.At).UTC()}
+		rec.push(&rec.ToUser, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
+	}
+}
+
+// clear drops the hooks that were taken in, and sets when to look again for the others. What a hook
+// does not say, and cannot be read, is sought while late messages are promised.
+func (in *intake) clear() {
+	rec, n := in.rec, in.n
+	now := rec.env.now
+	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool {
+		if k.Crisp != in.s.ID || k.N > n.of.upto {
+			return false
+		}
+		late := in.s.Reads.Fails > 0 && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		return !n.held[k.N] || late
+	})
+	for i := range rec.Hooks {
+		if k := &rec.Hooks[i]; n.held[k.N] && !rec.ending(in.s.ID) {
+			k.retry(now)
+		}
+	}
+}
+
+// agentOf is who wrote a message. An avatar that is no web address is dropped.
+func agentOf(m *EventMessage) Agent {
+	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
+	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
+		a.Avatar = ""
+	}
+	return a
+}
+
+// isPrivate reports whether a type of message is for the team alone.
+func isPrivate(typ string) bool { return typ == "note" || typ == "event" }

@@ -1,0 +1,204 @@
+package worker
+
+import (
+	"context"
+	"sync"
+)
+
+// Job is work to do for one record.
+type Job struct {
+	// Key names the record.
+	Key string
+	// Lane is the direction of the work, such as "in" or "out". Each lane has workers and a queue of
+	// its own, so that one direction never waits for the other. A pool has a few lanes, always the same:
+	// they are never forgotten.
+	Lane string
+	// Class is where the work comes from, such as a channel. Classes share a lane fairly.
+	Class string
+}
+
+// PoolOptions set a pool's bounds.
+type PoolOptions struct {
+	// Workers is how many jobs of one class may run in a lane at once. 0 is 32. A quarter more, one at
+	// least, are there for other classes: a job of theirs runs at once while this class holds all that
+	// it may. So a lane never runs more than Workers and a quarter.
+	Workers int
+	// Queue is how many jobs of one class may wait in a lane. 0 is 10,000. A quarter more are there for
+	// other classes.
+	Queue int
+	// Panicked hears of a job whose work panicked, with the stack. The job counts as done.
+	Panicked func(j Job, stack string)
+}
+
+// Pool runs jobs on goroutines that end when there is nothing to do. No two jobs with the same key
+// and lane run at a time.
+//
+// In each lane, a free worker goes to the class that has the fewest; among equals, classes take turns.
+// A class that is alone may have all of PoolOptions.Workers. The more of a lane's workers are taken,
+// the fewer one class may have: the last free ones are for classes that have few or none. So 400 jobs of a class whose calls all hang do not delay the first job of another class at
+// all, and many jobs of another class get half of the workers as soon as the hanging ones give them
+// back.
+//
+// A pool cannot stop work that hangs: work must be bounded in time, see [Call].
+type Pool struct {
+	work     func(Job)
+	panicked func(Job, string)
+	workers  int
+	queue    int
+
+	mu     sync.Mutex
+	lanes  map[string]*lane
+	tasks  map[slot]*task // that wait or run
+	closed bool
+	idle   chan struct{} // closes when there is nothing to do; nil while nobody waits for that
+}
+
+// slot is what only one task may hold at a time.
+type slot struct{ key, lane string }
+
+// NewPool returns a pool that runs work for each job.
+func NewPool(work func(Job), o PoolOptions) *Pool {
+	p := &Pool{
+		work: work, panicked: o.Panicked, workers: o.Workers, queue: o.Queue,
+		lanes: make(map[string]*lane), tasks: make(map[slot]*task),
+	}
+	if p.workers <= 0 {
+		p.workers = 32
+	}
+	if p.queue <= 0 {
+		p.queue = 10_000
+	}
+	return p
+}
+
+// Nudge has the job run soon, and reports whether it will. A job that waits already runs once; one
+// that runs at this moment runs once more afterwards. It is false when too many wait, or after Close:
+// the record must be found again by other means.
+func (p *Pool) Nudge(j Job) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	s := slot{j.Key, j.Lane}
+	if t := p.tasks[s]; t != nil {
+		if t.running {
+			t.again, t.next = true, j
+		}
+		return true
+	}
+	l := p.lanes[j.Lane]
+	if l == nil {
+		l = newLane(p.workers, p.queue)
+		p.lanes[j.Lane] = l
+	}
+	if !l.takes(j.Class) {
+		return false
+	}
+	t := &task{job: j}
+	p.tasks[s] = t
+	l.push(t)
+	p.start(l)
+	return true
+}
+
+// start gives free workers to those whose turn it is. The caller holds the lock.
+func (p *Pool) start(l *lane) {
+	for t := l.next(); t != nil; t = l.next() {
+		go p.run(l, t, t.job)
+	}
+}
+
+// run does one job on a goroutine of its own. It ends well too when the work panics or ends the
+// goroutine, as the testing package does.
+func (p *Pool) run(l *lane, t *task, j Job) {
+	defer p.done(l, t)
+	Guard(func(stack string) {
+		if p.panicked != nil {
+			p.panicked(j, stack)
+		}
+	}, func() { p.work(j) })
+}
+
+// done gives the worker of a task back.
+func (p *Pool) done(l *lane, t *task) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.release(t)
+	if t.again {
+		t.job, t.again = t.next, false
+		l.push(t)
+	} else {
+		delete(p.tasks, slot{t.job.Key, t.job.Lane})
+	}
+	p.start(l)
+	if len(p.tasks) == 0 && p.idle != nil {
+		close(p.idle)
+		p.idle = nil
+	}
+}
+
+// Full reports whether PoolOptions.Queue jobs or more wait in a lane, of whatever class. It is the
+// time to refuse work that somebody else will bring again.
+func (p *Pool) Full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lanes {
+		if l.full() {
+			return true
+		}
+	}
+	return false
+}
+
+// Close takes no more jobs. Those that wait or run go on; Drain waits for them.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+}
+
+// Closed reports whether Close was called.
+func (p *Pool) Closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// Drain waits until no job waits or runs. At the end of ctx it returns the cause of that.
+func (p *Pool) Drain(ctx context.Context) error {
+	p.mu.Lock()
+	if len(p.tasks) == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+	}
+	idle := p.idle
+	p.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// LaneStats say how much a lane has to do.
+type LaneStats struct {
+	Queued  int // jobs that wait
+	Running int // jobs that run
+	Classes int // sources of either
+}
+
+// Stats returns how much each lane that was ever used has to do.
+func (p *Pool) Stats() map[string]LaneStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[string]LaneStats, len(p.lanes))
+	for name, l := range p.lanes {
+		all[name] = LaneStats{Queued: l.queued, Running: l.running, Classes: len(l.classes)}
+	}
+	return all
+}

@@ -1,0 +1,286 @@
+package handover
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
+	lookAgain = 15 * time.Second
+	// resolvedTwice is the time between two reads that must agree before a resolved state counts,
+	// or a conversation is gone, of which no hook told.
+	resolvedTwice = time.Minute
+	// listSlack is by how much the list's time of a change may be later than that of the message, in ms.
+	listSlack = 1000
+	// overlap is how far before the watermark a read goes back: a message may become visible late.
+	overlap = 10 * time.Minute
+	// maxSingles bounds how many edited messages are read one by one in one look.
+	maxSingles = 8
+)
+
+// logRead is a read of one Crisp session's log: from the newest message back to since, or to one of
+// the messages in stop.
+type logRead struct {
+	crisp   string
+	since   int64   // Crisp's time, in ms
+	stop    []int64 // fingerprints before which nothing new is expected
+	upto    int64   // hooks up to this number are judged by this read
+	state   bool    // the state is wanted as well
+	singles []int64 // messages that are wanted one by one, wherever they are
+}
+
+// reading is what a read brought.
+type reading struct {
+	of       *logRead
+	begun    time.Time
+	messages []EventMessage
+	odd      []oddMessage
+	singles  []EventMessage
+	missing  []int64 // of the messages that were wanted one by one: Crisp does not have them
+	state    *crispConversation
+	stateErr error // the state could not be read; the messages could
+	err      error
+	gone     bool           // the conversation is removed
+	cut      bool           // there is more in between than one read can take
+	blind    bool           // nothing was read: the hooks that are overdue are taken at their word
+	held     map[int64]bool // numbers of the hooks that wait for another look
+}
+
+// oddMessage is a message of the log that cannot be used.
+type oddMessage struct {
+	fingerprint int64 // 0: not known
+	at          int64 // 0: not known
+	mark        int64 // tells it from others
+	why         string
+}
+
+// shows reports whether the read brought the message.
+func (n *reading) shows(fp int64) bool {
+	return slices.ContainsFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == fp }) ||
+		slices.ContainsFunc(n.singles, func(m EventMessage) bool { return m.Fingerprint == fp })
+}
+
+// hold keeps a hook for another look.
+func (n *reading) hold(k *hook) {
+	if n.held == nil {
+		n.held = make(map[int64]bool)
+	}
+	n.held[k.N] = true
+}
+
+// fresh reports whether the state that was read is not older than a time of Crisp's: Crisp may answer
+// from a cache.
+func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.updated() >= at }
+
+// wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
+// now, but a hook is overdue. While a handover opens, hooks wait: what agents write belongs to the
+// handover that is about to exist. While an end waits for the messages before it, what came after it
+// waits as well.
+func (rec *record) wantedRead(now time.Time) (l *logRead, blind bool) {
+	if rec.State == StateOpening {
+		return nil, false
+	}
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
+		s := rec.Sessions.byID(k.Crisp)
+		if s == nil || rec.ending(s.ID) || k.wanted(s.Reads.Retry).After(now) {
+			continue
+		}
+		return rec.readOf(s, false), s.Reads.Retry.After(now)
+	}
+	for _, s := range rec.Sessions {
+		if !s.State.Doubt.IsZero() && !now.Before(latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry)) {
+			return rec.readOf(s, true), false
+		}
+	}
+	return nil, false
+}
+
+// ending reports whether an end of the session's handover waits for the messages before it.
+func (rec *record) ending(crisp string) bool {
+	return rec.ToUser.has(func(e *effect) bool { return e.Kind == kindEnd && e.Crisp == crisp })
+}
+
+// readOf is the read that brings a session up to date.
+func (rec *record) readOf(s *crispSession, state bool) *logRead {
+	l := &logRead{crisp: s.ID, since: s.Log.Watermark - overlap.Milliseconds(), upto: rec.Serial, state: state}
+	l.stop = []int64{s.Log.First, s.Bounds.Opening}
+	last := s.Log.Last
+	for _, k := range rec.Hooks.of(s.ID, rec.Serial) {
+		ev := k.event()
+		l.state = l.state || ev == nil && k.State
+		if s.State.Resolved && (k.Want != 0 || ev != nil && ev.Message != nil) {
+			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
+		}
+		if (k.Edited || k.Removed && ev == nil) && s.Log.entry(k.Want) == nil || k.Removed && ev == nil {
+			l.singles = append(l.singles, k.Want)
+		}
+		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
+			last = 0
+		}
+	}
+	l.singles = l.singles[:min(len(l.singles), maxSingles)]
+	l.stop = slices.DeleteFunc(append(l.stop, last), func(fp int64) bool { return fp == 0 })
+	return l
+}
+
+// item is a message or a change of state, at its place in Crisp's order.
+type item struct {
+	position
+	msg  *EventMessage
+	late bool   // taken from its hook: the log does not show it
+	odd  bool   // its time is ahead of Crisp's clock: it moves nothing
+	says string // a state; no message
+}
+
+// timeline puts what a read brought and what the hooks tell into Crisp's order. It ends before the
+// first message that is held back for the log: what comes after it waits as well.
+type timeline struct {
+	rec   *record
+	s     *crispSession
+	n     *reading
+	items []item
+	held  *position
+}
+
+func (rec *record) timelineOf(s *crispSession, n *reading) *timeline {
+	t := &timeline{rec: rec, s: s, n: n}
+	for i := range n.messages {
+		t.add(&n.messages[i], false)
+	}
+	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+		t.addHook(k)
+	}
+	slices.SortStableFunc(t.items, func(a, b item) int { return a.compare(b.position) })
+	if t.held != nil {
+		t.holdRest()
+	}
+	return t
+}
+
+func (t *timeline) add(m *EventMessage, late bool) {
+	at, ok := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
+	if e := t.s.Log.entry(m.Fingerprint); e != nil && e.At != 0 && !ok {
+		at = e.At // as it counted when it was first seen
+	}
+	t.items = append(t.items, item{position: position{at, m.Fingerprint}, msg: m, late: late, odd: !ok})
+}
+
+// addHook adds what a hook tells, unless the read shows it, or keeps the hook for another look.
+func (t *timeline) addHook(k *hook) {
+	now, failed := t.rec.env.now, t.n.err != nil || t.n.blind
+	ev := k.event()
+	switch {
+	case ev == nil:
+		t.look(k, failed)
+	case ev.Message != nil:
+		t.addMessage(k, ev.Message, failed)
+	case says(ev) != "":
+		if failed && !t.n.gone && !k.ripe(t.s, true, now) {
+			t.n.hold(k) // messages before it may not be read yet
+			return
+		}
+		at, _ := t.s.Log.plausible(ev.At.UnixMilli(), now)
+		t.items = append(t.items, item{position: position{at, 1 << 62}, says: says(ev)})
+	case failed && !t.n.gone && !k.ripe(t.s, true, now):
+		t.n.hold(k)
+	}
+}
+
+// says is the state that a signed event tells of; "" for none.
+func says(ev *Event) string {
+	switch {
+	case ev.Name == eventSessionRemoved:
+		return saysRemoved
+	case ev.Blocked != nil && *ev.Blocked:
+		return saysBlocked
+	}
+	return ev.State
+}
+
+// addMessage adds a message of a signed hook.
+func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
+	fp := m.Fingerprint
+	e := t.s.Log.entry(fp)
+	if t.n.shows(fp) || e != nil && e.At != 0 {
+		return
+	}
+	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.rec.env.now) {
+		t.add(m, true)
+		return
+	}
+	t.n.hold(k)
+	at, _ := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
+	if p := (position{at, fp}); t.held == nil || p.before(*t.held) {
+		t.held = &p
+	}
+}
+
+// look keeps a hook that only says where to look until a read shows what it says, or holdFor.
+func (t *timeline) look(k *hook, failed bool) {
+	now := t.rec.env.now
+	switch {
+	case t.n.gone:
+	case failed:
+		t.n.hold(k)
+	case k.Listed:
+		if t.lags(k) && !k.ripe(t.s, false, now) {
+			t.n.hold(k)
+		}
+	case k.Says != "":
+		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
+			t.n.hold(k)
+		}
+	case k.Removed:
+		if !slices.Contains(t.n.missing, k.Want) && slices.Contains(t.n.of.singles, k.Want) && !k.ripe(t.s, false, now) {
+			t.n.hold(k)
+		}
+	case k.Want != 0 && !k.Edited:
+		if e := t.s.Log.entry(k.Want); !t.n.shows(k.Want) && (e == nil || e.At == 0) && !k.ripe(t.s, false, now) {
+			t.n.hold(k)
+		}
+	}
+}
+
+// agrees reports whether the state that was read is the one that a hook tells of.
+func (n *reading) agrees(says string) bool {
+	switch {
+	case n.state == nil:
+		return n.stateErr != nil && apiError(n.stateErr) != nil && !apiError(n.stateErr).Temporary()
+	case says == saysBlocked:
+		return n.state.Blocked
+	case says == saysRemoved:
+		return false
+	}
+	return n.state.State == says
+}
+
+// lags reports whether the log may not show yet what the list of conversations told of. The change may
+// have been another one than a message: holdFor later it is looked at once more, and no longer.
+func (t *timeline) lags(k *hook) bool {
+	newest := t.s.Log.Newest
+	for _, m := range t.n.messages {
+		newest = max(newest, m.Timestamp)
+	}
+	return k.At > newest+listSlack
+}
+
+// holdRest ends the timeline before what is held, and keeps the hooks that must come after it: a state,
+// later messages, and those that only ask for a look.
+func (t *timeline) holdRest() {
+	if end := slices.IndexFunc(t.items, func(i item) bool { return t.held.before(i.position) }); end >= 0 {
+		t.items = t.items[:end]
+	}
+	for _, k := range t.rec.Hooks.of(t.s.ID, t.n.of.upto) {
+		m := k.message()
+		if m == nil {
+			t.n.hold(k)
+			continue
+		}
+		at, _ := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
+		if t.held.before(position{at, m.Fingerprint}) {
+			t.n.hold(k)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrNotYourTurn says that the conversation got another owner since the turn was given. A human who
+// has it now, or had it meanwhile, gets the user's message as well; after a mute or a failed opening,
+// when nobody can have it, the user is asked to send it again. It is also the cause with which
+// send's context ends when a human takes over while the bot speaks.
+var ErrNotYourTurn = errors.New("handover: the turn does not hold: the conversation got another owner, or the turn is not from Receive or Session.Turn")
+
+// reply is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
+type reply struct {
+	ID    string    `json:"id"`
+	Epoch int64     `json:"epoch"`
+	Until time.Time `json:"until"` // then its process is dead, or send ignores its context
+}
+
+// replies are the bot's messages under way that an agent may interrupt.
+type replies []reply
+
+// drop removes the replies that match, and reports whether there were any.
+func (all *replies) drop(match func(reply) bool) bool {
+	before := len(*all)
+	*all = slices.DeleteFunc(*all, match)
+	return len(*all) != before
+}
+
+// end gives a reply up, perhaps before its send has returned.
+func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
+
+// speaking counts the bot's messages under way in this process, by conversation.
+type speaking struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+// begin counts a message until end is called.
+func (s *speaking) begin(key string) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n == nil {
+		s.n = make(map[string]int)
+	}
+	s.n[key]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.n[key]--; s.n[key] == 0 {
+			delete(s.n, key)
+		}
+	}
+}
+
+func (s *speaking) on(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n[key] > 0
+}
+
+// storeAgain is how long a running Reply waits before it asks a store again that failed.
+const storeAgain = 500 * time.Millisecond
+
+// Reply calls send if the turn is the bot's (Turn.Bot) and still holds, and is the one way in which
+// the bot speaks. While send runs, users' messages are taken; when a human takes over its context
+// ends, with the cause ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is
+// ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
+// user's message, unless it was answered. Else it is send's own.
+func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
+	if h.reentrant(ctx, t.Conversation) {
+		return ErrReentrant
+	}
+	if err := h.checkConversation(t.Conversation); err != nil {
+		return err
+	}
+	key, id := h.key(t.Conversation), newID()
+	silent := h.speaking.begin(key)
+	rec, err := h.beginReply(ctx, key, id, t)
+	if err != nil {
+		silent()
+		return err
+	}
+	t.Epoch = rec.Epoch
+	sent, cut := h.hold(ctx, key, rec, t, id, send)
+	silent()
+	h.endReply(ctx, key, id, t, sent, cut)
+	if sent != nil && cut {
+		return ErrNotYourTurn
+	}
+	return sent
+}
+
+// beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
+// elsewhere it is enough that this process knows.
+func (h *Handover) beginReply(ctx context.Context, key, id string, t Turn) (*record, error) {
+	entered := false
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
+		switch {
+		case !entered:
+			return rec.passOn(t.MessageID)
+		case len(rec.Sessions) == 0:
+			return errKeep
+		}
+		rec.Replies = append(rec.Replies, reply{ID: id, Epoch: rec.Epoch, Until: rec.env.now.Add(h.cfg.Timeouts.Reply)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("handover: reply: nothing was sent: %w", err)
+	}
+	if !entered {
+		return nil, ErrNotYourTurn
+	}
+	return rec, nil
+}
+
+// endReply writes down what became of the turn's message.
+func (h *Handover) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		changed := rec.Replies.drop(func(r reply) bool { return r.ID == id })
+		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
+			in.done(messageAnswered)
+			changed = true
+		}
+		if sent != nil && cut {
+			err := rec.passOn(t.MessageID)
+			if err != nil && !errors.Is(err, errKeep) {
+				return err
+			}
+			changed = changed || err == nil
+		}
+		return keepUnless(changed && (rec.env.stored || len(rec.UserMessages) > 0))
+	})
+	if err != nil {
+		// What was stored of the reply ends by itself after Timeouts.Reply; what was sent was sent.
+		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
+		return
+	}
+	if rec.wants(toUser) { // it waited for the bot
+		h.pool.Nudge(jobOf(key, toUser))
+	}
+}
+
+// hold runs send, and reports whether a takeover cut it short.
+func (h *Handover) hold(ctx context.Context, key string, rec *record, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
+	sctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
+	defer stop()
+	scope := &scope{key: key, reply: id, end: cancel}
+	sctx = context.WithValue(sctx, scopeKey{}, scope)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		h.watchReply(sctx, key, rec, t, cancel)
+	}()
+	ok := h.guard(func() { err = send(sctx) })
+	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
+	cancel(nil)
+	<-watched
+	if !ok {
+		err = errors.New("handover: reply: send panicked")
+	}
+	return err, cut
+}
+
+// watchFloor ends a running send when the epoch changes.
+func (h *Handover) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
+	for ctx.Err() == nil {
+		if h.wait(ctx, key, rec, func(rec *record) bool { return rec.Epoch != t.Epoch }) == nil {
+			cancel(ErrNotYourTurn)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(storeAgain): // the store fails: send goes on meanwhile
+		}
+	}
+}
+
+// passOn gives the agent a message that the bot will not answer. Its Receive has returned, so that
+// nobody waits for it.
+func (rec *record) passOn(id string) error {
+	in := rec.UserMessages.find(id)
+	if in == nil || in.Status != messageTurn || in.Incoming == nil {
+		return errKeep
+	}
+	switch {
+	case rec.human(), rec.cameAndWent(in):
+		in.Left = true
+		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
+		rec.queuePosts(in, rec.Handover)
+	case rec.State == StateMuted:
+		in.Status = messageKept
+	case in.Epoch == rec.Epoch: // a newer turn for it holds
+		return errKeep
+	default: // nobody can answer it any more
+		in.done(messageAnswered)
+		rec.say(textNotSent, "")
+	}
+	return nil
+}
+
+// cameAndWent reports whether a human had the conversation since the message became a turn, in a
+// Crisp conversation that is still there.
+func (rec *record) cameAndWent(in *userMessage) bool {
+	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
+		return false
+	}
+	s := rec.Sessions.byID(rec.Handover.CrispID)
+	return s != nil && !s.State.Gone
+}

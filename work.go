@@ -1,0 +1,272 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// errKeep returned by a change saves nothing; update then returns the record as it is.
+var errKeep = errors.New("handover: nothing to save")
+
+const (
+	// storeTimeout bounds what is done in the store at a time: a connection may be dead without a word.
+	storeTimeout = 20 * time.Second
+	// stepTimeout bounds one step of the work on a record, a read of many pages included.
+	stepTimeout = time.Minute
+	// keepResult is how long the result of a step is kept for a store that fails.
+	keepResult = 2 * time.Minute
+)
+
+// key names the conversation's record.
+func (h *Handover) key(c Conversation) string {
+	return h.website(c) + "/" + url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID)
+}
+
+// known is what the caller of updateFrom has of a record, perhaps no longer the newest: as the store
+// gave it, or as an update returned it. Nobody else may look at the latter.
+type known struct {
+	record Record
+	saved  *record
+}
+
+// update applies change to the record with this key until it is saved against no other writer. It
+// returns what was saved. change does no I/O, and may be called several times.
+func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*record) error) (*record, error) {
+	return h.updateFrom(ctx, known{}, key, conv, change)
+}
+
+// updateFrom is update for callers that know something: it loads only after a conflict.
+func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for ; ; k = (known{}) {
+		rec, err := h.open(ctx, k, key, conv)
+		if err != nil {
+			return nil, err
+		}
+		if err := change(rec); errors.Is(err, errKeep) {
+			return rec, nil
+		} else if err != nil {
+			return nil, err
+		}
+		saved, err := h.save(ctx, key, rec)
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if saved {
+			h.changed(key, rec)
+		}
+		return rec, nil
+	}
+}
+
+// open returns the record for a change.
+func (h *Handover) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
+	if rec := k.saved; rec != nil && rec.env.version != 0 {
+		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key)}
+		return rec, nil
+	}
+	r := k.record
+	if r.Version == 0 {
+		var err error
+		if r, err = h.cfg.Store.Load(ctx, key); err != nil {
+			return nil, fmt.Errorf("handover: load from the store: %w", err)
+		}
+		h.clock.follow(r.Now)
+	}
+	now := h.clock.now()
+	rec, err := decodeRecord(r, key, conv, now)
+	if err != nil {
+		return nil, err
+	}
+	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key)}
+	return rec, nil
+}
+
+// save stores the record in place of the version that it was made from, or deletes it when nothing is
+// left to do or to remember.
+func (h *Handover) save(ctx context.Context, key string, rec *record) (bool, error) {
+	version := rec.env.version
+	if rec.expired() {
+		if version == 0 {
+			return false, nil
+		}
+		if err := h.cfg.Store.Delete(ctx, key, version); err != nil {
+			return false, fmt.Errorf("handover: delete from the store: %w", err)
+		}
+		rec.env.version = 0
+		return true, nil
+	}
+	rec.trim()
+	rec.next() // so that of two saves the later one can be told
+	h.claim(rec)
+	body, err := json.Marshal(rec, recordJSON)
+	if err != nil {
+		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
+	}
+	next := Record{Key: key, Version: version, Due: rec.due(), Data: body}
+	for _, s := range rec.Sessions {
+		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
+	}
+	if rec.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
+		return false, fmt.Errorf("handover: save to the store: %w", err)
+	}
+	return true, nil
+}
+
+// claim takes the claim for this process while there is something to do, and gives it up after. A
+// process that takes no more work leaves it to the others.
+func (h *Handover) claim(rec *record) {
+	c, now := &rec.Claim, rec.env.now
+	switch {
+	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
+	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
+		if c.Holder == h.process || h.accepts() {
+			c.take(h.process, now)
+		}
+	default:
+		c.release()
+	}
+}
+
+// load returns the record for reading.
+func (h *Handover) load(ctx context.Context, key string, conv Conversation) (*record, error) {
+	return h.update(ctx, key, conv, func(*record) error { return errKeep })
+}
+
+// attend brings one conversation up to date in one direction: what is new in Crisp's log is
+// written down, effects run, deadlines pass. A hook, a deadline, a restart all end up here. It
+// returns when nothing is left to do now, or another process is at it. given is what the store
+// gave with its claim; it is saved whatever comes of it, which ends the store's hiding.
+func (h *Handover) attend(ctx context.Context, key string, dir direction, given Record) error {
+	k := known{record: given}
+	must := given.Version != 0
+	var done *result
+	for {
+		var next *step
+		rec, err := h.settleAndPlan(ctx, k, key, dir, done, &must, &next)
+		if err != nil || next == nil {
+			return err
+		}
+		done = h.do(ctx, key, rec, next)
+		k = known{saved: rec}
+	}
+}
+
+// settleAndPlan writes down what a step brought, and decides on the next one. While the store fails
+// it tries again: what was done must not be forgotten.
+func (h *Handover) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, must *bool, next **step) (*record, error) {
+	giveUp := time.Now().Add(keepResult)
+	for attempt := 1; ; attempt++ {
+		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
+			*next = nil
+			if !rec.env.stored {
+				return errKeep
+			}
+			other := !h.hooks.NoClaim && rec.Claim.heldByOther(h.process, rec.env.now)
+			if other && (done == nil || !done.certain()) {
+				return keepUnless(*must)
+			}
+			if done != nil {
+				rec.absorb(dir, *done)
+			}
+			if other {
+				return nil
+			}
+			changed := *must || done != nil
+			*next = rec.plan(dir, &changed)
+			return keepUnless(changed || rec.expired() || rec.mustSave(h.process, *next))
+		})
+		if err == nil {
+			*must = false
+		}
+		if err == nil || done == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
+			return rec, err
+		}
+		k = known{}
+		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
+		time.Sleep(min(delay(attempt), 5*time.Second))
+	}
+}
+
+func keepUnless(save bool) error {
+	if save {
+		return nil
+	}
+	return errKeep
+}
+
+// mustSave reports whether a plan has to be stored before it is carried out. A read, and an effect
+// that does no harm when it is carried out twice, need no save of their own while the claim holds.
+func (rec *record) mustSave(process string, next *step) bool {
+	held := rec.Claim.Holder == process
+	if next == nil {
+		return held && !rec.working() && !rec.wants(toUser) && !rec.wants(toCrisp)
+	}
+	fresh := held && rec.Claim.Until.Sub(rec.env.now) > claimTTL/2
+	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
+}
+
+// storeFailed reports whether an error of an update is the store's.
+func storeFailed(err error) bool {
+	return !errors.Is(err, errUnreadable) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken)
+}
+
+// do carries out a step, and renews the claim while that takes long.
+func (h *Handover) do(ctx context.Context, key string, rec *record, s *step) *result {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	defer cancel()
+	renewed := make(chan struct{})
+	timer := time.AfterFunc(renewEvery, func() {
+		defer close(renewed)
+		h.renew(ctx, key)
+	})
+	defer func() {
+		cancel()
+		if !timer.Stop() {
+			<-renewed
+		}
+	}()
+	if s.read != nil {
+		begun := h.clock.now()
+		n := h.siteOf(rec).crisp.read(ctx, s.read)
+		n.begun = begun
+		return &result{begun: begun, read: n}
+	}
+	r := h.run(ctx, rec, s.effect)
+	return &r
+}
+
+// renew keeps this process's claim on a record until ctx ends.
+func (h *Handover) renew(ctx context.Context, key string) {
+	for {
+		_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+			if rec.Claim.Holder != h.process {
+				return errKeep
+			}
+			rec.Claim.take(h.process, rec.env.now)
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(renewEvery):
+		}
+	}
+}
+
+// certain reports whether the result holds even if another process works on the record by now.
+func (r *result) certain() bool {
+	return r.read == nil && r.err == nil && !r.missing && r.retry.IsZero()
+}
