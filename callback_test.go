@@ -360,7 +360,7 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 func TestOnEndThatIsHeardLate(t *testing.T) {
 	for name, next := range map[string]func(r *rig, ann *handovertest.Operator){
 		"the user asks again": func(r *rig, _ *handovertest.Operator) { r.opened() },
-		"an agent takes over": func(_ *rig, ann *handovertest.Operator) { ann.Say("One more thing") },
+		"an agent takes over": func(_ *rig, ann *handovertest.Operator) { ann.Reopen(); ann.Say("One more thing") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var heard atomic.Bool

@@ -59,23 +59,6 @@ func TestCatchUpAfterOurOwnRefusals(t *testing.T) {
 	})
 }
 
-func TestTrustHooksReadsNothing(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.TrustHooks = true }}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		before := r.crisp.CountCalls(handovertest.RouteMessages)
-		ann.Say("one")
-		ann.Note("private")
-		fp := ann.Say("two")
-		r.crisp.Settle()
-		ann.Edit(fp, "three")
-		conv.Bot("Hugo").Say("beep")
-		ann.Resolve()
-		require.Equal(t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: three",
-			"system: This conversation was closed. You are talking with the bot again."}, r.saw())
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteMessages)-before, "only for Summary.Messages")
-	})
-}
-
 // The list of conversations may tell of a message that the log does not show yet.
 func TestCatchUpOnALogThatLags(t *testing.T) {
 	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {

@@ -159,9 +159,6 @@ type Policy struct {
 	Email EmailPolicy
 	// NoteFallback says where notes for agents go on plans without notes.
 	NoteFallback NoteFallback
-	// TrustHooks takes messages from their hooks without reading Crisp's log: one call less for
-	// each burst, but messages are shown in the order in which hooks arrive.
-	TrustHooks bool
 	// NoMarks leaves out the delivered and read marks of shown messages: two calls less for each
 	// burst of them.
 	NoMarks bool

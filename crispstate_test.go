@@ -270,14 +270,6 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 			require.Equal(t, handover.StateActive, r.session().State)
 		})
 	})
-	t.Run("by hooks alone", func(t *testing.T) {
-		o := options{config: func(_ *rig, c *handover.Config) { c.Policy.TrustHooks = true }}
-		adopted(t, o, handovertest.HookFault{Delay: 5 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
-			conv.Operator("Ann").Say("new words")
-			r.after(time.Minute)
-			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
-		})
-	})
 }
 
 // With a token that is revoked hooks are taken at their word, and the conversation ends like any other.

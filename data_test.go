@@ -62,7 +62,7 @@ func TestRecordOfALaterVersionIsLeftAlone(t *testing.T) {
 		req := r.hook("session:set_state", conv.ID(), map[string]any{"state": "resolved"})
 		require.Equal(t, 503, r.hooked(req).Code, "another process may be able to take it")
 		r.after(time.Hour)
-		require.Equal(t, before, r.record())
+		require.Equal(t, string(before.Data), string(r.record().Data))
 	})
 }
 

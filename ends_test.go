@@ -222,6 +222,7 @@ func TestTheOlderConversationStaysKnown(t *testing.T) {
 		bob.Resolve()
 		r.after(time.Minute)
 		r.saw()
+		ann.Reopen()
 		ann.Say("One more thing")
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: One more thing"}, r.saw(), "a takeover in the older one")
 		require.Equal(t, older.ID(), r.session().CrispID)

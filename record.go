@@ -49,13 +49,14 @@ type record struct {
 
 // env is what a change to data may look at besides data.
 type env struct {
-	cfg      *Config
-	now      time.Time
-	stored   bool       // the record exists
-	version  int64      // of the record
-	activity []Activity // told to the observer when the change is saved
-	returned []string   // Incoming ids that an end gives back to the bot
-	speaking bool       // the bot speaks in this process, where no agent can interrupt it
+	cfg        *Config
+	now        time.Time
+	stored     bool       // the record exists
+	version    int64      // of the record
+	activity   []Activity // told to the observer when the change is saved
+	returned   []string   // Incoming ids that an end gives back to the bot
+	trustHooks bool       // ablation.log
+	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
 }
 
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.

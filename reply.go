@@ -49,13 +49,13 @@ func (s *speaking) begin(key string) (end func()) {
 		s.n = make(map[string]int)
 	}
 	s.n[key]++
-	return func() {
+	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.n[key]--; s.n[key] == 0 {
 			delete(s.n, key)
 		}
-	}
+	})
 }
 
 func (s *speaking) on(key string) bool {
@@ -80,11 +80,17 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		return err
 	}
 	key, id := h.key(t.Conversation), newID()
-	silent := h.speaking.begin(key)
 	rec, err := h.beginReply(ctx, key, id, t)
 	if err != nil {
-		silent()
 		return err
+	}
+	silent := func() {}
+	if len(rec.Sessions) == 0 {
+		silent = h.speaking.begin(key)
+		defer time.AfterFunc(h.cfg.Timeouts.Reply, func() { // send ignores its context
+			silent()
+			h.pool.Nudge(jobOf(key, toUser))
+		}).Stop()
 	}
 	t.Epoch = rec.Epoch
 	sent, cut := h.hold(ctx, key, rec, t, id, send)

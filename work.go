@@ -71,7 +71,7 @@ func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Con
 // open returns the record for a change.
 func (h *Handover) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key)}
+		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 		return rec, nil
 	}
 	r := k.record
@@ -87,7 +87,7 @@ func (h *Handover) open(ctx context.Context, k known, key string, conv Conversat
 	if err != nil {
 		return nil, err
 	}
-	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key)}
+	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 	return rec, nil
 }
 

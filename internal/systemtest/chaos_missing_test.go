@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/internal/testmain"
 )
 
@@ -32,11 +31,11 @@ func TestMissingParts(t *testing.T) {
 		},
 		{
 			"the reading of the log",
-			func(o *chaosOptions) { o.configure = func(c *handover.Config) { c.Policy.TrustHooks = true } },
+			func(o *chaosOptions) { o.hooks.NoLog = true },
 			func(v verdict) int { return v.reordered },
 		},
 		{
-			"the lease",
+			"the claim",
 			func(o *chaosOptions) { o.hooks.NoClaim = true },
 			func(v verdict) int { return v.doubled },
 		},

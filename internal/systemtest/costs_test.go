@@ -66,8 +66,6 @@ func TestCostsOfAMessageByPolicy(t *testing.T) {
 	}{
 		"by default":    {handover.Policy{}, 3},
 		"without marks": {handover.Policy{NoMarks: true}, 1},
-		"trusted hooks": {handover.Policy{TrustHooks: true}, 2},
-		"both":          {handover.Policy{TrustHooks: true, NoMarks: true}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy = tt.policy }}, func(r *rig.Rig) {

@@ -74,9 +74,6 @@ func (s *subject) agentText(c *modelCrisp) string {
 func (s *subject) agentWritesBadly() func() {
 	c, conv := s.talk()
 	m, fault := s.model, s.rnd.IntN(5)
-	if fault == 2 && m.policy.trustHooks {
-		return nil
-	}
 	if c == nil || len(m.later) > 0 || m.state == inOpening || m.running() && m.stay.crisp != c || !m.calm(5*time.Second) {
 		return nil
 	}

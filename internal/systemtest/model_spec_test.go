@@ -43,7 +43,7 @@ type model struct {
 	unclear string // why nobody promises what comes next
 }
 
-type modelPolicy struct{ claimOnAssign, refuseUnknown, trustHooks bool }
+type modelPolicy struct{ claimOnAssign, refuseUnknown bool }
 
 // modelStay is one handover.
 type modelStay struct {

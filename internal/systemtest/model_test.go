@@ -26,7 +26,7 @@ type modelRun struct {
 // It stops at the first difference.
 func (r modelRun) run(t *testing.T, sum *modelSum) (err error) {
 	synctest.Test(t, func(*testing.T) {
-		policy := modelPolicy{claimOnAssign: r.seed%2 == 1, refuseUnknown: r.seed%3 == 0, trustHooks: r.seed%4 == 2}
+		policy := modelPolicy{claimOnAssign: r.seed%2 == 1, refuseUnknown: r.seed%3 == 0}
 		w, stop, fault := newModelWorld(r, policy, &sum.coverage)
 		if fault != nil {
 			err = fault

@@ -95,7 +95,7 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 			{ContentType: "text", Title: choiceEmail, Payload: choiceEmail}, {ContentType: "text", Title: choiceBot, Payload: choiceBot},
 		}}},
 		Timeouts: modelTimeouts,
-		Policy:   handover.Policy{ClaimOnAssign: policy.claimOnAssign, RefuseUnknown: policy.refuseUnknown, TrustHooks: policy.trustHooks, NoMarks: true},
+		Policy:   handover.Policy{ClaimOnAssign: policy.claimOnAssign, RefuseUnknown: policy.refuseUnknown, NoMarks: true},
 		Limits:   handover.Limits{CreatesPerMinute: -1, DailyCalls: 1}, HTTPClient: w.crisp.Client(), BaseURL: w.crisp.URL(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

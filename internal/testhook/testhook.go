@@ -9,6 +9,8 @@ import "time"
 type Hooks struct {
 	// NoLookUp repeats a post whose outcome is unknown without asking Crisp's log first.
 	NoLookUp bool
+	// NoLog takes messages from their hooks without reading Crisp's log.
+	NoLog bool
 	// NoClaim works on a conversation although another process is at it.
 	NoClaim bool
 	// NoEpoch lets every turn hold for ever.
