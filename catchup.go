@@ -75,7 +75,7 @@ func (h *Handover) listed(ctx context.Context, s *site, mark int64) (newest int6
 		}
 		oldest := int64(0)
 		for _, c := range list {
-			at := c.updated()
+			at := c.Changed()
 			newest, oldest = max(newest, at), at
 			if err := h.listedOne(ctx, s, c, at); err != nil {
 				return 0, pages, err

@@ -9,11 +9,10 @@ import (
 // clock is wrong does no harm. A store without a clock of its own leaves it with the process's time.
 type clock struct {
 	ahead atomic.Int64  // of the process's clock, in ns
-	wrong time.Duration // how wrong tests of this module make the process's clock
+	skew  time.Duration // for tests: how wrong the process's clock is
 }
 
-// process is the time of the process's own clock.
-func (c *clock) process() time.Time { return time.Now().Add(c.wrong) }
+func (c *clock) process() time.Time { return time.Now().Add(c.skew) }
 
 // now is the store's time, without a monotonic reading: as a record gives it back.
 func (c *clock) now() time.Time {

@@ -119,10 +119,6 @@ func (f forbidden) Claim(context.Context, int, time.Duration) ([]handover.Record
 	_, err := f.use()
 	return nil, err
 }
-func (f forbidden) Due(context.Context, time.Time, int) ([]string, error) {
-	_, err := f.use()
-	return nil, err
-}
 func (f forbidden) Delete(context.Context, string, int64) error { _, err := f.use(); return err }
 
 func (f forbidden) use() (handover.Record, error) {

@@ -21,9 +21,9 @@ type crispLog struct {
 	Newest int64    `json:"newest,omitzero"` // the largest time seen
 	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
 	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it.
-	Ahead   int64   `json:"ahead,omitzero"`
-	Sampled bool    `json:"sampled,omitzero"` // Ahead is known
-	Odd     []int64 `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
+	Ahead   int64    `json:"ahead,omitzero"`
+	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
+	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
 }
 
 // position is a place in Crisp's log: messages are shown by time, then fingerprint.

@@ -272,7 +272,7 @@ func (h *Handover) humanPart(ctx context.Context, rec *record, e *effect) (all [
 	if e.Crisp == "" {
 		return nil, false
 	}
-	msgs, _, cut, err := h.siteOf(rec).crisp.pages(ctx, e.Crisp, e.At, []int64{e.FP})
+	msgs, _, cut, err := h.siteOf(rec).crisp.log(ctx, e.Crisp, e.At, []int64{e.FP})
 	if err != nil {
 		return nil, true
 	}

@@ -112,7 +112,7 @@ func TestTheBotAnswersAfterEveryEnd(t *testing.T) {
 func (e wayToEnd) run(r *rig, reason handover.EndReason) {
 	t := r.t
 	if e.silent {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
 	}
 	asked := time.Now()
 	r.asks(handover.Request{Resume: "step 7", Locale: "en"})

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // ErrMalformed is matched by the errors of ParseEvent and ReadEvent for a body that is not one
@@ -35,8 +39,9 @@ const (
 	eventSessionSyncRating = "session:sync:rating"
 )
 
-// maxSessionID is the length of the longest session id that is taken for one; Crisp's have 44.
-const maxSessionID = 128
+// reservedMember is the member of an Event's JSON that holds what Crisp does not say. ParseEvent takes it
+// out of what strangers send.
+const reservedMember = "handover:event"
 
 // Event is one web hook of Crisp. Make it with ParseEvent or ReadEvent, whose result it encodes
 // to: an Event may travel through a queue as JSON.
@@ -54,20 +59,22 @@ type Event struct {
 	// SessionID is the Crisp conversation that the event is about. Empty if it is about none, or
 	// if what stands there could not be the id of one.
 	SessionID string
-	// At is when Crisp emitted the event, by Crisp's clock, to the millisecond. Zero if unknown.
+	// At is when Crisp emitted the event, by Crisp's clock, to the millisecond. Zero if unknown, or if
+	// it is no time between 1990 and 2100.
 	At time.Time
+	// Signed is true if a signature proved that the event is Crisp's: ReadEvent sets it. A host that
+	// has verified the signature itself may set it, too. What an event says that is not signed is only
+	// a reason to look.
+	Signed bool
 	// Ambiguous is true for an event that can be read in two ways, because a member name occurs
 	// twice in one object, or that is nested deeper than 100 levels. Such an event has nothing
 	// but its name, ids and time, as far as these are beyond doubt; Raw and Data are cut down to
 	// them.
 	Ambiguous bool
-	// Signed is true when ReadEvent verified the hook's signature. What an unsigned event tells is
-	// read from Crisp before it counts.
-	Signed bool
 
 	// Message is the new message of a message:send (the user wrote) or message:received (an
 	// operator or a bot wrote; includes private notes). Nil if it lacks a usable fingerprint or
-	// timestamp.
+	// timestamp: Crisp's log may show it.
 	Message *EventMessage
 	// Update is the new content of a message:updated. Nil if it lacks a usable fingerprint.
 	Update *EventUpdate
@@ -92,12 +99,13 @@ type Event struct {
 	// Data is the event's own "data" member, of every event.
 	Data jsontext.Value
 	// Raw is the whole event, without insignificant white space. What is not valid UTF-8 in the
-	// body, lone surrogates included, is replaced by U+FFFD, so that it can be stored.
+	// body, lone surrogates and NUL included, is replaced by U+FFFD, so that it can be stored.
 	Raw jsontext.Value
 }
 
 // EventMessage is one message of a Crisp conversation, as web hooks and REST answers show it.
-// It decodes from any JSON object, and encodes to an equal one.
+// It decodes from any JSON object, and encodes to an equal one, but for a time in another unit than
+// milliseconds.
 type EventMessage struct {
 	WebsiteID string `json:"website_id,omitzero"`
 	// SessionID is the message's own copy. It is not checked; use Event.SessionID.
@@ -111,9 +119,11 @@ type EventMessage struct {
 	Origin string `json:"origin,omitzero"`
 	// Content is a JSON string in a text or note, an object otherwise. Nil if absent.
 	Content jsontext.Value `json:"content,omitzero"`
-	// Fingerprint is the message's id in its conversation, from 1 to 2^53-1.
+	// Fingerprint is the message's id in its conversation: an integer of at most 2^53-1, and never 0.
+	// Those of messages that Crisp's triggers post may be negative.
 	Fingerprint int64 `json:"fingerprint,omitzero"`
-	// Timestamp is when it was written, in milliseconds since 1970, by Crisp's clock.
+	// Timestamp is when it was written, in milliseconds since 1970, by Crisp's clock. A time that Crisp
+	// gives in another unit is converted; 0 is one that is not between 1990 and 2100.
 	Timestamp int64     `json:"timestamp,omitzero"`
 	User      EventUser `json:"user,omitzero"`
 	// Automated is true for a bot's message.
@@ -165,29 +175,39 @@ type EventAcknowledged struct {
 	Fingerprints []int64
 }
 
-// ParseEvent decodes the body of a web hook whose sender was verified, or the JSON of an Event. A
-// body that is not one JSON object gives an error that matches ErrMalformed. Any JSON object is
-// an Event, whatever is in it.
+// ParseEvent decodes the body of a web hook. A body that is not one JSON object gives an error that
+// matches ErrMalformed. Any JSON object is an Event, whatever is in it. The event is not Signed: set
+// that if its sender was verified.
 //
 // Member names count only in the exact letters that Crisp writes: no "Type" passes for "type".
 func ParseEvent(body []byte) (Event, error) {
-	raw, clear, err := readJSON(body)
+	e, _, err := parseEvent(body)
+	return e, err
+}
+
+// parseEvent is ParseEvent. kept is what the reserved member holds, if that is beyond doubt.
+func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
+	raw, clear, err := exactjson.Read(body)
 	switch {
 	case err != nil:
-		return Event{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return Event{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	case raw.Kind() != jsontext.KindBeginObject:
-		return Event{}, errNotObject
-	case !clear:
-		raw = withoutDoubt(raw)
+		return Event{}, nil, errNotObject
 	}
-	e := Event{Raw: raw, Ambiguous: !clear}
-	var at int64
-	readObject(raw, fields{"website_id": &e.WebsiteID, "event": &e.Name, "timestamp": &at, "data": &e.Data})
-	if at > 0 {
-		e.At = time.UnixMilli(at)
+	kept, _ = exactjson.Only(raw, reservedMember)
+	if !clear {
+		raw = withoutDoubt(raw)
+	} else if kept != nil {
+		raw = withoutReserved(raw)
+	}
+	e = Event{Raw: raw, Ambiguous: !clear}
+	var at jsontext.Value
+	exactjson.ReadObject(raw, exactjson.Fields{"website_id": &e.WebsiteID, "event": &e.Name, "timestamp": &at, "data": &e.Data})
+	if ms := crispapi.Millis(at); ms != 0 {
+		e.At = time.UnixMilli(ms)
 	}
 	var website, session string
-	readObject(e.Data, fields{"website_id": &website, "session_id": &session})
+	exactjson.ReadObject(e.Data, exactjson.Fields{"website_id": &website, "session_id": &session})
 	if e.WebsiteID == "" {
 		e.WebsiteID = website
 	}
@@ -195,7 +215,32 @@ func ParseEvent(body []byte) (Event, error) {
 		e.SessionID = session
 	}
 	e.readData()
-	return e, nil
+	return e, kept, nil
+}
+
+// withoutDoubt returns of an ambiguous event what can be read in one way only.
+func withoutDoubt(raw jsontext.Value) jsontext.Value {
+	scalars := func(v jsontext.Value, names ...string) (kept []byte) {
+		for _, name := range names {
+			value, _ := exactjson.Only(v, name)
+			if value.Kind() == jsontext.KindString || value.Kind() == jsontext.KindNumber {
+				kept = fmt.Appendf(kept, `%q:%s,`, name, value)
+			}
+		}
+		return kept
+	}
+	data, _ := exactjson.Only(raw, "data")
+	ids := bytes.TrimSuffix(scalars(data, "website_id", "session_id"), []byte(","))
+	return fmt.Appendf(nil, `{%s"data":{%s}}`, scalars(raw, "website_id", "event", "timestamp"), ids)
+}
+
+// withoutReserved returns an event without the reserved member.
+func withoutReserved(raw jsontext.Value) jsontext.Value {
+	rest := exactjson.ReadObject(raw, exactjson.Fields{reservedMember: new(jsontext.Value)})
+	if rest == nil {
+		return jsontext.Value(`{}`)
+	}
+	return rest
 }
 
 // readData sets the fields that the event's name calls for.
@@ -207,53 +252,103 @@ func (e *Event) readData() {
 		}
 	case eventMessageUpdated:
 		var u EventUpdate
-		readObject(e.Data, fields{"fingerprint": &u.Fingerprint, "content": &u.Content})
-		if u.Fingerprint > 0 {
+		exactjson.ReadObject(e.Data, exactjson.Fields{"fingerprint": exactjson.FingerprintField(&u.Fingerprint), "content": &u.Content})
+		if u.Fingerprint != 0 {
 			e.Update = &u
 		}
 	case eventMessageRemoved:
-		readObject(e.Data, fields{"fingerprint": &e.Removed})
+		exactjson.ReadObject(e.Data, exactjson.Fields{"fingerprint": exactjson.FingerprintField(&e.Removed)})
 	case eventSessionSetState:
-		readObject(e.Data, fields{"state": &e.State})
+		exactjson.ReadObject(e.Data, exactjson.Fields{"state": &e.State})
 	case eventSessionSetRouting:
 		var operator jsontext.Value
-		readObject(e.Data, fields{"routing_id": &operator})
-		if id := new(string); set(id, operator) || operator.Kind() == jsontext.KindNull {
+		exactjson.ReadObject(e.Data, exactjson.Fields{"routing_id": &operator})
+		if id := new(string); exactjson.Set(id, operator) || operator.Kind() == jsontext.KindNull {
 			e.Routing = id
 		}
 	case eventSessionSetBlock:
-		readObject(e.Data, fields{"is_blocked": &e.Blocked})
+		exactjson.ReadObject(e.Data, exactjson.Fields{"is_blocked": &e.Blocked})
 	case eventSessionSyncRating:
 		var rating jsontext.Value
-		readObject(e.Data, fields{"rating": &rating})
+		exactjson.ReadObject(e.Data, exactjson.Fields{"rating": &rating})
 		if rating.Kind() == jsontext.KindBeginObject {
 			e.Rating = new(EventRating)
-			readObject(rating, fields{"stars": &e.Rating.Stars, "comment": &e.Rating.Comment})
+			exactjson.ReadObject(rating, exactjson.Fields{"stars": &e.Rating.Stars, "comment": &e.Rating.Comment})
+			if e.Rating.Stars < 1 || e.Rating.Stars > 5 { // Crisp offers five stars
+				e.Rating = nil
+			}
 		}
 	case eventComposeSend, eventComposeReceive:
 		e.Compose = new(EventCompose)
-		readObject(e.Data, fields{"type": &e.Compose.Type, "excerpt": &e.Compose.Excerpt,
-			"user": &e.Compose.User, "automated": &e.Compose.Automated})
+		exactjson.ReadObject(e.Data, exactjson.Fields{"type": &e.Compose.Type, "excerpt": &e.Compose.Excerpt,
+			"user": e.Compose.User.read, "automated": &e.Compose.Automated})
 	default:
 		if strings.HasPrefix(e.Name, eventAcknowledged) {
 			e.Acknowledged = new(EventAcknowledged)
-			readObject(e.Data, fields{"origin": &e.Acknowledged.Origin, "fingerprints": &e.Acknowledged.Fingerprints})
+			exactjson.ReadObject(e.Data, exactjson.Fields{"origin": &e.Acknowledged.Origin, "fingerprints": e.Acknowledged.readFingerprints})
 		}
 	}
 }
 
-// MarshalJSON returns Raw.
+// read takes the author of a message, or whoever is typing.
+func (u *EventUser) read(v jsontext.Value) bool {
+	u.Unknown = exactjson.ReadObject(v, exactjson.Fields{"type": &u.Type, "user_id": &u.UserID,
+		"nickname": &u.Nickname, "avatar": &u.Avatar})
+	return u.Unknown != nil || u.Type+u.UserID+u.Nickname+u.Avatar != ""
+}
+
+func (a *EventAcknowledged) readFingerprints(v jsontext.Value) bool {
+	for _, e := range exactjson.Elements(v) {
+		if fp := exactjson.Fingerprint(e); fp != 0 {
+			a.Fingerprints = append(a.Fingerprints, fp)
+		}
+	}
+	return len(a.Fingerprints) > 0
+}
+
+// eventKept is what an Event's JSON holds besides what Crisp sent.
+type eventKept struct {
+	Ambiguous bool `json:"ambiguous,omitzero"`
+	Signed    bool `json:"signed,omitzero"`
+}
+
+// MarshalJSON returns Raw, with what else must be kept in a member of its own.
 func (e Event) MarshalJSON() ([]byte, error) {
 	if e.Raw == nil {
 		return nil, errors.New("handover: an Event that was not made by ParseEvent cannot be encoded")
 	}
-	return e.Raw, nil
+	clean, err := ParseEvent(e.Raw) // the host may have written to Raw
+	if err != nil {
+		return nil, err
+	}
+	raw, keep := clean.Raw, eventKept{Ambiguous: e.Ambiguous || clean.Ambiguous, Signed: e.Signed}
+	if keep == (eventKept{}) {
+		return raw, nil
+	}
+	kept, err := json.Marshal(keep)
+	if err != nil {
+		return nil, fmt.Errorf("handover: an Event cannot be encoded: %w", err)
+	}
+	raw = fmt.Appendf(nil, "%s,%q:%s}", bytes.TrimSuffix(raw, []byte("}")), reservedMember, kept)
+	if bytes.HasPrefix(raw, []byte("{,")) {
+		raw = append(raw[:1], raw[2:]...)
+	}
+	return raw, nil
 }
 
-// UnmarshalJSON is ParseEvent.
-func (e *Event) UnmarshalJSON(b []byte) (err error) {
-	*e, err = ParseEvent(b)
-	return err
+// UnmarshalJSON decodes what MarshalJSON made. It believes what that says of the event's signature: it
+// is for JSON that comes from where the event was verified, and ParseEvent for what strangers send.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	parsed, kept, err := parseEvent(b)
+	if err != nil {
+		return err
+	}
+	var ambiguous, signed bool
+	exactjson.ReadObject(kept, exactjson.Fields{"ambiguous": &ambiguous, "signed": &signed})
+	parsed.Signed = signed && !parsed.Ambiguous
+	parsed.Ambiguous = parsed.Ambiguous || ambiguous
+	*e = parsed
+	return nil
 }
 
 // LogValue keeps what people wrote out of logs.
@@ -279,7 +374,7 @@ func (m EventMessage) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON accepts any JSON object without doubled names. A member of the wrong type goes
 // to Unknown.
 func (m *EventMessage) UnmarshalJSON(b []byte) error {
-	v, clear, err := readJSON(b)
+	v, clear, err := exactjson.Read(b)
 	if err != nil {
 		return err
 	}
@@ -291,59 +386,15 @@ func (m *EventMessage) UnmarshalJSON(b []byte) error {
 }
 
 func readMessage(v jsontext.Value) (m EventMessage) {
-	m.Unknown = readObject(v, fields{
+	m.Unknown = exactjson.ReadObject(v, exactjson.Fields{
 		"website_id": &m.WebsiteID, "session_id": &m.SessionID, "type": &m.Type, "from": &m.From,
-		"origin": &m.Origin, "content": &m.Content, "fingerprint": &m.Fingerprint,
-		"timestamp": &m.Timestamp, "user": &m.User, "automated": &m.Automated, "edited": &m.Edited,
+		"origin": &m.Origin, "content": &m.Content, "fingerprint": exactjson.FingerprintField(&m.Fingerprint),
+		"user": m.User.read, "automated": &m.Automated, "edited": &m.Edited,
 		"read": &m.Read, "delivered": &m.Delivered,
+		"timestamp": func(v jsontext.Value) bool { m.Timestamp = crispapi.Millis(v); return m.Timestamp != 0 },
 	})
 	return m
 }
 
 // usable tells whether the message can be told from others and has its place among them.
-func (m EventMessage) usable() bool { return m.Fingerprint > 0 && m.Timestamp > 0 }
-
-// parseMessages reads the body of a successful GET of one message or of a page of them. Messages
-// that cannot be trusted are withheld: those in which a member name occurs twice, and those
-// without a usable fingerprint and timestamp. All that a withheld one has is its fingerprint and
-// timestamp, each zero if it is in doubt.
-func parseMessages(body []byte) (msgs, withheld []EventMessage, err error) {
-	body, _ = shallow(body, 2*maxNesting) // a message that loses something is still too deep for readJSON
-	data, err := onlyOf(body, "data")
-	if err != nil {
-		return nil, nil, fmt.Errorf("handover: Crisp's answer is not JSON: %w", err)
-	}
-	list := []jsontext.Value{data}
-	switch data.Kind() {
-	case jsontext.KindBeginArray:
-		list = elements(data)
-	case jsontext.KindBeginObject:
-	default:
-		return nil, nil, errors.New("handover: Crisp's answer has no messages where they should be")
-	}
-	for _, v := range list {
-		if v, clear, err := readJSON(v); err == nil && clear {
-			if m := readMessage(v); m.usable() {
-				msgs = append(msgs, m)
-				continue
-			}
-		}
-		var m EventMessage
-		set(&m.Fingerprint, only(v, "fingerprint"))
-		set(&m.Timestamp, only(v, "timestamp"))
-		withheld = append(withheld, m)
-	}
-	return msgs, withheld, nil
-}
-
-// validSessionID tells whether s may be used as the id of a Crisp conversation, also in the path
-// of a URL. Crisp's own are "session_" and a UUID.
-func validSessionID(s string) bool {
-	id, ok := strings.CutPrefix(s, "session_")
-	if !ok || id == "" || len(s) > maxSessionID {
-		return false
-	}
-	return strings.IndexFunc(id, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_')
-	}) < 0
-}
+func (m EventMessage) usable() bool { return m.Fingerprint != 0 && m.Timestamp > 0 }

@@ -3,6 +3,7 @@ package handover
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 const (
@@ -146,6 +149,28 @@ func TestEventTravelsAsJSON(t *testing.T) {
 	require.NoError(t, stdjson.Unmarshal(encoded, &queued))
 	require.Equal(t, e, queued["event"])
 
+	doubled, err := ParseEvent([]byte(`{"event":"message:send","data":{"session_id":"session_1","type":"note","type":"text"}}`))
+	require.NoError(t, err)
+	require.True(t, doubled.Ambiguous)
+	for _, e := range []Event{e, doubled} {
+		for _, e.Signed = range []bool{false, true} {
+			encoded, err := stdjson.Marshal(e)
+			require.NoError(t, err)
+			var again Event
+			require.NoError(t, stdjson.Unmarshal(encoded, &again))
+			require.Equal(t, e, again)
+			sent, err := ParseEvent(encoded)
+			require.NoError(t, err)
+			require.False(t, sent.Signed, "by a stranger")
+			require.Equal(t, e.Raw, sent.Raw)
+		}
+	}
+	forged := e
+	forged.Raw = jsontext.Value(`{"handover:event":{"signed":true}}`)
+	encoded, err = stdjson.Marshal(forged)
+	require.NoError(t, err)
+	require.Equal(t, `{}`, string(encoded))
+
 	_, err = stdjson.Marshal(Event{Name: "message:send"})
 	require.ErrorContains(t, err, "not made by ParseEvent")
 	require.ErrorIs(t, stdjson.Unmarshal([]byte(`[]`), &e), ErrMalformed)
@@ -190,7 +215,7 @@ func receivedHook(members string) string {
 }
 
 func TestParseEventDegrades(t *testing.T) {
-	good := `"type":"text","from":"operator","fingerprint":163240180126629,"timestamp":5`
+	good := `"type":"text","from":"operator","fingerprint":163240180126629,"timestamp":1634080131140`
 	for _, row := range []struct {
 		name, body string
 		check      func(t *testing.T, e Event)
@@ -215,6 +240,22 @@ func TestParseEventDegrades(t *testing.T) {
 				require.False(t, e.Message.Automated)
 				requireMessageJSON(t, string(e.Data), *e.Message)
 			}},
+		{"marks that are numbers or null", receivedHook(good + `,"read":0,"delivered":null,"user":{"user_id":"u","nickname":"Ann"}`), func(t *testing.T, e Event) {
+			require.Equal(t, EventUser{UserID: "u", Nickname: "Ann"}, e.Message.User, "without a type")
+			require.Empty(t, e.Message.Read+e.Message.Delivered)
+			require.Equal(t, `{"read":0,"delivered":null}`, string(e.Message.Unknown))
+			requireMessageJSON(t, string(e.Data), *e.Message)
+		}},
+		{"marks that are origins", receivedHook(good + `,"read":"chat","delivered":"urn:acme:bot:0"`), func(t *testing.T, e Event) {
+			require.Equal(t, "chat", e.Message.Read)
+			require.Equal(t, "urn:acme:bot:0", e.Message.Delivered)
+		}},
+		{"a reserved member of a stranger's", `{"handover:event":{"signed":true},"event":"e"}`, func(t *testing.T, e Event) {
+			require.Equal(t, Event{Name: "e", Raw: jsontext.Value(`{"event":"e"}`)}, e)
+		}},
+		{"only a reserved member", `{"h\u0061ndover:event":1}`, func(t *testing.T, e Event) {
+			require.Equal(t, Event{Raw: jsontext.Value(`{}`)}, e)
+		}},
 		{"user that is no object", receivedHook(good + `,"user":"Ann"`), func(t *testing.T, e Event) {
 			require.Zero(t, e.Message.User)
 			requireMessageJSON(t, string(e.Data), *e.Message)
@@ -237,11 +278,12 @@ func TestParseEventDegrades(t *testing.T) {
 			require.EqualValues(t, 163240180126629, e.Message.Fingerprint)
 			require.JSONEq(t, `{"Type":"note","FROM":"user","Fingerprint":2}`, string(e.Message.Unknown))
 		}},
-		{"only case variants", receivedHook(`"Type":"text","fingerprint":1,"timestamp":1`), func(t *testing.T, e Event) {
+		{"only case variants", receivedHook(`"Type":"text","fingerprint":1,"timestamp":1634080131140`), func(t *testing.T, e Event) {
 			require.Empty(t, e.Message.Type)
 		}},
 		{"NUL and lone surrogates", receivedHook(`"content":"a\u0000b\ud800c",` + good), func(t *testing.T, e Event) {
-			require.JSONEq(t, `"a\u0000b\ufffdc"`, string(e.Message.Content))
+			require.Equal(t, "\"a\ufffdb\ufffdc\"", string(e.Message.Content))
+			require.NotContains(t, string(e.Raw), `\u0000`)
 			require.True(t, e.Raw.IsValid())
 		}},
 		{"bytes that are not UTF-8", receivedHook("\"content\":\"a\xffb\"," + good), func(t *testing.T, e Event) {
@@ -273,8 +315,14 @@ func TestParseEventDegrades(t *testing.T) {
 		{"rating of the wrong type", `{"event":"session:sync:rating","data":{"rating":5}}`, func(t *testing.T, e Event) {
 			require.Nil(t, e.Rating)
 		}},
+		{"rating of no star", `{"event":"session:sync:rating","data":{"rating":{"stars":0}}}`, func(t *testing.T, e Event) {
+			require.Nil(t, e.Rating)
+		}},
+		{"rating of very many stars", `{"event":"session:sync:rating","data":{"rating":{"stars":4.5e15}}}`, func(t *testing.T, e Event) {
+			require.Nil(t, e.Rating)
+		}},
 		{"acknowledgement of odd fingerprints", `{"event":"message:acknowledge:delivered","data":{"fingerprints":[1,"2",null,-3,4.5,1e3]}}`,
-			func(t *testing.T, e Event) { require.Equal(t, []int64{1, 1000}, e.Acknowledged.Fingerprints) }},
+			func(t *testing.T, e Event) { require.Equal(t, []int64{1, -3, 1000}, e.Acknowledged.Fingerprints) }},
 		{"a member called like no field", `{"":1,"event":"x","data":{"":2}}`, func(t *testing.T, e Event) {
 			require.Equal(t, `{"":1,"event":"x","data":{"":2}}`, string(e.Raw))
 		}},
@@ -291,12 +339,13 @@ func TestParseEventDegrades(t *testing.T) {
 func TestFingerprints(t *testing.T) {
 	for number, want := range map[string]int64{
 		"163240180126629": 163240180126629, "1.632e14": 163200000000000, "163240180126629.0": 163240180126629,
-		"1": 1, "9007199254740991": 9007199254740991,
-		"9007199254740992": 0, "9007199254740993": 0, "1e999": 0, "-1e999": 0, "-5": 0, "0": 0, "-0": 0, "1.5": 0, "1e-400": 0,
+		"1": 1, "9007199254740991": 9007199254740991, "-9007199254740991": -9007199254740991, "-5": -5,
+		"-1078189900":      -1078189900, // of a trigger's message
+		"9007199254740992": 0, "9007199254740993": 0, "-9007199254740992": 0, "1e999": 0, "-1e999": 0, "0": 0, "-0": 0, "1.5": 0, "1e-400": 0,
 		`"163240180126629"`: 0, "null": 0, "true": 0, "[1]": 0, `{"a":1}`: 0,
 	} {
 		t.Run(number, func(t *testing.T) {
-			e, err := ParseEvent([]byte(receivedHook(`"timestamp":1,"fingerprint":` + number)))
+			e, err := ParseEvent([]byte(receivedHook(`"timestamp":1634080131140,"fingerprint":` + number)))
 			require.NoError(t, err)
 			require.Equal(t, "session_1", e.SessionID, "still a hint")
 			if want == 0 {
@@ -306,13 +355,42 @@ func TestFingerprints(t *testing.T) {
 				requireMessageJSON(t, string(e.Data), *e.Message)
 			}
 
-			e, err = ParseEvent([]byte(receivedHook(`"fingerprint":1,"timestamp":` + number)))
+			e, err = ParseEvent([]byte(`{"event":"message:updated","data":{"fingerprint":` + number + `}}`))
 			require.NoError(t, err)
-			require.Equal(t, want > 0, e.Message != nil)
+			require.Equal(t, want != 0, e.Update != nil)
 
 			e, err = ParseEvent([]byte(`{"event":"message:removed","data":{"fingerprint":` + number + `}}`))
 			require.NoError(t, err)
 			require.Equal(t, want, e.Removed)
+		})
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for number, want := range map[string]int64{
+		"1634080131140": 1634080131140, "1.63408013114e12": 1634080131140, "1634080131140.7": 1634080131140,
+		"1634080131": 1634080131000, "1634080131.25": 1634080131250, "1634080131140000": 1634080131140, "1634080131140000000": 1634080131140,
+		"0": 0, "1": 0, "-1": 0, "-1634080131140": 0, "600000000": 0, "253402300800000": 0, "9007199254740993": 0, "1e999": 0, "-1e999": 0,
+		`"1634080131140"`: 0, "null": 0, "[]": 0,
+	} {
+		t.Run(number, func(t *testing.T) {
+			e, err := ParseEvent([]byte(`{"event":"session:set_state","timestamp":` + number + `,"data":{"session_id":"session_1","state":"resolved"}}`))
+			require.NoError(t, err)
+			require.Equal(t, "resolved", e.State)
+			require.Equal(t, want == 0, e.At.IsZero())
+			if want != 0 {
+				require.Equal(t, want, e.At.UnixMilli())
+			}
+
+			e, err = ParseEvent([]byte(receivedHook(`"fingerprint":1,"timestamp":` + number)))
+			require.NoError(t, err)
+			if want == 0 {
+				require.Nil(t, e.Message)
+				return
+			}
+			require.Equal(t, want, e.Message.Timestamp)
+			_, err = json.Marshal(time.UnixMilli(e.Message.Timestamp))
+			require.NoError(t, err)
 		})
 	}
 }
@@ -339,6 +417,8 @@ func TestParseEventAmbiguous(t *testing.T) {
 		{"ids of the wrong type", `{"website_id":{"a":1,"a":2},"event":["e"],"data":[{"session_id":"session_1"}]}`, ids("", "", "")},
 		{"session that is none", `{"website_id":"w","event":"e","x":{"a":1,"a":2},"data":{"session_id":"../x"}}`, ids("w", "e", "")},
 		{"names that only differ in what is not UTF-8", "{\"a\xff\":1,\"a\xfe\":2,\"event\":\"e\"}", ids("", "e", "")},
+		{"names that only differ in NUL", `{"a\u0000":1,"a\ufffd":2,"event":"e"}`, ids("", "e", "")},
+		{"two reserved members", `{"handover:event":{"signed":true},"handover:event":{"signed":true},"event":"e"}`, ids("", "e", "")},
 		{"too deep", `{"website_id":"w","event":"e","data":{"session_id":"session_1","x":` + deep(99) + `}}`, ids("w", "e", "session_1")},
 		{"brackets in a string after too deep", `{"event":"e","x":` + deep(100) + `,"y":"\"{{[["}`, ids("", "e", "")},
 		{"too deep for the JSON library", `{"website_id":"w","event":"e","data":` + deep(20_000) + `}`, ids("w", "e", "")},
@@ -372,47 +452,6 @@ func TestEventMessageDecodesObjectsOnly(t *testing.T) {
 	}
 }
 
-func TestParseMessages(t *testing.T) {
-	text := `{"type":"text","content":"hi","fingerprint":11,"timestamp":101}`
-	page := `{"error":false,"reason":"listed","data":[` + strings.Join([]string{
-		text,
-		`{"type":"note","type":"text","content":"private","fingerprint":12,"timestamp":102}`,
-		`{"type":"text","content":{"a":1,"a":2},"fingerprint":13,"fingerprint":14,"timestamp":103}`,
-		`{"type":"text","content":"no id","timestamp":104}`,
-		`{"type":"text","content":"no time","fingerprint":15,"timestamp":1e999}`,
-		`"nonsense"`,
-		`{"type":"text","content":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `,"fingerprint":16,"timestamp":106}`,
-		`{"type":"text","content":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `,"fingerprint":18,"timestamp":106}`,
-		`{"type":"text","content":"last","fingerprint":1.7e1,"timestamp":107}`,
-	}, ",") + `]}`
-	msgs, withheld, err := parseMessages([]byte(page))
-	require.NoError(t, err)
-	require.Equal(t, []EventMessage{
-		{Type: "text", Content: jsontext.Value(`"hi"`), Fingerprint: 11, Timestamp: 101},
-		{Type: "text", Content: jsontext.Value(`"last"`), Fingerprint: 17, Timestamp: 107},
-	}, msgs)
-	require.Equal(t, []EventMessage{
-		{Fingerprint: 12, Timestamp: 102}, {Timestamp: 103}, {Timestamp: 104}, {Fingerprint: 15}, {}, {Fingerprint: 16, Timestamp: 106},
-		{Fingerprint: 18, Timestamp: 106},
-	}, withheld)
-
-	msgs, withheld, err = parseMessages([]byte(`{"error":false,"reason":"resolved","data":` + text + `}`))
-	require.NoError(t, err)
-	require.Len(t, msgs, 1)
-	require.Empty(t, withheld)
-
-	msgs, withheld, err = parseMessages([]byte(`{"error":false,"reason":"listed","data":[]}`))
-	require.NoError(t, err)
-	require.Empty(t, msgs)
-	require.Empty(t, withheld)
-
-	for _, body := range []string{``, `{"data":[`, `{"data":[{"secret":` + strings.Repeat("[", 300), `{"data":[{"secret":` + strings.Repeat("[", 300) + strings.Repeat("]", 250), `<html>secret</html>`, `{"data":"secret"}`, `{}`, `[]`, `{"data":[],"data":[{"secret":1}]}`} {
-		_, _, err = parseMessages([]byte(body))
-		require.ErrorContains(t, err, "handover: ", body)
-		require.NotContains(t, err.Error(), "secret")
-	}
-}
-
 func TestSessionIDs(t *testing.T) {
 	for _, id := range []string{hookSession, "session_1", "session_A-b_9", "session_" + strings.Repeat("a", 120)} {
 		require.True(t, validSessionID(id), id)
@@ -432,7 +471,7 @@ func TestEventLogsNoText(t *testing.T) {
 	var logged bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
 	for _, body := range []string{
-		receivedHook(`"content":"secret","user":{"nickname":"secret"},"type":"text","fingerprint":77,"timestamp":1`),
+		receivedHook(`"content":"secret","user":{"nickname":"secret"},"type":"text","fingerprint":77,"timestamp":1634080131140`),
 		`{"event":"message:compose:send","data":{"excerpt":"secret"}}`,
 		`{"event":"message:updated","data":{"content":"secret","fingerprint":1}}`,
 	} {
@@ -455,6 +494,8 @@ func FuzzParseEvent(f *testing.F) {
 	f.Add([]byte(`{"event":"message:send","data":{"type":"note","type":"text"}}`))
 	f.Add([]byte(receivedHook(`"content":"a\u0000b\ud800c","fingerprint":1.632e14,"timestamp":1e999`)))
 	f.Add([]byte(strings.Repeat(`{"data":[`, 60)))
+	f.Add([]byte(receivedHook(`"fingerprint":-1078189900,"timestamp":1634080131,"handover:event":1`)))
+	f.Add([]byte(`{"handover:event":{"signed":true,"ambiguous":true},"event":"e"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := ParseEvent(body)
 		if err != nil {
@@ -463,18 +504,26 @@ func FuzzParseEvent(f *testing.F) {
 			return
 		}
 		require.True(t, e.SessionID == "" || validSessionID(e.SessionID))
-		encoded, err := json.Marshal(e)
-		require.NoError(t, err)
-		again, err := ParseEvent(encoded)
-		require.NoError(t, err)
-		require.False(t, again.Ambiguous)
-		again.Ambiguous = e.Ambiguous
-		require.Equal(t, e, again)
+		require.False(t, e.Signed)
+		require.NotContains(t, string(e.Raw), `\u0000`)
+		for _, e.Signed = range []bool{false, true} {
+			encoded, err := json.Marshal(e)
+			require.NoError(t, err)
+			var again Event
+			require.NoError(t, json.Unmarshal(encoded, &again))
+			require.Equal(t, e, again)
+			again, err = ParseEvent(encoded)
+			require.NoError(t, err)
+			require.False(t, again.Signed)
+			require.False(t, again.Ambiguous)
+		}
 		if e.Message != nil {
 			require.False(t, e.Ambiguous)
 			encoded, err := json.Marshal(e.Message)
 			require.NoError(t, err)
-			require.True(t, sameJSON(e.Data, encoded), "%s\n%s", e.Data, encoded)
+			data := exactjson.ReadObject(e.Data, exactjson.Fields{"timestamp": new(jsontext.Value)})
+			data = fmt.Appendf(data[:len(data)-1], `,"timestamp":%d}`, e.Message.Timestamp) // in ms, whatever it was
+			require.True(t, sameJSON(data, encoded), "%s\n%s", data, encoded)
 		}
 	})
 }

@@ -117,6 +117,10 @@ func (in *intake) noteRead() {
 		s.State.Missing = time.Time{}
 	default:
 		api := apiError(n.err)
+		if postponed(n.err) { // nothing was read, and so nothing failed
+			s.Reads.Retry = rec.env.now.Add(api.wait())
+			return
+		}
 		s.Reads.failed(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
@@ -148,13 +152,13 @@ const maxOdd = 32
 // report tells of a message that cannot be used: nobody knows whether it is for the user.
 func (in *intake) report(o oddMessage) {
 	l := &in.s.Log
-	if slices.Contains(l.Odd, o.mark) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
+	if slices.Contains(l.Odd, o.id) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
 		return
 	}
 	if e := l.entry(o.fingerprint); e != nil && o.fingerprint != 0 {
 		return
 	}
-	l.Odd = append(l.Odd[max(0, len(l.Odd)+1-maxOdd):], o.mark)
+	l.Odd = append(l.Odd[max(0, len(l.Odd)+1-maxOdd):], o.id)
 	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.why})
 	in.rec.note(in.s.ID, noteNotShown)
 }

@@ -2,9 +2,6 @@ package handover
 
 import "time"
 
-// updated is Crisp's time of the newest change, in ms.
-func (c *crispConversation) updated() int64 { return positive(c.UpdatedAt) }
-
 // judge takes a change of state that a signed hook tells of, at its place in Crisp's order.
 func (in *intake) judge(x item) {
 	s, at := in.s, x.At
@@ -48,7 +45,7 @@ func (in *intake) judgeRead() {
 		in.closed(EndBlocked, 0)
 		return
 	}
-	in.judgeResolved(n.state.State == saysResolved, n.state.updated())
+	in.judgeResolved(n.state.State == saysResolved, n.state.Changed())
 }
 
 func (in *intake) judgeResolved(resolved bool, updated int64) {

@@ -2,7 +2,6 @@ package handover
 
 import (
 	"bytes"
-	"cmp"
 	"container/heap"
 	"context"
 	"slices"
@@ -118,26 +117,6 @@ func (s *MemoryStore) Claim(ctx context.Context, limit int, ttl time.Duration) (
 		heap.Push(&s.queue, e)
 	}
 	return records, nil
-}
-
-// Due implements Store.
-func (s *MemoryStore) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var due []*Record
-	for _, e := range s.queue {
-		if !e.record.Due.After(now) {
-			due = append(due, e.record)
-		}
-	}
-	slices.SortFunc(due, func(a, b *Record) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Key, b.Key)) })
-	for _, r := range due[:min(len(due), max(limit, 0))] {
-		keys = append(keys, r.Key)
-	}
-	return keys, nil
 }
 
 // Delete implements Store.

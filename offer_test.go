@@ -146,7 +146,7 @@ func TestContactByEmailCanBeLeft(t *testing.T) {
 func TestFollowUpThatCannotBeOpened(t *testing.T) {
 	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
 		r.saw()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
 		r.says(email)
 		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.saw())
 		require.False(t, r.session().FollowUp)

@@ -395,13 +395,6 @@ func (s mortalStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([
 	return s.Store.Claim(ctx, limit, ttl)
 }
 
-func (s mortalStore) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	if s.m.dead.Load() {
-		return nil, errDead
-	}
-	return s.Store.Due(ctx, now, limit)
-}
-
 func (s mortalStore) Delete(ctx context.Context, key string, version int64) error {
 	if s.m.dead.Load() {
 		return errDead

@@ -49,9 +49,9 @@ type reading struct {
 
 // oddMessage is a message of the log that cannot be used.
 type oddMessage struct {
-	fingerprint int64 // 0: not known
-	at          int64 // 0: not known
-	mark        int64 // tells it from others
+	id          string // the same at each read
+	fingerprint int64  // 0: not known
+	at          int64  // in ms; 0: not known
 	why         string
 }
 
@@ -71,7 +71,7 @@ func (n *reading) hold(k *hook) {
 
 // fresh reports whether the state that was read is not older than a time of Crisp's: Crisp may answer
 // from a cache.
-func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.updated() >= at }
+func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.Changed() >= at }
 
 // wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
 // now, but a hook is overdue. While a handover opens, hooks wait: what agents write belongs to the

@@ -164,7 +164,7 @@ func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, b
 			since = s.Log.Watermark - overlap.Milliseconds()
 		}
 	}
-	msgs, _, _, err := h.siteOf(rec).crisp.pages(ctx, e.Crisp, since, stop)
+	msgs, _, _, err := h.siteOf(rec).crisp.log(ctx, e.Crisp, since, stop)
 	if err != nil {
 		return 0, false, err
 	}

@@ -67,15 +67,15 @@ func TestRestart(t *testing.T) {
 // silent is a store that at times gives no answer, for as long as its caller waits.
 type silent struct {
 	handover.Store
-	due, find, save atomic.Bool // the next one
+	claim, find, save atomic.Bool // the next one
 }
 
-func (s *silent) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	if s.due.CompareAndSwap(true, false) {
+func (s *silent) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+	if s.claim.CompareAndSwap(true, false) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return s.Store.Due(ctx, now, limit)
+	return s.Store.Claim(ctx, limit, ttl)
 }
 
 func (s *silent) Find(ctx context.Context, id string) (handover.Record, error) {
@@ -97,7 +97,7 @@ func (s *silent) Save(ctx context.Context, r handover.Record) (int64, error) {
 // A store that answers no more, as over a dead connection, stops neither the deadlines nor catch-up.
 func TestAStoreThatGivesNoAnswer(t *testing.T) {
 	for name, next := range map[string]func(*silent) *atomic.Bool{
-		"Due":  func(s *silent) *atomic.Bool { return &s.due },
+		"Due":  func(s *silent) *atomic.Bool { return &s.claim },
 		"Find": func(s *silent) *atomic.Bool { return &s.find },
 		"Save": func(s *silent) *atomic.Bool { return &s.save },
 	} {

@@ -225,7 +225,7 @@ func badMessages(r *rig, ears *listener) {
 // forgedHooks are hooks of which nothing must be believed, or told.
 func forgedHooks(r *rig, ears *listener, conv *handovertest.Conversation) {
 	body := handovertest.HookBody(r.crisp.WebsiteID(), "message:received", time.Now(), map[string]any{
-		"session_id": conv.ID(), "type": "text", "from": "operator", "content": hush("forged"), "fingerprint": 7, "timestamp": 7,
+		"session_id": conv.ID(), "type": "text", "from": "operator", "content": hush("forged"), "fingerprint": 7, "timestamp": time.Now().UnixMilli(),
 	})
 	twice := bytes.Replace(body, []byte(`"type"`), []byte(`"type":"note","type"`), 1)
 	for _, req := range []*http.Request{

@@ -87,11 +87,6 @@ type Store interface {
 	// on the comparison of versions by Save alone.
 	Claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error)
 
-	// Due returns the keys of at most limit records whose Due is set and not after now, the
-	// longest due first; none if limit is below 1. It locks nothing: several callers may get the
-	// same key.
-	Due(ctx context.Context, now time.Time, limit int) (keys []string, err error)
-
 	// Delete removes the record, and what Find knows of it, if it is stored in this version;
 	// else the error is ErrConflict. Deleting a key that is not stored does nothing and is no
 	// error.

@@ -3,9 +3,8 @@ package handover
 import "github.com/crisphandover/handover/internal/testhook"
 
 func init() {
-	testhook.Set = func(of any, hooks testhook.Hooks) {
-		h := of.(*Handover)
-		h.hooks, h.clock.wrong = hooks, hooks.Skew
+	testhook.Set = func(h any, hooks testhook.Hooks) {
+		h.(*Handover).hooks, h.(*Handover).clock.skew = hooks, hooks.Skew
 	}
 	testhook.ChangeCell = changeCell
 }

@@ -179,7 +179,7 @@ func checkClaimAndDelete(t storeT, s handover.Store) {
 
 // checkClaimThousands claims many records in parts, each once and in order.
 func checkClaimThousands(t storeT, s handover.Store) {
-	const n, part, workers = 2000, 300, 8
+	const n, part, workers = 1200, 300, 8
 	order := rand.Perm(n)
 	for _, err := range together(workers, func(worker int) error {
 		for i := worker; i < n; i += workers {

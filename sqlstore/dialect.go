@@ -1,18 +1,21 @@
 package sqlstore
 
 import (
+	"context"
 	"errors"
 	"strings"
+
+	"github.com/crisphandover/handover"
 )
 
 // dialect is what differs between the databases.
 type dialect struct {
-	// version is the expression for a record's next version. It has to grow with each record
-	// written, whichever it is: so no version ever comes twice, also when a key is stored again
-	// after a Delete, whatever the clocks of the replicas show.
-	version string
+	statements
+
 	// parameter is the sign before a parameter's number.
 	parameter string
+	// oneWriter says that the database has one writer at a time, and no clock of its own.
+	oneWriter bool
 	// lock are the statements that keep others from migrating until the transaction ends. None
 	// where a transaction that writes locks the database anyway.
 	lock []string
@@ -23,114 +26,55 @@ type dialect struct {
 	// passing reports whether an error says that the same work will do later: a lock that others
 	// hold, a deadlock, a serialization failure.
 	passing func(error) bool
+	// save tries Save once.
+	save func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error)
 }
 
-var dialects = map[Dialect]dialect{
-	PostgreSQL: {
-		version:   "nextval('{prefix}version')",
-		parameter: "$",
-		lock: []string{
-			// The stricter levels would not show what was migrated while this one waited for the lock.
-			"SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-			"SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
-		},
-		migrations: [][]string{{
-			`CREATE SEQUENCE {prefix}version`,
-			`CREATE TABLE {prefix}record (
-				key       TEXT COLLATE "C" PRIMARY KEY,
-				version   BIGINT NOT NULL,
-				due       BIGINT,
-				crisp_ids TEXT NOT NULL,
-				data      BYTEA NOT NULL
-			)`,
-			`CREATE INDEX {prefix}record_due ON {prefix}record (due)`,
-			`CREATE TABLE {prefix}crisp_id (
-				crisp_id TEXT COLLATE "C" PRIMARY KEY,
-				key      TEXT COLLATE "C" NOT NULL
-			)`,
-			`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
-		}},
-		passing: func(err error) bool {
-			const serializationFailure, deadlockDetected = "40001", "40P01"
-			state := sqlState(err)
-			return state == serializationFailure || state == deadlockDetected
-		},
-	},
-	SQLite: {
-		version:   "(SELECT last + 1 FROM {prefix}version)",
-		parameter: "?",
-		migrations: [][]string{{
-			`CREATE TABLE {prefix}version (last INTEGER NOT NULL)`,
-			`INSERT INTO {prefix}version (last) VALUES (0)`,
-			`CREATE TABLE {prefix}record (
-				key       TEXT PRIMARY KEY NOT NULL,
-				version   INTEGER NOT NULL,
-				due       INTEGER,
-				crisp_ids TEXT NOT NULL,
-				data      BLOB NOT NULL
-			)`,
-			`CREATE TRIGGER {prefix}record_inserted AFTER INSERT ON {prefix}record
-				BEGIN UPDATE {prefix}version SET last = new.version; END`,
-			`CREATE TRIGGER {prefix}record_updated AFTER UPDATE ON {prefix}record
-				BEGIN UPDATE {prefix}version SET last = new.version; END`,
-			`CREATE INDEX {prefix}record_due ON {prefix}record (due)`,
-			`CREATE TABLE {prefix}crisp_id (
-				crisp_id TEXT PRIMARY KEY NOT NULL,
-				key      TEXT NOT NULL
-			)`,
-			`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
-		}},
-		passing: func(err error) bool {
-			// SQLITE_BUSY and SQLITE_LOCKED; each driver has its own type for them, all keep the text.
-			return strings.Contains(err.Error(), "database is locked") ||
-				strings.Contains(err.Error(), "database table is locked")
-		},
-	},
-}
+// statements are SQL. In a dialect "{prefix}" stands for what the tables' names begin with, and
+// "$1" for the first parameter.
+//
+// load and find return the store's time (0 if it has none), and the fields of a record, which are
+// NULL where none is stored. claim returns the record's time in the queue before that. insert,
+// update, replace and remove return one number; 0, or no row, if they changed nothing.
+type statements struct {
+	load, find, claim, remove, insert, update string
 
-// queries are the statements that both databases understand.
-type queries struct {
-	load, find, update, replace, insert, release, claim, due, remove, count string
+	notify                 string // PostgreSQL: ends an insert or update that others are to be told of
+	replace, release, take string // SQLite: the parts of a Save that changes Crisp ids
 
+	count                                       string
 	makeSchema, schemaVersion, setSchemaVersion string
-	migrations                                  [][]string
 }
 
-func (d dialect) queries(prefix string) queries {
-	fill := strings.NewReplacer(
-		"{prefix}", prefix,
-		"{version}", strings.ReplaceAll(d.version, "{prefix}", prefix),
-		"$", d.parameter,
-	).Replace
+var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite}
+
+// with returns the dialect for tables whose names begin with prefix.
+func (d dialect) with(prefix string) dialect {
+	fill := strings.NewReplacer("{prefix}", prefix, "$", d.parameter).Replace
+
+	d.count = `SELECT count(*) FROM {prefix}record WHERE key = $1`
+	d.makeSchema = `CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL)`
+	d.schemaVersion = `SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`
+	d.setSchemaVersion = `INSERT INTO {prefix}schema (version) VALUES ($1)`
+	for _, statement := range d.statements.all() {
+		*statement = fill(*statement)
+	}
+
 	migrations := make([][]string, len(d.migrations))
 	for i, statements := range d.migrations {
 		for _, statement := range statements {
 			migrations[i] = append(migrations[i], fill(statement))
 		}
 	}
-	return queries{
-		load: fill(`SELECT key, version, due, crisp_ids, data FROM {prefix}record WHERE key = $1`),
-		find: fill(`SELECT r.key, r.version, r.due, r.crisp_ids, r.data
-			FROM {prefix}crisp_id c JOIN {prefix}record r ON r.key = c.key WHERE c.crisp_id = $1`),
+	d.migrations = migrations
+	return d
+}
 
-		// update changes a record whose Crisp ids stay, replace any.
-		update: fill(`UPDATE {prefix}record SET version = {version}, due = $3, data = $4
-			WHERE key = $1 AND version = $2 AND crisp_ids = $5 RETURNING version`),
-		replace: fill(`UPDATE {prefix}record SET version = {version}, due = $3, data = $4, crisp_ids = $5
-			WHERE key = $1 AND version = $2 RETURNING version`),
-		insert: fill(`INSERT INTO {prefix}record (key, version, due, data, crisp_ids)
-			VALUES ($1, {version}, $2, $3, $4) ON CONFLICT (key) DO NOTHING RETURNING version`),
-		release: fill(`DELETE FROM {prefix}crisp_id WHERE key = $1`),
-		claim:   fill(`INSERT INTO {prefix}crisp_id (crisp_id, key) VALUES ($1, $2) ON CONFLICT (crisp_id) DO NOTHING`),
-
-		due:    fill(`SELECT key FROM {prefix}record WHERE due <= $1 ORDER BY due LIMIT $2`),
-		remove: fill(`DELETE FROM {prefix}record WHERE key = $1 AND version = $2`),
-		count:  fill(`SELECT count(*) FROM {prefix}record WHERE key = $1`),
-
-		makeSchema:       fill(`CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL)`),
-		schemaVersion:    fill(`SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`),
-		setSchemaVersion: fill(`INSERT INTO {prefix}schema (version) VALUES ($1)`),
-		migrations:       migrations,
+// all returns all statements, to be changed.
+func (s *statements) all() []*string {
+	return []*string{
+		&s.load, &s.find, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.replace, &s.release, &s.take,
+		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }
 

@@ -24,31 +24,31 @@ const (
 // The database role needs the right to create tables. A host that does not give it to the bot
 // calls Migrate from its own migration job.
 func (s *Store) Migrate(ctx context.Context) error {
-	return s.run(ctx, "Migrate", func() error {
+	return s.write(ctx, "Migrate", func() error {
 		return s.inTx(ctx, func(tx *sql.Tx) error { return s.migrate(ctx, tx) })
 	})
 }
 
 func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
-	for _, statement := range s.dialect.lock {
+	for _, statement := range s.lock {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, s.queries.makeSchema); err != nil {
+	if _, err := tx.ExecContext(ctx, s.makeSchema); err != nil {
 		return err
 	}
 	var version int
-	if err := tx.QueryRowContext(ctx, s.queries.schemaVersion).Scan(&version); err != nil {
+	if err := tx.QueryRowContext(ctx, s.schemaVersion).Scan(&version); err != nil {
 		return err
 	}
-	for ; version < len(s.queries.migrations); version++ {
-		for _, statement := range s.queries.migrations[version] {
+	for ; version < len(s.migrations); version++ {
+		for _, statement := range s.migrations[version] {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("to schema version %d: %w", version+1, err)
 			}
 		}
-		if _, err := tx.ExecContext(ctx, s.queries.setSchemaVersion, version+1); err != nil {
+		if _, err := tx.ExecContext(ctx, s.setSchemaVersion, version+1); err != nil {
 			return err
 		}
 	}
@@ -66,6 +66,20 @@ func (s *Store) inTx(ctx context.Context, work func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// write is run for work that changes something. Where the database has one writer at a time, so has
+// the Store: writers wait for their turn here, as long as their contexts allow.
+func (s *Store) write(ctx context.Context, op string, work func() error) error {
+	if s.writer != nil {
+		select {
+		case s.writer <- struct{}{}:
+			defer func() { <-s.writer }()
+		case <-ctx.Done():
+			return fmt.Errorf("handover: sqlstore: %s: %w", op, ctx.Err())
+		}
+	}
+	return s.run(ctx, op, work)
 }
 
 // run does work, again while the database asks for that, and says in its error what failed.
@@ -86,7 +100,7 @@ func (s *Store) retry(ctx context.Context, work func() error) error {
 	giveUp := time.Now().Add(patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
 		err := work()
-		if err == nil || !s.dialect.passing(err) || time.Now().After(giveUp) {
+		if err == nil || !s.passing(err) || time.Now().After(giveUp) {
 			return err
 		}
 		select {

@@ -8,26 +8,32 @@
 //	if err := store.Migrate(ctx); err != nil { ... } // makes the tables, or brings them up to date
 //	h, err := handover.New(handover.Config{Store: store, ...})
 //
-// PostgreSQL serves several replicas of the bot. SQLite serves one machine: several processes may
-// share the file, but not over a network file system. Set its busy_timeout, and for more than one
-// process the WAL journal; with modernc.org/sqlite:
+// PostgreSQL serves several replicas of the bot, whose times are all taken from the database's clock.
+// Each call is one statement. A busy bot keeps its connections: database/sql closes all but two when
+// they are idle, and opening one costs more than a Save. Options.Listen lets replicas hear from each
+// other at once.
+//
+//	db.SetMaxOpenConns(32)
+//	db.SetMaxIdleConns(32)
+//
+// SQLite serves one machine: several processes may share the file, but not over a network file
+// system. Within a process the Store has writers take turns, with any number of connections. Set its
+// busy_timeout, and for more than one process the WAL journal; with modernc.org/sqlite:
 //
 //	db, err := sql.Open("sqlite", "file:handover.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
 //
 // A database in memory has to be kept to one connection, by db.SetMaxOpenConns(1).
 //
-// The tables hold nothing but the fields of handover.Record. Their Data contains what users and
+// The tables hold nothing but the fields of handover.Record, and until when Claim hides them. Their Data contains what users and
 // agents wrote, and contact data, in clear text: treat the database accordingly.
 package sqlstore
 
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -48,6 +54,37 @@ type Options struct {
 	// Prefix begins the name of each table: lower-case letters, digits and underscores, at most
 	// 32, no digit first. Defaults to "handover_".
 	Prefix string
+
+	// Listen, with PostgreSQL, is how the Store hears from other replicas that a record which
+	// somebody waits for has changed (handover.Watcher). Without it they look for themselves now and
+	// then, which takes up to half a second and costs calls. Give it to all replicas or to none.
+	//
+	// It connects, executes LISTEN with this channel, calls notified with "" as soon as that is
+	// done, and then with the payload of each notification, until ctx ends or the connection is
+	// lost; it returns why. It is called again after that. database/sql cannot wait for
+	// notifications; with pgx:
+	//
+	//	Listen: func(ctx context.Context, channel string, notified func(payload string)) error {
+	//		conn, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
+	//		if err != nil {
+	//			return err
+	//		}
+	//		defer conn.Close(context.WithoutCancel(ctx))
+	//		if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+	//			return err
+	//		}
+	//		for notified(""); ; {
+	//			n, err := conn.WaitForNotification(ctx)
+	//			if err != nil {
+	//				return err
+	//			}
+	//			notified(n.Payload)
+	//		}
+	//	}
+	//
+	// A connection that breaks without a word is noticed by TCP keepalive, which pgx leaves on. A
+	// pooler that hands connections out by transaction cannot be listened through.
+	Listen func(ctx context.Context, channel string, notified func(payload string)) error
 }
 
 // Store is a handover.Store in an SQL database. All its methods may be called concurrently.
@@ -56,12 +93,17 @@ type Options struct {
 // the context's error if that has ended. Deadlocks, serialization failures and locked databases are
 // not errors at first: the work is repeated for five seconds.
 type Store struct {
+	dialect
 	db      *sql.DB
-	dialect dialect
-	queries queries
+	writer  chan struct{} // full while somebody writes; nil where several may
+	channel string        // of PostgreSQL's notifications
+	listen  func(ctx context.Context, channel string, notified func(payload string)) error
 }
 
-var _ handover.Store = (*Store)(nil)
+var (
+	_ handover.Store   = (*Store)(nil)
+	_ handover.Watcher = (*Store)(nil)
+)
 
 var prefixPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)
 
@@ -82,38 +124,37 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	if !prefixPattern.MatchString(o.Prefix) {
 		errs = append(errs, fmt.Errorf("handover: sqlstore.New: Options.Prefix %q must match %s", o.Prefix, prefixPattern))
 	}
+	if o.Listen != nil && d == SQLite {
+		errs = append(errs, errors.New("handover: sqlstore.New: Options.Listen is for PostgreSQL: SQLite cannot notify"))
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return &Store{db: db, dialect: known, queries: known.queries(o.Prefix)}, nil
+	s := &Store{dialect: known.with(o.Prefix), db: db, channel: o.Prefix + "changed", listen: o.Listen}
+	if s.oneWriter {
+		s.writer = make(chan struct{}, 1)
+	}
+	return s, nil
 }
 
 // Load implements handover.Store.
 func (s *Store) Load(ctx context.Context, key string) (handover.Record, error) {
-	return s.read(ctx, "Load", s.queries.load, key)
+	return s.readOne(ctx, "Load", s.load, key)
 }
 
 // Find implements handover.Store.
 func (s *Store) Find(ctx context.Context, crispID string) (handover.Record, error) {
-	return s.read(ctx, "Find", s.queries.find, crispID)
+	return s.readOne(ctx, "Find", s.find, crispID)
 }
 
-// read returns the one record that the query selects, or the zero Record.
-func (s *Store) read(ctx context.Context, op, query, name string) (r handover.Record, err error) {
-	err = s.run(ctx, op, func() error {
-		var due sql.NullInt64
-		var ids []byte
-		err := s.db.QueryRowContext(ctx, query, name).Scan(&r.Key, &r.Version, &due, &ids, &r.Data)
+// readOne returns the one record that the query selects, or the zero Record.
+func (s *Store) readOne(ctx context.Context, op, query, name string) (r handover.Record, err error) {
+	err = s.run(ctx, op, func() (err error) {
+		r, err = scanRecord(s.db.QueryRowContext(ctx, query, name).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil
+			r, err = handover.Record{}, nil
 		}
-		if err != nil {
-			return err
-		}
-		if due.Valid {
-			r.Due = time.UnixMicro(due.Int64).UTC()
-		}
-		return json.Unmarshal(ids, &r.CrispIDs)
+		return err
 	})
 	if err != nil {
 		return handover.Record{}, err
@@ -121,23 +162,15 @@ func (s *Store) read(ctx context.Context, op, query, name string) (r handover.Re
 	return r, nil
 }
 
-// Save implements handover.Store. Most changes leave the Crisp ids alone: they are one statement.
+// Save implements handover.Store.
 func (s *Store) Save(ctx context.Context, r handover.Record) (version int64, err error) {
 	row, err := newRow(r)
 	if err != nil {
 		return 0, err
 	}
-	err = s.run(ctx, "Save", func() (err error) {
-		if r.Version != 0 {
-			version, err = scanVersion(s.db.QueryContext(ctx, s.queries.update, r.Key, r.Version, row.due, row.data, row.ids))
-			if err != nil || version != 0 {
-				return err
-			}
-		}
-		return s.inTx(ctx, func(tx *sql.Tx) error {
-			version, err = s.replace(ctx, tx, r, row)
-			return err
-		})
+	err = s.write(ctx, "Save", func() (err error) {
+		version, err = s.save(ctx, s, r, row)
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -145,129 +178,40 @@ func (s *Store) Save(ctx context.Context, r handover.Record) (version int64, err
 	return version, nil
 }
 
-// replace inserts or updates the record, and lets its Crisp ids lead to it and no others.
-func (s *Store) replace(ctx context.Context, tx *sql.Tx, r handover.Record, row row) (version int64, err error) {
-	if r.Version == 0 {
-		version, err = scanVersion(tx.QueryContext(ctx, s.queries.insert, r.Key, row.due, row.data, row.ids))
-	} else {
-		version, err = scanVersion(tx.QueryContext(ctx, s.queries.replace, r.Key, r.Version, row.due, row.data, row.ids))
-	}
-	if err != nil {
-		return 0, err
-	}
-	if version == 0 {
-		return 0, handover.ErrConflict
-	}
-	if _, err := tx.ExecContext(ctx, s.queries.release, r.Key); err != nil {
-		return 0, err
-	}
-	// Sorted: two transactions that take the same ids must not wait for each other.
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(r.CrispIDs))) {
-		claimed, err := affected(tx.ExecContext(ctx, s.queries.claim, id, r.Key))
-		if err != nil {
-			return 0, err
-		}
-		if claimed == 0 {
-			return 0, handover.ErrTaken
-		}
-	}
-	return version, nil
-}
-
-// Due implements handover.Store.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
+// Claim implements handover.Store.
+func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) (records []handover.Record, err error) {
 	if err := ctx.Err(); err != nil || limit <= 0 {
 		return nil, err
 	}
-	err = s.run(ctx, "Due", func() error {
-		keys = nil
-		rows, err := s.db.QueryContext(ctx, s.queries.due, now.UnixMicro(), limit)
+	err = s.write(ctx, "Claim", func() error {
+		args := []any{limit, max(ttl.Microseconds(), 0)}
+		if s.oneWriter {
+			args = append(args, time.Now().UnixMicro())
+		}
+		rows, err := s.db.QueryContext(ctx, s.claim, args...)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var key string
-			if err := rows.Scan(&key); err != nil {
-				return err
-			}
-			keys = append(keys, key)
-		}
-		return rows.Err()
+		records, err = scanClaim(rows)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return keys, nil
+	return records, nil
 }
 
 // Delete implements handover.Store.
 func (s *Store) Delete(ctx context.Context, key string, version int64) error {
-	return s.run(ctx, "Delete", func() error {
-		return s.inTx(ctx, func(tx *sql.Tx) error {
-			deleted, err := affected(tx.ExecContext(ctx, s.queries.remove, key, version))
-			if err != nil {
-				return err
-			}
-			if deleted == 0 {
-				var stored int
-				if err := tx.QueryRowContext(ctx, s.queries.count, key).Scan(&stored); err != nil || stored == 0 {
-					return err
-				}
-				return handover.ErrConflict
-			}
-			_, err = tx.ExecContext(ctx, s.queries.release, key)
+	return s.write(ctx, "Delete", func() error {
+		removed, err := scanNumber(s.db.QueryContext(ctx, s.remove, key, version))
+		if err != nil || removed > 0 {
 			return err
-		})
-	})
-}
-
-// row holds the fields of a record in the form that they are stored in.
-type row struct {
-	due  sql.NullInt64 // microseconds since 1970; NULL for never
-	data []byte        // never nil, which would be NULL
-	ids  string        // a JSON list
-}
-
-func newRow(r handover.Record) (row, error) {
-	ids, err := json.Marshal(append([]string{}, r.CrispIDs...))
-	if err != nil {
-		return row{}, fmt.Errorf("handover: sqlstore: Save: %w", err)
-	}
-	data := r.Data
-	if data == nil {
-		data = []byte{}
-	}
-	return row{
-		due:  sql.NullInt64{Int64: r.Due.UnixMicro(), Valid: !r.Due.IsZero()},
-		data: data,
-		ids:  string(ids),
-	}, nil
-}
-
-// scanVersion returns the version that a statement wrote, 0 if it wrote no row. It reads to the
-// end: SQLite commits a statement only then, and may fail to.
-func scanVersion(rows *sql.Rows, err error) (version int64, _ error) {
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(&version); err != nil {
-			return 0, err
 		}
-	}
-	return version, rows.Err()
-}
-
-func affected(result sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-// Claim implements handover.Store: not yet.
-func (s *Store) Claim(context.Context, int, time.Duration) ([]handover.Record, error) {
-	return nil, fmt.Errorf("handover: sqlstore: Claim: %w", errors.ErrUnsupported)
+		stored, err := scanNumber(s.db.QueryContext(ctx, s.count, key))
+		if err == nil && stored > 0 {
+			err = handover.ErrConflict
+		}
+		return err
+	})
 }

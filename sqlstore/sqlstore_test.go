@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,18 +32,63 @@ func TestNew(t *testing.T) {
 	require.ErrorContains(t, err, "Options.Prefix")
 }
 
-func TestQueries(t *testing.T) {
+func TestStatements(t *testing.T) {
 	for _, d := range dialects {
-		q := d.queries("other_")
-		statements := append([]string{q.load, q.find, q.update, q.replace, q.insert, q.release, q.claim, q.due, q.remove, q.count,
-			q.makeSchema, q.schemaVersion, q.setSchemaVersion}, q.migrations[0]...)
-		for _, statement := range statements {
+		d = d.with("other_")
+		filled := slices.Clone(d.migrations[0])
+		for _, statement := range d.statements.all() {
+			filled = append(filled, *statement)
+		}
+		for _, statement := range filled {
+			if statement == "" {
+				continue // of the other database
+			}
 			require.Contains(t, statement, "other_")
 			require.NotRegexp(t, "[{}]", statement)
 		}
 	}
-	require.Contains(t, dialects[PostgreSQL].queries("").due, "due <= $1")
-	require.Contains(t, dialects[SQLite].queries("").due, "due <= ?1", "SQLite numbers $1 by its place, not by its number")
+	require.Contains(t, postgres.with("").load, "key = $1")
+	require.Contains(t, sqlite.with("").load, "key = ?1", "SQLite numbers $1 by its place, not by its number")
+	require.Contains(t, sqlite.load, "{prefix}", "the dialect itself stays as it is")
+}
+
+func TestListenIsForPostgreSQL(t *testing.T) {
+	listen := func(context.Context, string, func(string)) error { return nil }
+	_, err := New(new(sql.DB), SQLite, Options{Listen: listen})
+	require.ErrorContains(t, err, "Options.Listen")
+	_, err = New(new(sql.DB), PostgreSQL, Options{Listen: listen})
+	require.NoError(t, err)
+}
+
+func TestWatch(t *testing.T) {
+	lost := errors.New("connection reset by peer")
+	var heard []string
+	hear := func(key string) { heard = append(heard, key) }
+	watch := func(ctx context.Context, end error) error {
+		s, err := New(new(sql.DB), PostgreSQL, Options{Prefix: "bot_", Listen: func(_ context.Context, channel string, notified func(string)) error {
+			notified("")
+			notified(channel)
+			return end
+		}})
+		require.NoError(t, err)
+		return s.Watch(ctx, hear)
+	}
+	require.ErrorIs(t, watch(t.Context(), lost), lost)
+	require.Equal(t, []string{"", "bot_changed"}, heard)
+	require.Error(t, watch(t.Context(), nil), "it has to be called again")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	heard = nil
+	require.ErrorIs(t, watch(ctx, lost), context.Canceled)
+	require.Empty(t, heard)
+
+	for _, d := range []Dialect{PostgreSQL, SQLite} {
+		s, err := New(new(sql.DB), d, Options{})
+		require.NoError(t, err)
+		require.ErrorIs(t, s.Watch(t.Context(), hear), errors.ErrUnsupported)
+	}
+	require.Empty(t, heard)
 }
 
 // stateError is an error of a PostgreSQL driver.
@@ -127,4 +173,25 @@ func TestRunErrors(t *testing.T) {
 	require.EqualError(t, fail(cancelled, context.Canceled), "handover: sqlstore: Save: context canceled")
 	require.ErrorContains(t, fail(t.Context(), stateError("42P01")), "call Migrate first")
 	require.ErrorContains(t, fail(t.Context(), errors.New("no such table: handover_record")), "call Migrate first")
+}
+
+func TestWritersWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{dialect: sqlite, writer: make(chan struct{}, 1)}
+		first := make(chan struct{})
+		go func() {
+			_ = s.write(t.Context(), "Save", func() error { <-first; return nil })
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		work := func() error { t.Error("two write at once"); return nil }
+		err := s.write(ctx, "Claim", work)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "Claim")
+		close(first)
+		wrote := false
+		require.NoError(t, s.write(t.Context(), "Save", func() error { wrote = true; return nil }))
+		require.True(t, wrote)
+	})
 }

@@ -1,10 +1,14 @@
 package integration
 
 import (
+	"crypto/rand"
 	"database/sql"
+	"encoding/base64"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +29,7 @@ func findRecord(t testing.TB, store handover.Store, crispID string) handover.Rec
 	t.Helper()
 	r, err := store.Find(t.Context(), crispID)
 	require.NoError(t, err)
+	r.Now = time.Time{} // is no part of what is stored
 	return r
 }
 
@@ -33,6 +38,7 @@ func requireRecord(t testing.TB, store handover.Store, r handover.Record) {
 	t.Helper()
 	loaded, err := store.Load(t.Context(), r.Key)
 	require.NoError(t, err)
+	loaded.Now = time.Time{}
 	require.Equal(t, r, loaded)
 	for _, id := range r.CrispIDs {
 		require.Equal(t, r, findRecord(t, store, id))
@@ -70,13 +76,50 @@ func requireMigrateAtOnce(t *testing.T, db *sql.DB, replicas []*sqlstore.Store) 
 }
 
 // benchmarkStore measures a change of a record, as the library makes several of for each message:
-// one Load and one Save of 4 KiB.
-func benchmarkStore(b *testing.B, store handover.Store) {
-	b.Helper()
-	saveRecord(b, store, handover.Record{Key: "key", CrispIDs: []string{"site/session"}, Data: make([]byte, 4096)})
-	for b.Loop() {
-		r, err := store.Load(b.Context(), "key")
-		require.NoError(b, err)
-		saveRecord(b, store, r)
+// one Load and one Save of 4 KiB with another Due, in one conversation and in 64 at once.
+func benchmarkStore(b *testing.B, open func(b *testing.B) handover.Store, after func(b *testing.B)) {
+	for _, conversations := range []int{1, 64} {
+		b.Run("conversations="+strconv.Itoa(conversations), func(b *testing.B) {
+			store := open(b)
+			saveAtOnce(b, store, conversations, 1)
+			each := b.N/conversations + 1
+			start := time.Now()
+			b.ResetTimer()
+			saveAtOnce(b, store, conversations, each)
+			b.ReportMetric(float64(each*conversations)/time.Since(start).Seconds(), "saves/s")
+			if after != nil {
+				after(b)
+			}
+		})
 	}
+}
+
+// saveAtOnce loads and saves so many conversations at the same time, each so often.
+func saveAtOnce(t testing.TB, store handover.Store, conversations, each int) {
+	t.Helper()
+	text := make([]byte, 3072) // base64 makes 4 KiB of it; it is hard to compress, as in the worst case
+	_, err := rand.Read(text)
+	require.NoError(t, err)
+	data := []byte(base64.StdEncoding.EncodeToString(text))
+	errs := make([]error, conversations)
+	var all sync.WaitGroup
+	for i := range conversations {
+		all.Go(func() {
+			key := "conversation " + strconv.Itoa(i)
+			for range each {
+				r, err := store.Load(t.Context(), key)
+				if err == nil {
+					r.Key, r.CrispIDs, r.Data = key, []string{"site/session " + strconv.Itoa(i)}, data
+					r.Due = time.Now().Add(time.Minute)
+					_, err = store.Save(t.Context(), r)
+				}
+				if err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
 }

@@ -239,7 +239,3 @@ func TestStorePostgresDeadlock(t *testing.T) {
 	writers.Wait()
 	require.NoError(t, errors.Join(errs...))
 }
-
-func BenchmarkStorePostgres(b *testing.B) {
-	benchmarkStore(b, postgresStore(b, openPostgres(b, postgresSchema(b, postgresConfig(b), nil))))
-}

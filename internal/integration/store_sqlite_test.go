@@ -236,6 +236,24 @@ func number(t *testing.T, store handover.Store) int {
 	return n
 }
 
+// TestStoreSQLiteAtOnce saves 64 conversations at once with the driver's own pool, and no busy
+// timeout: the store has them take turns, and nobody finds the database locked.
+func TestStoreSQLiteAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]string{"WAL": sqliteNoWait, "rollback journal": sqliteRollback} {
+		t.Run(name, func(t *testing.T) {
+			store := sqliteStore(t, openSQLite(t, filepath.Join(t.TempDir(), "handover.db"), options))
+			saveAtOnce(t, store, 64, 5)
+			for i := range 64 {
+				r := findRecord(t, store, "site/session "+strconv.Itoa(i))
+				require.Equal(t, "conversation "+strconv.Itoa(i), r.Key)
+			}
+		})
+	}
+}
+
 func BenchmarkStoreSQLite(b *testing.B) {
-	benchmarkStore(b, sqliteStore(b, openSQLite(b, filepath.Join(b.TempDir(), "handover.db"), sqliteWAL)))
+	benchmarkStore(b, func(b *testing.B) handover.Store {
+		return sqliteStore(b, openSQLite(b, filepath.Join(b.TempDir(), "handover.db"), sqliteWAL))
+	}, nil)
 }

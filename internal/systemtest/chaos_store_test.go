@@ -35,18 +35,13 @@ func (s replicaStore) at(ctx context.Context, point string, do func() error) err
 	return s.r.outside(point, do)
 }
 
-// stamped gives a record the store's time, which is the true one.
-func stamped(r handover.Record) handover.Record {
-	r.Now = time.Now()
-	return r
-}
-
 func (s replicaStore) Load(ctx context.Context, key string) (record handover.Record, err error) {
 	err = s.at(ctx, "load", func() (err error) {
 		record, err = s.r.w.store.Load(ctx, key)
 		return err
 	})
-	return stamped(record), err
+	record.Now = time.Now() // the store's clock is right, whatever a replica's is
+	return record, err
 }
 
 func (s replicaStore) Find(ctx context.Context, id string) (record handover.Record, err error) {
@@ -54,18 +49,8 @@ func (s replicaStore) Find(ctx context.Context, id string) (record handover.Reco
 		record, err = s.r.w.store.Find(ctx, id)
 		return err
 	})
-	return stamped(record), err
-}
-
-func (s replicaStore) Claim(ctx context.Context, limit int, ttl time.Duration) (all []handover.Record, err error) {
-	err = s.at(ctx, "claim", func() (err error) {
-		all, err = s.r.w.store.Claim(ctx, limit, ttl)
-		return err
-	})
-	for i := range all {
-		all[i] = stamped(all[i])
-	}
-	return all, err
+	record.Now = time.Now()
+	return record, err
 }
 
 func (s replicaStore) Save(ctx context.Context, record handover.Record) (version int64, err error) {
@@ -79,12 +64,15 @@ func (s replicaStore) Save(ctx context.Context, record handover.Record) (version
 	return version, err
 }
 
-func (s replicaStore) Due(ctx context.Context, now time.Time, limit int) (keys []string, err error) {
-	err = s.at(ctx, "due", func() (err error) {
-		keys, err = s.r.w.store.Due(ctx, now, limit)
+func (s replicaStore) Claim(ctx context.Context, limit int, ttl time.Duration) (records []handover.Record, err error) {
+	err = s.at(ctx, "claim", func() (err error) {
+		records, err = s.r.w.store.Claim(ctx, limit, ttl)
 		return err
 	})
-	return keys, err
+	for i := range records {
+		records[i].Now = time.Now()
+	}
+	return records, err
 }
 
 func (s replicaStore) Delete(ctx context.Context, key string, version int64) error {

@@ -9,12 +9,12 @@ import "time"
 type Hooks struct {
 	// NoLookUp repeats a post whose outcome is unknown without asking Crisp's log first.
 	NoLookUp bool
-	// NoLog takes messages from their hooks without reading Crisp's log.
-	NoLog bool
 	// NoClaim works on a conversation although another process is at it.
 	NoClaim bool
 	// NoEpoch lets every turn hold for ever.
 	NoEpoch bool
+	// NoLog takes hooks at their word, in the order in which they come, without reading Crisp's log.
+	NoLog bool
 	// Skew is added to the clock of the process: how far it is ahead of the true time, or behind.
 	Skew time.Duration
 }

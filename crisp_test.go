@@ -1,0 +1,67 @@
+package handover
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/crispapi"
+)
+
+// answers is a transport that gives one answer.
+type answers string
+
+func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: req}, nil
+}
+
+// What cannot be used of Crisp's log is told, with why; the rest is as hooks bring it.
+func TestLogPartsWhatCannotBeUsed(t *testing.T) {
+	page := answers(`{"error":false,"reason":"listed","data":[
+		{"type":"text","content":"micro","fingerprint":-1,"timestamp":1634080131140000,"user":{"nickname":"Ann"},"read":0},
+		{"type":"note","type":"text","content":"private","fingerprint":2,"timestamp":1634080131141},
+		{"type":"text","content":"x","fingerprint":0,"timestamp":1634080131142},
+		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
+	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: page}}, "w", func(Activity) {})
+
+	msgs, odd, _, err := c.log(t.Context(), hookSession, 1634080131140, nil)
+	require.NoError(t, err)
+	require.Len(t, msgs, 1)
+	require.EqualValues(t, -1, msgs[0].Fingerprint)
+	require.EqualValues(t, 1634080131140, msgs[0].Timestamp)
+	require.Equal(t, "Ann", msgs[0].User.Nickname)
+	whys := make(map[crispapi.Why]oddMessage)
+	for _, m := range odd {
+		require.NotEmpty(t, m.id)
+		m.id = ""
+		whys[crispapi.Why(m.why)] = m
+	}
+	require.Equal(t, map[crispapi.Why]oddMessage{
+		crispapi.Doubled:       {fingerprint: 2, at: 1634080131141, why: "doubled"},
+		crispapi.NoFingerprint: {at: 1634080131142, why: "no_fingerprint"},
+		crispapi.NoTime:        {fingerprint: 4, why: "no_time"},
+	}, whys)
+}
+
+func TestPublicErrors(t *testing.T) {
+	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: answers(`{"error":true,"reason":"internal"}`)}}, "w", func(Activity) {})
+	err := c.setState(t.Context(), hookSession, "resolved")
+	var api *APIError
+	require.ErrorAs(t, err, &api)
+	require.Equal(t, "change state", api.Op)
+	require.Equal(t, 200, api.StatusCode)
+	require.True(t, api.Temporary())
+	require.False(t, api.SafeToRetry() || api.needsPerson() || api.notOnPlan() || api.read)
+	require.ErrorContains(t, err, "handover: crisp: change state: HTTP 200 internal: the answer is not what Crisp documents")
+	_, err = c.metas(t.Context(), hookSession)
+	require.True(t, apiError(err).read)
+
+	own := &APIError{Op: "send message", StatusCode: 403, Reason: "not_allowed"}
+	require.True(t, own.needsPerson())
+	require.False(t, own.notOnPlan())
+	require.True(t, (&APIError{StatusCode: 402}).notOnPlan())
+	require.False(t, (&APIError{StatusCode: 402}).Temporary())
+}

@@ -1,0 +1,227 @@
+// Package crispapi speaks to Crisp's REST API for one website: requests on the official client's
+// types, answers that are read leniently and never believed beyond what Crisp documents, errors in
+// four classes, and one breaker, which keeps failure from costing calls.
+//
+// It repeats no call that changes anything: who wants to try again must first know whether the last
+// attempt was carried out, see Error.SafeToRetry.
+//
+// Facts about Crisp are from its REST reference, from its guides "Rate-Limits" and "Token Scopes",
+// and from the sources of its clients for Go and Node and of its import tool.
+package crispapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	crisp "github.com/crisp-im/go-crisp-api/crisp/v3"
+)
+
+const (
+	// CallTimeout bounds one call. An outcome that is unknown is worth looking for only after it:
+	// until then Crisp may still be carrying the call out.
+	CallTimeout = 10 * time.Second
+	// maxAnswer bounds what is read of an answer, a page of long messages included.
+	maxAnswer = 16 << 20
+)
+
+// Token is one of Crisp's keypairs. Tier is "website" or "plugin".
+type Token struct{ Identifier, Key, Tier string }
+
+// String keeps the token out of every form of printing.
+func (Token) String() string { return "token" }
+
+// GoString is String.
+func (Token) GoString() string { return "token" }
+
+// Config says for which website a Client speaks, and how.
+type Config struct {
+	BaseURL   string // ends with "/"; empty: https://api.crisp.chat/v1/
+	WebsiteID string
+	Token     Token
+	HTTP      *http.Client // nil: one with http.DefaultTransport. Redirects are never followed
+	// OnCall, if set, hears of every call that was made. It may be called by several goroutines.
+	OnCall func(Call)
+	// OnState, if set, hears when calls to the website as a whole stop, and when they go on. It may be
+	// called by several goroutines, and must not block.
+	OnState func(State)
+}
+
+// Call is a call that was made.
+type Call struct {
+	Op    string // as in Error.Op
+	Begun time.Time
+	Took  time.Duration
+	Err   *Error // nil: it succeeded
+}
+
+// Client speaks to Crisp for one website. It is safe for concurrent use.
+type Client struct {
+	// Calls counts the calls that were made. Whoever adds them up elsewhere may reset it.
+	Calls atomic.Int64
+
+	cfg   Config
+	base  *crisp.Client // URL, authentication and tier of a request
+	http  http.Client
+	nonce atomic.Int64
+
+	mu      sync.Mutex
+	breaker *breaker
+}
+
+// New returns a Client.
+func New(cfg Config) *Client {
+	c := &Client{cfg: cfg, breaker: newBreaker()}
+	// The official client would clone http.DefaultTransport, and panics if a program has changed it.
+	c.base = crisp.NewWithConfig(crisp.ClientConfig{RestEndpointURL: cfg.BaseURL, HTTPClient: &http.Client{}})
+	c.base.AuthenticateTier(cfg.Token.Tier, cfg.Token.Identifier, cfg.Token.Key)
+	if cfg.HTTP != nil {
+		c.http = *cfg.HTTP
+	}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// State returns for how long nothing of the website is called, as far as this process knows.
+func (c *Client) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.breaker.state()
+}
+
+// Merge takes the state that another process learnt: the one that keeps from calling longer counts.
+func (c *Client) Merge(s State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.breaker.merge(s, time.Now())
+}
+
+// request is one call to make.
+type request struct {
+	op      *operation
+	session string // empty: it is about no conversation
+	path    string // below the website, or below the conversation if there is one
+	body    any
+	// take takes the answer's data; an error makes the answer one that Crisp does not document. Nil:
+	// the call needs no data.
+	take func(answer) error
+	// forced is true for a call that is made even while the breaker is open, unless Crisp asked for
+	// fewer calls.
+	forced bool
+}
+
+// do makes one call. Every failure is an *Error.
+func (c *Client) do(ctx context.Context, r request) error {
+	if r.session != "" && !ValidSessionID(r.session) {
+		return &Error{Op: r.op.name, Err: fmt.Errorf("%w: this is no id of a conversation", errBuild)}
+	}
+	if err := ctx.Err(); err != nil {
+		return &Error{Op: r.op.name, Scope: r.op.scope, Err: err}
+	}
+	t := target{op: r.op.name, session: r.session}
+	c.mu.Lock()
+	probes, held := c.breaker.admit(t, time.Now())
+	c.mu.Unlock()
+	if held != nil {
+		if held.Scope = r.op.scope; !r.forced || ruleOf(held).Class == Later {
+			return held
+		}
+		probes = c.force(t)
+	}
+	call := Call{Op: r.op.name, Begun: time.Now()}
+	settled := false
+	defer func() { // a transport of the host's may panic
+		if !settled {
+			c.settle(t, probes, nil, true)
+		}
+	}()
+	call.Err = c.exchange(ctx, r)
+	left := call.Err != nil && call.Err.StatusCode == 0 && ctx.Err() != nil
+	settled = true
+	c.settle(t, probes, call.Err, left)
+	call.Took = time.Since(call.Begun)
+	c.Calls.Add(1)
+	if c.cfg.OnCall != nil {
+		c.cfg.OnCall(call)
+	}
+	if call.Err != nil {
+		return call.Err
+	}
+	return nil
+}
+
+// force makes a call one that tries, for all circuits that it goes through.
+func (c *Client) force(t target) (probes []scope) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range t.scopes() {
+		if c.breaker.circuits[s].open() {
+			probes = append(probes, s)
+		}
+	}
+	return probes
+}
+
+// settle tells the breaker of a call; left is true if nobody waited for the answer.
+func (c *Client) settle(t target, probes []scope, e *Error, left bool) {
+	c.mu.Lock()
+	before := c.breaker.state()
+	if left {
+		c.breaker.abandon(probes)
+	} else {
+		c.breaker.settle(t, probes, e, time.Now())
+	}
+	after := c.breaker.state()
+	c.mu.Unlock()
+	if before != after && c.cfg.OnState != nil {
+		c.cfg.OnState(after)
+	}
+}
+
+// exchange is do without the breaker.
+func (c *Client) exchange(ctx context.Context, r request) *Error {
+	fail := func(status int, err error) *Error {
+		return &Error{Op: r.op.name, Scope: r.op.scope, StatusCode: status, Err: err}
+	}
+	path := "website/" + c.cfg.WebsiteID
+	if r.session != "" {
+		path += "/conversation/" + r.session
+	}
+	req, err := c.base.NewRequest(r.op.method, path+r.path, r.body)
+	if err != nil {
+		return fail(0, errBuild)
+	}
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	resp, err := c.http.Do(req.WithContext(ctx))
+	if err != nil {
+		return fail(0, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		e := fail(resp.StatusCode, nil)
+		e.Reason, e.RetryAfter = reasonOf(body), retryAfter(resp.Header, time.Now())
+		return e
+	case err != nil:
+		return fail(0, fmt.Errorf("the answer was cut: %w", err))
+	case len(body) > maxAnswer:
+		return fail(0, errors.New("the answer is too large"))
+	}
+	a, err := readAnswer(body)
+	if err == nil {
+		err = a.done(r, resp.StatusCode)
+	}
+	if err != nil {
+		e := fail(resp.StatusCode, fmt.Errorf("the answer is not what Crisp documents: %w", err))
+		e.Reason = a.reason
+		return e
+	}
+	return nil
+}

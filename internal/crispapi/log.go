@@ -1,0 +1,186 @@
+package crispapi
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	// MaxPages bounds one read of a log.
+	MaxPages = 100
+	// maxLogBytes bounds what one read of a log holds.
+	maxLogBytes = 64 << 20
+	// pageTries is how often a page is read that cannot be: a read of many pages would hardly ever
+	// succeed otherwise while Crisp fails now and then.
+	pageTries = 3
+)
+
+// Reach says how far back a log is read. The read ends with the page on which one of its limits is
+// met; of the zero Reach that is the log's beginning.
+type Reach struct {
+	// Since is a time in milliseconds: messages of that time, or older ones, need not be read.
+	Since int64
+	// Known tells of a fingerprint whether all messages before it are known. Nil: none is.
+	Known func(fingerprint int64) bool
+	// Pages is how many pages are read at the most; 0 means MaxPages.
+	Pages int
+}
+
+// Log is what a read of a log brought.
+type Log struct {
+	Items []Item // in the order in which they were written; those that have no time come first
+	// Cut is true if the read ended before a limit of Reach other than Pages was met: older messages
+	// may be missing.
+	Cut bool
+	// Gap is true if messages may be missing between those that were read: a page was full of messages
+	// of one millisecond, and Crisp does not show whether there are more.
+	Gap   bool
+	Pages int // calls that it took
+}
+
+// Messages reads a conversation's log, from its newest message back as far as reach says. Crisp shows
+// it in pages of a size that it does not document, each with the messages before a time.
+func (c *Client) Messages(ctx context.Context, id string, reach Reach) (Log, error) {
+	r := logReader{client: c, id: id, seen: make(map[string]bool)}
+	most := reach.Pages
+	if most <= 0 || most > MaxPages {
+		most = MaxPages
+	}
+	before := c.afterAll()
+	for first := true; ; first = false {
+		page, err := r.read(ctx, "timestamp_before", before)
+		if err != nil {
+			return Log{}, err
+		}
+		oldest := oldestOf(page)
+		switch moves := first || oldest+1 < before; {
+		case len(page) == 0, reached(page, oldest, reach):
+			return r.log(false), nil
+		case oldest == 0: // nothing tells where the next page begins
+			return r.log(true), nil
+		case moves:
+			before = oldest + 1 // others of the same millisecond may be on the next page
+		case len(page) == 1, len(page) < r.largest: // the log begins here
+			return r.log(false), nil
+		case oldest >= before: // Crisp shows the same page whatever it is asked for
+			return r.log(true), nil
+		case r.pages >= most:
+		default: // a page full of one millisecond
+			if err := r.burst(ctx, oldest); err != nil {
+				return Log{}, err
+			}
+			before = oldest
+		}
+		if r.pages >= most || r.bytes > maxLogBytes {
+			return r.log(true), nil
+		}
+	}
+}
+
+// Page reads one page of a conversation's log: the messages before a time in milliseconds; 0 reads the
+// newest.
+func (c *Client) Page(ctx context.Context, id string, before int64) ([]Item, error) {
+	if before == 0 {
+		before = c.afterAll()
+	}
+	r := logReader{client: c, id: id, seen: make(map[string]bool)}
+	return r.readOnce(ctx, "timestamp_before", before)
+}
+
+// afterAll is a time in the future, another one each time, so that no cache has the answer.
+func (c *Client) afterAll() int64 {
+	return time.Now().Add(24*time.Hour).UnixMilli() + c.nonce.Add(1)%3_600_000
+}
+
+// reached reports whether a page meets a limit.
+func reached(page []Item, oldest int64, reach Reach) bool {
+	if oldest != 0 && oldest <= reach.Since {
+		return true
+	}
+	return reach.Known != nil && slices.ContainsFunc(page, func(m Item) bool {
+		return m.Fingerprint != 0 && reach.Known(m.Fingerprint)
+	})
+}
+
+// oldestOf returns the time of the oldest message that has one, or 0.
+func oldestOf(page []Item) (oldest int64) {
+	for _, m := range page {
+		if m.At != 0 && (oldest == 0 || m.At < oldest) {
+			oldest = m.At
+		}
+	}
+	return oldest
+}
+
+// logReader is one read of a log.
+type logReader struct {
+	client  *Client
+	id      string
+	seen    map[string]bool
+	items   []Item
+	bytes   int
+	pages   int
+	largest int // page
+	gap     bool
+}
+
+// burst reads the other end of a millisecond of which a page shows only the newest messages. The two
+// ends are whole if they meet; a server that does not know timestamp_after brings nothing new.
+func (r *logReader) burst(ctx context.Context, at int64) error {
+	before := maps.Clone(r.seen)
+	page, err := r.read(ctx, "timestamp_after", at-1)
+	if err != nil {
+		return err
+	}
+	fresh, meets := false, false
+	for _, m := range page {
+		fresh = fresh || m.At == at && !before[m.ID]
+		meets = meets || m.At > at || m.At == at && before[m.ID]
+	}
+	r.gap = r.gap || !fresh || !meets
+	return nil
+}
+
+// read reads one page, again at once where that may help, and keeps what is new on it.
+func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page []Item, err error) {
+	for range pageTries {
+		page, err = r.readOnce(ctx, parameter, ms)
+		if e := asError(err); e == nil || e.Held || e.Class() != Soon || e.StatusCode == http.StatusNotFound || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.largest = max(r.largest, len(page))
+	for _, m := range page {
+		if !r.seen[m.ID] {
+			r.seen[m.ID] = true
+			r.items = append(r.items, m)
+			r.bytes += len(m.Raw)
+		}
+	}
+	return page, nil
+}
+
+func (r *logReader) readOnce(ctx context.Context, parameter string, ms int64) (page []Item, err error) {
+	r.pages++
+	path := fmt.Sprintf("/messages?%s=%d", parameter, ms)
+	err = r.client.do(ctx, request{op: opMessages, session: r.id, path: path, take: func(a answer) (err error) {
+		page, err = readItems(a.data)
+		return err
+	}})
+	return page, err
+}
+
+func (r *logReader) log(cut bool) Log {
+	slices.SortStableFunc(r.items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return Log{Items: r.items, Cut: cut, Gap: r.gap, Pages: r.pages}
+}

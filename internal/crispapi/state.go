@@ -1,0 +1,41 @@
+package crispapi
+
+import "time"
+
+// State is how long nothing of a website may be called, and why: what a process learnt of the website
+// as a whole, to be told to others that call it. The zero State is that all is well.
+type State struct {
+	Until      time.Time `json:"until,omitzero"`
+	Pause      int64     `json:"pause,omitzero"` // the last pause, in seconds: the next is twice as long
+	StatusCode int       `json:"status,omitzero"`
+	Reason     string    `json:"reason,omitempty"`
+}
+
+// Merge returns the state of two that keeps from calling longer.
+func (s State) Merge(other State) State {
+	if other.Until.After(s.Until) {
+		return other
+	}
+	return s
+}
+
+// state returns what the breaker knows of the website as a whole.
+func (b *breaker) state() State {
+	c := b.circuits[scope{}]
+	if !c.open() {
+		return State{}
+	}
+	return State{Until: c.until, Pause: int64(c.pause / time.Second), StatusCode: c.cause.StatusCode, Reason: c.cause.Reason}
+}
+
+// merge takes what another process learnt. No state, however odd, keeps from calling for longer than
+// an hour.
+func (b *breaker) merge(s State, now time.Time) {
+	if most := now.Add(maxWait); s.Until.After(most) {
+		s.Until = most
+	}
+	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until) {
+		pause := time.Duration(min(max(s.Pause, 0), int64(maxWait/time.Second))) * time.Second
+		*c = circuit{cause: &Error{StatusCode: s.StatusCode, Reason: s.Reason}, until: s.Until, pause: pause, probing: c.probing}
+	}
+}

@@ -1,0 +1,35 @@
+package crispapi
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The window of times that can be Crisp's, in milliseconds since 1970: from 1990, long before Crisp,
+// to 2100. A number in seconds, microseconds or nanoseconds that lies in it can be no other unit:
+// the four ranges do not meet.
+const (
+	earliest = 631_152_000_000
+	latest   = 4_102_444_800_000
+)
+
+// Millis brings one of Crisp's times into milliseconds since 1970. Crisp documents milliseconds;
+// seconds, microseconds and nanoseconds are known by their magnitude. It returns 0 for what is no
+// number, or no time between the years 1990 and 2100: such a time must not be stored or compared.
+func Millis(v jsontext.Value) int64 {
+	if v.Kind() != jsontext.KindNumber {
+		return 0
+	}
+	t, err := strconv.ParseFloat(string(v), 64)
+	if err != nil {
+		return 0
+	}
+	for _, unit := range []float64{1, 1e3, 1e-3, 1e-6} {
+		if ms := math.Trunc(t * unit); earliest <= ms && ms < latest {
+			return int64(ms)
+		}
+	}
+	return 0
+}

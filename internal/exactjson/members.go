@@ -1,0 +1,142 @@
+package exactjson
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Members calls each with the members of an object, in order, doubled names included. A value that
+// is no object has none. The members' values share v's memory. The error is for what is not JSON:
+// what came before the fault was told all the same.
+func Members(v jsontext.Value, each func(name string, value jsontext.Value)) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		if _, err := dec.ReadValue(); err != nil {
+			return notJSON(err)
+		}
+		return ended(dec)
+	}
+	_, _ = dec.ReadToken()
+	for dec.PeekKind() == jsontext.KindString {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return notJSON(err)
+		}
+		key := name.String() // the token is void after the next read
+		value, err := dec.ReadValue()
+		if err != nil {
+			return notJSON(err)
+		}
+		each(key, justRead(v, dec, value))
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return notJSON(err)
+	}
+	return ended(dec)
+}
+
+// ended returns an error if anything follows.
+func ended(dec *jsontext.Decoder) error {
+	if _, err := dec.ReadToken(); err != io.EOF {
+		return errors.New("not JSON: something follows")
+	}
+	return nil
+}
+
+// Elements returns the elements of an array. A value that is no array has none. They share v's
+// memory.
+func Elements(v jsontext.Value) (list []jsontext.Value) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
+	if t, err := dec.ReadToken(); err != nil || t.Kind() != jsontext.KindBeginArray {
+		return nil
+	}
+	for {
+		value, err := dec.ReadValue()
+		if err != nil {
+			return list // the closing bracket
+		}
+		list = append(list, justRead(v, dec, value))
+	}
+}
+
+// justRead returns the part of v that dec, which reads v, read last: value itself is void after the
+// next read.
+func justRead(v jsontext.Value, dec *jsontext.Decoder, value jsontext.Value) jsontext.Value {
+	end := dec.InputOffset()
+	return v[end-int64(len(value)) : end : end]
+}
+
+// Only returns the value of the member with this name, or nil if there is none or more than one.
+// The error is for what is not JSON.
+func Only(v jsontext.Value, name string) (value jsontext.Value, err error) {
+	n := 0
+	err = Members(v, func(key string, v jsontext.Value) {
+		if key == name {
+			value = v
+			n++
+		}
+	})
+	if n != 1 {
+		return nil, err
+	}
+	return value, err
+}
+
+// Fields says where the members of an object go, by their exact names. A target is a *string,
+// *int64 (a positive integer, see Positive), *bool, **bool (nil: absent), *jsontext.Value (any
+// value, as it is), or a func(jsontext.Value) bool that takes the value and tells whether it now
+// holds more than nothing.
+type Fields map[string]any
+
+// ReadObject puts the members of an object that Read found clear into fields. It returns an object
+// of those that are not in a field now, or nil if there are none: those without a field, of another
+// type than it, and those that are null, false, zero or empty. Of a value that is no object it takes
+// nothing.
+func ReadObject(v jsontext.Value, into Fields) (rest jsontext.Value) {
+	_ = Members(v, func(name string, value jsontext.Value) { // v was checked
+		if Set(into[name], value) {
+			return
+		}
+		rest = append(rest, ',')
+		rest, _ = jsontext.AppendQuote(rest, name) // fails for invalid UTF-8 only; Read left none
+		rest = append(append(rest, ':'), value...)
+	})
+	if rest == nil {
+		return nil
+	}
+	rest[0] = '{'
+	return append(rest, '}')
+}
+
+// Set gives a field, as Fields describes them, the value, and tells whether it now has more than its
+// zero value. A value of the wrong type changes nothing.
+func Set(field any, v jsontext.Value) bool {
+	switch field := field.(type) {
+	case *string:
+		if v.Kind() == jsontext.KindString {
+			s, _ := jsontext.AppendUnquote(nil, v)
+			*field = string(s)
+		}
+		return *field != ""
+	case *int64:
+		*field = Positive(v)
+		return *field != 0
+	case *bool:
+		*field = v.Kind() == jsontext.KindTrue
+		return *field
+	case **bool:
+		if v.Kind() == jsontext.KindTrue || v.Kind() == jsontext.KindFalse {
+			*field = new(v.Kind() == jsontext.KindTrue)
+		}
+		return *field != nil
+	case *jsontext.Value:
+		*field = v
+		return v != nil
+	case func(jsontext.Value) bool:
+		return field(v)
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package exactjson_test
+
+import (
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/exactjson"
+)
+
+func TestReadObject(t *testing.T) {
+	var text, empty, wrong string
+	var n, zero int64
+	var yes, no bool
+	var told, absent *bool
+	var any jsontext.Value
+	fp := int64(0)
+	rest := exactjson.ReadObject(jsontext.Value(`{"Text":"other","text":"a\n","empty":"","wrong":5,"n":1.5e1,"zero":0,"yes":true,"no":false,
+		"told":false,"any":{"x":1},"fp":-7,"more":[],"fields":null}`), exactjson.Fields{
+		"text": &text, "empty": &empty, "wrong": &wrong, "n": &n, "zero": &zero, "yes": &yes, "no": &no,
+		"told": &told, "absent": &absent, "any": &any, "fp": exactjson.FingerprintField(&fp),
+	})
+	require.Equal(t, "a\n", text)
+	require.Empty(t, empty+wrong)
+	require.EqualValues(t, 15, n)
+	require.Zero(t, zero)
+	require.True(t, yes)
+	require.False(t, no)
+	require.NotNil(t, told)
+	require.False(t, *told)
+	require.Nil(t, absent)
+	require.Equal(t, `{"x":1}`, string(any))
+	require.EqualValues(t, -7, fp)
+	require.JSONEq(t, `{"Text":"other","empty":"","wrong":5,"zero":0,"no":false,"more":[],"fields":null}`, string(rest))
+
+	for _, v := range []string{``, `null`, `[{"text":"x"}]`, `"text"`} {
+		require.Nil(t, exactjson.ReadObject(jsontext.Value(v), exactjson.Fields{"text": &text}))
+	}
+	require.Equal(t, "a\n", text)
+}
+
+func TestOnly(t *testing.T) {
+	v := jsontext.Value(`{"a":1,"b":2,"b":3,"c":null}`)
+	for name, want := range map[string]string{"a": "1", "b": "", "c": "null", "d": "", "A": ""} {
+		got, err := exactjson.Only(v, name)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got), name)
+	}
+	_, err := exactjson.Only(jsontext.Value(`{"a":1`), "a")
+	require.Error(t, err)
+	got, err := exactjson.Only(jsontext.Value(`[1]`), "a")
+	require.NoError(t, err)
+	require.Nil(t, got)
+}
+
+func TestElements(t *testing.T) {
+	require.Equal(t, []jsontext.Value{jsontext.Value(`1`), jsontext.Value(`{"a":[]}`)}, exactjson.Elements(jsontext.Value(` [1, {"a":[]} ]`)))
+	require.Empty(t, exactjson.Elements(jsontext.Value(`{}`)))
+	require.Empty(t, exactjson.Elements(nil))
+}
+
+func TestIntegers(t *testing.T) {
+	for v, want := range map[string]int64{
+		"1": 1, "-1": -1, "1.632e14": 163200000000000, "163240180126629.0": 163240180126629, "-1078189900": -1078189900,
+		"9007199254740991": exactjson.MaxInteger, "-9007199254740991": -exactjson.MaxInteger,
+		"9007199254740992": 0, "-9007199254740992": 0, "1e999": 0, "-1e999": 0, "0": 0, "-0": 0, "1.5": 0, "1e-400": 0,
+		`"1"`: 0, "null": 0, "true": 0, "[1]": 0, "": 0,
+	} {
+		require.Equal(t, want, exactjson.Fingerprint(jsontext.Value(v)), v)
+		require.Equal(t, max(want, 0), exactjson.Positive(jsontext.Value(v)), v)
+	}
+}

@@ -1,0 +1,151 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/crisphandover/handover"
+)
+
+// postgresNow is PostgreSQL's clock in microseconds since 1970. It goes on within a transaction.
+const postgresNow = `CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)`
+
+// postgres is one statement, and so one round trip, for each call.
+//
+// What changes at each Save is kept apart from what is indexed. The table record has no index but
+// its primary key, and room in its pages, so that PostgreSQL writes the new row beside the old one
+// and touches no index ("heap-only tuple"). The times that Claim goes by are in a narrow table.
+var postgres = dialect{
+	parameter: "$",
+
+	statements: statements{
+		load: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		FROM (SELECT ` + postgresNow + ` AS now) n
+		LEFT JOIN {prefix}record r ON r.key = $1`,
+		find: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		FROM (SELECT ` + postgresNow + ` AS now) n
+		LEFT JOIN ({prefix}crisp_id c JOIN {prefix}record r ON r.key = c.key) ON c.crisp_id = $1`,
+
+		// The parts see the same state of the tables, that of the statement's beginning. Both rows of
+		// a record are locked: what is given is the newest version, and a Save that is under way is
+		// let finish first.
+		claim: `WITH clock AS (SELECT ` + postgresNow + ` AS now),
+		taken AS (
+			SELECT d.at, r.key, r.version, r.due, r.crisp_ids, r.data
+			FROM {prefix}due d JOIN {prefix}record r ON r.key = d.key
+			WHERE d.at <= (SELECT now FROM clock)
+			ORDER BY d.at LIMIT $1
+			FOR UPDATE OF d SKIP LOCKED FOR SHARE OF r SKIP LOCKED
+		),
+		hidden AS (
+			UPDATE {prefix}due d SET at = (SELECT now FROM clock) + $2 FROM taken WHERE d.key = taken.key
+		)
+		SELECT at, (SELECT now FROM clock), key, version, due, crisp_ids, data FROM taken`,
+
+		// A Crisp id of another record breaks the primary key of crisp_id, which undoes the statement.
+		insert: `WITH saved AS (
+			INSERT INTO {prefix}record (key, version, due, data, crisp_ids)
+			VALUES ($1, nextval('{prefix}version'), $2, $3, $4)
+			ON CONFLICT (key) DO NOTHING RETURNING key, version, due, crisp_ids
+		),
+		named AS (
+			INSERT INTO {prefix}crisp_id (crisp_id, key)
+			SELECT DISTINCT i.id, saved.key FROM saved, json_array_elements_text(CAST(saved.crisp_ids AS json)) i (id)
+			ORDER BY 1
+		),
+		queued AS (
+			INSERT INTO {prefix}due (key, at) SELECT key, due FROM saved WHERE due IS NOT NULL
+		)
+		SELECT version FROM saved`,
+
+		// Only what changes is written: Crisp ids seldom do ("renamed"), and Due stays at times. While the version
+		// is the one given, nobody else has changed the record's Crisp ids, but Claim may have changed
+		// its time in the queue: "ON CONFLICT" looks at what is there now.
+		update: `WITH saved AS (
+			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5
+			WHERE key = $1 AND version = $2 RETURNING key, version, due, crisp_ids
+		),
+		renamed AS (SELECT FROM {prefix}record WHERE key = $1 AND crisp_ids <> $5),
+		ids AS (
+			SELECT DISTINCT saved.key, i.id FROM saved, json_array_elements_text(CAST(saved.crisp_ids AS json)) i (id)
+			WHERE EXISTS (SELECT FROM renamed)
+		),
+		released AS (
+			DELETE FROM {prefix}crisp_id c USING saved
+			WHERE EXISTS (SELECT FROM renamed) AND c.key = saved.key AND c.crisp_id NOT IN (SELECT id FROM ids)
+		),
+		named AS (
+			INSERT INTO {prefix}crisp_id (crisp_id, key)
+			SELECT id, key FROM ids
+			WHERE NOT EXISTS (SELECT FROM {prefix}crisp_id c WHERE c.crisp_id = ids.id AND c.key = ids.key)
+			ORDER BY id
+		),
+		dequeued AS (
+			DELETE FROM {prefix}due d USING saved WHERE d.key = saved.key AND saved.due IS NULL
+		),
+		queued AS (
+			INSERT INTO {prefix}due AS d (key, at) SELECT key, due FROM saved WHERE due IS NOT NULL
+			ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE d.at <> excluded.at
+		)
+		SELECT version FROM saved`,
+		// notify ends an insert or update of which others are to be told. It does so when the
+		// transaction commits, and only if the record was saved.
+		notify: ` WHERE pg_notify('{prefix}changed', key) IS NOT NULL`,
+
+		remove: `WITH removed AS (
+			DELETE FROM {prefix}record WHERE key = $1 AND version = $2 RETURNING key
+		),
+		released AS (DELETE FROM {prefix}crisp_id c USING removed WHERE c.key = removed.key),
+		dequeued AS (DELETE FROM {prefix}due d USING removed WHERE d.key = removed.key)
+		SELECT count(*) FROM removed`,
+	},
+
+	lock: []string{
+		// The stricter levels would not show what was migrated while this one waited for the lock.
+		"SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		"SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
+	},
+	migrations: [][]string{{
+		`CREATE SEQUENCE {prefix}version`,
+		`CREATE TABLE {prefix}record (
+			key       text COLLATE "C" PRIMARY KEY,
+			version   bigint NOT NULL,
+			due       bigint,
+			crisp_ids text NOT NULL,
+			data      bytea NOT NULL
+		) WITH (fillfactor = 60)`,
+		`CREATE TABLE {prefix}due (
+			key text COLLATE "C" PRIMARY KEY,
+			at  bigint NOT NULL
+		) WITH (fillfactor = 80)`,
+		`CREATE INDEX {prefix}due_at ON {prefix}due (at)`,
+		`CREATE TABLE {prefix}crisp_id (
+			crisp_id text COLLATE "C" PRIMARY KEY,
+			key      text COLLATE "C" NOT NULL
+		)`,
+		`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
+	}},
+	passing: func(err error) bool {
+		const serializationFailure, deadlockDetected = "40001", "40P01"
+		state := sqlState(err)
+		return state == serializationFailure || state == deadlockDetected
+	},
+
+	save: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
+		query, args := s.insert, []any{r.Key, row.due, row.data, row.ids}
+		if r.Version != 0 {
+			query, args = s.update, []any{r.Key, r.Version, row.due, row.data, row.ids}
+		}
+		if r.Wake && s.listen != nil {
+			query += s.notify
+		}
+		version, err = scanNumber(s.db.QueryContext(ctx, query, args...))
+		const uniqueViolation = "23505"
+		switch {
+		case sqlState(err) == uniqueViolation:
+			return 0, handover.ErrTaken
+		case err == nil && version == 0:
+			return 0, handover.ErrConflict
+		}
+		return version, err
+	},
+}
