@@ -18,8 +18,8 @@ func benchBot(b *testing.B) (*handovertest.Crisp, *handover.Handover, handover.C
 	crisp := handovertest.NewCrisp(b, handovertest.Options{})
 	id, key := crisp.Token()
 	h, err := handover.New(handover.Config{
-		WebsiteID: crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook: handover.Webhook{Secrets: []string{crisp.Secret()}}, HTTPClient: crisp.Client(), BaseURL: crisp.URL(),
+		WebsiteID: crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook: handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())}, HTTPClient: crisp.Client(), BaseURL: crisp.URL(),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Deliver: func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
 		Limits:  handover.Limits{CreatesPerMinute: -1},

@@ -12,35 +12,6 @@ import (
 	"time"
 )
 
-// Tier is the kind of a Crisp token, sent as X-Crisp-Tier with every call.
-type Tier string
-
-// The tiers of Crisp's tokens. Crisp's documentation of April 2026 offers TierWebsite and
-// TierPlugin; TierUser is for those who still have such a token.
-const (
-	TierWebsite Tier = "website"
-	TierPlugin  Tier = "plugin"
-	TierUser    Tier = "user"
-)
-
-// Token is a Crisp API token. It prints without its key.
-type Token struct {
-	Tier            Tier
-	Identifier, Key string
-}
-
-// String returns the token without its identifier and key.
-func (t Token) String() string { return string(t.Tier) + " token" }
-
-// GoString is String: a %#v of a Config shows no key either.
-func (t Token) GoString() string { return t.String() }
-
-// LogValue keeps the key out of logs.
-func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
-
-// MarshalText keeps the key out of JSON.
-func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
 // Presence says whether somebody is there to answer.
 type Presence string
 
@@ -55,14 +26,16 @@ const (
 // where 0 is the default of a number or a duration. New copies it.
 type Config struct {
 	// WebsiteID is the Crisp website, a UUID. Required. Conversations that name no website are its
-	// own: with another one here they begin anew there.
+	// own: with another one here they begin anew there. Name the former one in Websites as long as
+	// handovers run there.
 	WebsiteID string
 	// Websites are further websites that the same token speaks for, as a plugin's does that is
 	// installed on several. Conversation.WebsiteID chooses.
 	Websites []string
 	// Token is the API token. Required.
 	Token Token
-	// Webhook says which hooks are genuine. Without a secret or a key every hook is refused.
+	// Webhook says which hooks are genuine. Without a secret or a key every hook is refused, and
+	// New logs a warning.
 	Webhook Webhook
 
 	// Deliver shows a message to the user, and returns the channel's id of it, if there is one.
@@ -133,23 +106,15 @@ type Config struct {
 	Origin string
 }
 
-// Choices are payloads of quick replies. A choice matches by its payload, by the title of the quick
-// reply that carries it, since keyboards send titles, or by the number that RichMessage.PlainText
-// gives it.
-type Choices struct {
-	// Email asks for an answer by email. Default: "Contact me back via email".
-	Email string
-	// Bot goes back to the bot. Default: "Continue with the bot".
-	Bot string
-}
-
 // Policy is how a host wants open questions answered.
 type Policy struct {
 	// RefuseUnknown treats an unknown presence as nobody there. By default a handover is tried:
 	// a wrong guess costs waiting, a wrong refusal the help that was there.
 	RefuseUnknown bool
 	// Bots are origins of other bots in the inbox, "*" standing for any ending. Their messages
-	// are never shown and are no human sign. Default: "urn:crisp.im:bot:*".
+	// are never shown and are no human sign. Default: "urn:crisp.im:bot:*", Crisp's own bots;
+	// "urn:crisp.im:triggers:*", which write as an operator that nobody is; and "local", messages
+	// that only Crisp's chatbox makes.
 	Bots []string
 	// DeliverUser delivers what the user writes to Crisp outside the bot's channel, such as an
 	// answer to a mail, as messages from FromUser.
@@ -230,21 +195,18 @@ func (c Config) prepare() (Config, error) {
 	if i := slices.IndexFunc(c.Websites, func(id string) bool { return !validWebsiteID(id) || id == c.WebsiteID }); i >= 0 {
 		fault("Websites[%d] must be the UUID of another website", i)
 	}
-	switch c.Token.Tier {
-	case TierWebsite, TierPlugin, TierUser:
-	default:
-		fault("Token.Tier must be TierWebsite, TierPlugin or TierUser")
+	for i, id := range c.Websites {
+		if slices.Contains(c.Websites[:i], id) {
+			fault("Websites[%d] is there twice", i)
+		}
 	}
-	if c.Token.Identifier == "" || c.Token.Key == "" {
-		fault("Token.Identifier and Token.Key must be set")
-	}
+	c.Token.check(fault)
 	if c.Deliver == nil {
 		fault("Deliver must be set: it shows messages to the user")
 	}
-	c.Webhook.Secrets = slices.Clone(c.Webhook.Secrets)
-	c.Webhook.Keys = slices.Clone(c.Webhook.Keys)
-	if slices.Contains(c.Webhook.Secrets, "") || slices.Contains(c.Webhook.Keys, "") {
-		fault("Webhook.Secrets and Webhook.Keys must not hold an empty text: it would be anybody's secret")
+	var err error
+	if c.Webhook, err = c.Webhook.prepare(append([]string{c.WebsiteID}, c.Websites...)); err != nil {
+		faults = append(faults, err)
 	}
 	if err := c.prepareNoAgent(); err != nil {
 		faults = append(faults, err)
@@ -263,9 +225,7 @@ func (c Config) prepare() (Config, error) {
 	}
 	c.Sources = slices.Clone(c.Sources)
 	c.History.OldKeys = slices.Clone(c.History.OldKeys)
-	if c.Policy.Bots = slices.Clone(c.Policy.Bots); c.Policy.Bots == nil {
-		c.Policy.Bots = []string{"urn:crisp.im:bot:*"}
-	}
+	c.Policy.prepare(fault)
 	c.Limits.prepare(c.Token.Tier, fault)
 	if c.Origin == "" {
 		c.Origin = defaultOrigin
@@ -282,7 +242,28 @@ func (c Config) prepare() (Config, error) {
 	return c, nil
 }
 
+// prepare fills in the defaults, and names the values that nothing is known by.
+func (p *Policy) prepare(fault func(string, ...any)) {
+	if p.Bots = slices.Clone(p.Bots); p.Bots == nil {
+		p.Bots = []string{"urn:crisp.im:bot:*", "urn:crisp.im:triggers:*", "local"}
+	}
+	if i := slices.Index(p.Bots, ""); i >= 0 {
+		fault("Policy.Bots[%d] is empty: write an origin, or leave it out", i)
+	}
+	switch p.Email {
+	case EmailAlways, EmailWhenAway, EmailNever:
+	default:
+		fault("Policy.Email must be EmailAlways, EmailWhenAway or EmailNever")
+	}
+	switch p.NoteFallback {
+	case NoteDropped, NoteInData:
+	default:
+		fault("Policy.NoteFallback must be NoteDropped or NoteInData")
+	}
+}
+
 func (c *Config) prepareNoAgent() error {
+	given := c.Choices
 	if c.Choices.Email == "" {
 		c.Choices.Email = "Contact me back via email"
 	}
@@ -293,19 +274,16 @@ func (c *Config) prepareNoAgent() error {
 	if c.NoAgent, err = completed("NoAgent", c.NoAgent); err != nil {
 		return err
 	}
-	if len(c.NoAgent) > 0 {
-		return nil
+	switch {
+	case len(c.NoAgent) > 0:
+	case c.NoAgentText == "":
+		c.NoAgent = DefaultNoAgent()
+	default:
+		if c.NoAgent, err = ParseRichMessages(c.NoAgentText); err != nil {
+			return fmt.Errorf("NoAgentText: %w", err)
+		}
 	}
-	c.NoAgent = DefaultNoAgent()
-	if c.NoAgentText == "" {
-		return nil
-	}
-	parsed, err := ParseRichMessages(c.NoAgentText)
-	if err != nil {
-		return fmt.Errorf("NoAgentText: %w", err)
-	}
-	c.NoAgent = parsed
-	return nil
+	return given.check(c.NoAgent)
 }
 
 func (c *Config) prepareURL() error {
@@ -313,8 +291,8 @@ func (c *Config) prepareURL() error {
 		c.BaseURL = defaultBaseURL
 	}
 	u, err := url.Parse(c.BaseURL)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return errors.New("BaseURL must be an http or https URL")
+	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
+		return errors.New("BaseURL must be an http or https URL, without a user name or password")
 	}
 	if !strings.HasSuffix(c.BaseURL, "/") {
 		c.BaseURL += "/"
@@ -349,29 +327,12 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 			fault("Limits.%s must be positive", f.name)
 		}
 	}
-	if l.CreatesPerMinute == 0 {
+	switch {
+	case l.CreatesPerMinute == 0:
 		l.CreatesPerMinute = 25
+	case l.CreatesPerMinute < -1:
+		fault("Limits.CreatesPerMinute must be positive, or -1: not paced")
 	}
-}
-
-// noAgent is what the offer shows.
-func (rec *record) noAgent() []RichMessage {
-	if rec.Offer != nil && len(rec.Offer.Request.NoAgent) > 0 {
-		return rec.Offer.Request.NoAgent
-	}
-	return rec.env.cfg.NoAgent
-}
-
-// choice returns the offer's quick reply with this payload; one of the same title if there is none.
-func (rec *record) choice(payload string) QuickReply {
-	for _, m := range rec.noAgent() {
-		for _, q := range m.QuickReplies {
-			if q.Payload == payload {
-				return q
-			}
-		}
-	}
-	return QuickReply{ContentType: "text", Title: payload, Payload: payload}
 }
 
 // allows reports whether handovers may start on this source.
@@ -396,8 +357,9 @@ func validWebsiteID(id string) bool {
 }
 
 // Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
-// where the table says so. They are stored with the handover and run out once, however many
-// replicas there are.
+// where the table says so. All others are from one second to ten years: New and Start refuse the
+// rest, so that Timeouts{Claim: 10}, which is ten nanoseconds, is no surprise. They are stored with
+// the handover and run out once, however many replicas there are.
 type Timeouts struct {
 	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation; default 30 s
 	Reply    time.Duration `json:"reply,omitzero"`    // one send of Reply; default 2 min
@@ -443,13 +405,38 @@ func (t *Timeouts) prepare() error {
 		switch {
 		case *f.value == 0:
 			*f.value = f.standard
-		case *f.value < 0 && !f.optional:
-			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
+		case *f.value == -1 && f.optional:
+		case *f.value < 0 && f.optional:
+			faults = append(faults, fmt.Errorf("field Timeouts.%s is %v: for no deadline write exactly -1", f.name, *f.value))
 		case *f.value < 0:
-			*f.value = -1
+			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
+		default:
+			if fault := spanFault(*f.value); fault != "" {
+				faults = append(faults, fmt.Errorf("field Timeouts.%s %s", f.name, fault))
+			}
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// The bounds of every span of time that a host sets. What is shorter is a number without its unit;
+// what is longer could not be added to a time and stored.
+const (
+	minSpan = time.Second
+	maxSpan = 10 * 365 * 24 * time.Hour
+)
+
+// spanFault says what is wrong with a span of time, and what to write; "" if nothing is.
+func spanFault(d time.Duration) string {
+	switch {
+	case d > 0 && d < time.Microsecond:
+		return fmt.Sprintf("is %v, less than a second: write %d*time.Second", d, int64(d))
+	case d < minSpan:
+		return fmt.Sprintf("is %v, less than a second: write time.Second or more", d)
+	case d > maxSpan:
+		return fmt.Sprintf("is %v, more than ten years: write 10*365*24*time.Hour or less", d)
+	}
+	return ""
 }
 
 // override returns t with the fields that are set in o.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime"
 	"strings"
@@ -23,7 +24,7 @@ import (
 func goodConfig() handover.Config {
 	return handover.Config{
 		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001",
-		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: "id", Key: "key"},
+		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: handover.NewSecret("identifier"), Key: handover.NewSecret("the token")},
 		Deliver:   func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
 	}
 }
@@ -48,7 +49,7 @@ func TestConfigNamesEveryFaultAtOnce(t *testing.T) {
 	c := goodConfig()
 	c.WebsiteID = "../other"
 	c.Token.Tier = "admin"
-	c.Webhook.Secrets = []string{"fine", ""}
+	c.Webhook.Secrets = handover.NewSecrets("fine", "")
 	c.NoAgentText = `[{"text":"hi","quick_replies":[{"content_type":"text"`
 	c.Timeouts = handover.Timeouts{Open: -1, Reply: -1, Relay: -1, Max: -1, Followup: -1, Late: -1}
 	c.History = handover.History{URL: "https://bot.example.com/h"}
@@ -72,9 +73,11 @@ func TestConfigRefuses(t *testing.T) {
 	}{
 		"no website":            {func(c *handover.Config) { c.WebsiteID = "" }, "WebsiteID"},
 		"a website with a path": {func(c *handover.Config) { c.WebsiteID = "a/b" }, "WebsiteID"},
-		"no identifier":         {func(c *handover.Config) { c.Token.Identifier = "" }, "Token.Identifier"},
-		"no key":                {func(c *handover.Config) { c.Token.Key = "" }, "Token.Key"},
-		"an empty hook key":     {func(c *handover.Config) { c.Webhook.Keys = []string{""} }, "Webhook.Keys"},
+		"no identifier":         {func(c *handover.Config) { c.Token.Identifier = handover.Secret{} }, "Token.Identifier"},
+		"no key":                {func(c *handover.Config) { c.Token.Key = handover.Secret{} }, "Token.Key"},
+		"an empty hook key": {func(c *handover.Config) {
+			c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("")}
+		}, "Webhook.Keys"},
 		"an empty no-agent message": {func(c *handover.Config) {
 			c.NoAgent = []handover.RichMessage{{Text: "fine"}, {}}
 		}, "NoAgent[1]"},
@@ -83,10 +86,39 @@ func TestConfigRefuses(t *testing.T) {
 		}, "NoAgent[0]: handover: rich message: /quick_replies/0/payload"},
 		"no-agent JSON of the wrong shape": {func(c *handover.Config) { c.NoAgentText = `{"text":7}` }, "NoAgentText"},
 		"a short history key": {func(c *handover.Config) {
-			c.History = handover.History{URL: "https://bot.example.com/h", Key: "short"}
+			c.History = handover.History{URL: "https://bot.example.com/h", Key: handover.NewSecret("short")}
 		}, "History.Key"},
 		"a history URL that is none": {func(c *handover.Config) {
-			c.History = handover.History{URL: "/history", Key: strings.Repeat("k", 32)}
+			c.History = handover.History{URL: "/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
+		}, "History.URL"},
+		"a website twice": {func(c *handover.Config) {
+			c.Websites = []string{"7a3c5e10-6f0b-4d55-9c1e-000000000009", "7a3c5e10-6f0b-4d55-9c1e-000000000009"}
+		}, "Websites[1] is there twice"},
+		"a website among the keys that is not ours": {func(c *handover.Config) {
+			c.Webhook.Keys = map[string][]handover.Secret{"7a3c5e10-6f0b-4d55-9c1e-000000000009": handover.NewSecrets("the hook key")}
+		}, "Webhook.Keys"},
+		"a website without a key": {func(c *handover.Config) {
+			c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: nil}
+		}, "has no key"},
+		"a hook's age in nanoseconds":               {func(c *handover.Config) { c.Webhook.MaxAge = 15 }, "Webhook.MaxAge is 15ns, less than a second: write 15*time.Second"},
+		"a negative age of hooks":                   {func(c *handover.Config) { c.Webhook.MaxAge = -time.Hour }, "Webhook.MaxAge"},
+		"an unknown email policy":                   {func(c *handover.Config) { c.Policy.Email = "sometimes" }, "Policy.Email must be"},
+		"an unknown fallback":                       {func(c *handover.Config) { c.Policy.NoteFallback = "metas" }, "Policy.NoteFallback must be"},
+		"a bot without an origin":                   {func(c *handover.Config) { c.Policy.Bots = []string{"urn:acme:*", ""} }, "Policy.Bots[1] is empty"},
+		"a pace below none":                         {func(c *handover.Config) { c.Limits.CreatesPerMinute = -2 }, "Limits.CreatesPerMinute"},
+		"a choice of email that no message carries": {func(c *handover.Config) { c.Choices.Email = "EMAIL" }, "no message of NoAgent has the payload Choices.Email"},
+		"a choice of the bot that no message carries": {func(c *handover.Config) {
+			c.Choices.Bot = "BOT"
+			c.NoAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{Title: "Mail", Payload: "BOTH"}}}}
+		}, "no message of NoAgent has the payload Choices.Bot"},
+		"a choice that no text carries": {func(c *handover.Config) { c.Choices.Email, c.NoAgentText = "EMAIL", "Nobody is there" }, "Choices.Email"},
+		"one choice for both": {func(c *handover.Config) {
+			c.Choices = handover.Choices{Email: "GO", Bot: "GO"}
+			c.NoAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{Title: "Go", Payload: "GO"}}}}
+		}, "must differ"},
+		"a password in the base URL": {func(c *handover.Config) { c.BaseURL = "https://user:" + private + "@crisp.example.com/v1/" }, "BaseURL"},
+		"a password in the history's URL": {func(c *handover.Config) {
+			c.History = handover.History{URL: "https://user:" + private + "@bot.example.com/h", Key: handover.NewSecret(strings.Repeat("k", 32))}
 		}, "History.URL"},
 		"a base URL without a host": {func(c *handover.Config) { c.BaseURL = "https:///v1/" }, "BaseURL"},
 		"a base URL that is none":   {func(c *handover.Config) { c.BaseURL = "https://a b/%" }, "BaseURL"},
@@ -96,6 +128,7 @@ func TestConfigRefuses(t *testing.T) {
 			tt.break_(&c)
 			h, err := handover.New(c)
 			require.ErrorContains(t, err, tt.names)
+			require.NotContains(t, err.Error(), private)
 			require.Nil(t, h)
 		})
 	}
@@ -138,15 +171,16 @@ func TestNewDoesNoIO(t *testing.T) {
 }
 
 func TestConfigIsCopied(t *testing.T) {
-	var secrets, sources, bots []string
+	var sources, bots []string
+	var secrets []handover.Secret
 	var noAgent []handover.RichMessage
 	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
-		secrets, sources, bots = []string{r.crisp.Secret()}, []string{"webchat"}, []string{"urn:acme:bot:*"}
+		secrets, sources, bots = handover.NewSecrets(r.crisp.Secret()), []string{"webchat"}, []string{"urn:acme:bot:*"}
 		noAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: "Mail", Payload: "Contact me back via email"}}}}
 		c.Webhook.Secrets, c.Sources, c.Policy.Bots, c.NoAgent = secrets, sources, bots, noAgent
 	}}
 	bubble(t, o, func(r *rig) {
-		secrets[0], sources[0], bots[0] = "changed", "changed", "*"
+		secrets[0], sources[0], bots[0] = handover.NewSecret("changed"), "changed", "*"
 		noAgent[0].Text = "changed"
 		noAgent[0].QuickReplies[0].Title = "changed"
 		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
@@ -202,7 +236,7 @@ func TestBaseURLAndTier(t *testing.T) {
 			require.Equal(t, "https://crisp.example.com/api/v1/website/"+c.WebsiteID, strings.TrimSuffix(req.URL.String(), "/"))
 			require.Equal(t, "plugin", req.Header.Get("X-Crisp-Tier"))
 			id, key, _ := req.BasicAuth()
-			require.Equal(t, "id:key", id+":"+key)
+			require.Equal(t, "identifier:the token", id+":"+key)
 			return answer(req, 200, `{"error":false,"reason":"resolved","data":{}}`), nil
 		})}
 		h, err := handover.New(c)
@@ -254,9 +288,9 @@ func TestBotsAreConfigured(t *testing.T) {
 
 func TestNothingOfTheConfigPrintsItsSecrets(t *testing.T) {
 	c := goodConfig()
-	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: "the-identifier", Key: "the-token-key"}
-	c.Webhook = handover.Webhook{Secrets: []string{"the-secret"}, Keys: []string{"the-hook-key"}}
-	c.History = handover.History{URL: "https://bot.example.com/history", Key: "the-history-key", OldKeys: []string{"the-old-key"}}
+	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret("the-identifier"), Key: handover.NewSecret("the-token-key")}
+	c.Webhook = handover.Webhook{Secrets: handover.NewSecrets("the-secret"), Keys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the-hook-key")}}
+	c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret("the-history-key"), OldKeys: handover.NewSecrets("the-old-key")}
 	parts := []any{c.Token, c.Webhook, c.History, struct {
 		handover.Token
 		Webhook *handover.Webhook
@@ -277,6 +311,106 @@ func TestNothingOfTheConfigPrintsItsSecrets(t *testing.T) {
 	}
 	require.NotContains(t, printed.String(), "the-")
 	require.Contains(t, printed.String(), "plugin token")
+}
+
+func TestDeadlinesHaveALeastAndAMost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		timeouts handover.Timeouts
+		says     string // empty: taken
+	}{
+		"seconds meant":             {handover.Timeouts{Claim: 10}, "Timeouts.Claim is 10ns, less than a second: write 10*time.Second"},
+		"milliseconds":              {handover.Timeouts{Open: 999 * time.Millisecond}, "Timeouts.Open is 999ms, less than a second: write time.Second or more"},
+		"the least":                 {handover.Timeouts{Open: time.Second, Claim: time.Second, Late: time.Second}, ""},
+		"none":                      {handover.Timeouts{Claim: -1, Remind: -1, Idle: -1, Reopen: -1, CoolDown: -1}, ""},
+		"a second less than none":   {handover.Timeouts{Claim: -time.Second}, "Timeouts.Claim is -1s: for no deadline write exactly -1"},
+		"minus two":                 {handover.Timeouts{CoolDown: -2}, "Timeouts.CoolDown is -2ns: for no deadline write exactly -1"},
+		"none where one is needed":  {handover.Timeouts{Max: -1}, "Timeouts.Max must be positive"},
+		"less than none, needed":    {handover.Timeouts{Relay: -time.Hour}, "Timeouts.Relay must be positive"},
+		"a year":                    {handover.Timeouts{Max: 365 * 24 * time.Hour}, ""},
+		"more than anybody waits":   {handover.Timeouts{Followup: 11 * 365 * 24 * time.Hour}, "Timeouts.Followup is 96360h0m0s, more than ten years"},
+		"the longest that there is": {handover.Timeouts{Late: math.MaxInt64}, "Timeouts.Late"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goodConfig()
+			c.Timeouts = tt.timeouts
+			_, err := handover.New(c)
+			bubble(t, options{}, func(r *rig) {
+				turn, started := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, started)
+				_, started = r.h.Start(r.t.Context(), turn, handover.Request{Timeouts: tt.timeouts})
+				if tt.says == "" {
+					require.NoError(t, err)
+					require.NoError(t, started)
+					return
+				}
+				require.ErrorContains(t, err, tt.says)
+				require.ErrorContains(t, started, tt.says)
+				require.Equal(t, handover.StateBot, r.session().State)
+			})
+		})
+	}
+}
+
+func TestAWebhookWithoutProofIsSaidOnce(t *testing.T) {
+	const said = "Webhook has neither a secret nor a key"
+	for name, tt := range map[string]struct {
+		webhook handover.Webhook
+		want    int
+	}{
+		"nothing":  {handover.Webhook{MaxAge: time.Hour}, 1},
+		"a secret": {handover.Webhook{Secrets: handover.NewSecrets("the secret")}, 0},
+		"a key":    {handover.Webhook{Keys: map[string][]handover.Secret{goodConfig().WebsiteID: handover.NewSecrets("the hook key")}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			c := goodConfig()
+			c.Webhook, c.Logger = tt.webhook, slog.New(slog.NewTextHandler(&log, nil))
+			_, err := handover.New(c)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, strings.Count(log.String(), said))
+			require.Equal(t, tt.want, strings.Count(log.String(), "level=WARN"))
+		})
+	}
+}
+
+func TestChoicesOfAllKindsAreTaken(t *testing.T) {
+	quick := func(q handover.QuickReply) []handover.RichMessage {
+		return []handover.RichMessage{{Text: "Nobody is there"}, {Text: "What now?", QuickReplies: []handover.QuickReply{q}}}
+	}
+	template := func(p handover.AttachmentPayload) []handover.RichMessage {
+		return []handover.RichMessage{{Attachment: &handover.Attachment{Type: "template", Payload: p}}}
+	}
+	button := []handover.Button{{Type: "postback", Title: "Mail me", Payload: "EMAIL"}}
+	for name, messages := range map[string][]handover.RichMessage{
+		"payload": quick(handover.QuickReply{Title: "Mail me", Payload: "EMAIL"}),
+		"title":   quick(handover.QuickReply{Title: "Email", Payload: "other"}),
+		"button":  template(handover.AttachmentPayload{TemplateType: "button", Text: "What now?", Buttons: button}),
+		"card":    template(handover.AttachmentPayload{TemplateType: "generic", Elements: []handover.Element{{Title: "What now?", Buttons: button}}}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goodConfig()
+			c.Choices.Email, c.NoAgent = "EMAIL", messages
+			_, err := handover.New(c)
+			require.NoError(t, err)
+		})
+	}
+	c := goodConfig()
+	c.NoAgent = []handover.RichMessage{{Text: "Nobody is there"}}
+	_, err := handover.New(c)
+	require.NoError(t, err, "choices that the host did not set need no quick reply")
+}
+
+func TestBotsByDefault(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		for _, origin := range []string{"urn:crisp.im:bot:0", "urn:crisp.im:triggers:0", "local"} {
+			ann.From(origin).Say("I am nobody")
+		}
+		r.crisp.Settle()
+		require.Equal(t, handover.StateWaiting, r.session().State, "nobody came")
+		ann.From("urn:crisp.im:slack:0").Say("from Slack")
+		require.Equal(t, []string{"agent Ann: from Slack"}, agentsIn(r.saw()))
+	})
 }
 
 func TestTextsAreConfigured(t *testing.T) {

@@ -106,7 +106,7 @@ type crispClient struct {
 func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClient {
 	api := crispapi.New(crispapi.Config{
 		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
-		Token: crispapi.Token{Identifier: cfg.Token.Identifier, Key: cfg.Token.Key, Tier: string(cfg.Token.Tier)},
+		Token: crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
 		OnCall: func(c crispapi.Call) {
 			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
 			if c.Err != nil {

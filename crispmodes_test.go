@@ -34,7 +34,7 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
 				c.Token.Tier = handover.Tier(r.crisp.Tier())
-				c.Webhook.Keys = []string{r.crisp.HookKey()}
+				c.Webhook.Keys = r.hookKeys()
 			}}
 			bubble(t, o, func(r *rig) {
 				for round := range 2 {

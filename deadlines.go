@@ -72,11 +72,13 @@ func (rec *record) deadlines(changed *bool) *logRead {
 			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			if s := rec.current(); s != nil && dl.needsRead(s) {
+			if s := rec.current(); s != nil && !dl.blind {
 				if rec.readDue(s, dl.at).After(rec.env.now) || rec.ending(s.ID) {
 					continue
 				}
-				return rec.readOf(s, false)
+				if s.Reads.Good.Before(dl.at) {
+					return rec.readOf(s, false)
+				}
 			}
 			passed = append(passed, dl.trigger)
 			if again = rec.fire(dl.trigger, cause{}); again {
@@ -87,9 +89,6 @@ func (rec *record) deadlines(changed *bool) *logRead {
 	}
 	return nil
 }
-
-// needsRead reports whether the deadline must wait for a read of the session.
-func (dl deadline) needsRead(s *crispSession) bool { return !dl.blind && s.Reads.Good.Before(dl.at) }
 
 // readDue is when a session is read next for a deadline that passes at by: a hook of a message that
 // the log does not show yet is waited for. What the list of conversations told of later than by is not: a
@@ -140,7 +139,7 @@ func (rec *record) due() time.Time {
 	}
 	for _, dl := range rec.pending() {
 		next := dl.at
-		if s := rec.current(); s != nil && dl.needsRead(s) {
+		if s := rec.current(); s != nil && !dl.blind {
 			next = latest(next, rec.readDue(s, dl.at))
 		}
 		at = earlier(at, next)

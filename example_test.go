@@ -26,8 +26,8 @@ func configFor(crisp *handovertest.Crisp) handover.Config {
 	id, key := crisp.Token()
 	return handover.Config{
 		WebsiteID:  crisp.WebsiteID(),
-		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook:    handover.Webhook{Secrets: []string{crisp.Secret()}},
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())},
 		HTTPClient: crisp.Client(),
 		BaseURL:    crisp.URL(),
 		Deliver: func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
@@ -119,7 +119,7 @@ func Example() {
 func ExampleNew() {
 	_, err := handover.New(handover.Config{
 		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001",
-		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: os.Getenv("NOT_SET"), Key: os.Getenv("NOT_SET")},
+		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: handover.NewSecret(os.Getenv("NOT_SET")), Key: handover.NewSecret(os.Getenv("NOT_SET"))},
 	})
 	fmt.Println(err)
 	// Output:
@@ -132,9 +132,9 @@ func ExampleHandover_Run() {
 	h, err := handover.New(handover.Config{
 		WebsiteID: os.Getenv("CRISP_WEBSITE_ID"),
 		Token: handover.Token{
-			Tier: handover.TierPlugin, Identifier: os.Getenv("CRISP_IDENTIFIER"), Key: os.Getenv("CRISP_KEY"),
+			Tier: handover.TierPlugin, Identifier: handover.NewSecret(os.Getenv("CRISP_IDENTIFIER")), Key: handover.NewSecret(os.Getenv("CRISP_KEY")),
 		},
-		Webhook: handover.Webhook{Secrets: []string{os.Getenv("CRISP_WEBHOOK_SECRET")}},
+		Webhook: handover.Webhook{Secrets: handover.NewSecrets(os.Getenv("CRISP_WEBHOOK_SECRET"))},
 		Deliver: func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			return "", errors.New("send m to the user of s.Conversation")
 		},
@@ -330,7 +330,7 @@ func ExampleHandover_HistoryHandler() {
 	crisp := handovertest.New(handovertest.Options{})
 	defer crisp.Close()
 	config := configFor(crisp)
-	config.History = handover.History{URL: "https://bot.example.com/history", Key: strings.Repeat("secret", 10)}
+	config.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("secret", 10))}
 	config.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 		return []handover.Message{{From: handover.FromUser, Content: handover.TextMessage("My invoice is wrong")}}, nil
 	}
@@ -357,7 +357,7 @@ func ExampleReadEvent() {
 	h := start(crisp, configFor(crisp))
 
 	receive := func(w http.ResponseWriter, r *http.Request) {
-		event, err := handover.ReadEvent(r, handover.Webhook{Secrets: []string{crisp.Secret()}})
+		event, err := handover.ReadEvent(w, r, handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())})
 		if err != nil {
 			w.WriteHeader(http.StatusForbidden)
 			return

@@ -21,7 +21,7 @@ func freePlan(away bool, config func(*handover.Config)) options {
 		},
 		config: func(r *rig, c *handover.Config) {
 			c.Token.Tier = handover.TierWebsite
-			c.Webhook = handover.Webhook{Keys: []string{r.crisp.HookKey()}}
+			c.Webhook = handover.Webhook{Keys: r.hookKeys()}
 			if config != nil {
 				config(c)
 			}

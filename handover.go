@@ -48,6 +48,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -71,6 +73,7 @@ type Handover struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking speaking
+	bodies   *hookBodies    // reads those of hooks
 	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
 	hooks    testhook.Hooks // zero but in tests of this module
 }
@@ -82,7 +85,11 @@ func New(c Config) (*Handover, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handover{cfg: &cfg}
+	if !cfg.Webhook.proves() {
+		cfg.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
+			"Set Webhook.Secrets or Webhook.Keys, unless you receive hooks with ReadEvent and HandleEvent")
+	}
+	h := &Handover{cfg: &cfg, bodies: newHookBodies()}
 	h.sites = newSites(&cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
 	h.process = newID()
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
@@ -91,6 +98,20 @@ func New(c Config) (*Handover, error) {
 	}})
 	return h, nil
 }
+
+// String returns what may be printed of a Handover: its website.
+func (h *Handover) String() string {
+	if h == nil || h.cfg == nil {
+		return "handover"
+	}
+	return "handover of website " + h.cfg.WebsiteID
+}
+
+// Format writes String, whatever the verb.
+func (h *Handover) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.String()) }
+
+// LogValue keeps the configuration out of logs.
+func (h *Handover) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // Outcome is what Start came to.
 type Outcome string
@@ -238,6 +259,9 @@ func (h *Handover) checkStart(t Turn, r *Request) error {
 	var err error
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
+	}
+	if err := r.User.check(); err != nil {
+		return fmt.Errorf("handover: Request.User: %w", err)
 	}
 	timeouts := r.Timeouts
 	if err := timeouts.prepare(); err != nil {

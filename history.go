@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -29,9 +30,9 @@ type History struct {
 	// "https://bot.example.com/handover/history". Empty means that there is no page of ours.
 	URL string
 	// Key signs the links. At least 32 random bytes, the same on each replica. Required with URL.
-	Key string
+	Key Secret
 	// OldKeys are former keys whose links still open.
-	OldKeys []string
+	OldKeys []Secret
 	// TTL is how long a link opens, rounded down to seconds. The default, 0, is 30 days.
 	TTL time.Duration
 }
@@ -39,8 +40,8 @@ type History struct {
 // String returns the settings without keys.
 func (h History) String() string { return "history at " + h.URL }
 
-// GoString is String.
-func (h History) GoString() string { return h.String() }
+// Format writes String, whatever the verb.
+func (h History) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.String()) }
 
 // LogValue keeps keys out of logs.
 func (h History) LogValue() slog.Value { return slog.StringValue(h.String()) }
@@ -65,14 +66,14 @@ func (h History) validate() error {
 	var faults []error
 	if h.URL != "" {
 		u, err := url.Parse(h.URL)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" {
-			faults = append(faults, errors.New("History.URL must be an absolute http or https URL without a fragment"))
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || u.User != nil {
+			faults = append(faults, errors.New("History.URL must be an absolute http or https URL without a fragment, user name or password: agents see it"))
 		}
-		if h.Key == "" {
+		if h.Key.text() == "" {
 			faults = append(faults, errors.New("History.Key must be set along with History.URL"))
 		}
 	}
-	for _, key := range append([]string{h.Key}, h.OldKeys...) {
+	for _, key := range h.keys() {
 		if len(key) < minHistoryKey && (key != "" || len(h.OldKeys) > 0) {
 			faults = append(faults, fmt.Errorf("History.Key and each of History.OldKeys must have at least %d bytes", minHistoryKey))
 			break
@@ -95,15 +96,24 @@ func (h History) link(c Conversation, now time.Time) string {
 		ttl = defaultHistoryTTL
 	}
 	query := u.Query()
-	query.Set("t", signedlink.Sign(historyPurpose, h.Key, now.Add(ttl), c.WebsiteID, c.Source, c.ID))
+	query.Set("t", signedlink.Sign(historyPurpose, h.Key.text(), now.Add(ttl), c.WebsiteID, c.Source, c.ID))
 	u.RawQuery = query.Encode()
 	return u.String()
+}
+
+// keys are the texts of Key and OldKeys.
+func (h History) keys() []string {
+	texts := []string{h.Key.text()}
+	for _, old := range h.OldKeys {
+		texts = append(texts, old.text())
+	}
+	return texts
 }
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
 // errLinkExpired; only a token with a good signature can have expired.
 func (h History) open(token string, now time.Time) (Conversation, error) {
-	fields, err := signedlink.Open(historyPurpose, append([]string{h.Key}, h.OldKeys...), token, now)
+	fields, err := signedlink.Open(historyPurpose, h.keys(), token, now)
 	switch {
 	case errors.Is(err, signedlink.ErrExpired):
 		return Conversation{}, errLinkExpired

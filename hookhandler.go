@@ -12,12 +12,13 @@ import (
 const retryAfterBusy = "5"
 
 // ServeHTTP takes Crisp's hooks. A hook is stored before it is answered 200. The other answers:
-// 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 503
-// with Retry-After when the store fails, too much waits or Shutdown was called. Events that we do
+// 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 408
+// when the body takes longer than 5 s; 503 with Retry-After when the store fails, too much waits or
+// is being read, or Shutdown was called. Events that we do
 // not know and conversations that are not ours are answered 200. The body says what is wrong, but of
 // a 503.
 func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ev, err := ReadEvent(r, h.cfg.Webhook)
+	ev, err := h.cfg.Webhook.read(w, r, h.bodies)
 	genuine := err == nil
 	if genuine {
 		err = h.HandleEvent(r.Context(), ev)
@@ -48,7 +49,8 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the secret is wrong: one in a minute is enough to say so.
 func (h *Handover) logRefusal(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
-	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden
+	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
+		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
 	switch now, last := time.Now().Unix(), h.refusal.Load(); {
 	case genuine:
 		h.cfg.Logger.WarnContext(ctx, message, "status", status)

@@ -74,6 +74,9 @@ func (k *hook) retry(now time.Time) {
 	if end := k.Missed.Add(holdFor); end.After(now) && (k.Listed || k.Next.After(end)) {
 		k.Next = end
 	}
+	if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 && overdue.After(now) && k.Next.After(overdue) {
+		k.Next = overdue
+	}
 }
 
 // ripe reports whether the hook has waited long enough for the log: good reads have not shown for
@@ -128,7 +131,7 @@ func (q *hookQueue) put(k hook) {
 	if k.Edited {
 		*q = slices.DeleteFunc(*q, func(x hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
 	}
-	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 || q.bytes()+len(k.Raw) > maxHookBytes
+	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 && !k.Removed || q.bytes()+len(k.Raw) > maxHookBytes
 	if look {
 		k.Raw, k.read = nil, nil
 	}

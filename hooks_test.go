@@ -160,7 +160,7 @@ func TestHookAnswers503(t *testing.T) {
 				w := r.hooked(hook())
 				require.Equal(t, 503, w.Code)
 				require.NotEmpty(t, w.Header().Get("Retry-After"))
-				ev, err := handover.ReadEvent(hook(), handover.Webhook{Secrets: []string{r.crisp.Secret()}})
+				ev, err := handover.ReadEvent(nil, hook(), handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())})
 				require.NoError(t, err)
 				require.ErrorIs(t, r.h.HandleEvent(r.t.Context(), ev), tt.err)
 				if heal != nil {
@@ -201,13 +201,13 @@ func TestSecretsAreRotated(t *testing.T) {
 		secrets []string
 		want    map[string]int // by the secret that signs
 	}{
-		"none":  {nil, map[string]int{"old": 401, "new": 401}},
-		"one":   {[]string{"old"}, map[string]int{"old": 200, "new": 403}},
-		"both":  {[]string{"new", "old"}, map[string]int{"old": 200, "new": 200, "other": 403}},
-		"later": {[]string{"new"}, map[string]int{"old": 403, "new": 200}},
+		"none":  {nil, map[string]int{"the old secret": 401, "the new secret": 401}},
+		"one":   {[]string{"the old secret"}, map[string]int{"the old secret": 200, "the new secret": 403}},
+		"both":  {[]string{"the new secret", "the old secret"}, map[string]int{"the old secret": 200, "the new secret": 200, "other": 403}},
+		"later": {[]string{"the new secret"}, map[string]int{"the old secret": 403, "the new secret": 200}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Webhook.Secrets = tt.secrets }}, func(r *rig) {
+			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets(tt.secrets...) }}, func(r *rig) {
 				for secret, want := range tt.want {
 					require.Equal(t, want, r.hooked(handovertest.Hook("/", secret, time.Now(), []byte("{}"))).Code, secret)
 				}
@@ -217,9 +217,11 @@ func TestSecretsAreRotated(t *testing.T) {
 }
 
 func TestKeysAreRotated(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Webhook = handover.Webhook{Keys: []string{"old key&", "new"}} }}
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Webhook = handover.Webhook{Keys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the old key&", "the new key")}}
+	}}
 	bubble(t, o, func(r *rig) {
-		for key, want := range map[string]int{"old key&": 200, "new": 200, "other": 403, "": 401} {
+		for key, want := range map[string]int{"the old key&": 200, "the new key": 200, "another key": 403, "": 401} {
 			req := handovertest.Hook("/?"+url.Values{"key": {key}}.Encode(), "", time.Now(), []byte("{}"))
 			require.Equal(t, want, r.hooked(req).Code, key)
 		}
@@ -253,7 +255,7 @@ func TestHooksOfEveryKindOfCrisp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
 				c.Webhook.MaxAge = time.Hour
-				c.Webhook.Keys = []string{r.crisp.HookKey()}
+				c.Webhook.Keys = r.hookKeys()
 			}}
 			modern(t, o, func(r *rig) {
 				ann := r.opened().Operator("Ann")
@@ -279,7 +281,7 @@ func TestHandleEventForHostsWithAQueue(t *testing.T) {
 			if !call.Dropped {
 				continue
 			}
-			ev, err := handover.ReadEvent(r.signed(call.Body), handover.Webhook{Secrets: []string{r.crisp.Secret()}})
+			ev, err := handover.ReadEvent(nil, r.signed(call.Body), handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())})
 			require.NoError(t, err)
 			wire, err := json.Marshal(ev)
 			require.NoError(t, err)
@@ -336,10 +338,10 @@ func (r *rig) inboxOf(key string) (names []string) {
 	rec, err := r.store.Load(context.Background(), key)
 	require.NoError(r.t, err)
 	var d struct {
-		Inbox []struct{ Raw struct{ Event string } }
+		Hooks []struct{ Raw struct{ Event string } }
 	}
 	require.NoError(r.t, json.Unmarshal(rec.Data, &d))
-	for _, k := range d.Inbox {
+	for _, k := range d.Hooks {
 		names = append(names, k.Raw.Event)
 	}
 	return names
@@ -439,7 +441,7 @@ func TestEventsThatOnlyPluginHooksHave(t *testing.T) {
 
 func TestHookErrorsAreTyped(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		_, err := handover.ReadEvent(handovertest.Hook("/", "", time.Now(), []byte("{}")), handover.Webhook{})
+		_, err := handover.ReadEvent(nil, handovertest.Hook("/", "", time.Now(), []byte("{}")), handover.Webhook{})
 		require.ErrorIs(t, err, handover.ErrNotSigned)
 		require.NotErrorIs(t, err, handover.ErrBadSignature)
 		_, err = handover.ParseEvent([]byte("private words"))

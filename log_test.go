@@ -399,6 +399,7 @@ func TestLateMessageAfterTheEnd(t *testing.T) {
 		require.Equal(t, []string{"agent Ann (late): what I wrote just before"}, r.saw())
 		require.Equal(t, handover.StateBot, r.session().State, "older than the end: no takeover")
 		r.after(time.Minute)
+		ann.Reopen()
 		ann.Say("one more thing")
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: one more thing"}, r.saw())
 		require.Equal(t, handover.StateActive, r.session().State, "newer than the end: takeover")

@@ -235,7 +235,7 @@ func TestEmailPolicies(t *testing.T) {
 
 func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: strings.Repeat("k", 32), TTL: time.Hour}
+		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32)), TTL: time.Hour}
 		c.Transcript = func(_ context.Context, conv handover.Conversation) ([]handover.Message, error) {
 			require.Equal(r.t, r.conv, conv)
 			return []handover.Message{{From: handover.FromUser, Content: handover.RichMessage{Text: "where is my <b>order</b>?"}}}, nil

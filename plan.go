@@ -80,14 +80,27 @@ func (rec *record) planRead(changed *bool) *logRead {
 	return rec.deadlines(changed)
 }
 
-// begin counts an attempt. One that was under way already lost its process: nobody knows how far it
-// came.
+// begin counts an attempt.
 func (e *effect) begin(now time.Time) {
-	e.Unsure = e.Unsure || e.Running && (e.Kind == kindPost || e.Kind == kindGreet)
 	e.Running = true
 	e.Attempts++
 	if e.Since.IsZero() {
 		e.Since = now
+	}
+}
+
+// recover makes what a dead process was at ready again. An effect that is running in the direction
+// which this process is about to work on is nobody's any more either: its result was lost.
+func (rec *record) recover(process string, dir direction) {
+	for _, d := range []direction{toUser, toCrisp} {
+		if d != dir && rec.Claim.Holder == process {
+			continue
+		}
+		for _, e := range *rec.queue(d) {
+			if e.Running {
+				e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
+			}
+		}
 	}
 }
 

@@ -27,8 +27,8 @@ var (
 func readmeNew(ctx context.Context, chat readmeChat) error {
 	h, err := handover.New(handover.Config{
 		WebsiteID: os.Getenv("CRISP_WEBSITE_ID"),
-		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: os.Getenv("CRISP_IDENTIFIER"), Key: os.Getenv("CRISP_KEY")},
-		Webhook:   handover.Webhook{Secrets: []string{os.Getenv("CRISP_WEBHOOK_SECRET")}},
+		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(os.Getenv("CRISP_IDENTIFIER")), Key: handover.NewSecret(os.Getenv("CRISP_KEY"))},
+		Webhook:   handover.Webhook{Secrets: handover.NewSecrets(os.Getenv("CRISP_WEBHOOK_SECRET"))},
 		Deliver:   chat.Deliver, // everything the user must see comes through here
 	})
 	if err != nil {

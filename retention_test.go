@@ -80,7 +80,7 @@ func TestRecordsWithSomethingOpenStay(t *testing.T) {
 func table(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
 	b, err := json.Marshal(map[string]any{
 		"v": 1, "conversation": map[string]any{"id": "1"}, "state": "bot", "in": map[string]any{}, "out": map[string]any{},
-		"sessions": []any{map[string]any{"id": "session_x", "watermark": watermark, "table": rows}}, "seen": seen,
+		"sessions": []any{map[string]any{"id": "session_x", "log": map[string]any{"watermark": watermark, "entries": rows}}}, "user_messages": seen,
 	})
 	require.NoError(t, err)
 	return b
@@ -91,7 +91,7 @@ func TestTrimDropsByWatermarkNotByCount(t *testing.T) {
 	minutes := func(n int64) int64 { return watermark + n*60_000 }
 	var rows []map[string]any
 	add := func(fate string, at int64) {
-		rows = append(rows, map[string]any{"fp": len(rows) + 1, "at": at, "fate": fate})
+		rows = append(rows, map[string]any{"fp": len(rows) + 1, "at": at, "status": fate})
 	}
 	for range 5000 {
 		add("withheld", minutes(-9)) // a read may show it again
@@ -109,17 +109,19 @@ func TestTrimDropsByWatermarkNotByCount(t *testing.T) {
 	require.NoError(t, err)
 	var d struct {
 		Sessions []struct {
-			Table []struct {
-				FP   int64
-				Fate string
+			Log struct {
+				Entries []struct {
+					FP     int64
+					Status string
+				}
 			}
 		}
 	}
 	require.NoError(t, json.Unmarshal(trimmed, &d))
 	count, oldest := map[string]int{}, int64(0)
-	for _, row := range d.Sessions[0].Table {
-		count[row.Fate]++
-		if row.Fate == "shown" && oldest == 0 {
+	for _, row := range d.Sessions[0].Log.Entries {
+		count[row.Status]++
+		if row.Status == "shown" && oldest == 0 {
 			oldest = row.FP
 		}
 	}
@@ -134,12 +136,12 @@ func TestTrimKeepsWhatIsOnItsWay(t *testing.T) {
 		if i < 10 {
 			outcome = "posting"
 		}
-		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "outcome": outcome})
+		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "status": outcome, "incoming": map[string]any{"id": fmt.Sprint(i)}})
 	}
 	trimmed, err := handover.Trimmed(table(t, 0, nil, seen))
 	require.NoError(t, err)
 	var d struct {
-		Seen []struct{ ID, Outcome string }
+		Seen []struct{ ID, Status string } `json:"user_messages"`
 	}
 	require.NoError(t, json.Unmarshal(trimmed, &d))
 	require.Len(t, d.Seen, handover.MaxSeen)

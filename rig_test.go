@@ -67,8 +67,8 @@ func (r *rig) config() handover.Config {
 	id, key := r.crisp.Token()
 	return handover.Config{
 		WebsiteID:  r.crisp.WebsiteID(),
-		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook:    handover.Webhook{Secrets: []string{r.crisp.Secret()}},
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())},
 		Deliver:    r.deliver,
 		OnEnd:      r.onEnd,
 		Observe:    r.observe,
@@ -77,6 +77,11 @@ func (r *rig) config() handover.Config {
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Store:      r.store,
 	}
+}
+
+// hookKeys are the keys of the website's hooks.
+func (r *rig) hookKeys() map[string][]handover.Secret {
+	return map[string][]handover.Secret{r.crisp.WebsiteID(): handover.NewSecrets(r.crisp.HookKey())}
 }
 
 // replica starts a Handover of the bot.

@@ -70,10 +70,11 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 	ears := &listener{}
 	var deliveries int
 	o := options{crisp: handovertest.Options{FreePlan: true}, config: func(r *rig, c *handover.Config) {
-		c.Token.Identifier, c.Token.Key = r.crisp.Token()
-		c.Webhook.Keys = []string{hush("hookkey")}
-		c.Webhook.Secrets = append(c.Webhook.Secrets, hush("secret"))
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: hush(strings.Repeat("history", 8))}
+		identifier, key := r.crisp.Token()
+		c.Token.Identifier, c.Token.Key = handover.NewSecret(identifier), handover.NewSecret(key)
+		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(hush("hookkey"))}
+		c.Webhook.Secrets = append(c.Webhook.Secrets, handover.NewSecret(hush("secret")))
+		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(hush(strings.Repeat("history", 8)))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return nil, errors.New("down")
 		}
@@ -208,9 +209,9 @@ func badMessages(r *rig, ears *listener) {
 	require.Error(r.t, ears.err(json.Unmarshal([]byte(`{"a":"`+private+`","a":"`+private+`"}`), &user)))
 	require.Error(r.t, ears.err(json.Unmarshal([]byte(`["`+private+`"]`), &user)))
 	for _, change := range []func(c *handover.Config){
-		func(c *handover.Config) { c.Token.Tier = "x"; c.Token.Key = hush("key") },
-		func(c *handover.Config) { c.Webhook.Secrets = []string{hush("secret"), ""} },
-		func(c *handover.Config) { c.History = handover.History{URL: "x", Key: private} },
+		func(c *handover.Config) { c.Token.Tier = "x"; c.Token.Key = handover.NewSecret(hush("key")) },
+		func(c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets(hush("secret"), "") },
+		func(c *handover.Config) { c.History = handover.History{URL: "x", Key: handover.NewSecret(private)} },
 		func(c *handover.Config) { c.NoAgentText = `{"text":"` + private + `",}` },
 		func(c *handover.Config) { c.BaseURL = "https://user:" + private + "@%zz" },
 		func(c *handover.Config) { c.WebsiteID = private + "/" },
@@ -236,14 +237,14 @@ func forgedHooks(r *rig, ears *listener, conv *handovertest.Conversation) {
 		r.signed(twice),
 		r.signed([]byte(hush("words"))),
 	} {
-		_, err := handover.ReadEvent(req.Clone(r.t.Context()), handover.Webhook{Secrets: []string{r.crisp.Secret(), hush("secret")}})
+		_, err := handover.ReadEvent(nil, req.Clone(r.t.Context()), handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret(), hush("secret"))})
 		_ = ears.err(err)
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		r.hooked(req)
 	}
 	ev, err := handover.ParseEvent(body)
 	require.NoError(r.t, err)
-	slog.New(slog.NewTextHandler(ears, nil)).Info("event", "event", ev, "message", *ev.Message, "token", handover.Token{Key: hush("key")})
+	slog.New(slog.NewTextHandler(ears, nil)).Info("event", "event", ev, "message", *ev.Message, "token", handover.Token{Key: handover.NewSecret(hush("key"))})
 }
 
 // historyPages opens links that work, or not, to a transcript that cannot be had.

@@ -369,22 +369,25 @@ func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 	})
 }
 
-// An agent's answer may cross the host's end: it takes over, and the echo of the resolve that the
-// host asked for must not end that.
+// An agent may open the conversation again that the host ended: the echo of the resolve that the host
+// asked for must not end that, however late it comes.
 func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.opened()
+		ann := conv.Operator("Ann")
+		r.after(time.Minute)
 		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Delay: 2 * time.Second, Twice: i.Event == "session:set_state"}
 		})
-		r.after(time.Minute)
-		conv.Operator("Ann").Say("I am here")
 		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+		r.after(time.Second)
+		ann.Reopen()
+		ann.Say("I am here")
 		r.after(time.Minute)
 		require.Equal(t, handover.StateActive, r.session().State)
 		require.Len(t, r.allEnds(), 1)
-		r.says("good") // which opens the conversation again
-		conv.Operator("Ann").Resolve()
+		r.says("good")
+		ann.Resolve()
 		r.after(time.Minute)
 		require.Equal(t, handover.StateBot, r.session().State)
 		require.Equal(t, handover.EndResolved, r.allEnds()[1].Reason)
@@ -398,10 +401,12 @@ func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
 		ann := conv.Operator("Ann")
 		ann.Resolve()
 		r.after(time.Second)
+		ann.Reopen()
 		ann.Say("one more thing")
 		r.after(time.Second)
 		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
 		r.after(time.Second)
+		ann.Reopen()
 		ann.Say("and another")
 		r.after(time.Second)
 		r.says("tell me")

@@ -2,8 +2,10 @@ package handover
 
 import "strings"
 
-// Texts is every sentence that the library says. An empty text is silent. "{agent}" stands for the
-// agent's name, "{link}" for the history link.
+// Texts is every sentence that the library says. Start from DefaultTexts and change what you want:
+// an empty text is silent, and so are all that a literal leaves out. Only the openings are never
+// silent, since Crisp hides a conversation without a message: an empty one says "Hi, this user needs
+// your help." "{agent}" stands for the agent's name, "{link}" for the history link.
 type Texts struct {
 	// Opening is the first message that agents see, from the user. A line whose link is missing
 	// is left out.

@@ -16,6 +16,7 @@ import (
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
@@ -25,6 +26,9 @@ import (
 //
 // Data holds strings, booleans and float64. Any other value becomes JSON text when it is used, null
 // and nested values among them, and a number stays as it is spelled if float64 cannot hold it.
+//
+// Start takes at most 1,000 members, 256 KiB of names and values in all, and values nested 20 deep.
+// A name that begins with "handover_" is the library's: it gets "user_" before it in Crisp.
 type UserData struct {
 	FirstName string
 	LastName  string
@@ -67,6 +71,40 @@ func (u UserData) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(members, json.Deterministic(true))
+}
+
+// The limits of what Start takes. All of it is stored with the conversation, and read by people.
+const (
+	maxUserMembers = 1000
+	maxUserBytes   = 256 << 10
+	maxUserNesting = 20
+)
+
+// check refuses what is beyond the limits. Its errors name the limit, and quote nothing.
+func (u UserData) check() error {
+	if len(u.Data) > maxUserMembers {
+		return fmt.Errorf("it has %d members, more than %d: leave out what agents do not need", len(u.Data), maxUserMembers)
+	}
+	size := 0
+	for _, f := range u.fields() {
+		size += len(*f.value)
+	}
+	for name, value := range u.Data {
+		text, nested := value.(string)
+		if nested = !nested; nested {
+			text = valueText(plainValue(value))
+		}
+		if _, deep := exactjson.Prune([]byte(text), maxUserNesting); nested && deep {
+			return fmt.Errorf("a value is nested more than %d deep: give agents what they need of it, as text", maxUserNesting)
+		}
+		if size += len(name) + len(text); size > maxUserBytes {
+			break
+		}
+	}
+	if size > maxUserBytes {
+		return fmt.Errorf("its names and values have more than %d bytes: leave out what agents do not need", maxUserBytes)
+	}
+	return nil
 }
 
 // field is one of the named fields, with the members that it is read from. It is written as the
@@ -211,6 +249,10 @@ const (
 	maxDataValue = 2000
 )
 
+// reservedKey begins the keys of data that the library writes, such as Policy.NoteFallback's. What
+// users wrote must not look like those.
+const reservedKey = "handover_"
+
 // metas is user data as Crisp's conversation metas take it.
 type metas struct {
 	Nickname, Email, Phone, Avatar string
@@ -261,6 +303,9 @@ func crispData(data map[string]any) map[string]any {
 	for _, plain := range []bool{true, false} {
 		for _, name := range names {
 			key, whole := plainKey(name)
+			if strings.HasPrefix(key, reservedKey) {
+				key, _ = plainKey("user_" + name)
+			}
 			if (key == name) != plain {
 				continue
 			}

@@ -209,6 +209,75 @@ func TestValidPhone(t *testing.T) {
 	}
 }
 
+func TestUserDataHasLimits(t *testing.T) {
+	many := func(n int) map[string]any {
+		data := map[string]any{}
+		for i := range n {
+			data[fmt.Sprint("key", i)] = "v"
+		}
+		return data
+	}
+	deep := func(n int) any {
+		var v any = private
+		for range n {
+			v = []any{v}
+		}
+		return v
+	}
+	cycle := map[string]any{}
+	cycle["self"] = cycle
+	for name, tt := range map[string]struct {
+		user handover.UserData
+		says string
+	}{
+		"100,000 keys":          {handover.UserData{Data: many(100_000)}, "it has 100000 members, more than 1000"},
+		"a key too many":        {handover.UserData{Data: many(1001)}, "it has 1001 members, more than 1000"},
+		"as many as may be":     {handover.UserData{Data: many(1000)}, ""},
+		"1 MB in a value":       {handover.UserData{Data: map[string]any{"a": strings.Repeat(private, 100_000)}}, "more than 262144 bytes"},
+		"1 MB in a name":        {handover.UserData{Data: map[string]any{strings.Repeat(private, 100_000): 1}}, "more than 262144 bytes"},
+		"1 MB in a field":       {handover.UserData{LastName: strings.Repeat(private, 100_000)}, "more than 262144 bytes"},
+		"1 MB in a list":        {handover.UserData{Data: map[string]any{"a": strings.Split(strings.Repeat(private+" ", 100_000), " ")}}, "more than 262144 bytes"},
+		"as large as may be":    {handover.UserData{Data: map[string]any{"a": strings.Repeat("v", 262_143)}}, ""},
+		"nested":                {handover.UserData{Data: map[string]any{"a": deep(21)}}, "nested more than 20 deep"},
+		"nested very deep":      {handover.UserData{Data: map[string]any{"a": deep(100_000)}}, ""}, // JSON cannot hold it: only its type is told
+		"nested less":           {handover.UserData{Data: map[string]any{"a": deep(20)}}, ""},
+		"brackets in a text":    {handover.UserData{Data: map[string]any{"a": strings.Repeat("[", 1000)}}, ""},
+		"a map that has itself": {handover.UserData{Data: map[string]any{"a": cycle}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				turn, err := r.receive(handover.Incoming{Text: "help"})
+				require.NoError(t, err)
+				_, err = r.h.Start(r.t.Context(), turn, handover.Request{User: tt.user})
+				if tt.says == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorContains(t, err, "Request.User: ")
+				require.ErrorContains(t, err, tt.says)
+				require.NotContains(t, err.Error(), private)
+				require.Equal(t, handover.StateBot, r.session().State)
+			})
+		})
+	}
+}
+
+func TestNamesOfOurDataAreReserved(t *testing.T) {
+	metas := handover.Metas(handover.UserData{Data: map[string]any{
+		"handover_note": "a lie", "Handover Link": "another", "handover": "mine", "handovers": 2.0, "user_handover_note": "there already",
+		"handover_" + strings.Repeat("x", 80): "long",
+	}})
+	for name := range metas.Data {
+		require.False(t, strings.HasPrefix(name, "handover_"), name)
+		require.LessOrEqual(t, len(name), 70)
+	}
+	require.Len(t, metas.Data, 6)
+	require.Equal(t, "there already", metas.Data["user_handover_note"])
+	require.Equal(t, "a lie", metas.Data["user_handover_note_2"])
+	require.Equal(t, "another", metas.Data["user_handover_link"])
+	require.Equal(t, "mine", metas.Data["handover"])
+}
+
 func FuzzUserData(f *testing.F) {
 	f.Add(readFile(f, "testdata/userdata/connector.json"))
 	f.Add([]byte(`{"name":"a","nickname":"b","phone":1e999,"phone_number":605776995,"Email":"x","email":" a@b.co ","ключ":{"a":[null]},"":true,"n":-0.0}`))

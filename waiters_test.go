@@ -87,11 +87,12 @@ func TestASaveThatIsToldLate(t *testing.T) {
 // deafStore is a store of which one Load is never answered.
 type deafStore struct {
 	handover.Store
-	loads atomic.Int64 // until that one; 0: none
+	loads atomic.Int64 // that still answer
+	hang  atomic.Int64 // that then do not
 }
 
 func (s *deafStore) Load(ctx context.Context, key string) (handover.Record, error) {
-	if !strings.HasPrefix(key, "website/") && s.loads.Add(-1) == 0 {
+	if !strings.HasPrefix(key, "website/") && s.loads.Add(-1) < 0 && s.hang.Add(-1) >= 0 {
 		<-ctx.Done()
 		return handover.Record{}, ctx.Err()
 	}
@@ -104,11 +105,13 @@ func TestAWaitIsNoLongerThanTheStoreMayTake(t *testing.T) {
 	store := new(deafStore)
 	bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}, func(r *rig) {
 		conv := r.opened()
-		store.loads.Store(2)
+		store.loads.Store(1)
+		store.hang.Store(2) // the wait and the work
 		begun := time.Now()
 		_, err := r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "hi", Text: "hi"})
 		require.Error(t, err)
 		require.Equal(t, 20*time.Second, time.Since(begun))
+		r.after(time.Minute)
 		require.Contains(t, userTexts(conv), "hi")
 	})
 }

@@ -3,14 +3,17 @@ package handover
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,11 +34,9 @@ var (
 	ErrTooNew = errors.New("handover: the web hook's time is further ahead than Webhook.MaxAge: check the server's clock")
 	// ErrTooLarge is for a body of more than 1 MiB.
 	ErrTooLarge = errors.New("handover: the web hook's body is larger than 1 MiB")
+	// ErrTooSlow is for a body that did not come within 5 seconds.
+	ErrTooSlow = errors.New("handover: the web hook's body did not come in time")
 )
-
-// maxHookBody is the largest body that is read. Crisp cuts texts at some thousand characters;
-// files come as URLs.
-const maxHookBody = 1 << 20
 
 // Webhook says how Crisp's web hooks are verified. With neither a secret nor a key every hook is
 // refused.
@@ -46,9 +47,11 @@ const maxHookBody = 1 << 20
 // once, so that a new one can be brought in before the old one goes.
 type Webhook struct {
 	// Secrets are the signing secrets of the plugin's hooks, as Crisp shows them.
-	Secrets []string
-	// Keys are what the website hooks' URL may carry as ?key=.
-	Keys []string
+	Secrets []Secret
+	// Keys are what a website's hooks may carry as ?key=, by the id of that website. A hook that
+	// is about another website than its key's is refused. The key may stand in Crisp's settings
+	// as it is, or percent-encoded as "&" and "#" must be.
+	Keys map[string][]Secret
 	// MaxAge refuses signed hooks that were emitted longer ago, or further ahead. The default, 0,
 	// is no limit: Crisp does not say whether it signs anew when it repeats a hook, and a hook
 	// that comes twice does no harm. Use 15 minutes or more. The time of an unsigned hook proves
@@ -58,11 +61,11 @@ type Webhook struct {
 
 // String returns the settings without secrets and keys.
 func (w Webhook) String() string {
-	return fmt.Sprintf("%d secrets, %d keys", len(w.Secrets), len(w.Keys))
+	return fmt.Sprintf("%d secrets, keys of %d websites", len(w.Secrets), len(w.Keys))
 }
 
-// GoString is String.
-func (w Webhook) GoString() string { return w.String() }
+// Format writes String, whatever the verb.
+func (w Webhook) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, w.String()) }
 
 // LogValue keeps secrets and keys out of logs.
 func (w Webhook) LogValue() slog.Value { return slog.StringValue(w.String()) }
@@ -70,11 +73,60 @@ func (w Webhook) LogValue() slog.Value { return slog.StringValue(w.String()) }
 // MarshalText keeps secrets and keys out of JSON.
 func (w Webhook) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
+// prepare returns a copy of w, or an error that names all that is wrong with it. websites are those
+// that the token speaks for.
+func (w Webhook) prepare(websites []string) (Webhook, error) {
+	var faults []error
+	check := func(s Secret, format string, args ...any) {
+		if fault := s.fault(); fault != "" {
+			faults = append(faults, fmt.Errorf(format+" %s", append(args, fault)...))
+		}
+	}
+	w.Secrets = slices.Clone(w.Secrets)
+	for i, secret := range w.Secrets {
+		check(secret, "Webhook.Secrets[%d]", i)
+	}
+	w.Keys = maps.Clone(w.Keys)
+	for _, website := range slices.Sorted(maps.Keys(w.Keys)) {
+		switch w.Keys[website] = slices.Clone(w.Keys[website]); {
+		case !slices.Contains(websites, website):
+			faults = append(faults, errors.New("Webhook.Keys has a website that is neither WebsiteID nor among Websites: write its id as it is there"))
+			continue
+		case len(w.Keys[website]) == 0:
+			faults = append(faults, fmt.Errorf("Webhook.Keys[%q] has no key: set one, or leave the website out", website))
+		}
+		for i, key := range w.Keys[website] {
+			check(key, "Webhook.Keys[%q][%d]", website, i)
+		}
+	}
+	if w.MaxAge != 0 {
+		if fault := spanFault(w.MaxAge); fault != "" {
+			faults = append(faults, fmt.Errorf("field Webhook.MaxAge %s", fault))
+		}
+	}
+	return w, errors.Join(faults...)
+}
+
+// proves reports whether there is anything that a hook could be verified with.
+func (w Webhook) proves() bool { return len(w.Secrets)+len(w.Keys) > 0 }
+
 // ReadEvent reads one web hook of Crisp from a request, and verifies who sent it. It needs no
 // Handover: use it to receive hooks in a server of your own, and Handover.HandleEvent to pass them
 // on. Its errors match ErrNotPost, ErrNotSigned, ErrBadSignature, ErrTooOld, ErrTooNew,
-// ErrTooLarge or ErrMalformed; any other is a body that could not be read to its end.
-func ReadEvent(r *http.Request, w Webhook) (Event, error) {
+// ErrTooLarge, ErrTooSlow or ErrMalformed; any other is a body that could not be read to its end.
+//
+// The body must come within 5 seconds: the read deadline of rw's connection is set for that, and
+// taken away again. It stays set after an error, so that the server does not wait for the rest of
+// the body. rw may be nil where there is no connection. If rw hides it, as a wrapper without an
+// Unwrap method does, ReadEvent returns in time all the same, but only http.Server.ReadTimeout
+// ends the connection.
+func ReadEvent(rw http.ResponseWriter, r *http.Request, w Webhook) (Event, error) {
+	return w.read(rw, r, &hookBodies{timeout: hookBodyTimeout})
+}
+
+// read is ReadEvent, with the bounds of bodies.
+func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodies) (Event, error) {
+	done := bodies.limit(rw)
 	if r.Method != http.MethodPost {
 		return Event{}, ErrNotPost
 	}
@@ -82,18 +134,15 @@ func ReadEvent(r *http.Request, w Webhook) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if r.ContentLength > maxHookBody {
-		return Event{}, ErrTooLarge
-	}
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxHookBody+1))
+	body, err := bodies.read(r, done == nil)
 	if err != nil {
-		return Event{}, fmt.Errorf("handover: reading the web hook's body: %w", err)
+		if rw != nil && done == nil {
+			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
+		}
+		return Event{}, err
 	}
-	if len(body) > maxHookBody {
-		return Event{}, ErrTooLarge
+	if done != nil {
+		done()
 	}
 	if signed {
 		if err := w.verify(r.Header, body, time.Now()); err != nil {
@@ -101,20 +150,28 @@ func ReadEvent(r *http.Request, w Webhook) (Event, error) {
 		}
 	}
 	ev, err := ParseEvent(body)
-	ev.Signed = signed && err == nil
-	return ev, err
+	if err != nil {
+		return Event{}, err
+	}
+	// An event without a website is about no conversation: nothing comes of it.
+	if !signed && ev.WebsiteID != "" && !sameAsOne(givenKeys(r.URL.RawQuery), w.Keys[ev.WebsiteID]) {
+		return Event{}, fmt.Errorf("%w: it is about a website that this key is not for", ErrBadSignature)
+	}
+	ev.Signed = signed
+	return ev, nil
 }
 
 // credential decides by what the request is judged, before its body is read: by its signature,
-// which is still to be verified, or by its key, which is verified here.
+// which is still to be verified, or by its key, which must be one of those that are known. Whether
+// it is the right website's is seen in the body.
 func (w Webhook) credential(r *http.Request) (signed bool, err error) {
-	key := r.URL.Query().Get("key")
+	given := givenKeys(r.URL.RawQuery)
 	switch {
 	case len(w.Secrets) > 0 && r.Header.Get("X-Crisp-Signature") != "":
 		return true, nil
-	case len(w.Keys) == 0 || key == "":
+	case len(w.Keys) == 0 || len(given) == 0:
 		return false, ErrNotSigned
-	case !sameAsOne(key, w.Keys):
+	case !sameAsOne(given, slices.Concat(slices.Collect(maps.Values(w.Keys))...)):
 		return false, ErrBadSignature
 	}
 	return false, nil
@@ -130,10 +187,10 @@ func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
 	}
 	good := false
 	for _, secret := range w.Secrets {
-		if secret == "" {
-			continue
+		if secret.text() == "" {
+			continue // everybody knows it
 		}
-		mac := hmac.New(sha256.New, []byte(secret))
+		mac := hmac.New(sha256.New, []byte(secret.text()))
 		fmt.Fprintf(mac, "[%s;%s]", stamp, body)
 		good = hmac.Equal(mac.Sum(nil), got) || good
 	}
@@ -166,15 +223,37 @@ func (w Webhook) fresh(stamp string, now time.Time) error {
 	return nil
 }
 
-// sameAsOne compares a key, which is not empty, with all valid ones, in a time that tells neither
-// their text nor their length.
-func sameAsOne(key string, valid []string) bool {
-	got, same := sha256.Sum256([]byte(key)), 0
-	for _, v := range valid {
-		want := sha256.Sum256([]byte(v))
-		same |= subtle.ConstantTimeCompare(got[:], want[:])
+// givenKeys returns what the first key= of a URL's query may mean: the text as it stands there, and
+// decoded. A key with "+" or "%" in it may have been pasted into Crisp's settings either way. It is
+// empty without a key.
+func givenKeys(query string) []string {
+	rest, ok := strings.CutPrefix("&"+query, "&key=")
+	if !ok {
+		_, rest, _ = strings.Cut(query, "&key=")
 	}
-	return same == 1
+	raw, _, _ := strings.Cut(rest, "&")
+	if raw == "" {
+		return nil
+	}
+	given := []string{raw}
+	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+		if key, err := decode(raw); err == nil {
+			given = append(given, key)
+		}
+	}
+	return given
+}
+
+// sameAsOne reports whether one of the given keys is a valid one, in a time that tells neither the
+// text nor the length of those.
+func sameAsOne(given []string, valid []Secret) bool {
+	same := false
+	for _, v := range valid {
+		for _, g := range given {
+			same = v.text() != "" && v.Equal(NewSecret(g)) || same
+		}
+	}
+	return same
 }
 
 // hookStatus is the answer to a web hook that ended with err. A status that is not 2xx may make
@@ -192,6 +271,8 @@ func hookStatus(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, ErrTooLarge):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrTooSlow):
+		return http.StatusRequestTimeout
 	case errors.Is(err, ErrMalformed):
 		return http.StatusBadRequest
 	}

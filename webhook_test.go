@@ -41,13 +41,13 @@ func TestSignatureOfAnotherTool(t *testing.T) {
 	r := hookRequest(`{"event":"x"}`)
 	r.Header.Set("X-Crisp-Request-Timestamp", "1506985696616")
 	r.Header.Set("X-Crisp-Signature", "5540117f4ffef8a74ca1817cca4333269185c6ec24679243751834f08a6c9f00")
-	e, err := ReadEvent(r, Webhook{Secrets: []string{"my secret"}})
+	e, err := ReadEvent(nil, r, Webhook{Secrets: NewSecrets("my secret")})
 	require.NoError(t, err)
 	require.Equal(t, "x", e.Name)
 }
 
 func TestReadEvent(t *testing.T) {
-	both := Webhook{Secrets: []string{"new secret", "old secret"}, Keys: []string{"new key", "old key"}}
+	both := Webhook{Secrets: NewSecrets("new secret", "old secret"), Keys: map[string][]Secret{"w": NewSecrets("new key", "old key")}}
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
 	signed := func(secret string) *http.Request { return sign(hookRequest(hookBody), hookBody, now, secret) }
 	keyed := func(r *http.Request, key string) *http.Request {
@@ -85,14 +85,14 @@ func TestReadEvent(t *testing.T) {
 		{"part of a key", both, keyed(hookRequest(hookBody), "new"), ErrBadSignature},
 		{"secret as a key", both, keyed(hookRequest(hookBody), "new+secret"), ErrBadSignature},
 		{"empty key", both, keyed(hookRequest(hookBody), ""), ErrNotSigned},
-		{"key for a signed hook", Webhook{Keys: []string{"k"}}, keyed(signed("whatever"), "k"), nil},
-		{"key where only secrets are known", Webhook{Secrets: []string{"k"}}, keyed(hookRequest(hookBody), "k"), ErrNotSigned},
-		{"signature where only keys are known", Webhook{Keys: []string{"k"}}, signed("k"), ErrNotSigned},
+		{"key for a signed hook", Webhook{Keys: map[string][]Secret{"w": NewSecrets("k")}}, keyed(signed("whatever"), "k"), nil},
+		{"key where only secrets are known", Webhook{Secrets: NewSecrets("k")}, keyed(hookRequest(hookBody), "k"), ErrNotSigned},
+		{"signature where only keys are known", Webhook{Keys: map[string][]Secret{"w": NewSecrets("k")}}, signed("k"), ErrNotSigned},
 
 		{"nothing configured", Webhook{}, hookRequest(hookBody), ErrNotSigned},
 		{"nothing configured, signed with nothing", Webhook{}, signed(""), ErrNotSigned},
-		{"an empty secret is none", Webhook{Secrets: []string{""}}, signed(""), ErrBadSignature},
-		{"an empty key is none", Webhook{Keys: []string{""}}, keyed(hookRequest(hookBody), ""), ErrNotSigned},
+		{"an empty secret is none", Webhook{Secrets: NewSecrets("")}, signed(""), ErrBadSignature},
+		{"an empty key is none", Webhook{Keys: map[string][]Secret{"w": NewSecrets("")}}, keyed(hookRequest(hookBody), ""), ErrNotSigned},
 
 		{"wrong method", both, httptest.NewRequest(http.MethodGet, "/hooks?key=new+key", nil), ErrNotPost},
 		{"not JSON", both, keyed(hookRequest(`hello`), "new+key"), ErrMalformed},
@@ -101,14 +101,15 @@ func TestReadEvent(t *testing.T) {
 		{"broken body", both, keyed(httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(io.ErrUnexpectedEOF)), "new+key"), io.ErrUnexpectedEOF},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			e, err := ReadEvent(row.request, row.webhook)
+			e, err := ReadEvent(nil, row.request, row.webhook)
 			require.ErrorIs(t, err, row.want)
 			if row.want == nil {
 				require.Equal(t, "resolved", e.State)
 				return
 			}
 			require.Zero(t, e)
-			for _, secret := range append(row.webhook.Secrets, row.webhook.Keys...) {
+			for _, secret := range append(row.webhook.Secrets, row.webhook.Keys["w"]...) {
+				secret := secret.text()
 				require.True(t, secret == "" || secret == "k" || !strings.Contains(err.Error(), secret), err)
 			}
 			require.NotRegexp(t, "[0-9a-f]{16}", err.Error(), "no signature")
@@ -117,29 +118,29 @@ func TestReadEvent(t *testing.T) {
 }
 
 func TestReadEventBodySize(t *testing.T) {
-	webhook := Webhook{Secrets: []string{"s"}, Keys: []string{"k"}}
+	webhook := Webhook{Secrets: NewSecrets("s"), Keys: map[string][]Secret{"w": NewSecrets("k")}}
 	largest := `{"event":"` + strings.Repeat("x", 1<<20-len(`{"event":""}`)) + `"}`
-	e, err := ReadEvent(sign(hookRequest(largest), largest, "1", "s"), webhook)
+	e, err := ReadEvent(nil, sign(hookRequest(largest), largest, "1", "s"), webhook)
 	require.NoError(t, err)
 	require.Len(t, e.Raw, 1<<20)
 
-	_, err = ReadEvent(sign(hookRequest(largest+" "), largest+" ", "1", "s"), webhook)
+	_, err = ReadEvent(nil, sign(hookRequest(largest+" "), largest+" ", "1", "s"), webhook)
 	require.ErrorIs(t, err, ErrTooLarge)
 
 	// Of unknown length, and endless: no more is read than is needed to see that.
 	endless := &counter{}
 	r := sign(httptest.NewRequest(http.MethodPost, "/", endless), "", "1", "s")
 	r.ContentLength = -1
-	_, err = ReadEvent(r, webhook)
+	_, err = ReadEvent(nil, r, webhook)
 	require.ErrorIs(t, err, ErrTooLarge)
 	require.LessOrEqual(t, endless.read, 1<<20+1)
 
 	unread := &counter{}
 	r = sign(httptest.NewRequest(http.MethodPost, "/", unread), "", "1", "s")
 	r.ContentLength = 1<<20 + 1
-	_, err = ReadEvent(r, webhook)
+	_, err = ReadEvent(nil, r, webhook)
 	require.ErrorIs(t, err, ErrTooLarge)
-	_, err = ReadEvent(httptest.NewRequest(http.MethodPost, "/?key=guess", unread), webhook)
+	_, err = ReadEvent(nil, httptest.NewRequest(http.MethodPost, "/?key=guess", unread), webhook)
 	require.ErrorIs(t, err, ErrBadSignature)
 	require.Zero(t, unread.read, "a body that is too large, or a stranger's, is not read")
 }
@@ -158,7 +159,7 @@ func (c *counter) Read(p []byte) (int, error) {
 func TestMaxAge(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) string { return strconv.FormatInt(now.Add(d).UnixMilli(), 10) }
-	limit := Webhook{Secrets: []string{"s"}, MaxAge: 15 * time.Minute}
+	limit := Webhook{Secrets: NewSecrets("s"), MaxAge: 15 * time.Minute}
 	for _, row := range []struct {
 		stamp string
 		want  error
@@ -186,12 +187,12 @@ func TestMaxAge(t *testing.T) {
 		})
 	}
 
-	_, err := ReadEvent(sign(hookRequest(hookBody), hookBody, "1506985696616", "s"), limit)
+	_, err := ReadEvent(nil, sign(hookRequest(hookBody), hookBody, "1506985696616", "s"), limit)
 	require.ErrorIs(t, err, ErrTooOld)
 	keyed := hookRequest(hookBody)
 	keyed.URL.RawQuery = "key=k"
 	keyed.Header.Set("X-Crisp-Request-Timestamp", "1506985696616")
-	_, err = ReadEvent(keyed, Webhook{Keys: []string{"k"}, MaxAge: time.Minute})
+	_, err = ReadEvent(nil, keyed, Webhook{Keys: map[string][]Secret{"w": NewSecrets("k")}, MaxAge: time.Minute})
 	require.NoError(t, err, "the time of an unsigned hook proves nothing")
 }
 

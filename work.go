@@ -180,6 +180,8 @@ func (h *Handover) settleAndPlan(ctx context.Context, k known, key string, dir d
 			}
 			if done != nil {
 				rec.absorb(dir, *done)
+			} else if !other {
+				rec.recover(h.process, dir)
 			}
 			if other {
 				return nil

@@ -16,8 +16,8 @@ func hireAnn(config *handover.Config) *ann {
 	crisp := handovertest.New(handovertest.Options{})
 	id, key := crisp.Token()
 	config.WebsiteID, config.BaseURL, config.HTTPClient = crisp.WebsiteID(), crisp.URL(), crisp.Client()
-	config.Token = handover.Token{Tier: handover.Tier(crisp.Tier()), Identifier: id, Key: key}
-	config.Webhook.Secrets = []string{crisp.Secret()}
+	config.Token = handover.Token{Tier: handover.Tier(crisp.Tier()), Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)}
+	config.Webhook.Secrets = handover.NewSecrets(crisp.Secret())
 	return &ann{crisp}
 }
 

@@ -37,8 +37,8 @@ func bubble(t *testing.T, o handovertest.Options, test func(r *rig)) {
 		r := &rig{t: t, graph: &fakeGraph{t: t}, crisp: handovertest.NewCrisp(t, o), store: new(brokenStore)}
 		id, key := r.crisp.Token()
 		b, err := newBot(handover.Config{
-			WebsiteID: r.crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-			Webhook: handover.Webhook{Secrets: []string{r.crisp.Secret()}}, BaseURL: r.crisp.URL(), HTTPClient: r.crisp.Client(), Store: r.store,
+			WebsiteID: r.crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+			Webhook: handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())}, BaseURL: r.crisp.URL(), HTTPClient: r.crisp.Client(), Store: r.store,
 		}, &channel{graph: newGraph(r.graph.client(), graphURL, pageToken)})
 		require.NoError(t, err)
 		r.bot, r.hook = b, webhook{secret: appSecret, verify: verifyToken, hear: b.hear}

@@ -22,13 +22,13 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 		return value
 	}
 	c.WebsiteID = get("WEBSITE_ID")
-	c.Token = handover.Token{Tier: handover.Tier(get("TIER")), Identifier: get("IDENTIFIER"), Key: get("KEY")}
+	c.Token = handover.Token{Tier: handover.Tier(get("TIER")), Identifier: handover.NewSecret(get("IDENTIFIER")), Key: handover.NewSecret(get("KEY"))}
 	c.BaseURL = get("URL")
 	if secret := get("WEBHOOK_SECRET"); secret != "" {
-		c.Webhook.Secrets = []string{secret}
+		c.Webhook.Secrets = handover.NewSecrets(secret)
 	}
 	if key := get("WEBHOOK_KEY"); key != "" {
-		c.Webhook.Keys = []string{key}
+		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
 	}
 	return c, isLive
 }

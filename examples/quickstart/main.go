@@ -74,7 +74,7 @@ func newBot(config handover.Config, s *screen, listener net.Listener) (b *bot, s
 	config.Deliver, config.Transcript = s.deliver, s.transcript
 	config.History = handover.History{
 		URL: "http://" + listener.Addr().String() + "/history",
-		Key: rand.Text() + rand.Text(), // all replicas of a real bot share theirs
+		Key: handover.NewSecret(rand.Text() + rand.Text()), // all replicas of a real bot share theirs
 	}
 	h, err := handover.New(config)
 	if err != nil {

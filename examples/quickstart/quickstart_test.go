@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 )
 
@@ -182,7 +183,8 @@ func TestCrispOf(t *testing.T) {
 	require.False(t, isLive)
 	c, isLive := crispOf(environment(map[string]string{"CRISP_WEBHOOK_SECRET": "s"}))
 	require.True(t, isLive, "New says what is missing")
-	require.Equal(t, []string{"s"}, c.Webhook.Secrets)
+	require.Len(t, c.Webhook.Secrets, 1)
+	require.True(t, c.Webhook.Secrets[0].Equal(handover.NewSecret("s")))
 	require.Empty(t, c.Webhook.Keys)
 }
 

@@ -39,8 +39,8 @@ func newStory(out io.Writer, listener net.Listener, browser *http.Client) (*stor
 	var err error
 	s.bot, s.stop, err = newBot(handover.Config{
 		WebsiteID:  crisp.WebsiteID(),
-		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: identifier, Key: key},
-		Webhook:    handover.Webhook{Secrets: []string{crisp.Secret()}},
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(identifier), Key: handover.NewSecret(key)},
+		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())},
 		HTTPClient: crisp.Client(),
 		BaseURL:    crisp.URL(),
 		Presence:   s.presence,

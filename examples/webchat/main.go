@@ -85,7 +85,7 @@ func run(ctx context.Context, restart <-chan os.Signal, getenv func(string) stri
 		a.config.Presence = a.inbox.there
 	}
 	a.config.Store = &handover.MemoryStore{} // a real bot keeps its sessions in a database, see package sqlstore
-	a.config.History = handover.History{URL: a.base + "/history", Key: rand.Text() + rand.Text()}
+	a.config.History = handover.History{URL: a.base + "/history", Key: handover.NewSecret(rand.Text() + rand.Text())}
 	for first := out; ; first = io.Discard {
 		b, err := newBot(a.config, a.chat)
 		if err != nil {
@@ -124,13 +124,13 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 		return value
 	}
 	c.WebsiteID = get("WEBSITE_ID")
-	c.Token = handover.Token{Tier: handover.Tier(get("TIER")), Identifier: get("IDENTIFIER"), Key: get("KEY")}
+	c.Token = handover.Token{Tier: handover.Tier(get("TIER")), Identifier: handover.NewSecret(get("IDENTIFIER")), Key: handover.NewSecret(get("KEY"))}
 	c.BaseURL = get("URL")
 	if secret := get("WEBHOOK_SECRET"); secret != "" {
-		c.Webhook.Secrets = []string{secret}
+		c.Webhook.Secrets = handover.NewSecrets(secret)
 	}
 	if key := get("WEBHOOK_KEY"); key != "" {
-		c.Webhook.Keys = []string{key}
+		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
 	}
 	return c, isLive
 }
@@ -139,8 +139,8 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 func configOf(fake *handovertest.Crisp) handover.Config {
 	id, key := fake.Token()
 	return handover.Config{
-		WebsiteID: fake.WebsiteID(), Token: handover.Token{Tier: handover.Tier(fake.Tier()), Identifier: id, Key: key},
-		Webhook: handover.Webhook{Secrets: []string{fake.Secret()}}, BaseURL: fake.URL(), HTTPClient: fake.Client(),
+		WebsiteID: fake.WebsiteID(), Token: handover.Token{Tier: handover.Tier(fake.Tier()), Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook: handover.Webhook{Secrets: handover.NewSecrets(fake.Secret())}, BaseURL: fake.URL(), HTTPClient: fake.Client(),
 	}
 }
 

@@ -39,7 +39,7 @@ func newServer(t *testing.T) *server {
 	fake := handovertest.NewCrisp(t, handovertest.Options{Operators: operators})
 	a := &app{config: configOf(fake), fake: fake, chat: newChat(), files: &files{}}
 	a.inbox = &inbox{crisp: fake, files: a.files, typing: map[string]bool{}}
-	a.config.History = handover.History{URL: "https://bot.invalid/history", Key: strings.Repeat("k", 32)}
+	a.config.History = handover.History{URL: "https://bot.invalid/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
 	b, err := newBot(a.config, a.chat)
 	require.NoError(t, err)
 	fake.Attach(b)

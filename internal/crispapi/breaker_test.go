@@ -172,12 +172,12 @@ func TestOneOperationRefusedForGood(t *testing.T) {
 		for _, conversations := range []int{1, 20} {
 			t.Run(name+" "+strconv.Itoa(conversations), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					refused := 0
+					var refused atomic.Int64
 					c, _ := client(func(_, path string) reply {
 						if strings.Contains(path, "/messages") {
 							return data(`[]`)
 						}
-						refused++
+						refused.Add(1)
 						return r
 					})
 					end := time.Now().Add(20 * time.Hour)
@@ -193,9 +193,9 @@ func TestOneOperationRefusedForGood(t *testing.T) {
 						})
 					}
 					all.Wait()
-					require.Less(t, refused, 1500+20*conversations)
+					require.Less(t, int(refused.Load()), 1500+20*conversations)
 					if r.status == 403 {
-						require.Less(t, refused, 60+3*conversations)
+						require.Less(t, int(refused.Load()), 60+3*conversations)
 					}
 				})
 			})

@@ -148,9 +148,13 @@ func (r *logReader) burst(ctx context.Context, at int64) error {
 
 // read reads one page, again at once where that may help, and keeps what is new on it.
 func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page []Item, err error) {
-	for range pageTries {
-		page, err = r.readOnce(ctx, parameter, ms)
-		if e := asError(err); e == nil || e.Held || e.Class() != Soon || e.StatusCode == http.StatusNotFound || ctx.Err() != nil {
+	for try := range pageTries {
+		again, failed := r.readOnce(ctx, parameter, ms)
+		e := asError(failed)
+		if try > 0 && e != nil && e.Held {
+			break // the failure that opened the breaker says more
+		}
+		if page, err = again, failed; e == nil || e.Class() != Soon || e.StatusCode == http.StatusNotFound || ctx.Err() != nil {
 			break
 		}
 	}

@@ -236,6 +236,19 @@ func TestPagesAreReadAgain(t *testing.T) {
 	}
 }
 
+// A page that is tried again while the breaker opens fails for the reason that opened it.
+func TestAPageThatOpensTheBreaker(t *testing.T) {
+	c, s := client(always(reply{status: 503}))
+	for range 3 {
+		_, err := c.Messages(t.Context(), session, crispapi.Reach{})
+		require.False(t, failure(t, err).Held)
+	}
+	require.Equal(t, 8, s.calls())
+	_, err := c.Messages(t.Context(), session, crispapi.Reach{})
+	require.True(t, failure(t, err).Held)
+	require.Equal(t, 8, s.calls())
+}
+
 // L4: a message that cannot be used is told of, with why.
 func TestItems(t *testing.T) {
 	deep := strings.Repeat("[", 200) + strings.Repeat("]", 200)

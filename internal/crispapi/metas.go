@@ -1,8 +1,6 @@
 package crispapi
 
 import (
-	"context"
-
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/exactjson"
@@ -26,20 +24,7 @@ type Device struct {
 	Locales []string `json:"locales,omitempty"`
 }
 
-// Metas reads a conversation's metas. What is of another type than Crisp documents reads as empty:
-// Crisp writes an empty object as [].
-func (c *Client) Metas(ctx context.Context, id string) (m Metas, err error) {
-	err = c.do(ctx, request{op: opMetas, session: id, path: "/meta", take: func(a answer) error {
-		switch a.data.Kind() {
-		case jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindNull:
-			m = readMetas(a.data)
-			return nil
-		}
-		return errData
-	}})
-	return m, err
-}
-
+// readMetas reads whatever there is to read.
 func readMetas(v jsontext.Value) (m Metas) {
 	v, clear, err := exactjson.Read(v)
 	if err != nil || !clear {
@@ -75,9 +60,4 @@ func stringsOf(v jsontext.Value) (all []string) {
 		}
 	}
 	return all
-}
-
-// SetMetas changes a conversation's metas. Data is merged with what there is, and segments replace it.
-func (c *Client) SetMetas(ctx context.Context, id string, m Metas) error {
-	return c.do(ctx, request{op: opSetMetas, session: id, path: "/meta", body: m})
 }

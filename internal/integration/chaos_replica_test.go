@@ -116,8 +116,8 @@ func (s *replicaSettings) config(store handover.Store) handover.Config {
 	}
 	return handover.Config{
 		WebsiteID: s.Website,
-		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: s.Identifier, Key: s.Key},
-		Webhook:   handover.Webhook{Secrets: []string{s.Secret}},
+		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(s.Identifier), Key: handover.NewSecret(s.Key)},
+		Webhook:   handover.Webhook{Secrets: handover.NewSecrets(s.Secret)},
 		BaseURL:   s.Crisp,
 		Store:     store,
 		Logger:    slog.New(slog.DiscardHandler),

@@ -132,8 +132,8 @@ func (s *soak) newHandover(t *testing.T) *handover.Handover {
 	id, key := s.crisp.Token()
 	h, err := handover.New(handover.Config{
 		WebsiteID: s.crisp.WebsiteID(),
-		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook:   handover.Webhook{Secrets: []string{s.crisp.Secret()}},
+		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook:   handover.Webhook{Secrets: handover.NewSecrets(s.crisp.Secret())},
 		Deliver: func(context.Context, handover.Session, handover.Message) (string, error) {
 			s.shown.Add(1)
 			return "", nil

@@ -49,8 +49,8 @@ func (w *world) newReplica(n int) *replica {
 	id, key := w.crisp.Token()
 	cfg := handover.Config{
 		WebsiteID:  w.crisp.WebsiteID(),
-		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook:    handover.Webhook{Secrets: []string{w.crisp.Secret()}},
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(w.crisp.Secret())},
 		Deliver:    r.deliver,
 		OnEnd:      r.onEnd,
 		Observe:    func(_ context.Context, a handover.Activity) { w.observe(n, a) },

@@ -27,8 +27,8 @@ var connector = rig.Options{
 	},
 	Config: func(r *rig.Rig, c *handover.Config) {
 		c.Token.Tier = handover.TierWebsite
-		c.Webhook = handover.Webhook{Keys: []string{r.Crisp.HookKey()}}
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: strings.Repeat("k", 32)}
+		c.Webhook = handover.Webhook{Keys: r.HookKeys()}
+		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return []handover.Message{{From: handover.FromUser, Content: handover.TextMessage("Where is my parcel?")}}, nil
 		}
@@ -123,7 +123,7 @@ func TestConnectorTokens(t *testing.T) {
 }
 
 func TestConnectorTokenThatIsWrong(t *testing.T) {
-	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Key = "a password" }}
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Key = handover.NewSecret("a password") }}
 	rig.Bubble(t, o, func(r *rig.Rig) {
 		err := r.H.Check(context.Background())
 		var api *handover.APIError

@@ -85,8 +85,8 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 	w.ctx = ctx
 	id, key := w.crisp.Token()
 	w.h, err = handover.New(handover.Config{
-		WebsiteID: w.crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook: handover.Webhook{Secrets: []string{w.crisp.Secret()}},
+		WebsiteID: w.crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook: handover.Webhook{Secrets: handover.NewSecrets(w.crisp.Secret())},
 		Deliver: w.deliver, OnEnd: w.onEnd, Observe: w.observe, Texts: modelTexts,
 		Presence: func(_ context.Context, s handover.Session, _ handover.Presence) handover.Presence {
 			return locked(w.byID[s.Conversation.ID], func(s *subject) handover.Presence { return s.presence })

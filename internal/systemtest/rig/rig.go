@@ -72,8 +72,8 @@ func (r *Rig) config() handover.Config {
 	id, key := r.Crisp.Token()
 	return handover.Config{
 		WebsiteID:  r.Crisp.WebsiteID(),
-		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: id, Key: key},
-		Webhook:    handover.Webhook{Secrets: []string{r.Crisp.Secret()}},
+		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())},
 		Deliver:    r.Deliver,
 		OnEnd:      r.onEnd,
 		Observe:    r.observe,
@@ -82,6 +82,11 @@ func (r *Rig) config() handover.Config {
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Store:      r.Store,
 	}
+}
+
+// HookKeys are the keys of the website's hooks.
+func (r *Rig) HookKeys() map[string][]handover.Secret {
+	return map[string][]handover.Secret{r.Crisp.WebsiteID(): handover.NewSecrets(r.Crisp.HookKey())}
 }
 
 // Replica starts one more Handover of the bot, on the same store.

@@ -1,0 +1,91 @@
+package crispapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/exactjson"
+)
+
+// Why a message of Crisp's log cannot be used.
+type Why string
+
+// The reasons why a message cannot be used. It may be short of several things; the first counts.
+const (
+	NoObject      Why = "no_object"      // it is no JSON object
+	Doubled       Why = "doubled"        // a member name occurs twice: it can be read in two ways
+	TooDeep       Why = "too_deep"       // it is nested too deep
+	NoFingerprint Why = "no_fingerprint" // it cannot be told from others
+	NoTime        Why = "no_time"        // it has no place among the others
+)
+
+// Item is one message of Crisp's log.
+type Item struct {
+	// ID tells the message from others of its conversation, and is the same at each read. It is the
+	// fingerprint where there is one.
+	ID          string
+	Fingerprint int64          // never 0 in a usable one; may be negative
+	Timestamp   int64          // as Crisp wrote it; 0 if it is no positive integer
+	At          int64          // when it was written, in milliseconds since 1970, see Millis; 0: unknown
+	Raw         jsontext.Value // the message, as exactjson.Read returns it
+	Why         Why            // why it cannot be used; empty if it can
+}
+
+// readItem reads a message, whatever it is.
+func readItem(v jsontext.Value) (m Item) {
+	raw, clear, err := exactjson.Read(v)
+	if err != nil { // its array was read: this cannot be
+		raw = nil
+	}
+	m.Raw = raw
+	fp, _ := exactjson.Only(raw, "fingerprint")
+	at, _ := exactjson.Only(raw, "timestamp")
+	m.Fingerprint, m.Timestamp, m.At = exactjson.Fingerprint(fp), exactjson.Positive(at), Millis(at)
+	switch _, deep := exactjson.Prune(v, exactjson.MaxNesting); {
+	case raw.Kind() != jsontext.KindBeginObject:
+		m.Why = NoObject
+	case deep:
+		m.Why = TooDeep
+	case !clear:
+		m.Why = Doubled
+	case m.Fingerprint == 0:
+		m.Why = NoFingerprint
+	case m.At == 0:
+		m.Why = NoTime
+	}
+	if m.ID = strconv.FormatInt(m.Fingerprint, 10); m.Fingerprint == 0 {
+		m.ID = identify(raw)
+	}
+	return m
+}
+
+// identify names a message that has no fingerprint by what does not change when somebody reads it.
+func identify(raw jsontext.Value) string {
+	sum := sha256.New()
+	if raw.Kind() != jsontext.KindBeginObject {
+		sum.Write(raw)
+	}
+	_ = exactjson.Members(raw, func(name string, v jsontext.Value) {
+		switch name {
+		case "type", "from", "content", "timestamp", "fingerprint":
+			fmt.Fprintf(sum, "%s %s\n", name, v)
+		}
+	})
+	return hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+// readItems reads the data of an answer that shows messages.
+func readItems(data jsontext.Value) ([]Item, error) {
+	if data.Kind() != jsontext.KindBeginArray {
+		return nil, errData
+	}
+	items := []Item{}
+	for _, v := range exactjson.Elements(data) {
+		items = append(items, readItem(v))
+	}
+	return items, nil
+}

@@ -1,0 +1,90 @@
+package handover
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Secret is a text that no form of printing shows: neither fmt with any verb, nor log/slog, nor
+// JSON. That holds in an unexported field of a struct too, where fmt calls no methods and would
+// read a string. Make it with NewSecret. The zero Secret is empty.
+type Secret struct {
+	// A function is the one kind of value that fmt and reflection see nothing in: a pointer
+	// would be followed.
+	reveal func() string
+}
+
+// NewSecret hides a text.
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{reveal: func() string { return text }}
+}
+
+// NewSecrets hides several texts, for lists such as Webhook.Secrets.
+func NewSecrets(texts ...string) []Secret {
+	list := make([]Secret, len(texts))
+	for i, text := range texts {
+		list[i] = NewSecret(text)
+	}
+	return list
+}
+
+// text returns what is hidden. Its result must go nowhere but into a computation or a request.
+func (s Secret) text() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
+
+// Equal reports whether both hide the same text. The time it takes tells nothing about them.
+func (s Secret) Equal(other Secret) bool {
+	a, b := sha256.Sum256([]byte(s.text())), sha256.Sum256([]byte(other.text()))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// String says whether there is a secret, not which.
+func (s Secret) String() string {
+	if s.reveal == nil {
+		return "[empty]"
+	}
+	return "[hidden]"
+}
+
+// Format writes String, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps the text out of logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText keeps the text out of JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// minSecret is the shortest secret, key or token that New takes, in characters. Crisp's own are
+// far longer.
+const minSecret = 8
+
+// fault says why this cannot be a secret that Crisp gave or that is hard to guess, and what to do;
+// "" if it can.
+func (s Secret) fault() string {
+	text := s.text()
+	switch {
+	case text == "":
+		return "is empty: set it, or leave it out"
+	case strings.TrimSpace(text) != text:
+		return "begins or ends with white space, as a text does that was read from a file with its line break: trim it"
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		return "holds a control character, or is not UTF-8: copy it once more"
+	case utf8.RuneCountInString(text) < minSecret:
+		return fmt.Sprintf("has fewer than %d characters, and could be guessed: copy it as Crisp shows it; for a key of your own take 32 random characters", minSecret)
+	}
+	return ""
+}
