@@ -410,8 +410,13 @@ func (in *intake) edit(e *logEntry, typ string, content jsontext.Value) {
 func (in *intake) amend(held bool) {
 	rec, s, n := in.rec, in.s, in.n
 	failed := (n.err != nil || n.blind) && !n.gone
+	api := apiError(n.stateErr)
+	stateless := n.stateErr != nil && !n.gone && (api == nil || api.Temporary())
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
 		ev := k.event()
+		if stateless && ev == nil && k.State {
+			n.hold(k) // it asks for the state, which could not be read
+		}
 		switch {
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)

@@ -113,6 +113,18 @@ func (rec *record) working() bool {
 	return rec.ToUser.has(running) || rec.ToCrisp.has(running)
 }
 
+// orphaned frees the steps that a process began which has lost its claim: they are to be begun again, by
+// whoever has the claim now. Nobody knows how far they came.
+func (rec *record) orphaned() {
+	for _, q := range []queue{rec.ToUser, rec.ToCrisp} {
+		for _, e := range q {
+			if e.Running {
+				e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
+			}
+		}
+	}
+}
+
 // wants reports whether there is something to begin now in one direction.
 func (rec *record) wants(dir direction) bool {
 	if dir == toUser {

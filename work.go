@@ -130,6 +130,9 @@ func (h *Handover) claim(rec *record) {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
 		if c.Holder == h.process || h.accepts() {
+			if c.Holder != h.process {
+				rec.orphaned()
+			}
 			c.take(h.process, now)
 		}
 	default:

@@ -70,7 +70,7 @@ func (c *chat) odd(n int) {
 	if c.w.hits(oddFingerprints, 0.05, c.name, n) {
 		text += "-by-its-number"
 		c.w.suffers(oddFingerprints)
-		prints := []int64{0, -1078189900, 1<<53 + 1, 1<<63 - 1}
+		prints := []int64{0, -1 - int64(choice>>33), 1<<53 + int64(n), 1<<63 - 1 - int64(n)}
 		print := prints[choice%uint64(len(prints))]
 		c.note("an agent writes as %d: %s", print, text)
 		c.writes(text, func() { ann.Fingerprint(print).Say(text) })

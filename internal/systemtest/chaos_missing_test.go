@@ -35,7 +35,7 @@ func TestMissingParts(t *testing.T) {
 			func(v verdict) int { return v.reordered },
 		},
 		{
-			"the lease",
+			"the claim",
 			func(o *chaosOptions) { o.hooks.NoClaim = true },
 			func(v verdict) int { return v.doubled },
 		},

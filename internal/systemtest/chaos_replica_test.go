@@ -68,9 +68,6 @@ func (w *world) newReplica(n int) *replica {
 	if w.o.hard[hungCallbacks] {
 		cfg.Limits.Workers = 16 // in a run of full size more callbacks hang
 	}
-	if w.o.configure != nil {
-		w.o.configure(&cfg)
-	}
 	h, err := handover.New(cfg)
 	if err != nil {
 		panic(err)

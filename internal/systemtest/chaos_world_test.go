@@ -33,8 +33,7 @@ type chaosOptions struct {
 	hard          hard
 
 	// What is taken away from the library, to see that it is missed.
-	hooks     testhook.Hooks
-	configure func(*handover.Config)
+	hooks testhook.Hooks
 }
 
 // world is one run: everything that lies outside of the replicas.
