@@ -1,0 +1,150 @@
+package story
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/crisphandover/handover"
+)
+
+var userVerbs = []verb{
+	{"with the user <name>[ on <text>]", func(w *world, a []string) { w.meet(a[0], a[1]) }},
+	{"user: <text>", func(w *world, a []string) { w.says(handover.Incoming{Text: unfold(a[0])}) }},
+	{"user presses <text>", func(w *world, a []string) {
+		w.says(handover.Incoming{Text: a[0], Payload: w.user.payload(a[0])})
+	}},
+	{"user sends the file <text>", func(w *world, a []string) { w.says(handover.Incoming{Files: files(a[0])}) }},
+	{"user sends the files <text>", func(w *world, a []string) { w.says(handover.Incoming{Files: files(a[0])}) }},
+	{"user sends <text> and says: <text>", func(w *world, a []string) {
+		w.says(handover.Incoming{Files: files(a[0]), Text: unfold(a[1])})
+	}},
+	{"user's last message comes again", func(w *world, _ []string) { w.again() }},
+	{"user types", func(w *world, _ []string) { w.failed(w.h().Typing(context.Background(), w.user.conversation, true)) }},
+	{"user stops typing", func(w *world, _ []string) {
+		w.failed(w.h().Typing(context.Background(), w.user.conversation, false))
+	}},
+	{"user writes by email: <text>", func(w *world, a []string) { w.conversation().UserByEmail(unfold(a[0])) }},
+	{"user writes in Crisp's own chat: <text>", func(w *world, a []string) { w.conversation().UserByChat(unfold(a[0])) }},
+	{"user rates with <number> stars", func(w *world, a []string) { w.conversation().Rate(number(a[0]), "") }},
+	{"<number> users ask for a human within <time>", func(w *world, a []string) { w.crowd(number(a[0]), duration(a[1])) }},
+}
+
+// user is one user of the bot.
+type user struct {
+	name         string
+	conversation handover.Conversation
+	state        handover.State
+
+	sent  int
+	last  handover.Incoming
+	turn  handover.Turn
+	turns map[string]handover.Turn // by the message's text
+
+	mu       sync.Mutex
+	payloads map[string]string // of the choices that were shown, by title
+}
+
+// meet makes a user the one whom the next steps are about.
+func (w *world) meet(name, source string) {
+	if source == "" {
+		source = "webchat"
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range w.users {
+		if u.name == name && u.conversation.Source == source {
+			w.user = u
+			return
+		}
+	}
+	w.user = &user{
+		name: name, conversation: handover.Conversation{Source: source, ID: "user-1" + name},
+		state: handover.StateBot, turns: map[string]handover.Turn{}, payloads: map[string]string{},
+	}
+	w.users = append(w.users, w.user)
+}
+
+// met is the user of a conversation.
+func (w *world) met(c handover.Conversation) *user {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range w.users {
+		if u.conversation.Source == c.Source && u.conversation.ID == c.ID {
+			return u
+		}
+	}
+	return &user{payloads: map[string]string{}}
+}
+
+// remember notes which choices the user can press.
+func (u *user) remember(m handover.RichMessage) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, q := range m.QuickReplies {
+		u.payloads[q.Title] = q.Payload
+	}
+}
+
+// payload is what pressing a choice sends.
+func (u *user) payload(title string) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if p, shown := u.payloads[title]; shown {
+		return p
+	}
+	return title
+}
+
+// says gives the library a new message of the user.
+func (w *world) says(m handover.Incoming) {
+	u := w.user
+	u.sent++
+	m.Conversation, m.ID = u.conversation, fmt.Sprintf("m%d", u.sent)
+	u.last = m
+	w.receive(m)
+}
+
+// again gives it the last message once more, as channels do that missed the answer.
+func (w *world) again() { w.receive(w.user.last) }
+
+func (w *world) receive(m handover.Incoming) {
+	u := w.user
+	turn, err := w.h().Receive(context.Background(), m)
+	if w.failed(err) {
+		return
+	}
+	if turn.Bot || m.ID != u.turn.MessageID {
+		u.turn, u.turns[m.Text] = turn, turn
+	}
+	w.tell("for %s", w.whose(turn))
+}
+
+// whose says who has a message.
+func (w *world) whose(t handover.Turn) string {
+	if t.Bot {
+		return "the bot"
+	}
+	switch w.stateOf(w.user) {
+	case handover.StateMuted:
+		return "nobody: the bot is muted"
+	case handover.StateBot:
+		return "nobody: it has its answer"
+	}
+	return "the agents"
+}
+
+// files reads "https://… image/jpeg, https://… application/pdf".
+func files(text string) (all []handover.File) {
+	for _, one := range listed(text) {
+		url, mime, _ := strings.Cut(one, " ")
+		all = append(all, handover.File{URL: url, MIMEType: mime})
+	}
+	return all
+}
+
+func number(text string) (n int) {
+	_, _ = fmt.Sscan(text, &n)
+	return n
+}

@@ -1,0 +1,156 @@
+package story
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// verb is one kind of step. Its usage is the pattern that a step's line is matched with, in which
+//
+//	<name>    is one word of letters
+//	<text>    is any text
+//	<number>  is a number
+//	<time>    is a length of time, such as "10 minutes" or "1 hour"
+//	[…]       may be left out
+//
+// and everything else stands for itself. Run gets what stood in the places of < >, "" for what
+// was left out.
+type verb struct {
+	usage string
+	run   func(w *world, args []string)
+}
+
+// places are the expressions for what stands in < >.
+var places = map[string]string{
+	"<name>":   `([\pL]+)`,
+	"<text>":   `(.+?)`,
+	"<number>": `(\d+)`,
+	"<time>":   `(\d+ (?:millisecond|second|minute|hour|day)s?)`,
+}
+
+var place = regexp.MustCompile(`<\w+>`)
+
+// pattern makes the expression of a usage.
+func pattern(usage string) *regexp.Regexp {
+	var b strings.Builder
+	for _, piece := range regexp.MustCompile(`<\w+>|[\[\]]|[^<>\[\]]+`).FindAllString(usage, -1) {
+		switch {
+		case piece == "[":
+			b.WriteString("(?:")
+		case piece == "]":
+			b.WriteString(")?")
+		case place.MatchString(piece):
+			b.WriteString(places[piece])
+		default:
+			b.WriteString(regexp.QuoteMeta(piece))
+		}
+	}
+	return regexp.MustCompile("^" + b.String() + "$")
+}
+
+// known is a verb that is ready to be matched.
+type known struct {
+	verb
+	expression *regexp.Regexp
+}
+
+// vocabulary is every verb, in the order in which they are tried.
+var vocabulary = func() (all []known) {
+	for _, verbs := range [][]verb{givenVerbs, clockVerbs, processVerbs, channelVerbs, crispVerbs, agentVerbs, botVerbs, userVerbs} {
+		for _, v := range verbs {
+			all = append(all, known{v, pattern(v.usage)})
+		}
+	}
+	return all
+}()
+
+// Usage returns all steps that a story can have, a line each.
+func Usage() []string {
+	var lines []string
+	for _, v := range vocabulary {
+		lines = append(lines, v.usage)
+	}
+	return lines
+}
+
+// find returns the verb of a step's line and its arguments. The error lists the steps that begin
+// with the same word.
+func find(line string) (verb, []string, error) {
+	if line, ok := strings.CutPrefix(line, "meanwhile "); ok {
+		v, args, err := find(line)
+		return verb{v.usage, func(w *world, args []string) { go v.run(w, args) }}, args, err
+	}
+	for _, v := range vocabulary {
+		if args := v.expression.FindStringSubmatch(line); args != nil {
+			return v.verb, args[1:], nil
+		}
+	}
+	first := strings.Fields(strings.ReplaceAll(line, ":", " "))
+	var like []string
+	for _, usage := range Usage() {
+		if len(first) > 0 && strings.HasPrefix(usage, first[0]) {
+			like = append(like, "\n\t"+usage)
+		}
+	}
+	if len(like) == 0 {
+		for _, usage := range Usage() {
+			like = append(like, "\n\t"+usage)
+		}
+	}
+	return verb{}, nil, fmt.Errorf("there is no step %q; there are%s", line, strings.Join(like, ""))
+}
+
+// units are the units of a <time>.
+var units = map[string]time.Duration{
+	"millisecond": time.Millisecond, "second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour,
+}
+
+// duration reads a <time>; "" is none.
+func duration(text string) time.Duration {
+	var n int
+	var unit string
+	if _, err := fmt.Sscan(text, &n, &unit); err != nil {
+		return 0
+	}
+	return time.Duration(n) * units[strings.TrimSuffix(unit, "s")]
+}
+
+// brackets splits "Which one? [the blue] [the red]" into the text and what is in brackets.
+func brackets(text string) (before string, choices []string) {
+	before, rest, found := strings.Cut(text, " [")
+	for _, choice := range strings.Split(rest, "[") {
+		if choice = strings.TrimSuffix(strings.TrimSpace(choice), "]"); found && choice != "" {
+			choices = append(choices, choice)
+		}
+	}
+	return before, choices
+}
+
+// listed splits a list at its commas.
+func listed(text string) []string {
+	return slices.DeleteFunc(strings.Split(strings.ReplaceAll(text, ", ", ","), ","), func(s string) bool { return s == "" })
+}
+
+// generated is a text that stands for a long one: "{2500 letters}".
+var generated = regexp.MustCompile(`\{(\d+) letters\}`)
+
+// unfold gives a text of a story its line breaks, written as " / ", and makes long texts.
+func unfold(text string) string {
+	text = strings.ReplaceAll(text, " / ", "\n")
+	return generated.ReplaceAllStringFunc(text, func(s string) string {
+		var n int
+		_, _ = fmt.Sscanf(s, "{%d letters}", &n)
+		return strings.Repeat("abcdefghi ", n/10+1)[:max(n-1, 0)] + "."
+	})
+}
+
+// fold makes a line of a text. A long one becomes its length.
+func fold(text string) string {
+	if n := len([]rune(text)); n > 300 {
+		return fmt.Sprintf("{%d letters}", n)
+	}
+	return strings.TrimSpace(strings.ReplaceAll(text, "\n", " / "))
+}

@@ -1,0 +1,148 @@
+package story
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// world is where a story happens: one bot with its users on one side, the fake Crisp on the other.
+type world struct {
+	t        *testing.T
+	options  handovertest.Options
+	settings []func(*handover.Config)
+	texts    map[string]string // of handover.Texts, by field, or by locale and field: "fr Waiting"
+	started  bool
+
+	crisp     *handovertest.Crisp
+	troubles  troubles
+	channel   channel
+	store     handover.Store
+	processes []*process
+	turns     int // of the processes
+	users     []*user
+	user      *user // whom the steps are about
+
+	mu        sync.Mutex
+	seen      []string // by users, since the last report
+	facts     []string // other news since then
+	heard     []handover.Activity
+	wanted    []string // kinds of activities that are told
+	summaries []handover.Summary
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, texts: map[string]string{}, store: &handover.MemoryStore{}}
+	w.meet("", "webchat")
+	return w
+}
+
+// start makes Crisp and the first process, once the settings are known.
+func (w *world) start() {
+	if w.started {
+		return
+	}
+	w.started = true
+	w.crisp = handovertest.NewCrisp(w.t, w.options)
+	w.crisp.SetFaults(w.troubles.ofCall)
+	w.crisp.SetHookFaults(w.troubles.ofHook)
+	w.launch()
+}
+
+// see adds a line to what a user sees.
+func (w *world) see(c handover.Conversation, line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = append(w.seen, w.nameOf(c)+fold(line))
+}
+
+// nameOf names a user that the steps are not about. The caller holds the lock.
+func (w *world) nameOf(c handover.Conversation) string {
+	for _, u := range w.users {
+		if u.conversation.Source == c.Source && u.conversation.ID == c.ID && u != w.user {
+			return "to " + u.name + ": "
+		}
+	}
+	return ""
+}
+
+// tell adds a line about something that no user sees.
+func (w *world) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.facts = append(w.facts, "("+fold(fmt.Sprintf(format, args...))+")")
+}
+
+// show adds lines of what was asked for.
+func (w *world) show(lines ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(lines) == 0 {
+		lines = []string{"(nothing)"}
+	}
+	w.facts = append(w.facts, lines...)
+}
+
+// failed tells of an error, and whether there is one.
+func (w *world) failed(err error) bool {
+	if err != nil {
+		w.tell("error: %s", strings.TrimPrefix(err.Error(), "handover: "))
+	}
+	return err != nil
+}
+
+// report returns what happened since the last one, once nothing happens any more.
+func (w *world) report() []string {
+	if !w.started {
+		return nil
+	}
+	w.crisp.Settle()
+	var owners []string
+	for _, u := range w.users {
+		if state := w.stateOf(u); state != u.state {
+			u.state = state
+			owners = append(owners, fmt.Sprintf("(%snow %s)", w.nameOf(u.conversation), state))
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines := append(w.seen, w.facts...)
+	slices.SortStableFunc(w.heard, func(a, b handover.Activity) int { return int(a.N - b.N) })
+	for _, a := range w.heard {
+		lines = append(lines, "("+strings.TrimSpace(fmt.Sprintf("activity: %s %s", a.Kind, a.Why))+")")
+	}
+	w.seen, w.facts, w.heard = nil, nil, nil
+	return append(lines, owners...)
+}
+
+// stateOf returns who may speak with a user, or what it was when nobody can tell.
+func (w *world) stateOf(u *user) handover.State {
+	if len(w.processes) == 0 {
+		return u.state
+	}
+	s, err := w.h().Session(context.Background(), u.conversation)
+	if err != nil {
+		return u.state
+	}
+	return s.State
+}
+
+// conversation is the user's in Crisp.
+func (w *world) conversation() *handovertest.Conversation {
+	if len(w.processes) > 0 {
+		if s, err := w.h().Session(context.Background(), w.user.conversation); err == nil && s.CrispID != "" {
+			for _, c := range w.crisp.Conversations() {
+				if c.ID() == s.CrispID {
+					return c
+				}
+			}
+		}
+	}
+	return w.crisp.Last()
+}
