@@ -15,7 +15,7 @@ var agentVerbs = []verb{
 	{"agent <name> in conversation <number>: <text>", func(w *world, a []string) {
 		w.crisp.Conversation(number(a[1]) - 1).Operator(a[0]).Say(unfold(a[2]))
 	}},
-	{"agent <name> by <text>: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.From(a[0]).Say(unfold(a[1])) })},
+	{"agent <name> by <text>: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.From(origin(a[0])).Say(unfold(a[1])) })},
 	{"agent <name>, shown <time> late: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.SayLate(unfold(a[1]), duration(a[0])) })},
 	{"agent <name> notes: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.Note(unfold(a[0])) })},
 	{"agent <name> asks: <text>", agent(func(w *world, o *handovertest.Operator, a []string) {
@@ -53,6 +53,19 @@ var agentVerbs = []verb{
 // agent's name.
 func agent(act func(w *world, o *handovertest.Operator, args []string)) func(*world, []string) {
 	return func(w *world, a []string) { act(w, w.conversation().Operator(a[0]), a[1:]) }
+}
+
+// origin is Crisp's name of the place that somebody writes from.
+func origin(place string) string {
+	switch place {
+	case "Slack":
+		return "urn:crisp.im:slack:0"
+	case "phone":
+		return "chat"
+	case "a tool":
+		return "urn:acme:crm:1"
+	}
+	return place
 }
 
 // operatorID is Crisp's id of an agent.

@@ -132,6 +132,9 @@ func (w *world) revise(_ context.Context, s handover.Session, r handover.Revisio
 		return nil
 	}
 	w.see(s.Conversation, fmt.Sprintf("%q becomes %q", was, look(r.Message.Content)))
+	w.channel.mu.Lock()
+	defer w.channel.mu.Unlock()
+	w.channel.shown[r.Message.Corrects] = look(r.Message.Content)
 	return nil
 }
 
@@ -152,6 +155,9 @@ func look(m handover.RichMessage) string {
 		text = plain.PlainText()
 	}
 	text = strings.TrimSpace(text)
+	if a := m.Attachment; a != nil && a.Payload.URL != "" {
+		text = "(" + a.Type + ") " + text
+	}
 	for _, q := range m.QuickReplies {
 		text += " [" + q.Title + "]"
 	}

@@ -124,7 +124,10 @@ func (t *troubles) hook(event string, f handovertest.HookFault) {
 	if t.hooks == nil {
 		t.hooks = map[string]handovertest.HookFault{}
 	}
-	t.hooks[event] = f
+	all := t.hooks[event]
+	all.Drop, all.Twice, all.Swap = all.Drop || f.Drop, all.Twice || f.Twice, all.Swap || f.Swap
+	all.Delay = max(all.Delay, f.Delay)
+	t.hooks[event] = all
 }
 
 func (t *troubles) heal() {
@@ -170,11 +173,30 @@ func shows(all []*handovertest.Conversation) (lines []string) {
 			head = append(head, "removed")
 		}
 		lines = append(lines, "("+strings.Join(head, ", ")+")")
-		for _, line := range c.Transcript() {
-			lines = append(lines, fold(line))
+		for i, line := range c.Transcript() {
+			lines = append(lines, fold(line+choices(c.Messages()[i])))
 		}
 	}
 	return lines
+}
+
+// choices are those of a picker, the chosen one marked, or what was written into a field.
+func choices(m handovertest.Message) string {
+	content, _ := m.Content.(map[string]any)
+	all, _ := content["choices"].([]any)
+	var line string
+	for _, one := range all {
+		choice, _ := one.(map[string]any)
+		line += fmt.Sprintf(" [%v", choice["label"])
+		if choice["selected"] == true {
+			line += ": chosen"
+		}
+		line += "]"
+	}
+	if value, _ := content["value"].(string); value != "" {
+		line += " [" + value + "]"
+	}
+	return line
 }
 
 // knows is what Crisp knows of the user.

@@ -37,7 +37,7 @@ type process struct {
 	broken atomic.Bool // its store fails
 }
 
-// Load fails where the process cannot reach its store.
+// err is why the process cannot reach its store.
 func (p *process) err() error {
 	switch {
 	case p.dead.Load():
@@ -75,7 +75,7 @@ func (s store) Save(ctx context.Context, r handover.Record) (int64, error) {
 	return s.Store.Save(ctx, r)
 }
 
-// RoundTrip lets no call of a dead process through.
+// client makes the calls of the process, as long as it lives.
 func (p *process) client(to *http.Client) *http.Client {
 	return &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 		if p.dead.Load() {
@@ -183,14 +183,17 @@ func (w *world) config(p *process) handover.Config {
 }
 
 func (w *world) onEnd(_ context.Context, s handover.Session, sum handover.Summary) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.summaries = append(w.summaries, sum)
-	line := fmt.Sprintf("(%sended: %s", w.nameOf(s.Conversation), sum.Reason)
+	line := fmt.Sprintf("(ended: %s", sum.Reason)
 	if sum.Resume != "" {
 		line += ", resume at " + sum.Resume
 	}
-	w.facts = append(w.facts, line+")")
+	if len(sum.Unsent) > 0 {
+		line += fmt.Sprintf(", unsent: %d", len(sum.Unsent))
+	}
+	w.hear(s.Conversation, line+")")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.summaries = append(w.summaries, sum)
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 var userVerbs = []verb{
-	{"with the user <name>[ on <text>]", func(w *world, a []string) { w.meet(a[0], a[1]) }},
+	{"with the user <name>[ on <name>]", func(w *world, a []string) { w.meet(a[0], a[1]) }},
+	{"with the user[ on <name>]", func(w *world, a []string) { w.meet("", a[0]) }},
 	{"user: <text>", func(w *world, a []string) { w.says(handover.Incoming{Text: unfold(a[0])}) }},
 	{"user presses <text>", func(w *world, a []string) {
 		w.says(handover.Incoming{Text: a[0], Payload: w.user.payload(a[0])})
@@ -71,11 +72,28 @@ func (w *world) met(c handover.Conversation) *user {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range w.users {
-		if u.conversation.Source == c.Source && u.conversation.ID == c.ID {
+		if u.is(c) {
 			return u
 		}
 	}
 	return &user{payloads: map[string]string{}}
+}
+
+// String names the user.
+func (u *user) String() string {
+	name := u.name
+	if name == "" {
+		name = "user"
+	}
+	if u.conversation.Source != "webchat" {
+		name += " on " + u.conversation.Source
+	}
+	return name
+}
+
+// is says whether this is the user of a conversation.
+func (u *user) is(c handover.Conversation) bool {
+	return u.conversation.Source == c.Source && u.conversation.ID == c.ID
 }
 
 // remember notes which choices the user can press.

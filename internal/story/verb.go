@@ -147,10 +147,20 @@ func unfold(text string) string {
 	})
 }
 
+// signature is what differs in links to the history.
+var signature = regexp.MustCompile(`(https://bot\.example\.com/history)\S+`)
+
 // fold makes a line of a text. A long one becomes its length.
 func fold(text string) string {
+	text = signature.ReplaceAllString(text, "$1…")
 	if n := len([]rune(text)); n > 300 {
 		return fmt.Sprintf("{%d letters}", n)
 	}
-	return strings.TrimSpace(strings.ReplaceAll(text, "\n", " / "))
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " / ")
 }

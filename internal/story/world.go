@@ -30,11 +30,18 @@ type world struct {
 	user      *user // whom the steps are about
 
 	mu        sync.Mutex
-	seen      []string // by users, since the last report
-	facts     []string // other news since then
+	seen      []sight  // by users, since the last report
+	facts     []string // answers to the bot and its host since then
+	ends      []sight
 	heard     []handover.Activity
 	wanted    []string // kinds of activities that are told
 	summaries []handover.Summary
+}
+
+// sight is something that happened to a user.
+type sight struct {
+	conversation handover.Conversation
+	line         string
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,17 +66,28 @@ func (w *world) start() {
 func (w *world) see(c handover.Conversation, line string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen = append(w.seen, w.nameOf(c)+fold(line))
+	w.seen = append(w.seen, sight{c, fold(line)})
 }
 
-// nameOf names a user that the steps are not about. The caller holds the lock.
-func (w *world) nameOf(c handover.Conversation) string {
-	for _, u := range w.users {
-		if u.conversation.Source == c.Source && u.conversation.ID == c.ID && u != w.user {
-			return "to " + u.name + ": "
+// of returns the lines about one user. Those about another one than the steps name them.
+func (w *world) of(u *user, all []sight) (lines []string) {
+	for _, s := range all {
+		if u.is(s.conversation) {
+			line := s.line
+			if u != w.user {
+				line = fmt.Sprintf("%s sees: %s", u, line)
+			}
+			lines = append(lines, line)
 		}
 	}
-	return ""
+	return lines
+}
+
+// hear notes an end that the host hears of.
+func (w *world) hear(c handover.Conversation, line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ends = append(w.ends, sight{c, line})
 }
 
 // tell adds a line about something that no user sees.
@@ -103,21 +121,27 @@ func (w *world) report() []string {
 		return nil
 	}
 	w.crisp.Settle()
-	var owners []string
+	states := map[*user]handover.State{}
 	for _, u := range w.users {
-		if state := w.stateOf(u); state != u.state {
-			u.state = state
-			owners = append(owners, fmt.Sprintf("(%snow %s)", w.nameOf(u.conversation), state))
-		}
+		states[u] = w.stateOf(u)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	lines := append(w.seen, w.facts...)
+	var seen, ends, owners []string
+	for _, u := range w.users {
+		seen = append(seen, w.of(u, w.seen)...)
+		ends = append(ends, w.of(u, w.ends)...)
+		if states[u] != u.state {
+			u.state = states[u]
+			owners = append(owners, w.of(u, []sight{{u.conversation, fmt.Sprintf("(now %s)", u.state)}})...)
+		}
+	}
+	lines := slices.Concat(seen, w.facts, ends)
 	slices.SortStableFunc(w.heard, func(a, b handover.Activity) int { return int(a.N - b.N) })
 	for _, a := range w.heard {
 		lines = append(lines, "("+strings.TrimSpace(fmt.Sprintf("activity: %s %s", a.Kind, a.Why))+")")
 	}
-	w.seen, w.facts, w.heard = nil, nil, nil
+	w.seen, w.facts, w.ends, w.heard = nil, nil, nil, nil
 	return append(lines, owners...)
 }
 
