@@ -67,9 +67,9 @@ func (c *channel) slow(takes time.Duration) {
 	c.takes = takes
 }
 
-// take shows a message unless something is wrong with the channel. It says whether the message was
-// shown before.
-func (c *channel) take(ctx context.Context, m handover.Message) (again bool, err error) {
+// take shows a message unless something is wrong with the channel, or the process dies meanwhile.
+// It says whether the message was shown before.
+func (c *channel) take(ctx context.Context, p *process, m handover.Message) (again bool, err error) {
 	c.mu.Lock()
 	takes := c.takes
 	c.mu.Unlock()
@@ -79,6 +79,9 @@ func (c *channel) take(ctx context.Context, m handover.Message) (again bool, err
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
+	}
+	if p.dead.Load() {
+		return false, errDead
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,8 +105,9 @@ func (c *channel) was(id string) string {
 	return c.shown[id]
 }
 
-func (w *world) deliver(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-	again, err := w.channel.take(ctx, m)
+// deliver is what a process does to show a message.
+func (w *world) deliver(ctx context.Context, p *process, s handover.Session, m handover.Message) (string, error) {
+	again, err := w.channel.take(ctx, p, m)
 	if err != nil || again {
 		return "", err
 	}

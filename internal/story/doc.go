@@ -17,8 +17,9 @@
 //
 // A line that begins with # is a comment. A line that begins with > is what came of the step above
 // it. Every other line is a step: something that somebody does, a setting ("given …", before all
-// else), or time that passes. A step ends when nothing happens any more at that moment; only steps
-// that say so let time pass.
+// else), or time that passes. A step ends when nothing happens any more at that moment. Time passes
+// where a step says so, and where the bot waits for Crisp; "meanwhile" before a step waits for
+// nothing, and what comes of it is told with the step in which it comes.
 //
 // Of what came of a step, first comes what the user sees, in its order. Then, in brackets, come
 // answers to the bot ("opened", "for the agents"), ends of which the host hears ("ended: resolved")

@@ -172,17 +172,19 @@ func (w *world) config(p *process) handover.Config {
 		Store:      store{w.store, p},
 		Texts:      w.textsOf,
 		Deliver: func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-			if p.dead.Load() {
-				return "", errDead
-			}
-			return w.deliver(ctx, s, m)
+			return w.deliver(ctx, p, s, m)
 		},
-		OnEnd:   w.onEnd,
+		OnEnd: func(_ context.Context, s handover.Session, sum handover.Summary) error {
+			if p.dead.Load() {
+				return errDead
+			}
+			return w.onEnd(s, sum)
+		},
 		Observe: w.observe,
 	}
 }
 
-func (w *world) onEnd(_ context.Context, s handover.Session, sum handover.Summary) error {
+func (w *world) onEnd(s handover.Session, sum handover.Summary) error {
 	line := fmt.Sprintf("(ended: %s", sum.Reason)
 	if sum.Resume != "" {
 		line += ", resume at " + sum.Resume

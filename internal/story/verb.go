@@ -150,11 +150,11 @@ func unfold(text string) string {
 // signature is what differs in links to the history.
 var signature = regexp.MustCompile(`(https://bot\.example\.com/history)\S+`)
 
-// fold makes a line of a text. A long one becomes its length.
+// fold makes a line of what somebody says. Long words become their length.
 func fold(text string) string {
 	text = signature.ReplaceAllString(text, "$1…")
-	if n := len([]rune(text)); n > 300 {
-		return fmt.Sprintf("{%d letters}", n)
+	if who, words, _ := strings.Cut(text, ": "); len([]rune(words)) > 300 {
+		return fmt.Sprintf("%s: {%d letters}", who, len([]rune(words)))
 	}
 	var lines []string
 	for line := range strings.Lines(text) {
