@@ -131,16 +131,6 @@ func TestConnectorTokenThatIsWrong(t *testing.T) {
 	})
 }
 
-func TestConnectorChannelsAreKeptApart(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		r.conv.Source = "messenger"
-		require.True(t, r.says("the same id on another channel").Bot)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		require.Len(t, r.crisp.Conversations(), 2)
-	})
-}
-
 // Two bots in one process, each with a website, a token, a hook and a store of its own.
 func TestConnectorSeveralBots(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
@@ -157,25 +147,6 @@ func TestConnectorSeveralBots(t *testing.T) {
 		require.Equal(t, handover.StateBot, r.session().State)
 		require.Equal(t, handover.StateActive, other.session().State)
 	})
-}
-
-// The bot's own "I will check" comes before what the library says, in every outcome.
-func TestConnectorAnnouncesBeforeItAsks(t *testing.T) {
-	for name, away := range map[string]bool{"an agent is there": false, "nobody is there": true} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "help"})
-				require.NoError(t, err)
-				require.NoError(t, r.reply(turn, "Ok, I will check if an agent is available right now"))
-				_, err = r.h.Start(context.Background(), turn, handover.Request{})
-				require.NoError(t, err)
-				saw := r.saw()
-				require.Len(t, saw, 2)
-				require.Equal(t, "bot: Ok, I will check if an agent is available right now", saw[0])
-				require.True(t, strings.HasPrefix(saw[1], "system: "))
-			})
-		})
-	}
 }
 
 // A sound is the channel's to play: one for each new message of an agent, which comes with Attempt

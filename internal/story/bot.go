@@ -21,6 +21,9 @@ var botVerbs = []verb{
 		go w.reply(turn, a[1], duration(a[0]))
 	}},
 	{`bot answers "<text>": <text>`, func(w *world, a []string) { w.reply(w.user.turns[a[0]], a[1], 0) }},
+	{"bot fails: <text>", func(w *world, a []string) {
+		w.refused(w.h().Reply(context.Background(), w.user.turn, func(context.Context) error { return errors.New(a[0]) }))
+	}},
 	{"bot says unasked: <text>", func(w *world, a []string) { w.reply(w.unasked(), a[0], 0) }},
 	{"bot asks for a human[ (<text>)]", func(w *world, a []string) { w.ask(w.user.turn, a[0]) }},
 	{`bot asks for a human for "<text>"[ (<text>)]`, func(w *world, a []string) { w.ask(w.user.turns[a[0]], a[1]) }},
@@ -183,8 +186,8 @@ func (w *world) said() (lines []string) {
 	}
 	for _, m := range w.summaries[len(w.summaries)-1].Messages {
 		text := look(m.Content)
-		if m.File != nil {
-			text = m.File.Name
+		if m.File != nil && m.Content.Attachment != nil {
+			text = "(" + m.Content.Attachment.Type + ") " + m.File.Name
 		}
 		who := string(m.From)
 		if m.From == handover.FromAgent {
