@@ -18,7 +18,7 @@ var botVerbs = []verb{
 	{"bot: <text>", func(w *world, a []string) { w.reply(w.user.turn, a[0], 0) }},
 	{"bot takes <time> to say: <text>", func(w *world, a []string) {
 		turn := w.user.turn
-		go w.reply(turn, a[1], duration(a[0]))
+		go w.aside().reply(turn, a[1], duration(a[0]))
 	}},
 	{`bot answers "<text>": <text>`, func(w *world, a []string) { w.reply(w.user.turns[a[0]], a[1], 0) }},
 	{"bot fails: <text>", func(w *world, a []string) {

@@ -91,8 +91,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // h is the process that the next call goes to: each in turn.
 func (w *world) h() *handover.Handover {
-	w.turns++
-	return w.processes[w.turns%len(w.processes)].h
+	return w.processes[w.turns.Add(1)%int64(len(w.processes))].h
 }
 
 // launch starts a process on the store that all share.

@@ -81,7 +81,7 @@ func Usage() []string {
 func find(line string) (verb, []string, error) {
 	if line, ok := strings.CutPrefix(line, "meanwhile "); ok {
 		v, args, err := find(line)
-		return verb{v.usage, func(w *world, args []string) { go v.run(w, args) }}, args, err
+		return verb{v.usage, func(w *world, args []string) { go v.run(w.aside(), args) }}, args, err
 	}
 	for _, v := range vocabulary {
 		if args := v.expression.FindStringSubmatch(line); args != nil {

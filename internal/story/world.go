@@ -6,14 +6,22 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 )
 
-// world is where a story happens: one bot with its users on one side, the fake Crisp on the other.
+// world is where a story happens, as one step sees it: whom it is about, and when it began.
 type world struct {
+	*stage
+	user  *user // whom the step is about
+	began int   // grows with each step that does not wait for what comes of it
+}
+
+// stage is what all steps share: one bot with its users on one side, the fake Crisp on the other.
+type stage struct {
 	t        *testing.T
 	options  handovertest.Options
 	settings []func(*handover.Config)
@@ -25,17 +33,23 @@ type world struct {
 	channel   channel
 	store     handover.Store
 	processes []*process
-	turns     int // of the processes
+	turns     atomic.Int64 // of the processes
 	users     []*user
-	user      *user // whom the steps are about
+	meanwhile int // steps that did not wait
 
 	mu        sync.Mutex
-	seen      []sight  // by users, since the last report
-	facts     []string // answers to the bot and its host since then
+	seen      []sight // by users, since the last report
+	facts     []fact  // answers to the bot and its host since then
 	ends      []sight
 	heard     []handover.Activity
 	wanted    []string // kinds of activities that are told
 	summaries []handover.Summary
+}
+
+// fact is a line that no user sees.
+type fact struct {
+	began int // of its step
+	line  string
 }
 
 // sight is something that happened to a user.
@@ -45,9 +59,15 @@ type sight struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, texts: map[string]string{}, store: &handover.MemoryStore{}}
+	w := &world{stage: &stage{t: t, texts: map[string]string{}, store: &handover.MemoryStore{}}}
 	w.meet("", "webchat")
 	return w
+}
+
+// aside is the world of a step that nobody waits for.
+func (w *world) aside() *world {
+	w.meanwhile++
+	return &world{stage: w.stage, user: w.user, began: w.meanwhile}
 }
 
 // start makes Crisp and the first process, once the settings are known.
@@ -94,7 +114,7 @@ func (w *world) hear(c handover.Conversation, line string) {
 func (w *world) tell(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.facts = append(w.facts, "("+fold(fmt.Sprintf(format, args...))+")")
+	w.facts = append(w.facts, fact{w.began, "(" + fold(fmt.Sprintf(format, args...)) + ")"})
 }
 
 // show adds lines of what was asked for.
@@ -104,7 +124,9 @@ func (w *world) show(lines ...string) {
 	if len(lines) == 0 {
 		lines = []string{"(nothing)"}
 	}
-	w.facts = append(w.facts, lines...)
+	for _, line := range lines {
+		w.facts = append(w.facts, fact{w.began, line})
+	}
 }
 
 // failed tells of an error, and whether there is one.
@@ -127,7 +149,7 @@ func (w *world) report() []string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var seen, ends, owners []string
+	var seen, facts, ends, owners []string
 	for _, u := range w.users {
 		seen = append(seen, w.of(u, w.seen)...)
 		ends = append(ends, w.of(u, w.ends)...)
@@ -136,7 +158,11 @@ func (w *world) report() []string {
 			owners = append(owners, w.of(u, []sight{{u.conversation, fmt.Sprintf("(now %s)", u.state)}})...)
 		}
 	}
-	lines := slices.Concat(seen, w.facts, ends)
+	slices.SortStableFunc(w.facts, func(a, b fact) int { return a.began - b.began })
+	for _, f := range w.facts {
+		facts = append(facts, f.line)
+	}
+	lines := slices.Concat(seen, facts, ends)
 	slices.SortStableFunc(w.heard, func(a, b handover.Activity) int { return int(a.N - b.N) })
 	for _, a := range w.heard {
 		lines = append(lines, "("+strings.TrimSpace(fmt.Sprintf("activity: %s %s", a.Kind, a.Why))+")")
