@@ -344,7 +344,7 @@ func (c *crispClient) conversation(ctx context.Context, id string) (v crispConve
 // list reads a page of the list of conversations, the newest change first. One that a cache answers
 // is made up for by the next.
 func (c *crispClient) list(ctx context.Context, page int) (all []crispConversation, err error) {
-	path := fmt.Sprintf("/conversations/%d?per_page=%d", page, listPageSize)
+	path := fmt.Sprintf("/conversations/%d?per_page=%d&order_date_updated=1", page, listPageSize)
 	err = c.call(ctx, "list conversations", "GET", path, nil, &all)
 	return all, err
 }

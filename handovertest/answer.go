@@ -55,29 +55,6 @@ func noRoute() answer {
 	}
 }
 
-// encode returns v as JSON, with < and > as they are, as JavaScript does; nil if JSON cannot hold
-// it.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
-}
-
-// normal returns JSON as encode writes it; raw is valid JSON.
-func normal(raw json.RawMessage) json.RawMessage {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return raw
-	}
-	return encode(v)
-}
-
 // response is an answer that was written in memory: an http.ResponseWriter without a socket.
 type response struct {
 	header  http.Header

@@ -8,9 +8,13 @@ import (
 // botOrigin is that of Crisp's own bot.
 const botOrigin = "urn:crisp.im:bot:0"
 
+// triggerOrigin is that of the triggers of a chatbox.
+const triggerOrigin = "urn:crisp.im:triggers:0"
+
 // Bot is another bot in the inbox: Crisp's own AI, or a workflow. It answers each message of a
 // user, and falls silent in a conversation once a person has written there, or it was moved out of
-// the bot's Inbox.
+// the bot's Inbox. To Crisp's own AI a person is whoever writes as an operator without the mark
+// automated, a note too; one integration relies on that.
 type Bot struct {
 	// Name is the nickname; "Hugo" by default.
 	Name string
@@ -99,7 +103,12 @@ func (v *Conversation) botSilent(bot *Bot) bool {
 		return s.removed
 	}
 	human := slices.ContainsFunc(s.messages, func(m *message) bool {
-		return m.isReply() && m.Origin != bot.Origin
+		return m.takesOver() && m.Origin != bot.Origin
 	})
 	return human || s.inbox != bot.Inbox
+}
+
+// takesOver says whether another bot takes the message for a person's.
+func (m *message) takesOver() bool {
+	return m.From == "operator" && !m.Automated && m.Type != "event" && m.Origin != triggerOrigin
 }

@@ -24,7 +24,9 @@ func TestTheOtherBotAnswersUntilAHumanDoes(t *testing.T) {
 	}{
 		{"nothing happens", func(*handovertest.Conversation) {}, handovertest.Bot{}, true},
 		{"a human writes", func(v *handovertest.Conversation) { v.Operator("Ann").Say("x") }, handovertest.Bot{}, false},
-		{"a human notes", func(v *handovertest.Conversation) { v.Operator("Ann").Note("x") }, handovertest.Bot{}, true},
+		{"a human notes", func(v *handovertest.Conversation) { v.Operator("Ann").Note("x") }, handovertest.Bot{}, false},
+		{"a bot notes", func(v *handovertest.Conversation) { v.Bot("Other").From("urn:acme:bot:0").Note("x") }, handovertest.Bot{}, true},
+		{"a trigger writes", func(v *handovertest.Conversation) { v.Trigger("Acme").Say("x") }, handovertest.Bot{}, true},
 		{"it is moved", func(v *handovertest.Conversation) { v.SetInbox("") }, handovertest.Bot{}, false},
 		{"it is removed", func(v *handovertest.Conversation) { v.Remove() }, handovertest.Bot{Stays: true}, false},
 		{"a human writes, it stays", func(v *handovertest.Conversation) { v.Operator("Ann").Say("x") }, handovertest.Bot{Stays: true}, true},

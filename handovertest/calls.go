@@ -10,12 +10,18 @@ type Call struct {
 	CallInfo
 	Status int // 0: cut, or the caller left
 	At     time.Time
+	// Early is true of a call that came before the time that the Retry-After of an earlier answer
+	// for the same website named.
+	Early bool
 }
 
 // callKey is what calls are counted by.
 type callKey struct {
 	route        string
 	conversation int
+	website      string
+	status       int
+	early        bool
 }
 
 // Calls returns the newest 20,000 calls that found their route, in the order of their end.
@@ -56,6 +62,6 @@ func (c *Crisp) recordCall(call Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls = keep(append(c.calls, call))
-	c.callCount[callKey{call.Route, call.Conversation}]++
+	c.callCount[callKey{call.Route, call.Conversation, call.WebsiteID, call.Status, call.Early}]++
 	c.wake()
 }

@@ -20,7 +20,9 @@ type Conversation struct {
 	// The rest is guarded by crisp.mu.
 	clock    int64 // the last time given by tick
 	versions []snapshot
-	asked    int // times that feedback was asked for
+	asked    int            // times that feedback was asked for
+	held     *HeldHooks     // nil: hooks are sent at once
+	oddRow   map[string]any // what the list says instead
 }
 
 // snapshot is what Crisp knows of a conversation at one time. Nothing in it is changed in place.
@@ -50,8 +52,8 @@ func (c *Crisp) create(website string) *Conversation {
 		number:    len(c.conversations),
 	}
 	now := v.tick()
-	c.news++
-	first := snapshot{since: time.Now(), state: "pending", created: now, updated: now, news: c.news}
+	first := snapshot{since: time.Now(), state: "pending", created: now}
+	first.updated, first.news = c.newChange(now)
 	if c.options.Bot != nil {
 		first.inbox = c.options.Bot.Inbox
 	}
@@ -72,6 +74,10 @@ func (v *Conversation) tick() int64 {
 	v.clock = max(now, v.clock)
 	return now
 }
+
+// now returns the time of Crisp's clock in milliseconds, not before what tick gave last. The caller
+// holds the lock.
+func (v *Conversation) now() int64 { return max(v.crisp.now(), v.clock) }
 
 // last returns the newest version. The caller holds the lock.
 func (v *Conversation) last() *snapshot { return &v.versions[len(v.versions)-1] }
@@ -104,10 +110,17 @@ func (v *Conversation) change(fn func(s *snapshot)) int64 {
 // changeAt is change at a time that tick has given.
 func (v *Conversation) changeAt(now int64, fn func(s *snapshot)) {
 	next := *v.last()
-	next.updated = max(now, next.updated)
-	v.crisp.news++
-	next.news = v.crisp.news
+	next.updated, next.news = v.crisp.newChange(now)
 	v.store(next, fn)
+}
+
+// newChange returns the time and the number of a change. No later change has an earlier time, also
+// of another conversation whose clock is behind: the list is in one order by either. The caller
+// holds the lock.
+func (c *Crisp) newChange(now int64) (at int64, number int) {
+	c.newest = max(c.newest, now)
+	c.news++
+	return c.newest, c.news
 }
 
 // changeQuietly is change for what does not count as news: marks and typing.
@@ -232,12 +245,18 @@ func (v *Conversation) setState(state string) {
 	if v.last().state == state {
 		return
 	}
-	now := v.change(func(s *snapshot) {
+	now := v.tick()
+	set := func(s *snapshot) {
 		s.state = state
 		if state == "resolved" {
 			s.waiting = 0
 		}
-	})
+	}
+	if v.crisp.options.StateKeepsUpdated {
+		v.changeQuietly(set)
+	} else {
+		v.changeAt(now, set)
+	}
 	v.crisp.note("%s: %s", v.label(), state)
 	v.push("session:set_state", now, map[string]any{"state": state})
 }
@@ -292,13 +311,23 @@ func (v *Conversation) remove() {
 
 // push queues a hook about this conversation. The caller holds the lock.
 func (v *Conversation) push(event string, at int64, data map[string]any) {
-	all := map[string]any{
+	all := v.ids()
+	maps.Copy(all, data)
+	v.crisp.push(v.website, v, event, at, encode(all))
+}
+
+// pushMessage is push for a message. The caller holds the lock.
+func (v *Conversation) pushMessage(event string, at int64, m *message) {
+	v.crisp.push(v.website, v, event, at, m.wire(v.ids()))
+}
+
+// ids returns what every hook about the conversation says. The caller holds the lock.
+func (v *Conversation) ids() map[string]any {
+	return map[string]any{
 		"website_id": v.website,
 		"session_id": v.sessionID,
 		"inbox_id":   orNull(v.last().inbox),
 	}
-	maps.Copy(all, data)
-	v.crisp.push(v, event, at, all)
 }
 
 // nameOf returns the name of an operator, or the id of an unknown one. The caller holds the lock.

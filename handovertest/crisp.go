@@ -40,14 +40,17 @@ type Crisp struct {
 	operators     []*person
 	availability  string
 	since         int64
-	sent          int // messages accepted over REST
-	news          int // changes of conversations
+	sent          int   // messages accepted over REST
+	posted        int   // messages, whoever wrote them
+	news          int   // changes of conversations
+	newest        int64 // the time of the newest of those changes
 	server        *http.Server
 	serverURL     string
 	cache         map[string]cached
 
 	receivers []*receiver
 	attached  bool // somebody was attached at some time
+	unheard   bool // an operator wrote while nobody ever was
 	choose    func(HookInfo, int) int
 	queues    map[*Conversation]*queue // the key nil is the website's own queue
 
@@ -57,6 +60,8 @@ type Crisp struct {
 	ordinals   map[ordinalKey]int
 	faultCount map[string]int
 
+	spent      []window             // of Options.Quotas
+	retryAt    map[string]time.Time // by website: when the last Retry-After ends
 	calls      []Call
 	callCount  map[callKey]int
 	hooks      []HookCall
@@ -86,6 +91,8 @@ func New(o Options) *Crisp {
 		queues:     map[*Conversation]*queue{},
 		ordinals:   map[ordinalKey]int{},
 		faultCount: map[string]int{},
+		spent:      make([]window, len(o.Quotas)),
+		retryAt:    map[string]time.Time{},
 		callCount:  map[callKey]int{},
 		hookCount:  map[string]int{},
 		cache:      map[string]cached{},
@@ -219,12 +226,12 @@ func (c *Crisp) Availability(status string) {
 		return
 	}
 	c.availability = status
-	c.since = c.now()
+	c.since = max(c.now(), c.since+1) // also within one millisecond
 	c.note("website: %s", status)
 	for _, id := range append([]string{c.options.WebsiteID}, c.options.Websites...) {
-		c.push(nil, "website:users:available", c.since, map[string]any{
+		c.push(id, nil, "website:users:available", c.since, encode(map[string]any{
 			"website_id": id, "available": status == "online",
-		})
+		}))
 	}
 }
 
@@ -271,7 +278,10 @@ func keep[T any](all []T) []T {
 }
 
 // now returns the time of Crisp's clock, in milliseconds.
-func (c *Crisp) now() int64 { return time.Now().Add(c.options.Skew).UnixMilli() }
+func (c *Crisp) now() int64 { return c.clock().UnixMilli() }
+
+// clock returns the time of Crisp's clock.
+func (c *Crisp) clock() time.Time { return time.Now().Add(c.options.Skew) }
 
 // person returns the operator with this name, who joins the team if need be. The caller holds the
 // lock.

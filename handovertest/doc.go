@@ -22,7 +22,13 @@
 // that a double is seen.
 //
 // By default it is a healthy Crisp. Fail, SetFaults and SetHookFaults make it an unhealthy one:
-// calls refused, cut or slow, answers stale, hooks doubled, late, swapped or lost.
+// calls refused, cut or slow, for good or until they are mended, answers stale or of another shape,
+// hooks doubled, late, swapped or lost. Conversation.HoldHooks sends those of one moment later, in
+// a chosen order.
+//
+// What is odd comes from Operator.At, Fingerprint, Members and Without, from Conversation.Trigger,
+// User, RateWith, Emit and OddRow. Conversation.Fill makes long logs, Options.Quotas limits on
+// calls. A Tally says what a day costs.
 //
 // Without sockets (Client, Attach) it works inside a testing/synctest bubble, where it must be
 // created and closed too. With them (Listen, AttachURL) it serves other processes.

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,16 +16,27 @@ type Fault struct {
 	// Route is the route that Fail waits for: one of the Route constants, only its method
 	// ("POST"), or "" for every route. SetFaults ignores it.
 	Route string
+	// Conversation, if set, is the one that the call has to be about. SetFaults ignores it.
+	Conversation *Conversation
 	// Match, if set, has to agree as well. SetFaults ignores it. It must not call the fake.
 	Match func(CallInfo) bool
+	// For is how long Fail waits for calls; 0: until it is used up. SetFaults ignores it.
+	For time.Duration
 
 	// Status is answered instead of doing the work, with Reason and Header, and with Body instead
-	// of Crisp's envelope if set. NoBody answers no body at all.
+	// of Crisp's envelope if set. NoBody answers no body at all. A status of 200 with one of the
+	// Body constants is a call that seems to have gone well.
 	Status int
 	Reason string
 	Body   string
 	NoBody bool
 	Header http.Header
+	// Commit does the work before Status is answered.
+	Commit bool
+	// RetryAfter adds the header Retry-After to Status: in seconds, or as an HTTP date by Crisp's
+	// clock if RetryDate is set. Crisp documents no such header.
+	RetryAfter time.Duration
+	RetryDate  bool
 
 	// Refuse fails the call before anything is sent, as a refused connection does. Over a real
 	// socket it is CutBefore.
@@ -48,9 +60,31 @@ type Fault struct {
 	EchoFirst bool
 }
 
+// Always lets Fail go on for good, or as long as Fault.For says.
+const Always = -1
+
+// Bodies of answers that are not as Crisp documents them, for Fault.Body.
+const (
+	// BodyError says in an envelope that the call failed, whatever the status says. One source has
+	// seen it with 200.
+	BodyError = `{"error":true,"reason":"server_error","data":{}}`
+	// BodyEmpty has no envelope.
+	BodyEmpty = `{}`
+	// BodyList has a list as its data, where an empty object might be meant.
+	BodyList = `{"error":false,"reason":"resolved","data":[]}`
+	// BodyNull has no data.
+	BodyNull = `{"error":false,"reason":"resolved","data":null}`
+	// BodyOther has data of a shape that nothing in Crisp has.
+	BodyOther = `{"error":false,"reason":"resolved","data":{"result":{"status":"ok"}}}`
+	// BodyHTML is a page that a proxy answers.
+	BodyHTML = `<!DOCTYPE html><html><body><h1>Just a moment</h1></body></html>`
+)
+
 // CallInfo says which call it is.
 type CallInfo struct {
 	Method, Route string
+	// WebsiteID is the website that was called.
+	WebsiteID string
 	// Conversation is the number of the conversation, -1 where there is none (yet), and Nickname
 	// its nickname, which is the same in each run when numbers are not.
 	Conversation int
@@ -69,6 +103,8 @@ type HookFault struct {
 	Delay time.Duration
 	// Swap sends it after the next hook of the same conversation, or after 2 s if none comes.
 	Swap bool
+	// Rewrite, if set, returns the body that is sent and signed instead, such as WithoutTime does.
+	Rewrite func(body []byte) []byte
 }
 
 // HookInfo says which hook it is.
@@ -99,19 +135,43 @@ func (c *Crisp) ordinal(conversation int, kind string) int {
 
 // failing is what is left of a Fail.
 type failing struct {
-	left  int
+	left  int       // calls; below 0: any number
+	until time.Time // zero: for good
 	fault Fault
 }
 
-// Fail lets the fault happen to the next n calls that it matches. Several Fails wait side by side;
-// the oldest that matches is used. They come before SetFaults.
-func (c *Crisp) Fail(n int, f Fault) {
+// waits says whether the fault is for a call at this time.
+func (f *failing) waits(info CallInfo, now time.Time) bool {
+	about := f.fault.Conversation
+	return !f.over(now) && matches(f.fault.Route, info.Route) &&
+		(about == nil || about.number == info.Conversation) &&
+		(f.fault.Match == nil || f.fault.Match(info))
+}
+
+// over says whether the fault is used up.
+func (f *failing) over(now time.Time) bool {
+	return f.left == 0 || !f.until.IsZero() && !now.Before(f.until)
+}
+
+// Fail lets the fault happen to the next n calls that it matches, Always to all of them. Several
+// Fails wait side by side; the oldest that matches is used. They come before SetFaults. The
+// function that it returns takes this one back, as a person does who mends something.
+func (c *Crisp) Fail(n int, f Fault) (mend func()) {
 	if !known(f.Route) {
 		c.violated("Fail: there is no route %q", f.Route)
 	}
+	waiting := &failing{left: n, fault: f}
+	if f.For > 0 {
+		waiting.until = time.Now().Add(f.For)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failing = append(c.failing, &failing{left: n, fault: f})
+	c.failing = append(c.failing, waiting)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.failing = slices.DeleteFunc(slices.Clone(c.failing), func(f *failing) bool { return f == waiting })
+	}
 }
 
 // Heal takes back what Fail, SetFaults and SetHookFaults said.
@@ -147,15 +207,15 @@ func (c *Crisp) FaultCounts() map[string]int {
 // faultFor decides what goes wrong with a call.
 func (c *Crisp) faultFor(info CallInfo) Fault {
 	c.mu.Lock()
-	decide := c.faults
+	decide, now := c.faults, time.Now()
+	c.failing = slices.DeleteFunc(c.failing, func(f *failing) bool { return f.over(now) })
 	for _, f := range c.failing {
-		if f.left == 0 || !matches(f.fault.Route, info.Route) || f.fault.Match != nil && !f.fault.Match(info) {
-			continue
+		if f.waits(info, now) {
+			f.left = max(f.left-1, Always)
+			c.countFault(f.fault)
+			c.mu.Unlock()
+			return f.fault
 		}
-		f.left--
-		c.countFault(f.fault)
-		c.mu.Unlock()
-		return f.fault
 	}
 	c.mu.Unlock()
 	if decide == nil {

@@ -128,6 +128,8 @@ func TestSetFaultsKnowsTheCall(t *testing.T) {
 	call := newCaller(t, c)
 	var seen []handovertest.CallInfo
 	c.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
+		require.Equal(t, c.WebsiteID(), i.WebsiteID)
+		i.WebsiteID = ""
 		seen = append(seen, i)
 		return handovertest.Fault{}
 	})

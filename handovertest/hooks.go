@@ -2,6 +2,7 @@ package handovertest
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -48,27 +49,38 @@ var websiteEvents = []string{
 	"session:set_state", "session:set_email", "session:sync:rating", "session:removed",
 }
 
-// push queues a hook, if its event is one of those sent. The caller holds the lock.
-func (c *Crisp) push(v *Conversation, event string, at int64, data map[string]any) {
+// push queues a hook, if its event is one of those sent; v is nil for the website's own. The caller
+// holds the lock.
+func (c *Crisp) push(website string, v *Conversation, event string, at int64, data json.RawMessage) {
 	switch {
 	case !c.attached,
 		c.options.Hooks == WebsiteHooks && !slices.Contains(websiteEvents, event),
 		c.options.Events != nil && !slices.Contains(c.options.Events, event):
 		return
 	}
-	h := &hook{conversation: v, tried: make(chan struct{})}
+	h := &hook{conversation: v}
 	h.Event, h.Conversation, h.Attempt = event, -1, 1
 	if v != nil {
 		h.Conversation, h.Nickname = v.number, v.last().meta.Nickname
 	}
 	h.Ordinal = c.ordinal(h.Conversation, event)
 	h.body = encode(map[string]any{
-		"website_id": data["website_id"], "event": event, "data": data, "timestamp": at,
+		"website_id": website, "event": event, "data": data, "timestamp": at,
 	})
-	q := c.queues[v]
+	if v != nil && v.held != nil {
+		v.held.hooks = append(v.held.hooks, h)
+		return
+	}
+	c.enqueue(h)
+}
+
+// enqueue puts a hook at the end of its queue. The caller holds the lock.
+func (c *Crisp) enqueue(h *hook) {
+	h.tried = make(chan struct{})
+	q := c.queues[h.conversation]
 	if q == nil {
 		q = &queue{}
-		c.queues[v] = q
+		c.queues[h.conversation] = q
 	}
 	q.waiting, q.newest = append(q.waiting, h), h
 	c.begin()
@@ -103,6 +115,9 @@ func (c *Crisp) send(q *queue) {
 // start makes the first attempt of a hook, or does what its fault says instead.
 func (c *Crisp) start(q *queue, h *hook, f HookFault) {
 	h.twice = f.Twice
+	if f.Rewrite != nil {
+		h.body = f.Rewrite(h.body)
+	}
 	switch {
 	case f.Drop:
 		c.mu.Lock()

@@ -1,6 +1,7 @@
 package handovertest
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -20,7 +21,11 @@ type Mail struct {
 func (c *Crisp) Mails() []Mail {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var all []Mail
+	type numbered struct {
+		Mail
+		number int // of the message
+	}
+	var all []numbered
 	now := time.Now()
 	for _, v := range c.conversations {
 		s := v.last()
@@ -31,12 +36,18 @@ func (c *Crisp) Mails() []Mail {
 				s.meta.Email == "" || s.mailable.After(due) || due.After(now) {
 				continue
 			}
-			all = append(all, Mail{
+			all = append(all, numbered{Mail{
 				Conversation: v.number, To: s.meta.Email, Text: m.public().Text(),
 				Fingerprint: m.Fingerprint, At: due,
-			})
+			}, m.number})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Mail) int { return a.At.Compare(b.At) })
-	return all
+	slices.SortFunc(all, func(a, b numbered) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.number, b.number))
+	})
+	var mails []Mail
+	for _, m := range all {
+		mails = append(mails, m.Mail)
+	}
+	return mails
 }

@@ -53,6 +53,8 @@ type message struct {
 	references json.RawMessage
 	properties json.RawMessage
 	translated bool
+	odd        oddity
+	number     int             // grows with each message, on the whole of Crisp
 	stored     time.Time       // by the fake's clock without Options.Skew
 	marked     time.Time       // when it was first marked delivered or read
 	shown      json.RawMessage // what reads say of it, once one did
@@ -91,10 +93,17 @@ func (m *message) line() string {
 	return who + ": " + m.public().Text()
 }
 
-// wire returns what events and reads say of the message.
-func (m *message) wire() map[string]any {
+// wire returns what events say of the message, and reads with the members in more.
+func (m *message) wire(more map[string]any) json.RawMessage {
+	out := m.members()
+	maps.Copy(out, more)
+	return m.odd.encode(out)
+}
+
+// members returns what events and reads say of the message.
+func (m *message) members() map[string]any {
 	user := map[string]any{"nickname": m.Nickname}
-	if m.UserID != "" {
+	if m.UserID != "" && !m.odd.noID {
 		user["user_id"] = m.UserID
 	}
 	if m.userType != "" {
@@ -127,10 +136,13 @@ func (m *message) wire() map[string]any {
 // rules, the other bot. A zero timestamp or fingerprint is given one. The caller holds the lock.
 func (v *Conversation) post(m *message) {
 	now := v.tick()
-	if m.Timestamp == 0 {
+	c := v.crisp
+	c.posted++
+	m.number = c.posted
+	if m.Timestamp == 0 && !m.odd.timestamp {
 		m.Timestamp = now
 	}
-	if m.Fingerprint == 0 {
+	if m.Fingerprint == 0 && !m.odd.fingerprint {
 		m.Fingerprint = v.newFingerprint()
 	}
 	if m.From == "user" {
@@ -155,7 +167,9 @@ func (v *Conversation) post(m *message) {
 	if m.From == "operator" {
 		event = "message:received"
 	}
-	v.push(event, now, m.wire())
+	if !m.odd.unhooked {
+		v.pushMessage(event, now, m)
+	}
 	switch {
 	case m.From == "user":
 		if v.last().state == "resolved" {
@@ -170,9 +184,10 @@ func (v *Conversation) post(m *message) {
 	}
 }
 
-// isReply says whether the message is a person's answer to the user.
+// isReply says whether the message answers the user. Crisp's help centre says that any agent's
+// reply, human or automated, makes a pending conversation unresolved.
 func (m *message) isReply() bool {
-	return m.From == "operator" && !m.Automated && m.Type != "note" && m.Type != "event"
+	return m.From == "operator" && m.Type != "note" && m.Type != "event"
 }
 
 // inserted returns the log with m at its place. It appends in place only at the end, which no
@@ -254,10 +269,10 @@ func (v *Conversation) withdraw(fingerprint int64) {
 // The caller holds the lock.
 func (v *Conversation) mark(read bool, from, origin string, fingerprints []int64) {
 	now := time.Now()
-	v.remark(from, func(m *message) {
-		if len(fingerprints) > 0 && !slices.Contains(fingerprints, m.Fingerprint) {
-			return
-		}
+	meant := func(m *message) bool {
+		return m.From == from && (len(fingerprints) == 0 || slices.Contains(fingerprints, m.Fingerprint))
+	}
+	v.remark(meant, func(m *message) {
 		if read {
 			m.Read = origin
 		} else {
@@ -277,21 +292,22 @@ func (v *Conversation) mark(read bool, from, origin string, fingerprints []int64
 	if fingerprints == nil {
 		fingerprints = []int64{}
 	}
-	v.push(event, v.crisp.now(), map[string]any{"origin": origin, "fingerprints": fingerprints})
+	v.push(event, v.now(), map[string]any{"origin": origin, "fingerprints": fingerprints})
 }
 
 // unmark marks all messages of one side unread. The caller holds the lock.
 func (v *Conversation) unmark(from string) {
-	v.remark(from, func(m *message) { m.Read, m.marked = "", time.Time{} })
-	v.push("message:acknowledge:unread:send", v.crisp.now(), nil)
+	meant := func(m *message) bool { return m.From == from }
+	v.remark(meant, func(m *message) { m.Read, m.marked = "", time.Time{} })
+	v.push("message:acknowledge:unread:send", v.now(), nil)
 }
 
-// remark changes the marks of the messages of one side, which is no news.
-func (v *Conversation) remark(from string, fn func(m *message)) {
+// remark changes the marks of the messages that are meant, which is no news.
+func (v *Conversation) remark(meant func(m *message) bool, fn func(m *message)) {
 	v.changeQuietly(func(s *snapshot) {
 		s.messages = slices.Clone(s.messages)
 		for i, m := range s.messages {
-			if m.From == from {
+			if meant(m) {
 				marked := *m
 				marked.shown = nil
 				fn(&marked)
@@ -308,7 +324,7 @@ func (v *Conversation) compose(from, kind, excerpt string, more map[string]any) 
 	if from == "operator" {
 		event, who = "message:compose:receive", "operator"
 	}
-	now := v.crisp.now()
+	now := v.now()
 	data := map[string]any{"type": kind, "excerpt": excerpt, "timestamp": now}
 	maps.Copy(data, more)
 	v.changeQuietly(func(s *snapshot) {

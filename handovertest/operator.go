@@ -10,21 +10,49 @@ import (
 type Operator struct {
 	conversation *Conversation
 	person       *person // nil for a bot
+	from         string  // the side
 	name, origin string
+	userType     string
+	avatar       string
 	automated    bool
+	trigger      bool // fingerprints are negative
+	timestamp    int64
+	fingerprint  int64
+	odd          oddity
 }
 
 // Operator returns a person on the team, who joins it if need be.
 func (v *Conversation) Operator(name string) *Operator {
 	v.crisp.mu.Lock()
 	defer v.crisp.mu.Unlock()
-	return &Operator{conversation: v, person: v.crisp.person(name), name: name, origin: "chat"}
+	p := v.crisp.person(name)
+	return &Operator{
+		conversation: v, person: p, from: "operator", name: name, origin: "chat", userType: "website", avatar: p.avatar,
+	}
 }
 
 // Bot returns a bot that writes as operators do: automated, and as one of Crisp's own by its
 // origin "urn:crisp.im:bot:0".
 func (v *Conversation) Bot(name string) *Operator {
-	return &Operator{conversation: v, name: name, origin: botOrigin, automated: true}
+	return &Operator{
+		conversation: v, from: "operator", name: name, origin: botOrigin, userType: "participant", automated: true,
+	}
+}
+
+// Trigger returns a trigger of the chatbox, which writes as the website: as operators do, without a
+// user id, not marked as automated, with the origin "urn:crisp.im:triggers:0" and with fingerprints
+// below 0. All of that was seen in a live log. From("local") gives it the other origin of messages
+// that nobody wrote.
+func (v *Conversation) Trigger(name string) *Operator {
+	return &Operator{
+		conversation: v, from: "operator", name: name, origin: triggerOrigin, userType: "website", trigger: true,
+	}
+}
+
+// User returns the user as somebody who writes in a chatbox of Crisp, for messages of other types
+// than text, and for odd ones. What only operators do, such as Assign, is not theirs.
+func (v *Conversation) User() *Operator {
+	return &Operator{conversation: v, from: "user", origin: "chat"}
 }
 
 // From returns the same operator writing from elsewhere than the app, such as
@@ -54,6 +82,30 @@ func (o *Operator) Picker(text string, choices ...string) int64 {
 	all := []any{}
 	for _, label := range choices {
 		all = append(all, map[string]any{"value": label, "label": label, "selected": false})
+	}
+	return o.Send("picker", map[string]any{"id": "picker", "text": text, "choices": all})
+}
+
+// Choice is a choice of a picker.
+type Choice struct {
+	Value, Label, Icon string
+	// Link is a URL that the choice leads to instead of being chosen: an action of type "link".
+	Link     string
+	Selected bool
+}
+
+// Choose is Picker with choices that have more than a label.
+func (o *Operator) Choose(text string, choices ...Choice) int64 {
+	all := []any{}
+	for _, c := range choices {
+		choice := map[string]any{"value": c.Value, "label": c.Label, "selected": c.Selected}
+		if c.Icon != "" {
+			choice["icon"] = c.Icon
+		}
+		if c.Link != "" {
+			choice["action"] = map[string]any{"type": "link", "target": c.Link}
+		}
+		all = append(all, choice)
 	}
 	return o.Send("picker", map[string]any{"id": "picker", "text": text, "choices": all})
 }
@@ -126,13 +178,11 @@ func (o *Operator) send(kind string, content any, ago time.Duration) int64 {
 		return 0
 	}
 	m := &message{
-		Message: Message{Type: kind, From: "operator", Origin: o.origin, Nickname: o.name, Automated: o.automated},
-		raw:     raw, userType: "website",
-	}
-	if o.person == nil {
-		m.userType = "participant"
-	} else {
-		m.UserID, m.avatar = o.person.id, o.person.avatar
+		Message: Message{
+			Type: kind, From: o.from, Origin: o.origin, Nickname: o.name, UserID: o.ID(), Automated: o.automated,
+			Timestamp: o.timestamp, Fingerprint: o.fingerprint,
+		},
+		raw: raw, userType: o.userType, avatar: o.avatar, odd: o.odd,
 	}
 	v := o.conversation
 	v.crisp.mu.Lock()
@@ -140,8 +190,25 @@ func (o *Operator) send(kind string, content any, ago time.Duration) int64 {
 	if ago > 0 {
 		m.Timestamp = v.crisp.now() - ago.Milliseconds()
 	}
+	if o.trigger && !o.odd.fingerprint {
+		m.Fingerprint = -1 - int64(v.crisp.random.Int32())
+	}
 	v.post(m)
+	v.crisp.saySilence(o.name)
 	return m.Fingerprint
+}
+
+// saySilence tells a test once that operators write and no hook can be sent, which is easily
+// forgotten. The caller holds the lock.
+func (c *Crisp) saySilence(name string) {
+	if c.attached || c.unheard {
+		return
+	}
+	c.unheard = true
+	c.note("%s wrote, and nothing was ever attached: no hook is sent. Is a call of Attach missing?", name)
+	if c.tb != nil && !c.closed {
+		c.tb.Logf("handovertest: %s wrote, and nothing was ever attached: no hook is sent. Is a call of Crisp.Attach missing?", name)
+	}
 }
 
 // Edit changes a text or note, whoever wrote it.

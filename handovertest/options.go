@@ -25,6 +25,19 @@ const (
 	RepeatedDropped
 )
 
+// Blocked says what happens to a message that is posted for a user who is blocked. Nobody knows
+// what Crisp does.
+type Blocked int
+
+const (
+	// BlockedStored stores it like any other.
+	BlockedStored Blocked = iota
+	// BlockedRefused answers 403.
+	BlockedRefused
+	// BlockedDropped answers as for a new message and stores nothing.
+	BlockedDropped
+)
+
 // Options says how the fake behaves. The zero value is a healthy Crisp with a plugin token,
 // signed hooks and somebody online.
 type Options struct {
@@ -59,6 +72,8 @@ type Options struct {
 	// KeepSignature repeats a hook with its first timestamp and signature, instead of new ones.
 	KeepSignature bool
 
+	// Quotas are how many calls Crisp takes. Nil: any number.
+	Quotas []Quota
 	// FreePlan refuses notes with 402.
 	FreePlan bool
 	// DataReplaced makes a PATCH of the metas replace data instead of merging it.
@@ -67,8 +82,25 @@ type Options struct {
 	OwnFingerprints bool
 	// Repeated is what happens to a repeated fingerprint.
 	Repeated Repeated
-	// PageSize is the number of messages on a page; 20 by default.
+	// Blocked is what happens to the messages of a blocked user that are posted over REST.
+	Blocked Blocked
+	// MaxMessages is how many messages a conversation takes; a further one that is posted over REST
+	// is answered 409. 0: any number. Crisp's is known to be at least 10,000.
+	MaxMessages int
+	// LogLag is how long it takes until reads of the log show a message, whose hook comes before.
+	// Whether Crisp's log lags nobody knows.
+	LogLag time.Duration
+	// PageSize is the number of messages on a page; 20 by default. Nobody knows Crisp's.
 	PageSize int
+	// ListPageSize is the number of conversations on a page of the list, whatever per_page asks
+	// for. 0: as asked for, from 20 to 50, or 20, as Crisp documents.
+	ListPageSize int
+	// ListOrder is the order of the list; the documented one by default.
+	ListOrder ListOrder
+	// StateKeepsUpdated leaves updated_at of a conversation, and its place in the list, as they were
+	// when only its state changes. By default a change of state raises it, as a message does.
+	// Whether it does in Crisp nobody knows.
+	StateKeepsUpdated bool
 	// MaxText is the longest text or note that a caller may post, in UTF-16 units; 2,000 by
 	// default, which is where Crisp's own import tool cuts. -1: no limit.
 	MaxText int
@@ -124,6 +156,11 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MailAfter == 0 {
 		o.MailAfter = time.Minute
+	}
+	quotas := o.Quotas
+	o.Quotas = nil
+	for _, q := range quotas {
+		o.Quotas = append(o.Quotas, q.withDefaults())
 	}
 	if o.Bot != nil {
 		bot := o.Bot.withDefaults()

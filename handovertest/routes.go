@@ -112,7 +112,7 @@ type request struct {
 // placeholders are the names in routes with what may stand there.
 var placeholders = map[string]*regexp.Regexp{
 	"{sid}":         regexp.MustCompile(`^session_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`),
-	"{fingerprint}": regexp.MustCompile(`^[1-9][0-9]{0,15}$`),
+	"{fingerprint}": regexp.MustCompile(`^(0|-?[1-9][0-9]{0,18})$`), // negative ones are seen in live logs
 	"{page}":        regexp.MustCompile(`^[0-9]{1,6}$`),
 }
 

@@ -1,11 +1,8 @@
 package handovertest
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
-	"slices"
-	"strconv"
 )
 
 // statuses are the numbers that Crisp gives to states.
@@ -28,67 +25,6 @@ func (c *Crisp) deleteConversation(q *request) answer {
 func (c *Crisp) postInitiate(q *request) answer {
 	q.conversation.push("session:request:initiated", q.conversation.tick(), nil)
 	return ok(nil)
-}
-
-// getConversations lists the conversations with the newest change first.
-func (c *Crisp) getConversations(q *request) answer {
-	perPage := 20
-	if raw := q.query.Get("per_page"); raw != "" {
-		n, err := strconv.Atoi(raw)
-		if err != nil || n < 20 || n > 50 {
-			return invalid(&complaint{message: "data.per_page should be from 20 to 50"})
-		}
-		perPage = n
-	}
-	type row struct {
-		v *Conversation
-		s *snapshot
-	}
-	var rows []row
-	for _, v := range c.conversations {
-		s := v.at(q.asOf)
-		if v.website != q.website || s == nil || s.removed || !q.wants(s) {
-			continue
-		}
-		rows = append(rows, row{v, s})
-	}
-	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(b.s.updated, a.s.updated), cmp.Compare(b.s.news, a.s.news))
-	})
-	page := []any{}
-	start := min(max(q.page-1, 0)*perPage, len(rows))
-	for _, r := range rows[start:min(start+perPage, len(rows))] {
-		page = append(page, r.v.wire(r.s))
-	}
-	return listed(page)
-}
-
-// wants says whether the filters of a list let a conversation pass.
-func (q *request) wants(s *snapshot) bool {
-	on := func(name string) bool { return q.query.Get(name) == "1" }
-	inbox := q.query.Get("filter_inbox_id")
-	switch {
-	case len(s.messages) == 0 && !on("include_empty"),
-		on("filter_resolved") && s.state != "resolved",
-		on("filter_not_resolved") && s.state == "resolved",
-		on("filter_assigned") && s.assigned == "",
-		on("filter_unassigned") && s.assigned != "",
-		on("filter_unread") && s.unread("user") == 0,
-		inbox != "" && inbox != s.inbox:
-		return false
-	}
-	return true
-}
-
-// unread counts the messages of one side that were not read.
-func (s *snapshot) unread(from string) int {
-	n := 0
-	for _, m := range s.messages {
-		if m.From == from && m.Read == "" && m.Type != "note" && m.Type != "event" {
-			n++
-		}
-	}
-	return n
 }
 
 // wire returns what reads say of the conversation.

@@ -1,9 +1,11 @@
 package handovertest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"time"
 )
 
 // postMessage stores a message. Success is 202 and 200 in turn, since nobody knows which it is.
@@ -19,7 +21,18 @@ func (c *Crisp) postMessage(q *request) answer {
 	if kind == "note" && c.options.FreePlan {
 		return answer{status: http.StatusPaymentRequired, reason: "subscription_upgrade_required"}
 	}
+	if c.options.MaxMessages > 0 && len(v.last().messages) >= c.options.MaxMessages {
+		return answer{status: http.StatusConflict, reason: "too_many_messages"}
+	}
 	m := newMessage(kind, q.body)
+	if m.From == "user" && v.last().blocked {
+		switch c.options.Blocked {
+		case BlockedRefused:
+			return answer{status: http.StatusForbidden, reason: "not_allowed"}
+		case BlockedDropped:
+			return c.dispatched(cmp.Or(m.Fingerprint, v.newFingerprint()))
+		}
+	}
 	if m.Fingerprint != 0 && v.find(m.Fingerprint) != nil {
 		switch c.options.Repeated {
 		case RepeatedRefused:
@@ -83,7 +96,7 @@ func (c *Crisp) getMessages(q *request) answer {
 	}
 	var found []*message
 	for _, m := range q.seen.messages {
-		if (before == 0 || m.Timestamp < before) && (after == 0 || m.Timestamp > after) {
+		if (before == 0 || m.Timestamp < before) && (after == 0 || m.Timestamp > after) && c.logs(m) {
 			found = append(found, m)
 		}
 	}
@@ -102,6 +115,11 @@ func (c *Crisp) getMessages(q *request) answer {
 	return listed(json.RawMessage(append(page, ']')))
 }
 
+// logs says whether the log shows a message already. The caller holds the lock.
+func (c *Crisp) logs(m *message) bool {
+	return c.options.LogLag <= 0 || time.Since(m.stored) >= c.options.LogLag
+}
+
 // links finds those that Crisp makes previews of.
 var links = regexp.MustCompile(`https?://\S+`)
 
@@ -111,8 +129,7 @@ func (v *Conversation) wireMessage(m *message) json.RawMessage {
 	if m.shown != nil {
 		return m.shown
 	}
-	out := m.wire()
-	out["website_id"], out["session_id"] = v.website, v.sessionID
+	out := map[string]any{"website_id": v.website, "session_id": v.sessionID}
 	if m.Read != "" {
 		out["read"] = m.Read
 	}
@@ -122,13 +139,13 @@ func (v *Conversation) wireMessage(m *message) json.RawMessage {
 	if link := links.FindString(m.public().Text()); link != "" && m.Type == "text" {
 		out["preview"] = []any{map[string]any{"url": link, "website": "", "title": link, "stamped": true}}
 	}
-	m.shown = encode(out)
+	m.shown = m.wire(out)
 	return m.shown
 }
 
 func (c *Crisp) getMessage(q *request) answer {
 	for _, m := range q.seen.messages {
-		if m.Fingerprint == q.fingerprint {
+		if m.Fingerprint == q.fingerprint && c.logs(m) {
 			return ok(q.conversation.wireMessage(m))
 		}
 	}

@@ -125,6 +125,15 @@ func integer(path string, raw json.RawMessage) *complaint {
 	return nil
 }
 
+// signed judges a whole number of either sign, as the fingerprints of triggers are.
+func signed(path string, raw json.RawMessage) *complaint {
+	var n int64
+	if err := json.Unmarshal(raw, &n); err != nil || string(raw) == "null" {
+		return complain(path, "should be integer")
+	}
+	return nil
+}
+
 // number judges any number.
 func number(path string, raw json.RawMessage) *complaint {
 	var f float64
@@ -267,7 +276,7 @@ var messageShape = object{
 	"mentions": list(uuidText), "properties": dataMap,
 }
 
-var origins = regexp.MustCompile(`^(chat|email|urn:[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+)$`)
+var origins = regexp.MustCompile(`^(chat|email|urn(:[A-Za-z0-9_.-]+)+)$`)
 
 // origin judges where a message came from.
 func origin(path string, raw json.RawMessage) *complaint {
@@ -316,7 +325,7 @@ var (
 		"type!": oneOf("start", "stop"), "from!": oneOf("user", "operator"),
 		"excerpt": anyText, "stealth": boolean, "automated": boolean,
 	}
-	markShape    = object{"from!": oneOf("user", "operator"), "origin!": origin, "fingerprints": list(integer)}
+	markShape    = object{"from!": oneOf("user", "operator"), "origin!": origin, "fingerprints": list(signed)}
 	unreadShape  = object{"from!": oneOf("user", "operator")}
 	stateShape   = object{"state!": oneOf("pending", "unresolved", "resolved"), "user": anyObject, "origin": origin}
 	routingShape = object{"assigned!": orNil(object{"user_id!": uuidText}.check), "silent": boolean}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ func (c *Crisp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.begin()
 	c.mu.Unlock()
+	w.Header().Set("Date", c.clock().UTC().Format(http.TimeFormat))
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -39,7 +41,14 @@ func (c *Crisp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *Crisp) call(w http.ResponseWriter, r *http.Request, q *request) {
 	c.introduce(q)
 	call := Call{CallInfo: q.CallInfo, At: time.Now()}
+	call.Early = c.early(q.website, call.At)
 	defer func() { c.recordCall(call) }()
+	if a, header := c.overQuota(q); a != nil {
+		call.Status = a.status
+		c.noteRetryAfter(q.website, header)
+		write(w, r, *a, header)
+		return
+	}
 	f := c.faultFor(q.CallInfo)
 	if f.LateCommit > 0 {
 		c.commitLater(r, q, f.LateCommit)
@@ -52,8 +61,13 @@ func (c *Crisp) call(w http.ResponseWriter, r *http.Request, q *request) {
 		}
 		panic(http.ErrAbortHandler)
 	case f.Status != 0:
+		if f.Commit {
+			c.do(r, q)
+		}
 		call.Status = f.Status
-		f.write(w, r)
+		header := f.header(c.clock())
+		c.noteRetryAfter(q.website, header)
+		f.write(w, r, header)
 		return
 	case f.CutBefore, f.LateCommit > 0:
 		panic(http.ErrAbortHandler)
@@ -81,7 +95,7 @@ func (c *Crisp) call(w http.ResponseWriter, r *http.Request, q *request) {
 func (c *Crisp) introduce(q *request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	q.Conversation = -1
+	q.Conversation, q.WebsiteID = -1, q.website
 	if v := c.bySession[q.sessionID]; v != nil && v.website == q.website {
 		q.Conversation = v.number
 		q.Nickname = v.last().meta.Nickname
@@ -144,21 +158,40 @@ func writeHalf(w http.ResponseWriter, a answer) {
 	panic(http.ErrAbortHandler)
 }
 
+// header returns the header of the fault's answer. now is Crisp's time.
+func (f Fault) header(now time.Time) http.Header {
+	header := f.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	if f.RetryAfter > 0 {
+		header.Set("Retry-After", retryAfter(f.RetryAfter, f.RetryDate, now))
+	}
+	return header
+}
+
 // write sends the answer that the fault has.
-func (f Fault) write(w http.ResponseWriter, r *http.Request) {
+func (f Fault) write(w http.ResponseWriter, r *http.Request, header http.Header) {
 	reason := f.Reason
 	if reason == "" {
 		reason = reasons[f.Status]
 	}
 	if f.Body == "" && !f.NoBody {
-		write(w, r, answer{status: f.Status, reason: reason}, f.Header)
+		write(w, r, answer{status: f.Status, reason: reason}, header)
 		return
 	}
-	for name, values := range f.Header {
+	if strings.HasPrefix(f.Body, "<") {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	} else {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	for name, values := range header {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(f.Status)
-	_, _ = w.Write([]byte(f.Body))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(f.Body))
+	}
 }
 
 // reasons are those that Crisp is known to give, or likely to.

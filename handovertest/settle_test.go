@@ -46,7 +46,7 @@ func TestSettleWaitsForWhatWorksOn(t *testing.T) {
 	bot := &lazy{call: call, todo: make(chan string, 10)}
 	c.Attach(bot)
 	c.Settle()
-	v.Bot("Hugo").Say("go")
+	v.Bot("Hugo").Note("go")
 	c.Settle()
 	require.Len(t, v.Messages(), 4)
 	require.True(t, c.Idle())

@@ -1,5 +1,7 @@
 package handovertest
 
+import "maps"
+
 // UserByEmail lets the user answer by email: a message that nobody posted over REST.
 func (v *Conversation) UserByEmail(text string) int64 { return v.userSays(text, "email") }
 
@@ -22,6 +24,21 @@ func (v *Conversation) Rate(stars int, comment string) {
 	v.push("session:sync:rating", v.tick(), map[string]any{
 		"rating": map[string]any{"stars": stars, "comment": orNull(comment)},
 	})
+}
+
+// RateWith sends a rating that may be odd: "rating" in the hook is whatever JSON makes of it, such
+// as {"stars": 4.5e15}.
+func (v *Conversation) RateWith(rating any) {
+	v.Emit("session:sync:rating", map[string]any{"rating": rating})
+}
+
+// Emit sends a hook of any event about this conversation, with these data besides the ids. What the
+// conversation is does not change by it.
+func (v *Conversation) Emit(event string, data map[string]any) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.crisp.note("%s: emitted %s", v.label(), event)
+	v.push(event, v.tick(), data)
 }
 
 // Block blocks the user, or lets them in again.
@@ -50,4 +67,13 @@ func (v *Conversation) Remove() {
 	v.crisp.mu.Lock()
 	defer v.crisp.mu.Unlock()
 	v.remove()
+}
+
+// OddRow lets the list of conversations say members of this conversation otherwise than they are,
+// such as {"state": 1, "meta": []any{}}. Nil: as they are. Reads of the conversation itself are not
+// changed; Fail can do that.
+func (v *Conversation) OddRow(members map[string]any) {
+	v.crisp.mu.Lock()
+	defer v.crisp.mu.Unlock()
+	v.oddRow = maps.Clone(members)
 }
