@@ -19,8 +19,8 @@ var agentVerbs = []verb{
 	{"agent <name>, shown <time> late: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.SayLate(unfold(a[1]), duration(a[0])) })},
 	{"agent <name> notes: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.Note(unfold(a[0])) })},
 	{"agent <name> asks: <text>", agent(func(w *world, o *handovertest.Operator, a []string) {
-		text, choices := brackets(a[0])
-		o.Picker(text, choices...)
+		text, labels := brackets(a[0])
+		o.Choose(text, choicesOf(labels)...)
 	})},
 	{"agent <name> asks for a text: <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.Field(a[0], "") })},
 	{"agent <name> sends the file <text>", agent(func(w *world, o *handovertest.Operator, a []string) { o.File(file(a[0])) })},
@@ -45,6 +45,12 @@ var agentVerbs = []verb{
 	{"agent <name> blocks the user", agent(func(w *world, _ *handovertest.Operator, _ []string) { w.conversation().Block(true) })},
 	{"agent <name> unblocks the user", agent(func(w *world, _ *handovertest.Operator, _ []string) { w.conversation().Block(false) })},
 	{"agent <name> removes the conversation", agent(func(w *world, _ *handovertest.Operator, _ []string) { w.conversation().Remove() })},
+	{"agent <name> with another tool: <text>", agent(func(_ *world, o *handovertest.Operator, a []string) { o.WithoutID().Say(unfold(a[0])) })},
+	{"a trigger <name>: <text>", func(w *world, a []string) { w.conversation().Trigger(a[0]).Say(unfold(a[1])) }},
+	{"a trigger <name> with an ordinary number: <text>", agent(func(_ *world, o *handovertest.Operator, a []string) {
+		o.From("urn:crisp.im:triggers:0").WithoutID().Say(unfold(a[0]))
+	})},
+	{"Crisp itself as <name>: <text>", agent(func(_ *world, o *handovertest.Operator, a []string) { o.From("local").WithoutID().Say(unfold(a[0])) })},
 	{"another bot <name>: <text>", func(w *world, a []string) { w.conversation().Bot(a[0]).Say(unfold(a[1])) }},
 	{"another bot <name> types", func(w *world, a []string) { w.conversation().Bot(a[0]).Type(true) }},
 }
@@ -53,6 +59,18 @@ var agentVerbs = []verb{
 // agent's name.
 func agent(act func(w *world, o *handovertest.Operator, args []string)) func(*world, []string) {
 	return func(w *world, a []string) { act(w, w.conversation().Operator(a[0]), a[1:]) }
+}
+
+// choicesOf makes choices of their labels. "Our shop https://…" leads to a page.
+func choicesOf(labels []string) (all []handovertest.Choice) {
+	for _, label := range labels {
+		label, link, found := strings.Cut(label, " https://")
+		if found {
+			link = "https://" + link
+		}
+		all = append(all, handovertest.Choice{Value: label, Label: label, Link: link})
+	}
+	return all
 }
 
 // origin is Crisp's name of the place that somebody writes from.
@@ -68,14 +86,12 @@ func origin(place string) string {
 	return place
 }
 
-// operatorID is Crisp's id of an agent.
+// operatorID is Crisp's id of an agent. Before there is any conversation it is one that nobody has.
 func (w *world) operatorID(name string) string {
-	w.crisp.Online(name)
 	if all := w.crisp.Conversations(); len(all) > 0 {
 		return all[0].Operator(name).ID()
 	}
-	w.t.Fatal("an agent can be asked for by name once there was a conversation in Crisp")
-	return ""
+	return "7a3c5e10-6f0b-4d55-9c1e-00000000000f"
 }
 
 // fingerprint finds the newest message with these words.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,9 +20,10 @@ var crispVerbs = []verb{
 	}},
 	{"Crisp answers <number> to <text> for <time>", func(w *world, a []string) { w.answers(a[0], a[1], a[2]) }},
 	{"Crisp answers <number> to <text>", func(w *world, a []string) { w.answers(a[0], a[1], "") }},
-	{"Crisp asks to come back in <time>, for <time>", func(w *world, a []string) {
-		after := strconv.Itoa(int(duration(a[0]).Seconds()))
-		w.troubles.add("", handovertest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {after}}}, a[1])
+	{"Crisp asks to be left alone for <time>", func(w *world, a []string) { w.troubles.add("", busy(a[0]), a[0]) }},
+	{"Crisp asks not to be read for <time>", func(w *world, a []string) { w.troubles.add("GET", busy(a[0]), a[0]) }},
+	{"Crisp only seems to take <text> for <time>", func(w *world, a []string) {
+		w.troubles.add(w.route(a[0]), handovertest.Fault{Status: http.StatusOK, Body: handovertest.BodyError}, a[1])
 	}},
 	{"Crisp carries out <text> without an answer[ for <time>]", func(w *world, a []string) {
 		w.troubles.add(w.route(a[0]), handovertest.Fault{CutAfter: true}, a[1])
@@ -38,6 +38,8 @@ var crispVerbs = []verb{
 		w.troubles.add(handovertest.RouteConversation, handovertest.Fault{Stale: duration(a[0])}, "")
 	}},
 
+	{"hooks are held back", func(w *world, _ []string) { w.held = w.conversation().HoldHooks() }},
+	{"the hooks that were held back come", func(w *world, _ []string) { w.held.Release() }},
 	{"hooks[ of <text>] get lost", func(w *world, a []string) { w.troubles.hook(a[0], handovertest.HookFault{Drop: true}) }},
 	{"hooks[ of <text>] come twice", func(w *world, a []string) { w.troubles.hook(a[0], handovertest.HookFault{Twice: true}) }},
 	{"hooks[ of <text>] come <time> late", func(w *world, a []string) {
@@ -82,6 +84,11 @@ func (w *world) route(name string) string {
 		w.t.Fatalf("there are no calls for %q, but for %s", name, strings.Join(slices.Sorted(maps.Keys(routes)), ", "))
 	}
 	return route
+}
+
+// busy is the answer of a Crisp that wants to be left alone for a <time>.
+func busy(wait string) handovertest.Fault {
+	return handovertest.Fault{Status: http.StatusTooManyRequests, RetryAfter: duration(wait)}
 }
 
 func (w *world) answers(status, route, for_ string) {

@@ -17,6 +17,7 @@ var givenVerbs = []verb{
 	{"given Crisp's clock is <time> ahead", func(w *world, a []string) { w.options.Skew = duration(a[0]) }},
 	{"given Crisp's clock is <time> behind", func(w *world, a []string) { w.options.Skew = -duration(a[0]) }},
 	{"given Crisp's pages hold <number> messages", func(w *world, a []string) { w.options.PageSize = number(a[0]) }},
+	{"given Crisp's conversations hold <number> messages", func(w *world, a []string) { w.options.MaxMessages = number(a[0]) }},
 	{"given Crisp replaces data", func(w *world, _ []string) { w.options.DataReplaced = true }},
 	{"given Crisp lists what agents do", func(w *world, _ []string) { w.options.EventMessages = true }},
 	{"given the bot <name> answers in Crisp: <text>", func(w *world, a []string) {

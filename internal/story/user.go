@@ -28,6 +28,7 @@ var userVerbs = []verb{
 	}},
 	{"user writes by email: <text>", func(w *world, a []string) { w.conversation().UserByEmail(unfold(a[0])) }},
 	{"user writes in Crisp's own chat: <text>", func(w *world, a []string) { w.conversation().UserByChat(unfold(a[0])) }},
+	{"a note on the user's side: <text>", func(w *world, a []string) { w.conversation().User().From("email").Note(unfold(a[0])) }},
 	{"user rates with <number> stars", func(w *world, a []string) { w.conversation().Rate(number(a[0]), "") }},
 	{"<number> users ask for a human within <time>", func(w *world, a []string) { w.crowd(number(a[0]), duration(a[1])) }},
 }

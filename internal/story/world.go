@@ -30,6 +30,7 @@ type stage struct {
 
 	crisp     *handovertest.Crisp
 	troubles  troubles
+	held      *handovertest.HeldHooks
 	channel   channel
 	store     handover.Store
 	processes []*process
