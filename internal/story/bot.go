@@ -29,8 +29,7 @@ var botVerbs = []verb{
 	{`bot asks for a human for "<text>"[ (<text>)]`, func(w *world, a []string) { w.ask(w.user.turns[a[0]], a[1]) }},
 	{"bot asks for a human unasked[ (<text>)]", func(w *world, a []string) { w.ask(w.unasked(), a[0]) }},
 	{"bot puts out <text>[ (<text>)]", func(w *world, a []string) { w.apply(a[0], a[1]) }},
-	{"bot is muted", func(w *world, _ []string) { w.failed(w.h().Mute(context.Background(), w.user.turn)) }},
-	{"bot is muted unasked", func(w *world, _ []string) { w.failed(w.h().Mute(context.Background(), w.unasked())) }},
+	{"bot is muted", func(w *world, _ []string) { w.refused(w.h().Mute(context.Background(), w.user.turn)) }},
 	{"bot looks whether somebody is there", func(w *world, _ []string) {
 		if p, err := w.h().Available(context.Background(), w.user.conversation); !w.failed(err) {
 			w.tell("%s", p)

@@ -57,6 +57,9 @@ var crispVerbs = []verb{
 		w.show(lines...)
 	}},
 	{"Crisp asked for a rating:", func(w *world, _ []string) { w.show(fmt.Sprintf("%d times", w.conversation().FeedbackAsked())) }},
+	{"Crisp heard of typing:", func(w *world, _ []string) {
+		w.show(fmt.Sprintf("%d times", w.conversation().CountCalls(handovertest.RouteCompose)))
+	}},
 }
 
 // routes are Crisp's calls, by what they are for.

@@ -18,20 +18,15 @@ var givenVerbs = []verb{
 	{"given Crisp's clock is <time> behind", func(w *world, a []string) { w.options.Skew = -duration(a[0]) }},
 	{"given Crisp's pages hold <number> messages", func(w *world, a []string) { w.options.PageSize = number(a[0]) }},
 	{"given Crisp's conversations hold <number> messages", func(w *world, a []string) { w.options.MaxMessages = number(a[0]) }},
-	{"given Crisp replaces data", func(w *world, _ []string) { w.options.DataReplaced = true }},
 	{"given Crisp lists what agents do", func(w *world, _ []string) { w.options.EventMessages = true }},
 	{"given the bot <name> answers in Crisp: <text>", func(w *world, a []string) {
 		w.options.Bot = &handovertest.Bot{Name: a[0], Answer: func(string) string { return unfold(a[1]) }}
-	}},
-	{"given a rule assigns <name>", func(w *world, a []string) {
-		w.options.Rules = append(w.options.Rules, handovertest.Rule{Operator: a[0]})
 	}},
 	{"given a rule assigns <name> the segment <name>", func(w *world, a []string) {
 		w.options.Rules = append(w.options.Rules, handovertest.Rule{Operator: a[0], Segment: a[1]})
 	}},
 
-	{"given the office is closed", func(w *world, _ []string) { w.presence(handover.Away) }},
-	{"given the office is open", func(w *world, _ []string) { w.presence(handover.Online) }},
+	{"given the office is closed", func(w *world, _ []string) { w.closed() }},
 	{"given only the channels <text>", func(w *world, a []string) {
 		w.set(func(c *handover.Config) { c.Sources = listed(a[0]) })
 	}},
@@ -81,10 +76,10 @@ func (w *world) freePlan() {
 	})
 }
 
-// presence is what the host knows better than Crisp: its opening hours.
-func (w *world) presence(p handover.Presence) {
+// closed is what the host knows better than Crisp: its opening hours.
+func (w *world) closed() {
 	w.set(func(c *handover.Config) {
-		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence { return p }
+		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence { return handover.Away }
 	})
 }
 
