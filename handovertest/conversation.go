@@ -313,12 +313,13 @@ func (v *Conversation) remove() {
 func (v *Conversation) push(event string, at int64, data map[string]any) {
 	all := v.ids()
 	maps.Copy(all, data)
-	v.crisp.push(v.website, v, event, at, encode(all))
+	v.crisp.push(v.website, v, HookInfo{Event: event}, at, encode(all))
 }
 
 // pushMessage is push for a message. The caller holds the lock.
 func (v *Conversation) pushMessage(event string, at int64, m *message) {
-	v.crisp.push(v.website, v, event, at, m.wire(v.ids()))
+	info := HookInfo{Event: event, Type: m.Type, Fingerprint: m.Fingerprint}
+	v.crisp.push(v.website, v, info, at, m.wire(v.ids()))
 }
 
 // ids returns what every hook about the conversation says. The caller holds the lock.

@@ -229,7 +229,7 @@ func (c *Crisp) Availability(status string) {
 	c.since = max(c.now(), c.since+1) // also within one millisecond
 	c.note("website: %s", status)
 	for _, id := range append([]string{c.options.WebsiteID}, c.options.Websites...) {
-		c.push(id, nil, "website:users:available", c.since, encode(map[string]any{
+		c.push(id, nil, HookInfo{Event: "website:users:available"}, c.since, encode(map[string]any{
 			"website_id": id, "available": status == "online",
 		}))
 	}

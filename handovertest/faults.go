@@ -85,6 +85,9 @@ type CallInfo struct {
 	Method, Route string
 	// WebsiteID is the website that was called.
 	WebsiteID string
+	// Type and From are those of the message that RouteSend posts: "text" or "note", "user" or
+	// "operator"; "" of other routes.
+	Type, From string
 	// Conversation is the number of the conversation, -1 where there is none (yet), and Nickname
 	// its nickname, which is the same in each run when numbers are not.
 	Conversation int
@@ -117,6 +120,9 @@ type HookInfo struct {
 	Ordinal int
 	// Attempt is 1 at first.
 	Attempt int
+	// Type and Fingerprint are those of the message that message:send and message:received bring.
+	Type        string
+	Fingerprint int64
 }
 
 // ordinalKey is what ordinals are counted by.

@@ -119,7 +119,7 @@ func TestRetryAfter(t *testing.T) {
 				require.Equal(t, row.want, a.header.Get("Retry-After"))
 				date, err := http.ParseTime(a.header.Get("Date"))
 				require.NoError(t, err)
-				require.Equal(t, row.skew, date.Sub(time.Now()))
+				require.Equal(t, row.skew, time.Until(date))
 				require.Zero(t, tally.Early())
 				call.ok("GET", "", "") // at once
 				time.Sleep(time.Hour)
@@ -153,4 +153,23 @@ func TestTheClockOfCrisp(t *testing.T) {
 			require.Equal(t, want, bot.hooks()[0].Timestamp)
 		})
 	}
+}
+
+// A note can be refused while texts pass.
+func TestAFaultOfOneKindOfMessage(t *testing.T) {
+	c := handovertest.NewCrisp(t, handovertest.Options{})
+	call := newCaller(t, c)
+	v, path := call.open()
+	c.Fail(handovertest.Always, handovertest.Fault{Status: 403, Match: func(i handovertest.CallInfo) bool {
+		return i.Type == "note" && i.From == "operator"
+	}})
+	call.userSays(path, "hi")
+	require.Equal(t, "not_allowed", call.do("POST", path+"/message", `{"type":"note","from":"operator","origin":"chat","content":"x"}`).Reason)
+	call.do("GET", path+"/messages", "")
+	require.Len(t, v.Messages(), 1)
+	calls := c.Calls()
+	require.Equal(t, "text", calls[1].Type)
+	require.Equal(t, "user", calls[1].From)
+	require.Equal(t, "note", calls[2].Type)
+	require.Empty(t, calls[3].Type)
 }

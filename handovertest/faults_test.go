@@ -140,8 +140,8 @@ func TestSetFaultsKnowsTheCall(t *testing.T) {
 	require.Equal(t, []handovertest.CallInfo{
 		{Method: "POST", Route: handovertest.RouteCreate, Conversation: -1},
 		{Method: "PATCH", Route: handovertest.RoutePatchMeta},
-		{Method: "POST", Route: handovertest.RouteSend, Nickname: "Joe"},
-		{Method: "POST", Route: handovertest.RouteSend, Nickname: "Joe", Ordinal: 1},
+		{Method: "POST", Route: handovertest.RouteSend, Type: "text", From: "user", Nickname: "Joe"},
+		{Method: "POST", Route: handovertest.RouteSend, Type: "text", From: "user", Nickname: "Joe", Ordinal: 1},
 	}, seen)
 }
 

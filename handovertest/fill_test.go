@@ -51,3 +51,19 @@ func TestFill(t *testing.T) {
 		require.Contains(t, call.listed("1?order_date_updated=1"), v.Number())
 	})
 }
+
+func TestALongLogIsPagedThrough(t *testing.T) {
+	c := handovertest.NewCrisp(t, handovertest.Options{PageSize: 100})
+	call := newCaller(t, c)
+	v := c.Open("")
+	v.Fill(10_000, nil)
+	all := v.Messages()
+	before := all[9_999].Timestamp + 1
+	for end := len(all); end > 0; end -= 100 {
+		page := call.ok("GET", "/conversation/"+v.ID()+"/messages?timestamp_before="+strconv.FormatInt(before, 10), "").texts()
+		require.Len(t, page, 100)
+		require.Equal(t, all[end-100].Text(), page[0])
+		require.Equal(t, all[end-1].Text(), page[99])
+		before = all[end-100].Timestamp
+	}
+}

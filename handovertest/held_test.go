@@ -101,3 +101,18 @@ func TestHooksWithAnotherTime(t *testing.T) {
 	}
 	require.Equal(t, "{", string(handovertest.WithoutTime([]byte("{"))))
 }
+
+func TestHookFaultsKnowTheMessage(t *testing.T) {
+	call, v, _, bot := odd(t, handovertest.Options{})
+	lost := int64(163240180126629)
+	call.c.SetHookFaults(func(h handovertest.HookInfo) handovertest.HookFault {
+		return handovertest.HookFault{Drop: h.Fingerprint == lost || h.Type == "note"}
+	})
+	ann := v.Operator("Ann")
+	ann.Note("a note")
+	ann.Fingerprint(lost).Say("lost")
+	ann.Say("told")
+	ann.Type(true)
+	call.c.Settle()
+	require.Equal(t, []string{"message:received", "message:compose:receive"}, eventsOf(bot.hooks()))
+}

@@ -49,17 +49,18 @@ var websiteEvents = []string{
 	"session:set_state", "session:set_email", "session:sync:rating", "session:removed",
 }
 
-// push queues a hook, if its event is one of those sent; v is nil for the website's own. The caller
-// holds the lock.
-func (c *Crisp) push(website string, v *Conversation, event string, at int64, data json.RawMessage) {
+// push queues a hook with these data, if its event is one of those sent. info has what is known of
+// it besides the conversation, which is nil for the website's own hooks. The caller holds the lock.
+func (c *Crisp) push(website string, v *Conversation, info HookInfo, at int64, data json.RawMessage) {
+	event := info.Event
 	switch {
 	case !c.attached,
 		c.options.Hooks == WebsiteHooks && !slices.Contains(websiteEvents, event),
 		c.options.Events != nil && !slices.Contains(c.options.Events, event):
 		return
 	}
-	h := &hook{conversation: v}
-	h.Event, h.Conversation, h.Attempt = event, -1, 1
+	h := &hook{HookInfo: info, conversation: v}
+	h.Conversation, h.Attempt = -1, 1
 	if v != nil {
 		h.Conversation, h.Nickname = v.number, v.last().meta.Nickname
 	}

@@ -3,6 +3,7 @@ package handovertest_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,4 +50,25 @@ func TestNumbersThatCallersPostAreWrittenAsJavaScriptWritesThem(t *testing.T) {
 	got := bot.hooks()
 	require.Contains(t, string(got[0].body), `"duration":1.5,`)
 	require.Contains(t, string(got[1].body), `{"b":1000,"c":1e+21,"d":1e-7,"e":9007199254740992}`)
+}
+
+// What is written is JSON of the same value, and stays as it is when it is written again.
+func FuzzHookBodies(f *testing.F) {
+	for _, seed := range []string{
+		`{"10":1,"9":"\u2028\\u2029","a":[{"2":0,"1":{}}]}`, `"\ud800"`, `[1e400]`, `{"a":1,"a":2}`, `"1":`, `{"0\":":1,"7":2}`, "\"\xff\"",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var want any
+		if json.Unmarshal(raw, &want) != nil {
+			return
+		}
+		at := time.UnixMilli(1)
+		body := handovertest.HookBody("w", "e", at, want)
+		var got struct{ Data any }
+		require.NoError(t, json.Unmarshal(body, &got), "%s", body)
+		require.Equal(t, want, got.Data)
+		require.Equal(t, body, handovertest.HookBody("w", "e", at, got.Data))
+	})
 }

@@ -3,8 +3,11 @@ package handovertest
 import (
 	"cmp"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"regexp"
+	"slices"
+	"sort"
 	"time"
 )
 
@@ -94,16 +97,17 @@ func (c *Crisp) getMessages(q *request) answer {
 	if a != nil {
 		return *a
 	}
-	var found []*message
-	for _, m := range q.seen.messages {
-		if (before == 0 || m.Timestamp < before) && (after == 0 || m.Timestamp > after) && c.logs(m) {
-			found = append(found, m)
-		}
+	log := q.seen.messages // sorted by time
+	if before != 0 {
+		log = log[:sort.Search(len(log), func(i int) bool { return log[i].Timestamp >= before })]
 	}
-	if over := len(found) - c.options.PageSize; over > 0 && after == 0 {
-		found = found[over:]
-	} else if over > 0 {
-		found = found[:c.options.PageSize]
+	var found []*message
+	if after != 0 {
+		log = log[sort.Search(len(log), func(i int) bool { return log[i].Timestamp > after }):]
+		found = c.shown(slices.Values(log))
+	} else {
+		found = c.shown(backward(log))
+		slices.Reverse(found)
 	}
 	page := []byte{'['}
 	for i, m := range found {
@@ -113,6 +117,31 @@ func (c *Crisp) getMessages(q *request) answer {
 		page = append(page, q.conversation.wireMessage(m)...)
 	}
 	return listed(json.RawMessage(append(page, ']')))
+}
+
+// shown returns the first page of messages that the log shows already. The caller holds the lock.
+func (c *Crisp) shown(log iter.Seq[*message]) []*message {
+	var page []*message
+	for m := range log {
+		if len(page) == c.options.PageSize {
+			break
+		}
+		if c.logs(m) {
+			page = append(page, m)
+		}
+	}
+	return page
+}
+
+// backward goes through a log from its end.
+func backward(log []*message) iter.Seq[*message] {
+	return func(yield func(*message) bool) {
+		for _, m := range slices.Backward(log) {
+			if !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // logs says whether the log shows a message already. The caller holds the lock.

@@ -2,6 +2,7 @@ package handovertest
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -101,6 +102,12 @@ func (c *Crisp) introduce(q *request) {
 		q.Nickname = v.last().meta.Nickname
 	}
 	q.Ordinal = c.ordinal(q.Conversation, q.Route)
+	if q.Route == RouteSend {
+		var message struct{ Type, From json.RawMessage }
+		_ = json.Unmarshal(q.raw, &message) // it is judged later
+		q.Type, _ = asString(message.Type)
+		q.From, _ = asString(message.From)
+	}
 }
 
 // do does the work of a call, or finds its answer in the cache.
