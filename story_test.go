@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"flag"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +25,21 @@ func TestPendingStories(t *testing.T) {
 		t.Skip("they fail until their faults are mended; -pending runs them")
 	}
 	tellStories(t, "testdata/stories/pending/*.txt", false)
+}
+
+// TestStoriesDocument compares the list of steps in docs/stories.md with the steps that there are.
+func TestStoriesDocument(t *testing.T) {
+	const file, begin = "docs/stories.md", "<!-- the steps: made from internal/story -->\n"
+	doc, err := os.ReadFile(file)
+	require.NoError(t, err)
+	head, _, found := strings.Cut(string(doc), begin)
+	require.True(t, found)
+	want := head + begin + story.Usage()
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(doc), "go test -run TestStoriesDocument -update .")
 }
 
 func tellStories(t *testing.T, pattern string, rewrite bool) {

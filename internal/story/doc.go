@@ -29,5 +29,6 @@
 // that days pass at once and each run gives the same lines. A story uses what a host can use, and
 // nothing else.
 //
-// Run compares a story, or rewrites what stands behind > with what happened. Usage lists the steps.
+// Run compares a story, or rewrites what stands behind > with what happened. Usage lists the steps, for
+// docs/stories.md.
 package story

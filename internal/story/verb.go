@@ -57,23 +57,41 @@ type known struct {
 	expression *regexp.Regexp
 }
 
-// vocabulary is every verb, in the order in which they are tried.
+// groups are the verbs by what they are about, in the order in which they are tried.
+var groups = []struct {
+	about string
+	verbs []verb
+}{
+	{"Settings, before all else", givenVerbs},
+	{"Time", clockVerbs},
+	{"Processes", processVerbs},
+	{"The channel, where users are", channelVerbs},
+	{"Crisp", crispVerbs},
+	{"Agents in Crisp", agentVerbs},
+	{"The bot and its host", botVerbs},
+	{"Users", userVerbs},
+}
+
+// vocabulary is every verb, ready to be matched.
 var vocabulary = func() (all []known) {
-	for _, verbs := range [][]verb{givenVerbs, clockVerbs, processVerbs, channelVerbs, crispVerbs, agentVerbs, botVerbs, userVerbs} {
-		for _, v := range verbs {
+	for _, g := range groups {
+		for _, v := range g.verbs {
 			all = append(all, known{v, pattern(v.usage)})
 		}
 	}
 	return all
 }()
 
-// Usage returns all steps that a story can have, a line each.
-func Usage() []string {
-	var lines []string
-	for _, v := range vocabulary {
-		lines = append(lines, v.usage)
+// Usage returns all steps that a story can have, in Markdown.
+func Usage() string {
+	var b strings.Builder
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n## %s\n\n", g.about)
+		for _, v := range g.verbs {
+			fmt.Fprintf(&b, "- `%s`\n", v.usage)
+		}
 	}
-	return lines
+	return b.String()
 }
 
 // find returns the verb of a step's line and its arguments. The error lists the steps that begin
@@ -89,16 +107,15 @@ func find(line string) (verb, []string, error) {
 		}
 	}
 	first := strings.Fields(strings.ReplaceAll(line, ":", " "))
-	var like []string
-	for _, usage := range Usage() {
-		if len(first) > 0 && strings.HasPrefix(usage, first[0]) {
-			like = append(like, "\n\t"+usage)
+	var all, like []string
+	for _, v := range vocabulary {
+		all = append(all, "\n\t"+v.usage)
+		if len(first) > 0 && strings.HasPrefix(v.usage, first[0]) {
+			like = append(like, "\n\t"+v.usage)
 		}
 	}
 	if len(like) == 0 {
-		for _, usage := range Usage() {
-			like = append(like, "\n\t"+usage)
-		}
+		like = all
 	}
 	return verb{}, nil, fmt.Errorf("there is no step %q; there are%s", line, strings.Join(like, ""))
 }

@@ -62,9 +62,9 @@ func TestEveryStepIsInAStory(t *testing.T) {
 		}
 	}
 	var unused []string
-	for _, usage := range Usage() {
-		if !used[usage] {
-			unused = append(unused, usage)
+	for _, v := range vocabulary {
+		if !used[v.usage] {
+			unused = append(unused, v.usage)
 		}
 	}
 	require.Empty(t, unused, "steps that no story has")
