@@ -15,21 +15,21 @@ import (
 // A bot's steps answer the user's last message, unless they say otherwise. Brackets behind an asking
 // hold its request: "bot asks for a human (segments Customer, VIP; note asked twice; locale fr)".
 var botVerbs = []verb{
-	{"bot: <text>", func(w *world, a []string) { w.reply(w.user.turn, a[0], 0) }},
+	{"bot: <text>", func(w *world, a []string) { w.reply(w.user.turn(""), a[0], 0) }},
 	{"bot takes <time> to say: <text>", func(w *world, a []string) {
-		turn := w.user.turn
+		turn := w.user.turn("")
 		go w.aside().reply(turn, a[1], duration(a[0]))
 	}},
-	{`bot answers "<text>": <text>`, func(w *world, a []string) { w.reply(w.user.turns[a[0]], a[1], 0) }},
+	{`bot answers "<text>": <text>`, func(w *world, a []string) { w.reply(w.user.turn(a[0]), a[1], 0) }},
 	{"bot fails: <text>", func(w *world, a []string) {
-		w.refused(w.h().Reply(context.Background(), w.user.turn, func(context.Context) error { return errors.New(a[0]) }))
+		w.refused(w.h().Reply(context.Background(), w.user.turn(""), func(context.Context) error { return errors.New(a[0]) }))
 	}},
 	{"bot says unasked: <text>", func(w *world, a []string) { w.reply(w.unasked(), a[0], 0) }},
-	{"bot asks for a human[ (<text>)]", func(w *world, a []string) { w.ask(w.user.turn, a[0]) }},
-	{`bot asks for a human for "<text>"[ (<text>)]`, func(w *world, a []string) { w.ask(w.user.turns[a[0]], a[1]) }},
+	{"bot asks for a human[ (<text>)]", func(w *world, a []string) { w.ask(w.user.turn(""), a[0]) }},
+	{`bot asks for a human for "<text>"[ (<text>)]`, func(w *world, a []string) { w.ask(w.user.turn(a[0]), a[1]) }},
 	{"bot asks for a human unasked[ (<text>)]", func(w *world, a []string) { w.ask(w.unasked(), a[0]) }},
 	{"bot puts out <text>[ (<text>)]", func(w *world, a []string) { w.apply(a[0], a[1]) }},
-	{"bot is muted", func(w *world, _ []string) { w.refused(w.h().Mute(context.Background(), w.user.turn)) }},
+	{"bot is muted", func(w *world, _ []string) { w.refused(w.h().Mute(context.Background(), w.user.turn(""))) }},
 	{"bot looks whether somebody is there", func(w *world, _ []string) {
 		if p, err := w.h().Available(context.Background(), w.user.conversation); !w.failed(err) {
 			w.tell("%s", p)
@@ -108,7 +108,7 @@ func (w *world) apply(output, request string) {
 			w.t.Fatalf("a bot's output has no %q", word)
 		}
 	}
-	outcome, err := w.h().Apply(context.Background(), w.user.turn, out, w.request(request))
+	outcome, err := w.h().Apply(context.Background(), w.user.turn(""), out, w.request(request))
 	w.came(outcome, err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/crisphandover/handover"
 )
@@ -17,7 +18,10 @@ import (
 var processVerbs = []verb{
 	{"the process restarts", func(w *world, _ []string) { w.stop(); w.launch() }},
 	{"the process stops", func(w *world, _ []string) { w.stop() }},
-	{"the process starts", func(w *world, _ []string) { w.launch() }},
+	{"the process starts[, and <time> passes]", func(w *world, a []string) {
+		w.launch()
+		time.Sleep(duration(a[0]))
+	}},
 	{"the process dies", func(w *world, _ []string) { w.die() }},
 	{"a replica starts", func(w *world, _ []string) { w.launch() }},
 	{"the store fails", func(w *world, _ []string) { w.storeFails(true) }},

@@ -3,6 +3,7 @@ package story
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -39,13 +40,10 @@ type user struct {
 	conversation handover.Conversation
 	state        handover.State
 
-	sent  int
-	last  handover.Incoming
-	turn  handover.Turn
-	turns map[string]handover.Turn // by the message's text
-
 	mu       sync.Mutex
-	payloads map[string]string // of the choices that were shown, by title
+	sent     []handover.Incoming
+	turns    map[string]handover.Turn // by the id of the message
+	payloads map[string]string        // of the choices that were shown, by title
 }
 
 // meet makes a user the one whom the next steps are about.
@@ -116,27 +114,59 @@ func (u *user) payload(title string) string {
 	return title
 }
 
-// says gives the library a new message of the user.
-func (w *world) says(m handover.Incoming) {
-	u := w.user
-	u.sent++
-	m.Conversation, m.ID = u.conversation, fmt.Sprintf("m%d", u.sent)
-	u.last = m
-	w.receive(m)
+// write makes a new message of the user's.
+func (u *user) write(m handover.Incoming) handover.Incoming {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	m.Conversation, m.ID = u.conversation, fmt.Sprintf("m%d", len(u.sent)+1)
+	u.sent = append(u.sent, m)
+	return m
 }
 
+// last is the user's last message.
+func (u *user) last() handover.Incoming {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.sent) == 0 {
+		return handover.Incoming{Conversation: u.conversation}
+	}
+	return u.sent[len(u.sent)-1]
+}
+
+// keep keeps the turn of a message. That of a message which the channel repeats is the first one,
+// unless the bot is to answer now.
+func (u *user) keep(id string, t handover.Turn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.turns[id]; !known || t.Bot {
+		u.turns[id] = t
+	}
+}
+
+// turn is that of the last message, or of the last one with this text.
+func (u *user) turn(text string) handover.Turn {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, m := range slices.Backward(u.sent) {
+		if t, known := u.turns[m.ID]; known && (text == "" || m.Text == text) {
+			return t
+		}
+	}
+	return handover.Turn{Conversation: u.conversation}
+}
+
+// says gives the library a new message of the user.
+func (w *world) says(m handover.Incoming) { w.receive(w.user.write(m)) }
+
 // again gives it the last message once more, as channels do that missed the answer.
-func (w *world) again() { w.receive(w.user.last) }
+func (w *world) again() { w.receive(w.user.last()) }
 
 func (w *world) receive(m handover.Incoming) {
-	u := w.user
 	turn, err := w.h().Receive(context.Background(), m)
 	if w.failed(err) {
 		return
 	}
-	if turn.Bot || m.ID != u.turn.MessageID {
-		u.turn, u.turns[m.Text] = turn, turn
-	}
+	w.user.keep(m.ID, turn)
 	w.tell("for %s", w.whose(turn))
 }
 
