@@ -50,10 +50,12 @@ func (h *Handover) watch(ctx context.Context) {
 	}
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		begun := time.Now()
-		h.watching.Store(true)
-		err := w.Watch(ctx, func(key string) { h.wake(ctx, key) })
+		err := w.Watch(ctx, func(key string) {
+			h.watching.Store(true)
+			h.wake(ctx, key)
+		})
 		h.watching.Store(false)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errors.ErrUnsupported) {
 			return
 		}
 		if time.Since(begun) > time.Minute {
