@@ -121,7 +121,8 @@ func TestHandover(t *testing.T) {
 		ann.Picker("Which one?", "Red", "Blue")
 		r.sees("- Ann joined the conversation.", "Ann: Hello!",
 			`Ann: <image {"url":"https://cdn.invalid/bike.png"}>`,
-			`Ann: <template {"template_type":"generic","elements":[{"title":"One","subtitle":"Light","buttons":[{"type":"web_url","url":"https://bikes.invalid/1","title":"See it"}]}]}>`)
+			`Ann: <template {"template_type":"generic","elements":[{"title":"One","subtitle":"Light","buttons":[{"type":"web_url","url":"https://bikes.invalid/1","title":"See it"}]}]}>`,
+			"Ann: Which one? [Red] [Blue]")
 		require.Equal(t, []string{"Ann"}, r.graph.personas, "one persona for all that Ann says")
 
 		r.says("Blue")
