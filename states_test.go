@@ -34,7 +34,7 @@ func TestStatesDocument(t *testing.T) {
 // replaceBlock replaces what stands between a document's markers.
 func replaceBlock(t *testing.T, document, name, block string) string {
 	t.Helper()
-	begin, end := "<!-- "+name+": made from table.go -->\n", "<!-- end of "+name+" -->"
+	begin, end := "<!-- "+name+": made from states.go -->\n", "<!-- end of "+name+" -->"
 	before, rest, ok := strings.Cut(document, begin)
 	require.True(t, ok, "%s lacks the marker %s", statesDocument, begin)
 	_, after, ok := strings.Cut(rest, end)
