@@ -7,10 +7,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// kind names what an effect does.
+// effectKind names what an effect does.
 type effectKind string
 
-// Effects of the lane "in" reach the host; those of "out" reach Crisp.
+// The kinds of effects: first those of the queue to the user, which call the host, then those of the
+// queue to Crisp.
 const (
 	kindDeliver effectKind = "deliver" // show a message to the user
 	kindRevise  effectKind = "revise"  // edit or remove a message that was shown
@@ -68,7 +69,7 @@ type effect struct {
 	Metas    *metasRequest  `json:"metas,omitempty"`
 }
 
-// report is what came of an effect or of a read.
+// result is what came of an effect or of a read.
 type result struct {
 	effect  int64
 	begun   time.Time

@@ -64,7 +64,7 @@ type Event struct {
 	At time.Time
 	// Signed is true if a signature proved that the event is Crisp's: ReadEvent sets it. A host that
 	// has verified the signature itself may set it, too. What an event says that is not signed is only
-	// a reason to look.
+	// a reason to read Crisp.
 	Signed bool
 	// Ambiguous is true for an event that can be read in two ways, because a member name occurs
 	// twice in one object, or that is nested deeper than 100 levels. Such an event has nothing

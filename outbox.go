@@ -171,7 +171,7 @@ func (rec *record) reopens(ho *handover) string {
 	return ""
 }
 
-// awaitOpening makes the session's mark that of our opening message, once that is seen.
+// awaitOpening makes our opening message the session's boundary, as soon as Crisp's log shows it.
 func (rec *record) awaitOpening(ho *handover) {
 	s := rec.Sessions.byID(ho.CrispID)
 	s.Bounds.await(ho.Opening)

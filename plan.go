@@ -28,7 +28,7 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
-// absorb writes down what a step brought.
+// absorb writes what a step brought into the record.
 func (rec *record) absorb(dir direction, r result) {
 	if r.read != nil {
 		rec.take(r.read)
@@ -66,8 +66,8 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 	}
 }
 
-// planRead returns the read that hooks or deadlines want now, or nil. Hooks that are overdue are taken
-// at their word, where no read may be made.
+// planRead returns the read that hooks or deadlines want now, or nil. Where no read may be made, it
+// shows what hooks say that have waited for inHandFor.
 func (rec *record) planRead(changed *bool) *logRead {
 	for {
 		l, blind := rec.wantedRead(rec.env.now)

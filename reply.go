@@ -178,7 +178,7 @@ func (h *engine) hold(ctx context.Context, key string, rec *record, t Turn, id s
 	return err, cut
 }
 
-// watchFloor ends a running send when the epoch changes.
+// watchReply ends a running send when the epoch changes: somebody else has the conversation.
 func (h *engine) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
 	for ctx.Err() == nil {
 		if h.wait(ctx, key, rec, func(rec *record) bool { return rec.Epoch != t.Epoch }) == nil {

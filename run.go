@@ -230,7 +230,7 @@ const (
 )
 
 // wait waits until the conversation, of which rec is what the caller knows, is as ok wants it. Changes
-// by other processes are seen by looking, ever more rarely.
+// by other processes are found by loading the record, ever more rarely.
 func (h *engine) wait(ctx context.Context, key string, rec *record, ok func(*record) bool) error {
 	if ok(rec) {
 		return nil

@@ -31,7 +31,7 @@ func (rec *record) settle(l *queue, r result) {
 		(&settlement{rec, e, r}).succeeded()
 		return
 	}
-	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
+	if r.missing { // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
 		return
 	}
@@ -259,7 +259,7 @@ func (o *settlement) postFailed() bool {
 	}
 	o.again(api)
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
-		o.rec.look(o.e.Crisp) // looks tell whether the conversation is gone
+		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
