@@ -101,8 +101,8 @@ func cellText(from handover.State, c handover.Cell) string {
 	return text
 }
 
-// TestStatesTable holds the table against what design.md says of all states: a handover is a stay
-// in opening, waiting or active, and leaving them is its one end.
+// TestStatesTable holds the table against what docs/states.md says of all states: a handover lasts as
+// long as the conversation is opening, waiting or active, and ends once.
 func TestStatesTable(t *testing.T) {
 	require.Empty(t, handover.UnknownTriggers())
 	handedOver := func(s handover.State) bool { return s != handover.StateBot && s != handover.StateMuted }
