@@ -157,18 +157,18 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
-// process that takes no more work leaves it to the others.
+// process that takes no more work leaves it to the others, but for what it is at.
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
+	mine := c.Holder == h.process
+	busy := rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
-	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
-		if c.Holder == h.process || h.accepts() {
-			if c.Holder != h.process {
-				rec.orphaned()
-			}
-			c.take(h.process, now)
+	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
+		if !mine {
+			rec.orphaned()
 		}
+		c.take(h.process, now)
 	default:
 		c.release()
 	}
