@@ -106,7 +106,7 @@ func (rec *record) note(crisp string, name textName) {
 	rec.pushNote(crisp, effect{Text: name})
 }
 
-// pushNote queues a note, whose echo we shall know.
+// pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours.
 func (rec *record) pushNote(crisp string, e effect) {
 	s := rec.Sessions.byID(crisp)
 	if s == nil {
@@ -126,7 +126,7 @@ func (k effectKind) opens() bool { return k == kindCreate || k == kindGreet || k
 // optional reports whether an opening is worth having without this step.
 func (k effectKind) optional() bool { return k == kindMetas || k == kindInbox || k == kindAssign }
 
-// aside reports whether the effect may be overtaken: it must not hold up what people write.
+// aside reports whether others may overtake the effect: it must not hold up what people write.
 func (k effectKind) aside() bool {
 	switch k {
 	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:

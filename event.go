@@ -336,8 +336,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return raw, nil
 }
 
-// UnmarshalJSON decodes what MarshalJSON made. It believes what that says of the event's signature: it
-// is for JSON that comes from where the event was verified, and ParseEvent for what strangers send.
+// UnmarshalJSON decodes what MarshalJSON made, Signed included. Use it only for JSON from where the
+// event was verified; ParseEvent is for what strangers send.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	parsed, kept, err := parseEvent(b)
 	if err != nil {

@@ -32,7 +32,7 @@ func (all *replies) drop(match func(reply) bool) bool {
 	return len(*all) != before
 }
 
-// end gives a reply up, perhaps before its send has returned.
+// end removes a reply, perhaps before its send has returned.
 func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
 // speaking counts the bot's messages under way in this process, by conversation.

@@ -18,7 +18,7 @@ const (
 	pollLimit = 64
 )
 
-// Run attends every conversation that is due: deadlines, retries, what a crashed process left.
+// Run works on every conversation that is due: deadlines, retries, what a crashed process left.
 // Run it on at least one replica; any number may. It returns when ctx ends, with ctx's error; work
 // that was begun goes on until Shutdown. After Shutdown it returns ErrShutdown at once.
 func (h *Handover) Run(ctx context.Context) error {

@@ -181,7 +181,7 @@ func (o *settlement) deliveryFailed() bool {
 	return true
 }
 
-// plain turns a message that the channel cannot show into text, in as many parts as it needs.
+// plain replaces a message that the channel cannot show by its text, in as many parts as that needs.
 func (o *settlement) plain() {
 	o.e.Plain, o.e.Next = true, time.Time{}
 	if o.e.Message == nil {
@@ -198,8 +198,8 @@ func (o *settlement) plain() {
 	}
 }
 
-// userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
-// the host keeps the message as well.
+// userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
+// the message as well has returned the channel's id of it.
 func (o *settlement) userAway() {
 	s := o.rec.Sessions.byID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {

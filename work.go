@@ -179,8 +179,8 @@ func (h *engine) load(ctx context.Context, key string, conv Conversation) (*reco
 	return h.update(ctx, key, conv, func(*record) error { return errKeep })
 }
 
-// attend brings one conversation up to date in one direction: what is new in Crisp's log is
-// written down, effects run, deadlines pass. A hook, a deadline, a restart all end up here. It
+// attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
+// carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
 // returns when nothing is left to do now, or another process is at it. given is what the store
 // gave with its claim; it is saved whatever comes of it, which ends the store's hiding.
 func (h *engine) attend(ctx context.Context, key string, dir direction, given Record) error {
