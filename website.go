@@ -377,6 +377,7 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)
 	}
+	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil
 	}
