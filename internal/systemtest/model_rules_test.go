@@ -209,7 +209,7 @@ func (m *model) passOn(u *userMessage) {
 	default:
 		u.fate = fatePosted
 		m.stay.crisp.texts = append(m.stay.crisp.texts, partsOf(u.text)...)
-		m.stay.crisp.last = m.now
+		m.stay.crisp.last, m.stay.crisp.closed = m.now, false
 	}
 }
 
@@ -263,7 +263,7 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 	}
 	follow := m.follow != nil && m.follow.crisp == c
 	switch {
-	case late || m.running() && m.stay.crisp != c || follow && away:
+	case late || m.running() && m.stay.crisp != c || follow && away || !m.running() && c.closed:
 	case m.running():
 		if m.state == handover.StateWaiting {
 			m.fire(evHuman)
@@ -372,8 +372,11 @@ func (m *model) closed(c *modelCrisp, event string) {
 		})
 		return
 	}
-	if event == evRemoved {
+	switch event {
+	case evRemoved:
 		c.gone = true
+	case evResolved:
+		c.closed = true
 	}
 	if m.follow != nil && m.follow.crisp == c {
 		m.dropFollow()
