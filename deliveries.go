@@ -1,6 +1,9 @@
 package handover
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
 func (rec *record) queueParts(l *queue, s *crispSession, e *logEntry, parts []part, msg Message, suffix string) {
@@ -48,4 +51,38 @@ func (rec *record) replaceKept(s *crispSession, e *logEntry, parts []part, msg M
 	}
 	rec.Away = slices.Insert(slices.DeleteFunc(rec.Away, kept(s, e.FP)), at, l...)
 	return corrects || len(e.ChannelID) == 0 || rec.env.cfg.Revise == nil
+}
+
+// mark queues the delivered and read marks, together with those that wait already.
+func (rec *record) mark(s *crispSession, fp int64) {
+	if rec.env.cfg.Policy.NoMarks {
+		return
+	}
+	for _, e := range rec.ToCrisp {
+		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
+			e.FPs = append(e.FPs, fp)
+			return
+		}
+	}
+	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
+}
+
+// named notes the channel's id of the part that a delivery showed.
+func (e *effect) named(s *crispSession, id string) {
+	if e.Message.Corrects == "" {
+		s.Log.name(e.FP, e.Part, id)
+	}
+}
+
+// userSign gives back the deliveries that were kept until the user is there again.
+func (rec *record) userSign() {
+	if len(rec.Away) == 0 {
+		return
+	}
+	for _, e := range rec.Away {
+		e.Next = time.Time{}
+		e.Message.Late = true
+	}
+	rec.ToUser = append(rec.Away, rec.ToUser...)
+	rec.Away = nil
 }

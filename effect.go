@@ -1,9 +1,6 @@
 package handover
 
 import (
-	"cmp"
-	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -87,13 +84,6 @@ type result struct {
 	read    *reading
 }
 
-// push appends an effect to its queue.
-func (rec *record) push(q *queue, e effect) *effect {
-	e.N = rec.next()
-	*q = append(*q, &e)
-	return &e
-}
-
 // say queues a system text for the user.
 func (rec *record) say(name textName, agent string) *effect {
 	id := newID()
@@ -126,6 +116,110 @@ func (rec *record) pushNote(crisp string, e effect) {
 	rec.push(&rec.ToCrisp, e)
 }
 
+// queue is one direction: the effects that wait, in order.
+type queue []*effect
+
+// opens reports whether the effect is a step of an opening.
+func (k effectKind) opens() bool { return k == kindCreate || k == kindGreet || k.optional() }
+
+// optional reports whether an opening is worth having without this step.
+func (k effectKind) optional() bool { return k == kindMetas || k == kindInbox || k == kindAssign }
+
+// aside reports whether the effect may be overtaken: it must not hold up what people write.
+func (k effectKind) aside() bool {
+	switch k {
+	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
+		return true
+	}
+	return !k.known()
+}
+
+// repeatable reports whether carrying the effect out twice does no harm, so that it need not be
+// written down that it was begun.
+func (k effectKind) repeatable() bool {
+	switch k {
+	case kindMark, kindResolve, kindMetas, kindInbox, kindAssign, kindEmail:
+		return true
+	}
+	return false
+}
+
+// known reports whether this version can carry the effect out. Another one waits for the process of
+// a newer version that queued it.
+func (k effectKind) known() bool {
+	switch k {
+	case kindDeliver, kindRevise, kindText, kindEnd, kindOnEnd, kindCreate, kindMetas, kindInbox, kindAssign,
+		kindGreet, kindPost, kindAnswer, kindResolve, kindNote, kindMark, kindEmail, kindRate:
+		return true
+	}
+	return false
+}
+
+// unknownEvery is how often a record is looked at that holds an effect of a newer version.
+const unknownEvery = time.Hour
+
+// ready returns the effect that may run now, and when the queue wants attention otherwise. A
+// waiting effect holds up those behind it, but an aside only those of its kind. A resolve waits for
+// what the user wrote before it, which would open the conversation again.
+func (q queue) ready(now time.Time) (*effect, time.Time) {
+	var wait time.Time
+	var blocked []effectKind // "" stands for what is no aside
+	for _, e := range q {
+		class := e.Kind
+		if !class.aside() {
+			class = ""
+		}
+		if slices.Contains(blocked, class) || class == kindResolve && slices.Contains(blocked, "") {
+			continue
+		}
+		if !e.Kind.known() {
+			blocked = append(blocked, class)
+			wait = earlier(wait, now.Add(unknownEvery))
+			continue
+		}
+		if !e.Next.After(now) {
+			return e, now
+		}
+		blocked = append(blocked, class)
+		wait = earlier(wait, e.Next)
+	}
+	return nil, wait
+}
+
+// effect returns the queued effect with this number, or nil: it may have been settled by a read.
+func (q queue) effect(n int64) *effect {
+	for _, e := range q {
+		if e.N == n {
+			return e
+		}
+	}
+	return nil
+}
+
+func (q queue) has(match func(*effect) bool) bool { return slices.ContainsFunc(q, match) }
+
+// drop removes the effects that match.
+func (q *queue) drop(match func(*effect) bool) { *q = slices.DeleteFunc(*q, match) }
+
+// untried reports whether a message of the log waits, and no part of it was tried yet.
+func (q queue) untried(crisp string, e *logEntry) bool {
+	parts, tried := 0, len(e.ChannelID) > 0
+	for _, x := range q {
+		if x.Kind == kindDeliver && x.Crisp == crisp && x.FP == e.FP {
+			parts++
+			tried = tried || x.Attempts > 0
+		}
+	}
+	return parts > 0 && !tried
+}
+
+// push appends an effect to its queue.
+func (rec *record) push(q *queue, e effect) *effect {
+	e.N = rec.next()
+	*q = append(*q, &e)
+	return &e
+}
+
 // earlier returns the earlier of two times, zero meaning never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
@@ -137,166 +231,4 @@ func earlier(a, b time.Time) time.Time {
 // delay is how long to wait before the next attempt: 1, 2, 4 … 60 s.
 func delay(attempt int) time.Duration {
 	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
-}
-
-// run does an effect. It changes nothing but the world.
-func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
-	r := result{effect: e.N, begun: h.clock.now()}
-	crisp := h.siteOf(rec).crisp
-	switch e.Kind {
-	case kindDeliver:
-		r.id, r.err = h.deliver(ctx, rec, e)
-	case kindRevise:
-		r.err = h.revise(ctx, rec, e)
-	case kindText:
-		r.id, r.err = h.sayText(ctx, rec, e)
-	case kindOnEnd:
-		r.err = h.onEnd(ctx, rec, e)
-	case kindCreate:
-		r = h.create(ctx, rec, r)
-	case kindMetas:
-		r.emailed, r.err = h.setMetas(ctx, rec, e)
-	case kindInbox:
-		r.err = crisp.setInbox(ctx, e.Crisp, e.Note)
-	case kindAssign:
-		r.err = crisp.assign(ctx, e.Crisp, e.Note)
-	case kindGreet, kindPost:
-		r = h.post(ctx, rec, e, r)
-	case kindAnswer:
-		r.err = crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
-	case kindResolve:
-		r.err = crisp.setState(ctx, e.Crisp, "resolved")
-	case kindNote:
-		r.err = h.postNote(ctx, rec, e)
-	case kindMark:
-		r.marked = slices.Clone(e.FPs)
-		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
-		if r.err == nil {
-			r.err = crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
-		}
-	case kindRate:
-		r.err = crisp.askRating(ctx, e.Crisp)
-	case kindEmail:
-		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
-	}
-	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
-		r.gone = crisp.gone(ctx, e.Crisp)
-	}
-	return r
-}
-
-// settle writes down what came of an effect. The effect is gone when the news settled it first.
-func (rec *record) settle(l *queue, r result) {
-	e := l.effect(r.effect)
-	if e == nil {
-		return
-	}
-	e.Running = false
-	if r.err == nil && r.retry.IsZero() && !r.missing {
-		if e.leaves(r) {
-			return
-		}
-		l.drop(func(x *effect) bool { return x.N == e.N })
-		rec.succeeded(e, r)
-		return
-	}
-	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
-		e.Unsure, e.Next = false, time.Time{}
-		return
-	}
-	if !r.retry.IsZero() {
-		e.Next = r.retry
-		e.Attempts--
-		return
-	}
-	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
-		rec.vanished(s, onRemoved)
-	}
-	rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
-	if rec.failed(l, e, r) {
-		l.drop(func(x *effect) bool { return x.N == e.N })
-	}
-}
-
-// leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
-func (e *effect) leaves(r result) bool {
-	e.FPs = slices.DeleteFunc(e.FPs, func(fp int64) bool { return slices.Contains(r.marked, fp) })
-	if e.Kind != kindMark || len(e.FPs) == 0 {
-		return false
-	}
-	e.Attempts, e.Since, e.Next = 0, time.Time{}, time.Time{}
-	return true
-}
-
-// succeeded draws the consequences of an effect that is done.
-func (rec *record) succeeded(e *effect, r result) {
-	if s := rec.Sessions.byID(e.Crisp); s != nil && (e.Kind == kindGreet || e.Kind == kindPost) && !r.begun.IsZero() && !r.found {
-		s.Log.sent(cmp.Or(r.fp, e.FP), r.begun.Add(rec.env.now.Sub(r.begun)/2))
-	}
-	switch e.Kind {
-	case kindDeliver, kindRevise:
-		rec.delivered(e, r)
-	case kindText:
-		if r.id != "" && rec.Handover != nil {
-			rec.Handover.LeaveTitle = r.id
-		}
-	case kindCreate:
-		rec.created(e, r.id)
-	case kindMetas:
-		if s := rec.Sessions.byID(e.Crisp); s != nil && r.emailed {
-			s.State.Email = true
-		}
-	case kindEmail:
-		rec.mailed(e)
-	case kindGreet:
-		rec.greeted(e, r.fp)
-	case kindPost:
-		rec.posted(e, r.fp)
-	case kindAnswer:
-		rec.answered(e)
-	case kindResolve:
-		if s := rec.Sessions.byID(e.Crisp); s != nil {
-			s.State.Resolved = true
-		}
-	case kindOnEnd:
-		rec.observe(Activity{Kind: ActivityEnded, Reason: e.Summary.Reason, HandoverID: e.Summary.HandoverID})
-	}
-}
-
-// failed draws the consequences of a failed attempt, and reports whether the effect is given up.
-func (rec *record) failed(l *queue, e *effect, r result) bool {
-	switch {
-	case e.Kind == kindDeliver || e.Kind == kindRevise || e.Kind == kindText:
-		return rec.deliveryFailed(e, r)
-	case e.Kind.opens():
-		return rec.openingFailed(e, r)
-	case e.Kind == kindPost:
-		return rec.postFailed(e, r)
-	case e.Kind == kindAnswer:
-		return rec.answerFailed(e, r)
-	case e.Kind == kindOnEnd:
-		e.Next = rec.env.now.Add(delay(e.Attempts)) // until the host has heard it
-		if e.Attempts > maxQuickEnds {
-			e.Next = rec.env.now.Add(time.Hour) // each attempt reads the conversation
-		}
-		return false
-	}
-	api := apiError(r.err)
-	if e.Attempts >= rec.env.cfg.Limits.Attempts || r.gone || api != nil && !api.Temporary() {
-		return true
-	}
-	rec.again(e, api)
-	return false
-}
-
-// maxQuickEnds is how often OnEnd is called within minutes.
-const maxQuickEnds = 16
-
-// again sets the time of the next attempt.
-func (rec *record) again(e *effect, api *APIError) {
-	wait := delay(e.Attempts)
-	if api != nil {
-		wait = max(wait, api.wait())
-	}
-	e.Next = rec.env.now.Add(wait)
 }

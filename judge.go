@@ -98,7 +98,7 @@ func (in *intake) closed(reason EndReason, at int64) {
 	s.State.Doubt = time.Time{} // no second read is needed any more
 	if f := rec.FollowUp; f != nil && f.CrispID == s.ID {
 		s.Bounds.end(s.Log.Newest)
-		rec.dropFollowUp(cause{})
+		rec.dropFollowUp()
 	}
 	if rec.human() && rec.Handover.CrispID == s.ID {
 		rec.push(&rec.ToUser, effect{Kind: kindEnd, HandoverID: rec.Handover.ID, Crisp: s.ID, Reason: reason, At: at})
@@ -130,7 +130,7 @@ func (rec *record) vanished(s *crispSession, reason trigger) {
 	case f.Opened.IsZero():
 		rec.followUpFailed()
 	default:
-		rec.dropFollowUp(cause{})
+		rec.dropFollowUp()
 	}
 	if rec.human() && rec.Handover.CrispID == s.ID {
 		rec.fire(reason, cause{})

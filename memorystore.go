@@ -37,9 +37,8 @@ var (
 
 // memoryEntry is a stored record and its place in the queue.
 type memoryEntry struct {
-	record *Record   // replaced by Save, never changed
-	at     time.Time // when Claim may give it: its Due, or the end of the hiding
-	index  int       // in the claimQueue; -1 when it is not in there
+	record *Record // replaced by Save, never changed
+	index  int     // in the claimQueue; -1 when it is not in there
 }
 
 // Load implements Store.
@@ -82,14 +81,13 @@ func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err er
 	if old.stored().Version != r.Version {
 		return 0, ErrConflict
 	}
-	for _, id := range r.CrispIDs {
-		if owner := s.owners[id]; owner != nil && owner != old {
-			return 0, ErrTaken
-		}
+	renamed := !slices.Equal(old.stored().CrispIDs, r.CrispIDs)
+	if renamed && s.taken(r.CrispIDs, old) {
+		return 0, ErrTaken
 	}
 	s.version++
 	r.Version = s.version
-	s.put(old, &r)
+	s.put(old, &r, renamed)
 	if wake {
 		for w := range s.watchers {
 			w.tell(r.Key)
@@ -105,16 +103,15 @@ func (s *MemoryStore) Claim(ctx context.Context, limit int, ttl time.Duration) (
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := time.Now().UnixMicro()
 	var claimed []*memoryEntry
-	for len(claimed) < limit && len(s.queue) > 0 && !s.queue[0].at.After(now) {
-		claimed = append(claimed, heap.Pop(&s.queue).(*memoryEntry))
+	for len(claimed) < limit && len(s.queue) > 0 && s.queue[0].at <= now {
+		claimed = append(claimed, heap.Pop(&s.queue).(place).entry)
 	}
 	records := make([]Record, len(claimed))
 	for i, e := range claimed {
 		records[i] = copyRecord(e.record)
-		e.at = now.Add(max(ttl, 0))
-		heap.Push(&s.queue, e)
+		s.queue.put(e, now+max(ttl.Microseconds(), 0))
 	}
 	return records, nil
 }
@@ -174,9 +171,17 @@ func (s *MemoryStore) Watch(ctx context.Context, changed func(key string)) error
 	}
 }
 
-// put stores r in the place of old, which is nil for a new key. The caller holds s.mu and has seen
-// that its Crisp ids are free.
-func (s *MemoryStore) put(old *memoryEntry, r *Record) {
+// taken reports whether one of the Crisp ids leads to another entry. The caller holds s.mu.
+func (s *MemoryStore) taken(crispIDs []string, by *memoryEntry) bool {
+	return slices.ContainsFunc(crispIDs, func(id string) bool {
+		owner := s.owners[id]
+		return owner != nil && owner != by
+	})
+}
+
+// put stores r in the place of old, which is nil for a new key; renamed says that its Crisp ids are
+// others. The caller holds s.mu and has seen that they are free.
+func (s *MemoryStore) put(old *memoryEntry, r *Record, renamed bool) {
 	e := old
 	if e == nil {
 		e = &memoryEntry{record: new(Record), index: -1}
@@ -186,7 +191,7 @@ func (s *MemoryStore) put(old *memoryEntry, r *Record) {
 		}
 		s.records[r.Key] = e
 	}
-	if !slices.Equal(e.record.CrispIDs, r.CrispIDs) {
+	if renamed {
 		for _, id := range e.record.CrispIDs {
 			delete(s.owners, id)
 		}
@@ -199,7 +204,7 @@ func (s *MemoryStore) put(old *memoryEntry, r *Record) {
 		s.queue.remove(e)
 		return
 	}
-	s.queue.put(e, r.Due)
+	s.queue.put(e, r.Due.UnixMicro())
 }
 
 // stored returns the entry's record; the zero Record for no entry.
@@ -210,16 +215,22 @@ func (e *memoryEntry) stored() *Record {
 	return e.record
 }
 
-// claimQueue is a heap of entries: the one that Claim gives next stands first.
-type claimQueue []*memoryEntry
+// claimQueue is a heap: what Claim gives next stands first.
+type claimQueue []place
+
+// place is an entry's place in the queue.
+type place struct {
+	at    int64 // when Claim may give it, in microseconds since 1970: its Due, or the end of the hiding
+	entry *memoryEntry
+}
 
 // put adds the entry, or moves it, so that it comes at the time given.
-func (q *claimQueue) put(e *memoryEntry, at time.Time) {
-	e.at = at
+func (q *claimQueue) put(e *memoryEntry, at int64) {
 	if e.index < 0 {
-		heap.Push(q, e)
+		heap.Push(q, place{at, e})
 		return
 	}
+	(*q)[e.index].at = at
 	heap.Fix(q, e.index)
 }
 
@@ -236,30 +247,30 @@ func (q claimQueue) Len() int { return len(q) }
 
 // Less tells records apart by their keys when their times are the same: tests want one order.
 func (q claimQueue) Less(i, j int) bool {
-	if q[i].at.Equal(q[j].at) {
-		return q[i].record.Key < q[j].record.Key
+	if q[i].at == q[j].at {
+		return q[i].entry.record.Key < q[j].entry.record.Key
 	}
-	return q[i].at.Before(q[j].at)
+	return q[i].at < q[j].at
 }
 
 func (q claimQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
+	q[i].entry.index, q[j].entry.index = i, j
 }
 
 func (q *claimQueue) Push(x any) {
-	e := x.(*memoryEntry)
-	e.index = len(*q)
-	*q = append(*q, e)
+	p := x.(place)
+	p.entry.index = len(*q)
+	*q = append(*q, p)
 }
 
 func (q *claimQueue) Pop() any {
 	last := len(*q) - 1
-	e := (*q)[last]
-	(*q)[last] = nil
+	p := (*q)[last]
+	(*q)[last] = place{}
 	*q = (*q)[:last]
-	e.index = -1
-	return e
+	p.entry.index = -1
+	return p
 }
 
 // memoryWatcher collects the keys that one Watch has still to tell.

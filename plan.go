@@ -1,6 +1,9 @@
 package handover
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // direction is one of the two in which a conversation is worked on, so that neither waits for the
 // other.
@@ -144,3 +147,155 @@ func (rec *record) dropDeadReplies() bool {
 
 // botSpeaks reports whether a message of the bot's is under way.
 func (rec *record) botSpeaks() bool { return len(rec.Replies) > 0 || rec.env.speaking }
+
+// deadline is a trigger that comes with time.
+type deadline struct {
+	at      time.Time
+	trigger trigger
+	blind   bool // passes even when Crisp cannot be read
+}
+
+// pending returns the deadlines of the conversation's state.
+func (rec *record) pending() []deadline {
+	var all []deadline
+	add := func(from time.Time, after time.Duration, t trigger, blind bool) {
+		if after > 0 && !from.IsZero() {
+			all = append(all, deadline{from.Add(after), t, blind})
+		}
+	}
+	if rec.Offer != nil {
+		all = append(all, deadline{rec.Offer.Expires, onOfferExpired, true})
+	}
+	if f := rec.FollowUp; f != nil {
+		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, true)
+	}
+	switch rec.State {
+	case StateMuted:
+		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
+	case StateOpening:
+		add(rec.Handover.Asked, rec.Handover.Timeouts.Open, onOpenFailed, true)
+	case StateWaiting:
+		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
+		add(latest(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)
+	case StateActive:
+		if rec.Handover.AskedIdle.Before(rec.Handover.LastWord) {
+			add(rec.Handover.LastWord, rec.Handover.Timeouts.Idle, onQuiet, false)
+		} else {
+			add(rec.Handover.AskedIdle, rec.Handover.Timeouts.Idle/2, onIdle, false)
+		}
+	}
+	if rec.State == StateWaiting || rec.State == StateActive {
+		for _, e := range rec.ToCrisp {
+			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == rec.Handover.ID {
+				add(e.Since, rec.Handover.Timeouts.Relay, onRelayFailed, true)
+				break
+			}
+		}
+	}
+	if rec.human() {
+		add(rec.Handover.Asked, rec.Handover.Timeouts.Max, onMax, true)
+	}
+	return all
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is
+// judged only after a read of the messages that began later than it: the read is returned.
+func (rec *record) deadlines(changed *bool) *logRead {
+	var passed []trigger
+	for again := true; again; {
+		again = false
+		for _, dl := range rec.pending() {
+			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
+				continue
+			}
+			if s := rec.current(); s != nil && !dl.blind {
+				if rec.readDue(s, dl.at).After(rec.env.now) || rec.ending(s.ID) {
+					continue
+				}
+				if s.Reads.Good.Before(dl.at) {
+					return rec.readOf(s, false)
+				}
+			}
+			passed = append(passed, dl.trigger)
+			if again = rec.fire(dl.trigger, cause{}); again {
+				*changed = true
+				break // others may be pending now
+			}
+		}
+	}
+	return nil
+}
+
+// readDue is when a session is read next for a deadline that passes at by: a hook of a message that
+// the log does not show yet is waited for. What the list of conversations told of later than by is not: a
+// stream of changes would put the deadline off for ever.
+func (rec *record) readDue(s *crispSession, by time.Time) time.Time {
+	at := s.Reads.Retry
+	for i := range rec.Hooks {
+		if k := &rec.Hooks[i]; k.Crisp == s.ID && !(k.Listed && k.Got.After(by)) {
+			at = latest(at, k.Next)
+		}
+	}
+	return at
+}
+
+// current returns the Crisp session of the handover or follow-up that runs, or nil.
+func (rec *record) current() *crispSession {
+	if rec.human() {
+		return rec.Sessions.byID(rec.Handover.CrispID)
+	}
+	if rec.FollowUp != nil {
+		return rec.Sessions.byID(rec.FollowUp.CrispID)
+	}
+	return nil
+}
+
+// due is when the conversation next wants attention.
+func (rec *record) due() time.Time {
+	if !rec.Claim.free() {
+		return rec.Claim.Until
+	}
+	now := rec.env.now
+	var at time.Time
+	if rec.idle() {
+		at = rec.keepUntil()
+	}
+	_, wait := rec.ToCrisp.ready(now)
+	at = earlier(at, wait)
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
+		if s := rec.Sessions.byID(k.Crisp); s != nil && rec.State != StateOpening && !rec.ending(s.ID) {
+			at = earlier(at, k.wanted(s.Reads.Retry))
+		}
+	}
+	for _, s := range rec.Sessions {
+		if !s.State.Doubt.IsZero() {
+			at = earlier(at, latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry))
+		}
+	}
+	for _, dl := range rec.pending() {
+		next := dl.at
+		if s := rec.current(); s != nil && !dl.blind {
+			next = latest(next, rec.readDue(s, dl.at))
+		}
+		at = earlier(at, next)
+	}
+	for _, r := range rec.Replies { // its process may die
+		at = earlier(at, r.Until)
+	}
+	if len(rec.Replies) > 0 {
+		return at
+	}
+	_, wait = rec.ToUser.ready(now)
+	if rec.env.speaking && !wait.IsZero() { // this process goes on then, or another one when it is dead
+		wait = latest(wait, now.Add(rec.env.cfg.Timeouts.Reply))
+	}
+	return earlier(at, wait)
+}

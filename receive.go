@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -194,95 +193,4 @@ func (m *Incoming) hash() string {
 		fmt.Fprintf(h, " %q", f.Name+f.MIMEType)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// accept decides what becomes of a new message of the user.
-func (rec *record) accept(in *userMessage) {
-	rec.fire(onUser, cause{})
-	in.Epoch = rec.Epoch
-	switch rec.State {
-	case StateBot:
-		if rec.Offer != nil && rec.takeChoice(in) {
-			in.done(messageTaken)
-			return
-		}
-		in.Status = messageTurn
-	case StateMuted:
-		in.Status = messageKept
-	default:
-		rec.takeForAgent(in)
-	}
-}
-
-// takeChoice takes an answer to the offer; any other text is for the bot, and the offer is over.
-func (rec *record) takeChoice(in *userMessage) bool {
-	choices := rec.env.cfg.Choices
-	switch {
-	case rec.chose(in.Incoming, choices.Bot):
-		return rec.fire(onChoiceBot, cause{})
-	case rec.chose(in.Incoming, choices.Email):
-		return rec.fire(onChoiceEmail, cause{})
-	case rec.Offer.Asking && len(in.Incoming.Files) == 0:
-		rec.gaveEmail(in.Incoming.Text)
-		return true
-	}
-	rec.fire(onOfferExpired, cause{})
-	return false
-}
-
-// chose reports whether a message chooses the quick reply with this payload.
-func (rec *record) chose(m *Incoming, payload string) bool {
-	if m.Payload == payload || means(m.Text, payload) || means(m.Text, rec.choice(payload).Title) {
-		return true
-	}
-	if rec.Offer.Asking {
-		return false
-	}
-	text, n, chosen := strings.TrimSpace(m.Text), 0, false
-	for _, no := range rec.noAgent() { // by its number, as PlainText shows it
-		for _, q := range no.QuickReplies {
-			n++
-			chosen = chosen || q.Payload == payload && text == strconv.Itoa(n)
-		}
-	}
-	return chosen && n > 1 // one choice alone has no number
-}
-
-// means reports whether a user who writes text means the choice with this title: people care little
-// about capitals and full stops.
-func means(text, title string) bool {
-	const around = " \t\r\n.!"
-	title = strings.Trim(title, around)
-	return title != "" && strings.EqualFold(strings.Trim(text, around), title)
-}
-
-// takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
-// question, or as it is.
-func (rec *record) takeForAgent(in *userMessage) {
-	// Writing again and again to an agent who keeps silent does not put off the question after it.
-	if ho := rec.Handover; !ho.Unanswered || !ho.AskedIdle.Before(ho.LastWord) {
-		ho.LastWord, ho.Unanswered = rec.env.now, true
-	}
-	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, rec.Handover.LeaveTitle) {
-		rec.fire(onUserLeft, cause{})
-		in.done(messageTaken)
-		return
-	}
-	if p, i, ok := rec.Pickers.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
-		return
-	}
-	rec.queuePosts(in, rec.Handover)
-}
-
-// userSign gives back the deliveries that were kept until the user is there again.
-func (rec *record) userSign() {
-	if len(rec.Away) == 0 {
-		return
-	}
-	for _, e := range rec.Away {
-		e.Next = time.Time{}
-		e.Message.Late = true
-	}
-	rec.ToUser = append(rec.Away, rec.ToUser...)
-	rec.Away = nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,14 +86,6 @@ type handover struct {
 	From       int64     `json:"from,omitzero"`         // Crisp's time of the message that took over, in ms
 	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
 	ByEmail    bool      `json:"by_email,omitzero"`     // a follow-up: the agents answer by email
-}
-
-// offer is what is open while the user is asked how to go on without an agent.
-type offer struct {
-	ID      string    `json:"id"`
-	Request Request   `json:"request"`
-	Asking  bool      `json:"asking,omitzero"` // for an email address
-	Expires time.Time `json:"expires"`
 }
 
 // mute is a mute by the host, with nobody asked for.
@@ -180,4 +173,139 @@ func newID() string { return rand.Text() }
 func (rec *record) next() int64 {
 	rec.Serial++
 	return rec.Serial
+}
+
+const (
+	// claimTTL is how long a claim holds that its process does not renew: so late is the work of a
+	// process that died taken over.
+	claimTTL = 30 * time.Second
+	// renewEvery is how often a process renews its claim while one step takes long.
+	renewEvery = claimTTL / 3
+)
+
+// claim says which process works on a record. It keeps two processes from doing the same work at
+// once; it does not say who may save: any process may, and the version of the record decides.
+type claim struct {
+	Holder string    `json:"holder,omitempty"` // a process; empty for none
+	Until  time.Time `json:"until,omitzero"`   // by the store's clock
+}
+
+// heldByOther reports whether another process than this one is at work.
+func (c *claim) heldByOther(process string, now time.Time) bool {
+	return c.Holder != "" && c.Holder != process && c.Until.After(now)
+}
+
+// take gives the claim to a process, or renews it.
+func (c *claim) take(process string, now time.Time) {
+	c.Holder, c.Until = process, now.Add(claimTTL)
+}
+
+func (c *claim) release() { *c = claim{} }
+
+func (c *claim) free() bool { return c.Holder == "" }
+
+// trim drops what can no longer matter. A row of the table leaves when no read asks for its message
+// any more, never by count alone. A page may show more than was asked for: what was withheld is
+// judged again then, and withheld again.
+func (rec *record) trim() {
+	rec.UserMessages.trim()
+	last, current := rec.Sessions.last(), rec.current()
+	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crispSession) bool {
+		return s != last && s != current && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
+			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
+			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
+	})
+	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
+		rec.Handover.Request = Request{} // what is known of the user goes with the late window
+	}
+	for _, s := range rec.Sessions {
+		s.Log.trim(rec.posting)
+	}
+}
+
+// posting reports whether a post with this fingerprint still waits for its outcome.
+func (rec *record) posting(fp int64) bool {
+	return slices.ContainsFunc(rec.ToCrisp, func(e *effect) bool { return e.FP == fp })
+}
+
+// idle reports whether nothing is open.
+func (rec *record) idle() bool {
+	return rec.State == StateBot && rec.Offer == nil && rec.FollowUp == nil && len(rec.Hooks) == 0 &&
+		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0
+}
+
+// keepBare is how long a conversation without any handover is remembered, for the channel's
+// repeats of its messages.
+const keepBare = 24 * time.Hour
+
+// keepUntil is when an idle record may be forgotten: no late message is promised any more.
+func (rec *record) keepUntil() time.Time {
+	if len(rec.Sessions) == 0 {
+		return rec.Touched.Add(keepBare)
+	}
+	return rec.Touched.Add(rec.env.cfg.Timeouts.Late)
+}
+
+// expired reports whether the record may be forgotten.
+func (rec *record) expired() bool { return rec.idle() && !rec.env.now.Before(rec.keepUntil()) }
+
+// fault says what does not hold together in a record that was read; "" for none. The work on a record
+// relies on all of this.
+func (rec *record) fault(key string) string {
+	website, _, _ := strings.Cut(key, "/")
+	switch {
+	case key != "" && rec.Website != website:
+		return "it is of another website than its key"
+	case !validID(rec.Conversation.ID):
+		return "it has no conversation"
+	case !slices.Contains([]State{StateBot, StateMuted, StateOpening, StateWaiting, StateActive}, rec.State):
+		return "its state is none that is known"
+	case rec.human() && rec.Handover == nil:
+		return "a handover runs, and it is missing"
+	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.byID(rec.Handover.CrispID) == nil:
+		return "a handover runs in a Crisp session that is missing"
+	case slices.Contains(rec.UserMessages, nil):
+		return "a message of the user is null"
+	case slices.ContainsFunc(rec.UserMessages, func(m *userMessage) bool { return m.unfinished() && m.Incoming == nil }):
+		return "a message of the user has lost its words"
+	}
+	for _, s := range rec.Sessions {
+		switch {
+		case s == nil || !validSessionID(s.ID):
+			return "a Crisp session is null, or its id is none"
+		case slices.Contains(s.Log.Entries, nil):
+			return "an entry of the log is null"
+		}
+	}
+	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
+		for _, e := range q {
+			if e == nil {
+				return "an effect is null"
+			}
+			if fault := e.fault(); fault != "" {
+				return fault
+			}
+		}
+	}
+	return ""
+}
+
+// unfinished reports whether the words of a message are still needed.
+func (m *userMessage) unfinished() bool {
+	return m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
+}
+
+// fault says what an effect lacks that its kind needs; "" for nothing.
+func (e *effect) fault() string {
+	switch {
+	case (e.Kind == kindDeliver || e.Kind == kindRevise) && e.Message == nil:
+		return "a delivery has no message"
+	case e.Kind == kindOnEnd && e.Summary == nil:
+		return "an end has no summary"
+	case e.Kind == kindPost && (e.Incoming == "" || len(e.Content) == 0):
+		return "a post has no content"
+	case e.Part < 0 || e.Attempts < 0:
+		return "an effect has a number below zero"
+	}
+	return ""
 }

@@ -1,5 +1,7 @@
 package handover
 
+import "slices"
+
 // trigger is something that may change who owns a conversation.
 type trigger string
 
@@ -41,65 +43,71 @@ type cause struct {
 	options EndOptions
 }
 
+// transition is one change that a trigger makes in a conversation.
+type transition struct {
+	rec   *record
+	cause cause
+}
+
 // cell says what a trigger does in a state.
 type cell struct {
 	to   State
 	ends EndReason // the handover's one end
-	do   func(*record, cause)
+	do   func(*transition)
 	what string // in words, for the documentation
 }
 
 // stays is a cell that leaves the owner as it is.
-func stays(s State, what string, do func(*record, cause)) cell {
+func stays(s State, what string, do func(*transition)) cell {
 	return cell{to: s, what: what, do: do}
 }
 
 // table holds every state and every trigger. It is the only place where the owner changes.
 var table = map[State]map[trigger]cell{
 	StateBot: {
-		onStart:           {to: StateOpening, do: (*record).begin, what: "the whole request is stored, then the Crisp conversation is opened"},
-		onNobody:          stays(StateBot, "the no-agent messages go out: an offer", (*record).makeOffer),
-		onMute:            {to: StateMuted, do: (*record).muteBot, what: "nobody speaks"},
-		onHuman:           {to: StateActive, do: (*record).takeover, what: "takeover: a new handover begins"},
+		onStart:           {to: StateOpening, do: (*transition).begin, what: "the whole request is stored, then the Crisp conversation is opened"},
+		onNobody:          stays(StateBot, "the no-agent messages go out: an offer", (*transition).offer),
+		onMute:            {to: StateMuted, do: (*transition).muteBot, what: "nobody speaks"},
+		onHuman:           {to: StateActive, do: (*transition).takeover, what: "takeover: a new handover begins"},
 		onLate:            stays(StateBot, "delivered, marked late", nil),
 		onUser:            stays(StateBot, "a turn for the bot", nil),
-		onHostEnd:         stays(StateBot, "offer and follow-up are dropped", (*record).dropOpen),
-		onChoiceEmail:     stays(StateBot, "a follow-up is opened, or the address asked for", (*record).choseEmail),
-		onChoiceBot:       stays(StateBot, "the offer is over", (*record).choseBot),
-		onOfferExpired:    stays(StateBot, "the offer is over", (*record).dropOffer),
-		onFollowUpExpired: stays(StateBot, "the follow-up is over", (*record).dropFollowUp),
+		onHostEnd:         stays(StateBot, "offer and follow-up are dropped", (*transition).dropOpen),
+		onChoiceEmail:     stays(StateBot, "a follow-up is opened, or the address asked for", (*transition).choseEmail),
+		onChoiceBot:       stays(StateBot, "the offer is over", (*transition).choseBot),
+		onOfferExpired:    stays(StateBot, "the offer is over", (*transition).dropOffer),
+		onFollowUpExpired: stays(StateBot, "the follow-up is over", (*transition).dropFollowUp),
 	},
 	StateMuted: {
-		onStart:           {to: StateOpening, do: (*record).begin, what: "the messages kept go along"},
-		onNobody:          {to: StateBot, do: (*record).makeOffer, what: "the mute is lifted"},
-		onHuman:           {to: StateActive, do: (*record).takeover, what: "takeover"},
+		onStart:           {to: StateOpening, do: (*transition).begin, what: "the messages kept go along"},
+		onNobody:          {to: StateBot, do: (*transition).offer, what: "the mute is lifted"},
+		onHuman:           {to: StateActive, do: (*transition).takeover, what: "takeover"},
 		onLate:            stays(StateMuted, "delivered, marked late", nil),
 		onUser:            stays(StateMuted, "kept for a handover that may come", nil),
-		onHostEnd:         {to: StateBot, do: (*record).endMute, what: "un-muted; offer and follow-up are dropped"},
-		onOfferExpired:    stays(StateMuted, "the offer is over", (*record).dropOffer),
-		onMax:             {to: StateBot, do: (*record).unmute, what: "un-muted"},
-		onFollowUpExpired: stays(StateMuted, "the follow-up is over", (*record).dropFollowUp),
+		onHostEnd:         {to: StateBot, do: (*transition).endMute, what: "un-muted; offer and follow-up are dropped"},
+		onOfferExpired:    stays(StateMuted, "the offer is over", (*transition).dropOffer),
+		onMax:             {to: StateBot, do: (*transition).unmute, what: "un-muted"},
+		onFollowUpExpired: stays(StateMuted, "the follow-up is over", (*transition).dropFollowUp),
 	},
 	StateOpening: {
-		onOpened:     {to: StateWaiting, do: (*record).opened, what: "only now is the user told"},
+		onOpened:     {to: StateWaiting, do: (*transition).opened, what: "only now is the user told"},
 		onOpenFailed: {to: StateBot, ends: EndOpenFailed, what: "the user is told; messages that came meanwhile become turns"},
 		onUser:       stays(StateOpening, "queued behind the opening", nil),
-		onHostEnd:    {to: StateBot, ends: EndHostEnded, do: (*record).abandon, what: "the half-made conversation is resolved"},
-		onUserLeft:   {to: StateBot, ends: EndUserLeft, do: (*record).abandon, what: "the half-made conversation is resolved"},
+		onHostEnd:    {to: StateBot, ends: EndHostEnded, do: (*transition).abandon, what: "the half-made conversation is resolved"},
+		onUserLeft:   {to: StateBot, ends: EndUserLeft, do: (*transition).abandon, what: "the half-made conversation is resolved"},
 		onRemoved:    {to: StateBot, ends: EndRemoved, what: "ends"},
 		onBlocked:    {to: StateBot, ends: EndBlocked, what: "ends"},
-		onMax:        {to: StateBot, ends: EndMaxAge, do: (*record).abandon, what: "ends"},
+		onMax:        {to: StateBot, ends: EndMaxAge, do: (*transition).abandon, what: "ends"},
 	},
 	StateWaiting: running(StateWaiting, map[trigger]cell{
-		onHuman:        {to: StateActive, do: (*record).joined, what: "the user is told who joined"},
-		onAssigned:     {to: StateActive, do: (*record).joined, what: "claimed"},
-		onRemind:       stays(StateWaiting, "still waiting, with a way out", (*record).remind),
-		onClaimTimeout: {to: StateBot, ends: EndClaimTimeout, do: (*record).nobodyCame, what: "an offer; the agents get a note; a later answer takes over"},
+		onHuman:        {to: StateActive, do: (*transition).joined, what: "the user is told who joined"},
+		onAssigned:     {to: StateActive, do: (*transition).joined, what: "claimed"},
+		onRemind:       stays(StateWaiting, "still waiting, with a way out", (*transition).remind),
+		onClaimTimeout: {to: StateBot, ends: EndClaimTimeout, do: (*transition).nobodyCame, what: "an offer; the agents get a note; a later answer takes over"},
 	}),
 	StateActive: running(StateActive, map[trigger]cell{
-		onHuman: stays(StateActive, "delivered", (*record).spoke),
-		onQuiet: stays(StateActive, "the user is asked whether they are there", (*record).askIdle),
-		onIdle:  {to: StateBot, ends: EndIdle, do: (*record).wentQuiet, what: "ends; with an email in Crisp a follow-up"},
+		onHuman: stays(StateActive, "delivered", (*transition).spoke),
+		onQuiet: stays(StateActive, "the user is asked whether they are there", (*transition).askIdle),
+		onIdle:  {to: StateBot, ends: EndIdle, do: (*transition).wentQuiet, what: "ends; with an email in Crisp a follow-up"},
 	}),
 }
 
@@ -109,11 +117,11 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 		onLate:        stays(s, "delivered", nil),
 		onUser:        stays(s, "relayed", nil),
 		onResolved:    {to: StateBot, ends: EndResolved, what: "after the messages before it"},
-		onHostEnd:     {to: StateBot, ends: EndHostEnded, do: (*record).left, what: "the agents get a note"},
-		onUserLeft:    {to: StateBot, ends: EndUserLeft, do: (*record).left, what: "the agents get a note"},
+		onHostEnd:     {to: StateBot, ends: EndHostEnded, do: (*transition).left, what: "the agents get a note"},
+		onUserLeft:    {to: StateBot, ends: EndUserLeft, do: (*transition).left, what: "the agents get a note"},
 		onRemoved:     {to: StateBot, ends: EndRemoved, what: "ends"},
 		onBlocked:     {to: StateBot, ends: EndBlocked, what: "ends"},
-		onMax:         {to: StateBot, ends: EndMaxAge, do: (*record).left, what: "ends"},
+		onMax:         {to: StateBot, ends: EndMaxAge, do: (*transition).left, what: "ends"},
 		onRelayFailed: {to: StateBot, ends: EndRelayFailed, what: "messages not passed on become turns"},
 	} {
 		if _, ok := own[t]; !ok {
@@ -125,27 +133,27 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 
 // fire lets a trigger happen. What the table does not list for a state stays as it is. It reports
 // whether the table lists it.
-func (rec *record) fire(t trigger, what cause) bool {
-	c, ok := table[rec.State][t]
+func (rec *record) fire(on trigger, what cause) bool {
+	c, ok := table[rec.State][on]
 	if !ok {
 		return false
 	}
-	from := rec.State
+	t, from := &transition{rec, what}, rec.State
 	if c.ends != "" {
-		rec.finish(c.ends, what)
+		t.finish(c.ends)
 	}
 	noted := len(rec.env.activity)
 	if c.to != from {
 		rec.move(c.to, c.ends)
 	}
 	if c.do != nil {
-		c.do(rec, what)
+		c.do(t)
 	}
 	if c.to != from && rec.Handover != nil { // do may have begun the handover that the move is about
 		rec.env.activity[noted].HandoverID, rec.env.activity[noted].CrispID = rec.Handover.ID, rec.Handover.CrispID
 	}
 	if c.ends != "" {
-		rec.farewell(c.ends)
+		t.farewell(c.ends)
 	}
 	rec.Touched = rec.env.now
 	return true
@@ -171,3 +179,276 @@ func owner(s State) string {
 	}
 	return "human"
 }
+
+// ended carries out a queued end, unless its handover is over already.
+func (rec *record) ended(e *effect) {
+	if !rec.runs(e.HandoverID) {
+		return
+	}
+	t := map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[e.Reason]
+	rec.fire(t, cause{at: e.At})
+}
+
+// begin starts a handover: the request is stored with all steps of the opening.
+func (t *transition) begin() {
+	t.rec.Handover = t.rec.newHandover(t.cause.request)
+	t.rec.dropOpen()
+	t.rec.queueOpening(t.rec.Handover)
+	t.rec.passKept()
+}
+
+// passKept ends a mute: the agents get the newest of the messages that were kept.
+func (rec *record) passKept() {
+	kept := slices.DeleteFunc(slices.Clone(rec.UserMessages), func(s *userMessage) bool { return s.Status != messageKept })
+	for i, s := range kept {
+		if i < len(kept)-maxKept {
+			s.done(messageAnswered)
+		} else {
+			s.Left = true // its Receive has returned
+			rec.queuePosts(s, rec.Handover)
+		}
+	}
+	rec.Mute = nil
+}
+
+// maxKept is how many messages of a muted conversation go along with a handover.
+const maxKept = 20
+
+func (rec *record) newHandover(r *Request) *handover {
+	return &handover{ID: newID(), Request: *r, Timeouts: rec.env.cfg.Timeouts.override(r.Timeouts), Epoch: rec.Epoch, Asked: rec.env.now}
+}
+
+// takeover begins a handover that an agent started by writing.
+func (t *transition) takeover() {
+	var r Request
+	var leave string // the user may remember it
+	if t.rec.Handover != nil {
+		r, leave = t.rec.Handover.Request, t.rec.Handover.LeaveTitle
+	}
+	t.rec.Handover = t.rec.newHandover(&r)
+	t.rec.Handover.LeaveTitle = leave
+	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
+	t.cause.session.Bounds.end(t.cause.at - 1)
+	t.rec.dropResolve(t.cause.session.ID)
+	t.rec.dropOpen()
+	t.rec.passKept()
+	t.joined()
+}
+
+// joined notes the first human sign.
+func (t *transition) joined() {
+	t.rec.Handover.Claimed = t.rec.env.now
+	t.rec.Handover.LastWord, t.rec.Handover.Unanswered = t.rec.env.now, false
+	if t.cause.at == 0 {
+		return // assigned: nobody has written yet
+	}
+	t.spoke()
+}
+
+// spoke notes a message of an agent, and tells the user who it is when that is new.
+func (t *transition) spoke() {
+	ho := t.rec.Handover
+	ho.LastWord, ho.Unanswered = t.rec.env.now, false
+	if ho.FirstReply.IsZero() {
+		ho.FirstReply = t.rec.env.now
+	}
+	i := slices.IndexFunc(ho.Agents, func(a Agent) bool { return a.ID == t.cause.agent.ID && a.Name == t.cause.agent.Name })
+	if last := len(ho.Agents) - 1; i >= 0 && i == last {
+		return
+	}
+	name := textJoined
+	if len(ho.Agents) > 0 {
+		name = textTransferred
+	}
+	if i >= 0 {
+		ho.Agents = slices.Delete(ho.Agents, i, i+1)
+	}
+	ho.Agents = append(ho.Agents, t.cause.agent) // the one who speaks comes last
+	t.rec.say(name, t.cause.agent.Name)
+}
+
+// opened tells the user, now that it is true.
+func (t *transition) opened() {
+	t.rec.Handover.Opened, t.rec.Handover.LastWord = t.rec.env.now, t.rec.env.now
+	t.rec.say(textWaiting, "")
+}
+
+func (t *transition) remind() {
+	t.rec.Handover.Reminded = t.rec.env.now
+	t.rec.say(textStillWaiting, "")
+}
+
+func (t *transition) askIdle() {
+	t.rec.Handover.AskedIdle = t.rec.env.now
+	t.rec.say(textStillThere, "")
+}
+
+// wentQuiet ends in silence. When Crisp has the user's address, what agents still write goes by
+// email.
+func (t *transition) wentQuiet() {
+	t.left()
+	if s := t.rec.Sessions.byID(t.rec.Handover.CrispID); s != nil && s.State.Email {
+		f := *t.rec.Handover
+		f.ID, f.ByEmail, f.Asked = newID(), true, t.rec.env.now
+		t.rec.FollowUp = &f
+	}
+}
+
+func (t *transition) muteBot() {
+	t.rec.Mute = &mute{ID: newID(), Turn: t.cause.turn.Epoch}
+}
+
+// unmute forgets the messages that were kept: they were for the mute that is over.
+func (t *transition) unmute() {
+	t.rec.Mute = nil
+	for _, s := range t.rec.UserMessages {
+		if s.Status == messageKept {
+			s.done(messageAnswered)
+		}
+	}
+}
+
+func (t *transition) endMute() {
+	t.unmute()
+	t.rec.dropOpen()
+}
+
+// dropResolve forgets that a Crisp session was to be resolved: it is needed again.
+func (rec *record) dropResolve(crisp string) {
+	rec.ToCrisp.drop(func(e *effect) bool {
+		return e.Kind == kindResolve && e.Crisp == crisp
+	})
+}
+
+// dropOpen ends what is open beside the bot.
+func (rec *record) dropOpen() {
+	rec.dropOffer()
+	rec.dropFollowUp()
+}
+
+func (rec *record) dropOffer() {
+	rec.Offer = nil
+}
+
+// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
+func (rec *record) dropFollowUp() {
+	if f := rec.FollowUp; f != nil {
+		rec.FollowUp = nil
+		if s := rec.Sessions.byID(f.CrispID); s != nil {
+			s.Ended = rec.env.now
+		}
+		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
+	}
+}
+
+func (t *transition) choseBot() {
+	t.rec.say(textWithBot, "")
+	t.rec.dropOffer()
+}
+
+// left tells the agents that the user is gone, and resolves the conversation if asked to.
+func (t *transition) left() {
+	t.noteEnd(noteLeft)
+}
+
+func (t *transition) noteEnd(name textName) {
+	crisp := t.rec.Handover.CrispID
+	if crisp == "" {
+		return
+	}
+	if t.cause.options.Note != "" {
+		t.rec.pushNote(crisp, effect{Note: t.cause.options.Note})
+	} else {
+		t.rec.note(crisp, name)
+	}
+	if t.cause.options.Resolve {
+		t.rec.push(&t.rec.ToCrisp, effect{Kind: kindResolve, Crisp: crisp})
+	}
+}
+
+// abandon resolves the conversation that was half made. One that the library did not make goes on.
+func (t *transition) abandon() {
+	s := t.rec.Sessions.byID(t.rec.Handover.CrispID)
+	t.cause.options.Resolve = t.cause.options.Resolve || s != nil && s.Log.First != 0
+	t.noteEnd(noteLeft)
+}
+
+// nobodyCame leaves the user with an offer and the agents with a note.
+func (t *transition) nobodyCame() {
+	t.noteEnd(noteNobodyCame)
+	t.rec.say(textNobodyCame, "")
+	r := t.rec.Handover.Request
+	t.rec.makeOffer(&r)
+}
+
+// finish ends the handover: what is still on its way to Crisp and was never tried goes to the bot.
+func (t *transition) finish(reason EndReason) {
+	ho := t.rec.Handover
+	ho.Ended, ho.Reason = t.rec.env.now, reason
+	t.rec.Pickers = nil
+	if s := t.rec.Sessions.byID(ho.CrispID); s != nil {
+		s.end(t.cause.at, t.rec.env.now)
+	}
+	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
+	for _, e := range t.rec.ToCrisp {
+		if (e.Unsure || e.Running || t.rec.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
+			maybe = append(maybe, e.Incoming)
+		}
+	}
+	t.rec.ToCrisp.drop(func(e *effect) bool {
+		if e.HandoverID != ho.ID {
+			return false
+		}
+		if e.Kind.opens() {
+			return true
+		}
+		back := (e.Kind == kindPost || e.Kind == kindAnswer) && !slices.Contains(maybe, e.Incoming)
+		if back {
+			t.rec.env.returned = append(t.rec.env.returned, e.Incoming)
+		}
+		return back
+	})
+}
+
+// farewell queues what the user and the host are told of the end, once the state has changed.
+func (t *transition) farewell(reason EndReason) {
+	ho := t.rec.Handover
+	t.rec.returnToBot()
+	if name := endText(reason); name != "" {
+		t.rec.say(name, "")
+	}
+	t.rec.push(&t.rec.ToUser, effect{Kind: kindOnEnd, HandoverID: ho.ID, Crisp: ho.CrispID, FP: ho.Opening, At: ho.From, Summary: ho.summary()})
+	if t.rec.env.cfg.Policy.AskRating && reason == EndResolved && !ho.FirstReply.IsZero() {
+		t.rec.push(&t.rec.ToCrisp, effect{Kind: kindRate, Crisp: ho.CrispID})
+	}
+}
+
+// endText is what the user is told of an end.
+func endText(reason EndReason) textName {
+	switch reason {
+	case EndResolved:
+		return textResolved
+	case EndHostEnded, EndUserLeft:
+		return textLeft
+	case EndClaimTimeout:
+		return "" // the offer says it
+	case EndIdle:
+		return textIdle
+	case EndOpenFailed:
+		return textOpenFailed
+	case EndRelayFailed:
+		return textRelayFailed
+	}
+	return textClosed
+}
+
+// offer says that nobody is there, and what can be chosen.
+func (t *transition) offer() { t.rec.makeOffer(t.cause.request) }
+
+func (t *transition) choseEmail() { t.rec.wantEmail() }
+
+func (t *transition) dropOpen() { t.rec.dropOpen() }
+
+func (t *transition) dropOffer() { t.rec.dropOffer() }
+
+func (t *transition) dropFollowUp() { t.rec.dropFollowUp() }

@@ -77,3 +77,52 @@ func (all *userMessages) trim() {
 
 // done ends the way of a message: its words are not needed any more.
 func (m *userMessage) done(s messageStatus) { m.Status, m.Incoming = s, nil }
+
+// accept decides what becomes of a new message of the user.
+func (rec *record) accept(in *userMessage) {
+	rec.fire(onUser, cause{})
+	in.Epoch = rec.Epoch
+	switch rec.State {
+	case StateBot:
+		if rec.Offer != nil && rec.takeChoice(in) {
+			in.done(messageTaken)
+			return
+		}
+		in.Status = messageTurn
+	case StateMuted:
+		in.Status = messageKept
+	default:
+		rec.takeForAgent(in)
+	}
+}
+
+// takeForAgent passes a message on: as the user's wish to leave, as the answer to an agent's
+// question, or as it is.
+func (rec *record) takeForAgent(in *userMessage) {
+	// Writing again and again to an agent who keeps silent does not put off the question after it.
+	if ho := rec.Handover; !ho.Unanswered || !ho.AskedIdle.Before(ho.LastWord) {
+		ho.LastWord, ho.Unanswered = rec.env.now, true
+	}
+	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, rec.Handover.LeaveTitle) {
+		rec.fire(onUserLeft, cause{})
+		in.done(messageTaken)
+		return
+	}
+	if p, i, ok := rec.Pickers.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
+		return
+	}
+	rec.queuePosts(in, rec.Handover)
+}
+
+// maxClockAhead is how far another clock may be ahead of ours.
+const maxClockAhead = time.Hour
+
+// plausibleTime returns when a message was written, as its channel says: at. If that cannot be, since
+// it is not set, lies before 1970 or more than an hour ahead, it is now. The result is in UTC, with
+// milliseconds, and so can be stored and sent to Crisp whatever at is.
+func plausibleTime(at, now time.Time) time.Time {
+	if at.Unix() <= 0 || at.Unix() > now.Add(maxClockAhead).Unix() {
+		at = now
+	}
+	return at.UTC().Truncate(time.Millisecond)
+}

@@ -223,7 +223,7 @@ func checkConcurrentClaims(t storeT, s handover.Store) {
 		defer mu.Unlock()
 		for _, r := range records {
 			if given[r.Key]++; given[r.Key] > 1 {
-				err = errors.Join(err, fmt.Errorf("Claim gives %q twice", r.Key))
+				err = errors.Join(err, fmt.Errorf("%q is given twice", r.Key))
 			}
 		}
 		return len(records), err

@@ -42,8 +42,7 @@ type statements struct {
 	notify                 string // PostgreSQL: ends an insert or update that others are to be told of
 	replace, release, take string // SQLite: the parts of a Save that changes Crisp ids
 
-	count                                       string
-	makeSchema, schemaVersion, setSchemaVersion string
+	count, makeSchema, schemaVersion, setSchemaVersion string
 }
 
 var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite}

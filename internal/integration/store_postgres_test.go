@@ -164,14 +164,19 @@ func interruptSave(t *testing.T, ctx context.Context, config *pgx.ConnConfig, bl
 		_, err := store.Save(ctx, change)
 		saved <- err
 	}()
-	require.Eventually(t, func() bool {
-		var waiting int
-		err := other.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
-			WHERE application_name = current_setting('application_name') AND wait_event_type = 'Lock'`).Scan(&waiting)
-		return err == nil && waiting == 1
-	}, 30*time.Second, time.Millisecond)
+	waiting := func(want int) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var waiting int
+			err := other.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
+				WHERE application_name = current_setting('application_name') AND wait_event_type = 'Lock'`).Scan(&waiting)
+			return err == nil && waiting == want
+		}, 30*time.Second, time.Millisecond)
+	}
+	waiting(1)
 	interrupt()
 	failure := <-saved
+	waiting(0) // the driver returns before the server hears of it
 	require.NoError(t, tx.Rollback())
 
 	requireRecord(t, store, r)

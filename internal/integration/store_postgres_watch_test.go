@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,9 +35,14 @@ func listen(config *pgx.ConnConfig) func(ctx context.Context, channel string, no
 	}
 }
 
+// watchedStore has tables with a prefix of their own: notifications go to the whole database, and
+// other tests may use it.
 func watchedStore(t *testing.T, config *pgx.ConnConfig) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.New(openPostgres(t, config), sqlstore.PostgreSQL, sqlstore.Options{Listen: listen(config)})
+	_, random, _ := strings.Cut(config.RuntimeParams["search_path"], "_")
+	store, err := sqlstore.New(openPostgres(t, config), sqlstore.PostgreSQL, sqlstore.Options{
+		Prefix: "test_" + random[:20] + "_", Listen: listen(config),
+	})
 	require.NoError(t, err)
 	require.NoError(t, store.Migrate(t.Context()))
 	return store

@@ -18,8 +18,8 @@ import (
 // connector's page a few settings besides.
 const rows = 32
 
-// TestConnectorTable checks that each row of README.md's table of the connector names a test, and
-// that each test named there exists.
+// TestConnectorTable checks that each row of README.md's table of the connector names a test or a
+// story, and that what is named there exists.
 func TestConnectorTable(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestConnectorTable(t *testing.T) {
 	for _, line := range lines {
 		cells := strings.Split(strings.Trim(line, "|"), " | ")
 		require.Len(t, cells, 3, line)
-		named := regexp.MustCompile("`((Test|Example|Fuzz)\\w*)`").FindAllStringSubmatch(cells[2], -1)
+		named := regexp.MustCompile("`((?:Test|Example|Fuzz)\\w*|[a-z-]+\\.txt)`").FindAllStringSubmatch(cells[2], -1)
 		require.NotEmpty(t, named, "no test is named in: %s", line)
 		for _, name := range named {
 			require.Contains(t, tests, name[1], line)
@@ -42,7 +42,7 @@ func TestConnectorTable(t *testing.T) {
 	}
 }
 
-// testsHere returns the names of all tests and examples in this repository.
+// testsHere returns the names of all tests and examples in this repository, and of all stories.
 func testsHere(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -62,5 +62,10 @@ func testsHere(t *testing.T) map[string]bool {
 		return nil
 	})
 	require.NoError(t, err)
+	stories, err := filepath.Glob("testdata/stories/*.txt")
+	require.NoError(t, err)
+	for _, file := range stories {
+		names[filepath.Base(file)] = true
+	}
 	return names
 }

@@ -133,16 +133,6 @@ func TestConnectorTokenThatIsWrong(t *testing.T) {
 	})
 }
 
-func TestConnectorChannelsAreKeptApart(t *testing.T) {
-	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
-		r.Opened()
-		r.Conv.Source = "messenger"
-		require.True(t, r.Says("the same id on another channel").Bot)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
-		require.Len(t, r.Crisp.Conversations(), 2)
-	})
-}
-
 // Two bots in one process, each with a website, a token, a hook and a store of its own.
 func TestConnectorSeveralBots(t *testing.T) {
 	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
@@ -159,25 +149,6 @@ func TestConnectorSeveralBots(t *testing.T) {
 		require.Equal(t, handover.StateBot, r.Session().State)
 		require.Equal(t, handover.StateActive, other.Session().State)
 	})
-}
-
-// The bot's own "I will check" comes before what the library says, in every outcome.
-func TestConnectorAnnouncesBeforeItAsks(t *testing.T) {
-	for name, away := range map[string]bool{"an agent is there": false, "nobody is there": true} {
-		t.Run(name, func(t *testing.T) {
-			rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: away}}, func(r *rig.Rig) {
-				turn, err := r.Receive(handover.Incoming{Text: "help"})
-				require.NoError(t, err)
-				require.NoError(t, r.Reply(turn, "Ok, I will check if an agent is available right now"))
-				_, err = r.H.Start(context.Background(), turn, handover.Request{})
-				require.NoError(t, err)
-				saw := r.Saw()
-				require.Len(t, saw, 2)
-				require.Equal(t, "bot: Ok, I will check if an agent is available right now", saw[0])
-				require.True(t, strings.HasPrefix(saw[1], "system: "))
-			})
-		})
-	}
 }
 
 // A sound is the channel's to play: one for each new message of an agent, which comes with Attempt

@@ -1,0 +1,318 @@
+package handover
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// run does an effect. It changes nothing but the world.
+func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
+	r := result{effect: e.N, begun: h.clock.now()}
+	crisp := h.siteOf(rec).crisp
+	switch e.Kind {
+	case kindDeliver:
+		r.id, r.err = h.deliver(ctx, rec, e)
+	case kindRevise:
+		r.err = h.revise(ctx, rec, e)
+	case kindText:
+		r.id, r.err = h.sayText(ctx, rec, e)
+	case kindOnEnd:
+		r.err = h.onEnd(ctx, rec, e)
+	case kindCreate:
+		r = h.create(ctx, rec, r)
+	case kindMetas:
+		r.emailed, r.err = h.setMetas(ctx, rec, e)
+	case kindInbox:
+		r.err = crisp.setInbox(ctx, e.Crisp, e.Note)
+	case kindAssign:
+		r.err = crisp.assign(ctx, e.Crisp, e.Note)
+	case kindGreet, kindPost:
+		r = h.post(ctx, rec, e, r)
+	case kindAnswer:
+		r.err = crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
+	case kindResolve:
+		r.err = crisp.setState(ctx, e.Crisp, "resolved")
+	case kindNote:
+		r.err = h.postNote(ctx, rec, e)
+	case kindMark:
+		r.marked = slices.Clone(e.FPs)
+		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
+		if r.err == nil {
+			r.err = crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
+		}
+	case kindRate:
+		r.err = crisp.askRating(ctx, e.Crisp)
+	case kindEmail:
+		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
+	}
+	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
+		r.gone = crisp.gone(ctx, e.Crisp)
+	}
+	return r
+}
+
+// post posts a message. When the last attempt may have been carried out, Crisp's log is asked
+// first: a message is never posted again because an answer was lost.
+func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) result {
+	if e.Unsure && !h.hooks.NoLookUp {
+		fp, found, err := h.lookUp(ctx, rec, e)
+		switch {
+		case err != nil:
+			r.err = err
+		case found:
+			r.fp, r.found = fp, true
+		default:
+			r.missing = true
+		}
+		return r
+	}
+	content := e.Content
+	if e.Kind == kindGreet {
+		content = quote(h.greeting(rec, e))
+	}
+	typ := e.Type
+	if typ == "" {
+		typ = "text"
+	}
+	r.fp, r.err = h.siteOf(rec).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
+	return r
+}
+
+// lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
+// may come from a cache.
+func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
+	since, stop := e.At-listSlack, []int64(nil)
+	if s := rec.Sessions.byID(e.Crisp); s != nil {
+		stop = []int64{s.Log.First}
+		if e.At == 0 {
+			since = s.Log.Watermark - overlap.Milliseconds()
+		}
+	}
+	msgs, _, _, err := h.siteOf(rec).crisp.log(ctx, e.Crisp, since, stop)
+	if err != nil {
+		return 0, false, err
+	}
+	for i := range msgs {
+		if m := &msgs[i]; m.Fingerprint == e.FP || h.sameAs(rec, e, m) {
+			return m.Fingerprint, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
+func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
+	s := rec.Sessions.byID(e.Crisp)
+	if e.Kind == kindGreet {
+		greet := *e
+		greet.Type, greet.Content = "text", quote(h.greeting(rec, e))
+		e = &greet
+	}
+	return s != nil && s.Log.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
+}
+
+// same reports whether a message in Crisp says what a post says, and is no older one: users repeat
+// themselves, and not all of what they wrote stays in the table.
+func (e *effect) same(m *EventMessage, origin string) bool {
+	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
+}
+
+// greeting is the first message of the Crisp conversation.
+func (h *Handover) greeting(rec *record, e *effect) string {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
+		return ""
+	}
+	link := ho.Request.HistoryURL
+	if link == "" {
+		link = h.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
+	}
+	texts := h.texts(rec)
+	return texts.opening(ho.ByEmail, link)
+}
+
+// postNote tells the agents something. Where the plan has no notes it goes where
+// Policy.NoteFallback says.
+func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) error {
+	text := e.Note
+	if text == "" {
+		texts := h.texts(rec)
+		text = texts.get(e.Text)
+	}
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	site := h.siteOf(rec)
+	noNotes, err := site.noNotes(ctx)
+	if err != nil {
+		return err
+	}
+	if !noNotes {
+		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: e.FP})
+		if api := apiError(err); api == nil || !api.notOnPlan() {
+			return err
+		}
+		if err := site.rememberNoNotes(ctx); err != nil {
+			return err
+		}
+	}
+	if h.cfg.Policy.NoteFallback != NoteInData {
+		return nil
+	}
+	have, err := site.crisp.metas(ctx, e.Crisp)
+	if err != nil {
+		return err
+	}
+	return site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+}
+
+// create makes the Crisp conversation, at the website's pace. When the answer is lost the
+// conversation that may exist has no message, and Crisp's lists hide it.
+func (h *Handover) create(ctx context.Context, rec *record, r result) result {
+	wait, err := h.siteOf(rec).pace(ctx)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	if wait > 0 {
+		r.retry = time.Now().Add(wait)
+		return r
+	}
+	r.id, r.err = h.siteOf(rec).crisp.create(ctx)
+	return r
+}
+
+// setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
+// the data, and never stops the opening.
+func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
+		return false, nil
+	}
+	want, crisp := h.metasOf(ho), h.siteOf(rec).crisp
+	if e.Metas != nil && e.Metas.Merge {
+		have, err := crisp.metas(ctx, e.Crisp)
+		if api := apiError(err); api != nil && api.StatusCode == http.StatusNotFound {
+			// A read may be older than the conversation: a change tells whether it is gone.
+			if probe := apiError(crisp.setMetas(ctx, e.Crisp, crispMetas{Nickname: want.Nickname})); probe != nil {
+				return false, probe
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		want = mergeMetas(have, want)
+	}
+	err = crisp.setMetas(ctx, e.Crisp, want)
+	if refused(err) {
+		return h.setMetasOneByOne(ctx, crisp, e.Crisp, want)
+	}
+	return want.Email != "", err
+}
+
+// refused reports whether Crisp takes exception to what a call says.
+func refused(err error) bool {
+	e := apiError(err)
+	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
+}
+
+// setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
+func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
+	emailed = want.Email != ""
+	rest := maps.Clone(want.Data)
+	if rest == nil {
+		rest = make(map[string]any)
+	}
+	try := func(name string, m crispMetas, value string) error {
+		err := crisp.setMetas(ctx, id, m)
+		if !refused(err) {
+			return err
+		}
+		h.tell([]Activity{{Kind: ActivityLimited, CrispID: id, Why: name, At: time.Now()}})
+		if value != "" {
+			rest[name] = value
+		}
+		emailed = emailed && name != "email"
+		return nil
+	}
+	for _, f := range []struct {
+		name  string
+		metas crispMetas
+		value string
+	}{
+		{"nickname", crispMetas{Nickname: want.Nickname}, want.Nickname},
+		{"email", crispMetas{Email: want.Email}, want.Email},
+		{"phone", crispMetas{Phone: want.Phone}, want.Phone},
+		{"avatar", crispMetas{Avatar: want.Avatar}, want.Avatar},
+	} {
+		if f.value == "" {
+			continue
+		}
+		if err := try(f.name, f.metas, f.value); err != nil {
+			return false, err
+		}
+	}
+	if len(want.Segments) > 0 {
+		if err := try("segments", crispMetas{Segments: want.Segments}, ""); err != nil {
+			return false, err
+		}
+	}
+	if want.Device != nil {
+		if err := try("locale", crispMetas{Device: want.Device}, ""); err != nil {
+			return false, err
+		}
+	}
+	if len(rest) == 0 {
+		return emailed, nil
+	}
+	return emailed, try("data", crispMetas{Data: rest}, "")
+}
+
+// metasOf is what Crisp shall know of the user.
+func (h *Handover) metasOf(ho *handover) crispMetas {
+	u := ho.Request.User.metas()
+	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
+	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !ho.ByEmail {
+		m.Email = ""
+		if h.cfg.Policy.Email == EmailNever {
+			m.Data = maps.Clone(m.Data)
+			if m.Data == nil {
+				m.Data = make(map[string]any)
+			}
+			m.Data["email"] = u.Email
+		}
+	}
+	for _, s := range ho.Request.Segments {
+		if s != "" && !slices.Contains(m.Segments, s) {
+			m.Segments = append(m.Segments, s)
+		}
+	}
+	if ho.Request.Locale != "" {
+		m.Device = &crispDevice{Locales: []string{ho.Request.Locale}}
+	}
+	return m
+}
+
+// mergeMetas adds to what a conversation has: whether Crisp merges or replaces data is unknown.
+func mergeMetas(have, want crispMetas) crispMetas {
+	data := maps.Clone(have.Data)
+	if data == nil {
+		data = make(map[string]any)
+	}
+	maps.Copy(data, want.Data)
+	if len(data) > 0 {
+		want.Data = data
+	}
+	segments := slices.Clone(have.Segments)
+	for _, s := range want.Segments {
+		if !slices.Contains(segments, s) {
+			segments = append(segments, s)
+		}
+	}
+	want.Segments = segments
+	return want
+}

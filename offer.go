@@ -1,0 +1,152 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// wantEmail opens a follow-up, or asks for the address that it needs.
+func (rec *record) wantEmail() {
+	r := rec.Offer.Request
+	if _, ok := validEmail(r.User.Email); !ok {
+		rec.Offer.Asking = true
+		rec.say(textAskEmail, "")
+		return
+	}
+	rec.dropOpen()
+	rec.FollowUp = rec.newHandover(&r)
+	rec.FollowUp.ByEmail = true
+	rec.queueOpening(rec.FollowUp)
+}
+
+// gaveEmail takes the answer to the question for an address.
+func (rec *record) gaveEmail(text string) {
+	address, ok := validEmail(text)
+	if !ok {
+		rec.say(textBadEmail, "")
+		return
+	}
+	rec.Offer.Request.User.Email = address
+	rec.wantEmail()
+}
+
+// takeChoice takes an answer to the offer; any other text is for the bot, and the offer is over.
+func (rec *record) takeChoice(in *userMessage) bool {
+	choices := rec.env.cfg.Choices
+	switch {
+	case rec.chose(in.Incoming, choices.Bot):
+		return rec.fire(onChoiceBot, cause{})
+	case rec.chose(in.Incoming, choices.Email):
+		return rec.fire(onChoiceEmail, cause{})
+	case rec.Offer.Asking && len(in.Incoming.Files) == 0:
+		rec.gaveEmail(in.Incoming.Text)
+		return true
+	}
+	rec.fire(onOfferExpired, cause{})
+	return false
+}
+
+// chose reports whether a message chooses the quick reply with this payload.
+func (rec *record) chose(m *Incoming, payload string) bool {
+	if m.Payload == payload || means(m.Text, payload) || means(m.Text, rec.choice(payload).Title) {
+		return true
+	}
+	if rec.Offer.Asking {
+		return false
+	}
+	text, n, chosen := strings.TrimSpace(m.Text), 0, false
+	for _, no := range rec.noAgent() { // by its number, as PlainText shows it
+		for _, q := range no.QuickReplies {
+			n++
+			chosen = chosen || q.Payload == payload && text == strconv.Itoa(n)
+		}
+	}
+	return chosen && n > 1 // one choice alone has no number
+}
+
+// means reports whether a user who writes text means the choice with this title: people care little
+// about capitals and full stops.
+func means(text, title string) bool {
+	const around = " \t\r\n.!"
+	title = strings.Trim(title, around)
+	return title != "" && strings.EqualFold(strings.Trim(text, around), title)
+}
+
+// noAgent is what the offer shows.
+func (rec *record) noAgent() []RichMessage {
+	if rec.Offer != nil && len(rec.Offer.Request.NoAgent) > 0 {
+		return rec.Offer.Request.NoAgent
+	}
+	return rec.env.cfg.NoAgent
+}
+
+// choice returns the offer's quick reply with this payload; one of the same title if there is none.
+func (rec *record) choice(payload string) QuickReply {
+	for _, m := range rec.noAgent() {
+		for _, q := range m.QuickReplies {
+			if q.Payload == payload {
+				return q
+			}
+		}
+	}
+	return QuickReply{ContentType: "text", Title: payload, Payload: payload}
+}
+
+// offer is what is open while the user is asked how to go on without an agent.
+type offer struct {
+	ID      string    `json:"id"`
+	Request Request   `json:"request"`
+	Asking  bool      `json:"asking,omitzero"` // for an email address
+	Expires time.Time `json:"expires"`
+}
+
+// makeOffer says that nobody is there, and what can be chosen.
+func (rec *record) makeOffer(r *Request) {
+	rec.Mute = nil
+	rec.Offer = &offer{ID: newID(), Request: *r, Expires: rec.env.now.Add(rec.env.cfg.Timeouts.override(r.Timeouts).Followup)}
+	for i, m := range rec.noAgent() {
+		rec.push(&rec.ToUser, effect{Kind: kindDeliver, Message: &Message{
+			ID: systemID(rec.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: rec.env.now.UTC(),
+		}})
+	}
+}
+
+// Choices are payloads of quick replies. A choice matches by its payload, by the title of the quick
+// reply that carries it, since keyboards send titles, or by the number that RichMessage.PlainText
+// gives it.
+type Choices struct {
+	// Email asks for an answer by email. Default: "Contact me back via email".
+	Email string
+	// Bot goes back to the bot. Default: "Continue with the bot".
+	Bot string
+}
+
+// check refuses choices that the host has set and no user can make. Those that are not set need no
+// quick reply: a host may offer only one of them, or none.
+func (c Choices) check(messages []RichMessage) error {
+	var faults []error
+	for _, choice := range []struct{ name, payload string }{{"Email", c.Email}, {"Bot", c.Bot}} {
+		if choice.payload != "" && !slices.ContainsFunc(messages, func(m RichMessage) bool { return m.offers(choice.payload) }) {
+			faults = append(faults, fmt.Errorf("no message of NoAgent has the payload Choices.%s: give it to a quick reply there, or leave Choices.%[1]s empty", choice.name))
+		}
+	}
+	if c.Email != "" && means(c.Email, c.Bot) {
+		faults = append(faults, errors.New("the payloads Choices.Email and Choices.Bot must differ"))
+	}
+	return errors.Join(faults...)
+}
+
+// offers reports whether a quick reply or button of the message makes the choice with this payload.
+func (m RichMessage) offers(payload string) bool {
+	button := func(b Button) bool { return b.Payload == payload }
+	quick := func(q QuickReply) bool { return q.Payload == payload || means(q.Title, payload) }
+	if slices.ContainsFunc(m.QuickReplies, quick) {
+		return true
+	}
+	return m.Attachment != nil && (slices.ContainsFunc(m.Attachment.Payload.Buttons, button) ||
+		slices.ContainsFunc(m.Attachment.Payload.Elements, func(e Element) bool { return slices.ContainsFunc(e.Buttons, button) }))
+}

@@ -1,0 +1,240 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Request is what a bot says when it asks for a human.
+type Request struct {
+	Segments []string `json:"segments,omitempty"` // Crisp's labels for routing and filters
+	User     UserData `json:"user,omitzero"`      // shown to the agents
+	Note     string   `json:"note,omitempty"`     // for the agents only: why, what was tried
+	Resume   string   `json:"resume,omitempty"`   // comes back in Summary.Resume
+	Locale   string   `json:"locale,omitempty"`   // such as "fr"; also Session.Locale, for Texts
+	Inbox    string   `json:"inbox,omitempty"`    // Crisp's id of a sub-inbox
+	Operator string   `json:"operator,omitempty"` // Crisp's user id of the agent to assign
+	// NoAgent overrides Config.NoAgent, in the user's language perhaps.
+	NoAgent []RichMessage `json:"no_agent,omitempty"`
+	// Timeouts overrides Config.Timeouts where it is set, except Reply and Late, which are not of
+	// one handover.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+	// CrispID is a Crisp session that exists, "session_…", to go on with instead of a new one. What
+	// was written in it before stays unshown.
+	CrispID string `json:"crisp_id,omitempty"`
+	// HistoryURL is the host's own link to the history, instead of the library's page.
+	HistoryURL string `json:"history_url,omitempty"`
+}
+
+// Outcome is what Start came to.
+type Outcome string
+
+// Start asks for a human. The user is told what comes of it, through Deliver, perhaps after Start has
+// returned: the bot need not say anything. ctx bounds the wait: when it ends first the outcome is
+// Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
+// ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
+// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
+// after a refused Reply. After any other error without an outcome call Start again with the same turn,
+// unless it finds fault with the request.
+func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
+	if err := h.checkStart(t, &r); err != nil {
+		return "", err
+	}
+	key := h.key(t.Conversation)
+	scope, wait := scopeOf(ctx, key), ctx
+	// What the user asked for is stored even if the caller is gone: only the wait is the caller's.
+	ctx = context.WithoutCancel(ctx)
+	there := Unknown
+	if h.cfg.allows(t.Conversation.Source) {
+		there = h.ask(ctx, t, r)
+	}
+	var outcome Outcome
+	var id string
+	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		if scope != nil && scope.reply != "" {
+			rec.Replies.end(scope.reply)
+		}
+		outcome, id = rec.start(t, r, there), ""
+		if outcome == Opening {
+			id = rec.Handover.ID
+		}
+		if outcome == "" {
+			return rec.passOn(t.MessageID)
+		}
+		rec.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
+		return nil
+	})
+	if scope != nil && scope.end != nil {
+		scope.end(nil)
+	}
+	if err == nil && outcome == "" {
+		err = ErrNotYourTurn
+	}
+	if err != nil {
+		return "", err
+	}
+	if outcome != Opening || scope != nil {
+		return outcome, nil
+	}
+	if h.pool.Closed() {
+		return Opening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
+	}
+	return h.awaitOpening(wait, key, rec, id)
+}
+
+// start decides what an asking comes to, and fires it.
+func (rec *record) start(t Turn, r Request, there Presence) Outcome {
+	holds := rec.holds(t) || rec.State == StateMuted && rec.Mute != nil && t.Epoch == rec.Mute.Turn
+	switch {
+	case rec.human():
+		_ = rec.passOn(t.MessageID) // the bot will not answer it
+		return AlreadyOpen
+	case !holds:
+		return ""
+	}
+	rec.answer(t)
+	switch {
+	case !rec.env.cfg.allows(t.Conversation.Source):
+		rec.say(textNotAllowed, "").Locale = r.Locale
+		return NotAllowed
+	case rec.coolsDown(r):
+		rec.say(textTooSoon, "").Locale = r.Locale
+		return TooSoon
+	case there == Away || there == Unknown && rec.env.cfg.Policy.RefuseUnknown:
+		rec.fire(onNobody, cause{request: &r})
+		return NobodyThere
+	}
+	rec.fire(onStart, cause{request: &r})
+	return Opening
+}
+
+// holds reports whether the conversation has the owner that it had when the turn was given. The
+// turn of a conversation that was not known yet has no epoch: it holds until the first change.
+func (rec *record) holds(t Turn) bool {
+	return t.Epoch == rec.Epoch || t.Epoch == 0 && rec.Epoch == rec.First
+}
+
+// coolsDown reports whether nobody came so recently that asking again is of no use.
+func (rec *record) coolsDown(r Request) bool {
+	wait := rec.env.cfg.Timeouts.override(r.Timeouts).CoolDown
+	return rec.Handover != nil && rec.Handover.Reason == EndClaimTimeout && wait > 0 && rec.Handover.Ended.Add(wait).After(rec.env.now)
+}
+
+// answer notes that the turn's message has its answer.
+func (rec *record) answer(t Turn) {
+	if in := rec.UserMessages.find(t.MessageID); in != nil && (in.Status == messageTurn || in.Status == messageKept) {
+		in.done(messageAnswered)
+	}
+}
+
+// awaitOpening waits until an opening has succeeded or failed.
+func (h *Handover) awaitOpening(ctx context.Context, key string, rec *record, id string) (Outcome, error) {
+	outcome := OpenFailed
+	err := h.wait(ctx, key, rec, func(rec *record) bool {
+		if rec.Handover == nil || rec.Handover.ID != id {
+			return true
+		}
+		if !rec.Handover.Opened.IsZero() {
+			outcome = Opened
+		}
+		return rec.State != StateOpening
+	})
+	if err != nil {
+		return Opening, fmt.Errorf("handover: the opening goes on: %w", err)
+	}
+	return outcome, nil
+}
+
+// checkStart refuses what cannot be asked for.
+func (h *Handover) checkStart(t Turn, r *Request) error {
+	if err := h.checkConversation(t.Conversation); err != nil {
+		return err
+	}
+	if r.CrispID != "" && !validSessionID(r.CrispID) {
+		return errors.New(`handover: Request.CrispID must be a Crisp session id, "session_…"`)
+	}
+	for _, id := range []string{r.Inbox, r.Operator} {
+		if id != "" && !validWebsiteID(id) {
+			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, in lower case, not names")
+		}
+	}
+	var err error
+	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
+		return fmt.Errorf("handover: %w", err)
+	}
+	if err := r.User.check(); err != nil {
+		return fmt.Errorf("handover: Request.User: %w", err)
+	}
+	timeouts := r.Timeouts
+	if err := timeouts.prepare(); err != nil {
+		return fmt.Errorf("handover: Request: %w", err)
+	}
+	return nil
+}
+
+// BotOutput is the connector's output object, as bots made for it set it.
+type BotOutput struct {
+	Muted    bool   `json:"muted,omitempty"`
+	NeedHelp bool   `json:"need_help,omitempty"`
+	Category string `json:"handover_category_name,omitempty"` // a segment
+}
+
+// Apply does what the connector did with a bot's output: NeedHelp is Start, with Category as a
+// segment; Muted alone is Mute. A mute that came with NeedHelp ends when nobody is there. The
+// zero BotOutput asks for nothing, and gives the zero Outcome.
+func (h *Handover) Apply(ctx context.Context, t Turn, out BotOutput, r Request) (Outcome, error) {
+	if !out.NeedHelp {
+		if !out.Muted {
+			return "", nil
+		}
+		return "", h.Mute(ctx, t)
+	}
+	if out.Category != "" {
+		r.Segments = append([]string{out.Category}, r.Segments...)
+	}
+	return h.Start(ctx, t, r)
+}
+
+// Mute silences the bot without asking for a human, until End, a handover, or Timeouts.Max.
+// Messages of the user are kept; the last 20 go along with a handover that comes. The same turn
+// may still Start one.
+func (h *Handover) Mute(ctx context.Context, t Turn) error {
+	if err := h.checkConversation(t.Conversation); err != nil {
+		return err
+	}
+	key := h.key(t.Conversation)
+	scope := scopeOf(ctx, key)
+	if scope != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	_, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+		if scope != nil && scope.reply != "" {
+			rec.Replies.end(scope.reply)
+		}
+		if rec.State == StateMuted {
+			return nil
+		}
+		if rec.State != StateBot || !rec.holds(t) {
+			return ErrNotYourTurn
+		}
+		rec.answer(t)
+		rec.fire(onMute, cause{turn: t})
+		return nil
+	})
+	if scope != nil && scope.end != nil {
+		scope.end(nil)
+	}
+	return err
+}
+
+// The outcomes of Start. The zero value means that nothing was asked.
+const (
+	Opened      Outcome = "opened"       // the Crisp conversation is open; the user is being told
+	Opening     Outcome = "opening"      // the wait ended first; the opening goes on
+	AlreadyOpen Outcome = "already_open" // a handover runs already
+	NobodyThere Outcome = "nobody_there" // the no-agent messages are on their way; the bot goes on
+	NotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
+	TooSoon     Outcome = "too_soon"     // nobody came, and Timeouts.CoolDown since then has not passed
+	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user is being told; the bot goes on
+)
