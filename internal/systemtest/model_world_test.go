@@ -188,7 +188,9 @@ func (w *modelWorld) fault(i handovertest.CallInfo) (f handovertest.Fault) {
 	now := time.Now()
 	switch i.Route {
 	case handovertest.RouteSend:
-		f.Refuse, f.CutAfter = now.Before(s.refuse), now.Before(s.cut)
+		if f.CutAfter = now.Before(s.cut); now.Before(s.refuse) {
+			f.Status = http.StatusNotFound // the one refusal that says nothing of other calls, and is tried again soon
+		}
 	case handovertest.RouteMessages:
 		if now.Before(s.unread) {
 			f.Status = http.StatusServiceUnavailable
