@@ -418,6 +418,8 @@ func (in *intake) amend(held bool) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {
+		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
+			s.State.Blocked = false // let in again
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)
 		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
