@@ -71,8 +71,8 @@ func (e *effect) message(rec *record) Message {
 	return m
 }
 
-// revise edits or removes a message that was shown. What was not, a mail told the user at best: they
-// get the new content as a correction, and of a removal nothing.
+// revise edits or removes a message that was shown. If it was not shown, the user at most got it by
+// mail: they get the new content as a correction, and nothing for a removal.
 func (h *engine) revise(ctx context.Context, rec *record, e *effect) error {
 	s := rec.Sessions.byID(e.Crisp)
 	if s == nil {

@@ -116,7 +116,7 @@ func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
-// themselves, and not all of what they wrote stays in the table.
+// themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
 	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
@@ -214,7 +214,7 @@ func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed 
 	return want.Email != "", err
 }
 
-// refused reports whether Crisp takes exception to what a call says.
+// refused reports whether Crisp answers that what a call says is wrong.
 func refused(err error) bool {
 	e := apiError(err)
 	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)

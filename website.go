@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// websiteData is what a whole website shares, over all replicas: the Data of its own record, which
+// websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
 type websiteRecord struct {
 	V       int            `json:"v"`
@@ -58,7 +58,7 @@ func (h *engine) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.c
 // site returns the website that a conversation is handed to.
 func (h *engine) site(c Conversation) *site { return h.sites[h.website(c)] }
 
-// siteOf returns the website of a record: it stays where it began.
+// siteOf returns the website of a record, which is the one that the conversation began with.
 func (h *engine) siteOf(rec *record) *site { return h.sites[rec.Website] }
 
 // pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
@@ -274,7 +274,7 @@ func (s *site) ask(ctx context.Context) (Presence, error) {
 	}
 }
 
-// Catch-up takes at most a tenth of the quota of calls, and looks this often at the most.
+// Catch-up takes at most a tenth of the quota of calls, and reads the list at most once in minCatchUp.
 const (
 	catchUpShare  = 10
 	minCatchUp    = time.Second
@@ -303,7 +303,7 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 }
 
 // catchUp pages through Crisp's list of conversations, newest change first, down to where it last
-// was, and has those looked at that changed.
+// was, and has the Crisp sessions read that changed.
 func (h *engine) catchUp(ctx context.Context, s *site) error {
 	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if w.Next.IsZero() || w.Next.After(now) || w.Claim.heldByOther(h.process, now) {
@@ -365,7 +365,8 @@ func (h *engine) listed(ctx context.Context, s *site, mark int64) (newest int64,
 	return newest, pages, nil
 }
 
-// listedOne has a conversation looked at if it is one of ours that changed since it last was.
+// listedOne puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// since it was last listed.
 func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
 	if !validSessionID(c.SessionID) {
 		return nil
@@ -392,7 +393,7 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 		})
 		return nil
 	})
-	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it
+	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
 		h.cfg.Logger.Warn("handover: a conversation cannot be caught up with", "error", err)
 		return nil
 	}
