@@ -398,6 +398,3 @@ func readMessage(v jsontext.Value) (m EventMessage) {
 
 // usable tells whether the message can be told from others and has its place among them.
 func (m EventMessage) usable() bool { return m.Fingerprint != 0 && m.Timestamp > 0 }
-
-// positive returns the integer from 1 to 2^53-1 that v is, or 0.
-func positive(v jsontext.Value) int64 { return exactjson.Positive(v) }

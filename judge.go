@@ -37,6 +37,7 @@ func (in *intake) judgeRead() {
 		in.closed(EndRemoved, 0)
 		return
 	case n.state == nil:
+		in.stateUnknown()
 		return
 	}
 	s.State.Email = n.state.Meta.Email != ""
@@ -46,6 +47,19 @@ func (in *intake) judgeRead() {
 		return
 	}
 	in.judgeResolved(n.state.State == saysResolved, n.state.Changed())
+}
+
+// stateUnknown puts the second read of a state off that could not be read. What a person must mend first
+// is left to catch-up, or to the next hook.
+func (in *intake) stateUnknown() {
+	s := in.s
+	if in.n.stateErr == nil || s.State.Doubt.IsZero() {
+		return
+	}
+	s.State.Doubt = in.rec.env.now
+	if api := apiError(in.n.stateErr); api != nil && api.needsPerson() {
+		s.State.Doubt = time.Time{}
+	}
 }
 
 func (in *intake) judgeResolved(resolved bool, updated int64) {

@@ -127,7 +127,7 @@ func (s Session) Turn() Turn {
 }
 
 // view shows what hosts may see of a conversation.
-func (h *Handover) view(rec *record) Session {
+func (h *engine) view(rec *record) Session {
 	s := Session{
 		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
 		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,

@@ -319,7 +319,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // logRefusal logs that a hook was refused. One without proof may be anybody's, or all of Crisp's when
 // the secret is wrong: one in a minute is enough to say so.
-func (h *Handover) logRefusal(ctx context.Context, genuine bool, status int, err error) {
+func (h *engine) logRefusal(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
 	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
 		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
@@ -371,6 +371,6 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 }
 
 // heeds reports whether anything could come of an event: most only tell that something was read.
-func (h *Handover) heeds(ev *Event) bool {
+func (h *engine) heeds(ev *Event) bool {
 	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && h.cfg.Typing != nil
 }
