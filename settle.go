@@ -453,7 +453,8 @@ func (o *settlement) greeted() {
 }
 
 // nextPart queues the next message of an opening or a note that is longer than one may be. It reports
-// whether there may be one: of an opening that its echo proved that is seen when it is posted.
+// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
+// there are: that is seen when the next one is to be posted.
 func (o *settlement) nextPart() bool {
 	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
 	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
