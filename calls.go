@@ -11,7 +11,7 @@ import (
 )
 
 // run does an effect. It changes nothing but the world.
-func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
+func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 	r := result{effect: e.N, begun: h.clock.now()}
 	crisp := h.siteOf(rec).crisp
 	switch e.Kind {
@@ -59,7 +59,7 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
-func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) result {
+func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) result {
 	content := e.Content
 	if e.Kind == kindGreet {
 		var text string
@@ -91,7 +91,7 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
-func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
+func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	since, stop := e.At-listSlack, []int64(nil)
 	if s := rec.Sessions.byID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
@@ -112,7 +112,7 @@ func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, b
 }
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
-func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
+func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
@@ -124,14 +124,14 @@ func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
-// themselves, and not all of what they wrote stays in the table.
+// themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
 	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
 
 // greeting is a part of the opening, the first message of the Crisp conversation, and how many there
 // are.
-func (h *Handover) greeting(rec *record, e *effect) (text string, parts int) {
+func (h *engine) greeting(rec *record, e *effect) (text string, parts int) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return "", 1
@@ -155,7 +155,7 @@ func partOf(text string, i int) (part string, parts int) {
 
 // advise tells the host, once an hour for each kind of call, that a person must mend what keeps notes
 // and the like from Crisp: else each of them would.
-func (h *Handover) advise(rec *record, e *effect, err error) {
+func (h *engine) advise(rec *record, e *effect, err error) {
 	api := apiError(err)
 	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {
 		return
@@ -171,7 +171,7 @@ func (h *Handover) advise(rec *record, e *effect, err error) {
 
 // postNote tells the agents something. Where the plan has no notes it goes where
 // Policy.NoteFallback says, whole.
-func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
+func (h *engine) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
 	text := e.Note
 	if text == "" {
 		texts := h.texts(rec)
@@ -207,7 +207,7 @@ func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) (parts 
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *Handover) create(ctx context.Context, rec *record, e *effect, r result) result {
+func (h *engine) create(ctx context.Context, rec *record, e *effect, r result) result {
 	if !e.Placed {
 		at, placed, err := h.siteOf(rec).pace(ctx)
 		if err != nil {
@@ -225,7 +225,7 @@ func (h *Handover) create(ctx context.Context, rec *record, e *effect, r result)
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
 // the data, and never stops the opening.
-func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
+func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return false, nil
@@ -251,14 +251,14 @@ func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emaile
 	return want.Email != "", err
 }
 
-// refused reports whether Crisp takes exception to what a call says.
+// refused reports whether Crisp answers that what a call says is wrong.
 func refused(err error) bool {
 	e := apiError(err)
 	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
+func (h *engine) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
 	emailed = want.Email != ""
 	rest := maps.Clone(want.Data)
 	if rest == nil {
@@ -310,7 +310,7 @@ func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id 
 }
 
 // metasOf is what Crisp shall know of the user.
-func (h *Handover) metasOf(ho *handover) crispMetas {
+func (h *engine) metasOf(ho *handover) crispMetas {
 	u := ho.Request.User.metas()
 	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
 	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !ho.ByEmail {
