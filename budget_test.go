@@ -185,7 +185,7 @@ func TestMessagesInHandWhileReadsAreRefused(t *testing.T) {
 				t.Logf("the longest wait for a message in hand while reads are refused for an hour: %v", longest)
 				require.LessOrEqual(t, longest, 2*time.Minute)
 				for i, l := range r.agentLines() {
-					require.Equal(t, fmt.Sprint("agent Ann (late): message ", i+1), l)
+					require.Equal(t, fmt.Sprint("agent Ann: message ", i+1), l)
 				}
 			})
 		})

@@ -291,7 +291,7 @@ func (in *intake) mustKnowState(x item) bool {
 	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.newer(x.At) {
 		return false
 	}
-	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || x.late {
+	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
 		return false
 	}
 	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
