@@ -489,7 +489,7 @@ func (in *intake) clear() {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
-		late := n.err != nil && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		late := (n.err != nil || n.blind) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {

@@ -135,14 +135,14 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
-	tried := o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || now.Sub(o.e.Since) >= asideFor
-	if tried || o.r.gone || api != nil && !api.Temporary() {
-		o.gaveUp()
-		return true
-	}
 	o.again(api)
 	if api != nil && api.needsPerson() {
 		o.e.Next = latest(o.e.Next, now.Add(min(api.pause, time.Hour)))
+	}
+	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
+	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
+		o.gaveUp()
+		return true
 	}
 	return false
 }
