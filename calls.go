@@ -10,7 +10,7 @@ import (
 )
 
 // run does an effect. It changes nothing but the world.
-func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
+func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 	r := result{effect: e.N, begun: h.clock.now()}
 	crisp := h.siteOf(rec).crisp
 	switch e.Kind {
@@ -57,7 +57,7 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
-func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) result {
+func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) result {
 	if e.Unsure && !h.hooks.NoLookUp {
 		fp, found, err := h.lookUp(ctx, rec, e)
 		switch {
@@ -84,7 +84,7 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
-func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
+func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	since, stop := e.At-listSlack, []int64(nil)
 	if s := rec.Sessions.byID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
@@ -105,7 +105,7 @@ func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, b
 }
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
-func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
+func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
@@ -116,13 +116,13 @@ func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
-// themselves, and not all of what they wrote stays in the table.
+// themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
 	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
 
 // greeting is the first message of the Crisp conversation.
-func (h *Handover) greeting(rec *record, e *effect) string {
+func (h *engine) greeting(rec *record, e *effect) string {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return ""
@@ -137,7 +137,7 @@ func (h *Handover) greeting(rec *record, e *effect) string {
 
 // postNote tells the agents something. Where the plan has no notes it goes where
 // Policy.NoteFallback says.
-func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) error {
+func (h *engine) postNote(ctx context.Context, rec *record, e *effect) error {
 	text := e.Note
 	if text == "" {
 		texts := h.texts(rec)
@@ -172,7 +172,7 @@ func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) error {
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *Handover) create(ctx context.Context, rec *record, r result) result {
+func (h *engine) create(ctx context.Context, rec *record, r result) result {
 	wait, err := h.siteOf(rec).pace(ctx)
 	if err != nil {
 		r.err = err
@@ -188,7 +188,7 @@ func (h *Handover) create(ctx context.Context, rec *record, r result) result {
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
 // the data, and never stops the opening.
-func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
+func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return false, nil
@@ -214,14 +214,14 @@ func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emaile
 	return want.Email != "", err
 }
 
-// refused reports whether Crisp takes exception to what a call says.
+// refused reports whether Crisp answers that what a call says is wrong.
 func refused(err error) bool {
 	e := apiError(err)
 	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
+func (h *engine) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
 	emailed = want.Email != ""
 	rest := maps.Clone(want.Data)
 	if rest == nil {
@@ -273,7 +273,7 @@ func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id 
 }
 
 // metasOf is what Crisp shall know of the user.
-func (h *Handover) metasOf(ho *handover) crispMetas {
+func (h *engine) metasOf(ho *handover) crispMetas {
 	u := ho.Request.User.metas()
 	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
 	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !ho.ByEmail {

@@ -11,7 +11,7 @@ import (
 // crispLog is what is known of a Crisp session's messages. Times are Crisp's, in ms.
 type crispLog struct {
 	Entries []*logEntry `json:"entries,omitempty"`
-	Authors []Agent     `json:"authors,omitempty"` // of the entries
+	Authors []Agent     `json:"authors,omitempty"` // who wrote the entries
 	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
 	// message that a read showed.
 	Watermark int64 `json:"watermark,omitzero"`
@@ -101,7 +101,7 @@ func (l *crispLog) echoed(e *logEntry, at int64) {
 	l.sample(e)
 }
 
-// maxAhead bounds the difference of clocks that is believed.
+// maxAhead is the largest difference of the clocks that can be true. Beyond it a sample is dropped.
 const maxAhead = 48 * time.Hour
 
 func (l *crispLog) sample(e *logEntry) {
@@ -214,7 +214,7 @@ func hashOf(typ string, content jsontext.Value) string {
 const maxShown = 500
 
 // maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
-// costs no look.
+// costs no read.
 const maxOurs = 64
 
 // trim drops the entries that can no longer matter: those that no read asks for any more, never by

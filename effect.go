@@ -7,10 +7,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// kind names what an effect does.
+// effectKind names what an effect does.
 type effectKind string
 
-// Effects of the lane "in" reach the host; those of "out" reach Crisp.
+// The kinds of effects: first those of the queue to the user, which call the host, then those of the
+// queue to Crisp.
 const (
 	kindDeliver effectKind = "deliver" // show a message to the user
 	kindRevise  effectKind = "revise"  // edit or remove a message that was shown
@@ -68,7 +69,7 @@ type effect struct {
 	Metas    *metasRequest  `json:"metas,omitempty"`
 }
 
-// report is what came of an effect or of a read.
+// result is what came of an effect or of a read.
 type result struct {
 	effect  int64
 	begun   time.Time
@@ -105,7 +106,7 @@ func (rec *record) note(crisp string, name textName) {
 	rec.pushNote(crisp, effect{Text: name})
 }
 
-// pushNote queues a note, whose echo we shall know.
+// pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours.
 func (rec *record) pushNote(crisp string, e effect) {
 	s := rec.Sessions.byID(crisp)
 	if s == nil {
@@ -125,7 +126,7 @@ func (k effectKind) opens() bool { return k == kindCreate || k == kindGreet || k
 // optional reports whether an opening is worth having without this step.
 func (k effectKind) optional() bool { return k == kindMetas || k == kindInbox || k == kindAssign }
 
-// aside reports whether the effect may be overtaken: it must not hold up what people write.
+// aside reports whether others may overtake the effect: it must not hold up what people write.
 func (k effectKind) aside() bool {
 	switch k {
 	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:

@@ -31,7 +31,7 @@ func (rec *record) settle(l *queue, r result) {
 		(&settlement{rec, e, r}).succeeded()
 		return
 	}
-	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
+	if r.missing { // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
 		return
 	}
@@ -181,7 +181,7 @@ func (o *settlement) deliveryFailed() bool {
 	return true
 }
 
-// plain turns a message that the channel cannot show into text, in as many parts as it needs.
+// plain replaces a message that the channel cannot show by its text, in as many parts as that needs.
 func (o *settlement) plain() {
 	o.e.Plain, o.e.Next = true, time.Time{}
 	if o.e.Message == nil {
@@ -198,8 +198,8 @@ func (o *settlement) plain() {
 	}
 }
 
-// userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
-// the host keeps the message as well.
+// userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
+// the message as well has returned the channel's id of it.
 func (o *settlement) userAway() {
 	s := o.rec.Sessions.byID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {
@@ -259,7 +259,7 @@ func (o *settlement) postFailed() bool {
 	}
 	o.again(api)
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
-		o.rec.look(o.e.Crisp) // looks tell whether the conversation is gone
+		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true

@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// websiteData is what a whole website shares, over all replicas: the Data of its own record, which
+// websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
 type websiteRecord struct {
 	V       int            `json:"v"`
@@ -53,13 +53,13 @@ func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
 }
 
 // website returns the id of the website that a conversation is handed to.
-func (h *Handover) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.cfg.WebsiteID) }
+func (h *engine) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.cfg.WebsiteID) }
 
 // site returns the website that a conversation is handed to.
-func (h *Handover) site(c Conversation) *site { return h.sites[h.website(c)] }
+func (h *engine) site(c Conversation) *site { return h.sites[h.website(c)] }
 
-// siteOf returns the website of a record: it stays where it began.
-func (h *Handover) siteOf(rec *record) *site { return h.sites[rec.Website] }
+// siteOf returns the website of a record, which is the one that the conversation began with.
+func (h *engine) siteOf(rec *record) *site { return h.sites[rec.Website] }
 
 // pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
 // of a clock that ran ahead do not count.
@@ -226,7 +226,7 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 }
 
 // ask is Available for Start: a fault is Unknown.
-func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
+func (h *engine) ask(ctx context.Context, t Turn, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	there, err := h.site(t.Conversation).ask(asking)
@@ -246,7 +246,7 @@ func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
 	return h.lastWord(ctx, rec, there)
 }
 
-func (h *Handover) lastWord(ctx context.Context, rec *record, there Presence) Presence {
+func (h *engine) lastWord(ctx context.Context, rec *record, there Presence) Presence {
 	if h.cfg.Presence != nil {
 		s := h.view(rec)
 		said, err := callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (Presence, error) { return h.cfg.Presence(ctx, s, there), nil })
@@ -274,7 +274,7 @@ func (s *site) ask(ctx context.Context) (Presence, error) {
 	}
 }
 
-// Catch-up takes at most a tenth of the quota of calls, and looks this often at the most.
+// Catch-up takes at most a tenth of the quota of calls, and reads the list at most once in minCatchUp.
 const (
 	catchUpShare  = 10
 	minCatchUp    = time.Second
@@ -303,8 +303,8 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 }
 
 // catchUp pages through Crisp's list of conversations, newest change first, down to where it last
-// was, and has those looked at that changed.
-func (h *Handover) catchUp(ctx context.Context, s *site) error {
+// was, and has the Crisp sessions read that changed.
+func (h *engine) catchUp(ctx context.Context, s *site) error {
 	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if w.Next.IsZero() || w.Next.After(now) || w.Claim.heldByOther(h.process, now) {
 			return nil // saved all the same: that ends the hiding by the store's claim
@@ -334,7 +334,7 @@ func (h *Handover) catchUp(ctx context.Context, s *site) error {
 }
 
 // listed reads the list down to mark. It returns the newest change.
-func (h *Handover) listed(ctx context.Context, s *site, mark int64) (newest int64, pages int, err error) {
+func (h *engine) listed(ctx context.Context, s *site, mark int64) (newest int64, pages int, err error) {
 	for pages = 1; pages <= maxListPages; pages++ {
 		list, err := s.crisp.list(ctx, pages)
 		if err != nil {
@@ -365,8 +365,9 @@ func (h *Handover) listed(ctx context.Context, s *site, mark int64) (newest int6
 	return newest, pages, nil
 }
 
-// listedOne has a conversation looked at if it is one of ours that changed since it last was.
-func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
+// listedOne puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// since it was last listed.
+func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
 	if !validSessionID(c.SessionID) {
 		return nil
 	}
@@ -376,6 +377,7 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)
 	}
+	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil
 	}
@@ -391,7 +393,7 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 		})
 		return nil
 	})
-	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it
+	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
 		h.cfg.Logger.Warn("handover: a conversation cannot be caught up with", "error", err)
 		return nil
 	}
