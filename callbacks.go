@@ -123,22 +123,35 @@ func (h *engine) textsOf(s Session) Texts {
 	return texts
 }
 
-// onEnd tells the host that a handover has ended.
-func (h *engine) onEnd(ctx context.Context, rec *record, e *effect) error {
+// onEnd tells the host that a handover has ended. What the agents and the user said is read from Crisp
+// for the first attempts only.
+func (h *engine) onEnd(ctx context.Context, rec *record, e *effect, r result) result {
 	if h.cfg.OnEnd == nil {
-		return nil
+		return r
 	}
 	sum := *e.Summary
 	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
-	reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
-	sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
-	cancel()
+	switch r.reads = e.Reads; {
+	case len(e.Human) > 0:
+		r.human = e.Human
+		sum.Unread = json.Unmarshal(e.Human, &sum.Messages, recordJSON) != nil
+	case e.Reads >= maxEndReads:
+		sum.Unread = true
+	default:
+		reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
+		sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
+		cancel()
+		r.reads++
+		if b, err := json.Marshal(sum.Messages, recordJSON); err == nil && !sum.Unread { // before the host has it
+			r.human = b
+		}
+	}
 	s := h.view(rec)
 	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.OnEnd(ctx, s, sum) })
 	if err != nil {
-		return fmt.Errorf("handover: OnEnd: %w", err)
+		r.err = fmt.Errorf("handover: OnEnd: %w", err)
 	}
-	return nil
+	return r
 }
 
 // humanPart reads the conversation of the user with the agents from Crisp's log. unread is true

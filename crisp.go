@@ -28,19 +28,20 @@ type APIError struct {
 	read  bool          // the call only reads: its answer may be stale
 	scope string        // what the token needs for the call
 	held  bool          // no call was made: after the last answer it would have been useless
+	some  bool          // held: other calls to the website are made
 	pause time.Duration // for which no such call is made
 }
 
 // newAPIError makes the public form of an error of crispapi's.
 func newAPIError(e *crispapi.Error, read bool) *APIError {
 	return &APIError{Op: e.Op, StatusCode: e.StatusCode, Reason: e.Reason, RetryAfter: e.RetryAfter, Err: e.Err,
-		read: read, scope: e.Scope, held: e.Held, pause: e.Wait}
+		read: read, scope: e.Scope, held: e.Held, some: e.Narrow, pause: e.Wait}
 }
 
 // crisp returns the error that newAPIError was given.
 func (e *APIError) crisp() *crispapi.Error {
 	return &crispapi.Error{Op: e.Op, StatusCode: e.StatusCode, Reason: e.Reason, RetryAfter: e.RetryAfter, Err: e.Err,
-		Scope: e.scope, Held: e.held, Wait: e.pause}
+		Scope: e.scope, Held: e.held, Narrow: e.some, Wait: e.pause}
 }
 
 // Error says what failed and, where that is known, what to do.

@@ -83,13 +83,18 @@ type crispState struct {
 	Resolved bool  `json:"resolved,omitzero"` // as far as is known
 	Since    int64 `json:"since,omitzero"`    // Crisp's time of the newest state that a hook told of, in ms
 	Blocked  bool  `json:"blocked,omitzero"`  // the user is
-	Gone     bool  `json:"gone,omitzero"`     // removed, or full: nothing more can be posted
+	Gone     bool  `json:"gone,omitzero"`     // removed
+	Full     bool  `json:"full,omitzero"`     // it takes no more messages: it has too many, or refuses them
+	Refused  int   `json:"refused,omitzero"`  // messages in a row that it refused for good
 	Email    bool  `json:"email,omitzero"`    // Crisp has the user's address
 	// Doubt is set when a read alone says resolved, until a second one agrees: Crisp may answer from a cache.
 	Doubt   time.Time `json:"doubt,omitzero"`
 	Updated int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
 	Missing time.Time `json:"missing,omitzero"` // since when reads do not find it
 }
+
+// closed reports whether nothing more can be posted.
+func (c *crispState) closed() bool { return c.Gone || c.Full }
 
 // told notes a state that Crisp had at a time. One that is older than what is known changes nothing.
 func (c *crispState) told(resolved bool, at int64) {
@@ -148,7 +153,7 @@ func (all sessions) reusable(within time.Duration, now time.Time) *crispSession 
 			last = s
 		}
 	}
-	if last == nil || last.State.Gone || last.State.Blocked || within <= 0 || !last.Ended.Add(within).After(now) {
+	if last == nil || last.State.closed() || last.State.Blocked || within <= 0 || !last.Ended.Add(within).After(now) {
 		return nil
 	}
 	return last

@@ -47,10 +47,14 @@ type effect struct {
 	Running bool `json:"running,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.
 	Unsure bool `json:"unsure,omitzero"`
+	// Placed is true when a create has its place among those of a minute, at Next.
+	Placed bool           `json:"placed,omitzero"`
+	Reads  int            `json:"reads,omitzero"`  // on_end: how often the human part was read from Crisp
+	Human  jsontext.Value `json:"human,omitempty"` // on_end: the human part, as it was read, if it is not too long
 
 	Message *Message  `json:"message,omitempty"` // deliver, revise
 	FP      int64     `json:"fp,omitzero"`       // of the Crisp message it is about, or makes
-	Part    int       `json:"part,omitzero"`
+	Part    int       `json:"part,omitzero"`     // of a message, an opening or a note that is longer than one may be
 	Removed bool      `json:"removed,omitzero"`  // revise
 	Plain   bool      `json:"plain,omitzero"`    // deliver: the channel refused the rich message
 	Text    textName  `json:"text,omitzero"`     // text, note
@@ -79,9 +83,14 @@ type result struct {
 	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
-	emailed bool    // Crisp took the user's address
-	gone    bool    // the Crisp conversation is removed
-	marked  []int64 // of a mark: the messages that it was about
+	paced   bool // retry is when our own pace lets it be tried, with a place of its own if placed
+	placed  bool
+	parts   int            // of an opening or a note: of how many messages it is; 0: not known
+	reads   int            // of on_end: how often the human part was read, with this attempt
+	human   jsontext.Value // of on_end: the human part, if it was read
+	emailed bool           // Crisp took the user's address
+	gone    bool           // the Crisp conversation is removed
+	marked  []int64        // of a mark: the messages that it was about
 	read    *reading
 }
 

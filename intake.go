@@ -291,7 +291,7 @@ func (in *intake) mustKnowState(x item) bool {
 	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.newer(x.At) {
 		return false
 	}
-	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || x.late {
+	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
 		return false
 	}
 	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
@@ -333,7 +333,7 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	switch {
 	case rec.human() && rec.Handover.CrispID == s.ID:
 		rec.fire(onHuman, what)
-	case !newer || s.State.Gone || resolved || rec.human(): // where the conversation is closed nobody can take over
+	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
 	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
@@ -490,7 +490,7 @@ func (in *intake) clear() {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
-		late := in.s.Reads.Fails > 0 && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		late := n.err != nil && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {

@@ -173,7 +173,7 @@ func (rec *record) pending() []deadline {
 	case StateMuted:
 		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
 	case StateOpening:
-		add(rec.Handover.Asked, rec.Handover.Timeouts.Open, onOpenFailed, true)
+		add(latest(rec.Handover.Asked, rec.Handover.Paced), rec.Handover.Timeouts.Open, onOpenFailed, true)
 	case StateWaiting:
 		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
 		add(latest(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)

@@ -215,7 +215,7 @@ func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
-		t.add(m, true)
+		t.add(m, !failed) // where the log cannot be read nothing says that it came late
 		return
 	}
 	t.n.hold(k)

@@ -71,6 +71,7 @@ type handover struct {
 	Epoch    int64    `json:"epoch,omitzero"`   // of the conversation, when it began
 
 	Asked      time.Time `json:"asked,omitzero"`
+	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
 	Opened     time.Time `json:"opened,omitzero"`
 	Claimed    time.Time `json:"claimed,omitzero"`
 	FirstReply time.Time `json:"first_reply,omitzero"`

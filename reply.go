@@ -221,5 +221,5 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 		return false
 	}
 	s := rec.Sessions.byID(rec.Handover.CrispID)
-	return s != nil && !s.State.Gone
+	return s != nil && !s.State.closed()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 type websiteRecord struct {
 	V       int            `json:"v"`
 	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
-	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
+	Creates []time.Time    `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
 	Next    time.Time      `json:"next,omitzero"`     // of catch-up
 	Mark    int64          `json:"mark,omitzero"`     // Crisp's time up to which changes are known, in ms
 	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
@@ -38,6 +39,7 @@ type site struct {
 	clock     *clock
 	crisp     *crispClient
 	presence  presence
+	advised   sync.Map     // when the host was told what a person must mend, by call
 	refused   atomic.Bool  // hooks were: there is something to catch up with
 	accounted atomic.Int64 // the minute in which calls were last added to the website's
 }
@@ -61,23 +63,31 @@ func (h *engine) site(c Conversation) *site { return h.sites[h.website(c)] }
 // siteOf returns the website of a record, which is the one that the conversation began with.
 func (h *engine) siteOf(rec *record) *site { return h.sites[rec.Website] }
 
-// pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
-// of a clock that ran ahead do not count.
-func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
+// maxPlaces is how far ahead places among the conversations made in a minute are given: those of a
+// clock that ran ahead do not count for longer.
+const maxPlaces = 10 * time.Minute
+
+// pace gives a place among the conversations made in a minute, in the order of asking: it may be made at
+// that time. When all places are taken for maxPlaces there is none: ask again at that time.
+func (s *site) pace(ctx context.Context) (at time.Time, placed bool, err error) {
 	limit := s.cfg.Limits.CreatesPerMinute
 	if limit < 0 {
-		return 0, nil
+		return time.Time{}, true, nil
 	}
 	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
-		if wait = 0; len(w.Creates) >= limit {
-			wait = w.Creates[0].Add(time.Minute).Sub(now)
+		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute || t.Sub(now) > maxPlaces })
+		at, placed = now, true
+		if n := len(w.Creates); n >= limit {
+			at = latest(now, w.Creates[n-limit].Add(time.Minute))
+		}
+		if at.Sub(now) > maxPlaces {
+			at, placed = now.Add(time.Minute), false
 			return errKeep
 		}
-		w.Creates = append(w.Creates, now)
+		w.Creates = append(w.Creates[max(0, len(w.Creates)+1-limit):], at)
 		return nil
 	})
-	return wait, err
+	return at, placed, err
 }
 
 // Spent is how many calls to Crisp were made on a day, against the token's daily quota.
