@@ -62,7 +62,7 @@ func testsHere(t *testing.T) map[string]bool {
 		return nil
 	})
 	require.NoError(t, err)
-	stories, err := filepath.Glob("testdata/stories/*.txt")
+	stories, err := filepath.Glob("../../testdata/stories/*.txt")
 	require.NoError(t, err)
 	for _, file := range stories {
 		names[filepath.Base(file)] = true
