@@ -365,7 +365,7 @@ func TestLogThatCannotBeRead(t *testing.T) {
 		r.after(45 * time.Second)
 		require.Empty(t, r.saw(), "the log's order counts")
 		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann (late): one", "agent Ann (late): two"}, r.saw(), "from the hooks")
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw(), "from the hooks")
 		r.crisp.Heal()
 		ann.Say("three")
 		r.after(5 * time.Minute)
