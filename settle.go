@@ -38,7 +38,7 @@ func (rec *record) settle(l *queue, r result) {
 	}
 	if !r.retry.IsZero() {
 		e.Next = r.retry
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 		if r.paced {
 			e.Placed = r.placed
 			rec.paced(e)
@@ -51,7 +51,7 @@ func (rec *record) settle(l *queue, r result) {
 	e.Placed = false
 	switch api := apiError(r.err); {
 	case api != nil && api.held: // no call was made, and so nothing failed
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	default:
 		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
