@@ -36,8 +36,8 @@ type record struct {
 	Pickers      pickers      `json:"pickers,omitempty"`       // agents' questions that may be answered
 	UserMessages userMessages `json:"user_messages,omitempty"` // the user's messages, the newest last
 	Hooks        hookQueue    `json:"hooks,omitempty"`         // hooks that are not absorbed yet
-	ToUser       queue        `json:"to_user"`                 // from Crisp's log to the user
-	ToCrisp      queue        `json:"to_crisp"`                // from the user to Crisp
+	ToUser       queue        `json:"to_user,omitempty"`       // from Crisp's log to the user
+	ToCrisp      queue        `json:"to_crisp,omitempty"`      // from the user to Crisp
 	Away         []*effect    `json:"away,omitempty"`          // deliveries kept for the user's next sign
 	Replies      replies      `json:"replies,omitempty"`       // bot messages under way
 
@@ -129,6 +129,7 @@ func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*reco
 	if rec.V > recordVersion {
 		return nil, errLaterVersion
 	}
+	rec.UserMessages.recount(rec.Epoch)
 	if fault := rec.fault(key); fault != "" {
 		return nil, fmt.Errorf("%w %s", errUnreadable, fault)
 	}
