@@ -27,12 +27,15 @@ func (rec *record) receive(ev *Event) bool {
 	if ev.Ambiguous {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 	}
+	if ev.Signed && ev.Message != nil {
+		if ours, news := rec.echo(s, ev.Message); ours {
+			return news
+		}
+	}
 	at := ev.At.UnixMilli()
 	switch {
 	case ev.Rating != nil:
 		return rec.rated(s, ev.Rating.Stars)
-	case ev.Signed && ev.Message != nil && rec.echo(s, ev.Message):
-		return true
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
@@ -68,18 +71,24 @@ func (rec *record) rated(s *crispSession, stars int64) bool {
 	return true
 }
 
-// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it.
-func (rec *record) echo(s *crispSession, m *EventMessage) bool {
+// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it. To most of them
+// nothing is new, and worth a save.
+func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 	e := s.Log.entry(m.Fingerprint)
 	if e == nil || e.Status != entryOurs {
-		return false
+		known, ok := s.Log.Known.find(m.Fingerprint)
+		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP
 	if at, ok := s.Log.plausible(m.Timestamp, rec.env.now); ok {
+		ahead, sampled := s.Log.Ahead, s.Log.Sampled
 		s.Log.echoed(e, at)
 		s.Bounds.opened(e.FP, at)
+		drift := time.Duration(s.Log.Ahead-ahead) * time.Millisecond
+		news = news || sampled != s.Log.Sampled || drift.Abs() > clockSlack
 	}
 	rec.proved(s, m.Fingerprint)
-	return true
+	return true, news
 }
 
 // take takes in what a read brought.
@@ -92,6 +101,7 @@ func (rec *record) take(n *reading) {
 	n.gone = n.gone && in.confirmsRemoval()
 	s.State.Gone = s.State.Gone || n.gone
 	in.noteRead()
+	in.recall()
 	t := rec.timelineOf(s, n)
 	done := in.run(t)
 	if n.err == nil && !n.blind {
@@ -155,7 +165,7 @@ func (in *intake) report(o oddMessage) {
 	if slices.Contains(l.Odd, o.id) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
 		return
 	}
-	if e := l.entry(o.fingerprint); e != nil && o.fingerprint != 0 {
+	if o.fingerprint != 0 && l.knows(o.fingerprint) {
 		return
 	}
 	l.Odd = append(l.Odd[max(0, len(l.Odd)+1-maxOdd):], o.id)
@@ -195,7 +205,7 @@ func (in *intake) later(items []item) {
 		in.n.hold(k)
 		kept = true
 	}
-	unknown := slices.ContainsFunc(items, func(x item) bool { return x.msg != nil && in.s.Log.entry(x.FP) == nil })
+	unknown := slices.ContainsFunc(items, func(x item) bool { return x.msg != nil && !in.s.Log.knows(x.FP) })
 	if !kept && unknown {
 		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now})
 	}
@@ -242,6 +252,11 @@ func (in *intake) see(x item) bool {
 	case e != nil:
 		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
+		}
+		return true
+	case l.Known.has(m.Fingerprint):
+		if known, _ := l.Known.find(m.Fingerprint); x.odd { // each read may show it
+			l.Known.add(known)
 		}
 		return true
 	case in.s.Bounds.Adopted:
@@ -457,6 +472,9 @@ func (in *intake) confirms(e *logEntry, ev *Event) bool {
 func (in *intake) remove(fp int64) {
 	rec, s := in.rec, in.s
 	e := s.Log.entry(fp)
+	if e == nil && s.Log.Known.has(fp) {
+		return
+	}
 	if e == nil {
 		s.Log.add(&logEntry{position: position{s.Log.Newest, fp}, Status: entryRemoved})
 		return

@@ -205,9 +205,7 @@ func (c *claim) release() { *c = claim{} }
 
 func (c *claim) free() bool { return c.Holder == "" }
 
-// trim drops what can no longer matter. A row of the table leaves when no read asks for its message
-// any more, never by count alone. A page may show more than was asked for: what was withheld is
-// judged again then, and withheld again.
+// trim drops what can no longer matter.
 func (rec *record) trim() {
 	rec.UserMessages.trim()
 	last, current := rec.Sessions.last(), rec.current()
@@ -220,13 +218,14 @@ func (rec *record) trim() {
 		rec.Handover.Request = Request{} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
-		s.Log.trim(rec.posting)
+		s.Log.trim(rec.awaits)
 	}
 }
 
-// posting reports whether a post with this fingerprint still waits for its outcome.
-func (rec *record) posting(fp int64) bool {
-	return slices.ContainsFunc(rec.ToCrisp, func(e *effect) bool { return e.FP == fp })
+// awaits reports whether something that is to be done is about this fingerprint.
+func (rec *record) awaits(fp int64) bool {
+	about := func(e *effect) bool { return e.FP == fp }
+	return rec.ToCrisp.has(about) || rec.ToUser.has(about) || slices.ContainsFunc(rec.Away, about)
 }
 
 // idle reports whether nothing is open.

@@ -16,29 +16,30 @@ type settlement struct {
 	r   result
 }
 
-// settle writes down what came of an effect. The effect is gone when a read settled it first.
-func (rec *record) settle(l *queue, r result) {
+// settle writes down what came of an effect, and reports whether that is new: the effect is gone when a
+// read settled it first.
+func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	if e == nil {
-		return
+		return false
 	}
 	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		if e.leaves(r) {
-			return
+			return true
 		}
 		l.drop(func(x *effect) bool { return x.N == e.N })
 		(&settlement{rec, e, r}).succeeded()
-		return
+		return true
 	}
 	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
-		return
+		return true
 	}
 	if !r.retry.IsZero() {
 		e.Next = r.retry
 		e.Attempts--
-		return
+		return true
 	}
 	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
 		rec.vanished(s, onRemoved)
@@ -47,6 +48,7 @@ func (rec *record) settle(l *queue, r result) {
 	if (&settlement{rec, e, r}).failed() {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 	}
+	return true
 }
 
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
