@@ -57,7 +57,7 @@ const (
 type logEntry struct {
 	position
 	Status    entryStatus `json:"status"`
-	Type      string      `json:"type,omitempty"`
+	Type      string      `json:"type,omitempty"` // Crisp's; "" for text
 	Hash      string      `json:"hash,omitempty"`
 	Was       []string    `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
 	Edited    int64       `json:"edited,omitzero"`      // time of the last edit that a hook told of
@@ -65,6 +65,9 @@ type logEntry struct {
 	ChannelID []string    `json:"channel_id,omitempty"` // one for each part
 	Sent      int64       `json:"sent,omitzero"`        // when we posted it, by the store's clock, in ms
 }
+
+// typ is Crisp's type of the message.
+func (e *logEntry) typ() string { return cmp.Or(e.Type, "text") }
 
 // entry returns the entry of a fingerprint, or nil.
 func (l *crispLog) entry(fp int64) *logEntry {
@@ -221,7 +224,7 @@ const (
 	maxOurs = 64
 	// keepShown is how many messages that were shown are kept whole at least, and moveAtOnce how many
 	// go to the oldLog together: so often is that written.
-	keepShown, moveAtOnce = 8, 16
+	keepShown, moveAtOnce = 4, 16
 )
 
 // trim keeps no more of a message than is needed: of those that an edit or a removal means nothing to,

@@ -265,6 +265,9 @@ func (in *intake) see(x item) bool {
 		return false
 	}
 	e = l.add(&logEntry{position: x.position, Status: entryWithheld, Type: m.Type})
+	if m.Type == "text" {
+		e.Type = ""
+	}
 	if x.At < in.s.Bounds.From {
 		return true // written before our opening message
 	}
@@ -443,7 +446,7 @@ func (in *intake) amend(held bool) {
 				n.hold(k)
 			} else if e != nil && in.confirms(e, ev) {
 				e.Edited = max(e.Edited, ev.At.UnixMilli())
-				in.edit(e, e.Type, ev.Update.Content)
+				in.edit(e, e.typ(), ev.Update.Content)
 			}
 		}
 	}
@@ -465,7 +468,7 @@ func (in *intake) confirms(e *logEntry, ev *Event) bool {
 		return ev.At.UnixMilli() >= e.Edited
 	}
 	m := &in.n.messages[i]
-	return hashOf(e.Type, ev.Update.Content) == hashOf(m.Type, m.Content)
+	return hashOf(e.typ(), ev.Update.Content) == hashOf(m.Type, m.Content)
 }
 
 // remove takes the removal of a message, of which we may not have heard yet.

@@ -31,7 +31,7 @@ func contentMarkOf(hash string) (mark contentMark) {
 }
 
 // maxKnown is how many such messages are known: more than a page of Crisp's log shows.
-const maxKnown = 64
+const maxKnown = 48
 
 func (all knownMessages) find(fp int64) (knownMessage, bool) {
 	for i := len(all) - 1; i >= 0; i-- {
