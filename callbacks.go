@@ -30,13 +30,13 @@ func scopeOf(ctx context.Context, key string) *scope {
 }
 
 // reentrant reports whether ctx is that of a callback for the same conversation.
-func (h *Handover) reentrant(ctx context.Context, c Conversation) bool {
+func (h *engine) reentrant(ctx context.Context, c Conversation) bool {
 	return scopeOf(ctx, h.key(c)) != nil
 }
 
 // callback calls the host, for at most callbackTimeout: a callback that does not return is left alone.
 // A panic is a failed attempt.
-func callback[T any](ctx context.Context, h *Handover, rec *record, call func(context.Context) (T, error)) (T, error) {
+func callback[T any](ctx context.Context, h *engine, rec *record, call func(context.Context) (T, error)) (T, error) {
 	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.key(rec.Conversation)})
 	result, err := worker.Call(ctx, h.calls, rec.Conversation.Source, callbackTimeout, call)
 	if err != nil && (errors.Is(err, worker.ErrAbandoned) || errors.Is(err, worker.ErrPanicked) || errors.Is(err, worker.ErrExited) || errors.Is(err, worker.ErrCrowded)) {
@@ -46,7 +46,7 @@ func callback[T any](ctx context.Context, h *Handover, rec *record, call func(co
 }
 
 // deliver shows a message to the user.
-func (h *Handover) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
+func (h *engine) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
 	m, s := e.message(rec), h.view(rec)
 	return callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 }
@@ -71,9 +71,9 @@ func (e *effect) message(rec *record) Message {
 	return m
 }
 
-// revise edits or removes a message that was shown. What was not, a mail told the user at best: they
-// get the new content as a correction, and of a removal nothing.
-func (h *Handover) revise(ctx context.Context, rec *record, e *effect) error {
+// revise edits or removes a message that was shown. If it was not shown, the user at most got it by
+// mail: they get the new content as a correction, and nothing for a removal.
+func (h *engine) revise(ctx context.Context, rec *record, e *effect) error {
 	s := rec.Sessions.byID(e.Crisp)
 	if s == nil {
 		return nil
@@ -89,7 +89,7 @@ func (h *Handover) revise(ctx context.Context, rec *record, e *effect) error {
 }
 
 // sayText says a system text, and returns the title of the way out that went with it.
-func (h *Handover) sayText(ctx context.Context, rec *record, e *effect) (string, error) {
+func (h *engine) sayText(ctx context.Context, rec *record, e *effect) (string, error) {
 	s := h.view(rec)
 	if e.Locale != "" {
 		s.Locale = e.Locale
@@ -113,9 +113,9 @@ func (h *Handover) sayText(ctx context.Context, rec *record, e *effect) (string,
 }
 
 // texts are the conversation's texts.
-func (h *Handover) texts(rec *record) Texts { return h.textsOf(h.view(rec)) }
+func (h *engine) texts(rec *record) Texts { return h.textsOf(h.view(rec)) }
 
-func (h *Handover) textsOf(s Session) Texts {
+func (h *engine) textsOf(s Session) Texts {
 	texts := DefaultTexts()
 	if h.cfg.Texts != nil {
 		h.guard(func() { texts = h.cfg.Texts(s) })
@@ -123,27 +123,40 @@ func (h *Handover) textsOf(s Session) Texts {
 	return texts
 }
 
-// onEnd tells the host that a handover has ended.
-func (h *Handover) onEnd(ctx context.Context, rec *record, e *effect) error {
+// onEnd tells the host that a handover has ended. What the agents and the user said is read from Crisp
+// for the first attempts only.
+func (h *engine) onEnd(ctx context.Context, rec *record, e *effect, r result) result {
 	if h.cfg.OnEnd == nil {
-		return nil
+		return r
 	}
 	sum := *e.Summary
 	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
-	reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
-	sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
-	cancel()
+	switch r.reads = e.Reads; {
+	case len(e.Human) > 0:
+		r.human = e.Human
+		sum.Unread = json.Unmarshal(e.Human, &sum.Messages, recordJSON) != nil
+	case e.Reads >= maxEndReads:
+		sum.Unread = true
+	default:
+		reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
+		sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
+		cancel()
+		r.reads++
+		if b, err := json.Marshal(sum.Messages, recordJSON); err == nil && !sum.Unread { // before the host has it
+			r.human = b
+		}
+	}
 	s := h.view(rec)
 	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.OnEnd(ctx, s, sum) })
 	if err != nil {
-		return fmt.Errorf("handover: OnEnd: %w", err)
+		r.err = fmt.Errorf("handover: OnEnd: %w", err)
 	}
-	return nil
+	return r
 }
 
 // humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
 // when it cannot be read.
-func (h *Handover) humanPart(ctx context.Context, rec *record, e *effect) (all []Message, unread bool) {
+func (h *engine) humanPart(ctx context.Context, rec *record, e *effect) (all []Message, unread bool) {
 	if e.Crisp == "" {
 		return nil, false
 	}
@@ -212,7 +225,7 @@ type Typing struct {
 }
 
 // typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
-func (h *Handover) typed(ctx context.Context, rec *record, ev Event) {
+func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
 	c := ev.Compose
 	if h.cfg.Typing == nil || c == nil || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return

@@ -5,12 +5,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // run does an effect. It changes nothing but the world.
-func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
+func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 	r := result{effect: e.N, begun: h.clock.now()}
 	crisp := h.siteOf(rec).crisp
 	switch e.Kind {
@@ -21,9 +22,9 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 	case kindText:
 		r.id, r.err = h.sayText(ctx, rec, e)
 	case kindOnEnd:
-		r.err = h.onEnd(ctx, rec, e)
+		r = h.onEnd(ctx, rec, e, r)
 	case kindCreate:
-		r = h.create(ctx, rec, r)
+		r = h.create(ctx, rec, e, r)
 	case kindMetas:
 		r.emailed, r.err = h.setMetas(ctx, rec, e)
 	case kindInbox:
@@ -37,7 +38,7 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 	case kindResolve:
 		r.err = crisp.setState(ctx, e.Crisp, "resolved")
 	case kindNote:
-		r.err = h.postNote(ctx, rec, e)
+		r.parts, r.err = h.postNote(ctx, rec, e)
 	case kindMark:
 		r.marked = slices.Clone(e.FPs)
 		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
@@ -49,6 +50,7 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 	case kindEmail:
 		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
+	h.advise(rec, e, r.err)
 	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
 		r.gone = crisp.gone(ctx, e.Crisp)
 	}
@@ -57,7 +59,16 @@ func (h *Handover) run(ctx context.Context, rec *record, e *effect) result {
 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
-func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) result {
+func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) result {
+	content := e.Content
+	if e.Kind == kindGreet {
+		var text string
+		if text, r.parts = h.greeting(rec, e); text == "" {
+			r.found = true // it has no such part
+			return r
+		}
+		content = quote(text)
+	}
 	if e.Unsure && !h.hooks.NoLookUp {
 		fp, found, err := h.lookUp(ctx, rec, e)
 		switch {
@@ -70,10 +81,6 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 		}
 		return r
 	}
-	content := e.Content
-	if e.Kind == kindGreet {
-		content = quote(h.greeting(rec, e))
-	}
 	typ := e.Type
 	if typ == "" {
 		typ = "text"
@@ -84,7 +91,7 @@ func (h *Handover) post(ctx context.Context, rec *record, e *effect, r result) r
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
-func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
+func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	since, stop := e.At-listSlack, []int64(nil)
 	if s := rec.Sessions.byID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
@@ -105,82 +112,112 @@ func (h *Handover) lookUp(ctx context.Context, rec *record, e *effect) (int64, b
 }
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
-func (h *Handover) sameAs(rec *record, e *effect, m *EventMessage) bool {
+func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
-		greet.Type, greet.Content = "text", quote(h.greeting(rec, e))
+		text, _ := h.greeting(rec, e)
+		greet.Type, greet.Content = "text", quote(text)
 		e = &greet
 	}
 	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
-// themselves, and not all of what they wrote stays in the table.
+// themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
 	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
 
-// greeting is the first message of the Crisp conversation.
-func (h *Handover) greeting(rec *record, e *effect) string {
+// greeting is a part of the opening, the first message of the Crisp conversation, and how many there
+// are.
+func (h *engine) greeting(rec *record, e *effect) (text string, parts int) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
-		return ""
+		return "", 1
 	}
 	link := ho.Request.HistoryURL
 	if link == "" {
 		link = h.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
 	}
 	texts := h.texts(rec)
-	return texts.opening(ho.ByEmail, link)
+	return partOf(texts.opening(ho.ByEmail, link), e.Part)
+}
+
+// partOf returns one of the messages that a text makes, and how many it makes; empty if there is none.
+func partOf(text string, i int) (part string, parts int) {
+	all := textsplit.Split(text, maxPost)
+	if i < len(all) {
+		part = all[i]
+	}
+	return part, max(len(all), 1)
+}
+
+// advise tells the host, once an hour for each kind of call, that a person must mend what keeps notes
+// and the like from Crisp: else each of them would.
+func (h *engine) advise(rec *record, e *effect, err error) {
+	api := apiError(err)
+	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {
+		return
+	}
+	s, now := h.siteOf(rec), time.Now()
+	if last, ok := s.advised.Load(api.Op); ok && now.Sub(last.(time.Time)) < time.Hour {
+		return
+	}
+	s.advised.Store(api.Op, now)
+	h.tell([]Activity{{Kind: ActivityFault, Conversation: rec.Conversation, CrispID: e.Crisp, HandoverID: e.HandoverID,
+		Attempt: e.Attempts, Err: err, Effect: string(e.Kind), Why: "person", At: now}})
 }
 
 // postNote tells the agents something. Where the plan has no notes it goes where
-// Policy.NoteFallback says.
-func (h *Handover) postNote(ctx context.Context, rec *record, e *effect) error {
+// Policy.NoteFallback says, whole.
+func (h *engine) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
 	text := e.Note
 	if text == "" {
 		texts := h.texts(rec)
 		text = texts.get(e.Text)
 	}
-	if strings.TrimSpace(text) == "" {
-		return nil
+	part, parts := partOf(text, e.Part)
+	if part == "" {
+		return 1, nil
 	}
 	site := h.siteOf(rec)
 	noNotes, err := site.noNotes(ctx)
 	if err != nil {
-		return err
+		return parts, err
 	}
 	if !noNotes {
-		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: e.FP})
+		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(part), Fingerprint: e.FP})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
-			return err
+			return parts, err
 		}
 		if err := site.rememberNoNotes(ctx); err != nil {
-			return err
+			return parts, err
 		}
 	}
 	if h.cfg.Policy.NoteFallback != NoteInData {
-		return nil
+		return 1, nil
 	}
 	have, err := site.crisp.metas(ctx, e.Crisp)
 	if err != nil {
-		return err
+		return 1, err
 	}
-	return site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+	return 1, site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *Handover) create(ctx context.Context, rec *record, r result) result {
-	wait, err := h.siteOf(rec).pace(ctx)
-	if err != nil {
-		r.err = err
-		return r
-	}
-	if wait > 0 {
-		r.retry = time.Now().Add(wait)
-		return r
+func (h *engine) create(ctx context.Context, rec *record, e *effect, r result) result {
+	if !e.Placed {
+		at, placed, err := h.siteOf(rec).pace(ctx)
+		if err != nil {
+			r.err = err
+			return r
+		}
+		if at.After(h.clock.now()) {
+			r.retry, r.paced, r.placed = at, true, placed
+			return r
+		}
 	}
 	r.id, r.err = h.siteOf(rec).crisp.create(ctx)
 	return r
@@ -188,7 +225,7 @@ func (h *Handover) create(ctx context.Context, rec *record, r result) result {
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
 // the data, and never stops the opening.
-func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
+func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return false, nil
@@ -214,14 +251,14 @@ func (h *Handover) setMetas(ctx context.Context, rec *record, e *effect) (emaile
 	return want.Email != "", err
 }
 
-// refused reports whether Crisp takes exception to what a call says.
+// refused reports whether Crisp answers that what a call says is wrong.
 func refused(err error) bool {
 	e := apiError(err)
 	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
+func (h *engine) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
 	emailed = want.Email != ""
 	rest := maps.Clone(want.Data)
 	if rest == nil {
@@ -273,7 +310,7 @@ func (h *Handover) setMetasOneByOne(ctx context.Context, crisp *crispClient, id 
 }
 
 // metasOf is what Crisp shall know of the user.
-func (h *Handover) metasOf(ho *handover) crispMetas {
+func (h *engine) metasOf(ho *handover) crispMetas {
 	u := ho.Request.User.metas()
 	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
 	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !ho.ByEmail {

@@ -15,7 +15,7 @@ type crispLog struct {
 	Entries []*logEntry   `json:"entries,omitempty"`
 	Known   knownMessages `json:"known,omitempty"`
 	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the oldLog
-	Authors []Agent       `json:"authors,omitempty"` // of the entries
+	Authors []Agent       `json:"authors,omitempty"` // who wrote the entries
 	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
 	// message that a read showed.
 	Watermark int64 `json:"watermark,omitzero"`
@@ -111,7 +111,7 @@ func (l *crispLog) echoed(e *logEntry, at int64) {
 	l.sample(e)
 }
 
-// maxAhead bounds the difference of clocks that is believed.
+// maxAhead is the largest difference of the clocks that can be true. Beyond it a sample is dropped.
 const maxAhead = 48 * time.Hour
 
 func (l *crispLog) sample(e *logEntry) {

@@ -51,32 +51,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/crisphandover/handover/internal/testhook"
-	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
 // called concurrently.
-type Handover struct {
-	cfg      *Config
-	sites    map[string]*site
-	process  string // names this process in claims
-	clock    clock
-	pool     *worker.Pool
-	given    sync.Map // records that the store gave with a claim, by key
-	waiters  worker.Waiters[*record]
-	calls    *worker.Bulkhead // of the host's callbacks
-	failing  worker.Pushback  // records that cannot be worked on
-	watching atomic.Bool      // the store tells of other processes' saves
-	speaking speaking
-	bodies   *hookBodies    // reads those of hooks
-	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
-	hooks    testhook.Hooks // zero but in tests of this module
-}
+type Handover struct{ *engine }
 
 // New checks the configuration and names all its faults at once. It does no I/O and starts
 // nothing: call Run to have deadlines and retries kept.
@@ -89,19 +69,12 @@ func New(c Config) (*Handover, error) {
 		cfg.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
 			"Set Webhook.Secrets or Webhook.Keys, unless you receive hooks with ReadEvent and HandleEvent")
 	}
-	h := &Handover{cfg: &cfg, bodies: newHookBodies()}
-	h.sites = newSites(&cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
-	h.process = newID()
-	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
-	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: func(stack string) {
-		h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
-	}})
-	return h, nil
+	return &Handover{newEngine(&cfg)}, nil
 }
 
 // String returns what may be printed of a Handover: its website.
 func (h *Handover) String() string {
-	if h == nil || h.cfg == nil {
+	if h == nil || h.engine == nil {
 		return "handover"
 	}
 	return "handover of website " + h.cfg.WebsiteID

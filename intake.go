@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// intake takes what a read of one Crisp session brought, together with its hooks, into the record:
-// messages and changes of state in Crisp's order, then edits and removals.
+// intake works what a read of one Crisp session brought, together with the session's hooks, into the
+// record: messages and changes of state in Crisp's order, then edits and removals.
 type intake struct {
 	rec *record
 	s   *crispSession
@@ -18,7 +18,7 @@ type intake struct {
 }
 
 // receive puts an event into the queue of hooks, and reports whether it concerns us. An echo of our own
-// message costs no look.
+// message costs no read.
 func (rec *record) receive(ev *Event) bool {
 	s := rec.Sessions.byID(ev.SessionID)
 	if s == nil {
@@ -39,10 +39,10 @@ func (rec *record) receive(ev *Event) bool {
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
-		return false // open, as far as is known: no news
+		return false // it is open, as far as is known
 	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && len(rec.Hooks.of(s.ID, rec.Serial)) == 0:
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
-		s.State.told(false, at) // nothing that came before it waits: no look is needed
+		s.State.told(false, at) // nothing that came before it waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
 		s.State.Blocked = true
@@ -71,8 +71,8 @@ func (rec *record) rated(s *crispSession, stars int64) bool {
 	return true
 }
 
-// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it. To most of them
-// nothing is new, and worth a save.
+// echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
+// say nothing new that would be worth a save.
 func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 	e := s.Log.entry(m.Fingerprint)
 	if e == nil || e.Status != entryOurs {
@@ -91,7 +91,7 @@ func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 	return true, news
 }
 
-// take takes in what a read brought.
+// take works what a read brought into the record.
 func (rec *record) take(n *reading) {
 	s := rec.Sessions.byID(n.of.crisp)
 	if s == nil {
@@ -173,8 +173,9 @@ func (in *intake) report(o oddMessage) {
 	in.rec.note(in.s.ID, noteNotShown)
 }
 
-// run takes the items of a timeline, and returns how many. It stops after an end that has to wait for
-// the messages before it: what came after the end is judged once that is carried out.
+// run judges the items of a timeline in order, and returns how many it judged. It stops after an end,
+// which waits until the messages before it are shown: what came after the end is judged once it has
+// been carried out.
 func (in *intake) run(t *timeline) int {
 	for i, x := range t.items {
 		switch {
@@ -192,7 +193,7 @@ func (in *intake) run(t *timeline) int {
 	return len(t.items)
 }
 
-// later keeps the items for another look.
+// later keeps the hooks of these items, so that the items are read again.
 func (in *intake) later(items []item) {
 	if len(items) == 0 {
 		return
@@ -228,8 +229,8 @@ func (in *intake) advance(t *timeline, done int) {
 	}
 }
 
-// see takes one message of the log; false if it must wait. Each fingerprint is judged once; a known
-// one with other content is an edit.
+// see judges one message of the log. The result is false if the message must wait. Each fingerprint is
+// judged once; a known one with other content is an edit.
 func (in *intake) see(x item) bool {
 	rec, l, m := in.rec, &in.s.Log, x.msg
 	if m.Fingerprint == 0 {
@@ -301,14 +302,14 @@ func (in *intake) isHuman(m *EventMessage) bool {
 	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
 }
 
-// mustKnowState reports whether a message would take over in a conversation that was resolved, and
-// it is not known yet whether it is open again. The read of the state may fail or be old; after
-// holdFor the message counts.
+// mustKnowState reports whether a message waits for a read of the state: it would take over a
+// conversation that was resolved, and it is not known whether that is open again. The read may fail or
+// be old; after holdFor the message is judged by what is known.
 func (in *intake) mustKnowState(x item) bool {
 	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.newer(x.At) {
 		return false
 	}
-	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || x.late {
+	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
 		return false
 	}
 	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
@@ -322,7 +323,7 @@ func (in *intake) mustKnowState(x item) bool {
 	return true
 }
 
-// fromUser takes a message of the user that we do not know: one of ours to which Crisp gave another
+// fromUser judges a message of the user that we do not know: one of ours to which Crisp gave another
 // fingerprint, or what the user wrote by email.
 func (in *intake) fromUser(x item, e *logEntry) {
 	rec := in.rec
@@ -338,7 +339,7 @@ func (in *intake) fromUser(x item, e *logEntry) {
 	in.show(x, e, Message{From: FromUser, Late: x.late})
 }
 
-// fromHuman takes a message of an agent: it is shown, and the agent has the conversation.
+// fromHuman judges a message of an agent: it is shown, and it may make the conversation the agent's.
 func (in *intake) fromHuman(x item, e *logEntry) {
 	rec, s := in.rec, in.s
 	agent := agentOf(x.msg)
@@ -350,7 +351,7 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	switch {
 	case rec.human() && rec.Handover.CrispID == s.ID:
 		rec.fire(onHuman, what)
-	case !newer || s.State.Gone || resolved || rec.human(): // where the conversation is closed nobody can take over
+	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
 	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
@@ -423,7 +424,7 @@ func (in *intake) edit(e *logEntry, typ string, content jsontext.Value) {
 	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
 }
 
-// amend takes the edits and removals that hooks told of. An edit of something that was not shown
+// amend carries out the edits and removals that hooks told of. An edit of something that was not shown
 // changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
 func (in *intake) amend(held bool) {
 	rec, s, n := in.rec, in.s, in.n
@@ -436,6 +437,8 @@ func (in *intake) amend(held bool) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {
+		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
+			s.State.Blocked = false // let in again
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)
 		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
@@ -471,7 +474,7 @@ func (in *intake) confirms(e *logEntry, ev *Event) bool {
 	return hashOf(e.typ(), ev.Update.Content) == hashOf(m.Type, m.Content)
 }
 
-// remove takes the removal of a message, of which we may not have heard yet.
+// remove handles the removal of a message, which may not even be known yet.
 func (in *intake) remove(fp int64) {
 	rec, s := in.rec, in.s
 	e := s.Log.entry(fp)
@@ -499,8 +502,8 @@ func (in *intake) remove(fp int64) {
 	}
 }
 
-// clear drops the hooks that were taken in, and sets when to look again for the others. What a hook
-// does not say, and cannot be read, is sought while late messages are promised.
+// clear drops the hooks that are dealt with, and sets when the others are read for again. It gives up
+// what cannot be read after Timeouts.Late, until which late messages are promised.
 func (in *intake) clear() {
 	rec, n := in.rec, in.n
 	now := rec.env.now
@@ -508,7 +511,7 @@ func (in *intake) clear() {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
-		late := in.s.Reads.Fails > 0 && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		late := n.err != nil && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {

@@ -66,7 +66,7 @@ func (rec *record) observe(a Activity) {
 
 // tell hands saved activities to the host, and logs the faults. A fault of a callback is logged
 // without its words, which may quote users.
-func (h *Handover) tell(activity []Activity) {
+func (h *engine) tell(activity []Activity) {
 	for _, a := range activity {
 		if a.Kind == ActivityFault || a.Kind == ActivityGivenUp || a.Kind == ActivityNotSent || a.Kind == ActivityNotShown {
 			var attrs []any
@@ -89,7 +89,7 @@ func (h *Handover) tell(activity []Activity) {
 }
 
 // observed hands one activity to the host.
-func (h *Handover) observed(a Activity) {
+func (h *engine) observed(a Activity) {
 	if h.cfg.Observe != nil {
 		h.guard(func() { h.cfg.Observe(context.Background(), a) })
 	}
@@ -97,7 +97,7 @@ func (h *Handover) observed(a Activity) {
 
 // guard keeps a panic of the host's code from leaving the library. The log has where it was, and not
 // what with, which may quote users.
-func (h *Handover) guard(call func()) (ok bool) {
+func (h *engine) guard(call func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			h.cfg.Logger.Error("handover: a callback panicked", "stack", string(debug.Stack()))

@@ -19,7 +19,7 @@ func oldLogKey(rec *record, crisp string) string { return oldLogPrefix + rec.Web
 const oldLogTidied = 24 * time.Hour
 
 // loadOld returns an old log; an empty one if there is none, or it cannot be read.
-func (h *Handover) loadOld(ctx context.Context, key string) (*oldLog, Record, error) {
+func (h *engine) loadOld(ctx context.Context, key string) (*oldLog, Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	r, err := h.cfg.Store.Load(ctx, key)
@@ -43,7 +43,7 @@ func (h *Handover) loadOld(ctx context.Context, key string) (*oldLog, Record, er
 
 // moveOld moves what is too much in the logs of a record's sessions to their old logs. The record must be
 // saved after it: until then both have it, and what is moved again changes nothing.
-func (h *Handover) moveOld(ctx context.Context, key string, rec *record) error {
+func (h *engine) moveOld(ctx context.Context, key string, rec *record) error {
 	for _, s := range rec.Sessions {
 		entries := s.Log.surplus(rec.awaits)
 		if len(entries) == 0 {
@@ -61,7 +61,7 @@ func (h *Handover) moveOld(ctx context.Context, key string, rec *record) error {
 	return nil
 }
 
-func (h *Handover) changeOld(ctx context.Context, key string, change func(*oldLog)) error {
+func (h *engine) changeOld(ctx context.Context, key string, change func(*oldLog)) error {
 	for {
 		old, r, err := h.loadOld(ctx, key)
 		if err != nil {
@@ -82,7 +82,7 @@ func (h *Handover) changeOld(ctx context.Context, key string, change func(*oldLo
 
 // withOld adds the session's old log to what was read, where that is needed to judge it. Without it
 // nothing was read.
-func (h *Handover) withOld(ctx context.Context, rec *record, n *reading) *reading {
+func (h *engine) withOld(ctx context.Context, rec *record, n *reading) *reading {
 	s := rec.Sessions.byID(n.of.crisp)
 	if s == nil || !rec.oldWanted(s, n) {
 		return n
@@ -101,7 +101,7 @@ func (h *Handover) withOld(ctx context.Context, rec *record, n *reading) *readin
 
 // dropOld deletes the old logs of sessions that a record does not have any more. What it does not reach
 // is found by tidyOld.
-func (h *Handover) dropOld(ctx context.Context, rec *record, gone sessions) error {
+func (h *engine) dropOld(ctx context.Context, rec *record, gone sessions) error {
 	var errs []error
 	for _, s := range gone {
 		if s.Log.Moved != 0 {
@@ -111,7 +111,7 @@ func (h *Handover) dropOld(ctx context.Context, rec *record, gone sessions) erro
 	return errors.Join(errs...)
 }
 
-func (h *Handover) deleteOld(ctx context.Context, key string) error {
+func (h *engine) deleteOld(ctx context.Context, key string) error {
 	for {
 		r, err := h.cfg.Store.Load(ctx, key)
 		if err != nil {
@@ -126,7 +126,7 @@ func (h *Handover) deleteOld(ctx context.Context, key string) error {
 }
 
 // tidyOld deletes an old log whose conversation is gone, or has nothing to do with its session any more.
-func (h *Handover) tidyOld(ctx context.Context, key string) error {
+func (h *engine) tidyOld(ctx context.Context, key string) error {
 	old, r, err := h.loadOld(ctx, key)
 	if err != nil || r.Version == 0 {
 		return err

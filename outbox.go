@@ -28,7 +28,7 @@ func (rec *record) newest(crisp string) int64 {
 	return 0
 }
 
-// match finds the post of ours that Crisp shows under another fingerprint, and settles it.
+// match finds the post of ours to which Crisp gave another fingerprint, and settles it.
 func (rec *record) match(s *crispSession, m *EventMessage) {
 	for _, e := range rec.ToCrisp {
 		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, rec.env.cfg.Origin) {
@@ -69,7 +69,7 @@ func (rec *record) giveBack(e *effect) {
 	rec.returnToBot()
 }
 
-// follows reports whether Crisp has the parts of a message before this one.
+// follows reports whether Crisp has all parts of the message that come before this one.
 func (rec *record) follows(e *effect) bool {
 	return e.Part > 0 && !slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
 }
@@ -171,7 +171,7 @@ func (rec *record) reopens(ho *handover) string {
 	return ""
 }
 
-// awaitOpening makes the session's mark that of our opening message, once that is seen.
+// awaitOpening makes our opening message the session's boundary, as soon as Crisp's log shows it.
 func (rec *record) awaitOpening(ho *handover) {
 	s := rec.Sessions.byID(ho.CrispID)
 	s.Bounds.await(ho.Opening)

@@ -97,7 +97,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 }
 
 // await waits until it is known what becomes of a message.
-func (h *Handover) await(ctx context.Context, key string, rec *record, m Incoming) (Turn, error) {
+func (h *engine) await(ctx context.Context, key string, rec *record, m Incoming) (Turn, error) {
 	var turn Turn
 	var fault error
 	err := h.wait(ctx, key, rec, func(rec *record) bool {
@@ -124,7 +124,7 @@ func (h *Handover) await(ctx context.Context, key string, rec *record, m Incomin
 }
 
 // leave notes that a Receive gave up waiting.
-func (h *Handover) leave(ctx context.Context, key, id string) {
+func (h *engine) leave(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
@@ -141,7 +141,7 @@ func (h *Handover) leave(ctx context.Context, key, id string) {
 }
 
 // check refuses what cannot be taken, before anything is stored.
-func (h *Handover) check(m *Incoming) error {
+func (h *engine) check(m *Incoming) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadMessage}, args...)...)
 	}
@@ -175,7 +175,7 @@ func validID(id string) bool {
 }
 
 // checkConversation refuses conversations that cannot be a key.
-func (h *Handover) checkConversation(c Conversation) error {
+func (h *engine) checkConversation(c Conversation) error {
 	switch {
 	case !validID(c.ID) || len(c.Source) > 64 || c.Source != "" && !validID(c.Source):
 		return fmt.Errorf("%w: Conversation.ID must be set: UTF-8 of at most %d bytes, without NUL; Source likewise, of at most 64", ErrBadMessage, maxID)

@@ -32,7 +32,7 @@ func (all *replies) drop(match func(reply) bool) bool {
 	return len(*all) != before
 }
 
-// end gives a reply up, perhaps before its send has returned.
+// end removes a reply, perhaps before its send has returned.
 func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
 // speaking counts the bot's messages under way in this process, by conversation.
@@ -104,7 +104,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 
 // beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
 // elsewhere it is enough that this process knows.
-func (h *Handover) beginReply(ctx context.Context, key, id string, t Turn) (*record, error) {
+func (h *engine) beginReply(ctx context.Context, key, id string, t Turn) (*record, error) {
 	entered := false
 	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
 		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
@@ -127,7 +127,7 @@ func (h *Handover) beginReply(ctx context.Context, key, id string, t Turn) (*rec
 }
 
 // endReply writes down what became of the turn's message.
-func (h *Handover) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
+func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
@@ -156,7 +156,7 @@ func (h *Handover) endReply(ctx context.Context, key, id string, t Turn, sent er
 }
 
 // hold runs send, and reports whether a takeover cut it short.
-func (h *Handover) hold(ctx context.Context, key string, rec *record, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
+func (h *engine) hold(ctx context.Context, key string, rec *record, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
 	sctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
@@ -178,8 +178,8 @@ func (h *Handover) hold(ctx context.Context, key string, rec *record, t Turn, id
 	return err, cut
 }
 
-// watchFloor ends a running send when the epoch changes.
-func (h *Handover) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
+// watchReply ends a running send when the epoch changes: somebody else has the conversation.
+func (h *engine) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
 	for ctx.Err() == nil {
 		if h.wait(ctx, key, rec, func(rec *record) bool { return rec.Epoch != t.Epoch }) == nil {
 			cancel(ErrNotYourTurn)
@@ -221,5 +221,5 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 		return false
 	}
 	s := rec.Sessions.byID(rec.Handover.CrispID)
-	return s != nil && !s.State.Gone
+	return s != nil && !s.State.closed()
 }

@@ -76,8 +76,8 @@ func TestRecordsWithSomethingOpenStay(t *testing.T) {
 	}
 }
 
-// table is a record's data with one Crisp session whose table has these rows.
-func table(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
+// recordOf is the data of a record with one Crisp session, whose log has these entries.
+func recordOf(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
 	b, err := json.Marshal(map[string]any{
 		"v": 1, "conversation": map[string]any{"id": "1"}, "state": "bot", "in": map[string]any{}, "out": map[string]any{},
 		"sessions": []any{map[string]any{"id": "session_x", "log": map[string]any{"watermark": watermark, "entries": rows}}}, "user_messages": seen,
@@ -100,7 +100,7 @@ func TestTrimKeepsOfAMessageWhatIsNeeded(t *testing.T) {
 		add(status, 600)
 	}
 	add("ours", 0)
-	trimmed, err := handover.Trimmed(table(t, 600, rows, nil))
+	trimmed, err := handover.Trimmed(recordOf(t, 600, rows, nil))
 	require.NoError(t, err)
 	var d struct {
 		Sessions []struct {
@@ -132,7 +132,7 @@ func TestTrimKeepsWhatIsOnItsWay(t *testing.T) {
 		}
 		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "status": outcome, "incoming": map[string]any{"id": fmt.Sprint(i)}})
 	}
-	trimmed, err := handover.Trimmed(table(t, 0, nil, seen))
+	trimmed, err := handover.Trimmed(recordOf(t, 0, nil, seen))
 	require.NoError(t, err)
 	status, err := handover.MessageStatuses(trimmed)
 	require.NoError(t, err)

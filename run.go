@@ -18,7 +18,7 @@ const (
 	pollLimit = 64
 )
 
-// Run attends every conversation that is due: deadlines, retries, what a crashed process left.
+// Run works on every conversation that is due: deadlines, retries, what a crashed process left.
 // Run it on at least one replica; any number may. It returns when ctx ends, with ctx's error; work
 // that was begun goes on until Shutdown. After Shutdown it returns ErrShutdown at once.
 func (h *Handover) Run(ctx context.Context) error {
@@ -43,17 +43,19 @@ func (h *Handover) Run(ctx context.Context) error {
 }
 
 // watch hears from the store of what other processes saved, where the store can tell.
-func (h *Handover) watch(ctx context.Context) {
+func (h *engine) watch(ctx context.Context) {
 	w, ok := h.cfg.Store.(Watcher)
 	if !ok {
 		return
 	}
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		begun := time.Now()
-		h.watching.Store(true)
-		err := w.Watch(ctx, func(key string) { h.wake(ctx, key) })
+		err := w.Watch(ctx, func(key string) {
+			h.watching.Store(true)
+			h.wake(ctx, key)
+		})
 		h.watching.Store(false)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errors.ErrUnsupported) {
 			return
 		}
 		if time.Since(begun) > time.Minute {
@@ -68,7 +70,7 @@ func (h *Handover) watch(ctx context.Context) {
 }
 
 // wake shows a record that another process saved to those who wait for it here.
-func (h *Handover) wake(ctx context.Context, key string) {
+func (h *engine) wake(ctx context.Context, key string) {
 	if !h.waiters.Waiting(key) {
 		return
 	}
@@ -78,7 +80,7 @@ func (h *Handover) wake(ctx context.Context, key string) {
 }
 
 // housekeeping does what concerns whole websites.
-func (h *Handover) housekeeping(ctx context.Context) {
+func (h *engine) housekeeping(ctx context.Context) {
 	var err error
 	for _, s := range h.sites {
 		if s.refused.CompareAndSwap(true, false) {
@@ -95,7 +97,7 @@ func (h *Handover) housekeeping(ctx context.Context) {
 }
 
 // poll claims what is due, and gives it to the workers.
-func (h *Handover) poll(ctx context.Context) {
+func (h *engine) poll(ctx context.Context) {
 	for !h.pool.Full() && !h.pool.Closed() {
 		asking, cancel := context.WithTimeout(ctx, storeTimeout)
 		due, err := h.cfg.Store.Claim(asking, pollLimit, claimTTL)
@@ -126,7 +128,7 @@ func jobOf(key string, dir direction) worker.Job {
 }
 
 // work runs a job. A website's record has one direction only.
-func (h *Handover) work(j worker.Job) {
+func (h *engine) work(j worker.Job) {
 	ctx := context.Background()
 	var given Record
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
@@ -153,7 +155,7 @@ func (h *Handover) work(j worker.Job) {
 }
 
 // worked notes how a job went. A record that cannot be read is put off ever longer.
-func (h *Handover) worked(ctx context.Context, key string, err error) {
+func (h *engine) worked(ctx context.Context, key string, err error) {
 	switch {
 	case err == nil:
 		h.failing.Succeeded(key)
@@ -165,13 +167,13 @@ func (h *Handover) worked(ctx context.Context, key string, err error) {
 }
 
 // panicked puts off the record whose work panicked.
-func (h *Handover) panicked(j worker.Job, stack string) {
+func (h *engine) panicked(j worker.Job, stack string) {
 	h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", j.Key, "stack", stack)
 	h.putOff(context.Background(), j.Key, nil)
 }
 
 // putOff makes a record due later, ever later the more often it fails, and leaves it as it is.
-func (h *Handover) putOff(ctx context.Context, key string, why error) {
+func (h *engine) putOff(ctx context.Context, key string, why error) {
 	pause := h.failing.Failed(key)
 	if why != nil {
 		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
@@ -193,7 +195,7 @@ func (h *Handover) putOff(ctx context.Context, key string, why error) {
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
 // worker when there is something to do now.
-func (h *Handover) changed(key string, rec *record) {
+func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.tell(rec.env.activity)
 	rec.env.activity = nil
@@ -208,7 +210,7 @@ func (h *Handover) changed(key string, rec *record) {
 }
 
 // accepts reports whether this process takes more work.
-func (h *Handover) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
+func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 
 // Drain waits until this process has nothing under way: no hook, callback or call that could be
 // made now is left. What waits for its time, such as a retry, does not count. Tests use it.
@@ -229,8 +231,8 @@ const (
 )
 
 // wait waits until the conversation, of which rec is what the caller knows, is as ok wants it. Changes
-// by other processes are seen by looking, ever more rarely.
-func (h *Handover) wait(ctx context.Context, key string, rec *record, ok func(*record) bool) error {
+// by other processes are found by loading the record, ever more rarely.
+func (h *engine) wait(ctx context.Context, key string, rec *record, ok func(*record) bool) error {
 	if ok(rec) {
 		return nil
 	}

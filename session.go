@@ -104,7 +104,7 @@ type Message struct {
 type Session struct {
 	Conversation Conversation `json:"conversation"`
 	State        State        `json:"state"`
-	// Epoch is raised at each change of owner; a Turn holds as long as it stays.
+	// Epoch is raised at each change of owner; a Turn holds until it is raised.
 	Epoch int64 `json:"epoch"`
 	// HandoverID names the handover that runs, or the last one.
 	HandoverID string `json:"handover_id,omitempty"`
@@ -127,7 +127,7 @@ func (s Session) Turn() Turn {
 }
 
 // view shows what hosts may see of a conversation.
-func (h *Handover) view(rec *record) Session {
+func (h *engine) view(rec *record) Session {
 	s := Session{
 		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
 		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,

@@ -129,7 +129,7 @@ func (rec *record) answer(t Turn) {
 }
 
 // awaitOpening waits until an opening has succeeded or failed.
-func (h *Handover) awaitOpening(ctx context.Context, key string, rec *record, id string) (Outcome, error) {
+func (h *engine) awaitOpening(ctx context.Context, key string, rec *record, id string) (Outcome, error) {
 	outcome := OpenFailed
 	err := h.wait(ctx, key, rec, func(rec *record) bool {
 		if rec.Handover == nil || rec.Handover.ID != id {
@@ -147,7 +147,7 @@ func (h *Handover) awaitOpening(ctx context.Context, key string, rec *record, id
 }
 
 // checkStart refuses what cannot be asked for.
-func (h *Handover) checkStart(t Turn, r *Request) error {
+func (h *engine) checkStart(t Turn, r *Request) error {
 	if err := h.checkConversation(t.Conversation); err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ const (
 	onFollowUpExpired trigger = "Timeouts.Followup"
 )
 
-// happening is what a trigger knows besides the conversation.
+// cause is what a trigger knows besides the conversation.
 type cause struct {
 	session *crispSession
 	agent   Agent
@@ -131,8 +131,8 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 	return own
 }
 
-// fire lets a trigger happen. What the table does not list for a state stays as it is. It reports
-// whether the table lists it.
+// fire carries out what the table lists for a trigger in the state. It reports whether the table lists
+// anything; if not, nothing changes.
 func (rec *record) fire(on trigger, what cause) bool {
 	c, ok := table[rec.State][on]
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,12 +14,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// websiteData is what a whole website shares, over all replicas: the Data of its own record, which
+// websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
 type websiteRecord struct {
 	V       int            `json:"v"`
 	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
-	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
+	Creates []time.Time    `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
 	Next    time.Time      `json:"next,omitzero"`     // of catch-up
 	Mark    int64          `json:"mark,omitzero"`     // Crisp's time up to which changes are known, in ms
 	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
@@ -38,6 +39,7 @@ type site struct {
 	clock     *clock
 	crisp     *crispClient
 	presence  presence
+	advised   sync.Map     // when the host was told what a person must mend, by call
 	refused   atomic.Bool  // hooks were: there is something to catch up with
 	accounted atomic.Int64 // the minute in which calls were last added to the website's
 }
@@ -53,31 +55,39 @@ func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
 }
 
 // website returns the id of the website that a conversation is handed to.
-func (h *Handover) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.cfg.WebsiteID) }
+func (h *engine) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.cfg.WebsiteID) }
 
 // site returns the website that a conversation is handed to.
-func (h *Handover) site(c Conversation) *site { return h.sites[h.website(c)] }
+func (h *engine) site(c Conversation) *site { return h.sites[h.website(c)] }
 
-// siteOf returns the website of a record: it stays where it began.
-func (h *Handover) siteOf(rec *record) *site { return h.sites[rec.Website] }
+// siteOf returns the website of a record, which is the one that the conversation began with.
+func (h *engine) siteOf(rec *record) *site { return h.sites[rec.Website] }
 
-// pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
-// of a clock that ran ahead do not count.
-func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
+// maxPlaces is how far ahead places among the conversations made in a minute are given: those of a
+// clock that ran ahead do not count for longer.
+const maxPlaces = 10 * time.Minute
+
+// pace gives a place among the conversations made in a minute, in the order of asking: it may be made at
+// that time. When all places are taken for maxPlaces there is none: ask again at that time.
+func (s *site) pace(ctx context.Context) (at time.Time, placed bool, err error) {
 	limit := s.cfg.Limits.CreatesPerMinute
 	if limit < 0 {
-		return 0, nil
+		return time.Time{}, true, nil
 	}
 	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
-		if wait = 0; len(w.Creates) >= limit {
-			wait = w.Creates[0].Add(time.Minute).Sub(now)
+		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute || t.Sub(now) > maxPlaces })
+		at, placed = now, true
+		if n := len(w.Creates); n >= limit {
+			at = latest(now, w.Creates[n-limit].Add(time.Minute))
+		}
+		if at.Sub(now) > maxPlaces {
+			at, placed = now.Add(time.Minute), false
 			return errKeep
 		}
-		w.Creates = append(w.Creates, now)
+		w.Creates = append(w.Creates[max(0, len(w.Creates)+1-limit):], at)
 		return nil
 	})
-	return wait, err
+	return at, placed, err
 }
 
 // Spent is how many calls to Crisp were made on a day, against the token's daily quota.
@@ -226,7 +236,7 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 }
 
 // ask is Available for Start: a fault is Unknown.
-func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
+func (h *engine) ask(ctx context.Context, t Turn, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	there, err := h.site(t.Conversation).ask(asking)
@@ -246,7 +256,7 @@ func (h *Handover) ask(ctx context.Context, t Turn, r Request) Presence {
 	return h.lastWord(ctx, rec, there)
 }
 
-func (h *Handover) lastWord(ctx context.Context, rec *record, there Presence) Presence {
+func (h *engine) lastWord(ctx context.Context, rec *record, there Presence) Presence {
 	if h.cfg.Presence != nil {
 		s := h.view(rec)
 		said, err := callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (Presence, error) { return h.cfg.Presence(ctx, s, there), nil })
@@ -274,7 +284,7 @@ func (s *site) ask(ctx context.Context) (Presence, error) {
 	}
 }
 
-// Catch-up takes at most a tenth of the quota of calls, and looks this often at the most.
+// Catch-up takes at most a tenth of the quota of calls, and reads the list at most once in minCatchUp.
 const (
 	catchUpShare  = 10
 	minCatchUp    = time.Second
@@ -303,8 +313,8 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 }
 
 // catchUp pages through Crisp's list of conversations, newest change first, down to where it last
-// was, and has those looked at that changed.
-func (h *Handover) catchUp(ctx context.Context, s *site) error {
+// was, and has the Crisp sessions read that changed.
+func (h *engine) catchUp(ctx context.Context, s *site) error {
 	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if w.Next.IsZero() || w.Next.After(now) || w.Claim.heldByOther(h.process, now) {
 			return nil // saved all the same: that ends the hiding by the store's claim
@@ -334,7 +344,7 @@ func (h *Handover) catchUp(ctx context.Context, s *site) error {
 }
 
 // listed reads the list down to mark. It returns the newest change.
-func (h *Handover) listed(ctx context.Context, s *site, mark int64) (newest int64, pages int, err error) {
+func (h *engine) listed(ctx context.Context, s *site, mark int64) (newest int64, pages int, err error) {
 	for pages = 1; pages <= maxListPages; pages++ {
 		list, err := s.crisp.list(ctx, pages)
 		if err != nil {
@@ -365,8 +375,9 @@ func (h *Handover) listed(ctx context.Context, s *site, mark int64) (newest int6
 	return newest, pages, nil
 }
 
-// listedOne has a conversation looked at if it is one of ours that changed since it last was.
-func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
+// listedOne puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// since it was last listed.
+func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
 	if !validSessionID(c.SessionID) {
 		return nil
 	}
@@ -376,6 +387,7 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)
 	}
+	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil
 	}
@@ -391,7 +403,7 @@ func (h *Handover) listedOne(ctx context.Context, site *site, c crispConversatio
 		})
 		return nil
 	})
-	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it
+	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
 		h.cfg.Logger.Warn("handover: a conversation cannot be caught up with", "error", err)
 		return nil
 	}

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
 )
 
@@ -15,7 +19,7 @@ import (
 var errKeep = errors.New("handover: nothing to save")
 
 const (
-	// storeTimeout bounds what is done in the store at a time: a connection may be dead without a word.
+	// storeTimeout bounds one access to the store: a broken connection may never report an error.
 	storeTimeout = 20 * time.Second
 	// stepTimeout bounds one step of the work on a record, a read of many pages included.
 	stepTimeout = time.Minute
@@ -23,26 +27,56 @@ const (
 	keepResult = 2 * time.Minute
 )
 
+// engine does the work on records. What a host calls is in Handover.
+type engine struct {
+	cfg      *Config
+	sites    map[string]*site
+	process  string // names this process in claims
+	clock    clock
+	pool     *worker.Pool
+	given    sync.Map // records that the store gave with a claim, by key
+	waiters  worker.Waiters[*record]
+	calls    *worker.Bulkhead // of the host's callbacks
+	failing  worker.Pushback  // records that cannot be worked on
+	watching atomic.Bool      // the store tells of other processes' saves
+	speaking speaking
+	bodies   *hookBodies    // reads those of hooks
+	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
+	hooks    testhook.Hooks // zero but in tests of this module
+}
+
+func newEngine(cfg *Config) *engine {
+	h := &engine{cfg: cfg, bodies: newHookBodies()}
+	h.sites = newSites(cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
+	h.process = newID()
+	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
+	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: func(stack string) {
+		h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
+	}})
+	return h
+}
+
 // key names the conversation's record.
-func (h *Handover) key(c Conversation) string {
+func (h *engine) key(c Conversation) string {
 	return h.website(c) + "/" + url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID)
 }
 
 // known is what the caller of updateFrom has of a record, perhaps no longer the newest: as the store
-// gave it, or as an update returned it. Nobody else may look at the latter.
+// gave it, or as an update returned it. Nobody else may use the latter.
 type known struct {
 	record Record
 	saved  *record
 }
 
-// update applies change to the record with this key until it is saved against no other writer. It
-// returns what was saved. change does no I/O, and may be called several times.
-func (h *Handover) update(ctx context.Context, key string, conv Conversation, change func(*record) error) (*record, error) {
+// update applies change to the record with this key, and saves it. When another writer was faster it
+// loads the record and applies change again. It returns what was saved. change does no I/O, and may be
+// called several times.
+func (h *engine) update(ctx context.Context, key string, conv Conversation, change func(*record) error) (*record, error) {
 	return h.updateFrom(ctx, known{}, key, conv, change)
 }
 
 // updateFrom is update for callers that know something: it loads only after a conflict.
-func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
+func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for ; ; k = (known{}) {
@@ -70,7 +104,7 @@ func (h *Handover) updateFrom(ctx context.Context, k known, key string, conv Con
 }
 
 // open returns the record for a change.
-func (h *Handover) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
+func (h *engine) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
 		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 		return rec, nil
@@ -94,7 +128,7 @@ func (h *Handover) open(ctx context.Context, k known, key string, conv Conversat
 
 // save stores the record in place of the version that it was made from, or deletes it when nothing is
 // left to do or to remember.
-func (h *Handover) save(ctx context.Context, key string, rec *record) (bool, error) {
+func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error) {
 	version := rec.env.version
 	if rec.expired() {
 		if version == 0 {
@@ -131,33 +165,33 @@ func (h *Handover) save(ctx context.Context, key string, rec *record) (bool, err
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
-// process that takes no more work leaves it to the others.
-func (h *Handover) claim(rec *record) {
+// process that takes no more work leaves it to the others, but for what it is at.
+func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
+	mine := c.Holder == h.process
+	busy := rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
-	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
-		if c.Holder == h.process || h.accepts() {
-			if c.Holder != h.process {
-				rec.orphaned()
-			}
-			c.take(h.process, now)
+	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
+		if !mine {
+			rec.orphaned()
 		}
+		c.take(h.process, now)
 	default:
 		c.release()
 	}
 }
 
 // load returns the record for reading.
-func (h *Handover) load(ctx context.Context, key string, conv Conversation) (*record, error) {
+func (h *engine) load(ctx context.Context, key string, conv Conversation) (*record, error) {
 	return h.update(ctx, key, conv, func(*record) error { return errKeep })
 }
 
-// attend brings one conversation up to date in one direction: what is new in Crisp's log is
-// written down, effects run, deadlines pass. A hook, a deadline, a restart all end up here. It
+// attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
+// carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
 // returns when nothing is left to do now, or another process is at it. given is what the store
 // gave with its claim; it is saved whatever comes of it, which ends the store's hiding.
-func (h *Handover) attend(ctx context.Context, key string, dir direction, given Record) error {
+func (h *engine) attend(ctx context.Context, key string, dir direction, given Record) error {
 	k := known{record: given}
 	must := given.Version != 0
 	var done *result
@@ -174,7 +208,7 @@ func (h *Handover) attend(ctx context.Context, key string, dir direction, given 
 
 // settleAndPlan writes down what a step brought, and decides on the next one. While the store fails
 // it tries again: what was done must not be forgotten.
-func (h *Handover) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, must *bool, next **step) (*record, error) {
+func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
 		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
@@ -234,7 +268,7 @@ func storeFailed(err error) bool {
 }
 
 // do carries out a step, and renews the claim while that takes long.
-func (h *Handover) do(ctx context.Context, key string, rec *record, s *step) *result {
+func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
 	renewed := make(chan struct{})
@@ -262,7 +296,7 @@ func (h *Handover) do(ctx context.Context, key string, rec *record, s *step) *re
 }
 
 // renew keeps this process's claim on a record until ctx ends.
-func (h *Handover) renew(ctx context.Context, key string) {
+func (h *engine) renew(ctx context.Context, key string) {
 	for {
 		_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
 			if rec.Claim.Holder != h.process {

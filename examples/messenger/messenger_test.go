@@ -116,16 +116,17 @@ func TestHandover(t *testing.T) {
 		require.Equal(t, "typing_on", r.graph.typing[len(r.graph.typing)-1])
 		ann.Say("Hello!")
 		ann.Note("Nobody sees this.")
-		ann.Picker("Which one?", "Red", "Blue")
 		ann.File("bike.png", "https://cdn.invalid/bike.png", "image/png")
 		ann.Carousel("", handovertest.Slide{Title: "One", Description: "Light", Links: []handovertest.Link{{Label: "See it", URL: "https://bikes.invalid/1"}}})
-		r.sees("- Ann joined the conversation.", "Ann: Hello!", "Ann: Which one? [Red] [Blue]",
+		ann.Picker("Which one?", "Red", "Blue")
+		r.sees("- Ann joined the conversation.", "Ann: Hello!",
 			`Ann: <image {"url":"https://cdn.invalid/bike.png"}>`,
-			`Ann: <template {"template_type":"generic","elements":[{"title":"One","subtitle":"Light","buttons":[{"type":"web_url","url":"https://bikes.invalid/1","title":"See it"}]}]}>`)
+			`Ann: <template {"template_type":"generic","elements":[{"title":"One","subtitle":"Light","buttons":[{"type":"web_url","url":"https://bikes.invalid/1","title":"See it"}]}]}>`,
+			"Ann: Which one? [Red] [Blue]")
 		require.Equal(t, []string{"Ann"}, r.graph.personas, "one persona for all that Ann says")
 
 		r.says("Blue")
-		m, _ := c.Message(c.Messages()[6].Fingerprint)
+		m, _ := c.Message(c.Messages()[8].Fingerprint)
 		require.Contains(t, fmt.Sprint(m.Content), "label:Blue selected:true")
 		r.says("Thank you")
 		require.Equal(t, "user: Thank you", c.Transcript()[len(c.Transcript())-1])

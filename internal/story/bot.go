@@ -147,8 +147,6 @@ func (w *world) request(text string) (r handover.Request) {
 			}
 		case "agent":
 			r.Operator = w.operatorID(value)
-		case "nobody":
-			r.NoAgent = []handover.RichMessage{{Text: value}}
 		case "history":
 			r.HistoryURL = value
 		default:

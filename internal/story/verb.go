@@ -86,7 +86,7 @@ var vocabulary = func() (all []known) {
 func Usage() string {
 	var b strings.Builder
 	for _, g := range groups {
-		fmt.Fprintf(&b, "\n## %s\n\n", g.about)
+		fmt.Fprintf(&b, "\n### %s\n\n", g.about)
 		for _, v := range g.verbs {
 			fmt.Fprintf(&b, "- `%s`\n", v.usage)
 		}
