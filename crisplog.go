@@ -257,6 +257,8 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 		switch {
 		case waits(e.FP) || e.moves():
 			return false
+		case e.Status == entryOurs && !l.Sampled && len(l.Entries) <= 2*maxOurs:
+			return false // the answer to its post may still tell Crisp's clock
 		case e.Status == entryOurs && e.At == 0:
 			if ours <= maxOurs {
 				return false
