@@ -17,13 +17,16 @@ type crispLog struct {
 	Watermark int64 `json:"watermark,omitzero"`
 	Last      int64 `json:"last,omitzero"`
 	// First is the fingerprint of the first message, in a session that we made.
-	First  int64    `json:"first,omitzero"`
-	Newest int64    `json:"newest,omitzero"` // the largest time seen
-	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
+	First  int64 `json:"first,omitzero"`
+	Newest int64 `json:"newest,omitzero"` // the largest time seen
+	// Forgotten is the place of the newest message that was judged and is not among the entries any more.
+	Forgotten position `json:"forgotten,omitzero"`
+	Shown     position `json:"shown,omitzero"` // the newest message given to the user
 	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it, in ms.
 	Ahead   int64    `json:"ahead,omitzero"`
 	Within  int64    `json:"within,omitzero"`  // how far off Ahead may be, in ms
 	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
+	Cut     int64    `json:"cut,omitzero"`     // time of the newest message of a read that was cut, and said to be
 	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
 }
 
@@ -239,13 +242,15 @@ const maxOurs = 64
 // withheld again. posting says whether a post with a fingerprint still waits for its outcome.
 func (l *crispLog) trim(posting func(fp int64) bool) {
 	read := l.Watermark - overlap.Milliseconds()
-	shown, ours := 0, 0
+	shown, ours, removed := 0, 0, 0
 	for _, e := range l.Entries {
 		switch e.Status {
 		case entryShown, entryFailed:
 			shown++
 		case entryOurs:
 			ours++
+		case entryRemoved:
+			removed++
 		}
 	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
@@ -255,6 +260,10 @@ func (l *crispLog) trim(posting func(fp int64) bool) {
 				ours--
 			}
 			return drop
+		}
+		if e.Status == entryRemoved && removed > maxOurs { // strangers may tell of removals without end
+			removed--
+			return true
 		}
 		if e.At >= read {
 			return false
@@ -266,6 +275,9 @@ func (l *crispLog) trim(posting func(fp int64) bool) {
 			return false
 		}
 		shown--
+		if l.Forgotten.before(e.position) {
+			l.Forgotten = e.position
+		}
 		return true
 	})
 }
