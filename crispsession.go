@@ -77,10 +77,10 @@ func (b *boundary) end(at int64) {
 	}
 }
 
-// knownAsOurs reports whether a message is ours, and a read would tell nothing new of it.
-func (s *crispSession) knownAsOurs(fp int64) bool {
+// settled reports whether a message is ours, or was judged before: a read would show nothing new of it.
+func (s *crispSession) settled(fp int64) bool {
 	e := s.Log.entry(fp)
-	return e != nil && e.Status == entryOurs && s.Bounds.Opening != fp && (e.At != 0 || s.Log.Sampled)
+	return s.Bounds.Opening != fp && (s.Log.Known.has(fp) || e != nil && e.Status == entryOurs && (e.At != 0 || s.Log.Sampled))
 }
 
 // newer reports whether something came after the last opening or end.

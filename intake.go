@@ -28,12 +28,15 @@ func (rec *record) receive(ev *Event) bool {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 	}
 	at, sane := s.Log.plausible(ev.At.UnixMilli(), rec.env.now)
+	if ev.Signed && ev.Message != nil {
+		if ours, news := rec.echo(s, ev.Message); ours {
+			return news
+		}
+	}
 	switch {
 	case ev.Rating != nil:
 		return rec.rated(s, ev)
-	case ev.Signed && ev.Message != nil && rec.echo(s, ev.Message):
-		return true
-	case !ev.Signed && ev.Message != nil && s.knownAsOurs(ev.Message.Fingerprint):
+	case !ev.Signed && ev.Message != nil && s.settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
 		return false
@@ -75,16 +78,22 @@ func (rec *record) rated(s *crispSession, ev *Event) bool {
 	return true
 }
 
-// echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message.
-func (rec *record) echo(s *crispSession, m *EventMessage) bool {
+// echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
+// say nothing new that would be worth a save.
+func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 	e := s.Log.entry(m.Fingerprint)
 	if e == nil || e.Status != entryOurs {
-		return false
+		known, ok := s.Log.Known.find(m.Fingerprint)
+		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP
+	ahead, sampled := s.Log.Ahead, s.Log.Sampled
 	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
 	s.Bounds.echoed(e.FP, at)
+	drift := time.Duration(s.Log.Ahead-ahead) * time.Millisecond
+	news = news || sampled != s.Log.Sampled || drift.Abs() > clockSlack
 	rec.proved(s, m.Fingerprint)
-	return true
+	return true, news
 }
 
 // take works what a read brought into the record.
@@ -97,6 +106,7 @@ func (rec *record) take(n *reading) {
 	n.gone = n.gone && in.confirmsRemoval()
 	s.State.Gone = s.State.Gone || n.gone
 	in.noteRead()
+	in.recall()
 	if in.foundOpening() {
 		in.clear()
 		return
@@ -191,10 +201,7 @@ func (in *intake) report(o oddMessage) {
 	if slices.Contains(l.Odd, o.id) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
 		return
 	}
-	if o.private {
-		return
-	}
-	if e := l.entry(o.fingerprint); e != nil && o.fingerprint != 0 {
+	if o.private || o.fingerprint != 0 && l.knows(o.fingerprint) {
 		return
 	}
 	if len(l.Odd) >= maxOdd { // what this read shows as well would be told of again
@@ -251,7 +258,7 @@ func (in *intake) later(items []item) {
 		}
 	}
 	for _, x := range items {
-		if x.msg != nil && !kept[x.FP] && in.s.Log.entry(x.FP) == nil {
+		if x.msg != nil && !kept[x.FP] && !in.s.Log.knows(x.FP) {
 			in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
 			return
 		}
@@ -295,15 +302,21 @@ func (in *intake) see(x item) bool {
 			in.edit(e, m.Type, m.Content)
 		}
 		return true
+	case l.Known.has(m.Fingerprint):
+		if known, _ := l.Known.find(m.Fingerprint); x.odd { // each read may show it
+			l.Known.add(known)
+		}
+		return true
 	case in.s.Bounds.Adopted && x.hook == 0:
 		return true // what is older than our opening message is known once that is seen
-	case x.hook == 0 && !x.odd && !l.Forgotten.before(x.position):
-		return true // it was judged long ago
 	case in.mustKnowState(x):
 		return false
 	}
 	in.news = true
 	e = l.add(&logEntry{position: x.position, Status: entryWithheld, Type: m.Type})
+	if m.Type == "text" {
+		e.Type = ""
+	}
 	if x.At < in.s.Bounds.From {
 		return true // written before our opening message
 	}
@@ -491,7 +504,7 @@ func (in *intake) amend(held bool) {
 				n.hold(k)
 			} else if e != nil && in.confirms(e, ev) {
 				e.Edited = max(e.Edited, ev.At.UnixMilli())
-				in.edit(e, e.Type, ev.Update.Content)
+				in.edit(e, e.typ(), ev.Update.Content)
 			}
 		}
 	}
@@ -501,10 +514,7 @@ func (in *intake) amend(held bool) {
 	for i := range n.singles {
 		m := &n.singles[i]
 		at, ok := s.Log.plausible(m.Timestamp, rec.env.now)
-		x := item{position: position{at, m.Fingerprint}, msg: m, late: true, odd: !ok}
-		if s.Log.entry(x.FP) != nil || s.Log.Forgotten.before(x.position) {
-			in.see(x)
-		}
+		in.see(item{position: position{at, m.Fingerprint}, msg: m, late: true, odd: !ok})
 	}
 }
 
@@ -516,13 +526,16 @@ func (in *intake) confirms(e *logEntry, ev *Event) bool {
 		return ev.At.UnixMilli() >= e.Edited
 	}
 	m := &in.n.messages[i]
-	return hashOf(e.Type, ev.Update.Content) == hashOf(m.Type, m.Content)
+	return hashOf(e.typ(), ev.Update.Content) == hashOf(m.Type, m.Content)
 }
 
 // remove handles the removal of a message, which may not even be known yet.
 func (in *intake) remove(fp int64) {
 	rec, s := in.rec, in.s
 	e := s.Log.entry(fp)
+	if e == nil && s.Log.Known.has(fp) {
+		return
+	}
 	if e == nil {
 		s.Log.add(&logEntry{position: position{s.Log.Newest, fp}, Status: entryRemoved})
 		return
@@ -555,7 +568,7 @@ func (in *intake) clear() {
 			return false
 		}
 		foreign = foreign || !k.Signed && !k.Listed
-		late := (n.err != nil || n.stateErr != nil) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		late := (n.err != nil || n.blind || n.stateErr != nil) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {

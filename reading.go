@@ -31,6 +31,7 @@ type logRead struct {
 	early   bool      // our opening message is wanted above all: one page, and that message by itself
 	until   time.Time // when a message in hand is to be shown, whatever was read by then; zero: none is
 	singles []int64   // messages that are wanted one by one, wherever they are
+	blind   bool      // nothing is read but the session's old log
 }
 
 // reading is what a read brought.
@@ -47,6 +48,7 @@ type reading struct {
 	gone     bool           // the conversation is removed
 	cut      bool           // there is more in between than one read can take
 	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
+	old      *oldLog        // of the session, if it was needed
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
 
@@ -254,7 +256,7 @@ func says(ev *Event) string {
 func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 	fp := m.Fingerprint
 	e := t.s.Log.entry(fp)
-	if t.n.shows(fp) || e != nil && e.At != 0 {
+	if t.n.shows(fp) || e != nil && e.At != 0 || t.s.Log.Known.has(fp) {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
@@ -293,7 +295,7 @@ func (t *timeline) look(k *hook, failed bool) {
 		}
 	case k.Want != 0:
 		e := t.s.Log.entry(k.Want)
-		if t.n.shows(k.Want) || e != nil && e.At != 0 {
+		if t.n.shows(k.Want) || t.s.Log.Known.has(k.Want) || e != nil && e.At != 0 {
 			return
 		}
 		if !k.ripe(t.s, false, now) {
