@@ -28,6 +28,7 @@ type crispLog struct {
 	Ahead   int64    `json:"ahead,omitzero"`
 	Within  int64    `json:"within,omitzero"`  // how far off Ahead may be, in ms
 	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
+	Cut     int64    `json:"cut,omitzero"`     // time of the newest message of a read that was cut, and said to be
 	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
 }
 
