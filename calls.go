@@ -179,7 +179,7 @@ func (h *engine) create(ctx context.Context, rec *record, r result) result {
 		return r
 	}
 	if wait > 0 {
-		r.retry = time.Now().Add(wait)
+		r.retry = h.clock.now().Add(wait)
 		return r
 	}
 	r.id, r.err = h.siteOf(rec).crisp.create(ctx)

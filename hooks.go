@@ -22,6 +22,9 @@ const (
 	maxHookRaw = 64 << 10
 	// maxHooks is how many events are kept until new messages are only looked up.
 	maxHooks = 64
+	// maxLooks is how many events are kept in all, most of them as a few numbers: more messages are
+	// hardly edited while Crisp fails.
+	maxLooks = 8 * maxHooks
 	// maxHookBytes bounds the events that are kept whole, together.
 	maxHookBytes = 256 << 10
 )
@@ -125,8 +128,9 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 
 // put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
 // the newest counts, and beyond the bounds a hook only says where to look. One look finds all new
-// messages, so that those hooks become one.
-func (q *hookQueue) put(k hook) {
+// messages, so that those hooks become one; each edit and removal is looked for by itself. dropped is
+// true when something that a hook told of may be missed.
+func (q *hookQueue) put(k hook) (dropped bool) {
 	k.note()
 	if k.Edited {
 		*q = slices.DeleteFunc(*q, func(x hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
@@ -135,18 +139,26 @@ func (q *hookQueue) put(k hook) {
 	if look {
 		k.Raw, k.read = nil, nil
 	}
-	if len(*q) >= maxHooks && len(k.Raw) == 0 {
+	if len(*q) >= maxHooks && k.plain() {
 		for i := range *q {
-			if x := &(*q)[i]; x.Crisp == k.Crisp && len(x.Raw) == 0 && !x.Listed && !x.State && !k.State {
+			if x := &(*q)[i]; x.Crisp == k.Crisp && x.plain() {
 				*x = hook{N: k.N, Crisp: k.Crisp, Got: x.Got}
-				return
+				return false
 			}
 		}
 	}
-	if len(*q) >= 2*maxHooks { // states alone can bring it here: the newest count
-		*q = slices.Delete(*q, 0, 1)
+	if len(*q) >= maxLooks {
+		old := max(0, slices.IndexFunc(*q, func(x hook) bool { return x.State })) // of states the newest count
+		dropped = !(*q)[old].State
+		*q = slices.Delete(*q, old, old+1)
 	}
 	*q = append(*q, k)
+	return dropped
+}
+
+// plain reports whether the hook asks for a look at what is new, and for nothing else.
+func (k *hook) plain() bool {
+	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed
 }
 
 // note keeps of a signed event what to look for, should its words have to go.

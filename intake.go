@@ -49,7 +49,9 @@ func (rec *record) receive(ev *Event) bool {
 	s.State.Gone = s.State.Gone || ev.Signed && ev.Name == eventSessionRemoved
 	k := hookOf(ev)
 	k.N, k.Got = rec.next(), rec.env.now
-	rec.Hooks.put(k)
+	if rec.Hooks.put(k) {
+		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "too_many"})
+	}
 	return true
 }
 
@@ -491,8 +493,13 @@ func (in *intake) clear() {
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {
-		if k := &rec.Hooks[i]; n.held[k.N] && !rec.ending(in.s.ID) {
-			k.retry(now)
+		k := &rec.Hooks[i]
+		if !n.held[k.N] || rec.ending(in.s.ID) {
+			continue
+		}
+		k.retry(now)
+		if n.err == nil && !n.blind && n.crowded(k) {
+			k.Next = time.Time{} // others were looked for in this read; it is next
 		}
 	}
 }

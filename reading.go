@@ -69,6 +69,11 @@ func (n *reading) hold(k *hook) {
 	n.held[k.N] = true
 }
 
+// crowded reports whether a message that a hook wants by itself had no place in this read.
+func (n *reading) crowded(k *hook) bool {
+	return k.event() == nil && (k.Removed || k.Edited) && !slices.Contains(n.of.singles, k.Want) && !n.shows(k.Want)
+}
+
 // fresh reports whether the state that was read is not older than a time of Crisp's: Crisp may answer
 // from a cache.
 func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.Changed() >= at }
@@ -113,7 +118,7 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 		if s.State.Resolved && (k.Want != 0 || ev != nil && ev.Message != nil) {
 			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
 		}
-		if (k.Edited || k.Removed && ev == nil) && s.Log.entry(k.Want) == nil || k.Removed && ev == nil {
+		if k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil {
 			l.singles = append(l.singles, k.Want)
 		}
 		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
@@ -240,8 +245,10 @@ func (t *timeline) look(k *hook, failed bool) {
 		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case t.n.crowded(k):
+		t.n.hold(k) // its turn to be looked for comes
 	case k.Removed:
-		if !slices.Contains(t.n.missing, k.Want) && slices.Contains(t.n.of.singles, k.Want) && !k.ripe(t.s, false, now) {
+		if !slices.Contains(t.n.missing, k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Want != 0 && !k.Edited:

@@ -355,6 +355,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)
 	}
+	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
