@@ -51,13 +51,13 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
-// BenchmarkDeliver is a message of an agent: its hook, the look at the log, Deliver and the marks.
+// BenchmarkDeliver is a message of an agent: its hook, the read of the log, Deliver and the marks.
 func BenchmarkDeliver(b *testing.B) {
 	crisp, h, conv := benchBot(b)
 	benchStart(b, h, conv)
 	b.ReportAllocs()
 	for i := range b.N {
-		if i%20 == 0 { // a new conversation: a look reads the last ten minutes
+		if i%20 == 0 { // a new conversation: each read goes back ten minutes
 			b.StopTimer()
 			conv.ID = fmt.Sprint("bench", i)
 			benchStart(b, h, conv)

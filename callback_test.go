@@ -44,7 +44,7 @@ func TestStartInsideOnEnd(t *testing.T) {
 	})
 }
 
-func TestMuteInsideSendGivesUpItsFloor(t *testing.T) {
+func TestMuteInsideSendEndsTheReply(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		turn, err := r.receive(handover.Incoming{Text: "hush"})
 		require.NoError(t, err)

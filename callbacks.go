@@ -84,8 +84,8 @@ func (e *effect) message(rec *record) Message {
 	return m
 }
 
-// revise edits or removes a message that was shown. What was not, a mail told the user at best: they
-// get the new content as a correction, and of a removal nothing.
+// revise edits or removes a message that was shown. If it was not shown, the user at most got it by
+// mail: they get the new content as a correction, and nothing for a removal.
 func (h *engine) revise(ctx context.Context, rec *record, e *effect) error {
 	s := rec.Sessions.byID(e.Crisp)
 	if s == nil {
@@ -136,22 +136,35 @@ func (h *engine) textsOf(s Session) Texts {
 	return texts
 }
 
-// onEnd tells the host that a handover has ended.
-func (h *engine) onEnd(ctx context.Context, rec *record, e *effect) error {
+// onEnd tells the host that a handover has ended. What the agents and the user said is read from Crisp
+// for the first attempts only.
+func (h *engine) onEnd(ctx context.Context, rec *record, e *effect, r result) result {
 	if h.cfg.OnEnd == nil {
-		return nil
+		return r
 	}
 	sum := *e.Summary
 	sum.Agents, sum.Unsent = slices.Clone(sum.Agents), slices.Clone(sum.Unsent)
-	reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
-	sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
-	cancel()
+	switch r.reads = e.Reads; {
+	case len(e.Human) > 0:
+		r.human = e.Human
+		sum.Unread = json.Unmarshal(e.Human, &sum.Messages, recordJSON) != nil
+	case e.Reads >= maxEndReads:
+		sum.Unread = true
+	default:
+		reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
+		sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
+		cancel()
+		r.reads++
+		if b, err := json.Marshal(sum.Messages, recordJSON); err == nil && !sum.Unread { // before the host has it
+			r.human = b
+		}
+	}
 	s := h.view(rec)
 	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.OnEnd(ctx, s, sum) })
 	if err != nil {
-		return fmt.Errorf("handover: OnEnd: %w", err)
+		r.err = fmt.Errorf("handover: OnEnd: %w", err)
 	}
-	return nil
+	return r
 }
 
 // humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
@@ -240,7 +253,7 @@ func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
 
 // Typing shows the agents that the user is typing, or no longer. Without an agent in the
 // conversation it does nothing. It costs a call: ask for it once in a few seconds at the most.
-func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
+func (h *engine) Typing(ctx context.Context, c Conversation, on bool) error {
 	if err := h.checkConversation(c); err != nil {
 		return err
 	}

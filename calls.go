@@ -5,8 +5,9 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // run does an effect. It changes nothing but the world.
@@ -21,9 +22,9 @@ func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 	case kindText:
 		r.id, r.err = h.sayText(ctx, rec, e)
 	case kindOnEnd:
-		r.err = h.onEnd(ctx, rec, e)
+		r = h.onEnd(ctx, rec, e, r)
 	case kindCreate:
-		r = h.create(ctx, rec, r)
+		r = h.create(ctx, rec, e, r)
 	case kindMetas:
 		r.emailed, r.err = h.setMetas(ctx, rec, e)
 	case kindInbox:
@@ -37,7 +38,7 @@ func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 	case kindResolve:
 		r.err = crisp.setState(ctx, e.Crisp, "resolved")
 	case kindNote:
-		r.err = h.postNote(ctx, rec, e)
+		r.parts, r.err = h.postNote(ctx, rec, e)
 	case kindMark:
 		r.marked = slices.Clone(e.FPs)
 		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
@@ -49,6 +50,7 @@ func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 	case kindEmail:
 		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
+	h.advise(rec, e, r.err)
 	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
 		r.gone = crisp.gone(ctx, e.Crisp)
 	}
@@ -58,6 +60,15 @@ func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
 func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) result {
+	content := e.Content
+	if e.Kind == kindGreet {
+		var text string
+		if text, r.parts = h.greeting(rec, e); text == "" {
+			r.found = true // it has no such part
+			return r
+		}
+		content = quote(text)
+	}
 	if e.Unsure && !h.hooks.NoLookUp {
 		fp, found, err := h.lookUp(ctx, rec, e)
 		switch {
@@ -69,10 +80,6 @@ func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) res
 			r.missing = true
 		}
 		return r
-	}
-	content := e.Content
-	if e.Kind == kindGreet {
-		content = quote(h.greeting(rec, e))
 	}
 	typ := e.Type
 	if typ == "" {
@@ -109,78 +116,108 @@ func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
-		greet.Type, greet.Content = "text", quote(h.greeting(rec, e))
+		text, _ := h.greeting(rec, e)
+		greet.Type, greet.Content = "text", quote(text)
 		e = &greet
 	}
 	return s != nil && s.Log.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
-// themselves, and not all of what they wrote stays in the table.
+// themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
 	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
 }
 
-// greeting is the first message of the Crisp conversation.
-func (h *engine) greeting(rec *record, e *effect) string {
+// greeting is a part of the opening, the first message of the Crisp conversation, and how many there
+// are.
+func (h *engine) greeting(rec *record, e *effect) (text string, parts int) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
-		return ""
+		return "", 1
 	}
 	link := ho.Request.HistoryURL
 	if link == "" {
 		link = h.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
 	}
 	texts := h.texts(rec)
-	return texts.opening(ho.ByEmail, link)
+	return partOf(texts.opening(ho.ByEmail, link), e.Part)
+}
+
+// partOf returns one of the messages that a text makes, and how many it makes; empty if there is none.
+func partOf(text string, i int) (part string, parts int) {
+	all := textsplit.Split(text, maxPost)
+	if i < len(all) {
+		part = all[i]
+	}
+	return part, max(len(all), 1)
+}
+
+// advise tells the host, once an hour for each kind of call, that a person must mend what keeps notes
+// and the like from Crisp. Otherwise it would be told for each of them.
+func (h *engine) advise(rec *record, e *effect, err error) {
+	api := apiError(err)
+	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {
+		return
+	}
+	s, now := h.siteOf(rec), time.Now()
+	if last, ok := s.advised.Load(api.Op); ok && now.Sub(last.(time.Time)) < time.Hour {
+		return
+	}
+	s.advised.Store(api.Op, now)
+	h.tell([]Activity{{Kind: ActivityFault, Conversation: rec.Conversation, CrispID: e.Crisp, HandoverID: e.HandoverID,
+		Attempt: e.Attempts, Err: err, Effect: string(e.Kind), Why: "person", At: now}})
 }
 
 // postNote tells the agents something. Where the plan has no notes it goes where
-// Policy.NoteFallback says.
-func (h *engine) postNote(ctx context.Context, rec *record, e *effect) error {
+// Policy.NoteFallback says, whole.
+func (h *engine) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
 	text := e.Note
 	if text == "" {
 		texts := h.texts(rec)
 		text = texts.get(e.Text)
 	}
-	if strings.TrimSpace(text) == "" {
-		return nil
+	part, parts := partOf(text, e.Part)
+	if part == "" {
+		return 1, nil
 	}
 	site := h.siteOf(rec)
 	noNotes, err := site.noNotes(ctx)
 	if err != nil {
-		return err
+		return parts, err
 	}
 	if !noNotes {
-		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(text), Fingerprint: e.FP})
+		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(part), Fingerprint: e.FP})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
-			return err
+			return parts, err
 		}
 		if err := site.rememberNoNotes(ctx); err != nil {
-			return err
+			return parts, err
 		}
 	}
 	if h.cfg.Policy.NoteFallback != NoteInData {
-		return nil
+		return 1, nil
 	}
 	have, err := site.crisp.metas(ctx, e.Crisp)
 	if err != nil {
-		return err
+		return 1, err
 	}
-	return site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+	return 1, site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *engine) create(ctx context.Context, rec *record, r result) result {
-	wait, err := h.siteOf(rec).pace(ctx)
-	if err != nil {
-		r.err = err
-		return r
-	}
-	if wait > 0 {
-		r.retry = h.clock.now().Add(wait)
-		return r
+func (h *engine) create(ctx context.Context, rec *record, e *effect, r result) result {
+	if !e.Placed {
+		at, placed, err := h.siteOf(rec).pace(ctx)
+		if err != nil {
+			r.err = err
+			return r
+		}
+		if at.After(h.clock.now()) {
+			r.retry, r.paced, r.placed = at, true, placed
+			return r
+		}
 	}
 	r.id, r.err = h.siteOf(rec).crisp.create(ctx)
 	return r
@@ -214,7 +251,7 @@ func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed 
 	return want.Email != "", err
 }
 
-// refused reports whether Crisp takes exception to what a call says.
+// refused reports whether Crisp answers that what a call says is wrong.
 func refused(err error) bool {
 	e := apiError(err)
 	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)

@@ -71,7 +71,7 @@ func TestCatchUpOnALogThatLags(t *testing.T) {
 	})
 }
 
-// Another hook meanwhile does not take the place of the look that the lagging log is given.
+// Another hook meanwhile does not stand in for the second read that a lagging log needs.
 func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
 	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.after(time.Minute)

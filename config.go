@@ -43,7 +43,7 @@ type Config struct {
 	// errors.ErrUnsupported that the channel cannot show such a message: it is tried once more
 	// as plain text, then the agents are told. Anything else is tried again, with the same
 	// Message.ID and a larger Attempt. Calls for one conversation never overlap; ctx ends after
-	// 10 s.
+	// 10 s. A call that has not returned by then has failed, and nobody waits for it any more.
 	Deliver func(ctx context.Context, s Session, m Message) (channelID string, err error)
 	// Revise edits or removes a message that was shown (Revision.Message.ChannelID), for channels
 	// that can. Without it an edit is delivered as a correction (Message.Corrects), and a removal
@@ -159,8 +159,8 @@ const (
 
 // Limits bound what the library takes on.
 type Limits struct {
-	// Workers is how many conversations are worked on at the same time, in each direction.
-	// Default: 32.
+	// Workers is how many conversations of one channel (Conversation.Source) are worked on at the
+	// same time, in each direction; all channels together have a quarter more. Default: 32.
 	Workers int
 	// Queue is how many conversations may wait for a worker; beyond it hooks are answered 503.
 	// Default: 10,000.

@@ -28,19 +28,20 @@ type APIError struct {
 	read  bool          // the call only reads: its answer may be stale
 	scope string        // what the token needs for the call
 	held  bool          // no call was made: after the last answer it would have been useless
+	some  bool          // held: other calls to the website are made
 	pause time.Duration // for which no such call is made
 }
 
-// newAPIError makes the public error of one of the client's.
+// newAPIError makes the public form of an error of crispapi's.
 func newAPIError(e *crispapi.Error, read bool) *APIError {
 	return &APIError{Op: e.Op, StatusCode: e.StatusCode, Reason: e.Reason, RetryAfter: e.RetryAfter, Err: e.Err,
-		read: read, scope: e.Scope, held: e.Held, pause: e.Wait}
+		read: read, scope: e.Scope, held: e.Held, some: e.Narrow, pause: e.Wait}
 }
 
-// crisp is the client's error of the public one.
+// crisp returns the error that newAPIError was given.
 func (e *APIError) crisp() *crispapi.Error {
 	return &crispapi.Error{Op: e.Op, StatusCode: e.StatusCode, Reason: e.Reason, RetryAfter: e.RetryAfter, Err: e.Err,
-		Scope: e.scope, Held: e.held, Wait: e.pause}
+		Scope: e.scope, Held: e.held, Narrow: e.some, Wait: e.pause}
 }
 
 // Error says what failed and, where that is known, what to do.
@@ -104,10 +105,11 @@ type crispClient struct {
 	calls *atomic.Int64 // since they were last added to the website's
 }
 
-func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClient {
+func newCrispClient(cfg *Config, website string, tell func(Activity), state func(crispapi.State)) *crispClient {
 	api := crispapi.New(crispapi.Config{
 		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
-		Token: crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		OnState: state,
 		OnCall: func(c crispapi.Call) {
 			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
 			if c.Err != nil {
@@ -119,10 +121,10 @@ func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClie
 	return &crispClient{api: api, calls: &api.Calls}
 }
 
-// changed makes the error of a call that changes something public.
+// changed gives the error of a call that changes something its public form.
 func changed(err error) error { return public(err, false) }
 
-// wasRead makes the error of a call that only reads public.
+// wasRead gives the error of a call that only reads its public form.
 func wasRead(err error) error { return public(err, true) }
 
 func public(err error, read bool) error {
@@ -167,7 +169,7 @@ func (c *crispClient) editMessage(ctx context.Context, id string, fp int64, cont
 	return changed(c.api.Edit(ctx, id, fp, content))
 }
 
-// messagesOf parts messages from those that cannot be used.
+// messagesOf separates messages from those that cannot be used.
 func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
 	for _, item := range items {
 		if item.Why == "" {

@@ -38,10 +38,12 @@ type boundary struct {
 	Adopted bool `json:"adopted,omitzero"`
 	// From is the time of our opening message in a session that was adopted, in ms.
 	From int64 `json:"from,omitzero"`
+	// Note is the fingerprint of the note that tells the agents of an end: At is not later than that.
+	Note int64 `json:"note,omitzero"`
 }
 
 // await begins a handover: the boundary is our opening message, once Crisp shows it.
-func (b *boundary) await(fp int64) { b.Opening = fp }
+func (b *boundary) await(fp int64) { b.Opening, b.Note = fp, 0 }
 
 // rename follows Crisp in giving our opening message another fingerprint.
 func (b *boundary) rename(from, to int64) {
@@ -50,22 +52,26 @@ func (b *boundary) rename(from, to int64) {
 	}
 }
 
-// opened takes a message of the log, and reports whether it is our opening message.
-func (b *boundary) opened(fp, at int64) bool {
+// echoed is given a message of ours at Crisp's time. If it is our opening message, that time is the
+// boundary, and the result is true. If it is the note that tells of an end, the end was not later.
+func (b *boundary) echoed(fp, at int64) (opened bool) {
+	if b.Note != 0 && fp == b.Note {
+		b.At, b.Note = min(b.At, at), 0
+	}
 	if b.Opening == 0 || fp != b.Opening {
 		return false
 	}
-	b.At, b.Opening = at, 0
+	b.At, b.Opening, b.Note = at, 0, 0
 	if b.Adopted {
 		b.Adopted, b.From = false, at
 	}
 	return true
 }
 
-// end moves the boundary to an end. In a session that was adopted the opening is still waited for:
-// else what is older than it would be shown.
+// end moves the boundary to an end. In a session that was adopted our opening message is still awaited:
+// otherwise what is older than it would be shown.
 func (b *boundary) end(at int64) {
-	b.At = max(b.At, at)
+	b.At, b.Note = max(b.At, at), 0
 	if !b.Adopted {
 		b.Opening = 0
 	}
@@ -79,10 +85,12 @@ func (b *boundary) early() bool { return b.Adopted && b.Opening != 0 }
 
 // crispState is what is known of a session's state in Crisp.
 type crispState struct {
-	Resolved bool  `json:"resolved,omitzero"` // to find it so is no news
+	Resolved bool  `json:"resolved,omitzero"` // as far as is known
 	Since    int64 `json:"since,omitzero"`    // Crisp's time of the newest state that a hook told of, in ms
 	Blocked  bool  `json:"blocked,omitzero"`  // the user is
-	Gone     bool  `json:"gone,omitzero"`     // removed, or full: nothing more can be posted
+	Gone     bool  `json:"gone,omitzero"`     // removed
+	Full     bool  `json:"full,omitzero"`     // it takes no more messages: it has too many, or refuses them
+	Refused  int   `json:"refused,omitzero"`  // messages in a row that it refused for good
 	Email    bool  `json:"email,omitzero"`    // Crisp has the user's address
 	// Doubt is set when a read alone says resolved, until a second one agrees: Crisp may answer from a cache.
 	Doubt   time.Time `json:"doubt,omitzero"`
@@ -90,7 +98,10 @@ type crispState struct {
 	Missing time.Time `json:"missing,omitzero"` // since when reads do not find it
 }
 
-// told takes a state of Crisp's at its time; an older one than is known changes nothing.
+// closed reports whether nothing more can be posted.
+func (c *crispState) closed() bool { return c.Gone || c.Full }
+
+// told notes a state that Crisp had at a time. One that is older than what is known changes nothing.
 func (c *crispState) told(resolved bool, at int64) {
 	if at < c.Since {
 		return
@@ -147,7 +158,7 @@ func (all sessions) reusable(within time.Duration, now time.Time) *crispSession 
 			last = s
 		}
 	}
-	if last == nil || last.State.Gone || last.State.Blocked || within <= 0 || !last.Ended.Add(within).After(now) {
+	if last == nil || last.State.closed() || last.State.Blocked || within <= 0 || !last.Ended.Add(within).After(now) {
 		return nil
 	}
 	return last

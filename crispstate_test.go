@@ -296,7 +296,7 @@ func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
 				more(r, ann)
 				ann.Resolve()
 				r.after(10 * time.Minute)
-				require.Equal(t, []string{"agent Ann (late): bye"}, r.agentLines())
+				require.Equal(t, []string{"agent Ann: bye"}, r.agentLines())
 				require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
 				r.after(time.Hour)
 				calls := conv.CountCalls("")

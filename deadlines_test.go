@@ -53,12 +53,12 @@ func TestDeadlinesAreStoredWithTheHandover(t *testing.T) {
 	})
 }
 
-// dropsHooks loses all hooks, so that only a look at Crisp tells the news.
+// dropsHooks loses all hooks, so that only a read of Crisp shows what happened.
 func dropsHooks(r *rig) {
 	r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 }
 
-func TestDeadlinesAreJudgedAfterTheNews(t *testing.T) {
+func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 	t.Run("claim", func(t *testing.T) {
 		bubble(t, options{}, func(r *rig) {
 			conv := r.opened()

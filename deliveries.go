@@ -26,14 +26,14 @@ func (rec *record) queueParts(l *queue, s *crispSession, e *logEntry, parts []pa
 	}
 }
 
-// kept finds what is kept of a message for the user's next sign.
+// kept matches the deliveries of a message that are kept until the user is there again.
 func kept(s *crispSession, fp int64) func(*effect) bool {
 	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
 }
 
-// replaceKept gives a message that is kept for the user's next sign its new content. It reports whether
-// that is all: the host may keep the message as well, and have it revised. Where a part was shown, or
-// what is kept is a correction, the new content is one too.
+// replaceKept gives a message that is kept until the user is there again its new content. It reports
+// whether nothing more is to do: a host that keeps the message as well has it revised, too. Where a part
+// was shown, or what is kept is a correction, the new content becomes a correction.
 func (rec *record) replaceKept(s *crispSession, e *logEntry, parts []part, msg Message, suffix string) bool {
 	at := slices.IndexFunc(rec.Away, kept(s, e.FP))
 	if at < 0 {

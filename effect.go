@@ -7,10 +7,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// kind names what an effect does.
+// effectKind names what an effect does.
 type effectKind string
 
-// Effects of the lane "in" reach the host; those of "out" reach Crisp.
+// The kinds of effects: first those of the queue to the user, which call the host, then those of the
+// queue to Crisp.
 const (
 	kindDeliver effectKind = "deliver" // show a message to the user
 	kindRevise  effectKind = "revise"  // edit or remove a message that was shown
@@ -46,10 +47,14 @@ type effect struct {
 	Running bool `json:"running,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.
 	Unsure bool `json:"unsure,omitzero"`
+	// Placed is true when a create has its place among those of a minute, at Next.
+	Placed bool           `json:"placed,omitzero"`
+	Reads  int            `json:"reads,omitzero"`  // on_end: how often the human part was read from Crisp
+	Human  jsontext.Value `json:"human,omitempty"` // on_end: the human part, as it was read, if it is not too long
 
 	Message *Message  `json:"message,omitempty"` // deliver, revise
 	FP      int64     `json:"fp,omitzero"`       // of the Crisp message it is about, or makes
-	Part    int       `json:"part,omitzero"`
+	Part    int       `json:"part,omitzero"`     // of a message, an opening or a note that is longer than one may be
 	Removed bool      `json:"removed,omitzero"`  // revise
 	Plain   bool      `json:"plain,omitzero"`    // deliver: the channel refused the rich message
 	Text    textName  `json:"text,omitzero"`     // text, note
@@ -71,7 +76,7 @@ type effect struct {
 	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
-// report is what came of an effect or of a read.
+// result is what came of an effect or of a read.
 type result struct {
 	effect  int64
 	begun   time.Time
@@ -81,9 +86,14 @@ type result struct {
 	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
 	retry   time.Time
-	emailed bool    // Crisp took the user's address
-	gone    bool    // the Crisp conversation is removed
-	marked  []int64 // of a mark: the messages that it was about
+	paced   bool // retry is when our own pace lets it be tried, with a place of its own if placed
+	placed  bool
+	parts   int            // of an opening or a note: of how many messages it is; 0: not known
+	reads   int            // of on_end: how often the human part was read, with this attempt
+	human   jsontext.Value // of on_end: the human part, if it was read
+	emailed bool           // Crisp took the user's address
+	gone    bool           // the Crisp conversation is removed
+	marked  []int64        // of a mark: the messages that it was about
 	read    *reading
 }
 
@@ -104,19 +114,20 @@ func (rec *record) say(name textName, agent string) *effect {
 }
 
 // note queues a note for the agents of a Crisp session.
-func (rec *record) note(crisp string, name textName) {
-	rec.pushNote(crisp, effect{Text: name})
+func (rec *record) note(crisp string, name textName) int64 {
+	return rec.pushNote(crisp, effect{Text: name})
 }
 
-// pushNote queues a note, whose echo we shall know.
-func (rec *record) pushNote(crisp string, e effect) {
+// pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours, and returned.
+func (rec *record) pushNote(crisp string, e effect) int64 {
 	s := rec.Sessions.byID(crisp)
 	if s == nil {
-		return
+		return 0
 	}
-	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, "note", int(rec.Serial))
+	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, ofNote, "", int(rec.Serial))
 	s.Log.ours(e.FP)
 	rec.push(&rec.ToCrisp, e)
+	return e.FP
 }
 
 // queue is one direction: the effects that wait, in order.
@@ -128,7 +139,7 @@ func (k effectKind) opens() bool { return k == kindCreate || k == kindGreet || k
 // optional reports whether an opening is worth having without this step.
 func (k effectKind) optional() bool { return k == kindMetas || k == kindInbox || k == kindAssign }
 
-// aside reports whether the effect may be overtaken: it must not hold up what people write.
+// aside reports whether others may overtake the effect: it must not hold up what people write.
 func (k effectKind) aside() bool {
 	switch k {
 	case kindResolve, kindNote, kindMark, kindEmail, kindRate, kindOnEnd:
@@ -136,6 +147,9 @@ func (k effectKind) aside() bool {
 	}
 	return !k.known()
 }
+
+// posts reports whether the effect posts a message of ours.
+func (k effectKind) posts() bool { return k == kindGreet || k == kindPost || k == kindNote }
 
 // repeatable reports whether carrying the effect out twice does no harm, so that it need not be
 // written down that it was begun.

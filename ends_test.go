@@ -198,7 +198,7 @@ func TestClaimedByAssignmentIsNoReplyYet(t *testing.T) {
 	})
 }
 
-// Several Crisp conversations of one user stay known: what comes late in the older one arrives, and
+// Several Crisp conversations of one user are remembered: what comes late in the older one arrives, and
 // an edit of what was shown there.
 func TestTheOlderConversationStaysKnown(t *testing.T) {
 	active(t, options{}, func(r *rig, older *handovertest.Conversation, ann *handovertest.Operator) {

@@ -64,7 +64,7 @@ type Event struct {
 	At time.Time
 	// Signed is true if a signature proved that the event is Crisp's: ReadEvent sets it. A host that
 	// has verified the signature itself may set it, too. What an event says that is not signed is only
-	// a reason to look.
+	// a reason to read Crisp.
 	Signed bool
 	// Ambiguous is true for an event that can be read in two ways, because a member name occurs
 	// twice in one object, or that is nested deeper than 100 levels. Such an event has nothing
@@ -336,8 +336,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return raw, nil
 }
 
-// UnmarshalJSON decodes what MarshalJSON made. It believes what that says of the event's signature: it
-// is for JSON that comes from where the event was verified, and ParseEvent for what strangers send.
+// UnmarshalJSON decodes what MarshalJSON made, Signed included. Use it only for JSON from where the
+// event was verified; ParseEvent is for what strangers send.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	parsed, kept, err := parseEvent(b)
 	if err != nil {
@@ -398,6 +398,3 @@ func readMessage(v jsontext.Value) (m EventMessage) {
 
 // usable tells whether the message can be told from others and has its place among them.
 func (m EventMessage) usable() bool { return m.Fingerprint != 0 && m.Timestamp > 0 }
-
-// positive returns the integer from 1 to 2^53-1 that v is, or 0.
-func positive(v jsontext.Value) int64 { return exactjson.Positive(v) }

@@ -13,7 +13,7 @@ type Cell struct {
 // States are the rows' order in the documentation.
 var States = []State{StateBot, StateMuted, StateOpening, StateWaiting, StateActive}
 
-// Triggers are all triggers, in the order of table.go.
+// Triggers are all triggers, in the order of states.go.
 var Triggers = []string{
 	string(onStart), string(onNobody), string(onMute), string(onOpened), string(onOpenFailed), string(onUser),
 	string(onHuman), string(onLate), string(onAssigned), string(onResolved), string(onHostEnd), string(onUserLeft),

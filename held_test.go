@@ -81,7 +81,7 @@ func TestAMessageThatIsHeldCostsFewReads(t *testing.T) {
 	})
 }
 
-// A deadline that the news could change waits for a message that its hook shows and the log does not.
+// A deadline waits for a message that its hook shows and the log does not: the message could change it.
 func TestADeadlineWaitsForAMessageThatIsHeld(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.opened()

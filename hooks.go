@@ -18,7 +18,8 @@ const (
 	// inHandFor is after how long a message in hand is shown whatever reads do: together with the
 	// work's own delays within the two minutes that are promised.
 	inHandFor = 90 * time.Second
-	// maxHookRaw is the largest event that is kept whole; of a larger one it is kept what to look for.
+	// maxHookRaw is the largest event that is kept whole; of a larger one only the
+	// fingerprint of its message is kept, and that is read.
 	maxHookRaw = 64 << 10
 	// maxHooks is how many events are kept until new messages are only looked up.
 	maxHooks = 64
@@ -34,12 +35,12 @@ type hook struct {
 	N     int64  `json:"n"`
 	Crisp string `json:"crisp"`
 	// Raw is the whole event, if it is signed: then it counts as it is. Any other hook only says
-	// where to look, and for what.
+	// what to read.
 	Raw     jsontext.Value `json:"raw,omitempty"`
-	Want    int64          `json:"want,omitzero"`    // fingerprint of the message to look for
+	Want    int64          `json:"want,omitzero"`    // fingerprint of the message to find
 	Removed bool           `json:"removed,omitzero"` // and whether it is gone
 	Edited  bool           `json:"edited,omitzero"`  // and what it says now
-	State   bool           `json:"state,omitzero"`   // look at the state as well
+	State   bool           `json:"state,omitzero"`   // read the state as well
 	Says    string         `json:"says,omitempty"`   // the state that it tells of
 	At      int64          `json:"at,omitzero"`      // Crisp's time of the change, in ms, if known
 	Listed  bool           `json:"listed,omitzero"`  // the list of conversations told of it
@@ -51,7 +52,7 @@ type hook struct {
 	read *Event // Raw, once it was decoded
 }
 
-// event returns the signed event; nil for a hook that only says where to look.
+// event returns the signed event; nil for a hook that only says what to read.
 func (k *hook) event() *Event {
 	if k.read == nil && len(k.Raw) > 0 {
 		if ev, err := ParseEvent(k.Raw); err == nil {
@@ -69,8 +70,8 @@ func (k *hook) message() *EventMessage {
 	return nil
 }
 
-// retry sets the next look: after 1, 2, 4 s, and when the time of holding back is up; for what the list
-// of conversations told of only then.
+// retry sets the time of the next read: after 1, 2, 4 s, and so on, and when the message has been held
+// back for holdFor. What the list of conversations told of is read only then.
 func (k *hook) retry(now time.Time) {
 	k.Tries++
 	k.Next = now.Add(delay(k.Tries))
@@ -113,7 +114,7 @@ func (k *hook) wanted(retry time.Time) time.Time {
 	return at
 }
 
-// hookQueue are the hooks that are not taken in yet, in the order in which they came.
+// hookQueue holds the hooks that are stored and not worked on yet, in the order in which they came.
 type hookQueue []hook
 
 // of returns the hooks of a session, up to a number.
@@ -127,8 +128,8 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 }
 
 // put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
-// the newest counts, and beyond the bounds a hook only says where to look. One look finds all new
-// messages, so that those hooks become one; each edit and removal is looked for by itself. dropped is
+// the newest counts, and beyond the bounds a hook only says what to read. One read finds all new
+// messages, so that those hooks become one; each edit and removal is read by itself. dropped is
 // true when something that a hook told of may be missed.
 func (q *hookQueue) put(k hook) (dropped bool) {
 	k.note()
@@ -156,12 +157,12 @@ func (q *hookQueue) put(k hook) (dropped bool) {
 	return dropped
 }
 
-// plain reports whether the hook asks for a look at what is new, and for nothing else.
+// plain reports whether the hook asks to read what is new, and for nothing else.
 func (k *hook) plain() bool {
 	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed
 }
 
-// note keeps of a signed event what to look for, should its words have to go.
+// note keeps of a signed event what to read, should the event itself have to be dropped.
 func (k *hook) note() {
 	ev := k.event()
 	if ev == nil {

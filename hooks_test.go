@@ -298,7 +298,7 @@ func TestHandleEventForHostsWithAQueue(t *testing.T) {
 	})
 }
 
-func TestAmbiguousHookIsOnlyAReasonToLook(t *testing.T) {
+func TestAmbiguousHookIsOnlyAReasonToRead(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 		ann.Say("what the log says")
@@ -333,8 +333,9 @@ func TestEchoesOfOurOwnCostNoRead(t *testing.T) {
 	})
 }
 
-// inboxOf are the names of the hooks that wait in the conversation's record, "" for a look.
-func (r *rig) inboxOf(key string) (names []string) {
+// waitingHooks are the names of the hooks that wait in the conversation's record, "" for one that only
+// says what to read.
+func (r *rig) waitingHooks(key string) (names []string) {
 	rec, err := r.store.Load(context.Background(), key)
 	require.NoError(r.t, err)
 	var d struct {
@@ -347,7 +348,7 @@ func (r *rig) inboxOf(key string) (names []string) {
 	return names
 }
 
-func TestInboxOverflow(t *testing.T) {
+func TestHookQueueOverflow(t *testing.T) {
 	// Opening keeps hooks waiting: what agents write belongs to the handover that is about to be.
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
@@ -371,21 +372,21 @@ func TestInboxOverflow(t *testing.T) {
 		conv.Operator("Bob").Assign()
 		r.crisp.Settle()
 		key := r.crisp.WebsiteID() + "/webchat/user-1"
-		names := r.inboxOf(key)
+		names := r.waitingHooks(key)
 		require.LessOrEqual(t, len(names), 70)
 		count := map[string]int{}
 		for _, name := range names {
 			count[name]++
 		}
 		require.Greater(t, count["message:received"], 50)
-		require.Equal(t, 1, count[""], "one look finds all the others")
+		require.Equal(t, 1, count[""], "one read finds all the others")
 		require.Equal(t, 1, count["message:removed"], "the log does not show it")
 		require.Equal(t, 1, count["session:set_routing"])
 		require.Less(t, len(r.saw()), 5)
 		r.crisp.Heal()
 		r.after(10 * time.Minute)
 		require.Equal(t, want, agentsIn(r.saw()), "each once, in the log's order")
-		require.Empty(t, r.inboxOf(key))
+		require.Empty(t, r.waitingHooks(key))
 	})
 }
 

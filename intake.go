@@ -3,14 +3,13 @@ package handover
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// intake takes what a read of one Crisp session brought, together with its hooks, into the record:
-// messages and changes of state in Crisp's order, then edits and removals.
+// intake works what a read of one Crisp session brought, together with the session's hooks, into the
+// record: messages and changes of state in Crisp's order, then edits and removals.
 type intake struct {
 	rec *record
 	s   *crispSession
@@ -18,7 +17,7 @@ type intake struct {
 }
 
 // receive puts an event into the queue of hooks, and reports whether it concerns us. An echo of our own
-// message costs no look.
+// message costs no read.
 func (rec *record) receive(ev *Event) bool {
 	s := rec.Sessions.byID(ev.SessionID)
 	if s == nil {
@@ -36,10 +35,10 @@ func (rec *record) receive(ev *Event) bool {
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
-		return false // open, as far as is known: no news
+		return false // it is open, as far as is known
 	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && len(rec.Hooks.of(s.ID, rec.Serial)) == 0:
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
-		s.State.told(false, at) // nothing that came before it waits: no look is needed
+		s.State.told(false, at) // nothing that came before it waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
 		s.State.Blocked = true
@@ -70,21 +69,19 @@ func (rec *record) rated(s *crispSession, stars int64) bool {
 	return true
 }
 
-// echo takes the hook of a message that we posted ourselves: it is proof that Crisp has it.
+// echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message.
 func (rec *record) echo(s *crispSession, m *EventMessage) bool {
 	e := s.Log.entry(m.Fingerprint)
 	if e == nil || e.Status != entryOurs {
 		return false
 	}
-	if at, ok := s.Log.plausible(m.Timestamp, rec.env.now); ok {
-		s.Log.echoed(e, at)
-		s.Bounds.opened(e.FP, at)
-	}
+	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
+	s.Bounds.echoed(e.FP, at)
 	rec.proved(s, m.Fingerprint)
 	return true
 }
 
-// take takes in what a read brought.
+// take works what a read brought into the record.
 func (rec *record) take(n *reading) {
 	s := rec.Sessions.byID(n.of.crisp)
 	if s == nil {
@@ -165,8 +162,9 @@ func (in *intake) report(o oddMessage) {
 	in.rec.note(in.s.ID, noteNotShown)
 }
 
-// run takes the items of a timeline, and returns how many. It stops after an end that has to wait for
-// the messages before it: what came after the end is judged once that is carried out.
+// run judges the items of a timeline in order, and returns how many it judged. It stops after an end,
+// which waits until the messages before it are shown: what came after the end is judged once it has
+// been carried out.
 func (in *intake) run(t *timeline) int {
 	for i, x := range t.items {
 		switch {
@@ -184,7 +182,7 @@ func (in *intake) run(t *timeline) int {
 	return len(t.items)
 }
 
-// later keeps the items for another look.
+// later keeps the hooks of these items, so that the items are read again.
 func (in *intake) later(items []item) {
 	if len(items) == 0 {
 		return
@@ -220,27 +218,26 @@ func (in *intake) advance(t *timeline, done int) {
 	}
 }
 
-// see takes one message of the log; false if it must wait. Each fingerprint is judged once; a known
-// one with other content is an edit.
+// see judges one message of the log. The result is false if the message must wait. Each fingerprint is
+// judged once; a known one with other content is an edit.
 func (in *intake) see(x item) bool {
 	rec, l, m := in.rec, &in.s.Log, x.msg
 	if m.Fingerprint == 0 {
 		return true
 	}
-	if !x.odd {
-		l.Newest = max(l.Newest, x.At)
-		if in.s.Bounds.opened(m.Fingerprint, x.At) && in.s.Bounds.From != 0 {
-			l.Watermark = max(l.Watermark, in.s.Bounds.From)
-		}
-	}
 	e := l.entry(m.Fingerprint)
-	switch {
-	case e != nil && e.Status == entryOurs:
-		if !x.odd {
-			l.echoed(e, x.At)
+	if e != nil && e.Status == entryOurs {
+		at, ok := l.echoed(e, m.Timestamp, rec.env.now)
+		if in.s.Bounds.echoed(e.FP, at) && ok {
+			l.Watermark = max(l.Watermark, in.s.Bounds.From)
 		}
 		rec.proved(in.s, e.FP)
 		return true
+	}
+	if !x.odd {
+		l.Newest = max(l.Newest, x.At)
+	}
+	switch {
 	case e != nil:
 		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
@@ -285,14 +282,14 @@ func (in *intake) isHuman(m *EventMessage) bool {
 	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
 }
 
-// mustKnowState reports whether a message would take over in a conversation that was resolved, and
-// it is not known yet whether it is open again. The read of the state may fail or be old; after
-// holdFor the message counts.
+// mustKnowState reports whether a message waits for a read of the state: it would take over a
+// conversation that was resolved, and it is not known whether that is open again. The read may fail or
+// be old; after holdFor the message is judged by what is known.
 func (in *intake) mustKnowState(x item) bool {
 	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.newer(x.At) {
 		return false
 	}
-	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || x.late {
+	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
 		return false
 	}
 	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
@@ -306,7 +303,7 @@ func (in *intake) mustKnowState(x item) bool {
 	return true
 }
 
-// fromUser takes a message of the user that we do not know: one of ours to which Crisp gave another
+// fromUser judges a message of the user that we do not know: one of ours to which Crisp gave another
 // fingerprint, or what the user wrote by email.
 func (in *intake) fromUser(x item, e *logEntry) {
 	rec := in.rec
@@ -322,7 +319,7 @@ func (in *intake) fromUser(x item, e *logEntry) {
 	in.show(x, e, Message{From: FromUser, Late: x.late})
 }
 
-// fromHuman takes a message of an agent: it is shown, and the agent has the conversation.
+// fromHuman judges a message of an agent: it is shown, and it may make the conversation the agent's.
 func (in *intake) fromHuman(x item, e *logEntry) {
 	rec, s := in.rec, in.s
 	agent := agentOf(x.msg)
@@ -334,7 +331,7 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	switch {
 	case rec.human() && rec.Handover.CrispID == s.ID:
 		rec.fire(onHuman, what)
-	case !newer || s.State.Gone || resolved || rec.human(): // where the conversation is closed nobody can take over
+	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
 	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
@@ -373,6 +370,9 @@ func (in *intake) show(x item, e *logEntry, msg Message) {
 	} else if !x.odd {
 		s.Log.Shown = e.position
 	}
+	if parts[0].Cut {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "link"})
+	}
 	rec.Pickers.shown(s.ID, m)
 	msg.At = time.UnixMilli(x.At).UTC()
 	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
@@ -407,7 +407,7 @@ func (in *intake) edit(e *logEntry, typ string, content jsontext.Value) {
 	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
 }
 
-// amend takes the edits and removals that hooks told of. An edit of something that was not shown
+// amend carries out the edits and removals that hooks told of. An edit of something that was not shown
 // changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
 func (in *intake) amend(held bool) {
 	rec, s, n := in.rec, in.s, in.n
@@ -420,6 +420,8 @@ func (in *intake) amend(held bool) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {
+		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
+			s.State.Blocked = false // let in again
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)
 		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
@@ -455,7 +457,7 @@ func (in *intake) confirms(e *logEntry, ev *Event) bool {
 	return hashOf(e.Type, ev.Update.Content) == hashOf(m.Type, m.Content)
 }
 
-// remove takes the removal of a message, of which we may not have heard yet.
+// remove handles the removal of a message, which may not even be known yet.
 func (in *intake) remove(fp int64) {
 	rec, s := in.rec, in.s
 	e := s.Log.entry(fp)
@@ -480,8 +482,8 @@ func (in *intake) remove(fp int64) {
 	}
 }
 
-// clear drops the hooks that were taken in, and sets when to look again for the others. What a hook
-// does not say, and cannot be read, is sought while late messages are promised.
+// clear drops the hooks that are dealt with, and sets when the others are read for again. It gives up
+// what cannot be read after Timeouts.Late, until which late messages are promised.
 func (in *intake) clear() {
 	rec, n := in.rec, in.n
 	now := rec.env.now
@@ -489,7 +491,7 @@ func (in *intake) clear() {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
-		late := in.s.Reads.Fails > 0 && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		late := (n.err != nil || n.blind) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {
@@ -502,15 +504,6 @@ func (in *intake) clear() {
 			k.Next = time.Time{} // others were looked for in this read; it is next
 		}
 	}
-}
-
-// agentOf is who wrote a message. An avatar that is no web address is dropped.
-func agentOf(m *EventMessage) Agent {
-	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
-	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
-		a.Avatar = ""
-	}
-	return a
 }
 
 // isPrivate reports whether a type of message is for the team alone.

@@ -2,7 +2,7 @@ package handover
 
 import "time"
 
-// judge takes a change of state that a signed hook tells of, at its place in Crisp's order.
+// judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
 func (in *intake) judge(x item) {
 	s, at := in.s, x.At
 	switch x.says {
@@ -26,7 +26,7 @@ func (in *intake) judge(x item) {
 	}
 }
 
-// judgeRead takes the state that was read. A resolved state counts when a hook told of it as well, or
+// judgeRead handles the state that was read. A resolved state counts when a hook told of it as well, or
 // when a second read agrees a minute later and nothing of ours was posted between, since every message
 // of the user reopens the conversation.
 func (in *intake) judgeRead() {
@@ -37,6 +37,7 @@ func (in *intake) judgeRead() {
 		in.closed(EndRemoved, 0)
 		return
 	case n.state == nil:
+		in.stateUnknown()
 		return
 	}
 	s.State.Email = n.state.Meta.Email != ""
@@ -46,6 +47,19 @@ func (in *intake) judgeRead() {
 		return
 	}
 	in.judgeResolved(n.state.State == saysResolved, n.state.Changed())
+}
+
+// stateUnknown puts the second read of a state off that could not be read. What a person must mend first
+// is left to catch-up, or to the next hook.
+func (in *intake) stateUnknown() {
+	s := in.s
+	if in.n.stateErr == nil || s.State.Doubt.IsZero() {
+		return
+	}
+	s.State.Doubt = in.rec.env.now
+	if api := apiError(in.n.stateErr); api != nil && api.needsPerson() {
+		s.State.Doubt = time.Time{}
+	}
 }
 
 func (in *intake) judgeResolved(resolved bool, updated int64) {
@@ -70,7 +84,7 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	}
 }
 
-// assigned takes the assignment to an agent, where that counts as a human sign.
+// assigned handles an assignment to an agent, where Policy.ClaimOnAssign makes that a human sign.
 func (in *intake) assigned() {
 	rec, s := in.rec, in.s
 	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {

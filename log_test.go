@@ -237,7 +237,7 @@ func TestDeliverIsGivenUpOnceAndSaid(t *testing.T) {
 	})
 }
 
-// A page shows what was said long ago as well: what could not be shown then is no news.
+// A page shows what was said long ago as well: what could not be shown then is not reported again.
 func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.fails(func(m handover.Message) error {
@@ -365,7 +365,7 @@ func TestLogThatCannotBeRead(t *testing.T) {
 		r.after(45 * time.Second)
 		require.Empty(t, r.saw(), "the log's order counts")
 		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann (late): one", "agent Ann (late): two"}, r.saw(), "from the hooks")
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw(), "from the hooks")
 		r.crisp.Heal()
 		ann.Say("three")
 		r.after(5 * time.Minute)
@@ -476,7 +476,7 @@ func TestRemovedBeforeTheMessageWasRead(t *testing.T) {
 }
 
 // TestConversationThatReadsDoNotFind has reads that say that the conversation is not there, as those
-// do that are older than it. One alone ends nothing; they are believed when they go on for a minute.
+// do that are older than it. One alone ends nothing; they count when they go on for a minute.
 func TestConversationThatReadsDoNotFind(t *testing.T) {
 	missing := func(r *rig, n int) {
 		for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {

@@ -23,7 +23,7 @@ func (rec *record) wantEmail() {
 	rec.queueOpening(rec.FollowUp)
 }
 
-// gaveEmail takes the answer to the question for an address.
+// gaveEmail handles the answer to the question for an address.
 func (rec *record) gaveEmail(text string) {
 	address, ok := validEmail(text)
 	if !ok {
@@ -34,7 +34,8 @@ func (rec *record) gaveEmail(text string) {
 	rec.wantEmail()
 }
 
-// takeChoice takes an answer to the offer; any other text is for the bot, and the offer is over.
+// takeChoice reports whether a message answers the offer, and does what it chooses. Any other text is
+// for the bot, and ends the offer.
 func (rec *record) takeChoice(in *userMessage) bool {
 	choices := rec.env.cfg.Choices
 	switch {

@@ -28,7 +28,7 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
-// absorb writes down what a step brought.
+// absorb writes what a step brought into the record.
 func (rec *record) absorb(dir direction, r result) {
 	if r.read != nil {
 		rec.take(r.read)
@@ -66,8 +66,8 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 	}
 }
 
-// planRead returns the read that hooks or deadlines want now, or nil. Hooks that are overdue are taken
-// at their word, where no read may be made.
+// planRead returns the read that hooks or deadlines want now, or nil. Where no read may be made, it
+// shows what hooks say that have waited for inHandFor.
 func (rec *record) planRead(changed *bool) *logRead {
 	for {
 		l, blind := rec.wantedRead(rec.env.now)
@@ -92,8 +92,8 @@ func (e *effect) begin(now time.Time) {
 	}
 }
 
-// recover makes what a dead process was at ready again. An effect that is running in the direction
-// which this process is about to work on is nobody's any more either: its result was lost.
+// recover makes ready again what a dead process had begun. The same goes for an effect that is marked
+// as running in the direction which this process is about to work on: its result was lost.
 func (rec *record) recover(process string, dir direction) {
 	for _, d := range []direction{toUser, toCrisp} {
 		if d != dir && rec.Claim.Holder == process {
@@ -107,14 +107,14 @@ func (rec *record) recover(process string, dir direction) {
 	}
 }
 
-// working reports whether a step that was begun is not settled.
+// working reports whether a step was begun whose result is not written down yet.
 func (rec *record) working() bool {
 	running := func(e *effect) bool { return e.Running }
 	return rec.ToUser.has(running) || rec.ToCrisp.has(running)
 }
 
-// orphaned frees the steps that a process began which has lost its claim: they are to be begun again, by
-// whoever has the claim now. Nobody knows how far they came.
+// orphaned makes ready again the steps that a process had begun which has lost its claim. Nobody knows
+// how far they came.
 func (rec *record) orphaned() {
 	for _, q := range []queue{rec.ToUser, rec.ToCrisp} {
 		for _, e := range q {
@@ -173,7 +173,7 @@ func (rec *record) pending() []deadline {
 	case StateMuted:
 		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
 	case StateOpening:
-		add(rec.Handover.Asked, rec.Handover.Timeouts.Open, onOpenFailed, true)
+		add(latest(rec.Handover.Asked, rec.Handover.Paced), rec.Handover.Timeouts.Open, onOpenFailed, true)
 	case StateWaiting:
 		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
 		add(latest(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)

@@ -15,7 +15,7 @@ const (
 	listSlack = 1000
 	// overlap is how far before the watermark a read goes back: a message may become visible late.
 	overlap = 10 * time.Minute
-	// maxSingles bounds how many edited messages are read one by one in one look.
+	// maxSingles bounds how many edited messages are read one by one in one read of a session.
 	maxSingles = 8
 )
 
@@ -43,8 +43,8 @@ type reading struct {
 	err      error
 	gone     bool           // the conversation is removed
 	cut      bool           // there is more in between than one read can take
-	blind    bool           // nothing was read: the hooks that are overdue are taken at their word
-	held     map[int64]bool // numbers of the hooks that wait for another look
+	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
+	held     map[int64]bool // numbers of the hooks that wait for another read
 }
 
 // oddMessage is a message of the log that cannot be used.
@@ -61,7 +61,7 @@ func (n *reading) shows(fp int64) bool {
 		slices.ContainsFunc(n.singles, func(m EventMessage) bool { return m.Fingerprint == fp })
 }
 
-// hold keeps a hook for another look.
+// hold keeps a hook for another read.
 func (n *reading) hold(k *hook) {
 	if n.held == nil {
 		n.held = make(map[int64]bool)
@@ -172,7 +172,7 @@ func (t *timeline) add(m *EventMessage, late bool) {
 	t.items = append(t.items, item{position: position{at, m.Fingerprint}, msg: m, late: late, odd: !ok})
 }
 
-// addHook adds what a hook tells, unless the read shows it, or keeps the hook for another look.
+// addHook adds what a hook tells, unless the read shows it, or keeps the hook for another read.
 func (t *timeline) addHook(k *hook) {
 	now, failed := t.now(), t.n.err != nil || t.n.blind
 	ev := k.event()
@@ -220,7 +220,7 @@ func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
-		t.add(m, true)
+		t.add(m, !failed) // where the log cannot be read nothing says that it came late
 		return
 	}
 	t.n.hold(k)
@@ -230,7 +230,7 @@ func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 	}
 }
 
-// look keeps a hook that only says where to look until a read shows what it says, or holdFor.
+// look keeps a hook that only says what to read until a read shows what it says, for holdFor at most.
 func (t *timeline) look(k *hook, failed bool) {
 	now := t.rec.env.now
 	switch {
@@ -271,8 +271,8 @@ func (n *reading) agrees(says string) bool {
 	return n.state.State == says
 }
 
-// lags reports whether the log may not show yet what the list of conversations told of. The change may
-// have been another one than a message: holdFor later it is looked at once more, and no longer.
+// lags reports whether the log may not show yet what the list of conversations told of. The change need
+// not have been a message: after holdFor the log is read once more, and not again.
 func (t *timeline) lags(k *hook) bool {
 	newest := t.s.Log.Newest
 	for _, m := range t.n.messages {
@@ -282,7 +282,7 @@ func (t *timeline) lags(k *hook) bool {
 }
 
 // holdRest ends the timeline before what is held, and keeps the hooks that must come after it: a state,
-// later messages, and those that only ask for a look.
+// later messages, and those that only ask for a read.
 func (t *timeline) holdRest() {
 	if end := slices.IndexFunc(t.items, func(i item) bool { return t.held.before(i.position) }); end >= 0 {
 		t.items = t.items[:end]

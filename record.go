@@ -13,12 +13,12 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// record is all that is known of one conversation: what Record.Data holds. It changes only in
-// update, by functions that do no I/O.
+// record is all that is known of one conversation: what Record.Data holds. It changes only in update
+// and updateFrom, by functions that do no I/O.
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
-	Website      string       `json:"website"` // where it stays, whatever the configuration says later
+	Website      string       `json:"website"` // that it is handed to, whatever the configuration says later
 	Claim        claim        `json:"claim,omitzero"`
 	State        State        `json:"state"`
 	Epoch        int64        `json:"epoch"`          // raised at each change of owner
@@ -48,7 +48,7 @@ type record struct {
 	env *env // of the update that is running
 }
 
-// env is what a change to data may look at besides data.
+// env is what a change of the record may use besides the record.
 type env struct {
 	cfg        *Config
 	now        time.Time
@@ -71,6 +71,7 @@ type handover struct {
 	Epoch    int64    `json:"epoch,omitzero"`   // of the conversation, when it began
 
 	Asked      time.Time `json:"asked,omitzero"`
+	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
 	Opened     time.Time `json:"opened,omitzero"`
 	Claimed    time.Time `json:"claimed,omitzero"`
 	FirstReply time.Time `json:"first_reply,omitzero"`
@@ -78,7 +79,7 @@ type handover struct {
 	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
-	Agents     []Agent   `json:"agents,omitempty"`
+	Agents     agents    `json:"agents,omitempty"`
 	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
 	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
@@ -95,7 +96,7 @@ type mute struct {
 	Turn int64 `json:"turn"`
 }
 
-// recordVersion is data.V. Readers refuse a later one: they would act on what they misread.
+// recordVersion is record.V. Readers refuse a later one: they would act on what they misread.
 const recordVersion = 1
 
 // recordJSON is how records are written: text that is not UTF-8 must not lose a conversation.
@@ -163,7 +164,7 @@ func (rec *record) handoverOf(id string) *handover {
 	return nil
 }
 
-// runs reports whether the handover with this id does.
+// runs reports whether the handover with this id is the one that runs.
 func (rec *record) runs(id string) bool { return rec.human() && rec.Handover.ID == id }
 
 // newID returns a random id that no one can guess.
@@ -205,9 +206,8 @@ func (c *claim) release() { *c = claim{} }
 
 func (c *claim) free() bool { return c.Holder == "" }
 
-// trim drops what can no longer matter. A row of the table leaves when no read asks for its message
-// any more, never by count alone. A page may show more than was asked for: what was withheld is
-// judged again then, and withheld again.
+// trim drops what can no longer matter: Crisp sessions whose late window has passed and that nothing
+// waits for, the request of a handover as old, and what the parts trim themselves.
 func (rec *record) trim() {
 	rec.UserMessages.trim()
 	last, current := rec.Sessions.last(), rec.current()

@@ -32,7 +32,7 @@ func (all *replies) drop(match func(reply) bool) bool {
 	return len(*all) != before
 }
 
-// end gives a reply up, perhaps before its send has returned.
+// end removes a reply, perhaps before its send has returned.
 func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
 // speaking counts the bot's messages under way in this process, by conversation.
@@ -178,7 +178,7 @@ func (h *engine) hold(ctx context.Context, key string, rec *record, t Turn, id s
 	return err, cut
 }
 
-// watchFloor ends a running send when the epoch changes.
+// watchReply ends a running send when the epoch changes: somebody else has the conversation.
 func (h *engine) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
 	for ctx.Err() == nil {
 		if h.wait(ctx, key, rec, func(rec *record) bool { return rec.Epoch != t.Epoch }) == nil {
@@ -221,5 +221,5 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 		return false
 	}
 	s := rec.Sessions.byID(rec.Handover.CrispID)
-	return s != nil && !s.State.Gone
+	return s != nil && !s.State.closed()
 }

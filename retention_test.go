@@ -76,8 +76,8 @@ func TestRecordsWithSomethingOpenStay(t *testing.T) {
 	}
 }
 
-// table is a record's data with one Crisp session whose table has these rows.
-func table(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
+// recordOf is the data of a record with one Crisp session, whose log has these entries.
+func recordOf(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
 	b, err := json.Marshal(map[string]any{
 		"v": 1, "conversation": map[string]any{"id": "1"}, "state": "bot", "in": map[string]any{}, "out": map[string]any{},
 		"sessions": []any{map[string]any{"id": "session_x", "log": map[string]any{"watermark": watermark, "entries": rows}}}, "user_messages": seen,
@@ -90,8 +90,8 @@ func TestTrimDropsByWatermarkNotByCount(t *testing.T) {
 	const watermark = int64(1_800_000_000_000)
 	minutes := func(n int64) int64 { return watermark + n*60_000 }
 	var rows []map[string]any
-	add := func(fate string, at int64) {
-		rows = append(rows, map[string]any{"fp": len(rows) + 1, "at": at, "status": fate})
+	add := func(status string, at int64) {
+		rows = append(rows, map[string]any{"fp": len(rows) + 1, "at": at, "status": status})
 	}
 	for range 5000 {
 		add("withheld", minutes(-9)) // a read may show it again
@@ -105,7 +105,7 @@ func TestTrimDropsByWatermarkNotByCount(t *testing.T) {
 	for i := range int64(handover.MaxShown + 100) {
 		add("shown", minutes(-10_000+i))
 	}
-	trimmed, err := handover.Trimmed(table(t, watermark, rows, nil))
+	trimmed, err := handover.Trimmed(recordOf(t, watermark, rows, nil))
 	require.NoError(t, err)
 	var d struct {
 		Sessions []struct {
@@ -138,7 +138,7 @@ func TestTrimKeepsWhatIsOnItsWay(t *testing.T) {
 		}
 		seen = append(seen, map[string]any{"id": fmt.Sprint(i), "status": outcome, "incoming": map[string]any{"id": fmt.Sprint(i)}})
 	}
-	trimmed, err := handover.Trimmed(table(t, 0, nil, seen))
+	trimmed, err := handover.Trimmed(recordOf(t, 0, nil, seen))
 	require.NoError(t, err)
 	var d struct {
 		Seen []struct{ ID, Status string } `json:"user_messages"`

@@ -114,7 +114,7 @@ const (
 // more is the text of a message that only continues the choices of the one before.
 const more = "…"
 
-// fit returns the message as one or more that stay within the limits; one that does comes back as
+// fit returns the message as one or more that are within the limits; one that is comes back as
 // it is, one that shows nothing gives none. The quick replies stand under the last text or
 // attachment. Since a channel may hide those of all messages but the last, more than 13 are also
 // listed in the text. Titles are left as they are: those of agents are shortened where they are

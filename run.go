@@ -18,7 +18,7 @@ const (
 	pollLimit = 64
 )
 
-// Run attends every conversation that is due: deadlines, retries, what a crashed process left.
+// Run works on every conversation that is due: deadlines, retries, what a crashed process left.
 // Run it on at least one replica; any number may. It returns when ctx ends, with ctx's error; work
 // that was begun goes on until Shutdown. After Shutdown it returns ErrShutdown at once.
 func (h *Handover) Run(ctx context.Context) error {
@@ -248,7 +248,7 @@ const (
 )
 
 // wait waits until the conversation, of which rec is what the caller knows, is as ok wants it. Changes
-// by other processes are seen by looking, ever more rarely.
+// by other processes are found by loading the record, ever more rarely.
 func (h *engine) wait(ctx context.Context, key string, rec *record, ok func(*record) bool) error {
 	if ok(rec) {
 		return nil

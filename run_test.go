@@ -343,7 +343,7 @@ func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		r.replica(o) // both look at what is due in the same moment
+		r.replica(o) // both ask for what is due in the same moment
 		ann := r.opened().Operator("Ann")
 		for range 5 {
 			ann.Say("hello")

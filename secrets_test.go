@@ -223,7 +223,7 @@ func badMessages(r *rig, ears *listener) {
 	}
 }
 
-// forgedHooks are hooks of which nothing must be believed, or told.
+// forgedHooks are hooks that nobody signed: nothing may come of them, and nothing of them be logged.
 func forgedHooks(r *rig, ears *listener, conv *handovertest.Conversation) {
 	body := handovertest.HookBody(r.crisp.WebsiteID(), "message:received", time.Now(), map[string]any{
 		"session_id": conv.ID(), "type": "text", "from": "operator", "content": hush("forged"), "fingerprint": 7, "timestamp": time.Now().UnixMilli(),

@@ -104,7 +104,7 @@ type Message struct {
 type Session struct {
 	Conversation Conversation `json:"conversation"`
 	State        State        `json:"state"`
-	// Epoch is raised at each change of owner; a Turn holds as long as it stays.
+	// Epoch is raised at each change of owner; a Turn holds until it is raised.
 	Epoch int64 `json:"epoch"`
 	// HandoverID names the handover that runs, or the last one.
 	HandoverID string `json:"handover_id,omitempty"`

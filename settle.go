@@ -20,6 +20,7 @@ type settlement struct {
 func (rec *record) settle(l *queue, r result) {
 	e := l.effect(r.effect)
 	if e == nil {
+		rec.timed(r)
 		return
 	}
 	e.Running = false
@@ -31,21 +32,42 @@ func (rec *record) settle(l *queue, r result) {
 		(&settlement{rec, e, r}).succeeded()
 		return
 	}
-	if r.missing { // the look-up says that Crisp does not have it: it is as if never tried
+	if r.missing { // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
 		return
 	}
 	if !r.retry.IsZero() {
 		e.Next = r.retry
 		e.Attempts--
+		if r.paced {
+			e.Placed = r.placed
+			rec.paced(e)
+		}
 		return
 	}
 	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
 		rec.vanished(s, onRemoved)
 	}
-	rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
+	e.Placed = false
+	switch api := apiError(r.err); {
+	case api != nil && api.held: // no call was made, and so nothing failed
+		e.Attempts--
+	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
+	default:
+		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
+	}
 	if (&settlement{rec, e, r}).failed() {
 		l.drop(func(x *effect) bool { return x.N == e.N })
+	}
+}
+
+// timed takes what the answer to a post tells that its hook settled first: when it was posted.
+func (rec *record) timed(r result) {
+	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
+		return
+	}
+	for _, s := range rec.Sessions {
+		s.Log.sent(r.fp, r.begun, rec.env.now)
 	}
 }
 
@@ -61,8 +83,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && (o.e.Kind == kindGreet || o.e.Kind == kindPost) && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun.Add(o.rec.env.now.Sub(o.r.begun)/2))
+	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -81,6 +103,8 @@ func (o *settlement) succeeded() {
 		o.mailed()
 	case kindGreet:
 		o.greeted()
+	case kindNote:
+		o.nextPart()
 	case kindPost:
 		o.posted()
 	case kindAnswer:
@@ -99,6 +123,8 @@ func (o *settlement) failed() bool {
 	switch {
 	case o.e.Kind == kindDeliver || o.e.Kind == kindRevise || o.e.Kind == kindText:
 		return o.deliveryFailed()
+	case o.e.Kind.optional():
+		return o.optionalFailed()
 	case o.e.Kind.opens():
 		return o.openingFailed()
 	case o.e.Kind == kindPost:
@@ -106,22 +132,54 @@ func (o *settlement) failed() bool {
 	case o.e.Kind == kindAnswer:
 		return o.answerFailed()
 	case o.e.Kind == kindOnEnd:
-		o.e.Next = o.rec.env.now.Add(delay(o.e.Attempts)) // until the host has heard it
-		if o.e.Attempts > maxQuickEnds {
-			o.e.Next = o.rec.env.now.Add(time.Hour) // each attempt reads the conversation
-		}
-		return false
+		return o.endFailed()
 	}
-	api := apiError(o.r.err)
-	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.r.gone || api != nil && !api.Temporary() {
+	api, now := apiError(o.r.err), o.rec.env.now
+	o.again(api)
+	if api != nil && api.needsPerson() {
+		o.e.Next = latest(o.e.Next, now.Add(min(api.pause, time.Hour)))
+	}
+	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
+	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
+		o.gaveUp()
 		return true
 	}
-	o.again(api)
 	return false
 }
 
-// maxQuickEnds is how often OnEnd is called within minutes.
-const maxQuickEnds = 16
+// asideFor is how long a note, a mark or the like is tried: after a day nobody misses it.
+const asideFor = 24 * time.Hour
+
+// gaveUp tells of an effect that is given up.
+func (o *settlement) gaveUp() {
+	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, HandoverID: o.e.HandoverID, Err: o.r.err, Attempt: o.e.Attempts})
+}
+
+const (
+	// maxQuickEnds is how often OnEnd is called within minutes; then once an hour.
+	maxQuickEnds = 16
+	// maxEndReads is how often the human part is read for OnEnd, where the record does not keep it.
+	maxEndReads = 3
+	// maxHumanPart is how much of a human part the record keeps for the next attempt, in bytes.
+	maxHumanPart = 64 << 10
+)
+
+// endFailed reports whether the host is told no more of an end: the late window has passed.
+func (o *settlement) endFailed() bool {
+	now := o.rec.env.now
+	if !now.Before(o.e.Summary.Ended.Add(o.rec.env.cfg.Timeouts.Late)) {
+		o.gaveUp()
+		return true
+	}
+	if o.e.Reads = o.r.reads; len(o.r.human) <= maxHumanPart {
+		o.e.Human = o.r.human
+	}
+	o.e.Next = now.Add(delay(o.e.Attempts))
+	if o.e.Attempts > maxQuickEnds {
+		o.e.Next = now.Add(time.Hour)
+	}
+	return false
+}
 
 // again sets the time of the next attempt.
 func (o *settlement) again(api *APIError) {
@@ -180,7 +238,7 @@ func (o *settlement) deliveryFailed() bool {
 	return true
 }
 
-// plain turns a message that the channel cannot show into text, in as many parts as it needs. It is
+// plain replaces a message that the channel cannot show by its text, in as many parts as that needs. It is
 // false for a message without words, such as an image by an attachment's id.
 func (o *settlement) plain() bool {
 	var parts []RichMessage
@@ -204,8 +262,8 @@ func (o *settlement) plain() bool {
 	return true
 }
 
-// userAway keeps a message for the user's next sign, unless Crisp can mail it. id is the channel's, if
-// the host keeps the message as well.
+// userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
+// the message as well has returned the channel's id of it.
 func (o *settlement) userAway() {
 	s := o.rec.Sessions.byID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {
@@ -237,6 +295,7 @@ func (o *settlement) posted() {
 	s := o.rec.Sessions.byID(o.e.Crisp)
 	if s != nil {
 		s.State.reopened() // a message of the user reopens
+		s.State.Refused = 0
 		s.Log.ours(o.r.fp)
 	}
 	o.rec.passed(o.e)
@@ -248,6 +307,9 @@ func (o *settlement) postFailed() bool {
 	api := apiError(o.r.err)
 	if o.r.gone { // its handover has ended: the message is the bot's
 		o.rec.giveBack(o.e)
+		return true
+	}
+	if api != nil && api.StatusCode == http.StatusConflict && !o.e.Unsure && o.full() {
 		return true
 	}
 	if api != nil && !api.Temporary() && !o.e.Unsure {
@@ -265,7 +327,7 @@ func (o *settlement) postFailed() bool {
 	}
 	o.again(api)
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
-		o.rec.look(o.e.Crisp) // looks tell whether the conversation is gone
+		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
@@ -277,7 +339,6 @@ func (o *settlement) postFailed() bool {
 // refuse gives a message up, and says so.
 func (o *settlement) refuse(api *APIError) {
 	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.e.Incoming, Err: api, Attempt: o.e.Attempts})
-	o.rec.say(textNotSent, "")
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)
 	}
@@ -287,6 +348,45 @@ func (o *settlement) refuse(api *APIError) {
 		if api != nil {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
+	}
+	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+		if s.State.Refused++; s.State.Refused >= maxRefused {
+			o.rec.closes(s) // and says so
+			return
+		}
+	}
+	o.rec.say(textNotSent, "")
+}
+
+// maxRefused is how many messages in a row Crisp refuses for good until the conversation is taken for
+// one that takes none.
+const maxRefused = 3
+
+// full takes Crisp's 409, with which it refuses a message of a conversation that has too many. It
+// reports whether that is settled: after an earlier attempt the message may be there already, which is
+// looked up first.
+func (o *settlement) full() bool {
+	if o.e.Attempts > 1 {
+		o.e.Unsure = true
+		return false
+	}
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.e.Incoming, Err: o.r.err, Attempt: o.e.Attempts})
+	s := o.rec.Sessions.byID(o.e.Crisp)
+	running := o.rec.runs(o.e.HandoverID)
+	if s != nil {
+		o.rec.closes(s) // which gives the bot what is on its way
+	}
+	if !running {
+		o.rec.giveBack(o.e)
+	}
+	return true
+}
+
+// closes notes that a session takes no more messages, and ends the handover that runs in it.
+func (rec *record) closes(s *crispSession) {
+	s.State.Full = true
+	if rec.human() && rec.Handover.CrispID == s.ID {
+		rec.fire(onRelayFailed, cause{})
 	}
 }
 
@@ -312,7 +412,7 @@ func (o *settlement) answerFailed() bool {
 		return true
 	}
 	text := textPost(o.e.Else)
-	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, in.ID, 0)
+	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
 	if c := o.rec.Sessions.byID(o.e.Crisp); c != nil {
 		c.Log.ours(fp)
 	}
@@ -345,14 +445,17 @@ func (o *settlement) greeted() {
 	s, ho := o.rec.Sessions.byID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
 	if s != nil {
 		s.State.reopened()
+		s.Log.ours(fp)
 	}
-	if s != nil && ho != nil && fp != o.e.FP { // Crisp gave it another fingerprint
+	if o.nextPart() {
+		return
+	}
+	if s != nil && ho != nil && o.e.Part == 0 && fp != o.e.FP { // Crisp gave it another fingerprint
 		ho.Opening = fp
 		if s.Log.First == o.e.FP {
 			s.Log.First = fp
 		}
 		s.Bounds.rename(o.e.FP, fp)
-		s.Log.ours(fp)
 	}
 	switch {
 	case o.rec.runs(o.e.HandoverID):
@@ -366,11 +469,70 @@ func (o *settlement) greeted() {
 	}
 }
 
-// openingFailed reports whether a step of an opening is given up. Metas, inbox and operator are
-// worth having, but no reason to leave the user alone; without a conversation or a first message
-// the handover ends.
+// nextPart queues the next message of an opening or a note that is longer than one may be. It reports
+// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
+// there are: that is seen when the next one is to be posted.
+func (o *settlement) nextPart() bool {
+	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
+	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
+		return false
+	}
+	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
+	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
+	s.Log.ours(next.FP)
+	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
+	return true
+}
+
+// paced notes that an opening waits for our own pace: until then it has not begun. Who waits for long
+// hears so, once.
+func (rec *record) paced(e *effect) {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
+		return
+	}
+	if ho.Paced.IsZero() && rec.runs(ho.ID) && e.Next.Sub(rec.env.now) > patience {
+		rec.say(textQueued, "")
+	}
+	ho.Paced = e.Next
+}
+
+// patience is how long a user waits for an opening without a word.
+const patience = 5 * time.Second
+
+// maxOptional is how often an optional step of an opening is tried: for some 15 seconds.
+const maxOptional = 5
+
+// optionalFailed reports whether an optional step of an opening is left out. Metas, inbox and operator
+// are worth having, but no reason to leave the user alone: all of them together may take half of
+// Timeouts.Open.
+func (o *settlement) optionalFailed() bool {
+	api, ho := apiError(o.r.err), o.rec.handoverOf(o.e.HandoverID)
+	hopeless := api != nil && (!api.Temporary() || api.needsPerson() || api.held)
+	switch {
+	case ho == nil:
+		return true
+	case api != nil && api.held && !api.some: // nothing of the website is called: the opening waits
+		o.again(api)
+		return false
+	case !hopeless && o.e.Attempts < maxOptional && o.rec.env.now.Before(latest(ho.Asked, ho.Paced).Add(ho.Timeouts.Open/2)):
+		o.again(api)
+		return false
+	}
+	o.gaveUp()
+	if o.e.Kind == kindMetas && ho.ByEmail { // without an address nobody can answer
+		o.rec.pushNote(o.e.Crisp, effect{Note: ho.Request.User.Email})
+	}
+	return true
+}
+
+// openingFailed reports whether a step is given up without which there is no opening: the handover
+// ends.
 func (o *settlement) openingFailed() bool {
 	api := apiError(o.r.err)
+	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.SafeToRetry() && (!api.Temporary() || api.needsPerson()) {
+		s.State.Full = true // it refuses the opening: the next one has another conversation
+	}
 	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
 		o.again(api)
 		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
@@ -382,10 +544,7 @@ func (o *settlement) openingFailed() bool {
 		}
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Err: o.r.err, Attempt: o.e.Attempts})
-	if o.e.Kind == kindMetas || o.e.Kind == kindInbox || o.e.Kind == kindAssign {
-		return true
-	}
+	o.gaveUp()
 	if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID {
 		o.rec.followUpFailed()
 	} else if o.rec.State == StateOpening && o.rec.Handover.ID == o.e.HandoverID {

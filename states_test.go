@@ -34,7 +34,7 @@ func TestStatesDocument(t *testing.T) {
 // replaceBlock replaces what stands between a document's markers.
 func replaceBlock(t *testing.T, document, name, block string) string {
 	t.Helper()
-	begin, end := "<!-- "+name+": made from table.go -->\n", "<!-- end of "+name+" -->"
+	begin, end := "<!-- "+name+": made from states.go -->\n", "<!-- end of "+name+" -->"
 	before, rest, ok := strings.Cut(document, begin)
 	require.True(t, ok, "%s lacks the marker %s", statesDocument, begin)
 	_, after, ok := strings.Cut(rest, end)
@@ -101,8 +101,8 @@ func cellText(from handover.State, c handover.Cell) string {
 	return text
 }
 
-// TestStatesTable holds the table against what design.md says of all states: a handover is a stay
-// in opening, waiting or active, and leaving them is its one end.
+// TestStatesTable holds the table against what docs/states.md says of all states: a handover lasts as
+// long as the conversation is opening, waiting or active, and ends once.
 func TestStatesTable(t *testing.T) {
 	require.Empty(t, handover.UnknownTriggers())
 	handedOver := func(s handover.State) bool { return s != handover.StateBot && s != handover.StateMuted }

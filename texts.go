@@ -23,6 +23,7 @@ type Texts struct {
 	Left         string // the user chose to leave, or the host ended the handover
 	NobodyCame   string // nobody answered within Timeouts.Claim
 	Idle         string // ended because of silence
+	Queued       string // so many ask that it takes a while until the conversation is opened
 	OpenFailed   string // the conversation could not be opened
 	RelayFailed  string // messages could not be passed on any more
 	Closed       string // removed or blocked in Crisp, or Timeouts.Max
@@ -34,7 +35,7 @@ type Texts struct {
 	WithBot      string // "Continue with the bot" was chosen
 	NotSent      string // a message of the user could not be passed on
 	// Leave is the title of the quick reply with which the user goes back to the bot, at most 20
-	// characters; silent: no such reply. It stands under Waiting, StillWaiting and StillThere, and
+	// characters; silent: no such reply. It stands under Queued, Waiting, StillWaiting and StillThere, and
 	// works as long as the handover lasts, pressed or written. It is not under Joined: the agent's
 	// message follows at once, and channels such as Messenger drop the quick replies above it.
 	Leave string
@@ -61,6 +62,7 @@ func DefaultTexts() Texts {
 		Left:         "You are talking with the bot again.",
 		NobodyCame:   "I am sorry, nobody could answer in time.",
 		Idle:         "It has been quiet for a while. You are talking with the bot again.",
+		Queued:       "Many people are asking right now. It will take a little while; thank you for your patience.",
 		OpenFailed:   "I am sorry, I could not reach anybody. You are talking with the bot again.",
 		RelayFailed:  "I am sorry, the connection to our team is lost. You are talking with the bot again.",
 		Closed:       "This conversation has ended. You are talking with the bot again.",
@@ -94,6 +96,7 @@ const (
 	textLeft         textName = "left"
 	textNobodyCame   textName = "nobody_came"
 	textIdle         textName = "idle"
+	textQueued       textName = "queued"
 	textOpenFailed   textName = "open_failed"
 	textRelayFailed  textName = "relay_failed"
 	textClosed       textName = "closed"
@@ -116,7 +119,7 @@ func (t *Texts) get(name textName) string {
 	return map[textName]string{
 		textWaiting: t.Waiting, textStillWaiting: t.StillWaiting, textStillThere: t.StillThere, textJoined: t.Joined,
 		textTransferred: t.Transferred, textResolved: t.Resolved, textLeft: t.Left,
-		textNobodyCame: t.NobodyCame, textIdle: t.Idle, textOpenFailed: t.OpenFailed,
+		textNobodyCame: t.NobodyCame, textIdle: t.Idle, textQueued: t.Queued, textOpenFailed: t.OpenFailed,
 		textRelayFailed: t.RelayFailed, textClosed: t.Closed, textNotAllowed: t.NotAllowed,
 		textTooSoon: t.TooSoon, textAskEmail: t.AskEmail, textBadEmail: t.BadEmail,
 		textByEmail: t.ByEmail, textWithBot: t.WithBot, textNotSent: t.NotSent,
@@ -137,7 +140,7 @@ func (t *Texts) render(name textName, agent string, bot QuickReply) (RichMessage
 	}
 	m := RichMessage{Text: strings.ReplaceAll(text, "{agent}", agent)}
 	switch name {
-	case textWaiting, textStillWaiting, textStillThere:
+	case textWaiting, textStillWaiting, textStillThere, textQueued:
 		if t.Leave != "" {
 			m.QuickReplies = []QuickReply{{ContentType: "text", Title: t.Leave, Payload: payloadLeave}}
 		}

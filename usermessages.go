@@ -75,7 +75,7 @@ func (all *userMessages) trim() {
 	})
 }
 
-// done ends the way of a message: its words are not needed any more.
+// done gives a message its last status: its words are not needed any more.
 func (m *userMessage) done(s messageStatus) { m.Status, m.Incoming = s, nil }
 
 // accept decides what becomes of a new message of the user.

@@ -286,9 +286,8 @@ const retryAfterBusy = "5"
 // ServeHTTP takes Crisp's hooks. A hook is stored before it is answered 200. The other answers:
 // 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 408
 // when the body takes longer than 5 s; 503 with Retry-After when the store fails, too much waits or
-// is being read, or Shutdown was called. Events that we do
-// not know and conversations that are not ours are answered 200. The body says what is wrong, but of
-// a 503.
+// is being read, or Shutdown was called. Events that we do not know, and conversations that are not
+// ours, are answered 200. The answer's body says what is wrong, except for 503.
 func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ev, err := h.cfg.Webhook.read(w, r, h.bodies)
 	genuine := err == nil
@@ -317,8 +316,8 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, err.Error(), status)
 }
 
-// logRefusal logs that a hook was refused. One without proof may be anybody's, or all of Crisp's when
-// the secret is wrong: one in a minute is enough to say so.
+// logRefusal logs that a hook was refused. Those without a valid signature or key
+// may be anybody's, or all of Crisp's when the secret is wrong: one line a minute says so.
 func (h *engine) logRefusal(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
 	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||

@@ -6,24 +6,28 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
-// websiteData is what a whole website shares, over all replicas: the Data of its own record, which
+// websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
 type websiteRecord struct {
 	V       int            `json:"v"`
 	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
-	Creates []time.Time    `json:"creates,omitempty"` // of conversations, within the last minute
+	Creates []time.Time    `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
 	Next    time.Time      `json:"next,omitzero"`     // of catch-up
 	Mark    int64          `json:"mark,omitzero"`     // Crisp's time up to which changes are known, in ms
 	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
 	Calls   int64          `json:"calls,omitzero"`
 	NoNotes time.Time      `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
+	Crisp   crispapi.State `json:"crisp,omitzero"`    // for how long nothing of the website is called
 	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
@@ -38,14 +42,17 @@ type site struct {
 	clock     *clock
 	crisp     *crispClient
 	presence  presence
+	advised   sync.Map     // when the host was told what a person must mend, by call
 	refused   atomic.Bool  // hooks were: there is something to catch up with
 	accounted atomic.Int64 // the minute in which calls were last added to the website's
+	news      atomic.Bool  // what this process knows of Crisp is not in the website's record yet
 }
 
 func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
 	all := make(map[string]*site)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		s := &site{id: id, cfg: cfg, clock: clock, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
+		s := &site{id: id, cfg: cfg, clock: clock, presence: newPresence()}
+		s.crisp = newCrispClient(cfg, id, tell, func(crispapi.State) { s.news.Store(true) })
 		s.accounted.Store(time.Now().Unix() / 60)
 		all[id] = s
 	}
@@ -58,26 +65,34 @@ func (h *engine) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.c
 // site returns the website that a conversation is handed to.
 func (h *engine) site(c Conversation) *site { return h.sites[h.website(c)] }
 
-// siteOf returns the website of a record: it stays where it began.
+// siteOf returns the website of a record, which is the one that the conversation began with.
 func (h *engine) siteOf(rec *record) *site { return h.sites[rec.Website] }
 
-// pace takes a place among the conversations made in a minute, or says how long to wait for one. Places
-// of a clock that ran ahead do not count.
-func (s *site) pace(ctx context.Context) (wait time.Duration, err error) {
+// maxPlaces is how far ahead places among the conversations made in a minute are given: those of a
+// clock that ran ahead do not count for longer.
+const maxPlaces = 10 * time.Minute
+
+// pace gives a place among the conversations made in a minute, in the order of asking: it may be made at
+// that time. When all places are taken for maxPlaces there is none: ask again at that time.
+func (s *site) pace(ctx context.Context) (at time.Time, placed bool, err error) {
 	limit := s.cfg.Limits.CreatesPerMinute
 	if limit < 0 {
-		return 0, nil
+		return time.Time{}, true, nil
 	}
 	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t).Abs() >= time.Minute })
-		if wait = 0; len(w.Creates) >= limit {
-			wait = w.Creates[0].Add(time.Minute).Sub(now)
+		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute || t.Sub(now) > maxPlaces })
+		at, placed = now, true
+		if n := len(w.Creates); n >= limit {
+			at = latest(now, w.Creates[n-limit].Add(time.Minute))
+		}
+		if at.Sub(now) > maxPlaces {
+			at, placed = now.Add(time.Minute), false
 			return errKeep
 		}
-		w.Creates = append(w.Creates, now)
+		w.Creates = append(w.Creates[max(0, len(w.Creates)+1-limit):], at)
 		return nil
 	})
-	return wait, err
+	return at, placed, err
 }
 
 // Spent is how many calls to Crisp were made on a day, against the token's daily quota.
@@ -106,19 +121,20 @@ func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 
 func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 
-// account adds up once in a minute: in Run, and after each job, since not every replica has Run.
+// account adds up once in a minute, and at once when calls to Crisp stop or go on: in Run, and after each
+// job, since not every replica has Run.
 func (s *site) account(ctx context.Context) error {
 	minute := time.Now().Unix() / 60
-	if s.accounted.Swap(minute) == minute {
+	if s.accounted.Swap(minute) == minute && !s.news.Load() {
 		return nil
 	}
 	return s.spend(ctx)
 }
 
-// spend adds this process's calls to the website's.
+// spend adds this process's calls to the website's, and tells what it knows of Crisp.
 func (s *site) spend(ctx context.Context) error {
-	calls := s.crisp.calls.Swap(0)
-	if calls == 0 {
+	calls, news := s.crisp.calls.Swap(0), s.news.Load()
+	if calls == 0 && !news {
 		return nil
 	}
 	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
@@ -126,10 +142,15 @@ func (s *site) spend(ctx context.Context) error {
 			w.Day, w.Calls = day, 0
 		}
 		w.Calls += calls
+		if news {
+			s.news.Store(false)
+			w.Crisp = s.crisp.api.State()
+		}
 		return nil
 	})
 	if err != nil {
 		s.crisp.calls.Add(calls)
+		s.news.Store(s.news.Load() || news)
 	}
 	return err
 }
@@ -150,6 +171,9 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
 				return w, fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
 			}
+		}
+		if !s.news.Load() { // else this process knows better
+			s.crisp.api.Merge(w.Crisp)
 		}
 		if err := change(&w, s.clock.now()); errors.Is(err, errKeep) {
 			return w, nil
@@ -274,7 +298,7 @@ func (s *site) ask(ctx context.Context) (Presence, error) {
 	}
 }
 
-// Catch-up takes at most a tenth of the quota of calls, and looks this often at the most.
+// Catch-up takes at most a tenth of the quota of calls, and reads the list at most once in minCatchUp.
 const (
 	catchUpShare  = 10
 	minCatchUp    = time.Second
@@ -303,7 +327,7 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 }
 
 // catchUp pages through Crisp's list of conversations, newest change first, down to where it last
-// was, and has those looked at that changed.
+// was, and has the Crisp sessions read that changed.
 func (h *engine) catchUp(ctx context.Context, s *site) error {
 	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
 		if w.Next.IsZero() || w.Next.After(now) || w.Claim.heldByOther(h.process, now) {
@@ -365,7 +389,8 @@ func (h *engine) listed(ctx context.Context, s *site, mark int64) (newest int64,
 	return newest, pages, nil
 }
 
-// listedOne has a conversation looked at if it is one of ours that changed since it last was.
+// listedOne puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// since it was last listed.
 func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
 	if !validSessionID(c.SessionID) {
 		return nil
@@ -376,6 +401,7 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 	if err != nil {
 		return fmt.Errorf("handover: find in the store: %w", err)
 	}
+	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil
 	}
@@ -391,7 +417,7 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 		})
 		return nil
 	})
-	if errors.Is(err, errUnreadable) { // and stays so: the others must not wait for it
+	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
 		h.cfg.Logger.Warn("handover: a conversation cannot be caught up with", "error", err)
 		return nil
 	}

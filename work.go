@@ -12,13 +12,15 @@ import (
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
 var errKeep = errors.New("handover: nothing to save")
 
 const (
-	// storeTimeout bounds what is done in the store at a time: a connection may be dead without a word.
+	// storeTimeout bounds one access to the store: a broken connection may never report an error.
 	storeTimeout = 20 * time.Second
 	// stepTimeout bounds one step of the work on a record, a read of many pages included.
 	stepTimeout = time.Minute
@@ -67,14 +69,15 @@ func (h *engine) key(c Conversation) string {
 func (c Conversation) path() string { return url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID) }
 
 // known is what the caller of updateFrom has of a record, perhaps no longer the newest: as the store
-// gave it, or as an update returned it. Nobody else may look at the latter.
+// gave it, or as an update returned it. Nobody else may use the latter.
 type known struct {
 	record Record
 	saved  *record
 }
 
-// update applies change to the record with this key until it is saved against no other writer. It
-// returns what was saved. change does no I/O, and may be called several times.
+// update applies change to the record with this key, and saves it. When another writer was faster it
+// loads the record and applies change again. It returns what was saved. change does no I/O, and may be
+// called several times.
 func (h *engine) update(ctx context.Context, key string, conv Conversation, change func(*record) error) (*record, error) {
 	return h.updateFrom(ctx, known{}, key, conv, change)
 }
@@ -162,7 +165,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
-	next := Record{Key: key, Version: version, Due: rec.due(), Data: body}
+	next := Record{Key: key, Version: version, Due: rec.due(), Data: exactjson.WithoutNUL(body)} // databases refuse NUL
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
@@ -173,18 +176,18 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
-// process that takes no more work leaves it to the others.
+// process that takes no more work leaves it to the others, but for what it is at.
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
+	mine := c.Holder == h.process
+	busy := rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
-	case rec.working() || rec.wants(toUser) || rec.wants(toCrisp):
-		if c.Holder == h.process || h.accepts() {
-			if c.Holder != h.process {
-				rec.orphaned()
-			}
-			c.take(h.process, now)
+	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
+		if !mine {
+			rec.orphaned()
 		}
+		c.take(h.process, now)
 	default:
 		c.release()
 	}
@@ -195,8 +198,8 @@ func (h *engine) load(ctx context.Context, key string, conv Conversation) (*reco
 	return h.update(ctx, key, conv, func(*record) error { return errKeep })
 }
 
-// attend brings one conversation up to date in one direction: what is new in Crisp's log is
-// written down, effects run, deadlines pass. A hook, a deadline, a restart all end up here. It
+// attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
+// carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
 // returns when nothing is left to do now, or another process is at it. given is what the store
 // gave with its claim; it is saved whatever comes of it, which ends the store's hiding.
 func (h *engine) attend(ctx context.Context, key string, dir direction, given Record) error {

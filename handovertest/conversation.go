@@ -31,7 +31,7 @@ type snapshot struct {
 	state    string
 	created  int64
 	updated  int64
-	news     int // grows with each change that counts as news, on the whole of Crisp
+	news     int // grows with each change that moves updated_at, on the whole of Crisp
 	waiting  int64
 	meta     Meta
 	mailable time.Time // since when the email is known
@@ -123,7 +123,7 @@ func (c *Crisp) newChange(now int64) (at int64, number int) {
 	return c.newest, c.news
 }
 
-// changeQuietly is change for what does not count as news: marks and typing.
+// changeQuietly is change for what leaves updated_at as it is: marks and typing.
 func (v *Conversation) changeQuietly(fn func(s *snapshot)) { v.store(*v.last(), fn) }
 
 // store applies fn to next and makes it the newest version.

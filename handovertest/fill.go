@@ -9,10 +9,13 @@ import (
 
 // Open opens a conversation at the website, as a user does in the chatbox, without a call. An empty
 // nickname leaves the user without one.
-func (c *Crisp) Open(nickname string) *Conversation {
+func (c *Crisp) Open(nickname string) *Conversation { return c.OpenAt(c.options.WebsiteID, nickname) }
+
+// OpenAt is Open at one of several websites.
+func (c *Crisp) OpenAt(websiteID, nickname string) *Conversation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v := c.create(c.options.WebsiteID)
+	v := c.create(websiteID)
 	if nickname != "" {
 		v.change(func(s *snapshot) { s.meta.Nickname = nickname })
 	}

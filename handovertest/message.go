@@ -302,7 +302,7 @@ func (v *Conversation) unmark(from string) {
 	v.push("message:acknowledge:unread:send", v.now(), nil)
 }
 
-// remark changes the marks of the messages that are meant, which is no news.
+// remark changes the marks of the messages that are meant. It leaves updated_at as it is.
 func (v *Conversation) remark(meant func(m *message) bool, fn func(m *message)) {
 	v.changeQuietly(func(s *snapshot) {
 		s.messages = slices.Clone(s.messages)

@@ -44,7 +44,7 @@ func checkNow(t storeT, s handover.Store) {
 	}
 }
 
-// checkWake checks that Wake is a word to Save and not kept. It has no effect on the rest.
+// checkWake checks that Save obeys Wake, does not keep it, and does the same otherwise.
 func checkWake(t storeT, s handover.Store) {
 	r := mustSave(t, s, handover.Record{Key: "key", CrispIDs: []string{"a"}, Due: noon, Data: []byte("data"), Wake: true})
 	wantRecord(t, s, r)

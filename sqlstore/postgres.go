@@ -57,9 +57,9 @@ var postgres = dialect{
 		)
 		SELECT version FROM saved`,
 
-		// Only what changes is written: Crisp ids seldom do ("renamed"), and Due stays at times. While the version
-		// is the one given, nobody else has changed the record's Crisp ids, but Claim may have changed
-		// its time in the queue: "ON CONFLICT" looks at what is there now.
+		// Only what changes is written: Crisp ids seldom change ("renamed"), and Due does not always. While
+		// the version is the one given, nobody else has changed the record's Crisp ids, but Claim may have
+		// changed its time in the queue: "ON CONFLICT" compares with what is there now.
 		update: `WITH saved AS (
 			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5
 			WHERE key = $1 AND version = $2 RETURNING key, version, due, crisp_ids

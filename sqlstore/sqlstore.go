@@ -24,8 +24,9 @@
 //
 // A database in memory has to be kept to one connection, by db.SetMaxOpenConns(1).
 //
-// The tables hold nothing but the fields of handover.Record, and until when Claim hides them. Their Data contains what users and
-// agents wrote, and contact data, in clear text: treat the database accordingly.
+// The tables hold nothing but the fields of handover.Record, and until when Claim hides each record.
+// Data contains what users and agents wrote, and contact data, in clear text: treat the database
+// accordingly.
 package sqlstore
 
 import (
@@ -56,8 +57,8 @@ type Options struct {
 	Prefix string
 
 	// Listen, with PostgreSQL, is how the Store hears from other replicas that a record which
-	// somebody waits for has changed (handover.Watcher). Without it they look for themselves now and
-	// then, which takes up to half a second and costs calls. Give it to all replicas or to none.
+	// somebody waits for has changed (handover.Watcher). Without it they load the record again and
+	// again, which takes up to half a second and costs calls. Give it to all replicas or to none.
 	//
 	// It connects, executes LISTEN with this channel, calls notified with "" as soon as that is
 	// done, and then with the payload of each notification, until ctx ends or the connection is

@@ -91,7 +91,7 @@ func (b *breaker) admit(t target, now time.Time) (probes []scope, held *Error) {
 			continue
 		}
 		if wait := c.wait(s, t.session, now); wait > 0 {
-			return nil, &Error{Op: t.op, StatusCode: c.cause.StatusCode, Reason: c.cause.Reason, Held: true, Wait: wait}
+			return nil, &Error{Op: t.op, StatusCode: c.cause.StatusCode, Reason: c.cause.Reason, Held: true, Narrow: s.op != "", Wait: wait}
 		}
 		probes = append(probes, s)
 	}

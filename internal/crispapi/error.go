@@ -22,7 +22,10 @@ type Error struct {
 	// Held is true if no call was made: the breaker was open. StatusCode and Reason are those of the
 	// answer that opened it; a StatusCode of 0 means that Crisp did not answer.
 	Held bool
-	Err  error // why there was no answer, or why it could not be read
+	// Narrow is true if only some calls are not made, such as those of this operation: others of the
+	// website are.
+	Narrow bool
+	Err    error // why there was no answer, or why it could not be read
 }
 
 // errBuild is in an Error for a request that could not be built, such as content that is no JSON.

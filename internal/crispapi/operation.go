@@ -16,7 +16,7 @@ type operation struct {
 func Scopes() map[string]string {
 	all := make(map[string]string)
 	for _, op := range []*operation{opCreate, opConversation, opList, opMetas, opSetMetas, opInbox, opAssign, opState, opRating,
-		opSend, opEdit, opMessage, opMessages, opDelivered, opRead, opTyping, opAvailability, opWebsite} {
+		opSend, opNote, opEdit, opMessage, opMessages, opDelivered, opRead, opTyping, opAvailability, opWebsite} {
 		all[op.name] = op.scope
 	}
 	return all
@@ -34,6 +34,7 @@ var (
 	opState        = &operation{"change state", http.MethodPatch, "website:conversation:states (write)"}
 	opRating       = &operation{"ask for a rating", http.MethodPost, ""}
 	opSend         = &operation{"send message", http.MethodPost, "website:conversation:messages (write)"}
+	opNote         = &operation{"send note", http.MethodPost, "website:conversation:messages (write)"}
 	opEdit         = &operation{"update message", http.MethodPatch, "website:conversation:messages (write)"}
 	opMessage      = &operation{"read message", http.MethodGet, "website:conversation:messages (read)"}
 	opMessages     = &operation{"read messages", http.MethodGet, "website:conversation:messages (read)"}

@@ -201,6 +201,7 @@ func (s *subject) reopens() func() {
 	}
 	s.model.visit(evReopened)
 	s.log("%s in %s", s.what, s.model.state)
+	c.closed, c.doubt = false, false
 	return func() { conv.Operator("Ann").Reopen() }
 }
 

@@ -131,7 +131,7 @@ func (m *model) pump() {
 		if opened && len(st.queue) == 0 || st.next.After(m.now) {
 			return
 		}
-		if m.now.Before(m.down) {
+		if m.now.Before(m.down) && !st.crisp.gone {
 			if st.tries == 0 {
 				st.since = m.now
 			}
@@ -152,7 +152,7 @@ func (m *model) pump() {
 		st.queue = st.queue[1:]
 		u.fate = fatePosted
 		st.crisp.texts = append(st.crisp.texts, partsOf(u.text)...)
-		st.crisp.last = m.now
+		st.crisp.last, st.crisp.closed, st.crisp.doubt = m.now, false, false
 	}
 }
 
@@ -160,14 +160,15 @@ func (m *model) pump() {
 func (m *model) pumpNotes() {
 	for len(m.notes) > 0 && !m.notes[0].next.After(m.now) {
 		n := m.notes[0]
-		if m.now.Before(m.down) && n.tries+1 < attempts {
+		down := m.now.Before(m.down) && !n.crisp.gone // that it is gone shows all the same
+		if down && n.tries+1 < attempts {
 			n.next = m.now.Add(backOff(n.tries))
 			n.tries++
 			return
 		}
 		m.notes = m.notes[1:]
 		switch {
-		case m.now.Before(m.down):
+		case down:
 		case !n.crisp.gone:
 			n.crisp.notes, n.crisp.noted = append(n.crisp.notes, n.text), m.now
 		case m.running() && m.stay.crisp == n.crisp: // now it is known

@@ -301,7 +301,7 @@ func (s *subject) starts() func() {
 	}
 	if r.adopt && outcome == handover.Opening {
 		s.w.suffers(adoptions)
-		conv := s.w.crisp.Open(s.id)
+		conv := s.w.crisp.OpenAt(s.conv.WebsiteID, s.id)
 		conv.Operator("Ann").Say("note: of before")
 		q.CrispID = conv.ID()
 	}
@@ -342,6 +342,7 @@ func (s *subject) hostEnds() func() {
 	}
 	if st := s.model.stay; s.model.running() && !st.crisp.gone && (o.Resolve || s.model.state == inOpening && !st.crisp.adopted) {
 		s.resolved(st.crisp)
+		st.crisp.closed = true
 	}
 	s.model.hostEnds(event)
 	return s.call("End", func() string { return "<nil>" }, func(c *modelCall) {

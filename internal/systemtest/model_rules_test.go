@@ -209,7 +209,7 @@ func (m *model) passOn(u *userMessage) {
 	default:
 		u.fate = fatePosted
 		m.stay.crisp.texts = append(m.stay.crisp.texts, partsOf(u.text)...)
-		m.stay.crisp.last = m.now
+		m.stay.crisp.last, m.stay.crisp.closed, m.stay.crisp.doubt = m.now, false, false
 	}
 }
 
@@ -262,8 +262,11 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 		lines = append(lines, line)
 	}
 	follow := m.follow != nil && m.follow.crisp == c
+	if !late && !m.running() && c.doubt {
+		m.unclear = "an agent writes after a resolve while it opened"
+	}
 	switch {
-	case late || m.running() && m.stay.crisp != c || follow && away:
+	case late || m.running() && m.stay.crisp != c || follow && away || !m.running() && c.closed:
 	case m.running():
 		if m.state == handover.StateWaiting {
 			m.fire(evHuman)
@@ -364,16 +367,22 @@ func (m *model) otherBot(c *modelCrisp) {
 // that conversation. While the handover opens, a removal shows when the next step fails.
 func (m *model) closed(c *modelCrisp, event string) {
 	if m.state == handover.StateOpening && (event == evResolved || event == evBlocked && m.stay.crisp != c) {
-		at := m.now
+		at, st := m.now, m.stay
 		m.held = append(m.held, func() {
-			if c.greeted.Before(at) { // else it is older than the opening
+			switch {
+			case st.crisp == c && st.opened.IsZero():
+				c.doubt = event == evResolved // it is not known which handover this is about
+			case c.greeted.Before(at): // else it is older than the opening
 				m.closed(c, event)
 			}
 		})
 		return
 	}
-	if event == evRemoved {
+	switch event {
+	case evRemoved:
 		c.gone = true
+	case evResolved:
+		c.closed = true
 	}
 	if m.follow != nil && m.follow.crisp == c {
 		m.dropFollow()

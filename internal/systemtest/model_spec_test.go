@@ -82,6 +82,8 @@ type modelCrisp struct {
 	notes   []string  // of the library
 	email   bool      // Crisp has the address
 	gone    bool      // removed
+	closed  bool      // Crisp says resolved: nobody takes over there
+	doubt   bool      // it was resolved while a handover opened that failed
 	adopted bool      // it was there before the library knew of it
 	before  time.Time // what was written until then is older than the last end
 	ended   time.Time // when the last handover in it ended
@@ -186,6 +188,7 @@ func (m *model) conversation() *modelCrisp {
 func (m *model) greet(c *modelCrisp, text string) {
 	c.texts = append(c.texts, text)
 	c.last, c.mark, c.greeted = m.now, m.now, m.now
+	c.closed, c.doubt = false, false // a message of the user opens it again
 }
 
 // open is the end of an opening: only now is the user told, and what happened in Crisp meanwhile
@@ -226,8 +229,10 @@ func (m *model) end(event string) {
 	st, opening := m.stay, m.state == handover.StateOpening
 	st.reason, st.ended = m.fire(event), m.now
 	st.crisp.ended, st.crisp.mark = m.now, st.crisp.last
-	if opening && st.crisp.noted.After(st.crisp.before) {
-		st.crisp.before = st.crisp.noted // the library has seen its own note: what is before it is old
+	if opening {
+		st.crisp.before = m.now // what was held is older than the end
+		half := event == evMax || event == evEnd || event == evUserLeft
+		st.crisp.closed = st.crisp.closed || half && !st.crisp.adopted // the half-made conversation is resolved
 	}
 	end := modelEnd{reason: st.reason, agents: slices.Clone(st.agents), at: m.now}
 	for _, u := range st.queue {

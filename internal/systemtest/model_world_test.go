@@ -73,7 +73,13 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 	for i, h := range modelHardships {
 		w.hard[h] = r.hard[h] && (seed/2+uint64(i))%2 == 0
 	}
-	o := handovertest.Options{Seed: seed, AllowViolations: true, Events: []string{
+	// Each conversation has a website of its own: what fails in one would put off the calls of the
+	// others.
+	websites := make([]string, r.conversations)
+	for i := range websites {
+		websites[i] = fmt.Sprintf("7a3c5e10-6f0b-4d55-9c1e-%012d", i+1)
+	}
+	o := handovertest.Options{Seed: seed, AllowViolations: true, WebsiteID: websites[0], Websites: websites[1:], Events: []string{
 		"message:send", "message:received", "message:updated", "message:removed",
 		"session:set_state", "session:set_routing", "session:set_block", "session:removed",
 	}}
@@ -85,7 +91,7 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 	w.ctx = ctx
 	id, key := w.crisp.Token()
 	w.h, err = handover.New(handover.Config{
-		WebsiteID: w.crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		WebsiteID: websites[0], Websites: websites[1:], Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
 		Webhook: handover.Webhook{Secrets: handover.NewSecrets(w.crisp.Secret())},
 		Deliver: w.deliver, OnEnd: w.onEnd, Observe: w.observe, Texts: modelTexts,
 		Presence: func(_ context.Context, s handover.Session, _ handover.Presence) handover.Presence {
@@ -110,7 +116,7 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 			w: w, id: fmt.Sprint("user-", i), rnd: rand.New(rand.NewPCG(seed, uint64(i))),
 			ids: make(map[string]bool), tries: make(map[string]int), gone: make(map[string]bool), watched: newWatched(),
 		}
-		s.conv = handover.Conversation{Source: "webchat", ID: s.id}
+		s.conv = handover.Conversation{Source: "webchat", ID: s.id, WebsiteID: websites[i]}
 		s.model = &model{policy: policy, state: handover.StateBot, now: time.Now(), cover: cover}
 		w.subjects, w.byID[s.id] = append(w.subjects, s), s
 	}
@@ -182,7 +188,9 @@ func (w *modelWorld) fault(i handovertest.CallInfo) (f handovertest.Fault) {
 	now := time.Now()
 	switch i.Route {
 	case handovertest.RouteSend:
-		f.Refuse, f.CutAfter = now.Before(s.refuse), now.Before(s.cut)
+		if f.CutAfter = now.Before(s.cut); now.Before(s.refuse) {
+			f.Status = http.StatusNotFound // the one refusal that says nothing of other calls, and is tried again soon
+		}
 	case handovertest.RouteMessages:
 		if now.Before(s.unread) {
 			f.Status = http.StatusServiceUnavailable

@@ -131,7 +131,7 @@ func TestReplyIsCutShortByATakeover(t *testing.T) {
 				<-ctx.Done()
 				require.ErrorIs(t, context.Cause(ctx), handover.ErrNotYourTurn)
 				time.Sleep(3 * time.Second) // slow to stop
-				require.Empty(t, r.rawLines(), "the agent waits for the floor")
+				require.Empty(t, r.rawLines(), "what the agent wrote waits for the reply")
 				return ctx.Err()
 			})
 		}()
@@ -160,7 +160,7 @@ func (r *rig) deafReply() (done chan error) {
 	return done
 }
 
-func TestReplyThatIgnoresItsContextHoldsTheFloorNoLongerThanTimeoutsReply(t *testing.T) {
+func TestReplyThatIgnoresItsContextEndsAfterTimeoutsReply(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Reply = 20 * time.Second }}
 	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		done := r.deafReply()
@@ -214,7 +214,7 @@ func TestReplyWithoutAStoreSendsNothing(t *testing.T) {
 	})
 }
 
-func TestStartInsideSendGivesUpItsFloor(t *testing.T) {
+func TestStartInsideSendEndsTheReply(t *testing.T) {
 	for name, away := range map[string]bool{"agent there": false, "nobody there": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig) {
@@ -282,8 +282,8 @@ func (s crossed) Save(ctx context.Context, r handover.Record) (int64, error) {
 	return s.Store.Save(ctx, r)
 }
 
-// A save that is repeated does not make the floor last longer.
-func TestAFloorThatEndsWhileOthersSave(t *testing.T) {
+// A save that is repeated does not make a reply under way last longer.
+func TestAReplyThatEndsWhileOthersSave(t *testing.T) {
 	var late atomic.Bool
 	o := options{config: func(_ *rig, c *handover.Config) {
 		c.Timeouts.Reply, c.Store = 20*time.Second, crossed{c.Store, &late}
