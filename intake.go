@@ -499,10 +499,10 @@ func (in *intake) clear() {
 		if !n.held[k.N] || rec.ending(in.s.ID) {
 			continue
 		}
-		k.retry(now)
 		if n.err == nil && !n.blind && n.crowded(k) {
-			k.Next = time.Time{} // others were looked for in this read; it is next
+			continue // others were read in its place: it is next
 		}
+		k.retry(now)
 	}
 }
 

@@ -118,7 +118,7 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 		if s.State.Resolved && (k.Want != 0 || ev != nil && ev.Message != nil) {
 			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
 		}
-		if k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil {
+		if !k.Next.After(rec.env.now) && (k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil) {
 			l.singles = append(l.singles, k.Want)
 		}
 		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
