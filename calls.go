@@ -120,7 +120,7 @@ func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 		greet.Type, greet.Content = "text", quote(text)
 		e = &greet
 	}
-	return s != nil && s.Log.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
+	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat

@@ -28,13 +28,13 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
-// absorb writes what a step brought into the record.
-func (rec *record) absorb(dir direction, r result) {
+// absorb writes what a step brought into the record, and reports whether anything is new.
+func (rec *record) absorb(dir direction, r result) bool {
 	if r.read != nil {
 		rec.take(r.read)
-		return
+		return true
 	}
-	rec.settle(rec.queue(dir), r)
+	return rec.settle(rec.queue(dir), r)
 }
 
 // plan decides on the next step, and counts the attempt. changed is set when it altered the record.
@@ -75,10 +75,11 @@ func (rec *record) planRead(changed *bool) *logRead {
 		if l == nil {
 			break
 		}
-		if !blind {
+		n := &reading{of: l, begun: rec.env.now, blind: true}
+		if l.blind = blind; !blind || rec.oldWanted(rec.Sessions.byID(l.crisp), n) {
 			return l
 		}
-		rec.take(&reading{of: l, begun: rec.env.now, blind: true})
+		rec.take(n)
 		*changed = true
 	}
 	return rec.deadlines(changed)
@@ -234,17 +235,22 @@ func (rec *record) deadlines(changed *bool) *logRead {
 	return nil
 }
 
-// readDue is when a session is read next for a deadline that passes at by: a hook of a message that
-// the log does not show yet is waited for. What the list of conversations told of later than by is not: a
-// stream of changes would put the deadline off for ever.
+// readDue is when a session is read next for a deadline that passes at by. A message that a hook told of
+// and the log does not show yet is waited for, earlyFor at the most, since a stream of hooks would put the
+// deadline off for ever. What the list of conversations, or a stranger, told of later than by is not.
 func (rec *record) readDue(s *crispSession, by time.Time) time.Time {
-	at := s.Reads.Retry
+	var wait time.Time
 	for i := range rec.Hooks {
-		if k := &rec.Hooks[i]; k.Crisp == s.ID && !(k.Listed && k.Got.After(by)) {
-			at = latest(at, k.Next)
+		k := &rec.Hooks[i]
+		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
+			continue
 		}
+		wait = latest(wait, k.Next)
 	}
-	return at
+	if most := by.Add(earlyFor); wait.After(most) {
+		wait = most
+	}
+	return latest(s.Reads.Retry, wait)
 }
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
@@ -272,13 +278,13 @@ func (rec *record) due() time.Time {
 	at = earlier(at, wait)
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if s := rec.Sessions.byID(k.Crisp); s != nil && rec.State != StateOpening && !rec.ending(s.ID) {
-			at = earlier(at, k.wanted(s.Reads.Retry))
+		if s := rec.Sessions.byID(k.Crisp); s != nil && !rec.ending(s.ID) {
+			at = earlier(at, rec.wanted(k, s))
 		}
 	}
 	for _, s := range rec.Sessions {
 		if !s.State.Doubt.IsZero() {
-			at = earlier(at, latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry))
+			at = earlier(at, s.doubtDue())
 		}
 	}
 	for _, dl := range rec.pending() {

@@ -85,7 +85,7 @@ func (m *userMessage) fault() string {
 	switch {
 	case m == nil:
 		return "a message of the user is null"
-	case m.ID == "":
+	case m.ID == "" && !m.settled():
 		return "a message of the user has no id"
 	case !slices.Contains([]messageStatus{messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
 		return "the state of a user's message is none that is known"

@@ -16,34 +16,34 @@ type settlement struct {
 	r   result
 }
 
-// settle writes down what came of an effect. The effect is gone when a read settled it first.
-func (rec *record) settle(l *queue, r result) {
+// settle writes down what came of an effect, and reports whether that is new: the effect is gone when a
+// read settled it first.
+func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	if e == nil {
-		rec.timed(r)
-		return
+		return rec.timed(r)
 	}
 	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		if e.leaves(r) {
-			return
+			return true
 		}
 		l.drop(func(x *effect) bool { return x.N == e.N })
 		(&settlement{rec, e, r}).succeeded()
-		return
+		return true
 	}
 	if r.missing { // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
-		return
+		return true
 	}
 	if !r.retry.IsZero() {
 		e.Next = r.retry
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 		if r.paced {
 			e.Placed = r.placed
 			rec.paced(e)
 		}
-		return
+		return true
 	}
 	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
 		rec.vanished(s, onRemoved)
@@ -51,7 +51,7 @@ func (rec *record) settle(l *queue, r result) {
 	e.Placed = false
 	switch api := apiError(r.err); {
 	case api != nil && api.held: // no call was made, and so nothing failed
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	default:
 		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
@@ -59,16 +59,21 @@ func (rec *record) settle(l *queue, r result) {
 	if (&settlement{rec, e, r}).failed() {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 	}
+	return true
 }
 
-// timed takes what the answer to a post tells that its hook settled first: when it was posted.
-func (rec *record) timed(r result) {
+// timed takes what the answer to a post tells that its hook settled first: when it was posted. It
+// reports whether Crisp's clock is known better by it.
+func (rec *record) timed(r result) (news bool) {
 	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
-		return
+		return false
 	}
 	for _, s := range rec.Sessions {
+		ahead, sampled := s.Log.Ahead, s.Log.Sampled
 		s.Log.sent(r.fp, r.begun, rec.env.now)
+		news = news || ahead != s.Log.Ahead || sampled != s.Log.Sampled
 	}
+	return news
 }
 
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
