@@ -578,11 +578,11 @@ func (in *intake) clear() {
 		if !n.held[k.N] || rec.ending(in.s.ID) {
 			continue
 		}
-		switch k.retry(now); {
-		case n.stateErr != nil && k.State && k.event() == nil:
+		if n.err == nil && !n.blind && n.crowded(k) {
+			continue // others were read in its place: it is next
+		}
+		if k.retry(now); n.stateErr != nil && k.State && k.event() == nil {
 			k.Next = latest(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
-		case n.err == nil && !n.blind && n.crowded(k):
-			k.Next = time.Time{} // others were looked for in this read; it is next
 		}
 	}
 	if foreign && n.err == nil && !n.blind {

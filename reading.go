@@ -147,7 +147,7 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 		if s.State.Resolved && (k.Want != 0 || ev != nil && ev.Message != nil) {
 			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
 		}
-		if k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil {
+		if !k.Next.After(rec.env.now) && (k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil) {
 			l.singles = append(l.singles, k.Want)
 		}
 		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
@@ -291,7 +291,7 @@ func (t *timeline) look(k *hook, failed bool) {
 			t.n.hold(k)
 		}
 	case t.n.crowded(k):
-		t.n.hold(k) // its turn to be looked for comes
+		t.n.hold(k) // its turn to be read comes
 	case k.Edited:
 		if t.unchanged(k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)

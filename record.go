@@ -54,6 +54,9 @@ type env struct {
 	now        time.Time
 	stored     bool       // the record exists
 	version    int64      // of the record
+	before     awaited    // what others may wait for, as the record was
+	attending  direction  // in which the work goes on without a nudge
+	stepping   bool       // a step was planned, and is about to begin
 	activity   []Activity // told to the observer when the change is saved
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // ablation.log

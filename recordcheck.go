@@ -128,6 +128,8 @@ func (e *effect) fault(serial int64) string {
 		return "an end has no summary"
 	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
 		return "an end has no reason"
+	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
+		return "a message of ours has no number"
 	case (e.Kind == kindPost || e.Kind == kindAnswer) && (e.Incoming == "" || len(e.Content) == 0):
 		return "a post has no content"
 	}
@@ -178,6 +180,9 @@ func (rec *record) mend() {
 	}
 	for _, m := range rec.UserMessages {
 		m.At = past(m.At, now)
+		if m.Waits.After(now.Add(2 * claimTTL)) {
+			m.Waits = time.Time{}
+		}
 		if m.Status == messagePosting && !rec.ToCrisp.has(func(e *effect) bool { return e.Incoming == m.ID }) {
 			m.Status, m.Epoch = messageTurn, rec.Epoch // nothing would ever pass it on
 		}

@@ -208,7 +208,6 @@ func (rec *record) passKept() {
 		if i < len(kept)-maxKept {
 			s.done(messageAnswered)
 		} else {
-			s.Left = true // its Receive has returned
 			rec.queuePosts(s, rec.Handover)
 		}
 	}
@@ -420,6 +419,7 @@ func (t *transition) farewell(reason EndReason) {
 		t.rec.say(name, "")
 	}
 	t.rec.push(&t.rec.ToUser, effect{Kind: kindOnEnd, HandoverID: ho.ID, Crisp: ho.CrispID, FP: ho.Opening, At: ho.From, Summary: ho.summary()})
+	t.rec.holdEnd()
 	if t.rec.env.cfg.Policy.AskRating && reason == EndResolved && !ho.FirstReply.IsZero() {
 		t.rec.push(&t.rec.ToCrisp, effect{Kind: kindRate, Crisp: ho.CrispID})
 	}

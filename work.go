@@ -124,7 +124,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conver
 // open returns the record for a change.
 func (h *engine) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
+		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, before: rec.awaited(), speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 		return rec, nil
 	}
 	r := k.record
@@ -142,6 +142,7 @@ func (h *engine) open(ctx context.Context, k known, key string, conv Conversatio
 	}
 	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 	rec.mend()
+	rec.env.before = rec.awaited()
 	return rec, nil
 }
 
@@ -171,7 +172,10 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
-	next := Record{Key: key, Version: version, Due: rec.due(), Data: exactjson.WithoutNUL(body)} // databases refuse NUL
+	next := Record{
+		Key: key, Version: version, Due: rec.due(), Wake: rec.env.before.over(rec),
+		Data: exactjson.WithoutNUL(body), // databases refuse NUL
+	}
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
@@ -188,11 +192,11 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
-	busy := rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
+	busy := rec.env.stepping || rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
-		if !mine {
+		if !mine && !rec.env.stepping { // before a step was planned that was done
 			rec.orphaned()
 		}
 		c.take(h.process, now)
@@ -248,7 +252,12 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir dir
 			if other {
 				return keepUnless(changed)
 			}
+			if rec.Claim.Holder != h.process {
+				rec.orphaned()
+			}
+			rec.env.attending = dir
 			*next = rec.plan(dir, &changed)
+			rec.env.stepping = *next != nil
 			return keepUnless(changed || rec.expired() || rec.mustSave(h.process, *next))
 		})
 		if err == nil {
