@@ -37,23 +37,31 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 // catchUp pages through Crisp's list of conversations, the newest change first, down to where it last
 // was, and has the Crisp sessions read that changed.
 func (h *engine) catchUp(ctx context.Context, s *site) error {
+	begins := false
 	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		if w.Next.IsZero() || w.Next.After(now) || w.Claim.heldByOther(h.process, now) {
+		begins = !w.Next.IsZero() && !w.Next.After(now) && !w.Claim.heldByOther(h.process, now)
+		if !begins {
+			if !w.Claim.heldByOther(h.process, now) {
+				w.Claim.release() // of a look whose end could not be stored
+			}
 			return nil // saved all the same: that ends the hiding by the store's claim
 		}
 		w.Claim.take(h.process, now)
+		w.List.pay(h.cfg.catchUpEvery(), now)
+		w.Next = w.List.Paid
 		return nil
 	})
-	if err != nil || w.Claim.Holder != h.process {
+	if err != nil || !begins {
 		return err
 	}
-	calls, fault := h.listed(ctx, s, &w.List)
+	done, fault := h.listed(ctx, s, &w.List)
 	_, err = s.update(ctx, func(now *websiteRecord, at time.Time) error {
 		if now.Claim.Holder != h.process {
 			return errKeep
 		}
 		list := w.List
-		list.read(calls.made, calls.next, calls.whole, h.cfg.catchUpEvery(), at)
+		list.read(done.next, done.whole, at)
+		list.Paid = now.List.Paid
 		now.Claim.release()
 		now.List, now.Next = list, list.Paid
 		return nil
@@ -63,15 +71,13 @@ func (h *engine) catchUp(ctx context.Context, s *site) error {
 
 // look is what one look at the list came to.
 type look struct {
-	made  int  // calls
 	next  int  // page
 	whole bool // the round came to its end
 }
 
 // listed reads the list from where it last was down to the mark, or as many pages as one look may.
 func (h *engine) listed(ctx context.Context, s *site, l *listing) (done look, err error) {
-	for done.next = max(l.Page, 1); done.made < maxListPages; {
-		done.made++ // a failed call costs as much
+	for done.next = max(l.Page, 1); ; {
 		rows, err := s.crisp.list(ctx, done.next)
 		if err != nil {
 			return done, err
@@ -84,7 +90,7 @@ func (h *engine) listed(ctx context.Context, s *site, l *listing) (done look, er
 			}
 		}
 		done.next++
-		if done.whole = known; known {
+		if done.whole = known; known || done.next > max(l.Page, 1)+maxListPages-1 {
 			return done, nil
 		}
 		_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
@@ -92,13 +98,13 @@ func (h *engine) listed(ctx context.Context, s *site, l *listing) (done look, er
 				return ErrConflict
 			}
 			w.Claim.take(h.process, now)
+			w.List.pay(h.cfg.catchUpEvery(), now)
 			return nil
 		})
 		if err != nil {
 			return done, err
 		}
 	}
-	return done, nil
 }
 
 // listedOne puts a hook into the record of a listed conversation, if it is one of ours and has changed

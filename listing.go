@@ -80,10 +80,12 @@ func listedAt(c *crispConversation, now time.Time) int64 {
 	return at
 }
 
-// read ends a look that read the pages before next, each at the cost of one call. The mark moves when
-// the round is whole, and never past what was not read.
-func (l *listing) read(calls, next int, whole bool, every time.Duration, now time.Time) {
-	l.Paid = latest(l.Paid, now).Add(every * time.Duration(calls))
+// pay takes a call from catch-up's share, whatever comes of it.
+func (l *listing) pay(every time.Duration, now time.Time) { l.Paid = latest(l.Paid, now).Add(every) }
+
+// read ends a look that read the pages before next. The mark moves when the round is whole, and never past
+// what was not read.
+func (l *listing) read(next int, whole bool, now time.Time) {
 	if !whole {
 		if next > 1 {
 			l.Page = next - 1 // rows move up when one before them is removed

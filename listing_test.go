@@ -61,23 +61,22 @@ func TestListingMovesItsMarkOnlyWhenARoundIsWhole(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	l := listing{Mark: 1}
 	l.page(rowsOf(now, "pending", 1, "pending", 2), now)
-	l.read(20, 21, false, time.Minute, now)
+	l.read(21, false, now)
 	require.Equal(t, int64(1), l.Mark)
 	require.Equal(t, 20, l.Page)
 	l.page(rowsOf(now, "pending", 0), now)
-	l.read(3, 23, true, time.Minute, now)
+	l.read(23, true, now)
 	require.Equal(t, now.Add(-time.Minute).UnixMilli(), l.Mark, "what changed since the beginning is found in the next round")
 	require.Zero(t, l.Page)
-	require.Equal(t, now.Add(23*time.Minute), l.Paid)
 }
 
 func TestListingOfNothing(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	var l listing
 	l.page(nil, now)
-	l.read(1, 2, true, time.Minute, now)
+	l.read(2, true, now)
 	require.Equal(t, now.Add(-unknownSlack).UnixMilli(), l.Mark)
-	l.read(1, 1, false, time.Minute, now)
+	l.read(1, false, now)
 	require.Zero(t, l.Page, "the first page could not be read")
 }
 
@@ -99,7 +98,7 @@ func TestListingSoon(t *testing.T) {
 	for end := now.Add(24 * time.Hour); now.Before(end); now = now.Add(time.Second) {
 		if !l.soon(every, now).After(now) {
 			looks++
-			l.read(1, 2, true, every, now)
+			l.pay(every, now)
 		}
 	}
 	require.LessOrEqual(t, looks, 24*20+catchUpCredit+1)
