@@ -120,7 +120,7 @@ func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
 		greet.Type, greet.Content = "text", quote(text)
 		e = &greet
 	}
-	return s != nil && s.Log.entry(m.Fingerprint) == nil && e.same(m, h.cfg.Origin)
+	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
@@ -154,7 +154,7 @@ func partOf(text string, i int) (part string, parts int) {
 }
 
 // advise tells the host, once an hour for each kind of call, that a person must mend what keeps notes
-// and the like from Crisp: else each of them would.
+// and the like from Crisp. Otherwise it would be told for each of them.
 func (h *engine) advise(rec *record, e *effect, err error) {
 	api := apiError(err)
 	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {

@@ -10,8 +10,12 @@ import (
 
 // crispLog is what is known of a Crisp session's messages. Times are Crisp's, in ms.
 type crispLog struct {
-	Entries []*logEntry `json:"entries,omitempty"`
-	Authors []Agent     `json:"authors,omitempty"` // who wrote the entries
+	// Entries are the newest messages; Known are older ones, and those of ours. What was shown goes from
+	// Entries to the session's oldLog as well.
+	Entries []*logEntry   `json:"entries,omitempty"`
+	Known   knownMessages `json:"known,omitempty"`
+	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the oldLog
+	Authors []Agent       `json:"authors,omitempty"` // who wrote the entries
 	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
 	// message that a read showed.
 	Watermark int64 `json:"watermark,omitzero"`
@@ -20,8 +24,9 @@ type crispLog struct {
 	First  int64    `json:"first,omitzero"`
 	Newest int64    `json:"newest,omitzero"` // the largest time seen
 	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
-	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it.
+	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it, in ms.
 	Ahead   int64    `json:"ahead,omitzero"`
+	Within  int64    `json:"within,omitzero"`  // how far off Ahead may be, in ms
 	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
 	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
 }
@@ -53,14 +58,18 @@ const (
 type logEntry struct {
 	position
 	Status    entryStatus `json:"status"`
-	Type      string      `json:"type,omitempty"`
+	Type      string      `json:"type,omitempty"` // Crisp's; "" for text
 	Hash      string      `json:"hash,omitempty"`
 	Was       []string    `json:"was,omitempty"`        // hashes before edits: a stale read is no edit back
 	Edited    int64       `json:"edited,omitzero"`      // time of the last edit that a hook told of
 	Author    int         `json:"author,omitzero"`      // its place in Authors, from 1
 	ChannelID []string    `json:"channel_id,omitempty"` // one for each part
 	Sent      int64       `json:"sent,omitzero"`        // when we posted it, by the store's clock, in ms
+	Within    int64       `json:"within,omitzero"`      // how far off Sent may be: half of the call
 }
+
+// typ is Crisp's type of the message.
+func (e *logEntry) typ() string { return cmp.Or(e.Type, "text") }
 
 // entry returns the entry of a fingerprint, or nil.
 func (l *crispLog) entry(fp int64) *logEntry {
@@ -78,40 +87,55 @@ func (l *crispLog) add(e *logEntry) *logEntry {
 }
 
 // ours notes that we posted, or are about to post, this fingerprint.
-func (l *crispLog) ours(fp int64) *logEntry {
+func (l *crispLog) ours(fp int64) {
 	if e := l.entry(fp); e != nil {
 		e.Status = entryOurs
-		return e
+	} else if !l.Known.has(fp) {
+		l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 	}
-	return l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 }
 
-// sent notes when a message of ours was posted, and echoed what time Crisp gave it. Together they
-// show by how much Crisp's clock is ahead.
-func (l *crispLog) sent(fp int64, at time.Time) {
-	if e := l.entry(fp); e != nil {
-		e.Sent = at.UnixMilli()
+// knows reports whether a message was seen before, or is ours, as far as the newest are concerned.
+func (l *crispLog) knows(fp int64) bool { return l.entry(fp) != nil || l.Known.has(fp) }
+
+// sent notes when a message of ours was posted: between two times of the store's. echoed notes what
+// time Crisp gave it. Together they show by how much Crisp's clock is ahead.
+func (l *crispLog) sent(fp int64, begun, done time.Time) {
+	if e := l.entry(fp); e != nil && e.Status == entryOurs {
+		half := done.Sub(begun) / 2
+		e.Sent, e.Within = begun.Add(half).UnixMilli(), half.Milliseconds()
 		l.sample(e)
 	}
 }
 
-func (l *crispLog) echoed(e *logEntry, at int64) {
+// echoed returns the time that the message counts with; ok is false if that moves nothing else.
+func (l *crispLog) echoed(e *logEntry, at int64, now time.Time) (_ int64, ok bool) {
 	e.At = at
-	l.Newest = max(l.Newest, at)
 	l.sample(e)
+	if at, ok = l.plausible(at, now); ok {
+		l.Newest = max(l.Newest, at)
+	}
+	return at, ok
 }
 
 // maxAhead is the largest difference of the clocks that can be true. Beyond it a sample is dropped.
 const maxAhead = 48 * time.Hour
 
+// sample compares the clocks by a message of ours. The closest sample counts, until one shows that a
+// clock was set.
 func (l *crispLog) sample(e *logEntry) {
 	if e.At == 0 || e.Sent == 0 {
 		return
 	}
-	if ahead := e.At - e.Sent; ahead <= maxAhead.Milliseconds() && ahead >= -maxAhead.Milliseconds() {
-		l.Ahead, l.Sampled = ahead, true
+	ahead, within := e.At-e.Sent, e.Within
+	e.Sent, e.Within = 0, 0
+	if ahead > maxAhead.Milliseconds() || ahead < -maxAhead.Milliseconds() {
+		return
 	}
-	e.Sent = 0
+	off := max(ahead-l.Ahead, l.Ahead-ahead)
+	if !l.Sampled || within <= l.Within || off > within+l.Within+clockSlack.Milliseconds() {
+		l.Ahead, l.Within, l.Sampled = ahead, within, true
+	}
 }
 
 const (
@@ -121,7 +145,7 @@ const (
 	// aheadSlack is how far a message may be ahead of Crisp's time as we know it.
 	aheadSlack = time.Minute
 	// unknownSlack is aheadSlack as long as Crisp's clock is not known.
-	unknownSlack = 24 * time.Hour
+	unknownSlack = maxAhead
 )
 
 // crispTime is Crisp's time at a time of ours: estimated, or the newest that was seen.
@@ -142,7 +166,10 @@ func (l *crispLog) plausible(at int64, now time.Time) (_ int64, ok bool) {
 	if at <= limit {
 		return at, true
 	}
-	return max(l.crispTime(now), l.Newest), false
+	if at = l.crispTime(now); at == 0 { // nothing is known of Crisp's clock
+		at = now.UnixMilli()
+	}
+	return at, false
 }
 
 // named returns the channel's id of a part of a message; false if the host neither showed it nor
@@ -206,49 +233,66 @@ func hashOf(typ string, content jsontext.Value) string {
 			content = plain
 		}
 	}
-	return contentHash(typ, content)[:16]
+	return contentHash(typ, content)[:12]
 }
 
-// maxShown is how many messages that were shown, or could not be, are known: they can be edited and
-// removed on the user's side, and are given up once.
-const maxShown = 500
+const (
+	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet.
+	maxOurs = 64
+	// keepShown is how many messages that were shown are kept whole at least, and moveAtOnce how many
+	// go to the oldLog together: so often is that written.
+	keepShown, moveAtOnce = 4, 16
+)
 
-// maxOurs is how many messages of ours are known by their fingerprint, so that their echo as a hook
-// costs no read.
-const maxOurs = 64
-
-// trim drops the entries that can no longer matter: those that no read asks for any more, never by
-// count alone. A page may show more than was asked for: what was withheld is judged again then, and
-// withheld again. posting says whether a post with a fingerprint still waits for its outcome.
-func (l *crispLog) trim(posting func(fp int64) bool) {
-	read := l.Watermark - overlap.Milliseconds()
-	shown, ours := 0, 0
+// trim keeps no more of a message than is needed: of those that an edit or a removal means nothing to,
+// that they are known. waits says whether something that is to be done is about a fingerprint.
+func (l *crispLog) trim(waits func(fp int64) bool) {
+	ours := 0
 	for _, e := range l.Entries {
-		switch e.Status {
-		case entryShown, entryFailed:
-			shown++
-		case entryOurs:
+		if e.Status == entryOurs && e.At == 0 {
 			ours++
 		}
 	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
-		if e.Status == entryOurs { // known by its origin as well, if it is seen again
-			drop := ours > maxOurs && e.At != 0 && !posting(e.FP)
-			if drop {
-				ours--
+		switch {
+		case waits(e.FP) || e.moves():
+			return false
+		case e.Status == entryOurs && e.At == 0:
+			if ours <= maxOurs {
+				return false
 			}
-			return drop
+			ours--
 		}
-		if e.At >= read {
-			return false
-		}
-		if e.Status != entryShown && e.Status != entryFailed {
-			return true
-		}
-		if shown <= maxShown {
-			return false
-		}
-		shown--
+		l.Known.add(e.known())
 		return true
 	})
+	l.Known.trim()
+}
+
+// moves reports whether an entry is kept whole: the user was shown it, or would have been.
+func (e *logEntry) moves() bool {
+	return e.Status == entryShown || e.Status == entryFailed || e.Status == entryRemoved
+}
+
+// surplus returns the entries that are to go to the oldLog, if they are enough.
+func (l *crispLog) surplus(waits func(fp int64) bool) (all []*logEntry) {
+	for _, e := range l.Entries {
+		if e.moves() && !waits(e.FP) {
+			all = append(all, e)
+		}
+	}
+	if len(all) < keepShown+moveAtOnce {
+		return nil
+	}
+	return all[:len(all)-keepShown]
+}
+
+// moved notes that entries are in the oldLog.
+func (l *crispLog) moved(entries []*logEntry) {
+	for _, e := range entries {
+		l.Known.add(e.known())
+		l.Moved = max(l.Moved, e.At)
+	}
+	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool { return slices.Contains(entries, e) })
+	l.Known.trim()
 }

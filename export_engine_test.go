@@ -21,6 +21,20 @@ func Trimmed(raw []byte) ([]byte, error) {
 	return json.Marshal(rec, recordJSON)
 }
 
+// MessageStatuses returns a look into the data of a record for what became of the user's messages.
+func MessageStatuses(raw []byte) (status func(id string) string, err error) {
+	rec, err := decodeRecord(Record{Version: 1, Data: raw}, "", Conversation{}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return func(id string) string {
+		if m := rec.UserMessages.find(id); m != nil {
+			return string(m.Status)
+		}
+		return ""
+	}, nil
+}
+
 // The bounds of what is remembered, and when a failed attempt is repeated.
 const (
 	MaxSeen  = maxUserMessages

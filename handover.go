@@ -154,7 +154,11 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 		if err != nil {
 			return fmt.Errorf("handover: load from the store: %w", err)
 		}
+		// What cannot be read, and names no sessions then, is forgotten all the same.
+		rec, unread := decodeRecord(r, h.key(c), c, h.clock.now())
 		switch err = h.cfg.Store.Delete(ctx, h.key(c), r.Version); {
+		case err == nil && unread == nil:
+			return h.dropOld(ctx, rec, rec.Sessions)
 		case err == nil:
 			return nil
 		case !errors.Is(err, ErrConflict):

@@ -3,7 +3,6 @@ package handover
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,12 +26,15 @@ func (rec *record) receive(ev *Event) bool {
 	if ev.Ambiguous {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 	}
+	if ev.Signed && ev.Message != nil {
+		if ours, news := rec.echo(s, ev.Message); ours {
+			return news
+		}
+	}
 	at := ev.At.UnixMilli()
 	switch {
 	case ev.Rating != nil:
 		return rec.rated(s, ev.Rating.Stars)
-	case ev.Signed && ev.Message != nil && rec.echo(s, ev.Message):
-		return true
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
@@ -68,18 +70,22 @@ func (rec *record) rated(s *crispSession, stars int64) bool {
 	return true
 }
 
-// echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message.
-func (rec *record) echo(s *crispSession, m *EventMessage) bool {
+// echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
+// say nothing new that would be worth a save.
+func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 	e := s.Log.entry(m.Fingerprint)
 	if e == nil || e.Status != entryOurs {
-		return false
+		known, ok := s.Log.Known.find(m.Fingerprint)
+		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
-	if at, ok := s.Log.plausible(m.Timestamp, rec.env.now); ok {
-		s.Log.echoed(e, at)
-		s.Bounds.opened(e.FP, at)
-	}
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP
+	ahead, sampled := s.Log.Ahead, s.Log.Sampled
+	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
+	s.Bounds.echoed(e.FP, at)
+	drift := time.Duration(s.Log.Ahead-ahead) * time.Millisecond
+	news = news || sampled != s.Log.Sampled || drift.Abs() > clockSlack
 	rec.proved(s, m.Fingerprint)
-	return true
+	return true, news
 }
 
 // take works what a read brought into the record.
@@ -92,6 +98,7 @@ func (rec *record) take(n *reading) {
 	n.gone = n.gone && in.confirmsRemoval()
 	s.State.Gone = s.State.Gone || n.gone
 	in.noteRead()
+	in.recall()
 	t := rec.timelineOf(s, n)
 	done := in.run(t)
 	if n.err == nil && !n.blind {
@@ -155,7 +162,7 @@ func (in *intake) report(o oddMessage) {
 	if slices.Contains(l.Odd, o.id) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
 		return
 	}
-	if e := l.entry(o.fingerprint); e != nil && o.fingerprint != 0 {
+	if o.fingerprint != 0 && l.knows(o.fingerprint) {
 		return
 	}
 	l.Odd = append(l.Odd[max(0, len(l.Odd)+1-maxOdd):], o.id)
@@ -196,7 +203,7 @@ func (in *intake) later(items []item) {
 		in.n.hold(k)
 		kept = true
 	}
-	unknown := slices.ContainsFunc(items, func(x item) bool { return x.msg != nil && in.s.Log.entry(x.FP) == nil })
+	unknown := slices.ContainsFunc(items, func(x item) bool { return x.msg != nil && !in.s.Log.knows(x.FP) })
 	if !kept && unknown {
 		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now})
 	}
@@ -226,23 +233,27 @@ func (in *intake) see(x item) bool {
 	if m.Fingerprint == 0 {
 		return true
 	}
-	if !x.odd {
-		l.Newest = max(l.Newest, x.At)
-		if in.s.Bounds.opened(m.Fingerprint, x.At) && in.s.Bounds.From != 0 {
-			l.Watermark = max(l.Watermark, in.s.Bounds.From)
-		}
-	}
 	e := l.entry(m.Fingerprint)
-	switch {
-	case e != nil && e.Status == entryOurs:
-		if !x.odd {
-			l.echoed(e, x.At)
+	if e != nil && e.Status == entryOurs {
+		at, ok := l.echoed(e, m.Timestamp, rec.env.now)
+		if in.s.Bounds.echoed(e.FP, at) && ok {
+			l.Watermark = max(l.Watermark, in.s.Bounds.From)
 		}
 		rec.proved(in.s, e.FP)
 		return true
+	}
+	if !x.odd {
+		l.Newest = max(l.Newest, x.At)
+	}
+	switch {
 	case e != nil:
 		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
+		}
+		return true
+	case l.Known.has(m.Fingerprint):
+		if known, _ := l.Known.find(m.Fingerprint); x.odd { // each read may show it
+			l.Known.add(known)
 		}
 		return true
 	case in.s.Bounds.Adopted:
@@ -251,6 +262,9 @@ func (in *intake) see(x item) bool {
 		return false
 	}
 	e = l.add(&logEntry{position: x.position, Status: entryWithheld, Type: m.Type})
+	if m.Type == "text" {
+		e.Type = ""
+	}
 	if x.At < in.s.Bounds.From {
 		return true // written before our opening message
 	}
@@ -372,6 +386,9 @@ func (in *intake) show(x item, e *logEntry, msg Message) {
 	} else if !x.odd {
 		s.Log.Shown = e.position
 	}
+	if parts[0].Cut {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "link"})
+	}
 	rec.Pickers.shown(s.ID, m)
 	msg.At = time.UnixMilli(x.At).UTC()
 	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
@@ -431,7 +448,7 @@ func (in *intake) amend(held bool) {
 				n.hold(k)
 			} else if e != nil && in.confirms(e, ev) {
 				e.Edited = max(e.Edited, ev.At.UnixMilli())
-				in.edit(e, e.Type, ev.Update.Content)
+				in.edit(e, e.typ(), ev.Update.Content)
 			}
 		}
 	}
@@ -453,13 +470,16 @@ func (in *intake) confirms(e *logEntry, ev *Event) bool {
 		return ev.At.UnixMilli() >= e.Edited
 	}
 	m := &in.n.messages[i]
-	return hashOf(e.Type, ev.Update.Content) == hashOf(m.Type, m.Content)
+	return hashOf(e.typ(), ev.Update.Content) == hashOf(m.Type, m.Content)
 }
 
 // remove handles the removal of a message, which may not even be known yet.
 func (in *intake) remove(fp int64) {
 	rec, s := in.rec, in.s
 	e := s.Log.entry(fp)
+	if e == nil && s.Log.Known.has(fp) {
+		return
+	}
 	if e == nil {
 		s.Log.add(&logEntry{position: position{s.Log.Newest, fp}, Status: entryRemoved})
 		return
@@ -498,15 +518,6 @@ func (in *intake) clear() {
 			k.retry(now)
 		}
 	}
-}
-
-// agentOf is who wrote a message. An avatar that is no web address is dropped.
-func agentOf(m *EventMessage) Agent {
-	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
-	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
-		a.Avatar = ""
-	}
-	return a
 }
 
 // isPrivate reports whether a type of message is for the team alone.

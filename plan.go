@@ -28,13 +28,13 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
-// absorb writes what a step brought into the record.
-func (rec *record) absorb(dir direction, r result) {
+// absorb writes what a step brought into the record, and reports whether anything is new.
+func (rec *record) absorb(dir direction, r result) bool {
 	if r.read != nil {
 		rec.take(r.read)
-		return
+		return true
 	}
-	rec.settle(rec.queue(dir), r)
+	return rec.settle(rec.queue(dir), r)
 }
 
 // plan decides on the next step, and counts the attempt. changed is set when it altered the record.
@@ -74,10 +74,11 @@ func (rec *record) planRead(changed *bool) *logRead {
 		if l == nil {
 			break
 		}
-		if !blind {
+		n := &reading{of: l, begun: rec.env.now, blind: true}
+		if l.blind = blind; !blind || rec.oldWanted(rec.Sessions.byID(l.crisp), n) {
 			return l
 		}
-		rec.take(&reading{of: l, begun: rec.env.now, blind: true})
+		rec.take(n)
 		*changed = true
 	}
 	return rec.deadlines(changed)

@@ -28,6 +28,7 @@ type logRead struct {
 	upto    int64   // hooks up to this number are judged by this read
 	state   bool    // the state is wanted as well
 	singles []int64 // messages that are wanted one by one, wherever they are
+	blind   bool    // nothing is read but the session's old log
 }
 
 // reading is what a read brought.
@@ -44,6 +45,7 @@ type reading struct {
 	gone     bool           // the conversation is removed
 	cut      bool           // there is more in between than one read can take
 	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
+	old      *oldLog        // of the session, if it was needed
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
 
@@ -211,7 +213,7 @@ func says(ev *Event) string {
 func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 	fp := m.Fingerprint
 	e := t.s.Log.entry(fp)
-	if t.n.shows(fp) || e != nil && e.At != 0 {
+	if t.n.shows(fp) || e != nil && e.At != 0 || t.s.Log.Known.has(fp) {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
@@ -245,7 +247,7 @@ func (t *timeline) look(k *hook, failed bool) {
 			t.n.hold(k)
 		}
 	case k.Want != 0 && !k.Edited:
-		if e := t.s.Log.entry(k.Want); !t.n.shows(k.Want) && (e == nil || e.At == 0) && !k.ripe(t.s, false, now) {
+		if e := t.s.Log.entry(k.Want); !t.n.shows(k.Want) && !t.s.Log.Known.has(k.Want) && (e == nil || e.At == 0) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	}

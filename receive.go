@@ -192,5 +192,5 @@ func (m *Incoming) hash() string {
 	for _, f := range m.Files {
 		fmt.Fprintf(h, " %q", f.Name+f.MIMEType)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return hex.EncodeToString(h.Sum(nil)[:4])
 }

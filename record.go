@@ -36,8 +36,8 @@ type record struct {
 	Pickers      pickers      `json:"pickers,omitempty"`       // agents' questions that may be answered
 	UserMessages userMessages `json:"user_messages,omitempty"` // the user's messages, the newest last
 	Hooks        hookQueue    `json:"hooks,omitempty"`         // hooks that are not absorbed yet
-	ToUser       queue        `json:"to_user"`                 // from Crisp's log to the user
-	ToCrisp      queue        `json:"to_crisp"`                // from the user to Crisp
+	ToUser       queue        `json:"to_user,omitempty"`       // from Crisp's log to the user
+	ToCrisp      queue        `json:"to_crisp,omitempty"`      // from the user to Crisp
 	Away         []*effect    `json:"away,omitempty"`          // deliveries kept for the user's next sign
 	Replies      replies      `json:"replies,omitempty"`       // bot messages under way
 
@@ -79,7 +79,7 @@ type handover struct {
 	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
-	Agents     []Agent   `json:"agents,omitempty"`
+	Agents     agents    `json:"agents,omitempty"`
 	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
 	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
@@ -130,6 +130,7 @@ func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*reco
 	if rec.V > recordVersion {
 		return nil, errLaterVersion
 	}
+	rec.UserMessages.recount(rec.Epoch)
 	if fault := rec.fault(key); fault != "" {
 		return nil, fmt.Errorf("%w %s", errUnreadable, fault)
 	}
@@ -219,13 +220,14 @@ func (rec *record) trim() {
 		rec.Handover.Request = Request{} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
-		s.Log.trim(rec.posting)
+		s.Log.trim(rec.awaits)
 	}
 }
 
-// posting reports whether a post with this fingerprint still waits for its outcome.
-func (rec *record) posting(fp int64) bool {
-	return slices.ContainsFunc(rec.ToCrisp, func(e *effect) bool { return e.FP == fp })
+// awaits reports whether something that is to be done is about this fingerprint.
+func (rec *record) awaits(fp int64) bool {
+	about := func(e *effect) bool { return e.FP == fp }
+	return rec.ToCrisp.has(about) || rec.ToUser.has(about) || slices.ContainsFunc(rec.Away, about)
 }
 
 // idle reports whether nothing is open.

@@ -134,16 +134,17 @@ func (h *engine) work(j worker.Job) {
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
 		given = r.(Record)
 	}
-	website, whole := strings.CutPrefix(j.Key, websitePrefix)
-	if !whole {
-		website, _, _ = strings.Cut(j.Key, "/")
-	}
+	name, old := strings.CutPrefix(j.Key, oldLogPrefix)
+	name, whole := strings.CutPrefix(name, websitePrefix)
+	website, _, _ := strings.Cut(name, "/")
 	s, err := h.sites[website], error(nil)
 	switch {
 	case s == nil:
 		err = fmt.Errorf("%w: its website is neither Config.WebsiteID nor among Config.Websites", errUnreadable)
 	case whole:
 		err = h.catchUp(ctx, s)
+	case old:
+		err = h.tidyOld(ctx, j.Key)
 	default:
 		err = h.attend(ctx, j.Key, direction(j.Lane), given)
 	}

@@ -16,33 +16,34 @@ type settlement struct {
 	r   result
 }
 
-// settle writes down what came of an effect. The effect is gone when a read settled it first.
-func (rec *record) settle(l *queue, r result) {
+// settle writes down what came of an effect, and reports whether that is new: the effect is gone when a
+// read settled it first.
+func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	if e == nil {
-		return
+		return rec.timed(r)
 	}
 	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		if e.leaves(r) {
-			return
+			return true
 		}
 		l.drop(func(x *effect) bool { return x.N == e.N })
 		(&settlement{rec, e, r}).succeeded()
-		return
+		return true
 	}
 	if r.missing { // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
-		return
+		return true
 	}
 	if !r.retry.IsZero() {
 		e.Next = r.retry
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 		if r.paced {
 			e.Placed = r.placed
 			rec.paced(e)
 		}
-		return
+		return true
 	}
 	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
 		rec.vanished(s, onRemoved)
@@ -50,7 +51,7 @@ func (rec *record) settle(l *queue, r result) {
 	e.Placed = false
 	switch api := apiError(r.err); {
 	case api != nil && api.held: // no call was made, and so nothing failed
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	default:
 		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
@@ -58,6 +59,21 @@ func (rec *record) settle(l *queue, r result) {
 	if (&settlement{rec, e, r}).failed() {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 	}
+	return true
+}
+
+// timed takes what the answer to a post tells that its hook settled first: when it was posted. It
+// reports whether Crisp's clock is known better by it.
+func (rec *record) timed(r result) (news bool) {
+	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
+		return false
+	}
+	for _, s := range rec.Sessions {
+		ahead, sampled := s.Log.Ahead, s.Log.Sampled
+		s.Log.sent(r.fp, r.begun, rec.env.now)
+		news = news || ahead != s.Log.Ahead || sampled != s.Log.Sampled
+	}
+	return news
 }
 
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
@@ -72,8 +88,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && (o.e.Kind == kindGreet || o.e.Kind == kindPost) && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun.Add(o.rec.env.now.Sub(o.r.begun)/2))
+	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -395,7 +411,7 @@ func (o *settlement) answerFailed() bool {
 		return true
 	}
 	text := textPost(o.e.Else)
-	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, in.ID, 0)
+	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
 	if c := o.rec.Sessions.byID(o.e.Crisp); c != nil {
 		c.Log.ours(fp)
 	}
@@ -453,14 +469,15 @@ func (o *settlement) greeted() {
 }
 
 // nextPart queues the next message of an opening or a note that is longer than one may be. It reports
-// whether there may be one: of an opening that its echo proved that is seen when it is posted.
+// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
+// there are: that is seen when the next one is to be posted.
 func (o *settlement) nextPart() bool {
 	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
 	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
 		return false
 	}
 	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
-	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
+	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
 	s.Log.ours(next.FP)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
 	return true

@@ -1,13 +1,20 @@
 package handover
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // userMessage is what became of one message of the user.
 type userMessage struct {
-	ID     string        `json:"id"`
+	ID     string        `json:"id"` // "" in one of which little was kept
 	Hash   string        `json:"hash"`
 	Status messageStatus `json:"status"`
 	Epoch  int64         `json:"epoch"`
@@ -17,6 +24,17 @@ type userMessage struct {
 	// Left is true when the Receive that brought the message has given up waiting.
 	Left  bool   `json:"left,omitzero"`
 	Fault string `json:"fault,omitempty"` // why it cannot be passed on
+
+	short shortID // of the ID, where that was not kept
+}
+
+// shortID tells the ids of one conversation's messages apart.
+type shortID [6]byte
+
+func shortIDOf(id string) (short shortID) {
+	sum := sha256.Sum256([]byte(id))
+	copy(short[:], sum[:])
+	return short
 }
 
 // messageStatus is what became of a message of the user.
@@ -37,9 +55,14 @@ type userMessages []*userMessage
 
 // find returns what became of the message with this id, or nil.
 func (all userMessages) find(id string) *userMessage {
+	short := shortIDOf(id)
 	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].ID == id {
-			return all[i]
+		m := all[i]
+		if m.ID == "" && m.short == short {
+			m.ID = id
+		}
+		if m.ID == id {
+			return m
 		}
 	}
 	return nil
@@ -48,7 +71,7 @@ func (all userMessages) find(id string) *userMessage {
 const (
 	// maxUserMessages bounds how many messages are remembered; channels repeat a message within
 	// minutes, not after this many others.
-	maxUserMessages = 128
+	maxUserMessages = 64
 	// maxWords bounds how many messages are kept word by word until somebody has answered them.
 	maxWords = 32
 )
@@ -73,6 +96,124 @@ func (all *userMessages) trim() {
 		}
 		return drop
 	})
+}
+
+// settled reports whether a message need only be known again when the channel repeats it.
+func (m *userMessage) settled() bool {
+	return m != nil && m.Incoming == nil && m.Fault == "" && slices.Contains(settledStatuses, m.Status)
+}
+
+// settledStatuses are the statuses of settled messages, in the order of their codes in records.
+var settledStatuses = []messageStatus{messageAnswered, messagePosted, messageTaken, messageRefused}
+
+// packedSize is how many bytes are kept of a settled message: six of its id, four of its content, one
+// for its status, and the last one of its epoch.
+const packedSize = 12
+
+// pack returns what is kept of a settled message.
+func (m *userMessage) pack(to []byte) []byte {
+	short := m.short
+	if m.ID != "" {
+		short = shortIDOf(m.ID)
+	}
+	var content [4]byte
+	hash, _ := hex.DecodeString(m.Hash)
+	copy(content[:], hash)
+	to = append(append(to, short[:]...), content[:]...)
+	return append(to, byte(slices.Index(settledStatuses, m.Status)), byte(m.Epoch))
+}
+
+// unpack is the reverse of pack.
+func (m *userMessage) unpack(from []byte) bool {
+	code := int(from[10])
+	if code >= len(settledStatuses) {
+		return false
+	}
+	copy(m.short[:], from)
+	m.Hash, m.Status, m.Epoch = hex.EncodeToString(from[6:10]), settledStatuses[code], int64(from[11])
+	return true
+}
+
+// MarshalJSONTo writes the settled messages as one text, and the others after it.
+func (all userMessages) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if err := enc.WriteToken(jsontext.BeginArray); err != nil {
+		return err
+	}
+	var packed []byte
+	for _, m := range all {
+		if m.settled() {
+			packed = m.pack(packed)
+		}
+	}
+	if len(packed) > 0 {
+		if err := enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed))); err != nil {
+			return err
+		}
+	}
+	for _, m := range all {
+		if m.settled() {
+			continue
+		}
+		if err := json.MarshalEncode(enc, m); err != nil {
+			return err
+		}
+	}
+	return enc.WriteToken(jsontext.EndArray)
+}
+
+// UnmarshalJSONFrom reads what MarshalJSONTo wrote.
+func (all *userMessages) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	switch start, err := dec.ReadToken(); {
+	case err != nil || start.Kind() == 'n':
+		return err
+	case start.Kind() != '[':
+		return errors.New("the user's messages are no list")
+	}
+	for dec.PeekKind() != ']' {
+		if dec.PeekKind() != '"' {
+			m := new(userMessage)
+			if err := json.UnmarshalDecode(dec, &m); err != nil {
+				return err
+			}
+			*all = append(*all, m)
+			continue
+		}
+		text, err := dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		if err := all.unpack(text.String()); err != nil {
+			return err
+		}
+	}
+	_, err := dec.ReadToken()
+	return err
+}
+
+// unpack adds the settled messages of a text.
+func (all *userMessages) unpack(text string) error {
+	packed, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil || len(packed)%packedSize != 0 {
+		return errors.New("the user's messages cannot be read")
+	}
+	messages := make([]userMessage, len(packed)/packedSize)
+	for i := range messages {
+		if !messages[i].unpack(packed[i*packedSize:]) {
+			return errors.New("a message of the user has an unknown status")
+		}
+		*all = append(*all, &messages[i])
+	}
+	return nil
+}
+
+// recount gives the messages of which little was kept their whole epochs: the newest that fit the last
+// byte. now is the conversation's.
+func (all userMessages) recount(now int64) {
+	for _, m := range all {
+		if m != nil && m.ID == "" {
+			m.Epoch = now - int64(byte(now)-byte(m.Epoch))
+		}
+	}
 }
 
 // done gives a message its last status: its words are not needed any more.

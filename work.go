@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -137,22 +140,29 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 			return false, fmt.Errorf("handover: delete from the store: %w", err)
 		}
 		rec.env.version = 0
+		_ = h.dropOld(ctx, rec, rec.Sessions) // else tidyOld does
 		return true, nil
 	}
+	before := slices.Clone(rec.Sessions)
 	rec.trim()
+	if err := h.moveOld(ctx, key, rec); err != nil {
+		return false, err
+	}
 	rec.next() // so that of two saves the later one can be told
 	h.claim(rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
-	next := Record{Key: key, Version: version, Due: rec.due(), Data: body}
+	next := Record{Key: key, Version: version, Due: rec.due(), Data: exactjson.WithoutNUL(body)} // databases refuse NUL
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
 	if rec.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
 		return false, fmt.Errorf("handover: save to the store: %w", err)
 	}
+	gone := slices.DeleteFunc(before, func(s *crispSession) bool { return slices.Contains(rec.Sessions, s) })
+	_ = h.dropOld(ctx, rec, gone) // else tidyOld does
 	return true, nil
 }
 
@@ -212,15 +222,15 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir dir
 			if other && (done == nil || !done.certain()) {
 				return keepUnless(*must)
 			}
+			changed := *must
 			if done != nil {
-				rec.absorb(dir, *done)
+				changed = rec.absorb(dir, *done) || changed
 			} else if !other {
 				rec.recover(h.process, dir)
 			}
 			if other {
-				return nil
+				return keepUnless(changed)
 			}
-			changed := *must || done != nil
 			*next = rec.plan(dir, &changed)
 			return keepUnless(changed || rec.expired() || rec.mustSave(h.process, *next))
 		})
@@ -276,9 +286,12 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	}()
 	if s.read != nil {
 		begun := h.clock.now()
-		n := h.siteOf(rec).crisp.read(ctx, s.read)
+		n := &reading{of: s.read, blind: true}
+		if !s.read.blind {
+			n = h.siteOf(rec).crisp.read(ctx, s.read)
+		}
 		n.begun = begun
-		return &result{begun: begun, read: n}
+		return &result{begun: begun, read: h.withOld(ctx, rec, n)}
 	}
 	r := h.run(ctx, rec, s.effect)
 	return &r
