@@ -176,6 +176,12 @@ type Limits struct {
 	Attempts int
 	// Text is the longest text that Receive takes, in bytes. Default: 100,000.
 	Text int
+	// Files is how many files a message of the user may have. Default: 20.
+	Files int
+	// Waiting is how many messages of one conversation may wait to be posted to Crisp, a text counting
+	// once for each 2,000 characters, and a file once. Beyond it Receive returns ErrCrowded. Default:
+	// 200.
+	Waiting int
 }
 
 const (
@@ -319,6 +325,8 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		{"DailyCalls", &l.DailyCalls, quota(tier)},
 		{"Attempts", &l.Attempts, 8},
 		{"Text", &l.Text, 100_000},
+		{"Files", &l.Files, 20},
+		{"Waiting", &l.Waiting, 200},
 	} {
 		if *f.value == 0 {
 			*f.value = f.standard
