@@ -180,7 +180,7 @@ type Limits struct {
 	Files int
 	// Waiting is how many messages of one conversation may wait to be posted to Crisp, a text counting
 	// once for each 2,000 characters, and a file once. Beyond it Receive returns ErrCrowded. Default:
-	// 200.
+	// 100.
 	Waiting int
 }
 
@@ -326,7 +326,7 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		{"Attempts", &l.Attempts, 8},
 		{"Text", &l.Text, 100_000},
 		{"Files", &l.Files, 20},
-		{"Waiting", &l.Waiting, 200},
+		{"Waiting", &l.Waiting, 100},
 	} {
 		if *f.value == 0 {
 			*f.value = f.standard

@@ -64,7 +64,7 @@ func TestNotesBeyondALimit(t *testing.T) {
 // Many greedy users at once: the queue of each is bounded, and nobody else waits for them.
 func TestGreedyUsers(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Limits.Workers = 2
+		c.Limits.Workers, c.Limits.Waiting = 2, 40
 		c.Timeouts.Relay = time.Hour
 	}}
 	bubble(t, o, func(r *rig) {
@@ -78,9 +78,9 @@ func TestGreedyUsers(t *testing.T) {
 		var mu sync.Mutex
 		crowded := 0
 		for _, id := range []string{"greedy 1", "greedy 2", "greedy 3"} {
-			for i := range 40 {
+			for i := range 15 {
 				all.Go(func() {
-					m := handover.Incoming{Conversation: handover.Conversation{Source: "webchat", ID: id}, ID: fmt.Sprint(i), Text: strings.Repeat("word ", 19_999)}
+					m := handover.Incoming{Conversation: handover.Conversation{Source: "webchat", ID: id}, ID: fmt.Sprint(i), Text: strings.Repeat("word ", 7_999)}
 					if _, err := r.h.Receive(context.Background(), m); err != nil {
 						require.ErrorIs(t, err, handover.ErrCrowded)
 						require.ErrorContains(t, err, "Limits.Waiting")
@@ -98,9 +98,9 @@ func TestGreedyUsers(t *testing.T) {
 		require.NoError(t, err)
 		waited := time.Since(begun)
 		all.Wait()
-		t.Logf("with 3 greedy users, 2 workers and half a second a call another user's message took %v; %d of 120 were told to come later", waited, crowded)
+		t.Logf("with 3 greedy users, 2 workers and half a second a call another user's message took %v; %d of 45 were told to come later", waited, crowded)
 		require.LessOrEqual(t, waited, 20*time.Second)
-		require.Equal(t, 120-3*4, crowded, "four texts of 50 messages each fit")
+		require.Equal(t, 45-3*2, crowded, "as many fit as Limits.Waiting lets")
 	})
 }
 

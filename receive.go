@@ -77,7 +77,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err := h.check(&m); err != nil {
 		return Turn{}, err
 	}
-	key, hash := h.key(m.Conversation), m.hash()
+	key, hash, size := h.key(m.Conversation), m.hash(), m.size()
 	rec, err := h.update(ctx, key, m.Conversation, func(rec *record) error {
 		rec.userSign()
 		if old := rec.UserMessages.find(m.ID); old != nil {
@@ -87,7 +87,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 			old.Left = false
 			return nil
 		}
-		if rec.human() && rec.crowded(len(m.posts())) {
+		if rec.human() && rec.crowded(size) {
 			return ErrCrowded
 		}
 		in := &userMessage{ID: m.ID, Hash: hash, At: rec.env.now, Incoming: &m}
