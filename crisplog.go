@@ -28,6 +28,7 @@ type crispLog struct {
 	Ahead   int64    `json:"ahead,omitzero"`
 	Within  int64    `json:"within,omitzero"`  // how far off Ahead may be, in ms
 	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
+	Cut     int64    `json:"cut,omitzero"`     // time of the newest message of a read that was cut, and said to be
 	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
 }
 
@@ -257,6 +258,8 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 		switch {
 		case waits(e.FP) || e.moves():
 			return false
+		case e.Status == entryOurs && !l.Sampled && len(l.Entries) <= 2*maxOurs:
+			return false // the answer to its post may still tell Crisp's clock
 		case e.Status == entryOurs && e.At == 0:
 			if ours <= maxOurs {
 				return false

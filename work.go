@@ -294,6 +294,11 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	}()
 	if s.read != nil {
 		begun := h.clock.now()
+		if !s.read.until.IsZero() { // a message in hand is not to wait for a read that hangs
+			var end context.CancelFunc
+			ctx, end = context.WithTimeout(ctx, max(s.read.until.Sub(begun), callTimeout))
+			defer end()
+		}
 		n := &reading{of: s.read, blind: true}
 		if !s.read.blind {
 			n = h.siteOf(rec).crisp.read(ctx, s.read)
