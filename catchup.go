@@ -125,7 +125,7 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 	}
 	_, err = h.update(ctx, r.Key, Conversation{}, func(rec *record) error {
 		s := rec.Sessions.byID(c.SessionID)
-		if !rec.env.stored || s == nil || at <= s.Listed {
+		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
 			return errKeep
 		}
 		s.Listed = at
@@ -140,6 +140,11 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 		return nil
 	}
 	return err
+}
+
+// knows reports whether what the list tells of a session was read already.
+func (s *crispSession) knows(c crispConversation, at int64) bool {
+	return at <= s.Log.Watermark && (c.State == saysResolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
 }
 
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.

@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // givenUp are the effects that the host was told are given up.
@@ -306,4 +308,19 @@ func TestAttemptsThatWereNotMade(t *testing.T) {
 		require.Equal(t, []string{"bye"}, notesOf(r.crisp.Last()))
 		require.Empty(t, r.givenUp())
 	})
+}
+
+// README.md names each scope that some call needs.
+func TestReadmeNamesTheScopes(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	for op, scope := range crispapi.Scopes() {
+		if scope == "" {
+			continue
+		}
+		name, access, _ := strings.Cut(scope, " ")
+		at := strings.Index(string(readme), "`"+name+" (")
+		require.GreaterOrEqual(t, at, 0, "%s needs %s", op, scope)
+		require.Contains(t, string(readme)[at:at+len(name)+30], access, "%s needs %s", op, scope)
+	}
 }
