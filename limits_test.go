@@ -122,3 +122,40 @@ func TestTypingIsThrottled(t *testing.T) {
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 5, "at once after a pause")
 	})
 }
+
+// A channel that hangs delays no other one.
+func TestChannelThatHangsDelaysNoOther(t *testing.T) {
+	shown := make(chan time.Time, 1)
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Limits.CreatesPerMinute = -1
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			switch {
+			case m.From != handover.FromAgent:
+			case s.Conversation.Source == "slow":
+				<-ctx.Done()
+				return "", ctx.Err()
+			default:
+				shown <- time.Now()
+			}
+			return m.ID, nil
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		var slow []*handovertest.Conversation
+		for i := range 400 {
+			r.conv = handover.Conversation{Source: "slow", ID: fmt.Sprint(i)}
+			slow = append(slow, r.opened())
+		}
+		r.conv = handover.Conversation{Source: "fast", ID: "1"}
+		fast := r.opened()
+		for _, conv := range slow {
+			conv.Operator("Ann").Say("hello")
+		}
+		time.Sleep(30 * time.Second)
+		begun := time.Now()
+		fast.Operator("Bob").Say("hello")
+		waited := (<-shown).Sub(begun)
+		t.Logf("with 400 conversations of a channel that hangs, another channel's message took %v", waited)
+		require.LessOrEqual(t, waited, 5*time.Second)
+	})
+}
