@@ -50,7 +50,8 @@ type Config struct {
 	// is ignored. An error that wraps errors.ErrUnsupported falls back to that for one message.
 	Revise func(ctx context.Context, s Session, r Revision) error
 	// OnEnd is called when a handover has ended and the bot may speak again, at least once for
-	// each handover, always with the same Summary.HandoverID. An error repeats the call.
+	// each handover, always with the same Summary.HandoverID. An error repeats the call, until Timeouts.Late has
+	// passed.
 	OnEnd func(ctx context.Context, s Session, sum Summary) error
 	// Presence has the last word on whether somebody is there: opening hours, a queue that is
 	// full. It gets what Crisp says. Default: what Crisp says.
@@ -369,7 +370,7 @@ func validWebsiteID(id string) bool {
 // rest, so that Timeouts{Claim: 10}, which is ten nanoseconds, is no surprise. They are stored with
 // the handover and run out once, however many replicas there are.
 type Timeouts struct {
-	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation; default 30 s
+	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
 	Reply    time.Duration `json:"reply,omitzero"`    // one send of Reply; default 2 min
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
