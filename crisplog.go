@@ -250,7 +250,7 @@ const (
 func (l *crispLog) trim(waits func(fp int64) bool) {
 	ours := 0
 	for _, e := range l.Entries {
-		if e.Status == entryOurs && e.At == 0 {
+		if e.Status == entryOurs && l.untimed(e) {
 			ours++
 		}
 	}
@@ -258,7 +258,7 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 		switch {
 		case waits(e.FP) || e.moves():
 			return false
-		case e.Status == entryOurs && e.At == 0:
+		case e.Status == entryOurs && l.untimed(e):
 			if ours <= maxOurs {
 				return false
 			}
@@ -269,6 +269,10 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 	})
 	l.Known.trim()
 }
+
+// untimed reports whether a message of ours may still tell Crisp's clock: its hook may come before the
+// answer to its post.
+func (l *crispLog) untimed(e *logEntry) bool { return e.At == 0 || !l.Sampled }
 
 // moves reports whether an entry is kept whole: the user was shown it, or would have been.
 func (e *logEntry) moves() bool {
