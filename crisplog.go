@@ -250,7 +250,7 @@ const (
 func (l *crispLog) trim(waits func(fp int64) bool) {
 	ours := 0
 	for _, e := range l.Entries {
-		if e.Status == entryOurs && l.untimed(e) {
+		if e.Status == entryOurs && e.At == 0 {
 			ours++
 		}
 	}
@@ -258,7 +258,9 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 		switch {
 		case waits(e.FP) || e.moves():
 			return false
-		case e.Status == entryOurs && l.untimed(e):
+		case e.Status == entryOurs && !l.Sampled && len(l.Entries) <= 2*maxOurs:
+			return false // the answer to its post may still tell Crisp's clock
+		case e.Status == entryOurs && e.At == 0:
 			if ours <= maxOurs {
 				return false
 			}
@@ -269,10 +271,6 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 	})
 	l.Known.trim()
 }
-
-// untimed reports whether a message of ours may still tell Crisp's clock: its hook may come before the
-// answer to its post.
-func (l *crispLog) untimed(e *logEntry) bool { return e.At == 0 || !l.Sampled }
 
 // moves reports whether an entry is kept whole: the user was shown it, or would have been.
 func (e *logEntry) moves() bool {

@@ -129,6 +129,11 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 	return all
 }
 
+// tellState reports whether a hook of a session tells of its state.
+func (q hookQueue) tellState(crisp string) bool {
+	return slices.ContainsFunc(q, func(k hook) bool { return k.Crisp == crisp && k.Says != "" })
+}
+
 // put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
 // the newest counts, and beyond the bounds a hook only says what to read. One read finds all new
 // messages, so that those hooks become one.

@@ -42,9 +42,9 @@ func (rec *record) receive(ev *Event) bool {
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // it is open, as far as is known
-	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && len(rec.Hooks.of(s.ID, rec.Serial)) == 0:
+	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && !rec.Hooks.tellState(s.ID):
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
-		s.State.told(false, at) // nothing that came before it waits: no read is needed
+		s.State.told(false, at) // no other state waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
 		s.State.Blocked = true
