@@ -456,3 +456,103 @@ func TestManyHooksASecond(t *testing.T) {
 		})
 	}
 }
+
+// Messages that cannot be used are told of once each, however many there are and however often they are
+// read, and do not grow the record.
+func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
+	var g rogue
+	active(t, options{config: g.config}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(20 * time.Second)
+		var odd []string
+		for i := range 60 {
+			odd = append(odd, badMessage(time.Now(), map[string]string{"fingerprint": "0", "content": fmt.Sprintf(`"odd %d"`, i)}))
+			odd = append(odd, badMessage(time.Now(), map[string]string{"timestamp": "0", "fingerprint": fmt.Sprint(700_000_000_000_000 + i)}))
+		}
+		odd = append(odd, badMessage(time.Now(), map[string]string{"type": `"note"`, "fingerprint": "0"}), badMessage(time.Now(), map[string]string{"from": `"user"`, "timestamp": "0"}))
+		g.extra.Store(strings.Join(odd, ","))
+		for i := range 10 {
+			ann.Say(fmt.Sprint("message ", i))
+			r.after(20 * time.Second)
+		}
+		require.Equal(t, 120, r.count(handover.ActivityNotShown))
+		notes := 0
+		for _, m := range conv.Messages() {
+			if m.Type == "note" {
+				notes++
+			}
+		}
+		require.Equal(t, 1, notes, "one note tells of all that one read found")
+		require.Len(t, r.agentLines(), 10)
+
+		before := r.stored()
+		for n := range 20 {
+			odd = odd[:0]
+			for i := range 60 {
+				odd = append(odd, badMessage(time.Now(), map[string]string{"fingerprint": "0", "content": fmt.Sprintf(`"odd %d %d"`, n, i)}))
+			}
+			g.extra.Store(strings.Join(odd, ","))
+			ann.Say("and on")
+			r.after(20 * time.Second)
+		}
+		require.Less(t, r.stored()-before, 16_000)
+	})
+}
+
+// stored is the size of the conversation's record.
+func (r *rig) stored() int {
+	rec, err := r.store.Load(r.t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
+	require.NoError(r.t, err)
+	return len(rec.Data)
+}
+
+// A long conversation that is adopted costs a page a look until our opening message is found, wherever it
+// is by then; none of what is older is shown, and all of what is newer.
+func TestALongAdoptedConversation(t *testing.T) {
+	for name, newer := range map[string]int{"nothing newer": 0, "a page that is newer": 20, "pages that are newer": 70} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.opened()
+				r.crisp.SetHookFaults(dropHooks)
+				ann := conv.Operator("Ann")
+				for i := range 2100 {
+					ann.Say(fmt.Sprint("old ", i))
+				}
+				r.crisp.Settle()
+				require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+				r.conv.ID = "user-2"
+				r.saw()
+				require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
+				want := []string{}
+				for i := range newer {
+					ann.Say(fmt.Sprint("new ", i))
+					want = append(want, fmt.Sprint("agent Ann: new ", i))
+				}
+				r.crisp.Settle()
+				calls := conv.CountCalls("GET")
+				r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+					return handovertest.HookFault{Drop: i.Event == "message:send"}
+				})
+				ann.Say("the last")
+				r.after(20 * time.Second)
+				require.Equal(t, append(want, "agent Ann: the last"), r.agentLines())
+				require.LessOrEqual(t, conv.CountCalls("GET")-calls, 5+newer/20)
+				require.Equal(t, handover.StateActive, r.session().State)
+			})
+		})
+	}
+}
+
+// A channel may tell any time of a message: it is taken.
+func TestMessagesOfTheUserAreTakenWhateverTheirTime(t *testing.T) {
+	for _, at := range []time.Time{{}, time.Unix(-1, 0), time.Unix(1<<55, 0), time.Date(33658, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().AddDate(100, 0, 0)} {
+		bubble(t, options{}, func(r *rig) {
+			turn, err := r.receive(handover.Incoming{Text: "hello", At: at})
+			require.NoError(t, err, at)
+			require.True(t, turn.Bot)
+			conv := r.opened()
+			_, err = r.receive(handover.Incoming{Text: "and on", At: at})
+			require.NoError(t, err, at)
+			require.Contains(t, userTexts(conv), "and on")
+		})
+	}
+}

@@ -74,6 +74,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err := h.check(&m); err != nil {
 		return Turn{}, err
 	}
+	m.At = plausibleTime(m.At, h.clock.now())
 	key, hash := h.key(m.Conversation), m.hash()
 	rec, err := h.update(ctx, key, m.Conversation, func(rec *record) error {
 		rec.userSign()
