@@ -57,7 +57,9 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
-	rec.Hooks.put(k)
+	if rec.Hooks.put(k) {
+		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "too_many"})
+	}
 	return true
 }
 
@@ -577,8 +579,11 @@ func (in *intake) clear() {
 		if !n.held[k.N] || rec.ending(in.s.ID) {
 			continue
 		}
-		if k.retry(now); n.stateErr != nil && k.State && k.event() == nil {
+		switch k.retry(now); {
+		case n.stateErr != nil && k.State && k.event() == nil:
 			k.Next = latest(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
+		case n.err == nil && !n.blind && n.crowded(k):
+			k.Next = time.Time{} // others were looked for in this read; it is next
 		}
 	}
 	if foreign && n.err == nil && !n.blind {

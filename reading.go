@@ -83,6 +83,11 @@ func (n *reading) hold(k *hook) {
 	n.held[k.N] = true
 }
 
+// crowded reports whether a message that a hook wants by itself had no place in this read.
+func (n *reading) crowded(k *hook) bool {
+	return k.event() == nil && (k.Removed || k.Edited) && !slices.Contains(n.of.singles, k.Want) && !n.shows(k.Want)
+}
+
 // fresh reports whether the state that was read is not older than a time of Crisp's: Crisp may answer
 // from a cache.
 func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.Changed() >= at }
@@ -285,12 +290,14 @@ func (t *timeline) look(k *hook, failed bool) {
 		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case t.n.crowded(k):
+		t.n.hold(k) // its turn to be looked for comes
 	case k.Edited:
 		if t.unchanged(k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Removed:
-		if !slices.Contains(t.n.missing, k.Want) && slices.Contains(t.n.of.singles, k.Want) && !k.ripe(t.s, false, now) {
+		if !slices.Contains(t.n.missing, k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Want != 0:

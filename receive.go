@@ -85,6 +85,8 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 			old.Left = false
 			return nil
 		}
+		m := m
+		m.At = plausibleTime(m.At, rec.env.now)
 		in := &userMessage{ID: m.ID, Hash: hash, At: rec.env.now, Incoming: &m}
 		rec.UserMessages = append(rec.UserMessages, in)
 		rec.Touched = rec.env.now

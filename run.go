@@ -111,13 +111,28 @@ func (h *engine) poll(ctx context.Context) {
 		for _, r := range due {
 			h.clock.follow(r.Now)
 			h.given.Store(r.Key, r)
-			h.pool.Nudge(jobOf(r.Key, toUser))
+			if !h.pool.Nudge(jobOf(r.Key, toUser)) {
+				h.given.Delete(r.Key)
+				h.giveBack(ctx, r)
+			}
 		}
 		if len(due) < pollLimit {
 			return
 		}
 	}
 }
+
+// giveBack lets the store give a record that was claimed to others: this process cannot take it now.
+func (h *engine) giveBack(ctx context.Context, r Record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if _, err := h.cfg.Store.Save(ctx, r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
+		h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
+	}
+}
+
+// errForeign is for a record of a website that this process is not set up for. Another one may be.
+var errForeign = errors.New("handover: the conversation's website is neither Config.WebsiteID nor among Config.Websites")
 
 // jobOf is the work on one direction of a record. Its class is the channel: no channel that hangs
 // delays another one.
@@ -140,7 +155,7 @@ func (h *engine) work(j worker.Job) {
 	s, err := h.sites[website], error(nil)
 	switch {
 	case s == nil:
-		err = fmt.Errorf("%w: its website is neither Config.WebsiteID nor among Config.Websites", errUnreadable)
+		err = errForeign
 	case whole:
 		err = h.catchUp(ctx, s)
 	case old:
@@ -154,28 +169,31 @@ func (h *engine) work(j worker.Job) {
 	}
 }
 
-// worked notes how a job went. A record that cannot be read is put off ever longer.
+// worked notes how a job went. A record that cannot be read is put off ever longer; one that another
+// process may be able to work on only until that has had its chance.
 func (h *engine) worked(ctx context.Context, key string, err error) {
 	switch {
 	case err == nil:
 		h.failing.Succeeded(key)
+	case errors.Is(err, errForeign), errors.Is(err, errLaterVersion):
+		h.putOff(ctx, key, &h.foreign, err)
 	case storeFailed(err):
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
 	default:
-		h.putOff(ctx, key, err)
+		h.putOff(ctx, key, &h.failing, err)
 	}
 }
 
 // panicked puts off the record whose work panicked.
 func (h *engine) panicked(j worker.Job, stack string) {
 	h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", j.Key, "stack", stack)
-	h.putOff(context.Background(), j.Key, nil)
+	h.putOff(context.Background(), j.Key, &h.failing, nil)
 }
 
 // putOff makes a record due later, ever later the more often it fails, and leaves it as it is.
-func (h *engine) putOff(ctx context.Context, key string, why error) {
-	pause := h.failing.Failed(key)
-	if why != nil {
+func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, why error) {
+	pause := by.Failed(key)
+	if why != nil && (by != &h.foreign || pause < claimTTL) {
 		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

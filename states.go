@@ -185,8 +185,12 @@ func (rec *record) ended(e *effect) {
 	if !rec.runs(e.HandoverID) {
 		return
 	}
-	t := map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[e.Reason]
-	rec.fire(t, cause{at: e.At})
+	rec.fire(endTrigger(e.Reason), cause{at: e.At})
+}
+
+// endTrigger is the trigger of an end that waited for the messages before it; "" for no such reason.
+func endTrigger(reason EndReason) trigger {
+	return map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[reason]
 }
 
 // begin starts a handover: the request is stored with all steps of the opening.
