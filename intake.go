@@ -404,6 +404,7 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	case runs && !in.older(x):
 		rec.fire(onHuman, what)
 	case runs: // written before our opening message: nobody answers that yet
+		msg.Late = true
 		rec.fire(onLate, what)
 	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
