@@ -25,6 +25,9 @@ const (
 	notFound   = `{"error":true,"reason":"not_found","data":{}}`
 )
 
+// readMetas is a step that is taken in conversations alone that Crisp has already.
+const readMetas = "metas, read"
+
 // steps are those that Crisp refuses for good, each in ways of its own.
 var steps = []step{
 	{"metas", "PATCH", "/meta", "", 403, notAllowed},
@@ -35,7 +38,7 @@ var steps = []step{
 	{"rating", "POST", "/feedback", "", 403, notAllowed},
 	{"state", "GET", "", "", 403, handovertest.BodyHTML},
 	{"metas", "PATCH", "/meta", "", 500, handovertest.BodyError},
-	{"metas, read", "GET", "/meta", "", 200, handovertest.BodyList},
+	{readMetas, "GET", "/meta", "", 200, handovertest.BodyList},
 	{"operator", "PATCH", "/routing", "", 403, notAllowed},
 	{"marks", "PATCH", "/delivered", "", 400, handovertest.BodyHTML},
 	{"state", "GET", "", "", 200, handovertest.BodyOther},

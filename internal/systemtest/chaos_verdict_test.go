@@ -148,7 +148,7 @@ func (c *chat) judgeUser(v *verdict) {
 				c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
 				break
 			}
-			if n < highest {
+			if n < highest && !(m.Late && c.w.o.hard[quotaLimits]) { // a hook in hand does not wait for a log that nobody may read
 				v.reordered++
 				c.note("REORDERED: %s", word)
 			}
