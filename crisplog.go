@@ -20,8 +20,9 @@ type crispLog struct {
 	First  int64    `json:"first,omitzero"`
 	Newest int64    `json:"newest,omitzero"` // the largest time seen
 	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
-	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it.
+	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it, in ms.
 	Ahead   int64    `json:"ahead,omitzero"`
+	Within  int64    `json:"within,omitzero"`  // how far off Ahead may be, in ms
 	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
 	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
 }
@@ -60,6 +61,7 @@ type logEntry struct {
 	Author    int         `json:"author,omitzero"`      // its place in Authors, from 1
 	ChannelID []string    `json:"channel_id,omitempty"` // one for each part
 	Sent      int64       `json:"sent,omitzero"`        // when we posted it, by the store's clock, in ms
+	Within    int64       `json:"within,omitzero"`      // how far off Sent may be: half of the call
 }
 
 // entry returns the entry of a fingerprint, or nil.
@@ -86,32 +88,44 @@ func (l *crispLog) ours(fp int64) *logEntry {
 	return l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 }
 
-// sent notes when a message of ours was posted, and echoed what time Crisp gave it. Together they
-// show by how much Crisp's clock is ahead.
-func (l *crispLog) sent(fp int64, at time.Time) {
-	if e := l.entry(fp); e != nil {
-		e.Sent = at.UnixMilli()
+// sent notes when a message of ours was posted: between two times of the store's. echoed notes what
+// time Crisp gave it. Together they show by how much Crisp's clock is ahead.
+func (l *crispLog) sent(fp int64, begun, done time.Time) {
+	if e := l.entry(fp); e != nil && e.Status == entryOurs {
+		half := done.Sub(begun) / 2
+		e.Sent, e.Within = begun.Add(half).UnixMilli(), half.Milliseconds()
 		l.sample(e)
 	}
 }
 
-func (l *crispLog) echoed(e *logEntry, at int64) {
+// echoed returns the time that the message counts with; ok is false if that moves nothing else.
+func (l *crispLog) echoed(e *logEntry, at int64, now time.Time) (_ int64, ok bool) {
 	e.At = at
-	l.Newest = max(l.Newest, at)
 	l.sample(e)
+	if at, ok = l.plausible(at, now); ok {
+		l.Newest = max(l.Newest, at)
+	}
+	return at, ok
 }
 
 // maxAhead is the largest difference of the clocks that can be true. Beyond it a sample is dropped.
 const maxAhead = 48 * time.Hour
 
+// sample compares the clocks by a message of ours. The closest sample counts, until one shows that a
+// clock was set.
 func (l *crispLog) sample(e *logEntry) {
 	if e.At == 0 || e.Sent == 0 {
 		return
 	}
-	if ahead := e.At - e.Sent; ahead <= maxAhead.Milliseconds() && ahead >= -maxAhead.Milliseconds() {
-		l.Ahead, l.Sampled = ahead, true
+	ahead, within := e.At-e.Sent, e.Within
+	e.Sent, e.Within = 0, 0
+	if ahead > maxAhead.Milliseconds() || ahead < -maxAhead.Milliseconds() {
+		return
 	}
-	e.Sent = 0
+	off := max(ahead-l.Ahead, l.Ahead-ahead)
+	if !l.Sampled || within <= l.Within || off > within+l.Within+clockSlack.Milliseconds() {
+		l.Ahead, l.Within, l.Sampled = ahead, within, true
+	}
 }
 
 const (
@@ -121,7 +135,7 @@ const (
 	// aheadSlack is how far a message may be ahead of Crisp's time as we know it.
 	aheadSlack = time.Minute
 	// unknownSlack is aheadSlack as long as Crisp's clock is not known.
-	unknownSlack = 24 * time.Hour
+	unknownSlack = maxAhead
 )
 
 // crispTime is Crisp's time at a time of ours: estimated, or the newest that was seen.
@@ -142,7 +156,10 @@ func (l *crispLog) plausible(at int64, now time.Time) (_ int64, ok bool) {
 	if at <= limit {
 		return at, true
 	}
-	return max(l.crispTime(now), l.Newest), false
+	if at = l.crispTime(now); at == 0 { // nothing is known of Crisp's clock
+		at = now.UnixMilli()
+	}
+	return at, false
 }
 
 // named returns the channel's id of a part of a message; false if the host neither showed it nor
@@ -233,7 +250,7 @@ func (l *crispLog) trim(posting func(fp int64) bool) {
 	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
 		if e.Status == entryOurs { // known by its origin as well, if it is seen again
-			drop := ours > maxOurs && e.At != 0 && !posting(e.FP)
+			drop := ours > maxOurs && (e.At != 0 || ours > 2*maxOurs) && !posting(e.FP)
 			if drop {
 				ours--
 			}

@@ -20,6 +20,7 @@ type settlement struct {
 func (rec *record) settle(l *queue, r result) {
 	e := l.effect(r.effect)
 	if e == nil {
+		rec.timed(r)
 		return
 	}
 	e.Running = false
@@ -60,6 +61,16 @@ func (rec *record) settle(l *queue, r result) {
 	}
 }
 
+// timed takes what the answer to a post tells that its hook settled first: when it was posted.
+func (rec *record) timed(r result) {
+	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
+		return
+	}
+	for _, s := range rec.Sessions {
+		s.Log.sent(r.fp, r.begun, rec.env.now)
+	}
+}
+
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
 func (e *effect) leaves(r result) bool {
 	e.FPs = slices.DeleteFunc(e.FPs, func(fp int64) bool { return slices.Contains(r.marked, fp) })
@@ -72,8 +83,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && (o.e.Kind == kindGreet || o.e.Kind == kindPost) && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun.Add(o.rec.env.now.Sub(o.r.begun)/2))
+	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -124,14 +135,14 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
-	tried := o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || now.Sub(o.e.Since) >= asideFor
-	if tried || o.r.gone || api != nil && !api.Temporary() {
-		o.gaveUp()
-		return true
-	}
 	o.again(api)
 	if api != nil && api.needsPerson() {
 		o.e.Next = latest(o.e.Next, now.Add(min(api.pause, time.Hour)))
+	}
+	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
+	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
+		o.gaveUp()
+		return true
 	}
 	return false
 }
@@ -395,7 +406,7 @@ func (o *settlement) answerFailed() bool {
 		return true
 	}
 	text := textPost(o.e.Else)
-	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, in.ID, 0)
+	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
 	if c := o.rec.Sessions.byID(o.e.Crisp); c != nil {
 		c.Log.ours(fp)
 	}
@@ -453,14 +464,15 @@ func (o *settlement) greeted() {
 }
 
 // nextPart queues the next message of an opening or a note that is longer than one may be. It reports
-// whether there may be one: of an opening that its echo proved that is seen when it is posted.
+// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
+// there are: that is seen when the next one is to be posted.
 func (o *settlement) nextPart() bool {
 	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
 	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
 		return false
 	}
 	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
-	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
+	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
 	s.Log.ours(next.FP)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
 	return true
