@@ -36,6 +36,9 @@ func (s *subject) inCrisp(i int) (*modelCrisp, *handovertest.Conversation) {
 	if len(crisp) != len(s.model.crisp) || c.gone || c.last.IsZero() {
 		return nil, nil
 	}
+	if c.adopted && c.greeted.IsZero() {
+		return nil, nil // what is written before our opening message is not for the user
+	}
 	return c, crisp[i]
 }
 
