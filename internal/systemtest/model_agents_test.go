@@ -115,7 +115,7 @@ func (s *subject) agentWritesBadly() func() {
 func (s *subject) agentWroteBefore() func() {
 	c, conv := s.other()
 	m := s.model
-	if c == nil || m.running() && m.stay.crisp == c || c.mark.IsZero() {
+	if c == nil || m.running() && m.stay.crisp == c || c.mark.IsZero() || c.adopted { // what was there before is not shown
 		return nil
 	}
 	agent, text := s.agent(), s.agentText(c)
