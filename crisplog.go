@@ -23,6 +23,7 @@ type crispLog struct {
 	// First is the fingerprint of the first message, in a session that we made.
 	First  int64    `json:"first,omitzero"`
 	Newest int64    `json:"newest,omitzero"` // the largest time seen
+	Quiet  int      `json:"quiet,omitzero"`  // how many messages of ours were posted since that was seen
 	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
 	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it.
 	Ahead   int64    `json:"ahead,omitzero"`
@@ -89,6 +90,7 @@ func (l *crispLog) ours(fp int64) {
 	if e := l.entry(fp); e != nil {
 		e.Status = entryOurs
 	} else if !l.Known.has(fp) {
+		l.Quiet++
 		l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 	}
 }
@@ -106,7 +108,7 @@ func (l *crispLog) sent(fp int64, at time.Time) {
 }
 
 func (l *crispLog) echoed(e *logEntry, at int64) {
-	e.At = at
+	e.At, l.Quiet = at, 0
 	l.Newest = max(l.Newest, at)
 	l.sample(e)
 }
@@ -222,6 +224,9 @@ func hashOf(typ string, content jsontext.Value) string {
 const (
 	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet.
 	maxOurs = 64
+	// maxQuiet is how many messages of ours may be posted until the time that Crisp gave one is worth a save
+	// of its own.
+	maxQuiet = 16
 	// keepShown is how many messages that were shown are kept whole at least, and moveAtOnce how many
 	// go to the oldLog together: so often is that written.
 	keepShown, moveAtOnce = 4, 16

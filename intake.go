@@ -79,7 +79,7 @@ func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 		known, ok := s.Log.Known.find(m.Fingerprint)
 		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
-	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Log.Quiet >= maxQuiet
 	if at, ok := s.Log.plausible(m.Timestamp, rec.env.now); ok {
 		ahead, sampled := s.Log.Ahead, s.Log.Sampled
 		s.Log.echoed(e, at)

@@ -99,11 +99,6 @@ func (in *intake) recall() {
 	if old == nil {
 		return
 	}
-	for _, all := range [][]EventMessage{in.n.messages, in.n.singles} {
-		for i := range all {
-			in.recallMessage(&all[i])
-		}
-	}
 	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
 		fp := k.about()
 		if m := k.message(); m != nil {
@@ -114,6 +109,11 @@ func (in *intake) recall() {
 			l.recall(e)
 		} else if old.Cut != 0 && !l.Known.has(fp) {
 			in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: "too_old"})
+		}
+	}
+	for _, all := range [][]EventMessage{in.n.messages, in.n.singles} {
+		for i := range all {
+			in.recallMessage(&all[i])
 		}
 	}
 }
