@@ -32,14 +32,17 @@ func cannotShow(why string) error { return fmt.Errorf("%w: %s", errCannotShow, w
 type part struct {
 	Content RichMessage
 	File    *File
+	Cut     bool // a link of the message is not safe, and was left out
 }
 
 // fromCrisp turns the type and content of an agent's message in Crisp into what the user is
 // shown. It is an allow-list: all types but text, file, animation, audio, picker, field and
 // carousel give an error. Text is passed on with its Markdown untouched. Each part fits the
-// limits of RichMessage.fit; a message with a link that is not safe is not shown at all.
+// limits of RichMessage.fit. A link that is not safe is left out, and the rest is shown; a file whose
+// own link is not safe is not shown at all.
 func fromCrisp(typ string, content jsontext.Value, fingerprint int64) ([]part, error) {
 	var messages []RichMessage
+	var cut bool
 	var err error
 	switch typ {
 	case "text":
@@ -47,11 +50,11 @@ func fromCrisp(typ string, content jsontext.Value, fingerprint int64) ([]part, e
 	case "file", "animation", "audio":
 		return agentFile(typ, content)
 	case "picker":
-		messages, err = agentPicker(content, fingerprint)
+		messages, cut, err = agentPicker(content, fingerprint)
 	case "field":
 		messages, err = agentField(content)
 	case "carousel":
-		messages, err = agentCarousel(content)
+		messages, cut, err = agentCarousel(content)
 	case "note", "event":
 		return nil, errPrivate
 	default:
@@ -63,7 +66,7 @@ func fromCrisp(typ string, content jsontext.Value, fingerprint int64) ([]part, e
 	var parts []part
 	for _, m := range messages {
 		for _, fitting := range m.parts() {
-			parts = append(parts, part{Content: fitting})
+			parts = append(parts, part{Content: fitting, Cut: cut})
 		}
 	}
 	if len(parts) == 0 {
@@ -238,16 +241,16 @@ type crispCard struct {
 }
 
 // agentCarousel shows a carousel as generic templates. What a card cannot hold stands in a text
-// before it.
-func agentCarousel(content jsontext.Value) ([]RichMessage, error) {
+// before it. cut is true when a link was left out.
+func agentCarousel(content jsontext.Value) (messages []RichMessage, cut bool, err error) {
 	var carousel struct {
 		Text    crispText   `json:"text"`
 		Targets []crispCard `json:"targets"`
 	}
 	if err := readContent(content, &carousel); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	messages := []RichMessage{TextMessage(string(carousel.Text))}
+	messages = []RichMessage{TextMessage(string(carousel.Text))}
 	var cards []Element
 	flush := func() {
 		if len(cards) > 0 {
@@ -257,10 +260,8 @@ func agentCarousel(content jsontext.Value) ([]RichMessage, error) {
 		}
 	}
 	for _, target := range carousel.Targets {
-		card, text, err := target.element()
-		if err != nil {
-			return nil, err
-		}
+		card, text, less := target.element()
+		cut = cut || less
 		if text != "" {
 			flush()
 			messages = append(messages, TextMessage(text))
@@ -270,28 +271,29 @@ func agentCarousel(content jsontext.Value) ([]RichMessage, error) {
 		}
 	}
 	flush()
-	return messages, nil
+	return messages, cut, nil
 }
 
 // element returns the card, and the text of what a card cannot hold: links that are not http or
 // https, and the whole of what had to be cut. A card of nothing but a title is only text, since
-// Messenger refuses it.
-func (c crispCard) element() (card *Element, text string, err error) {
+// Messenger refuses it. Links that are not safe are left out, and cut is true then.
+func (c crispCard) element() (card *Element, text string, cut bool) {
 	var e Element
 	var lines []string
 	if !blank(string(c.Image)) {
-		image, ok := c.Image.link()
-		if !ok || !webLink(image) {
-			return nil, "", cannotShow("a picture in it has no plain http or https link")
+		if image, ok := c.Image.link(); ok && webLink(image) {
+			e.ImageURL = image
+		} else {
+			cut = true
 		}
-		e.ImageURL = image
 	}
 	for _, a := range c.Actions {
 		b := Button{Type: "web_url", Title: a.Label.label()}
 		if !blank(string(a.URL)) {
 			var ok bool
 			if b.URL, ok = a.URL.link(); !ok {
-				return nil, "", cannotShow("a link in it is not a plain http, https, mailto or tel link")
+				cut = true
+				continue
 			}
 		}
 		full := b.plainText()
@@ -321,10 +323,10 @@ func (c crispCard) element() (card *Element, text string, err error) {
 		lines = append([]string{title, subtitle}, lines...)
 	}
 	if onlyText {
-		return nil, joinLines(lines), nil
+		return nil, joinLines(lines), cut
 	}
 	if blank(e.Title) {
 		e.Title = more
 	}
-	return &e, joinLines(lines), nil
+	return &e, joinLines(lines), cut
 }

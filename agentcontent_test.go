@@ -42,6 +42,7 @@ func TestAgentMessages(t *testing.T) {
 			{"value":"sales","icon":"x","label":"Sales","selected":false,"action":{"type":"link","target":"https://acme.example"}},
 			{"value":"help","label":"Help","selected":false}, {"value":"other"}, {"action":null}]}`,
 			[]string{`{"quick_replies":[` +
+				`{"payload":"handover:163408013112345:0","title":"Sales","content_type":"text"},` +
 				`{"payload":"handover:163408013112345:1","title":"Help","content_type":"text"},` +
 				`{"payload":"handover:163408013112345:2","title":"other","content_type":"text"},` +
 				`{"payload":"handover:163408013112345:3","title":"4","content_type":"text"}],` +
@@ -177,6 +178,37 @@ func TestWhatIsNotForTheUser(t *testing.T) {
 	}
 }
 
+// A link that is not safe goes, and the rest stays.
+func TestUnsafeLinksAreLeftOut(t *testing.T) {
+	for _, test := range []struct{ typ, content, want string }{
+		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"link","target":"javascript:alert(1)"}},{"label":"b"}]}`, "q [a] [b]"},
+		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"frame","target":""}}]}`, "q [a]"},
+		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"frame","target":"data:x"}},{"label":"b","action":{"type":"link","target":"https://b.c"}}]}`, "q\n\nb: https://b.c [a] [b]"},
+		{"carousel", `{"text":"q","targets":[{"title":"a","image":"data:x"}]}`, "q|a"},
+		{"carousel", `{"text":"q","targets":[{"title":"a","image":"mailto:a@b.c"},{"title":"c","image":"https://c.d/e.png"}]}`, "q|a|c\nhttps://c.d/e.png"},
+		{"carousel", `{"text":"q","targets":[{"title":"a","actions":[{"label":"l","url":"vbscript:x"}]}]}`, "q|a"},
+		{"carousel", `{"targets":[{"title":"a","actions":[{"label":"l","url":"vbscript:x"},{"label":"m","url":"https://b.c"}]}]}`, "a\nm: https://b.c"},
+	} {
+		parts, err := handover.FromCrisp(test.typ, jsontext.Value(test.content), 1)
+		require.NoError(t, err, test.content)
+		var got []string
+		for _, p := range parts {
+			require.True(t, p.Cut, test.content)
+			one := p.Content
+			one.QuickReplies = nil
+			text := one.PlainText()
+			for _, q := range p.Content.QuickReplies {
+				text += " [" + q.Title + "]"
+			}
+			got = append(got, text)
+		}
+		require.Equal(t, test.want, strings.Join(got, "|"), test.content)
+	}
+	parts, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"q","choices":[{"label":"b","action":{"type":"link","target":"https://b.c"}}]}`), 1)
+	require.NoError(t, err)
+	require.False(t, parts[0].Cut)
+}
+
 func TestWhatCannotBeShown(t *testing.T) {
 	tests := []struct{ typ, content string }{
 		{"text", ``}, {"text", `null`}, {"text", `""`}, {"text", `" \n\u200b"`}, {"text", `{"text":"a"}`}, {"text", `12`}, {"text", `"a`},
@@ -184,13 +216,10 @@ func TestWhatCannotBeShown(t *testing.T) {
 		{"file", `{"url":"javascript:alert(1)"}`}, {"file", `{"url":"data:image/png;base64,AAAA"}`}, {"file", `{"url":"https://crisp.chat@evil.example/x"}`},
 		{"file", `{"url":"https://a.b","url":"https://c.d"}`}, {"animation", `{"url":"//a.b"}`}, {"audio", `{"url":["https://a.b"]}`},
 		{"picker", `[]`}, {"picker", `{}`}, {"picker", `{"text":"","choices":[]}`}, {"picker", `{"text":"q","choices":{}}`}, {"picker", `{"text":"q","choices":["a"]}`},
-		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"link","target":"javascript:alert(1)"}}]}`},
-		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"frame","target":""}}]}`},
 		{"picker", `{"text":"q","choices":[{"label":"a","action":"x"}]}`}, {"picker", `{"text":"q","text":"r"}`},
 		{"field", `"q"`}, {"field", `{"text":"","explain":null}`},
 		{"carousel", `{}`}, {"carousel", `{"targets":[{}]}`}, {"carousel", `{"targets":"x"}`},
-		{"carousel", `{"text":"q","targets":[{"title":"a","image":"data:x"}]}`}, {"carousel", `{"text":"q","targets":[{"title":"a","image":"mailto:a@b.c"}]}`},
-		{"carousel", `{"text":"q","targets":[{"title":"a","actions":[{"label":"l","url":"vbscript:x"}]}]}`},
+		{"carousel", `{"targets":[{"image":"data:x"}]}`}, {"carousel", `{"targets":[{"actions":[{"label":"l","url":"vbscript:x"}]}]}`},
 	}
 	for _, test := range tests {
 		parts, err := handover.FromCrisp(test.typ, jsontext.Value(test.content), 1)

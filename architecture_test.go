@@ -1,6 +1,7 @@
 package handover_test
 
 import (
+	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,9 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
 )
 
 // architecture is docs/architecture.md and the code that it tells of.
@@ -214,4 +219,52 @@ func known(t *testing.T, dir string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// savesOf counts the saves of one record.
+type savesOf struct {
+	handover.Store
+	key   func() string
+	saves atomic.Int64
+}
+
+func (s *savesOf) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if r.Key == s.key() {
+		s.saves.Add(1)
+	}
+	return s.Store.Save(ctx, r)
+}
+
+// TestSavesOfAMessage counts the saves that docs/architecture.md tells of.
+func TestSavesOfAMessage(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		policy      handover.Policy
+		agent, user int64
+	}{
+		{"with marks", handover.Policy{}, 4, 3},
+		{"without marks", handover.Policy{NoMarks: true}, 3, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var store *savesOf
+			config := func(r *rig, c *handover.Config) {
+				store = &savesOf{Store: c.Store, key: r.key}
+				c.Store, c.Policy = store, tt.policy
+			}
+			active(t, options{config: config}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.crisp.Settle()
+				store.saves.Store(0)
+				ann.Say("I look for it")
+				r.crisp.Settle()
+				require.Equal(t, tt.agent, store.saves.Swap(0), "a message of an agent")
+
+				held := conv.HoldHooks() // the echo comes later
+				turn, err := r.receive(handover.Incoming{Text: "thank you"})
+				require.NoError(t, err)
+				require.False(t, turn.Bot)
+				require.Equal(t, tt.user, store.saves.Load(), "a message of the user")
+				held.Release()
+			})
+		})
+	}
 }

@@ -105,8 +105,8 @@ func TestBadMessagesOfAgents(t *testing.T) {
 		"an unknown type":                 {map[string]string{"type": `"hologram"`}, nil, true},
 		"a javascript file":               {map[string]string{"type": `"file"`, "content": `{"name":"a","url":"javascript:alert(1)","type":"image/png"}`}, nil, true},
 		"a file of data":                  {map[string]string{"type": `"file"`, "content": `{"name":"a","url":"data:text/html;base64,AAAA","type":"text/html"}`}, nil, true},
-		"a javascript link in a carousel": {map[string]string{"type": `"carousel"`, "content": `{"text":"a","targets":[{"title":"A","description":"d","actions":[{"label":"x","url":"JaVaScRiPt:alert(1)"}]}]}`}, nil, true},
-		"a javascript picture":            {map[string]string{"type": `"carousel"`, "content": `{"text":"a","targets":[{"title":"A","description":"d","image":"javascript:alert(1)","actions":[]}]}`}, nil, true},
+		"a javascript link in a carousel": {map[string]string{"type": `"carousel"`, "content": `{"text":"a","targets":[{"title":"A","description":"d","actions":[{"label":"x","url":"JaVaScRiPt:alert(1)"}]}]}`}, []string{"agent Ann: a", "agent Ann: A\nd"}, false},
+		"a javascript picture":            {map[string]string{"type": `"carousel"`, "content": `{"text":"a","targets":[{"title":"A","description":"d","image":"javascript:alert(1)","actions":[]}]}`}, []string{"agent Ann: a", "agent Ann: A\nd"}, false},
 		"a choice without a label":        {map[string]string{"type": `"picker"`, "content": `{"id":"x","text":"Which?","choices":[{"value":"red"},{"value":"b","label":"Blue"}]}`}, []string{"agent Ann: Which? [red] [Blue]"}, false},
 		"wrong types in a picker":         {map[string]string{"type": `"picker"`, "content": `{"id":7,"text":"Which?","choices":"none"}`}, nil, true},
 	} {

@@ -240,7 +240,7 @@ func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
 
 // Typing shows the agents that the user is typing, or no longer. Without an agent in the
 // conversation it does nothing. It costs a call: ask for it once in a few seconds at the most.
-func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
+func (h *engine) Typing(ctx context.Context, c Conversation, on bool) error {
 	if err := h.checkConversation(c); err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func partOf(text string, i int) (part string, parts int) {
 }
 
 // advise tells the host, once an hour for each kind of call, that a person must mend what keeps notes
-// and the like from Crisp: else each of them would.
+// and the like from Crisp. Otherwise it would be told for each of them.
 func (h *engine) advise(rec *record, e *effect, err error) {
 	api := apiError(err)
 	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {

@@ -105,10 +105,11 @@ type crispClient struct {
 	calls *atomic.Int64 // since they were last added to the website's
 }
 
-func newCrispClient(cfg *Config, website string, tell func(Activity)) *crispClient {
+func newCrispClient(cfg *Config, website string, tell func(Activity), state func(crispapi.State)) *crispClient {
 	api := crispapi.New(crispapi.Config{
 		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
-		Token: crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		OnState: state,
 		OnCall: func(c crispapi.Call) {
 			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
 			if c.Err != nil {

@@ -25,7 +25,7 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 		{"type":"note","type":"text","content":"private","fingerprint":2,"timestamp":1634080131141},
 		{"type":"text","content":"x","fingerprint":0,"timestamp":1634080131142},
 		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
-	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: page}}, "w", func(Activity) {})
+	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: page}}, "w", func(Activity) {}, nil)
 
 	msgs, odd, _, err := c.log(t.Context(), hookSession, 1634080131140, nil)
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 }
 
 func TestPublicErrors(t *testing.T) {
-	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: answers(`{"error":true,"reason":"internal"}`)}}, "w", func(Activity) {})
+	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: answers(`{"error":true,"reason":"internal"}`)}}, "w", func(Activity) {}, nil)
 	err := c.setState(t.Context(), hookSession, "resolved")
 	var api *APIError
 	require.ErrorAs(t, err, &api)

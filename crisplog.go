@@ -25,10 +25,15 @@ type crispLog struct {
 	Newest int64    `json:"newest,omitzero"` // the largest time seen
 	Quiet  int      `json:"quiet,omitzero"`  // how many messages of ours were posted since that was seen
 	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
-	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it.
-	Ahead   int64    `json:"ahead,omitzero"`
-	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
-	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
+	clockSample
+	Odd []string `json:"odd,omitempty"` // marks of messages that could not be read and were reported
+}
+
+// clockSample is what our own messages show of Crisp's clock.
+type clockSample struct {
+	Ahead   int64 `json:"ahead,omitzero"`   // by how much it is ahead of the store's, in ms
+	Within  int64 `json:"within,omitzero"`  // how far off Ahead may be, in ms
+	Sampled bool  `json:"sampled,omitzero"` // Ahead is known
 }
 
 // position is a place in Crisp's log: messages are shown by time, then fingerprint.
@@ -65,6 +70,7 @@ type logEntry struct {
 	Author    int         `json:"author,omitzero"`      // its place in Authors, from 1
 	ChannelID []string    `json:"channel_id,omitempty"` // one for each part
 	Sent      int64       `json:"sent,omitzero"`        // when we posted it, by the store's clock, in ms
+	Within    int64       `json:"within,omitzero"`      // how far off Sent may be: half of the call
 }
 
 // typ is Crisp's type of the message.
@@ -85,45 +91,61 @@ func (l *crispLog) add(e *logEntry) *logEntry {
 	return e
 }
 
-// ours notes that we posted, or are about to post, this fingerprint.
-func (l *crispLog) ours(fp int64) {
-	if e := l.entry(fp); e != nil {
+// ours notes that we posted, or are about to post, this fingerprint. It returns nil if that is known, and
+// no more is kept.
+func (l *crispLog) ours(fp int64) *logEntry {
+	e := l.entry(fp)
+	switch {
+	case e != nil:
 		e.Status = entryOurs
-	} else if !l.Known.has(fp) {
+	case !l.Known.has(fp):
 		l.Quiet++
-		l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
+		e = l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 	}
+	return e
 }
 
 // knows reports whether a message was seen before, or is ours, as far as the newest are concerned.
 func (l *crispLog) knows(fp int64) bool { return l.entry(fp) != nil || l.Known.has(fp) }
 
-// sent notes when a message of ours was posted, and echoed what time Crisp gave it. Together they
-// show by how much Crisp's clock is ahead.
-func (l *crispLog) sent(fp int64, at time.Time) {
-	if e := l.entry(fp); e != nil {
-		e.Sent = at.UnixMilli()
+// sent notes when a message of ours was posted: between two times of the store's. echoed notes what
+// time Crisp gave it. Together they show by how much Crisp's clock is ahead.
+func (l *crispLog) sent(fp int64, begun, done time.Time) {
+	if e := l.entry(fp); e != nil && e.Status == entryOurs {
+		half := done.Sub(begun) / 2
+		e.Sent, e.Within = begun.Add(half).UnixMilli(), half.Milliseconds()
 		l.sample(e)
 	}
 }
 
-func (l *crispLog) echoed(e *logEntry, at int64) {
+// echoed returns the time that the message counts with; ok is false if that moves nothing else.
+func (l *crispLog) echoed(e *logEntry, at int64, now time.Time) (_ int64, ok bool) {
 	e.At, l.Quiet = at, 0
-	l.Newest = max(l.Newest, at)
 	l.sample(e)
+	if at, ok = l.plausible(at, now); ok {
+		l.Newest = max(l.Newest, at)
+	}
+	return at, ok
 }
 
 // maxAhead is the largest difference of the clocks that can be true. Beyond it a sample is dropped.
 const maxAhead = 48 * time.Hour
 
+// sample compares the clocks by a message of ours. The closest sample counts, until one shows that a
+// clock was set.
 func (l *crispLog) sample(e *logEntry) {
 	if e.At == 0 || e.Sent == 0 {
 		return
 	}
-	if ahead := e.At - e.Sent; ahead <= maxAhead.Milliseconds() && ahead >= -maxAhead.Milliseconds() {
-		l.Ahead, l.Sampled = ahead, true
+	ahead, within := e.At-e.Sent, e.Within
+	e.Sent, e.Within = 0, 0
+	if ahead > maxAhead.Milliseconds() || ahead < -maxAhead.Milliseconds() {
+		return
 	}
-	e.Sent = 0
+	off := max(ahead-l.Ahead, l.Ahead-ahead)
+	if !l.Sampled || within <= l.Within || off > within+l.Within+clockSlack.Milliseconds() {
+		l.clockSample = clockSample{ahead, within, true}
+	}
 }
 
 const (
@@ -133,7 +155,7 @@ const (
 	// aheadSlack is how far a message may be ahead of Crisp's time as we know it.
 	aheadSlack = time.Minute
 	// unknownSlack is aheadSlack as long as Crisp's clock is not known.
-	unknownSlack = 24 * time.Hour
+	unknownSlack = maxAhead
 )
 
 // crispTime is Crisp's time at a time of ours: estimated, or the newest that was seen.
@@ -154,7 +176,10 @@ func (l *crispLog) plausible(at int64, now time.Time) (_ int64, ok bool) {
 	if at <= limit {
 		return at, true
 	}
-	return max(l.crispTime(now), l.Newest), false
+	if at = l.crispTime(now); at == 0 { // nothing is known of Crisp's clock
+		at = now.UnixMilli()
+	}
+	return at, false
 }
 
 // named returns the channel's id of a part of a message; false if the host neither showed it nor
@@ -222,8 +247,9 @@ func hashOf(typ string, content jsontext.Value) string {
 }
 
 const (
-	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet.
-	maxOurs = 64
+	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet, and maxTimed
+	// how many others: the answer to a post may come after its hook.
+	maxOurs, maxTimed = 64, 2
 	// maxQuiet is how many messages of ours may be posted until the time that Crisp gave one is worth a save
 	// of its own.
 	maxQuiet = 16
@@ -235,21 +261,29 @@ const (
 // trim keeps no more of a message than is needed: of those that an edit or a removal means nothing to,
 // that they are known. waits says whether something that is to be done is about a fingerprint.
 func (l *crispLog) trim(waits func(fp int64) bool) {
-	ours := 0
+	timed, ours := 0, 0 // messages of ours whose time Crisp has shown, and others
 	for _, e := range l.Entries {
-		if e.Status == entryOurs && e.At == 0 {
+		switch {
+		case e.Status != entryOurs:
+		case e.At != 0:
+			timed++
+		default:
 			ours++
 		}
 	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
+		n, most := &ours, maxOurs
+		if e.At != 0 {
+			n, most = &timed, maxTimed
+		}
 		switch {
-		case waits(e.FP) || e.moves():
+		case e.moves() || waits(e.FP):
 			return false
-		case e.Status == entryOurs && e.At == 0:
-			if ours <= maxOurs {
+		case e.Status == entryOurs:
+			if *n <= most {
 				return false
 			}
-			ours--
+			*n--
 		}
 		l.Known.add(e.known())
 		return true

@@ -38,10 +38,12 @@ type boundary struct {
 	Adopted bool `json:"adopted,omitzero"`
 	// From is the time of our opening message in a session that was adopted, in ms.
 	From int64 `json:"from,omitzero"`
+	// Note is the fingerprint of the note that tells the agents of an end: At is not later than that.
+	Note int64 `json:"note,omitzero"`
 }
 
 // await begins a handover: the boundary is our opening message, once Crisp shows it.
-func (b *boundary) await(fp int64) { b.Opening = fp }
+func (b *boundary) await(fp int64) { b.Opening, b.Note = fp, 0 }
 
 // rename follows Crisp in giving our opening message another fingerprint.
 func (b *boundary) rename(from, to int64) {
@@ -50,13 +52,16 @@ func (b *boundary) rename(from, to int64) {
 	}
 }
 
-// opened is given a message of the log. If it is our opening message, its time is the boundary, and the
-// result is true.
-func (b *boundary) opened(fp, at int64) bool {
+// echoed is given a message of ours at Crisp's time. If it is our opening message, that time is the
+// boundary, and the result is true. If it is the note that tells of an end, the end was not later.
+func (b *boundary) echoed(fp, at int64) (opened bool) {
+	if b.Note != 0 && fp == b.Note {
+		b.At, b.Note = min(b.At, at), 0
+	}
 	if b.Opening == 0 || fp != b.Opening {
 		return false
 	}
-	b.At, b.Opening = at, 0
+	b.At, b.Opening, b.Note = at, 0, 0
 	if b.Adopted {
 		b.Adopted, b.From = false, at
 	}
@@ -66,7 +71,7 @@ func (b *boundary) opened(fp, at int64) bool {
 // end moves the boundary to an end. In a session that was adopted our opening message is still awaited:
 // otherwise what is older than it would be shown.
 func (b *boundary) end(at int64) {
-	b.At = max(b.At, at)
+	b.At, b.Note = max(b.At, at), 0
 	if !b.Adopted {
 		b.Opening = 0
 	}

@@ -111,19 +111,20 @@ func (rec *record) say(name textName, agent string) *effect {
 }
 
 // note queues a note for the agents of a Crisp session.
-func (rec *record) note(crisp string, name textName) {
-	rec.pushNote(crisp, effect{Text: name})
+func (rec *record) note(crisp string, name textName) int64 {
+	return rec.pushNote(crisp, effect{Text: name})
 }
 
-// pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours.
-func (rec *record) pushNote(crisp string, e effect) {
+// pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours, and returned.
+func (rec *record) pushNote(crisp string, e effect) int64 {
 	s := rec.Sessions.byID(crisp)
 	if s == nil {
-		return
+		return 0
 	}
-	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, "note", int(rec.Serial))
+	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, ofNote, "", int(rec.Serial))
 	s.Log.ours(e.FP)
 	rec.push(&rec.ToCrisp, e)
+	return e.FP
 }
 
 // queue is one direction: the effects that wait, in order.
@@ -143,6 +144,9 @@ func (k effectKind) aside() bool {
 	}
 	return !k.known()
 }
+
+// posts reports whether the effect posts a message of ours.
+func (k effectKind) posts() bool { return k == kindGreet || k == kindPost || k == kindNote }
 
 // repeatable reports whether carrying the effect out twice does no harm, so that it need not be
 // written down that it was begun.

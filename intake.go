@@ -3,7 +3,6 @@ package handover
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -79,14 +78,11 @@ func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 		known, ok := s.Log.Known.find(m.Fingerprint)
 		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
-	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Log.Quiet >= maxQuiet
-	if at, ok := s.Log.plausible(m.Timestamp, rec.env.now); ok {
-		ahead, sampled := s.Log.Ahead, s.Log.Sampled
-		s.Log.echoed(e, at)
-		s.Bounds.opened(e.FP, at)
-		drift := time.Duration(s.Log.Ahead-ahead) * time.Millisecond
-		news = news || sampled != s.Log.Sampled || drift.Abs() > clockSlack
-	}
+	before := s.Log.clockSample
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.Quiet >= maxQuiet
+	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
+	s.Bounds.echoed(e.FP, at)
+	news = news || s.Log.clockSample != before
 	rec.proved(s, m.Fingerprint)
 	return true, news
 }
@@ -236,20 +232,19 @@ func (in *intake) see(x item) bool {
 	if m.Fingerprint == 0 {
 		return true
 	}
-	if !x.odd {
-		l.Newest = max(l.Newest, x.At)
-		if in.s.Bounds.opened(m.Fingerprint, x.At) && in.s.Bounds.From != 0 {
-			l.Watermark = max(l.Watermark, in.s.Bounds.From)
-		}
-	}
 	e := l.entry(m.Fingerprint)
-	switch {
-	case e != nil && e.Status == entryOurs:
-		if !x.odd {
-			l.echoed(e, x.At)
+	if e != nil && e.Status == entryOurs {
+		at, ok := l.echoed(e, m.Timestamp, rec.env.now)
+		if in.s.Bounds.echoed(e.FP, at) && ok {
+			l.Watermark = max(l.Watermark, in.s.Bounds.From)
 		}
 		rec.proved(in.s, e.FP)
 		return true
+	}
+	if !x.odd {
+		l.Newest = max(l.Newest, x.At)
+	}
+	switch {
 	case e != nil:
 		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
@@ -390,6 +385,9 @@ func (in *intake) show(x item, e *logEntry, msg Message) {
 	} else if !x.odd {
 		s.Log.Shown = e.position
 	}
+	if parts[0].Cut {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "link"})
+	}
 	rec.Pickers.shown(s.ID, m)
 	msg.At = time.UnixMilli(x.At).UTC()
 	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
@@ -511,7 +509,7 @@ func (in *intake) clear() {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
-		late := n.err != nil && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		late := (n.err != nil || n.blind) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {
@@ -519,15 +517,6 @@ func (in *intake) clear() {
 			k.retry(now)
 		}
 	}
-}
-
-// agentOf is who wrote a message. An avatar that is no web address is dropped.
-func agentOf(m *EventMessage) Agent {
-	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
-	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
-		a.Avatar = ""
-	}
-	return a
 }
 
 // isPrivate reports whether a type of message is for the team alone.

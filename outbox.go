@@ -12,7 +12,7 @@ import (
 func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	s.Status, s.Epoch = messagePosting, rec.Epoch
 	for i, p := range s.Incoming.posts() {
-		fp := fingerprint(rec.Conversation, ho.ID, s.ID, i)
+		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
 		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
 		if c := rec.Sessions.byID(ho.CrispID); c != nil {
 			c.Log.ours(fp)
@@ -109,10 +109,22 @@ func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
 	return true
 }
 
+// domain keeps the fingerprints of one kind of our messages apart from those of another, whatever ids
+// channels give to messages.
+type domain string
+
+// The kinds of messages that we post.
+const (
+	ofUser    domain = "user"    // a message of the user, by its channel's id
+	ofOpening domain = "opening" // the first message of a handover
+	ofNote    domain = "note"    // a note for the agents, by its number
+	ofPart    domain = "part"    // what follows of an opening or a note that is longer than one message may be
+)
+
 // fingerprint is the id of a message that we post: the same for the same message at each attempt,
-// 15 digits like Crisp's own, below 2^53.
-func fingerprint(c Conversation, handoverID, incoming string, part int) int64 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", c.WebsiteID, c.Source, c.ID, handoverID, incoming, part))
+// 15 digits like Crisp's own, below 2^53. owner is the handover or the Crisp session that it is of.
+func fingerprint(c Conversation, owner string, of domain, id string, part int) int64 {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %d", c.WebsiteID, c.Source, c.ID, owner, of, id, part))
 	const low, high = 100_000_000_000_000, 1_000_000_000_000_000
 	return int64(binary.BigEndian.Uint64(sum[:8])%(high-low)) + low
 }
@@ -155,7 +167,7 @@ func (rec *record) queueOpening(ho *handover) {
 	if ho.Request.Operator != "" {
 		step(effect{Kind: kindAssign, Note: ho.Request.Operator})
 	}
-	ho.Opening = fingerprint(rec.Conversation, ho.ID, "opening", 0)
+	ho.Opening = fingerprint(rec.Conversation, ho.ID, ofOpening, "", 0)
 	step(effect{Kind: kindGreet, FP: ho.Opening, At: rec.newest(ho.CrispID)})
 	if ho.CrispID != "" {
 		rec.awaitOpening(ho)

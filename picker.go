@@ -18,21 +18,22 @@ type choice struct {
 	Value  string
 	Label  string // whole, on one line
 	Title  string // as the quick reply shows it, at most 20 UTF-16 units
-	Number int    // in the list of choices, from 1; 0 if Link is set
-	Link   string // a choice that opens a link is no quick reply
+	Number int    // in the list of choices, from 1
+	Link   string // what it opens in Crisp's own chat; the user is shown the link, and may choose it as well
 }
 
 // pickerChoices returns the choices of a picker; none if it cannot be shown.
 func pickerChoices(content jsontext.Value) []choice {
-	_, choices, _ := readPicker(content)
+	_, choices, _, _ := readPicker(content)
 	return choices
 }
 
 // readPicker returns the question and the choices of a picker. Their titles are their labels. If
 // one of these is too long, if there is no question, or if they are more than one message can
 // hold, the text must list them and each title is the start of its line there, such as
-// "2. Contact me back…": no two look the same.
-func readPicker(content jsontext.Value) (text string, choices []choice, err error) {
+// "2. Contact me back…": no two look the same. A link that is not safe is left out, and cut is true
+// then.
+func readPicker(content jsontext.Value) (text string, choices []choice, cut bool, err error) {
 	var picker struct {
 		Text    crispText `json:"text"`
 		Choices []struct {
@@ -45,11 +46,11 @@ func readPicker(content jsontext.Value) (text string, choices []choice, err erro
 		} `json:"choices"`
 	}
 	if err := readContent(content, &picker); err != nil {
-		return "", nil, err
+		return "", nil, false, err
 	}
-	number, list := 0, blank(string(picker.Text))
+	list := blank(string(picker.Text)) || len(picker.Choices) > maxQuickReplies
 	for i, c := range picker.Choices {
-		next := choice{Value: string(c.Value), Label: c.Label.label()}
+		next := choice{Value: string(c.Value), Label: c.Label.label(), Number: i + 1}
 		if blank(next.Label) {
 			next.Label = c.Value.label()
 		}
@@ -58,32 +59,30 @@ func readPicker(content jsontext.Value) (text string, choices []choice, err erro
 		}
 		// Which types there are is not documented; a type that is not known still can be chosen.
 		if c.Action.Type == "link" || c.Action.Type == "frame" {
-			link, ok := c.Action.Target.link()
-			if !ok {
-				return "", nil, cannotShow("a link in it is not a plain http, https, mailto or tel link")
+			if link, ok := c.Action.Target.link(); ok {
+				next.Link = link
+			} else {
+				cut = true
 			}
-			next.Link = link
-		} else {
-			number++
-			next.Number, next.Title = number, next.Label
-			list = list || number > maxQuickReplies || textsplit.Units(next.Label) > maxTitle
 		}
+		next.Title = next.Label
+		list = list || textsplit.Units(next.Label) > maxTitle
 		choices = append(choices, next)
 	}
 	for i := range choices {
-		if c := &choices[i]; list && c.Number > 0 {
+		if c := &choices[i]; list {
 			c.Title, _ = textsplit.Shorten(strconv.Itoa(c.Number)+". "+c.Label, maxTitle)
 		}
 	}
-	return string(picker.Text), choices, nil
+	return string(picker.Text), choices, cut, nil
 }
 
 // agentPicker shows a picker as text with quick replies, and with a list of the choices if their
 // titles have numbers.
-func agentPicker(content jsontext.Value, fingerprint int64) ([]RichMessage, error) {
-	text, choices, err := readPicker(content)
+func agentPicker(content jsontext.Value, fingerprint int64) (_ []RichMessage, cut bool, err error) {
+	text, choices, cut, err := readPicker(content)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var m RichMessage
 	var labels, links []string
@@ -91,7 +90,6 @@ func agentPicker(content jsontext.Value, fingerprint int64) ([]RichMessage, erro
 	for i, c := range choices {
 		if c.Link != "" {
 			links = append(links, c.Label+": "+c.Link)
-			continue
 		}
 		labels = append(labels, c.Label)
 		list = list || c.Title != c.Label
@@ -103,7 +101,7 @@ func agentPicker(content jsontext.Value, fingerprint int64) ([]RichMessage, erro
 		blocks = append(blocks, numbered(labels))
 	}
 	m.Text = joinBlocks(blocks)
-	return []RichMessage{m}, nil
+	return []RichMessage{m}, cut, nil
 }
 
 // matchChoice returns the index of the choice that a user means who wrote or tapped said: a label
@@ -111,18 +109,16 @@ func agentPicker(content jsontext.Value, fingerprint int64) ([]RichMessage, erro
 func matchChoice(said string, choices []choice) (index int, ok bool) {
 	said = textsplit.OneLine(said)
 	for i, c := range choices {
-		if c.Number > 0 && (strings.EqualFold(said, c.Label) || strings.EqualFold(said, c.Title)) {
+		if strings.EqualFold(said, c.Label) || strings.EqualFold(said, c.Title) {
 			return i, true
 		}
 	}
-	numbers := 0
 	for i, c := range choices {
-		if c.Number > 0 && strings.TrimSuffix(said, ".") == strconv.Itoa(c.Number) {
+		if strings.TrimSuffix(said, ".") == strconv.Itoa(c.Number) {
 			index, ok = i, true
 		}
-		numbers = max(numbers, c.Number)
 	}
-	return index, ok && numbers > 1 // one choice alone has no number
+	return index, ok && len(choices) > 1 // one choice alone has no number
 }
 
 // payloadPrefix begins the payload of every quick reply that the library builds.

@@ -69,15 +69,16 @@ func TestMatchChoice(t *testing.T) {
 	require.Equal(t, "v1", choices[1].Value)
 	require.Equal(t, "Contact me back via email", choices[1].Label)
 	for said, want := range map[string]int{
-		"Contact me back via email": 1, " contact  ME back via email\n": 1, "1. Contact me back…": 1,
-		"2. Contact me back…": 2, "2": 2, "2.": 2,
-		"1": 3, "3": 3, // a label wins over a number
+		"Contact me back via email": 1, " contact  ME back via email\n": 1, "2. Contact me back…": 1,
+		"3. Contact me back…": 2, "3": 2, "3.": 2, "2": 1,
+		"Site": 0, "1. Site": 0, // a choice that opens a link is one
+		"1": 3, "4": 3, // a label wins over a number
 	} {
 		index, ok := handover.MatchChoice(said, choices)
 		require.True(t, ok, said)
 		require.Equal(t, want, index, said)
 	}
-	for _, said := range []string{"", "Site", "0", "4", "Contact", "2..", "v1"} {
+	for _, said := range []string{"", "0", "5", "Contact", "2..", "v1"} {
 		_, ok := handover.MatchChoice(said, choices)
 		require.False(t, ok, said)
 	}

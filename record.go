@@ -79,7 +79,7 @@ type handover struct {
 	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
-	Agents     []Agent   `json:"agents,omitempty"`
+	Agents     agents    `json:"agents,omitempty"`
 	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
 	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out

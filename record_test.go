@@ -107,7 +107,11 @@ func TestRecordSurvivesOddText(t *testing.T) {
 		require.Equal(t, handover.Opened, outcome)
 		r.says(odd)
 		require.Equal(t, handover.StateWaiting, r.session().State)
-		require.Equal(t, strings.ToValidUTF8(odd, "\uFFFD"), strings.ToValidUTF8(r.session().Resume, "\uFFFD"))
+		want := strings.ReplaceAll(strings.ToValidUTF8(odd, "\uFFFD"), "\x00", "\uFFFD")
+		require.Equal(t, want, strings.ToValidUTF8(r.session().Resume, "\uFFFD"))
+		stored, err := r.store.Load(t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
+		require.NoError(t, err)
+		require.NotContains(t, string(stored.Data), `\u0000`, "databases refuse it")
 	})
 }
 

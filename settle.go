@@ -21,7 +21,7 @@ type settlement struct {
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	if e == nil {
-		return false
+		return rec.timed(r)
 	}
 	e.Running = false
 	if r.err == nil && r.retry.IsZero() && !r.missing {
@@ -38,7 +38,7 @@ func (rec *record) settle(l *queue, r result) bool {
 	}
 	if !r.retry.IsZero() {
 		e.Next = r.retry
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 		if r.paced {
 			e.Placed = r.placed
 			rec.paced(e)
@@ -51,7 +51,7 @@ func (rec *record) settle(l *queue, r result) bool {
 	e.Placed = false
 	switch api := apiError(r.err); {
 	case api != nil && api.held: // no call was made, and so nothing failed
-		e.Attempts--
+		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	default:
 		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
@@ -60,6 +60,20 @@ func (rec *record) settle(l *queue, r result) bool {
 		l.drop(func(x *effect) bool { return x.N == e.N })
 	}
 	return true
+}
+
+// timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
+// whether that is new.
+func (rec *record) timed(r result) (news bool) {
+	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
+		return false
+	}
+	for _, s := range rec.Sessions {
+		before := s.Log.clockSample
+		s.Log.sent(r.fp, r.begun, rec.env.now)
+		news = news || s.Log.clockSample != before
+	}
+	return news
 }
 
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
@@ -74,8 +88,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && (o.e.Kind == kindGreet || o.e.Kind == kindPost) && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun.Add(o.rec.env.now.Sub(o.r.begun)/2))
+	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -126,14 +140,14 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
-	tried := o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || now.Sub(o.e.Since) >= asideFor
-	if tried || o.r.gone || api != nil && !api.Temporary() {
-		o.gaveUp()
-		return true
-	}
 	o.again(api)
 	if api != nil && api.needsPerson() {
 		o.e.Next = latest(o.e.Next, now.Add(min(api.pause, time.Hour)))
+	}
+	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
+	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
+		o.gaveUp()
+		return true
 	}
 	return false
 }
@@ -397,7 +411,7 @@ func (o *settlement) answerFailed() bool {
 		return true
 	}
 	text := textPost(o.e.Else)
-	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, in.ID, 0)
+	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
 	if c := o.rec.Sessions.byID(o.e.Crisp); c != nil {
 		c.Log.ours(fp)
 	}
@@ -455,14 +469,15 @@ func (o *settlement) greeted() {
 }
 
 // nextPart queues the next message of an opening or a note that is longer than one may be. It reports
-// whether there may be one: of an opening that its echo proved that is seen when it is posted.
+// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
+// there are: that is seen when the next one is to be posted.
 func (o *settlement) nextPart() bool {
 	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
 	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
 		return false
 	}
 	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
-	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
+	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
 	s.Log.ours(next.FP)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
 	return true

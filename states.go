@@ -252,19 +252,13 @@ func (t *transition) spoke() {
 	if ho.FirstReply.IsZero() {
 		ho.FirstReply = t.rec.env.now
 	}
-	i := slices.IndexFunc(ho.Agents, func(a Agent) bool { return a.ID == t.cause.agent.ID && a.Name == t.cause.agent.Name })
-	if last := len(ho.Agents) - 1; i >= 0 && i == last {
-		return
-	}
 	name := textJoined
 	if len(ho.Agents) > 0 {
 		name = textTransferred
 	}
-	if i >= 0 {
-		ho.Agents = slices.Delete(ho.Agents, i, i+1)
+	if ho.Agents.speaks(t.cause.agent) {
+		t.rec.say(name, t.cause.agent.Name)
 	}
-	ho.Agents = append(ho.Agents, t.cause.agent) // the one who speaks comes last
-	t.rec.say(name, t.cause.agent.Name)
 }
 
 // opened tells the user, now that it is true.
@@ -356,10 +350,14 @@ func (t *transition) noteEnd(name textName) {
 	if crisp == "" {
 		return
 	}
+	var fp int64
 	if t.cause.options.Note != "" {
-		t.rec.pushNote(crisp, effect{Note: t.cause.options.Note})
+		fp = t.rec.pushNote(crisp, effect{Note: t.cause.options.Note})
 	} else {
-		t.rec.note(crisp, name)
+		fp = t.rec.note(crisp, name)
+	}
+	if s := t.rec.Sessions.byID(crisp); s != nil {
+		s.Bounds.Note = fp
 	}
 	if t.cause.options.Resolve {
 		t.rec.push(&t.rec.ToCrisp, effect{Kind: kindResolve, Crisp: crisp})

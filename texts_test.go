@@ -27,6 +27,14 @@ var said = map[string]func(r *rig){
 	"Resolved":    func(r *rig) { r.opened().Operator("Ann").Resolve() },
 	"Left":        leaves, "NoteLeft": leaves,
 	"Closed": func(r *rig) { r.opened().Remove(); r.after(time.Minute) },
+	"Queued": func(r *rig) {
+		for i := range 25 { // as many as may be made in a minute
+			r.conv.ID = fmt.Sprint("another user ", i)
+			r.asks(handover.Request{Locale: "fr"})
+		}
+		r.conv.ID = "user-1"
+		r.opened()
+	},
 	"OpenFailed": func(r *rig) {
 		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
 		r.asks(handover.Request{Locale: "fr"})

@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
@@ -25,6 +27,7 @@ type websiteRecord struct {
 	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
 	Calls   int64          `json:"calls,omitzero"`
 	NoNotes time.Time      `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
+	Crisp   crispapi.State `json:"crisp,omitzero"`    // for how long nothing of the website is called
 	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
@@ -42,12 +45,14 @@ type site struct {
 	advised   sync.Map     // when the host was told what a person must mend, by call
 	refused   atomic.Bool  // hooks were: there is something to catch up with
 	accounted atomic.Int64 // the minute in which calls were last added to the website's
+	news      atomic.Bool  // what this process knows of Crisp is not in the website's record yet
 }
 
 func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
 	all := make(map[string]*site)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		s := &site{id: id, cfg: cfg, clock: clock, crisp: newCrispClient(cfg, id, tell), presence: newPresence()}
+		s := &site{id: id, cfg: cfg, clock: clock, presence: newPresence()}
+		s.crisp = newCrispClient(cfg, id, tell, func(crispapi.State) { s.news.Store(true) })
 		s.accounted.Store(time.Now().Unix() / 60)
 		all[id] = s
 	}
@@ -116,19 +121,20 @@ func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 
 func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 
-// account adds up once in a minute: in Run, and after each job, since not every replica has Run.
+// account adds up once in a minute, and at once when calls to Crisp stop or go on: in Run, and after each
+// job, since not every replica has Run.
 func (s *site) account(ctx context.Context) error {
 	minute := time.Now().Unix() / 60
-	if s.accounted.Swap(minute) == minute {
+	if s.accounted.Swap(minute) == minute && !s.news.Load() {
 		return nil
 	}
 	return s.spend(ctx)
 }
 
-// spend adds this process's calls to the website's.
+// spend adds this process's calls to the website's, and tells what it knows of Crisp.
 func (s *site) spend(ctx context.Context) error {
-	calls := s.crisp.calls.Swap(0)
-	if calls == 0 {
+	calls, news := s.crisp.calls.Swap(0), s.news.Load()
+	if calls == 0 && !news {
 		return nil
 	}
 	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
@@ -136,10 +142,15 @@ func (s *site) spend(ctx context.Context) error {
 			w.Day, w.Calls = day, 0
 		}
 		w.Calls += calls
+		if news {
+			s.news.Store(false)
+			w.Crisp = s.crisp.api.State()
+		}
 		return nil
 	})
 	if err != nil {
 		s.crisp.calls.Add(calls)
+		s.news.Store(s.news.Load() || news)
 	}
 	return err
 }
@@ -160,6 +171,9 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
 				return w, fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
 			}
+		}
+		if !s.news.Load() { // else this process knows better
+			s.crisp.api.Merge(w.Crisp)
 		}
 		if err := change(&w, s.clock.now()); errors.Is(err, errKeep) {
 			return w, nil

@@ -13,6 +13,8 @@ import (
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -152,7 +154,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
-	next := Record{Key: key, Version: version, Due: rec.due(), Data: body}
+	next := Record{Key: key, Version: version, Due: rec.due(), Data: exactjson.WithoutNUL(body)} // databases refuse NUL
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}

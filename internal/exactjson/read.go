@@ -33,7 +33,7 @@ var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDu
 // object, or if it is nested deeper than MaxNesting: what was deeper is left out then. Read such a
 // value with Only. The error is for what is not JSON.
 func Read(b []byte) (v jsontext.Value, clear bool, err error) {
-	b, deep := Prune(withoutNUL(b), MaxNesting)
+	b, deep := Prune(WithoutNUL(b), MaxNesting)
 	clear = !deep
 	if clear {
 		v, err = jsontext.AppendFormat(nil, b, jsontext.AllowInvalidUTF8(true))
@@ -62,9 +62,9 @@ func notJSON(err error) error {
 // nul is the only way to write NUL in JSON.
 var nul = []byte(`\u0000`)
 
-// withoutNUL writes U+FFFD in the place of each NUL. It comes before the check for doubled names,
+// WithoutNUL writes U+FFFD in the place of each NUL, in JSON that is well-formed. It comes before the check for doubled names,
 // since two names may differ in that alone.
-func withoutNUL(b []byte) []byte {
+func WithoutNUL(b []byte) []byte {
 	if !bytes.Contains(b, nul) {
 		return b
 	}

@@ -51,7 +51,7 @@ func (s *subject) agent() string { return []string{"Ann", "Ann", "Bob"}[s.rnd.In
 
 func (s *subject) agentWrites() func() {
 	c, conv := s.talk()
-	if c == nil {
+	if c == nil || c.doubt {
 		return nil
 	}
 	agent, text := s.agent(), s.agentText(c)
@@ -74,7 +74,7 @@ func (s *subject) agentText(c *modelCrisp) string {
 func (s *subject) agentWritesBadly() func() {
 	c, conv := s.talk()
 	m, fault := s.model, s.rnd.IntN(5)
-	if c == nil || len(m.later) > 0 || m.state == inOpening || m.running() && m.stay.crisp != c || !m.calm(5*time.Second) {
+	if c == nil || c.doubt || len(m.later) > 0 || m.state == inOpening || m.running() && m.stay.crisp != c || !m.calm(5*time.Second) {
 		return nil
 	}
 	agent, text := s.agent(), s.agentText(c)
@@ -87,9 +87,9 @@ func (s *subject) agentWritesBadly() func() {
 	case 1: // the hook comes late
 		locked(s, func(s *subject) int { s.hookLate = true; return 0 })
 		s.coming(hookDelay, true, func() { m.hear(c, agent, text, false, false) })
-	case 2: // Crisp's log cannot be read: looks after 1 and 2 more seconds
-		locked(s, func(s *subject) int { s.unread = m.now.Add(2500 * time.Millisecond); return 0 })
-		m.blind = m.now.Truncate(time.Second).Add(4 * time.Second)
+	case 2: // Crisp's log cannot be read for a moment: looks a little later
+		locked(s, func(s *subject) int { s.unread = m.now.Add(500 * time.Millisecond); return 0 })
+		m.blind = m.now.Truncate(time.Second).Add(2 * time.Second)
 		s.coming(m.blind.Sub(m.now), true, func() { m.hear(c, agent, text, false, false) })
 	case 3: // Deliver fails
 		locked(s, func(s *subject) int { s.failing = 2; return 0 })
@@ -237,11 +237,11 @@ func (s *subject) blocks() func() {
 
 // repeatsHook brings an old hook again: nothing may come of it.
 func (s *subject) repeatsHook() func() {
-	bodies := locked(s, func(s *subject) [][]byte { return s.bodies })
+	bodies := locked(s, func(s *subject) []hookBody { return s.bodies })
 	if len(bodies) == 0 {
 		return nil
 	}
-	ev, err := handover.ParseEvent(bodies[s.rnd.IntN(len(bodies))])
+	ev, err := handover.ReadEvent(nil, bodies[s.rnd.IntN(len(bodies))].request(), s.w.hooks())
 	if err != nil {
 		return nil
 	}

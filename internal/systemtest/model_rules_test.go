@@ -338,12 +338,9 @@ func (m *model) spoken() {
 	}
 }
 
-// assigned is an assignment by a rule or an agent: no human sign, unless the host wants it so.
+// assigned is an assignment by a rule or an agent: no human sign, unless the host wants it so. One
+// that is older than the opening message is of before the handover.
 func (m *model) assigned(c *modelCrisp) {
-	if m.state == handover.StateOpening {
-		m.held = append(m.held, func() { m.assigned(c) })
-		return
-	}
 	if m.policy.claimOnAssign && m.state == handover.StateWaiting && m.stay.crisp == c {
 		m.fire(evAssigned)
 		m.spoken()

@@ -46,7 +46,7 @@ type subject struct {
 	unread    time.Time       // until then its log cannot be read
 	hookLate  bool            // the next hook comes late
 	hookTwice bool
-	bodies    [][]byte // of the hooks so far
+	bodies    []hookBody // the hooks so far
 	crisp     []*handovertest.Conversation
 	notes     []noteOf
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"time"
 
@@ -137,6 +138,24 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 	}, nil
 }
 
+// hooks says which hooks are genuine.
+func (w *modelWorld) hooks() handover.Webhook {
+	return handover.Webhook{Secrets: handover.NewSecrets(w.crisp.Secret())}
+}
+
+// hookBody is a hook as it came, with its signature.
+type hookBody struct {
+	header http.Header
+	body   []byte
+}
+
+// request is the hook once more.
+func (b hookBody) request() *http.Request {
+	q := httptest.NewRequest(http.MethodPost, "/crisp/hooks", bytes.NewReader(b.body))
+	q.Header = b.header
+	return q
+}
+
 // hookRecorder keeps the hooks on their way to the library, to repeat them later.
 type hookRecorder struct{ w *modelWorld }
 
@@ -146,7 +165,7 @@ func (r hookRecorder) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 		_, rest, _ := bytes.Cut(body, []byte(`"session_id":"`))
 		id, _, _ := bytes.Cut(rest, []byte(`"`))
 		if s := r.w.owner(string(id)); s != nil {
-			locked(s, func(s *subject) int { s.bodies = append(s.bodies, body); return 0 })
+			locked(s, func(s *subject) int { s.bodies = append(s.bodies, hookBody{in.Header.Clone(), body}); return 0 })
 		}
 	}
 	in.Body = io.NopCloser(bytes.NewReader(body))

@@ -1,0 +1,280 @@
+package handover_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// crowd has many users ask for a human, one after another, and returns the outcomes.
+type crowd struct {
+	r   *rig
+	all sync.WaitGroup
+
+	mu       sync.Mutex
+	outcomes map[handover.Outcome]int
+}
+
+func newCrowd(r *rig) *crowd { return &crowd{r: r, outcomes: map[handover.Outcome]int{}} }
+
+// asks has one more user ask.
+func (c *crowd) asks(i int) {
+	c.all.Go(func() {
+		conv := handover.Conversation{Source: "webchat", ID: fmt.Sprint("user ", i)}
+		s, err := c.r.h.Session(context.Background(), conv)
+		require.NoError(c.r.t, err)
+		outcome, err := c.r.h.Start(context.Background(), s.Turn(), handover.Request{})
+		require.NoError(c.r.t, err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.outcomes[outcome]++
+	})
+}
+
+// patient is a bot whose users wait for as long as it takes.
+var patient = options{config: func(_ *rig, c *handover.Config) {
+	c.Limits.CreatesPerMinute = -1
+	c.Timeouts.Claim, c.Timeouts.Remind = -1, -1
+	c.Timeouts.Max = 30 * 24 * time.Hour
+}}
+
+// What cannot be read for a person's reason costs little, and the deadlines pass on the messages alone.
+func TestCallsWhenTheStateCannotBeRead(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"403":           {Status: 403, Reason: "not_allowed"},
+		"no scope":      {Status: 403, Reason: "token_scope_forbidden"},
+		"HTML":          {Status: 200, Body: handovertest.BodyHTML},
+		"another shape": {Status: 200, Body: handovertest.BodyList},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Claim, c.Timeouts.Remind = 21*time.Hour, 2*time.Hour }}
+			bubble(t, o, func(r *rig) {
+				fault.Route = handovertest.RouteConversation
+				r.crisp.Fail(handovertest.Always, fault)
+				conv := r.opened()
+				conv.Operator("Ann").Note("one for the team") // a hook that asks for a look
+				tally := r.crisp.Tally()
+				r.after(20 * time.Hour)
+				own := tally.Count("") - tally.Count(handovertest.RouteList)
+				t.Logf("calls in 20 h of one waiting conversation whose state cannot be read: %d, and %d of catch-up", own, tally.Count(handovertest.RouteList))
+				require.LessOrEqual(t, own, 200)
+				require.Len(t, r.saw(), 1+10, "it waits, and is told so")
+				r.after(90 * time.Minute)
+				require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+			})
+		})
+	}
+}
+
+func TestCallsWhenEverythingIsRefused(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"429":             {Status: http.StatusTooManyRequests},
+		"423":             {Status: http.StatusLocked},
+		"503":             {Status: http.StatusServiceUnavailable},
+		"401":             {Status: http.StatusUnauthorized},
+		"429, in an hour": {Status: http.StatusTooManyRequests, RetryAfter: time.Hour, RetryDate: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, patient, func(r *rig) {
+				r.replica(patient)
+				all := newCrowd(r)
+				for i := range 200 {
+					all.asks(i)
+				}
+				all.all.Wait()
+				require.Equal(t, map[handover.Outcome]int{handover.Opened: 200}, all.outcomes)
+				r.after(time.Minute)
+				r.crisp.Fail(handovertest.Always, fault)
+				for _, c := range r.crisp.Conversations() {
+					c.Operator("Ann").Note("for the team")
+				}
+				tally := r.crisp.Tally()
+				r.after(6 * time.Hour)
+				t.Logf("calls a day of 200 waiting conversations on two replicas while everything is answered %s: %.0f", name, tally.PerDay(""))
+				require.LessOrEqual(t, tally.PerDay(""), 2000.)
+			})
+		})
+	}
+}
+
+// Waiting for our own pace is no failure.
+func TestManyUsersAtOnce(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		all := newCrowd(r)
+		n := 0
+		for range 40 {
+			all.asks(n)
+			n++
+			time.Sleep(time.Second / 40)
+		}
+		for range 300 {
+			time.Sleep(2 * time.Second)
+			all.asks(n)
+			n++
+		}
+		all.all.Wait()
+		r.after(time.Second)
+		t.Logf("openings refused of %d, 40 users in one second and 30 a minute for 10 minutes: %d", n, n-all.outcomes[handover.Opened])
+		require.Equal(t, map[handover.Outcome]int{handover.Opened: n}, all.outcomes)
+		queued := 0
+		for _, l := range r.rawLines() {
+			if strings.Contains(l, "Many people are asking right now.") {
+				queued++
+			}
+		}
+		require.Greater(t, queued, 10, "who waits for long hears why")
+	})
+}
+
+// Max still bounds the wait for a place.
+func TestWaitForAPlaceHasAnEnd(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Limits.CreatesPerMinute, c.Timeouts.Max = 1, 3*time.Minute
+	}}
+	bubble(t, o, func(r *rig) {
+		all := newCrowd(r)
+		for i := range 10 {
+			all.asks(i)
+		}
+		all.all.Wait()
+		r.after(time.Second)
+		require.Equal(t, 10, all.outcomes[handover.Opened]+all.outcomes[handover.OpenFailed])
+		require.GreaterOrEqual(t, all.outcomes[handover.Opened], 3)
+		require.Len(t, r.allEnds(), 10)
+		for _, end := range r.allEnds() {
+			require.Equal(t, handover.EndMaxAge, end.Reason)
+		}
+	})
+}
+
+// A message in hand is shown within two minutes, whatever reads do, and in the order of the hooks.
+func TestMessagesInHandWhileReadsAreRefused(t *testing.T) {
+	for _, date := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Retry-After as a date: %t", date), func(t *testing.T) {
+			active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+				r.after(time.Minute)
+				r.saw()
+				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Status: 429, RetryAfter: time.Hour, RetryDate: date, For: time.Hour})
+				var longest time.Duration
+				said := 0
+				for range 10 {
+					begun := time.Now()
+					for range 3 {
+						said++
+						ann.Say(fmt.Sprint("message ", said))
+						time.Sleep(7 * time.Second)
+					}
+					for len(r.agentLines()) < said {
+						r.after(time.Second)
+						require.Less(t, time.Since(begun), 5*time.Minute)
+					}
+					longest = max(longest, time.Since(begun))
+				}
+				t.Logf("the longest wait for a message in hand while reads are refused for an hour: %v", longest)
+				require.LessOrEqual(t, longest, 2*time.Minute)
+				for i, l := range r.agentLines() {
+					require.Equal(t, fmt.Sprint("agent Ann: message ", i+1), l)
+				}
+			})
+		})
+	}
+}
+
+// A follow-up whose reads fail for good expires, and is forgotten.
+func TestFollowUpThatCannotBeRead(t *testing.T) {
+	o := options{crisp: handovertest.Options{Away: true}, config: func(_ *rig, c *handover.Config) {
+		c.Timeouts.Followup, c.Timeouts.Late = 20*time.Hour, 24*time.Hour
+	}}
+	bubble(t, o, func(r *rig) {
+		r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}})
+		r.says("Contact me back via email")
+		r.after(time.Minute)
+		require.True(t, r.session().FollowUp)
+		conv := r.crisp.Last()
+		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Status: 403, Reason: "not_allowed"})
+		conv.Operator("Ann").Note("a look is wanted")
+		tally := r.crisp.Tally()
+		r.after(20 * time.Hour)
+		require.False(t, r.session().FollowUp)
+		r.after(30 * time.Hour)
+		t.Logf("calls in 2 days about a follow-up whose reads fail: %v", tally.Routes())
+		require.LessOrEqual(t, tally.About(conv, ""), 200)
+		rec, err := r.store.Load(t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
+		require.NoError(t, err)
+		require.Zero(t, rec.Version, "it is forgotten")
+	})
+}
+
+// OnEnd that fails for good is called until the late window has passed.
+func TestOnEndThatFailsForGood(t *testing.T) {
+	for name, words := range map[string]int{"a short talk": 3, "a long talk": 60} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			calls, whole := 0, 0
+			o := options{config: func(_ *rig, c *handover.Config) {
+				c.Timeouts.Late = 12 * time.Hour
+				c.OnEnd = func(_ context.Context, _ handover.Session, s handover.Summary) error {
+					calls++
+					if !s.Unread {
+						whole++
+						s.Messages[0].Content.Text = "altered"
+					}
+					return errChannelDown
+				}
+			}}
+			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				for range words {
+					ann.Say(strings.Repeat("word ", 390))
+					r.after(time.Second)
+				}
+				ann.Resolve()
+				r.after(time.Second)
+				tally := r.crisp.Tally()
+				r.after(18 * time.Hour)
+				t.Logf("OnEnd was called %d times, %d of them with the human part; Crisp's log was read %d times", calls, whole, tally.About(conv, handovertest.RouteMessages))
+				require.LessOrEqual(t, calls, 16+13)
+				require.GreaterOrEqual(t, whole, 3)
+				require.LessOrEqual(t, tally.About(conv, handovertest.RouteMessages), 24)
+				require.Equal(t, 1, r.count(handover.ActivityGivenUp), "said once")
+			})
+		})
+	}
+}
+
+// Replicas share what they know of a website.
+func TestReplicasShareThatCrispWantsToBeLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, options{})
+		others := []*handover.Handover{r.replica(options{}), r.replica(options{})}
+		r.opened()
+		for _, h := range others {
+			_, err := h.Available(t.Context(), r.conv)
+			require.NoError(t, err)
+		}
+		r.after(20 * time.Second)
+		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour})
+		_, err := r.h.Available(t.Context(), r.conv)
+		require.Error(t, err)
+		r.after(2 * time.Minute)
+		tally := r.crisp.Tally()
+		for _, h := range others {
+			_, err := h.Available(t.Context(), r.conv)
+			require.Error(t, err)
+		}
+		require.Zero(t, tally.Count(handovertest.RouteAvailability), "they know it without asking")
+		r.after(50 * time.Minute)
+		require.Zero(t, tally.Early())
+	})
+}

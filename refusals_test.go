@@ -1,0 +1,309 @@
+package handover_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// givenUp are the effects that the host was told are given up.
+func (r *rig) givenUp() (effects []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.activities {
+		if a.Kind == handover.ActivityGivenUp {
+			effects = append(effects, a.Effect)
+		}
+	}
+	return effects
+}
+
+// An opening goes on without the steps that Crisp refuses, and says so.
+func TestOptionalStepsOfAnOpeningAreLeftOut(t *testing.T) {
+	steps := map[string]string{handovertest.RoutePatchMeta: "metas", handovertest.RoutePatchInbox: "inbox", handovertest.RoutePatchRouting: "assign"}
+	for name, fault := range map[string]handovertest.Fault{
+		"404":           {Status: 404},
+		"no scope":      {Status: 403, Reason: "token_scope_forbidden"},
+		"not allowed":   {Status: 403, Reason: "not_allowed"},
+		"503":           {Status: 503},
+		"400":           {Status: 400, Reason: "invalid_data"},
+		"HTML":          {Status: 200, Body: handovertest.BodyHTML},
+		"seems to work": {Status: 200, Body: handovertest.BodyError},
+		"cut":           {CutBefore: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				for route := range steps {
+					fault := fault
+					fault.Route = route
+					r.crisp.Fail(handovertest.Always, fault)
+				}
+				begun := time.Now()
+				require.Equal(t, handover.Opened, r.asks(handover.Request{
+					User: handover.UserData{Email: "a@example.com"}, Segments: []string{"Customer"},
+					Inbox: "0123-4567", Operator: "89ab-cdef",
+				}))
+				require.LessOrEqual(t, time.Since(begun), 20*time.Second)
+				if name != "400" { // of metas the fields are left out one by one
+					require.ElementsMatch(t, []string{"metas", "inbox", "assign"}, r.givenUp())
+				}
+				require.Len(t, userTexts(r.crisp.Last()), 1)
+			})
+		})
+	}
+}
+
+// What is refused for a moment only is not left out.
+func TestOptionalStepsOfAnOpeningAreTriedAgain(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(3, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 404})
+		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchRouting, Status: 503})
+		ann := r.crisp.Open("somebody else").Operator("Ann").ID()
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"Customer"}, Operator: ann}))
+		require.Equal(t, []string{"Customer"}, r.crisp.Last().Segments())
+		require.Empty(t, r.givenUp())
+	})
+}
+
+// Odd metas of a conversation that is opened again are no reason to leave the user alone.
+func TestOddMetasWhenOpeningAgain(t *testing.T) {
+	for _, body := range []string{handovertest.BodyList, handovertest.BodyNull, handovertest.BodyOther, handovertest.BodyHTML, handovertest.BodyEmpty, handovertest.BodyError} {
+		bubble(t, options{}, func(r *rig) {
+			r.opened()
+			require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
+			r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMeta, Status: 200, Body: body})
+			require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"Customer"}}), body)
+			require.Len(t, r.crisp.Conversations(), 1)
+		})
+	}
+}
+
+func TestFollowUpsGoOnWithoutOptionalSteps(t *testing.T) {
+	bubble(t, options{crisp: handovertest.Options{Away: true}}, func(r *rig) {
+		for _, route := range []string{handovertest.RoutePatchMeta, handovertest.RoutePatchRouting} {
+			r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: route, Status: 404})
+		}
+		r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}, Operator: "89ab-cdef"})
+		r.says("Contact me back via email")
+		r.after(time.Minute)
+		require.True(t, r.session().FollowUp)
+		require.Contains(t, strings.Join(r.saw(), "\n"), "We will answer by email.")
+		require.ElementsMatch(t, []string{"metas", "assign"}, r.givenUp())
+		require.Equal(t, []string{"a@example.com"}, notesOf(r.crisp.Last()), "else nobody could answer")
+	})
+}
+
+// notesOf are the notes in a Crisp conversation.
+func notesOf(c *handovertest.Conversation) (notes []string) {
+	for _, m := range c.Messages() {
+		if m.Type == "note" {
+			notes = append(notes, fmt.Sprint(m.Content))
+		}
+	}
+	return notes
+}
+
+// A Crisp conversation that takes nothing more ends its handover, and is not used again.
+func TestConversationThatTakesNothingMore(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault handovertest.Fault
+		until int // messages that are refused until it ends
+	}{
+		"full":    {handovertest.Fault{Status: 409, Reason: "too_many_messages"}, 1},
+		"refuses": {handovertest.Fault{Status: 400, Reason: "invalid_data"}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				tt.fault.Route, tt.fault.Conversation = handovertest.RouteSend, conv
+				r.crisp.Fail(handovertest.Always, tt.fault)
+				for i := range tt.until {
+					require.Equal(t, handover.StateActive, r.session().State, i)
+					turn, err := r.trySay(fmt.Sprint("message ", i))
+					if name == "full" {
+						require.NoError(t, err)
+						require.True(t, turn.Bot, "the message is the bot's")
+					} else {
+						require.ErrorIs(t, err, handover.ErrRefused)
+					}
+				}
+				r.crisp.Settle()
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.Len(t, r.allEnds(), 1)
+				require.Equal(t, handover.EndRelayFailed, r.allEnds()[0].Reason)
+				ann.Say("are you there?")
+				r.crisp.Settle()
+				require.Equal(t, handover.StateBot, r.session().State, "an answer could not be passed on")
+				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+				require.Len(t, r.crisp.Conversations(), 2)
+			})
+		})
+	}
+}
+
+// A conversation that refuses the opening message is not used at the next Start.
+func TestConversationThatRefusesTheOpening(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"full":        {Status: 409, Reason: "too_many_messages"},
+		"refused":     {Status: 400, Reason: "invalid_data"},
+		"not allowed": {Status: 403, Reason: "not_allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				first := r.opened()
+				require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
+				r.crisp.Settle()
+				fault.Route, fault.Conversation = handovertest.RouteSend, first
+				r.crisp.Fail(handovertest.Always, fault)
+				require.Equal(t, handover.OpenFailed, r.asks(handover.Request{}))
+				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+				require.Len(t, r.crisp.Conversations(), 2)
+			})
+		})
+	}
+}
+
+// A user who was blocked gets another conversation, whatever Crisp does with messages of the blocked.
+func TestBlockedUserWhoAsksAgain(t *testing.T) {
+	for _, blocked := range []handovertest.Blocked{handovertest.BlockedStored, handovertest.BlockedRefused, handovertest.BlockedDropped} {
+		bubble(t, options{crisp: handovertest.Options{Blocked: blocked}}, func(r *rig) {
+			conv := r.opened()
+			conv.Block(true)
+			r.after(time.Minute)
+			require.Equal(t, handover.EndBlocked, r.allEnds()[0].Reason)
+			require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+			require.NotEqual(t, conv.ID(), r.crisp.Last().ID())
+			r.after(5 * time.Minute)
+			require.Equal(t, handover.StateWaiting, r.session().State, "it is not ended by the old block")
+		})
+	}
+}
+
+// A refusal for a person's reason drops no note, and is told once an hour for the whole website.
+func TestNotesThatATokenMayNotWrite(t *testing.T) {
+	for _, reason := range []string{"not_allowed", "token_scope_forbidden"} {
+		t.Run(reason, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				mend := r.crisp.Fail(handovertest.Always, handovertest.Fault{
+					Route: handovertest.RouteSend, Status: 403, Reason: reason,
+					Match: func(i handovertest.CallInfo) bool { return i.Type == "note" },
+				})
+				tally := r.crisp.Tally()
+				for i := range 20 {
+					r.conv.ID = fmt.Sprint("user-", i)
+					require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "why"}))
+					_, err := r.trySay("what the user writes is passed on all the same")
+					require.NoError(t, err)
+				}
+				r.after(50 * time.Minute)
+				var told []error
+				for _, a := range r.activities {
+					if a.Kind == handover.ActivityFault && a.Effect == "note" {
+						told = append(told, a.Err)
+					}
+				}
+				require.Len(t, told, 1, "once an hour for the website")
+				var api *handover.APIError
+				require.ErrorAs(t, told[0], &api)
+				require.ErrorContains(t, api, "website:conversation:messages (write)", "it says what to do")
+				t.Logf("calls for 20 notes that are refused with %s, in 50 minutes: %d", reason, tally.Status(403))
+				require.LessOrEqual(t, tally.Status(403), 100)
+				mend()
+				r.after(2 * time.Hour)
+				for _, c := range r.crisp.Conversations() {
+					require.Contains(t, notesOf(c), "why", "once it is mended")
+				}
+			})
+		})
+	}
+}
+
+// Crisp only seems to take what it is given: nothing counts as done that is not.
+func TestDoneIsTheDocumentedAnswer(t *testing.T) {
+	for name, body := range map[string]string{"error": handovertest.BodyError, "empty": handovertest.BodyEmpty, "HTML": handovertest.BodyHTML} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, For: 20 * time.Second})
+				begun := time.Now()
+				turn := r.says("My parcel is lost")
+				require.False(t, turn.Bot)
+				require.GreaterOrEqual(t, time.Since(begun), 20*time.Second, "nil means that Crisp has it")
+				require.Contains(t, userTexts(conv), "My parcel is lost")
+
+				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 200, Body: body, For: 20 * time.Second})
+				require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{Resolve: true}))
+				r.after(10 * time.Second)
+				require.NotEqual(t, "resolved", conv.State())
+				r.after(time.Minute)
+				require.Equal(t, "resolved", conv.State())
+				require.Len(t, userTexts(conv), 2, "nothing was posted twice")
+			})
+		})
+	}
+}
+
+// Notes and openings that are too long go in parts, also where answers get lost.
+func TestLongOpeningsAndNotes(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("word ", n/5) }
+	words := func(parts []string) int { return len(strings.Fields(strings.Join(parts, " "))) }
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Texts = func(handover.Session) handover.Texts {
+			texts := handover.DefaultTexts()
+			texts.Opening, texts.NoteNobodyCame = long(5000), long(3000)
+			return texts
+		}
+	}}
+	for name, fault := range map[string]handovertest.Fault{
+		"":                 {},
+		"answers cut":      {Route: handovertest.RouteSend, CutAfter: true},
+		"never arrived":    {Route: handovertest.RouteSend, CutBefore: true},
+		"echo comes first": {Route: handovertest.RouteSend, EchoFirst: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(r *rig) {
+				if fault.Route != "" {
+					r.crisp.Fail(2, fault)
+				}
+				require.Equal(t, handover.Opened, r.asks(handover.Request{Note: long(4500)}))
+				conv := r.crisp.Last()
+				require.Equal(t, 1000, words(userTexts(conv)))
+				require.Len(t, userTexts(conv), 3)
+				r.says("and now?")
+				r.after(time.Minute)
+				require.Equal(t, "and now?", userTexts(conv)[3])
+				require.Equal(t, 900, words(notesOf(conv)))
+				require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{Note: long(2500)}))
+				r.after(time.Minute)
+				require.Equal(t, 900+500, words(notesOf(conv)))
+				require.Len(t, userTexts(conv), 4)
+			})
+		})
+	}
+}
+
+// A note that is given up is told of.
+func TestNoteThatIsGivenUp(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Match: func(i handovertest.CallInfo) bool { return i.Type == "note" }})
+		require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "why"}))
+		r.after(time.Minute)
+		require.Equal(t, []string{"note"}, r.givenUp())
+	})
+}
+
+// Calls that were not made use up no attempt: a note waits until Crisp may be called again.
+func TestAttemptsThatWereNotMade(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.opened()
+		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour, For: 3 * time.Hour})
+		require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
+		r.after(5 * time.Hour)
+		require.Equal(t, []string{"bye"}, notesOf(r.crisp.Last()))
+		require.Empty(t, r.givenUp())
+	})
+}
