@@ -318,3 +318,31 @@ func (l *crispLog) moved(entries []*logEntry) {
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool { return slices.Contains(entries, e) })
 	l.Known.trim()
 }
+
+// forgot reports whether more may have been known of a message than there is: it may be one that was
+// shown, perhaps with other content.
+func (l *crispLog) forgot(at int64, m *EventMessage) bool {
+	if m.Fingerprint == 0 || l.entry(m.Fingerprint) != nil {
+		return false
+	}
+	if known, ok := l.Known.find(m.Fingerprint); ok {
+		return known.hash != contentMark{} && known.hash != contentMarkOf(hashOf(m.Type, m.Content))
+	}
+	return at <= l.Moved
+}
+
+// recall puts an entry of the old log among the newest.
+func (l *crispLog) recall(e *logEntry) {
+	l.Known.remove(e.FP)
+	copied := *e
+	l.add(&copied)
+}
+
+// known is what is kept of an entry that moves to the old log.
+func (e *logEntry) known() knownMessage {
+	k := knownMessage{fp: e.FP}
+	if e.Status == entryShown {
+		k.hash = contentMarkOf(e.Hash)
+	}
+	return k
+}

@@ -119,7 +119,7 @@ func TestTrimKeepsOfAMessageWhatIsNeeded(t *testing.T) {
 	for _, row := range log.Entries {
 		kept = append(kept, row.Status)
 	}
-	require.Equal(t, []string{"removed", "failed", "shown", "ours"}, kept)
+	require.Equal(t, []string{"ours", "ours", "removed", "failed", "shown", "ours"}, kept)
 	require.Less(t, len(log.Known), 1000)
 }
 
