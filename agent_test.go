@@ -62,7 +62,11 @@ func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
 	for name, order := range map[string][]string{"answer first": {"sent", "echo"}, "hook first": {"echo", "sent"}} {
 		t.Run(name, func(t *testing.T) {
 			var l crispLog
-			e := l.ours(7)
+			ours := func(fp int64) *logEntry {
+				l.ours(fp)
+				return l.entry(fp)
+			}
+			e := ours(7)
 			for _, step := range order {
 				if step == "sent" {
 					l.sent(7, at(base), at(base+200))
@@ -73,15 +77,15 @@ func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
 			require.True(t, l.Sampled)
 			require.EqualValues(t, ahead, l.Ahead)
 
-			l.echoed(l.ours(8), base+10_000+ahead+4000, at(base+10_000))
+			l.echoed(ours(8), base+10_000+ahead+4000, at(base+10_000))
 			l.sent(8, at(base+10_000), at(base+20_000))
 			require.EqualValues(t, ahead, l.Ahead, "a slow call tells less than a fast one")
 
-			l.echoed(l.ours(9), base+30_100, at(base+30_000))
+			l.echoed(ours(9), base+30_100, at(base+30_000))
 			l.sent(9, at(base+30_000), at(base+30_200))
 			require.EqualValues(t, 0, l.Ahead, "a clock was set")
 
-			l.echoed(l.ours(10), base+40_000-ahead, at(base+40_000))
+			l.echoed(ours(10), base+40_000-ahead, at(base+40_000))
 			l.sent(10, at(base+40_000), at(base+40_000))
 			require.EqualValues(t, -ahead, l.Ahead, "and set back")
 			_, ok := l.plausible(base+40_000, at(base+40_000))
