@@ -227,7 +227,7 @@ type Typing struct {
 // typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
 func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
 	c := ev.Compose
-	if h.cfg.Typing == nil || c == nil || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
+	if h.cfg.Typing == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return
 	}
 	agent := agentOf(&EventMessage{User: c.User})

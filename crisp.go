@@ -176,7 +176,12 @@ func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
 			msgs = append(msgs, readMessage(item.Raw))
 			continue
 		}
-		odd = append(odd, oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)})
+		o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
+		if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
+			m := readMessage(item.Raw)
+			o.private = isPrivate(m.Type) || m.From == "user"
+		}
+		odd = append(odd, o)
 	}
 	return msgs, odd
 }
@@ -257,7 +262,11 @@ func validSessionID(s string) bool { return crispapi.ValidSessionID(s) }
 // that cannot be read does not hold up the messages.
 func (c *crispClient) read(ctx context.Context, l *logRead) *reading {
 	n := &reading{of: l}
-	n.messages, n.odd, n.cut, n.err = c.log(ctx, l.crisp, l.since, l.stop)
+	pages := 0
+	if l.early {
+		pages = 1
+	}
+	n.messages, n.odd, n.cut, n.err = c.logPages(ctx, l.crisp, l.since, l.stop, pages)
 	if n.err == nil && l.state {
 		if state, err := c.conversation(ctx, l.crisp); err == nil {
 			n.state = &state
@@ -291,8 +300,13 @@ func (c *crispClient) read(ctx context.Context, l *logRead) *reading {
 // log reads messages from the newest back to a time, or to a page that has one of the messages in
 // stop. cut is true when messages may be missing.
 func (c *crispClient) log(ctx context.Context, id string, since int64, stop []int64) (msgs []EventMessage, odd []oddMessage, cut bool, err error) {
+	return c.logPages(ctx, id, since, stop, 0)
+}
+
+// logPages is log with a limit to the pages that are read; 0 means as many as one read may take.
+func (c *crispClient) logPages(ctx context.Context, id string, since int64, stop []int64, pages int) (msgs []EventMessage, odd []oddMessage, cut bool, err error) {
 	read, err := c.api.Messages(ctx, id, crispapi.Reach{
-		Since: since, Known: func(fp int64) bool { return slices.Contains(stop, fp) },
+		Pages: pages, Since: since, Known: func(fp int64) bool { return slices.Contains(stop, fp) },
 	})
 	msgs, odd = messagesOf(read.Items)
 	return msgs, odd, read.Cut || read.Gap, wasRead(err)

@@ -21,11 +21,12 @@ type crispLog struct {
 	Watermark int64 `json:"watermark,omitzero"`
 	Last      int64 `json:"last,omitzero"`
 	// First is the fingerprint of the first message, in a session that we made.
-	First  int64    `json:"first,omitzero"`
-	Newest int64    `json:"newest,omitzero"` // the largest time seen
-	Quiet  int      `json:"quiet,omitzero"`  // how many messages of ours were posted since that was seen
-	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
+	First   int64    `json:"first,omitzero"`
+	Newest  int64    `json:"newest,omitzero"`  // the largest time seen
+	Unheard int      `json:"unheard,omitzero"` // how many messages of ours were posted since that was seen
+	Shown   position `json:"shown,omitzero"`   // the newest message given to the user
 	clockSample
+	Cut int64    `json:"cut,omitzero"`  // time of the newest message of a read that was cut, and said to be
 	Odd []string `json:"odd,omitempty"` // marks of messages that could not be read and were reported
 }
 
@@ -99,7 +100,7 @@ func (l *crispLog) ours(fp int64) *logEntry {
 	case e != nil:
 		e.Status = entryOurs
 	case !l.Known.has(fp):
-		l.Quiet++
+		l.Unheard++
 		e = l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 	}
 	return e
@@ -120,7 +121,7 @@ func (l *crispLog) sent(fp int64, begun, done time.Time) {
 
 // echoed returns the time that the message counts with; ok is false if that moves nothing else.
 func (l *crispLog) echoed(e *logEntry, at int64, now time.Time) (_ int64, ok bool) {
-	e.At, l.Quiet = at, 0
+	e.At, l.Unheard = at, 0
 	l.sample(e)
 	if at, ok = l.plausible(at, now); ok {
 		l.Newest = max(l.Newest, at)
@@ -250,9 +251,9 @@ const (
 	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet, and maxTimed
 	// how many others: the answer to a post may come after its hook.
 	maxOurs, maxTimed = 64, 2
-	// maxQuiet is how many messages of ours may be posted until the time that Crisp gave one is worth a save
+	// maxUnheard is how many messages of ours may be posted until the time that Crisp gave one is worth a save
 	// of its own.
-	maxQuiet = 16
+	maxUnheard = 16
 	// keepShown is how many messages that were shown are kept whole at least, and moveAtOnce how many
 	// go to the oldLog together: so often is that written.
 	keepShown, moveAtOnce = 4, 16
@@ -275,6 +276,9 @@ func (l *crispLog) trim(waits func(fp int64) bool) {
 		n, most := &ours, maxOurs
 		if e.At != 0 {
 			n, most = &timed, maxTimed
+			if !l.Sampled { // the answer to its post may still tell Crisp's clock
+				most = maxOurs
+			}
 		}
 		switch {
 		case e.moves() || waits(e.FP):

@@ -77,6 +77,12 @@ func (b *boundary) end(at int64) {
 	}
 }
 
+// settled reports whether a message is ours, or was judged before: a read would show nothing new of it.
+func (s *crispSession) settled(fp int64) bool {
+	e := s.Log.entry(fp)
+	return s.Bounds.Opening != fp && (s.Log.Known.has(fp) || e != nil && e.Status == entryOurs && (e.At != 0 || s.Log.Sampled))
+}
+
 // newer reports whether something came after the last opening or end.
 func (b *boundary) newer(at int64) bool { return b.Opening == 0 && at > b.At }
 
@@ -118,10 +124,34 @@ type readHistory struct {
 	Fails  int       `json:"fails,omitzero"`  // reads that failed in a row
 	Failed time.Time `json:"failed,omitzero"` // when the first of them did
 	Retry  time.Time `json:"retry,omitzero"`  // no read before
+	// Vain counts the reads in a row that unsigned hooks asked for and that showed nothing new. Quiet is
+	// when such hooks are next read for.
+	Vain  int       `json:"vain,omitzero"`
+	Quiet time.Time `json:"quiet,omitzero"`
 }
 
 func (r *readHistory) succeeded(begun time.Time) {
-	*r = readHistory{Good: begun}
+	*r = readHistory{Good: begun, Vain: r.Vain, Quiet: r.Quiet}
+}
+
+const (
+	// freeVain is how many reads unsigned hooks may cost at once that show nothing new.
+	freeVain = 4
+	// maxQuiet bounds the pause after those.
+	maxQuiet = 30 * time.Second
+)
+
+// brought notes whether a read that unsigned hooks asked for showed anything new. Strangers who know the
+// key cost some reads a minute, and what is new is seen within that time.
+func (r *readHistory) brought(news bool, now time.Time) {
+	if news {
+		r.Vain, r.Quiet = 0, time.Time{}
+		return
+	}
+	if r.Vain++; r.Vain >= freeVain {
+		r.Vain = min(r.Vain, freeVain+10)
+		r.Quiet = now.Add(min(time.Second<<(r.Vain-freeVain), maxQuiet))
+	}
 }
 
 func (r *readHistory) failed(now time.Time, wait time.Duration) {
@@ -162,4 +192,9 @@ func (all sessions) reusable(within time.Duration, now time.Time) *crispSession 
 		return nil
 	}
 	return last
+}
+
+// doubtDue is when the state of a session is read again of which one read alone said that it is resolved.
+func (s *crispSession) doubtDue() time.Time {
+	return latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry)
 }

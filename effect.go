@@ -112,6 +112,11 @@ func (rec *record) say(name textName, agent string) *effect {
 
 // note queues a note for the agents of a Crisp session.
 func (rec *record) note(crisp string, name textName) int64 {
+	if name == noteNotShown && rec.ToCrisp.has(func(e *effect) bool {
+		return e.Kind == kindNote && e.Crisp == crisp && e.Text == name && e.Attempts == 0
+	}) {
+		return 0 // one note tells of all that it is sent for
+	}
 	return rec.pushNote(crisp, effect{Text: name})
 }
 

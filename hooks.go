@@ -41,10 +41,12 @@ type hook struct {
 	Says    string         `json:"says,omitempty"`   // the state that it tells of
 	At      int64          `json:"at,omitzero"`      // Crisp's time of the change, in ms, if known
 	Listed  bool           `json:"listed,omitzero"`  // the list of conversations told of it
-	Got     time.Time      `json:"got"`
-	Tries   int            `json:"tries,omitzero"`
-	Missed  time.Time      `json:"missed,omitzero"` // by the first good read that did not show it
-	Next    time.Time      `json:"next,omitzero"`
+	// Signed is true unless the hook may be anybody's: then it must not make us read without end.
+	Signed bool      `json:"signed,omitzero"`
+	Got    time.Time `json:"got"`
+	Tries  int       `json:"tries,omitzero"`
+	Missed time.Time `json:"missed,omitzero"` // by the first good read that did not show it
+	Next   time.Time `json:"next,omitzero"`
 
 	read *Event // Raw, once it was decoded
 }
@@ -104,7 +106,7 @@ func (k *hook) ripe(s *crispSession, readFailed bool, now time.Time) bool {
 		k.Missed = now
 	}
 	wait := holdFor
-	if s.Bounds.early() {
+	if s.Bounds.early() || s.Log.Watermark < s.Bounds.From { // no read has shown our opening message
 		wait = earlyFor
 	}
 	return !now.Before(k.Missed.Add(wait))
@@ -115,9 +117,12 @@ func (k *hook) overdue(now time.Time) bool {
 	return len(k.Raw) > 0 && !now.Before(k.Got.Add(inHandFor))
 }
 
-// wanted is when the hook is to be worked on, in a session that must not be read before retry.
-func (k *hook) wanted(retry time.Time) time.Time {
-	at := latest(latest(k.Got, k.Next), retry)
+// wanted is when the hook is to be worked on.
+func (k *hook) wanted(r *readHistory) time.Time {
+	at := latest(latest(k.Got, k.Next), r.Retry)
+	if !k.Signed && !k.Listed {
+		at = latest(at, r.Quiet)
+	}
 	if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 && overdue.Before(at) {
 		return latest(overdue, k.Next)
 	}
@@ -137,11 +142,15 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 	return all
 }
 
+// tellState reports whether a hook of a session tells of its state.
+func (q hookQueue) tellState(crisp string) bool {
+	return slices.ContainsFunc(q, func(k hook) bool { return k.Crisp == crisp && k.Says != "" })
+}
+
 // put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
 // the newest counts, and beyond the bounds a hook only says what to read. One read finds all new
 // messages, so that those hooks become one.
 func (q *hookQueue) put(k hook) {
-	k.note()
 	if k.Edited {
 		*q = slices.DeleteFunc(*q, func(x hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
 	}
@@ -149,29 +158,33 @@ func (q *hookQueue) put(k hook) {
 	if look {
 		k.Raw, k.read = nil, nil
 	}
-	if len(*q) >= maxHooks && len(k.Raw) == 0 {
+	if len(*q) >= maxHooks && k.onlyLooks() {
 		for i := range *q {
-			if x := &(*q)[i]; x.Crisp == k.Crisp && len(x.Raw) == 0 && !x.Listed && !x.State && !k.State {
-				*x = hook{N: k.N, Crisp: k.Crisp, Got: x.Got}
+			if x := &(*q)[i]; x.Crisp == k.Crisp && x.Signed == k.Signed && x.onlyLooks() {
+				x.join(&k)
 				return
 			}
 		}
 	}
 	if len(*q) >= 2*maxHooks { // states alone can bring it here: the newest count
-		*q = slices.Delete(*q, 0, 1)
+		i := slices.IndexFunc(*q, func(x hook) bool { return x.message() == nil })
+		*q = slices.Delete(*q, max(i, 0), max(i, 0)+1)
 	}
 	*q = append(*q, k)
 }
 
-// note keeps of a signed event what to read, should the event itself have to be dropped.
-func (k *hook) note() {
-	ev := k.event()
-	if ev == nil {
-		return
+// onlyLooks reports whether the hook says no more than that there may be new messages.
+func (k *hook) onlyLooks() bool {
+	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed
+}
+
+// join makes one hook of two that only look. The newest message counts: a log that shows it shows those
+// before it as well.
+func (k *hook) join(other *hook) {
+	k.N, k.Tries, k.Next, k.Missed = other.N, 0, time.Time{}, time.Time{}
+	if other.Want != 0 && (k.Want == 0 || other.At > k.At) {
+		k.Want, k.At = other.Want, other.At
 	}
-	plain := hookOf(&Event{SessionID: ev.SessionID, Name: ev.Name, At: ev.At, Message: ev.Message, Update: ev.Update,
-		Removed: ev.Removed, State: ev.State, Blocked: ev.Blocked})
-	k.Want, k.Edited, k.Removed, k.State, k.Says, k.At = plain.Want, plain.Edited, plain.Removed, plain.State, plain.Says, plain.At
 }
 
 func (q hookQueue) bytes() (n int) {
@@ -181,14 +194,10 @@ func (q hookQueue) bytes() (n int) {
 	return n
 }
 
-// hookOf makes of an event what is kept of it. sign is false for an event that proves nothing: what it
-// tells of is read before it counts.
+// hookOf makes of an event what is kept of it: the whole event only if it is signed, and has its place in
+// Crisp's order. What any other tells of is read before it counts.
 func hookOf(ev *Event) hook {
-	k := hook{Crisp: ev.SessionID}
-	if ev.Signed && !ev.Ambiguous && (ev.Message != nil || !ev.At.IsZero()) { // a message has a time of its own
-		k.Raw, k.read = ev.Raw, ev
-		return k
-	}
+	k := hook{Crisp: ev.SessionID, Signed: ev.Signed && !ev.Ambiguous}
 	if !ev.At.IsZero() {
 		k.At = ev.At.UnixMilli()
 	}
@@ -207,6 +216,9 @@ func hookOf(ev *Event) hook {
 		k.State, k.Says = true, ev.State
 	default:
 		k.State = !strings.HasPrefix(ev.Name, "message:")
+	}
+	if k.Signed && (ev.Message != nil || !ev.At.IsZero()) { // a message has a time of its own
+		k.Raw, k.read = ev.Raw, ev
 	}
 	return k
 }

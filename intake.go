@@ -11,9 +11,10 @@ import (
 // intake works what a read of one Crisp session brought, together with the session's hooks, into the
 // record: messages and changes of state in Crisp's order, then edits and removals.
 type intake struct {
-	rec *record
-	s   *crispSession
-	n   *reading
+	rec  *record
+	s    *crispSession
+	n    *reading
+	news bool // something was new in it
 }
 
 // receive puts an event into the queue of hooks, and reports whether it concerns us. An echo of our own
@@ -26,22 +27,24 @@ func (rec *record) receive(ev *Event) bool {
 	if ev.Ambiguous {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 	}
+	at, sane := s.Log.plausible(ev.At.UnixMilli(), rec.env.now)
 	if ev.Signed && ev.Message != nil {
 		if ours, news := rec.echo(s, ev.Message); ours {
 			return news
 		}
 	}
-	at := ev.At.UnixMilli()
 	switch {
 	case ev.Rating != nil:
-		return rec.rated(s, ev.Rating.Stars)
+		return rec.rated(s, ev)
+	case !ev.Signed && ev.Message != nil && s.settled(ev.Message.Fingerprint):
+		return false // a read would show what we know
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // it is open, as far as is known
-	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && len(rec.Hooks.of(s.ID, rec.Serial)) == 0:
+	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && !rec.Hooks.tellState(s.ID):
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
-		s.State.told(false, at) // nothing that came before it waits: no read is needed
+		s.State.told(false, at) // no other state waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
 		s.State.Blocked = true
@@ -51,18 +54,23 @@ func (rec *record) receive(ev *Event) bool {
 	s.State.Gone = s.State.Gone || ev.Signed && ev.Name == eventSessionRemoved
 	k := hookOf(ev)
 	k.N, k.Got = rec.next(), rec.env.now
+	if _, ok := s.Log.plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
+		k.At = 0 // it tells nothing of when that was
+	}
 	rec.Hooks.put(k)
 	return true
 }
 
 // look asks for a read of a session.
 func (rec *record) look(crisp string) {
-	rec.Hooks.put(hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true})
+	rec.Hooks.put(hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true, Signed: true})
 }
 
-// rated tells of a rating, once.
-func (rec *record) rated(s *crispSession, stars int64) bool {
-	if stars < 1 || stars > 5 || stars == s.Stars {
+// rated tells of a rating, once. Nothing that can be read proves one: of hooks that are not signed only
+// the first counts.
+func (rec *record) rated(s *crispSession, ev *Event) bool {
+	stars := ev.Rating.Stars
+	if stars < 1 || stars > 5 || stars == s.Stars || !ev.Signed && s.Stars != 0 {
 		return false
 	}
 	s.Stars = stars
@@ -79,7 +87,7 @@ func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
 	before := s.Log.clockSample
-	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.Quiet >= maxQuiet
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.Unheard >= maxUnheard
 	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
 	s.Bounds.echoed(e.FP, at)
 	news = news || s.Log.clockSample != before
@@ -93,14 +101,18 @@ func (rec *record) take(n *reading) {
 	if s == nil {
 		return
 	}
-	in := &intake{rec, s, n}
+	in := &intake{rec: rec, s: s, n: n}
 	n.gone = n.gone && in.confirmsRemoval()
 	s.State.Gone = s.State.Gone || n.gone
 	in.noteRead()
 	in.recall()
+	if in.foundOpening() {
+		in.clear()
+		return
+	}
 	t := rec.timelineOf(s, n)
 	done := in.run(t)
-	if n.err == nil && !n.blind {
+	if n.err == nil && !n.blind && !s.Bounds.early() {
 		in.advance(t, done)
 	}
 	in.amend(t.held != nil || done < len(t.items))
@@ -110,6 +122,30 @@ func (rec *record) take(n *reading) {
 		s.State.Doubt = rec.env.now // something is newer than it: a minute begins again
 	}
 	in.clear()
+}
+
+// foundOpening handles an adopted session of which a read shows our opening message by itself, and not on
+// the one page that was read: all there is newer. The log is read again, back to the opening message.
+func (in *intake) foundOpening() bool {
+	s, n := in.s, in.n
+	opening := s.Bounds.Opening
+	byItself := func(m EventMessage) bool { return m.Fingerprint == opening }
+	if !s.Bounds.early() || n.err != nil || n.blind || slices.ContainsFunc(n.messages, byItself) {
+		return false
+	}
+	i := slices.IndexFunc(n.singles, byItself)
+	if i < 0 {
+		return false
+	}
+	m := &n.singles[i]
+	at, ok := s.Log.plausible(m.Timestamp, in.rec.env.now)
+	in.see(item{position: position{at, m.Fingerprint}, msg: m, odd: !ok})
+	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
+		n.hold(k)
+	}
+	in.rec.look(s.ID)
+	in.news = true
+	return true
 }
 
 // noteRead notes how the read went.
@@ -130,7 +166,8 @@ func (in *intake) noteRead() {
 		s.Reads.failed(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if n.cut {
+	if newest := n.newest(); n.cut && !n.of.early && newest > s.Log.Cut {
+		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
 	}
@@ -152,19 +189,31 @@ func readPause(api *APIError, fails int) time.Duration {
 	return wait
 }
 
-// maxOdd is how many messages that could not be read are remembered, so that each is reported once.
-const maxOdd = 32
+// maxOdd is how many messages that could not be read are remembered, so that each is reported once. A read
+// that shows more of them than that tells of so many.
+const maxOdd = 256
 
-// report tells of a message that cannot be used: nobody knows whether it is for the user.
+// report tells of a message that cannot be used: nobody knows whether it is for the user. One that is
+// known to be private, or the user's own, is no agent's to send again.
 func (in *intake) report(o oddMessage) {
 	l := &in.s.Log
 	if slices.Contains(l.Odd, o.id) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
 		return
 	}
-	if o.fingerprint != 0 && l.knows(o.fingerprint) {
+	if o.private || o.fingerprint != 0 && l.knows(o.fingerprint) {
 		return
 	}
-	l.Odd = append(l.Odd[max(0, len(l.Odd)+1-maxOdd):], o.id)
+	if len(l.Odd) >= maxOdd { // what this read shows as well would be told of again
+		old := slices.IndexFunc(l.Odd, func(id string) bool {
+			return !slices.ContainsFunc(in.n.odd, func(o oddMessage) bool { return o.id == id })
+		})
+		if old < 0 {
+			return
+		}
+		l.Odd = slices.Delete(l.Odd, old, old+1)
+	}
+	l.Odd = append(l.Odd, o.id)
+	in.news = true
 	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.why})
 	in.rec.note(in.s.ID, noteNotShown)
 }
@@ -189,22 +238,29 @@ func (in *intake) run(t *timeline) int {
 	return len(t.items)
 }
 
-// later keeps the hooks of these items, so that the items are read again.
+// later keeps what these items are from, and what only asks for a read, so that they are judged by the
+// next read. Items of which no hook is left get one.
 func (in *intake) later(items []item) {
 	if len(items) == 0 {
 		return
 	}
-	kept := false
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		if m := k.message(); m == nil && k.At <= items[0].At || m != nil && m.Timestamp < items[0].At {
-			continue
-		}
-		in.n.hold(k)
-		kept = true
+	hooks := in.rec.Hooks.of(in.s.ID, in.n.of.upto)
+	waits := func(k *hook) bool {
+		return slices.ContainsFunc(items, func(x item) bool { return x.hook == k.N || x.msg != nil && x.FP == k.Want })
 	}
-	unknown := slices.ContainsFunc(items, func(x item) bool { return x.msg != nil && !in.s.Log.knows(x.FP) })
-	if !kept && unknown {
-		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now})
+	kept := make(map[int64]bool)
+	for _, k := range hooks {
+		ev := k.event()
+		if ev == nil && k.State || ev != nil && ev.Routing != nil && k.At >= items[0].At || waits(k) {
+			in.n.hold(k)
+			kept[k.Want] = true
+		}
+	}
+	for _, x := range items {
+		if x.msg != nil && !kept[x.FP] && !in.s.Log.knows(x.FP) {
+			in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
+			return
+		}
 	}
 }
 
@@ -220,9 +276,6 @@ func (in *intake) advance(t *timeline, done int) {
 			l.Last = x.FP
 		}
 	}
-	if t.held != nil {
-		l.Watermark = min(l.Watermark, t.held.At-1)
-	}
 }
 
 // see judges one message of the log. The result is false if the message must wait. Each fingerprint is
@@ -234,10 +287,8 @@ func (in *intake) see(x item) bool {
 	}
 	e := l.entry(m.Fingerprint)
 	if e != nil && e.Status == entryOurs {
-		at, ok := l.echoed(e, m.Timestamp, rec.env.now)
-		if in.s.Bounds.echoed(e.FP, at) && ok {
-			l.Watermark = max(l.Watermark, in.s.Bounds.From)
-		}
+		at, _ := l.echoed(e, m.Timestamp, rec.env.now)
+		in.s.Bounds.echoed(e.FP, at)
 		rec.proved(in.s, e.FP)
 		return true
 	}
@@ -255,11 +306,12 @@ func (in *intake) see(x item) bool {
 			l.Known.add(known)
 		}
 		return true
-	case in.s.Bounds.Adopted:
+	case in.s.Bounds.Adopted && x.hook == 0:
 		return true // what is older than our opening message is known once that is seen
 	case in.mustKnowState(x):
 		return false
 	}
+	in.news = true
 	e = l.add(&logEntry{position: x.position, Status: entryWithheld, Type: m.Type})
 	if m.Type == "text" {
 		e.Type = ""
@@ -313,7 +365,7 @@ func (in *intake) mustKnowState(x item) bool {
 		}
 	}
 	if !slices.ContainsFunc(in.rec.Hooks.of(in.s.ID, in.n.of.upto), func(k *hook) bool { return k.Want == x.FP }) {
-		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true})
+		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true, Signed: true})
 	}
 	return true
 }
@@ -341,11 +393,14 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	s.Log.wrote(e, agent)
 	what := cause{session: s, agent: agent, at: x.At}
 	newer := s.Bounds.newer(x.At)
+	runs := rec.human() && rec.Handover.CrispID == s.ID
 	resolved := s.State.Resolved && !(in.n.fresh(x.msg.Timestamp) && in.n.state.State != saysResolved)
 	msg := Message{From: FromAgent, Agent: agent, Late: x.late}
 	switch {
-	case rec.human() && rec.Handover.CrispID == s.ID:
+	case runs && !in.older(x):
 		rec.fire(onHuman, what)
+	case runs: // written before our opening message: nobody answers that yet
+		rec.fire(onLate, what)
 	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
@@ -408,6 +463,7 @@ func (in *intake) edit(e *logEntry, typ string, content jsontext.Value) {
 	if _, again := e.edited(hash); again { // the same words once more are another correction
 		suffix += "." + strconv.FormatInt(rec.next(), 10)
 	}
+	in.news = true
 	rec.Pickers.edited(s.ID, e.FP, content)
 	msg := Message{From: FromAgent, Agent: s.Log.author(e), At: time.UnixMilli(e.At).UTC()}
 	if rec.replaceKept(s, e, parts, msg, suffix) {
@@ -486,7 +542,7 @@ func (in *intake) remove(fp int64) {
 	if e.Status != entryShown {
 		return
 	}
-	e.Status = entryRemoved
+	e.Status, in.news = entryRemoved, true
 	rec.Pickers.removed(s.ID, fp)
 	waiting := rec.ToUser.untried(s.ID, e)
 	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
@@ -505,18 +561,41 @@ func (in *intake) remove(fp int64) {
 func (in *intake) clear() {
 	rec, n := in.rec, in.n
 	now := rec.env.now
+	foreign := false // unsigned hooks asked for this read
 	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
-		late := (n.err != nil || n.blind) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		foreign = foreign || !k.Signed && !k.Listed
+		late := (n.err != nil || n.blind || n.stateErr != nil) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
 		return !n.held[k.N] || late
 	})
 	for i := range rec.Hooks {
-		if k := &rec.Hooks[i]; n.held[k.N] && !rec.ending(in.s.ID) {
-			k.retry(now)
+		k := &rec.Hooks[i]
+		if !n.held[k.N] || rec.ending(in.s.ID) {
+			continue
+		}
+		if k.retry(now); n.stateErr != nil && k.State && k.event() == nil {
+			k.Next = latest(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
 		}
 	}
+	if foreign && n.err == nil && !n.blind {
+		in.s.Reads.brought(in.news, now)
+	}
+}
+
+// older reports whether an item is known to be older than our last opening or end.
+func (in *intake) older(x item) bool {
+	b := &in.s.Bounds
+	if b.Opening == 0 {
+		return x.At < b.At
+	}
+	for i := range in.n.messages {
+		if m := &in.n.messages[i]; m.Fingerprint == b.Opening {
+			return x.At < m.Timestamp
+		}
+	}
+	return false
 }
 
 // isPrivate reports whether a type of message is for the team alone.

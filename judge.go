@@ -46,7 +46,8 @@ func (in *intake) judgeRead() {
 		in.closed(EndBlocked, 0)
 		return
 	}
-	in.judgeResolved(n.state.State == saysResolved, n.state.Changed())
+	updated, _ := s.Log.plausible(n.state.Changed(), in.rec.env.now)
+	in.judgeResolved(n.state.State == saysResolved, updated)
 }
 
 // stateUnknown puts the second read of a state off that could not be read. What a person must mend first
@@ -104,6 +105,7 @@ func (in *intake) assigned() {
 // closed queues the end of what runs in the session, behind the messages that came before it.
 func (in *intake) closed(reason EndReason, at int64) {
 	rec, s := in.rec, in.s
+	in.news = true
 	s.Log.Newest = max(s.Log.Newest, at)
 	s.State.Gone = s.State.Gone || reason == EndRemoved
 	if reason == EndResolved {

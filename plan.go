@@ -234,17 +234,22 @@ func (rec *record) deadlines(changed *bool) *logRead {
 	return nil
 }
 
-// readDue is when a session is read next for a deadline that passes at by: a hook of a message that
-// the log does not show yet is waited for. What the list of conversations told of later than by is not: a
-// stream of changes would put the deadline off for ever.
+// readDue is when a session is read next for a deadline that passes at by. A message that a hook told of
+// and the log does not show yet is waited for, earlyFor at the most, since a stream of hooks would put the
+// deadline off for ever. What the list of conversations, or a stranger, told of later than by is not.
 func (rec *record) readDue(s *crispSession, by time.Time) time.Time {
-	at := s.Reads.Retry
+	var wait time.Time
 	for i := range rec.Hooks {
-		if k := &rec.Hooks[i]; k.Crisp == s.ID && !(k.Listed && k.Got.After(by)) {
-			at = latest(at, k.Next)
+		k := &rec.Hooks[i]
+		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
+			continue
 		}
+		wait = latest(wait, k.Next)
 	}
-	return at
+	if most := by.Add(earlyFor); wait.After(most) {
+		wait = most
+	}
+	return latest(s.Reads.Retry, wait)
 }
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
@@ -272,13 +277,13 @@ func (rec *record) due() time.Time {
 	at = earlier(at, wait)
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if s := rec.Sessions.byID(k.Crisp); s != nil && rec.State != StateOpening && !rec.ending(s.ID) {
-			at = earlier(at, k.wanted(s.Reads.Retry))
+		if s := rec.Sessions.byID(k.Crisp); s != nil && !rec.ending(s.ID) {
+			at = earlier(at, rec.wanted(k, s))
 		}
 	}
 	for _, s := range rec.Sessions {
 		if !s.State.Doubt.IsZero() {
-			at = earlier(at, latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry))
+			at = earlier(at, s.doubtDue())
 		}
 	}
 	for _, dl := range rec.pending() {

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -23,12 +24,14 @@ const (
 // the messages in stop.
 type logRead struct {
 	crisp   string
-	since   int64   // Crisp's time, in ms
-	stop    []int64 // fingerprints before which nothing new is expected
-	upto    int64   // hooks up to this number are judged by this read
-	state   bool    // the state is wanted as well
-	singles []int64 // messages that are wanted one by one, wherever they are
-	blind   bool    // nothing is read but the session's old log
+	since   int64     // Crisp's time, in ms
+	stop    []int64   // fingerprints before which nothing new is expected
+	upto    int64     // hooks up to this number are judged by this read
+	state   bool      // the state is wanted as well
+	early   bool      // our opening message is wanted above all: one page, and that message by itself
+	until   time.Time // when a message in hand is to be shown, whatever was read by then; zero: none is
+	singles []int64   // messages that are wanted one by one, wherever they are
+	blind   bool      // nothing is read but the session's old log
 }
 
 // reading is what a read brought.
@@ -52,6 +55,7 @@ type reading struct {
 // oddMessage is a message of the log that cannot be used.
 type oddMessage struct {
 	id          string // the same at each read
+	private     bool   // it is for the team, or the user's own
 	fingerprint int64  // 0: not known
 	at          int64  // in ms; 0: not known
 	why         string
@@ -61,6 +65,14 @@ type oddMessage struct {
 func (n *reading) shows(fp int64) bool {
 	return slices.ContainsFunc(n.messages, func(m EventMessage) bool { return m.Fingerprint == fp }) ||
 		slices.ContainsFunc(n.singles, func(m EventMessage) bool { return m.Fingerprint == fp })
+}
+
+// newest is the time of the newest message that was read.
+func (n *reading) newest() (at int64) {
+	for i := range n.messages {
+		at = max(at, n.messages[i].Timestamp)
+	}
+	return at
 }
 
 // hold keeps a hook for another read.
@@ -76,27 +88,39 @@ func (n *reading) hold(k *hook) {
 func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.Changed() >= at }
 
 // wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
-// now, but a hook is overdue. While a handover opens, hooks wait: what agents write belongs to the
-// handover that is about to exist. While an end waits for the messages before it, what came after it
-// waits as well.
+// now, but a hook is overdue. While an end waits for the messages before it, what came after it waits as
+// well.
 func (rec *record) wantedRead(now time.Time) (l *logRead, blind bool) {
-	if rec.State == StateOpening {
-		return nil, false
-	}
+	opening := rec.State == StateOpening
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
 		s := rec.Sessions.byID(k.Crisp)
-		if s == nil || rec.ending(s.ID) || k.wanted(s.Reads.Retry).After(now) {
+		if s == nil || rec.ending(s.ID) || rec.wanted(k, s).After(now) || opening && !k.overdue(now) {
 			continue
 		}
-		return rec.readOf(s, false), s.Reads.Retry.After(now) || rec.env.trustHooks
+		return rec.readOf(s, false), opening || s.Reads.Retry.After(now) || rec.env.trustHooks
+	}
+	if opening {
+		return nil, false
 	}
 	for _, s := range rec.Sessions {
-		if !s.State.Doubt.IsZero() && !now.Before(latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry)) {
+		if !s.State.Doubt.IsZero() && !now.Before(s.doubtDue()) {
 			return rec.readOf(s, true), false
 		}
 	}
 	return nil, false
+}
+
+// wanted is when a hook is to be worked on; zero for not yet. While a handover opens, hooks wait: what
+// agents write belongs to the handover that is about to exist. A message in hand does not wait for ever.
+func (rec *record) wanted(k *hook, s *crispSession) time.Time {
+	if rec.State != StateOpening {
+		return k.wanted(&s.Reads)
+	}
+	if len(k.Raw) == 0 {
+		return time.Time{}
+	}
+	return latest(k.Got.Add(inHandFor), k.Next)
 }
 
 // ending reports whether an end of the session's handover waits for the messages before it.
@@ -106,8 +130,11 @@ func (rec *record) ending(crisp string) bool {
 
 // readOf is the read that brings a session up to date.
 func (rec *record) readOf(s *crispSession, state bool) *logRead {
-	l := &logRead{crisp: s.ID, since: s.Log.Watermark - overlap.Milliseconds(), upto: rec.Serial, state: state}
+	l := &logRead{crisp: s.ID, since: max(s.Log.Watermark-overlap.Milliseconds(), s.Bounds.From-1), upto: rec.Serial, state: state}
 	l.stop = []int64{s.Log.First, s.Bounds.Opening}
+	if l.early = s.Bounds.early(); l.early {
+		l.singles = []int64{s.Bounds.Opening}
+	}
 	last := s.Log.Last
 	for _, k := range rec.Hooks.of(s.ID, rec.Serial) {
 		ev := k.event()
@@ -115,11 +142,15 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 		if s.State.Resolved && (k.Want != 0 || ev != nil && ev.Message != nil) {
 			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
 		}
-		if (k.Edited || k.Removed && ev == nil) && s.Log.entry(k.Want) == nil || k.Removed && ev == nil {
+		if k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil {
 			l.singles = append(l.singles, k.Want)
 		}
 		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
 			last = 0
+			l.since = max(min(l.since, k.At-1), l.since-overlap.Milliseconds(), s.Bounds.From-1)
+		}
+		if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 {
+			l.until = earlier(l.until, overdue)
 		}
 	}
 	l.singles = l.singles[:min(len(l.singles), maxSingles)]
@@ -131,9 +162,20 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 type item struct {
 	position
 	msg  *EventMessage
+	hook int64  // the number of the hook that it is from; 0: it was read
 	late bool   // taken from its hook: the log does not show it
 	odd  bool   // its time is ahead of Crisp's clock: it moves nothing
 	says string // a state; no message
+}
+
+// compare orders items as Crisp wrote them. Those of a time that cannot be count as written now, and are
+// in the order of their own times.
+func (x item) compare(y item) int {
+	own := 0
+	if x.msg != nil && y.msg != nil {
+		own = cmp.Compare(x.msg.Timestamp, y.msg.Timestamp)
+	}
+	return cmp.Or(cmp.Compare(x.At, y.At), own, cmp.Compare(x.FP, y.FP))
 }
 
 // timeline puts what a read brought and what the hooks tell into Crisp's order. It ends before the
@@ -149,24 +191,25 @@ type timeline struct {
 func (rec *record) timelineOf(s *crispSession, n *reading) *timeline {
 	t := &timeline{rec: rec, s: s, n: n}
 	for i := range n.messages {
-		t.add(&n.messages[i], false)
+		t.add(&n.messages[i], 0, false)
 	}
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
 		t.addHook(k)
 	}
-	slices.SortStableFunc(t.items, func(a, b item) int { return a.compare(b.position) })
+	slices.SortStableFunc(t.items, item.compare)
 	if t.held != nil {
 		t.holdRest()
 	}
 	return t
 }
 
-func (t *timeline) add(m *EventMessage, late bool) {
+// add adds a message: read, or from the hook with this number.
+func (t *timeline) add(m *EventMessage, hook int64, late bool) {
 	at, ok := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
 	if e := t.s.Log.entry(m.Fingerprint); e != nil && e.At != 0 && !ok {
 		at = e.At // as it counted when it was first seen
 	}
-	t.items = append(t.items, item{position: position{at, m.Fingerprint}, msg: m, late: late, odd: !ok})
+	t.items = append(t.items, item{position: position{at, m.Fingerprint}, msg: m, hook: hook, late: late, odd: !ok})
 }
 
 // addHook adds what a hook tells, unless the read shows it, or keeps the hook for another read.
@@ -184,7 +227,7 @@ func (t *timeline) addHook(k *hook) {
 			return
 		}
 		at, _ := t.s.Log.plausible(ev.At.UnixMilli(), now)
-		t.items = append(t.items, item{position: position{at, 1 << 62}, says: says(ev)})
+		t.items = append(t.items, item{position: position{at, 1 << 62}, hook: k.N, says: says(ev)})
 	case failed && !t.n.gone && !k.ripe(t.s, true, now):
 		t.n.hold(k)
 	}
@@ -217,7 +260,7 @@ func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
-		t.add(m, !failed) // where the log cannot be read nothing says that it came late
+		t.add(m, k.N, !failed) // where the log cannot be read nothing says that it came late
 		return
 	}
 	t.n.hold(k)
@@ -242,15 +285,37 @@ func (t *timeline) look(k *hook, failed bool) {
 		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case k.Edited:
+		if t.unchanged(k.Want) && !k.ripe(t.s, false, now) {
+			t.n.hold(k)
+		}
 	case k.Removed:
 		if !slices.Contains(t.n.missing, k.Want) && slices.Contains(t.n.of.singles, k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
-	case k.Want != 0 && !k.Edited:
-		if e := t.s.Log.entry(k.Want); !t.n.shows(k.Want) && !t.s.Log.Known.has(k.Want) && (e == nil || e.At == 0) && !k.ripe(t.s, false, now) {
+	case k.Want != 0:
+		e := t.s.Log.entry(k.Want)
+		if t.n.shows(k.Want) || t.s.Log.Known.has(k.Want) || e != nil && e.At != 0 {
+			return
+		}
+		if !k.ripe(t.s, false, now) {
 			t.n.hold(k)
+		} else if k.Signed && e == nil { // its words were too many to keep, and the log never showed it
+			t.rec.observe(Activity{Kind: ActivityNotShown, CrispID: t.s.ID, Why: "not_in_log"})
+			t.rec.note(t.s.ID, noteNotShown)
 		}
 	}
+}
+
+// unchanged reports whether a message that was shown, and is told to be edited, still says the same. The
+// choice in a picker is no edit.
+func (t *timeline) unchanged(fp int64) bool {
+	e := t.s.Log.entry(fp)
+	if e == nil || e.Status != entryShown || e.Type == "picker" {
+		return false
+	}
+	same := func(m EventMessage) bool { return m.Fingerprint == fp && hashOf(m.Type, m.Content) == e.Hash }
+	return slices.ContainsFunc(t.n.messages, same) || slices.ContainsFunc(t.n.singles, same)
 }
 
 // agrees reports whether the state that was read is the one that a hook tells of.
@@ -269,11 +334,7 @@ func (n *reading) agrees(says string) bool {
 // lags reports whether the log may not show yet what the list of conversations told of. The change need
 // not have been a message: after holdFor the log is read once more, and not again.
 func (t *timeline) lags(k *hook) bool {
-	newest := t.s.Log.Newest
-	for _, m := range t.n.messages {
-		newest = max(newest, m.Timestamp)
-	}
-	return k.At > newest+listSlack
+	return k.At > max(t.s.Log.Newest, t.n.newest())+listSlack
 }
 
 // holdRest ends the timeline before what is held, and keeps the hooks that must come after it: a state,

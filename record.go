@@ -54,6 +54,7 @@ type env struct {
 	now        time.Time
 	stored     bool       // the record exists
 	version    int64      // of the record
+	record     Record     // as it was saved
 	activity   []Activity // told to the observer when the change is saved
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // ablation.log
