@@ -301,6 +301,8 @@ func (in *intake) see(x item) bool {
 			in.edit(e, m.Type, m.Content)
 		}
 		return true
+	case in.n.judged[m.Fingerprint]:
+		return true
 	case l.Known.has(m.Fingerprint):
 		if known, _ := l.Known.find(m.Fingerprint); x.odd { // each read may show it
 			l.Known.add(known)

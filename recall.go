@@ -73,6 +73,9 @@ func (in *intake) recallMessage(m *EventMessage) {
 	case e != nil:
 		l.Known.add(e.known())
 	case at != 0 && at <= in.n.old.Cut:
-		l.Known.add(knownMessage{fp: m.Fingerprint})
+		if in.n.judged == nil {
+			in.n.judged = make(map[int64]bool)
+		}
+		in.n.judged[m.Fingerprint] = true
 	}
 }
