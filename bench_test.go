@@ -1,11 +1,19 @@
 package handover_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,17 +24,23 @@ import (
 // benchBot is a bot on the fake, without fake time.
 func benchBot(b *testing.B) (*handovertest.Crisp, *handover.Handover, handover.Conversation) {
 	crisp := handovertest.NewCrisp(b, handovertest.Options{})
+	return crisp, benchHandover(b, crisp, func(*handover.Config) {}), handover.Conversation{Source: "webchat", ID: "bench"}
+}
+
+func benchHandover(b *testing.B, crisp *handovertest.Crisp, change func(*handover.Config)) *handover.Handover {
 	id, key := crisp.Token()
-	h, err := handover.New(handover.Config{
+	cfg := handover.Config{
 		WebsiteID: crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
 		Webhook: handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())}, HTTPClient: crisp.Client(), BaseURL: crisp.URL(),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Deliver: func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
-		Limits:  handover.Limits{CreatesPerMinute: -1},
-	})
+		Limits:  handover.Limits{CreatesPerMinute: -1, DailyCalls: 1_000_000_000},
+	}
+	change(&cfg)
+	h, err := handover.New(cfg)
 	require.NoError(b, err)
 	b.Cleanup(crisp.Attach(h))
-	return crisp, h, handover.Conversation{Source: "webchat", ID: "bench"}
+	return h
 }
 
 // BenchmarkBotTurn is what the library costs while only the bot talks.
@@ -75,4 +89,107 @@ func benchStart(b *testing.B, h *handover.Handover, conv handover.Conversation) 
 	outcome, err := h.Start(b.Context(), s.Turn(), handover.Request{})
 	require.NoError(b, err)
 	require.Equal(b, handover.Opened, outcome)
+}
+
+// shortcut answers what an agent's message costs in calls by itself, so that a benchmark measures the
+// library and not the fake; all else goes to the fake.
+type shortcut struct {
+	http.RoundTripper
+	mu       sync.Mutex
+	on       bool
+	messages []map[string]any // a page of Crisp's log
+}
+
+func (s *shortcut) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.on {
+		return s.RoundTripper.RoundTrip(r)
+	}
+	data := any(map[string]any{})
+	if strings.HasSuffix(r.URL.Path, "/messages") {
+		data = s.messages
+	}
+	body, err := json.Marshal(map[string]any{"error": false, "reason": "listed", "data": data})
+	if err != nil {
+		return nil, err
+	}
+	if r.Body != nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_ = r.Body.Close()
+	}
+	return &http.Response{
+		Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}, nil
+}
+
+// said adds a message to the page, and returns the hook that tells of it.
+func (s *shortcut) said(crisp *handovertest.Crisp, session string, n int) *http.Request {
+	now := time.Now()
+	m := map[string]any{
+		"website_id": crisp.WebsiteID(), "session_id": session, "fingerprint": 900_000_000_000_000 + n, "timestamp": now.UnixMilli(),
+		"type": "text", "from": "operator", "origin": "chat", "content": "Have you tried turning it off and on again?",
+		"user": map[string]any{"nickname": "Ann", "user_id": "3f608878-c579-4bd5-b62a-e84dffe3f31c"}, "read": "", "delivered": "", "stamped": true,
+	}
+	s.mu.Lock()
+	s.messages = append(s.messages[max(0, len(s.messages)-19):], m)
+	s.mu.Unlock()
+	return handovertest.Hook("/crisp/hooks", crisp.Secret(), now, handovertest.HookBody(crisp.WebsiteID(), "message:received", now, m))
+}
+
+// BenchmarkHookToDeliver is the time from the hook of an agent's message to Deliver, with what Crisp's
+// answers need besides. cpu-ms/op is what the whole message costs the process, until its marks are stored.
+func BenchmarkHookToDeliver(b *testing.B) {
+	for _, before := range []int{0, 1000} {
+		b.Run(fmt.Sprint("after=", before), func(b *testing.B) {
+			crisp := handovertest.NewCrisp(b, handovertest.Options{})
+			direct := &shortcut{RoundTripper: crisp.Client().Transport}
+			shown := make(chan time.Time, 1)
+			h := benchHandover(b, crisp, func(c *handover.Config) {
+				c.HTTPClient = &http.Client{Transport: direct}
+				c.Deliver = func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
+					if m.From == handover.FromAgent {
+						shown <- time.Now()
+					}
+					return m.ID, nil
+				}
+			})
+			benchStart(b, h, handover.Conversation{Source: "webchat", ID: "bench"})
+			crisp.Settle()
+			direct.on = true
+			message := func(n int) time.Duration {
+				hook := direct.said(crisp, crisp.Last().ID(), n)
+				answer := httptest.NewRecorder()
+				begun := time.Now()
+				h.ServeHTTP(answer, hook)
+				require.Equal(b, 200, answer.Code)
+				took := (<-shown).Sub(begun)
+				require.NoError(b, h.Drain(b.Context()))
+				return took
+			}
+			n := 0
+			for ; n < before+10; n++ {
+				message(n)
+			}
+			var took time.Duration
+			cpu := processTime()
+			b.ReportAllocs()
+			for b.Loop() {
+				took += message(n)
+				n++
+			}
+			b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), "to-deliver-ms/op")
+			b.ReportMetric(float64((processTime()-cpu).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
+// processTime is the processor time that this process has used.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

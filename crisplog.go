@@ -21,15 +21,20 @@ type crispLog struct {
 	Watermark int64 `json:"watermark,omitzero"`
 	Last      int64 `json:"last,omitzero"`
 	// First is the fingerprint of the first message, in a session that we made.
-	First  int64    `json:"first,omitzero"`
-	Newest int64    `json:"newest,omitzero"` // the largest time seen
-	Shown  position `json:"shown,omitzero"`  // the newest message given to the user
-	// Ahead is by how much Crisp's clock is ahead of the store's, as our own messages show it, in ms.
-	Ahead   int64    `json:"ahead,omitzero"`
-	Within  int64    `json:"within,omitzero"`  // how far off Ahead may be, in ms
-	Sampled bool     `json:"sampled,omitzero"` // Ahead is known
-	Cut     int64    `json:"cut,omitzero"`     // time of the newest message of a read that was cut, and said to be
-	Odd     []string `json:"odd,omitempty"`    // marks of messages that could not be read and were reported
+	First   int64    `json:"first,omitzero"`
+	Newest  int64    `json:"newest,omitzero"`  // the largest time seen
+	Unheard int      `json:"unheard,omitzero"` // how many messages of ours were posted since that was seen
+	Shown   position `json:"shown,omitzero"`   // the newest message given to the user
+	clockSample
+	Cut int64    `json:"cut,omitzero"`  // time of the newest message of a read that was cut, and said to be
+	Odd []string `json:"odd,omitempty"` // marks of messages that could not be read and were reported
+}
+
+// clockSample is what our own messages show of Crisp's clock.
+type clockSample struct {
+	Ahead   int64 `json:"ahead,omitzero"`   // by how much it is ahead of the store's, in ms
+	Within  int64 `json:"within,omitzero"`  // how far off Ahead may be, in ms
+	Sampled bool  `json:"sampled,omitzero"` // Ahead is known
 }
 
 // position is a place in Crisp's log: messages are shown by time, then fingerprint.
@@ -87,13 +92,18 @@ func (l *crispLog) add(e *logEntry) *logEntry {
 	return e
 }
 
-// ours notes that we posted, or are about to post, this fingerprint.
-func (l *crispLog) ours(fp int64) {
-	if e := l.entry(fp); e != nil {
+// ours notes that we posted, or are about to post, this fingerprint. It returns nil if that is known, and
+// no more is kept.
+func (l *crispLog) ours(fp int64) *logEntry {
+	e := l.entry(fp)
+	switch {
+	case e != nil:
 		e.Status = entryOurs
-	} else if !l.Known.has(fp) {
-		l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
+	case !l.Known.has(fp):
+		l.Unheard++
+		e = l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 	}
+	return e
 }
 
 // knows reports whether a message was seen before, or is ours, as far as the newest are concerned.
@@ -111,7 +121,7 @@ func (l *crispLog) sent(fp int64, begun, done time.Time) {
 
 // echoed returns the time that the message counts with; ok is false if that moves nothing else.
 func (l *crispLog) echoed(e *logEntry, at int64, now time.Time) (_ int64, ok bool) {
-	e.At = at
+	e.At, l.Unheard = at, 0
 	l.sample(e)
 	if at, ok = l.plausible(at, now); ok {
 		l.Newest = max(l.Newest, at)
@@ -135,7 +145,7 @@ func (l *crispLog) sample(e *logEntry) {
 	}
 	off := max(ahead-l.Ahead, l.Ahead-ahead)
 	if !l.Sampled || within <= l.Within || off > within+l.Within+clockSlack.Milliseconds() {
-		l.Ahead, l.Within, l.Sampled = ahead, within, true
+		l.clockSample = clockSample{ahead, within, true}
 	}
 }
 
@@ -238,8 +248,12 @@ func hashOf(typ string, content jsontext.Value) string {
 }
 
 const (
-	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet.
-	maxOurs = 64
+	// maxOurs is how many messages of ours are kept whole whose time Crisp has not shown yet, and maxTimed
+	// how many others: the answer to a post may come after its hook.
+	maxOurs, maxTimed = 64, 2
+	// maxUnheard is how many messages of ours may be posted until the time that Crisp gave one is worth a save
+	// of its own.
+	maxUnheard = 16
 	// keepShown is how many messages that were shown are kept whole at least, and moveAtOnce how many
 	// go to the oldLog together: so often is that written.
 	keepShown, moveAtOnce = 4, 16
@@ -248,23 +262,32 @@ const (
 // trim keeps no more of a message than is needed: of those that an edit or a removal means nothing to,
 // that they are known. waits says whether something that is to be done is about a fingerprint.
 func (l *crispLog) trim(waits func(fp int64) bool) {
-	ours := 0
+	timed, ours := 0, 0 // messages of ours whose time Crisp has shown, and others
 	for _, e := range l.Entries {
-		if e.Status == entryOurs && e.At == 0 {
+		switch {
+		case e.Status != entryOurs:
+		case e.At != 0:
+			timed++
+		default:
 			ours++
 		}
 	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool {
+		n, most := &ours, maxOurs
+		if e.At != 0 {
+			n, most = &timed, maxTimed
+			if !l.Sampled { // the answer to its post may still tell Crisp's clock
+				most = maxOurs
+			}
+		}
 		switch {
-		case waits(e.FP) || e.moves():
+		case e.moves() || waits(e.FP):
 			return false
-		case e.Status == entryOurs && !l.Sampled && len(l.Entries) <= 2*maxOurs:
-			return false // the answer to its post may still tell Crisp's clock
-		case e.Status == entryOurs && e.At == 0:
-			if ours <= maxOurs {
+		case e.Status == entryOurs:
+			if *n <= most {
 				return false
 			}
-			ours--
+			*n--
 		}
 		l.Known.add(e.known())
 		return true
@@ -298,4 +321,32 @@ func (l *crispLog) moved(entries []*logEntry) {
 	}
 	l.Entries = slices.DeleteFunc(l.Entries, func(e *logEntry) bool { return slices.Contains(entries, e) })
 	l.Known.trim()
+}
+
+// forgot reports whether more may have been known of a message than there is: it may be one that was
+// shown, perhaps with other content.
+func (l *crispLog) forgot(at int64, m *EventMessage) bool {
+	if m.Fingerprint == 0 || l.entry(m.Fingerprint) != nil {
+		return false
+	}
+	if known, ok := l.Known.find(m.Fingerprint); ok {
+		return known.hash != contentMark{} && known.hash != contentMarkOf(hashOf(m.Type, m.Content))
+	}
+	return at <= l.Moved
+}
+
+// recall puts an entry of the old log among the newest.
+func (l *crispLog) recall(e *logEntry) {
+	l.Known.remove(e.FP)
+	copied := *e
+	l.add(&copied)
+}
+
+// known is what is kept of an entry that moves to the old log.
+func (e *logEntry) known() knownMessage {
+	k := knownMessage{fp: e.FP}
+	if e.Status == entryShown {
+		k.hash = contentMarkOf(e.Hash)
+	}
+	return k
 }

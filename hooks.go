@@ -72,6 +72,19 @@ func (k *hook) message() *EventMessage {
 	return nil
 }
 
+// about is the fingerprint of the message whose edit or removal a hook tells of; 0 for none.
+func (k *hook) about() int64 {
+	switch ev := k.event(); {
+	case ev == nil && (k.Edited || k.Removed):
+		return k.Want
+	case ev != nil && ev.Update != nil:
+		return ev.Update.Fingerprint
+	case ev != nil:
+		return ev.Removed
+	}
+	return 0
+}
+
 // retry sets the time of the next read: after 1, 2, 4 s, and so on, and when the message has been held
 // back for holdFor. What the list of conversations told of is read only then.
 func (k *hook) retry(now time.Time) {

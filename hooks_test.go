@@ -366,7 +366,7 @@ func TestHookQueueOverflow(t *testing.T) {
 		var want []string
 		for i := range 100 {
 			ann.Say(fmt.Sprint("message ", i))
-			want = append(want, fmt.Sprint("agent Ann: message ", i))
+			want = append(want, fmt.Sprint("agent Ann (late): message ", i)) // older than the opening message
 		}
 		gone := ann.Say("I should not have said that")
 		ann.Remove(gone)

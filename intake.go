@@ -89,12 +89,11 @@ func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
 		known, ok := s.Log.Known.find(m.Fingerprint)
 		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
 	}
-	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP
-	ahead, sampled := s.Log.Ahead, s.Log.Sampled
+	before := s.Log.clockSample
+	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.Unheard >= maxUnheard
 	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
 	s.Bounds.echoed(e.FP, at)
-	drift := time.Duration(s.Log.Ahead-ahead) * time.Millisecond
-	news = news || sampled != s.Log.Sampled || drift.Abs() > clockSlack
+	news = news || s.Log.clockSample != before
 	rec.proved(s, m.Fingerprint)
 	return true, news
 }
@@ -304,6 +303,8 @@ func (in *intake) see(x item) bool {
 		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
 		}
+		return true
+	case in.n.judged[m.Fingerprint]:
 		return true
 	case l.Known.has(m.Fingerprint):
 		if known, _ := l.Known.find(m.Fingerprint); x.odd { // each read may show it

@@ -49,6 +49,7 @@ type reading struct {
 	cut      bool           // there is more in between than one read can take
 	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
 	old      *oldLog        // of the session, if it was needed
+	judged   map[int64]bool // messages older than all that is known: they were judged
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
 
@@ -261,7 +262,7 @@ func says(ev *Event) string {
 func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 	fp := m.Fingerprint
 	e := t.s.Log.entry(fp)
-	if t.n.shows(fp) || e != nil && e.At != 0 || t.s.Log.Known.has(fp) {
+	if t.n.shows(fp) || e != nil && e.At != 0 || t.s.Log.Known.has(fp) || t.n.judged[fp] {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {

@@ -80,7 +80,7 @@ func TestRecordsWithSomethingOpenStay(t *testing.T) {
 func recordOf(t *testing.T, watermark int64, rows []map[string]any, seen []map[string]any) []byte {
 	b, err := json.Marshal(map[string]any{
 		"v": 1, "conversation": map[string]any{"id": "1"}, "state": "bot", "in": map[string]any{}, "out": map[string]any{},
-		"sessions": []any{map[string]any{"id": "session_x", "log": map[string]any{"watermark": watermark, "entries": rows}}}, "user_messages": seen,
+		"sessions": []any{map[string]any{"id": "session_x", "log": map[string]any{"sampled": true, "watermark": watermark, "entries": rows}}}, "user_messages": seen,
 	})
 	require.NoError(t, err)
 	return b
@@ -119,7 +119,7 @@ func TestTrimKeepsOfAMessageWhatIsNeeded(t *testing.T) {
 	for _, row := range log.Entries {
 		kept = append(kept, row.Status)
 	}
-	require.Equal(t, []string{"removed", "failed", "shown", "ours"}, kept)
+	require.Equal(t, []string{"ours", "ours", "removed", "failed", "shown", "ours"}, kept)
 	require.Less(t, len(log.Known), 1000)
 }
 

@@ -154,9 +154,11 @@ func (h *engine) work(j worker.Job) {
 		return
 	}
 	ctx := context.Background()
-	var given Record
+	var k known
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
-		given = r.(Record)
+		k = known{record: r.(Record), claimed: true}
+	} else if r, ok := j.Known.(Record); ok {
+		k.record = r
 	}
 	name, old := strings.CutPrefix(j.Key, oldLogPrefix)
 	name, whole := strings.CutPrefix(name, websitePrefix)
@@ -170,7 +172,7 @@ func (h *engine) work(j worker.Job) {
 	case old:
 		err = h.tidyOld(ctx, j.Key)
 	default:
-		err = h.attend(ctx, j.Key, direction(j.Lane), given)
+		err = h.attend(ctx, j.Key, direction(j.Lane), k)
 	}
 	h.worked(ctx, j.Key, err)
 	if s != nil && s.account(ctx) != nil {
@@ -222,7 +224,7 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
 // worker when there is something to do now.
-func (h *engine) changed(key string, rec *record) {
+func (h *engine) changed(key string, rec *record, by known) {
 	h.waiters.Wake(key, rec)
 	h.tell(rec.env.activity)
 	rec.env.activity = nil
@@ -230,8 +232,10 @@ func (h *engine) changed(key string, rec *record) {
 		return
 	}
 	for _, dir := range []direction{toUser, toCrisp} {
-		if dir != rec.env.attending && rec.wants(dir) {
-			h.pool.Nudge(jobOf(key, dir))
+		if dir != rec.env.attending && rec.wants(dir) && !by.goesOn(dir) {
+			j := jobOf(key, dir)
+			j.Known = rec.env.record
+			h.pool.Nudge(j)
 		}
 	}
 }

@@ -62,16 +62,16 @@ func (rec *record) settle(l *queue, r result) bool {
 	return true
 }
 
-// timed takes what the answer to a post tells that its hook settled first: when it was posted. It
-// reports whether Crisp's clock is known better by it.
+// timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
+// whether that is new.
 func (rec *record) timed(r result) (news bool) {
 	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
 		return false
 	}
 	for _, s := range rec.Sessions {
-		ahead, sampled := s.Log.Ahead, s.Log.Sampled
+		before := s.Log.clockSample
 		s.Log.sent(r.fp, r.begun, rec.env.now)
-		news = news || ahead != s.Log.Ahead || sampled != s.Log.Sampled
+		news = news || s.Log.clockSample != before
 	}
 	return news
 }

@@ -105,6 +105,7 @@ func TestAWaitIsNoLongerThanTheStoreMayTake(t *testing.T) {
 	store := new(deafStore)
 	bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}, func(r *rig) {
 		conv := r.opened()
+		mend := r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 500})
 		store.loads.Store(1)
 		store.hang.Store(1000) // the wait and the work
 		time.AfterFunc(24*time.Second, func() { store.hang.Store(0) })
@@ -112,6 +113,7 @@ func TestAWaitIsNoLongerThanTheStoreMayTake(t *testing.T) {
 		_, err := r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "hi", Text: "hi"})
 		require.Error(t, err)
 		require.Equal(t, 25*time.Second, time.Since(begun), "a pause, and 20 s for the store")
+		mend()
 		r.after(time.Minute)
 		require.Contains(t, userTexts(conv), "hi")
 	})

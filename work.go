@@ -73,9 +73,16 @@ func (c Conversation) path() string { return url.PathEscape(c.Source) + "/" + ur
 // known is what the caller of updateFrom has of a record, perhaps no longer the newest: as the store
 // gave it, or as an update returned it. Nobody else may use the latter.
 type known struct {
-	record Record
-	saved  *record
+	record  Record
+	claimed bool // the store gave the record with its claim
+	saved   *record
+	// dir is the direction in which the caller works, and next what it does next; "" and nil for no work.
+	dir  direction
+	next **step
 }
+
+// goesOn reports whether the caller goes on to work in a direction, so that nobody else need begin.
+func (k *known) goesOn(dir direction) bool { return k.dir == dir && k.next != nil && *k.next != nil }
 
 // update applies change to the record with this key, and saves it. When another writer was faster it
 // loads the record and applies change again. It returns what was saved. change does no I/O, and may be
@@ -98,7 +105,7 @@ func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conve
 func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	for ; ; k = (known{}) {
+	for ; ; k.record, k.saved = (Record{}), nil {
 		rec, err := h.open(ctx, k, key, conv)
 		if err != nil {
 			return nil, err
@@ -116,7 +123,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conver
 			return nil, err
 		}
 		if saved {
-			h.changed(key, rec)
+			h.changed(key, rec, k)
 		}
 		return rec, nil
 	}
@@ -183,6 +190,8 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	if rec.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
 		return false, fmt.Errorf("handover: save to the store: %w", err)
 	}
+	next.Version = rec.env.version
+	rec.env.record = next
 	gone := slices.DeleteFunc(before, func(s *crispSession) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.dropOld(ctx, rec, gone) // else tidyOld does
 	return true, nil
@@ -213,11 +222,10 @@ func (h *engine) load(ctx context.Context, key string, conv Conversation) (*reco
 
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
 // carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
-// returns when nothing is left to do now, or another process is at it. given is what the store
-// gave with its claim; it is saved whatever comes of it, which ends the store's hiding.
-func (h *engine) attend(ctx context.Context, key string, dir direction, given Record) error {
-	k := known{record: given}
-	must := given.Version != 0
+// returns when nothing is left to do now, or another process is at it. A record that the store gave with
+// its claim is saved whatever comes of it, which ends the store's hiding.
+func (h *engine) attend(ctx context.Context, key string, dir direction, k known) error {
+	must := k.claimed
 	var done *result
 	for steps := 0; ; steps++ {
 		var next *step
@@ -241,6 +249,7 @@ const maxSteps = 8
 // While the store fails it tries again: what was done must not be forgotten.
 func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
+	k.dir, k.next = dir, next
 	for attempt := 1; ; attempt++ {
 		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
 			*next = nil
@@ -274,7 +283,7 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir dir
 		if err == nil || done == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
 			return rec, err
 		}
-		k = known{}
+		k.record, k.saved = Record{}, nil
 		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
 		time.Sleep(min(delay(attempt), 5*time.Second))
 	}

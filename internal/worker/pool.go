@@ -15,6 +15,9 @@ type Job struct {
 	Lane string
 	// Class is where the work comes from, such as a channel. Classes share a lane fairly.
 	Class string
+	// Known is what the caller knows of the record, for the work to begin with. It is nil when the job was
+	// asked for more than once: it may be old then.
+	Known any
 }
 
 // PoolOptions set a pool's bounds.
@@ -82,6 +85,7 @@ func (p *Pool) Nudge(j Job) bool {
 	}
 	s := slot{j.Key, j.Lane}
 	if t := p.tasks[s]; t != nil {
+		j.Known, t.job.Known = nil, nil
 		if t.running {
 			t.again, t.next = true, j
 		}

@@ -1,0 +1,175 @@
+package handover_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// long is a conversation in which an agent has written 100 messages. It returns their fingerprints.
+func long(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64)) {
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		var said []int64
+		for i := range 100 {
+			said = append(said, ann.Say(fmt.Sprint("message ", i)))
+			r.after(time.Second)
+		}
+		require.Len(t, agentsIn(r.saw()), 100)
+		require.NotZero(t, r.oldLog(conv).Version)
+		test(r, conv, ann, said)
+	})
+}
+
+// oldLog is the stored old log of a Crisp session.
+func (r *rig) oldLog(conv *handovertest.Conversation) handover.Record {
+	r.t.Helper()
+	rec, err := r.store.Load(context.Background(), r.oldLogKey(conv))
+	require.NoError(r.t, err)
+	return rec
+}
+
+func (r *rig) oldLogKey(conv *handovertest.Conversation) string {
+	return "log/" + r.crisp.WebsiteID() + "/" + conv.ID()
+}
+
+func TestEditOfAnOldMessage(t *testing.T) {
+	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+		ann.Edit(said[3], "corrected")
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann: corrected"}, r.saw())
+		require.True(t, strings.HasSuffix(r.last().Corrects, fmt.Sprint("/", said[3])))
+		for range 30 {
+			ann.Say("more")
+			r.after(time.Second)
+		}
+		r.saw()
+		ann.Edit(said[3], "corrected again")
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann: corrected again"}, r.saw())
+	})
+}
+
+func TestEditOfAnOldMessageIsRevised(t *testing.T) {
+	var revised []handover.Revision
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Revise = func(_ context.Context, _ handover.Session, v handover.Revision) error {
+			revised = append(revised, v)
+			return nil
+		}
+	}}
+	long(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+		ann.Edit(said[3], "corrected")
+		r.after(time.Minute)
+		ann.Remove(said[4])
+		r.after(time.Minute)
+		require.Len(t, revised, 2)
+		require.NotEmpty(t, revised[0].Message.ChannelID)
+		require.Equal(t, "corrected", revised[0].Message.Content.Text)
+		require.True(t, revised[1].Removed)
+		require.NotEqual(t, revised[0].Message.ChannelID, revised[1].Message.ChannelID)
+		require.Empty(t, r.saw())
+	})
+}
+
+// What Crisp tells again is not shown again, whether the log can be read or not.
+func TestAnOldMessageIsShownOnce(t *testing.T) {
+	for name, broken := range map[string]bool{"healthy": false, "the log cannot be read": true} {
+		t.Run(name, func(t *testing.T) {
+			long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+				if broken {
+					r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
+				}
+				at := make(map[int64]int64)
+				for _, m := range conv.Messages() {
+					at[m.Fingerprint] = m.Timestamp
+				}
+				for i, fp := range said {
+					req := r.hook("message:received", conv.ID(), map[string]any{
+						"type": "text", "from": "operator", "origin": "chat", "content": fmt.Sprint("message ", i), "fingerprint": fp,
+						"timestamp": at[fp], "user": map[string]any{"nickname": "Ann", "user_id": ann.ID()},
+					})
+					require.Equal(t, 200, r.hooked(req).Code)
+				}
+				r.after(10 * time.Minute)
+				require.Empty(t, agentsIn(r.saw()))
+			})
+		})
+	}
+}
+
+func TestAMessageThatBecomesVisibleVeryLate(t *testing.T) {
+	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
+		ann.SayLate("where were we?", 70*time.Second)
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann (late): where were we?"}, r.saw())
+	})
+}
+
+func TestOldLogsGoWithTheirConversation(t *testing.T) {
+	for name, end := range map[string]func(r *rig, ann *handovertest.Operator){
+		"forgotten": func(r *rig, _ *handovertest.Operator) {
+			require.NoError(r.t, r.h.Forget(r.t.Context(), r.conv))
+		},
+		"expired": func(r *rig, ann *handovertest.Operator) {
+			ann.Resolve()
+			r.after(time.Minute)
+			for range 8 {
+				time.Sleep(24 * time.Hour)
+				r.runs(time.Second)
+			}
+			require.Zero(r.t, r.record().Version)
+		},
+		"gone without a word": func(r *rig, _ *handovertest.Operator) {
+			require.NoError(r.t, r.store.Delete(r.t.Context(), r.key(), r.record().Version))
+			time.Sleep(25 * time.Hour)
+			r.runs(time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			long(t, options{still: true}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
+				end(r, ann)
+				require.Zero(t, r.oldLog(conv).Version)
+			})
+		})
+	}
+}
+
+func TestAnOldLogThatCannotBeRead(t *testing.T) {
+	for name, data := range map[string]string{"not JSON": "private words", "null": `{"v":1,"entries":[null]}`} {
+		t.Run(name, func(t *testing.T) {
+			long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+				old := r.oldLog(conv)
+				old.Data = []byte(data)
+				_, err := r.store.Save(t.Context(), old)
+				require.NoError(t, err)
+				ann.Edit(said[3], "corrected")
+				for i := range 30 {
+					ann.Say(fmt.Sprint("more ", i))
+					r.after(time.Second)
+				}
+				require.Len(t, agentsIn(r.saw()), 30)
+			})
+		})
+	}
+}
+
+// A store that has lost the old log loses no more than the edits of old messages.
+func TestAnOldLogThatIsLost(t *testing.T) {
+	long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+		require.NoError(t, r.store.Delete(t.Context(), r.oldLogKey(conv), r.oldLog(conv).Version))
+		ann.SayLate("late", 70*time.Second)
+		ann.Edit(said[3], "corrected")
+		ann.Say("more")
+		r.after(10 * time.Minute)
+		require.Contains(t, r.saw(), "agent Ann: more")
+		require.True(t, slices.ContainsFunc(r.activities, func(a handover.Activity) bool { return a.Why == "too_old" }))
+	})
+}
