@@ -257,11 +257,11 @@ func (h *engine) Typing(ctx context.Context, c Conversation, on bool) error {
 	if err := h.checkConversation(c); err != nil {
 		return err
 	}
-	rec, err := h.load(ctx, h.key(c), c)
+	rec, err := h.loadOf(ctx, c)
 	if err != nil || rec.State != StateActive {
 		return err
 	}
-	return h.site(c).crisp.typing(ctx, rec.Handover.CrispID, on)
+	return h.siteOf(rec).crisp.typing(ctx, rec.Handover.CrispID, on)
 }
 
 // callbackTimeout bounds a callback of the host's.
