@@ -251,19 +251,6 @@ func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
 	})
 }
 
-// Typing shows the agents that the user is typing, or no longer. Without an agent in the
-// conversation it does nothing. It costs a call: ask for it once in a few seconds at the most.
-func (h *engine) Typing(ctx context.Context, c Conversation, on bool) error {
-	if err := h.checkConversation(c); err != nil {
-		return err
-	}
-	rec, err := h.loadOf(ctx, c)
-	if err != nil || rec.State != StateActive {
-		return err
-	}
-	return h.siteOf(rec).crisp.typing(ctx, rec.Handover.CrispID, on)
-}
-
 // callbackTimeout bounds a callback of the host's.
 const callbackTimeout = 10 * time.Second
 

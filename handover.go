@@ -112,6 +112,9 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	default:
 		return errors.New("handover: EndOptions.Reason must be EndHostEnded or EndUserLeft")
 	}
+	if len(o.Note) > h.cfg.Limits.Text {
+		return fmt.Errorf("handover: EndOptions.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	}
 	ctx = context.WithoutCancel(ctx)
 	key, k, err := h.locate(ctx, c)
 	if err != nil {

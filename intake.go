@@ -38,7 +38,8 @@ func (rec *record) receive(ev *Event) bool {
 		return rec.rated(s, ev)
 	case !ev.Signed && ev.Message != nil && s.settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
-	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
+	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),
+		ev.Name == eventSessionSetRouting && !rec.env.cfg.Policy.ClaimOnAssign:
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // it is open, as far as is known
@@ -403,6 +404,7 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	case runs && !in.older(x):
 		rec.fire(onHuman, what)
 	case runs: // written before our opening message: nobody answers that yet
+		msg.Late = true
 		rec.fire(onLate, what)
 	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone

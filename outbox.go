@@ -21,6 +21,17 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	}
 }
 
+// crowded reports whether too much waits for Crisp already to take n messages more.
+func (rec *record) crowded(n int) bool {
+	waiting := 0
+	for _, e := range rec.ToCrisp {
+		if e.Kind == kindPost {
+			waiting++
+		}
+	}
+	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
+}
+
 // newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
 func (rec *record) newest(crisp string) int64 {
 	if s := rec.Sessions.byID(crisp); s != nil {

@@ -45,7 +45,10 @@ var (
 	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
-	ErrRefused   = errors.New("handover: crisp refuses the message: repeating it does not help")
+	ErrRefused = errors.New("handover: crisp refuses the message: repeating it does not help")
+	// ErrCrowded is returned by Receive when more of the user's messages wait for Crisp than
+	// Limits.Waiting. Let the channel repeat it.
+	ErrCrowded   = errors.New("handover: too many messages of this conversation wait for Crisp, see Limits.Waiting: repeat it later")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
 	// ErrShutdown is returned by Receive, HandleEvent and Run once Shutdown was called, and by Start
 	// with the outcome Opening. Turns that were given may still be used in Reply.
@@ -78,7 +81,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
-	hash := m.hash()
+	hash, size := m.hash(), m.size()
 	var got receipt
 	l := h.listen(key, func(rec *record) bool { return got.read(rec, m) })
 	l.works = true
@@ -97,6 +100,9 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 			old.heard(rec)
 			begin(rec)
 			return nil
+		}
+		if rec.human() && rec.crowded(size) {
+			return ErrCrowded
 		}
 		m := m
 		m.At = plausibleTime(m.At, rec.env.now)
@@ -226,14 +232,28 @@ func (h *engine) check(m *Incoming) error {
 		return bad("the payload is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	case blank(m.Text) && blank(m.Payload) && len(m.Files) == 0:
 		return bad("it holds no text, no payload and no file")
+	case len(m.Files) > h.cfg.Limits.Files:
+		return bad("it has more files than Limits.Files, %d", h.cfg.Limits.Files)
 	}
 	for _, f := range m.Files {
+		switch {
+		case len(f.URL) > maxFileURL:
+			return bad("a file's URL is longer than %d bytes", maxFileURL)
+		case len(f.Name) > maxFileName || len(f.MIMEType) > maxFileName:
+			return bad("a file's name or type is longer than %d bytes", maxFileName)
+		}
 		if err := checkFile(f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// The bounds of what describes a file, in bytes.
+const (
+	maxFileURL  = 4096
+	maxFileName = 1024
+)
 
 // maxID bounds ids that come from channels, in bytes.
 const maxID = 256

@@ -175,6 +175,9 @@ func (h *engine) checkStart(t Turn, r *Request) error {
 		}
 	}
 	var err error
+	if len(r.Note) > h.cfg.Limits.Text {
+		return fmt.Errorf("handover: Request.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	}
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
 	}

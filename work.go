@@ -43,6 +43,7 @@ type engine struct {
 	foreign  worker.Pushback  // records that another process may be able to work on
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking speaking
+	typing   typing         // what agents were told of who is typing
 	bodies   *hookBodies    // reads those of hooks
 	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
 	hooks    testhook.Hooks // zero but in tests of this module
@@ -260,9 +261,13 @@ func (h *engine) attend(ctx context.Context, key string, dir direction, given Re
 	k := known{record: given}
 	must := given.Version != 0
 	var done *result
-	for {
+	for steps := 0; ; steps++ {
 		var next *step
-		rec, err := h.settleAndPlan(ctx, k, key, dir, done, &must, &next)
+		rest := steps >= maxSteps && !h.pool.Closed()
+		rec, err := h.settleAndPlan(ctx, k, key, dir, done, rest, &must, &next)
+		if rest && err == nil {
+			h.pool.Nudge(jobOf(key, dir)) // behind the others that wait
+		}
 		if err != nil || next == nil {
 			return err
 		}
@@ -271,9 +276,12 @@ func (h *engine) attend(ctx context.Context, key string, dir direction, given Re
 	}
 }
 
-// settleAndPlan writes down what a step brought, and decides on the next one. While the store fails
-// it tries again: what was done must not be forgotten.
-func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, must *bool, next **step) (*record, error) {
+// maxSteps is after how many steps the work on one conversation lets the others have their turn.
+const maxSteps = 8
+
+// settleAndPlan writes down what a step brought, and decides on the next one, unless the work is to rest.
+// While the store fails it tries again: what was done must not be forgotten.
+func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
 		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
@@ -291,7 +299,7 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir dir
 			} else if !other {
 				rec.recover(h.process, dir)
 			}
-			if other {
+			if other || rest {
 				return keepUnless(changed)
 			}
 			if rec.Claim.Holder != h.process {
