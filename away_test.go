@@ -183,3 +183,27 @@ func TestEditedWhenAPartWasShown(t *testing.T) {
 		require.Equal(t, shown.ID, corrected.Corrects)
 	})
 }
+
+// That the user was away is no fault: however often that was, a message is still tried as often as any.
+func TestBeingAwayUsesUpNoAttempts(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Limits.Attempts = 3 }}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		ann.Say("are you there?")
+		for i := range 5 {
+			r.after(time.Minute)
+			r.says(fmt.Sprint("a sign ", i)) // and gone again
+		}
+		faults := 0
+		r.fails(func(m handover.Message) error {
+			if faults++; faults < 3 {
+				return errChannelDown
+			}
+			return nil
+		})
+		r.says("back")
+		r.after(time.Minute)
+		require.Contains(r.t, unlate(r.agentLines()), "agent Ann: are you there?")
+		require.Zero(r.t, r.count(handover.ActivityGivenUp))
+	})
+}

@@ -26,8 +26,9 @@ const (
 // where 0 is the default of a number or a duration. New copies it.
 type Config struct {
 	// WebsiteID is the Crisp website, a UUID. Required. Conversations that name no website are its
-	// own: with another one here they begin anew there. Name the former one in Websites as long as
-	// handovers run there.
+	// own. With another one here, those that the store knows stay on the former one as long as that is
+	// named in Websites; else they begin anew. To find out costs a load for each of Websites when such
+	// a conversation is new.
 	WebsiteID string
 	// Websites are further websites that the same token speaks for, as a plugin's does that is
 	// installed on several. Conversation.WebsiteID chooses.
@@ -43,7 +44,8 @@ type Config struct {
 	// errors.ErrUnsupported that the channel cannot show such a message: it is tried once more
 	// as plain text, then the agents are told. Anything else is tried again, with the same
 	// Message.ID and a larger Attempt. Calls for one conversation never overlap; ctx ends after
-	// 10 s. A call that has not returned by then has failed, and nobody waits for it any more.
+	// 10 s. A call that has not returned a second later has failed, and nobody waits for it any more:
+	// such a one may still run during the next.
 	Deliver func(ctx context.Context, s Session, m Message) (channelID string, err error)
 	// Revise edits or removes a message that was shown (Revision.Message.ChannelID), for channels
 	// that can. Without it an edit is delivered as a correction (Message.Corrects), and a removal

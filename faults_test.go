@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -260,5 +261,40 @@ func TestEditsWhileCrispFails(t *testing.T) {
 			}
 		}
 		require.Empty(r.t, missing)
+	})
+}
+
+// There is no bound on what waits in a process: who waits is told, however many do.
+func TestManyWait(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		const bots = 4_000
+		var under, cut atomic.Int64
+		var all sync.WaitGroup
+		for i := range bots {
+			conv := handover.Conversation{ID: fmt.Sprint("user ", i)}
+			all.Go(func() {
+				turn, err := r.h.Receive(r.t.Context(), handover.Incoming{Conversation: conv, ID: "1", Text: "hi"})
+				require.NoError(r.t, err)
+				err = r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+					under.Add(1)
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				if errors.Is(err, handover.ErrNotYourTurn) {
+					cut.Add(1)
+				}
+			})
+		}
+		r.after(time.Second)
+		require.EqualValues(r.t, bots, under.Load())
+		for _, i := range []int{0, bots / 2, bots - 1} {
+			s, err := r.h.Session(r.t.Context(), handover.Conversation{ID: fmt.Sprint("user ", i)})
+			require.NoError(r.t, err)
+			require.NoError(r.t, r.h.Mute(r.t.Context(), s.Turn()))
+		}
+		r.after(time.Second)
+		require.EqualValues(r.t, 3, cut.Load())
+		all.Wait() // Timeouts.Reply ends the others
+		require.Zero(r.t, r.h.Waiting())
 	})
 }

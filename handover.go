@@ -115,7 +115,12 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	if len(o.Note) > h.cfg.Limits.Text {
 		return fmt.Errorf("handover: EndOptions.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	}
-	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(rec *record) error {
+	ctx = context.WithoutCancel(ctx)
+	key, k, err := h.locate(ctx, c)
+	if err != nil {
+		return err
+	}
+	_, err = h.updateFrom(ctx, k, key, c, func(rec *record) error {
 		t := t
 		if !rec.env.stored || o.HandoverID != "" && !rec.runs(o.HandoverID) {
 			return errKeep
@@ -134,7 +139,7 @@ func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error)
 	if err := h.checkConversation(c); err != nil {
 		return Session{}, err
 	}
-	rec, err := h.load(ctx, h.key(c), c)
+	rec, err := h.loadOf(ctx, c)
 	if err != nil {
 		return Session{}, err
 	}
@@ -152,14 +157,18 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	key, _, err := h.locate(ctx, c)
+	if err != nil {
+		return err
+	}
 	for {
-		r, err := h.cfg.Store.Load(ctx, h.key(c))
+		r, err := h.cfg.Store.Load(ctx, key)
 		if err != nil {
 			return fmt.Errorf("handover: load from the store: %w", err)
 		}
 		// What cannot be read, and names no sessions then, is forgotten all the same.
-		rec, unread := decodeRecord(r, h.key(c), c, h.clock.now())
-		switch err = h.cfg.Store.Delete(ctx, h.key(c), r.Version); {
+		rec, unread := decodeRecord(r, key, c, h.clock.now())
+		switch err = h.cfg.Store.Delete(ctx, key, r.Version); {
 		case err == nil && unread == nil:
 			return h.dropOld(ctx, rec, rec.Sessions)
 		case err == nil:

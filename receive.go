@@ -77,16 +77,21 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err := h.check(&m); err != nil {
 		return Turn{}, err
 	}
-	key, hash, size := h.key(m.Conversation), m.hash(), m.size()
+	key, k, err := h.locate(ctx, m.Conversation)
+	if err != nil {
+		return Turn{}, err
+	}
+	hash, size := m.hash(), m.size()
 	var got receipt
 	l := h.listen(key, func(rec *record) bool { return got.read(rec, m) })
+	l.works = true
 	defer l.stop()
 	begin := func(rec *record) {
 		l.stop()
 		got = receipt{}
 		l.begin(rec)
 	}
-	rec, err := h.update(ctx, key, m.Conversation, func(rec *record) error {
+	rec, err := h.updateFrom(ctx, k, key, m.Conversation, func(rec *record) error {
 		rec.userSign()
 		if old := rec.UserMessages.find(m.ID); old != nil {
 			if old.Hash != hash {

@@ -488,7 +488,7 @@ func TestWaitersOfOtherProcessesAreWoken(t *testing.T) {
 		require.NoError(r.t, err)
 		require.Equal(r.t, 3*time.Second, time.Since(begun))
 		t.Logf("Receive: %d loads", mine.loads.Load())
-		require.LessOrEqual(r.t, mine.loads.Load(), int64(3))
+		require.LessOrEqual(r.t, mine.loads.Load(), int64(5), "polling would take ten")
 	})
 }
 
@@ -530,4 +530,53 @@ func TestShutdownGivesClaimsUp(t *testing.T) {
 		require.LessOrEqual(r.t, time.Since(begun), 45*time.Second)
 		require.Len(r.t, r.agentLines(), 5)
 	})
+}
+
+// A conversation that names no website stays where it began when the default changes, whoever asks.
+func TestTheDefaultWebsiteChanges(t *testing.T) {
+	const other = "7a3c5e10-6f0b-4d55-9c1e-00000000000b"
+	o := options{still: true}
+	o.crisp.Websites = []string{other}
+	for name, before := range map[string]func(r *rig) *handovertest.Conversation{
+		"while the bot answers": func(r *rig) *handovertest.Conversation { r.says("hello"); return nil },
+		"while an agent does":   func(r *rig) *handovertest.Conversation { return r.opened() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(r *rig) {
+				first := r.crisp.WebsiteID()
+				conv := before(r)
+				require.NoError(r.t, r.h.Shutdown(r.t.Context()))
+				r.h = r.replica(options{config: func(_ *rig, c *handover.Config) {
+					c.Store, c.WebsiteID, c.Websites = r.store, other, []string{first}
+				}})
+				if conv == nil {
+					require.True(r.t, r.says("still there?").Bot)
+					conv = r.opened()
+				}
+				require.Equal(r.t, first, conv.WebsiteID())
+				require.Equal(r.t, handover.StateWaiting, r.session().State)
+				require.False(r.t, r.says("a human?").Bot)
+				require.Contains(r.t, userTexts(conv), "a human?")
+				conv.Operator("Ann").Say("hello")
+				r.after(time.Minute) // the process that ended refuses the hook
+				require.Contains(r.t, unlate(r.saw()), "agent Ann: hello")
+				require.NoError(r.t, r.h.Typing(r.t.Context(), r.conv, true))
+				_, err := r.h.Available(r.t.Context(), r.conv)
+				require.NoError(r.t, err)
+				require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+				r.after(time.Minute)
+				require.Len(r.t, r.allEnds(), 1)
+				require.True(r.t, r.says("bot?").Bot)
+				require.Equal(r.t, first, r.opened().WebsiteID(), "it goes on where it began")
+
+				r.conv.ID = "new"
+				require.True(r.t, r.says("hello").Bot)
+				require.Equal(r.t, other, r.opened().WebsiteID())
+
+				r.conv.ID = "user-1"
+				require.NoError(r.t, r.h.Forget(r.t.Context(), r.conv))
+				require.Equal(r.t, handover.StateBot, r.session().State)
+			})
+		})
+	}
 }

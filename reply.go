@@ -81,11 +81,15 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	if err := h.checkConversation(t.Conversation); err != nil {
 		return err
 	}
-	key, id := h.key(t.Conversation), newID()
+	key, k, err := h.locate(ctx, t.Conversation)
+	if err != nil {
+		return fmt.Errorf("handover: reply: nothing was sent: %w", err)
+	}
+	id := newID()
 	var epoch int64
 	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
 	defer l.stop()
-	rec, err := h.beginReply(ctx, key, id, t, func(rec *record) {
+	rec, err := h.beginReply(ctx, k, key, id, t, func(rec *record) {
 		l.stop()
 		epoch = rec.Epoch
 		l.begin(rec)
@@ -113,9 +117,9 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 
 // beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
 // elsewhere it is enough that this process knows.
-func (h *engine) beginReply(ctx context.Context, key, id string, t Turn, begun func(*record)) (*record, error) {
+func (h *engine) beginReply(ctx context.Context, k known, key, id string, t Turn, begun func(*record)) (*record, error) {
 	entered := false
-	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+	rec, err := h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
 		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
 		if !entered {
 			return rec.passOn(t.MessageID)
@@ -171,7 +175,7 @@ func (h *engine) hold(ctx context.Context, l *listening, rec *record, id string,
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
 	defer stop()
-	scope := &scope{key: l.key, reply: id, end: cancel}
+	scope := &scope{key: h.key(rec.Conversation), reply: id, end: cancel}
 	sctx = context.WithValue(sctx, scopeKey{}, scope)
 	watched := make(chan struct{})
 	go func() {

@@ -283,6 +283,7 @@ func (o *settlement) userAway() {
 		}
 	}
 	if !s.State.Email {
+		o.e.Attempts, o.e.Since = o.e.Attempts-1, time.Time{} // that nobody was there is no fault
 		o.rec.Away = append(o.rec.Away, o.e)
 	}
 }

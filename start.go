@@ -41,19 +41,23 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if err := h.checkStart(t, &r); err != nil {
 		return "", err
 	}
-	key := h.key(t.Conversation)
-	scope, wait := scopeOf(ctx, key), ctx
+	scope, wait := scopeOf(ctx, h.key(t.Conversation)), ctx
 	// What the user asked for is stored even if the caller is gone: only the wait is the caller's.
 	ctx = context.WithoutCancel(ctx)
+	key, k, err := h.locate(ctx, t.Conversation)
+	if err != nil {
+		return "", err
+	}
 	there := Unknown
 	if h.cfg.allows(t.Conversation.Source) {
-		there = h.ask(ctx, t, r)
+		there = h.ask(ctx, key, t, r)
 	}
 	var outcome Outcome
 	var opened opening
 	l := h.listen(key, opened.read)
+	l.works = true
 	defer l.stop()
-	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+	rec, err := h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
 		if scope != nil && scope.reply != "" {
 			rec.Replies.end(scope.reply)
 		}
@@ -217,12 +221,15 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 	if err := h.checkConversation(t.Conversation); err != nil {
 		return err
 	}
-	key := h.key(t.Conversation)
-	scope := scopeOf(ctx, key)
+	scope := scopeOf(ctx, h.key(t.Conversation))
 	if scope != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	_, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+	key, k, err := h.locate(ctx, t.Conversation)
+	if err != nil {
+		return err
+	}
+	_, err = h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
 		if scope != nil && scope.reply != "" {
 			rec.Replies.end(scope.reply)
 		}

@@ -26,12 +26,12 @@ func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
 
 // tellTyping tells the agents, if there is one in the conversation.
 func (h *engine) tellTyping(ctx context.Context, c Conversation, on bool) error {
-	rec, err := h.load(ctx, h.key(c), c)
+	rec, err := h.loadOf(ctx, c)
 	if err != nil || rec.State != StateActive {
 		h.typing.forget(h.key(c))
 		return err
 	}
-	return h.site(c).crisp.typing(ctx, rec.Handover.CrispID, on)
+	return h.siteOf(rec).crisp.typing(ctx, rec.Handover.CrispID, on)
 }
 
 // typedLater tells the agents what came too soon after another sign. Nobody waits for it, and a sign

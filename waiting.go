@@ -26,6 +26,7 @@ const laneWake = "wake"
 type listening struct {
 	h       *engine
 	key     string
+	works   bool  // what is waited for comes of the work on the record
 	version int64 // the newest that was loaded
 	waiter  *worker.Waiter[*record]
 
@@ -76,7 +77,7 @@ func (l *listening) wait(ctx context.Context, rec *record) error {
 	}
 	l.version = rec.env.version
 	first, most := pollFirst, pollAway
-	if l.h.watching.Load() || rec.Claim.Holder == l.h.process {
+	if l.h.watching.Load() || l.works && rec.Claim.Holder == l.h.process {
 		first, most = pollKnown, pollKnown
 	}
 	return l.poll(ctx, first, most)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -241,26 +242,27 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 	if err := h.checkConversation(c); err != nil {
 		return Unknown, err
 	}
-	rec, err := h.load(ctx, h.key(c), c)
+	rec, err := h.loadOf(ctx, c)
 	if err != nil {
 		return Unknown, err
 	}
-	there, err := h.site(c).ask(ctx)
+	there, err := h.siteOf(rec).ask(ctx)
 	return h.lastWord(ctx, rec, there), err
 }
 
 // ask is Available for Start: a fault is Unknown.
-func (h *engine) ask(ctx context.Context, t Turn, r Request) Presence {
+func (h *engine) ask(ctx context.Context, key string, t Turn, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	there, err := h.site(t.Conversation).ask(asking)
+	website, _, _ := strings.Cut(key, "/")
+	there, err := h.sites[website].ask(asking)
 	if err != nil {
 		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
 	}
 	if h.cfg.Presence == nil {
 		return there
 	}
-	rec, err := h.load(ctx, h.key(t.Conversation), t.Conversation)
+	rec, err := h.load(ctx, key, t.Conversation)
 	if err != nil {
 		return there
 	}

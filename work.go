@@ -50,7 +50,7 @@ type engine struct {
 }
 
 func newEngine(cfg *Config) *engine {
-	h := &engine{cfg: cfg, bodies: newHookBodies(), foreign: worker.Pushback{Most: claimTTL}}
+	h := &engine{cfg: cfg, bodies: newHookBodies(), failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL}}
 	cfg.Store = guardStore(cfg.Store, func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) })
 	cfg.HTTPClient = guardClient(cfg.HTTPClient, func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) })
 	h.sites = newSites(cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
@@ -65,6 +65,48 @@ func newEngine(cfg *Config) *engine {
 // key names the conversation's record.
 func (h *engine) key(c Conversation) string {
 	return h.website(c) + "/" + c.path()
+}
+
+// locate returns the key of a conversation's record, and the record if it was read for that. A
+// conversation that names no website began on what Config.WebsiteID was then, and stays there as long as
+// that is among Config.Websites. To look there costs a load for each of them, but only for conversations
+// that are not known.
+func (h *engine) locate(ctx context.Context, c Conversation) (string, known, error) {
+	key := h.key(c)
+	if c.WebsiteID != "" || len(h.cfg.Websites) == 0 {
+		return key, known{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for _, website := range append([]string{h.cfg.WebsiteID}, h.cfg.Websites...) {
+		r, err := h.cfg.Store.Load(ctx, website+"/"+c.path())
+		if err != nil {
+			return "", known{}, fmt.Errorf("handover: load from the store: %w", err)
+		}
+		h.clock.follow(r.Now)
+		if r.Version != 0 && (website == h.cfg.WebsiteID || r.namesNoWebsite()) {
+			return r.Key, known{record: r}, nil
+		}
+	}
+	return key, known{}, nil
+}
+
+// namesNoWebsite reports whether the conversation of a stored record leaves its website to the
+// configuration.
+func (r *Record) namesNoWebsite() bool {
+	var rec struct {
+		Conversation Conversation `json:"conversation"`
+	}
+	return json.Unmarshal(r.Data, &rec, recordJSON) == nil && rec.Conversation.WebsiteID == ""
+}
+
+// loadOf returns the record of a conversation for reading.
+func (h *engine) loadOf(ctx context.Context, c Conversation) (*record, error) {
+	key, k, err := h.locate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return h.updateFrom(ctx, k, key, c, func(*record) error { return errKeep })
 }
 
 // path is what names the conversation within a website, in its record's key.
