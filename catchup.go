@@ -150,6 +150,6 @@ func (s *crispSession) knows(c crispConversation, at int64) bool {
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.
 func (h *engine) unreadable(ctx context.Context, key string, err error) {
 	if h.failing.Left(key) == 0 {
-		h.putOff(ctx, key, err)
+		h.putOff(ctx, key, &h.failing, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
@@ -95,10 +96,9 @@ func (rec *record) returnToBot() {
 			continue
 		}
 		in.Status, in.Epoch = messageTurn, rec.Epoch
-		if in.Left {
-			if rec.Handover != nil && !slices.Contains(rec.Handover.Unsent, id) {
-				rec.Handover.Unsent = append(rec.Handover.Unsent, id)
-			}
+		if !in.Waits.After(rec.env.now) {
+			in.Waits = time.Time{}
+			rec.unsent(id)
 			told = true
 		}
 	}
