@@ -58,8 +58,9 @@ func (w *world) newReplica(n int) *replica {
 		HTTPClient: &http.Client{Transport: r},
 		BaseURL:    w.crisp.URL(),
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
-		// The bot's conversations all begin within seconds: pacing them has its own test.
-		Limits: handover.Limits{CreatesPerMinute: -1},
+		// The bot's conversations all begin within seconds: pacing them has its own test. All change all
+		// the time: with a plugin's quota catch-up could look at their list four times an hour.
+		Limits: handover.Limits{CreatesPerMinute: -1, DailyCalls: 50_000},
 		// A death costs the lease's 30 s and an unknown outcome 10 s, several times in a row:
 		// these two deadlines would end handovers, which has its own test.
 		Timeouts: handover.Timeouts{Open: 15 * time.Minute, Relay: 15 * time.Minute},
