@@ -211,7 +211,7 @@ func TestFollowUpThatCannotBeRead(t *testing.T) {
 		r.after(30 * time.Hour)
 		t.Logf("calls in 2 days about a follow-up whose reads fail: %v", tally.Routes())
 		require.LessOrEqual(t, tally.About(conv, ""), 200)
-		rec, err := r.store.Load(t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
+		rec, err := r.store.Load(r.t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
 		require.NoError(t, err)
 		require.Zero(t, rec.Version, "it is forgotten")
 	})
@@ -260,17 +260,17 @@ func TestReplicasShareThatCrispWantsToBeLeftAlone(t *testing.T) {
 		others := []*handover.Handover{r.replica(options{}), r.replica(options{})}
 		r.opened()
 		for _, h := range others {
-			_, err := h.Available(t.Context(), r.conv)
+			_, err := h.Available(r.t.Context(), r.conv)
 			require.NoError(t, err)
 		}
 		r.after(20 * time.Second)
 		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour})
-		_, err := r.h.Available(t.Context(), r.conv)
+		_, err := r.h.Available(r.t.Context(), r.conv)
 		require.Error(t, err)
 		r.after(2 * time.Minute)
 		tally := r.crisp.Tally()
 		for _, h := range others {
-			_, err := h.Available(t.Context(), r.conv)
+			_, err := h.Available(r.t.Context(), r.conv)
 			require.Error(t, err)
 		}
 		require.Zero(t, tally.Count(handovertest.RouteAvailability), "they know it without asking")

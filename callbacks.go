@@ -45,6 +45,19 @@ func callback[T any](ctx context.Context, h *engine, rec *record, call func(cont
 	return result, err
 }
 
+// hung says in one word how a callback failed that did not return its own error; "" for any other error.
+func hung(err error) string {
+	switch {
+	case errors.Is(err, worker.ErrAbandoned):
+		return "abandoned"
+	case errors.Is(err, worker.ErrPanicked), errors.Is(err, worker.ErrExited):
+		return "panicked"
+	case errors.Is(err, worker.ErrCrowded):
+		return "crowded"
+	}
+	return ""
+}
+
 // deliver shows a message to the user.
 func (h *engine) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
 	m, s := e.message(rec), h.view(rec)
@@ -215,7 +228,7 @@ func (rec *record) beganLater(end *effect, m *EventMessage) bool {
 		}
 	}
 	ho := rec.Handover
-	return ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
+	return ho != nil && ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
 }
 
 // Typing says that an agent began or stopped typing.
@@ -236,19 +249,6 @@ func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
 		h.cfg.Typing(ctx, s, Typing{Agent: agent, On: c.Type == "start"})
 		return struct{}{}, nil
 	})
-}
-
-// Typing shows the agents that the user is typing, or no longer. Without an agent in the
-// conversation it does nothing. It costs a call: ask for it once in a few seconds at the most.
-func (h *engine) Typing(ctx context.Context, c Conversation, on bool) error {
-	if err := h.checkConversation(c); err != nil {
-		return err
-	}
-	rec, err := h.load(ctx, h.key(c), c)
-	if err != nil || rec.State != StateActive {
-		return err
-	}
-	return h.site(c).crisp.typing(ctx, rec.Handover.CrispID, on)
 }
 
 // callbackTimeout bounds a callback of the host's.

@@ -1,7 +1,13 @@
 package handover_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,5 +110,122 @@ func TestCatchUpPassesARecordThatCannotBeRead(t *testing.T) {
 		r.alter(func([]byte) []byte { return []byte("not JSON") })
 		r.after(10 * time.Second)
 		require.Contains(t, r.saw(), "agent Ann: hello")
+	})
+}
+
+// Crisp documents an order by state where order_date_updated is not understood.
+func TestCatchUpWhereTheListIsOrderedByState(t *testing.T) {
+	o := options{crisp: handovertest.Options{ListOrder: handovertest.ListByState}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		for i := range 120 {
+			r.crisp.Open("somebody else").UserByChat("hello " + strconv.Itoa(i))
+		}
+		r.after(10 * time.Minute)
+		r.saw()
+		r.crisp.SetHookFaults(dropHooks)
+		tally := r.crisp.Tally()
+		for _, text := range []string{"one", "two"} {
+			ann.Say(text)
+			r.after(30 * time.Minute)
+			require.Equal(t, []string{"agent Ann: " + text}, r.saw())
+		}
+		t.Logf("reads of the list in an hour, where it is ordered by state and 120 are pending: %d", tally.Count(handovertest.RouteList))
+		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 20+10)
+	})
+}
+
+// More has changed than one look may read: the next one goes on.
+func TestCatchUpWithMorePagesThanOneLookReads(t *testing.T) {
+	o := options{config: oftenListed.config, crisp: handovertest.Options{ListPageSize: 20}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.after(time.Minute)
+		r.saw()
+		r.crisp.SetHookFaults(dropHooks)
+		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 503, For: 2 * time.Minute})
+		ann.Say("the oldest change of all")
+		for i := range 900 {
+			r.crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+		}
+		tally := r.crisp.Tally()
+		r.after(10 * time.Minute)
+		require.Equal(t, []string{"agent Ann: the oldest change of all"}, r.saw())
+		t.Logf("reads of the list: %d", tally.Count(handovertest.RouteList))
+	})
+}
+
+func TestCatchUpPassesOddRows(t *testing.T) {
+	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.crisp.SetHookFaults(dropHooks)
+		ann.Say("one")
+		for i, odd := range []map[string]any{
+			{"updated_at": "yesterday"}, {"updated_at": 0}, {"updated_at": -1}, {"updated_at": 1e30}, {"updated_at": nil},
+			{"state": 1, "meta": []any{}}, {"session_id": 5}, {"updated_at": time.Now().AddDate(1, 0, 0).UnixMilli()},
+		} {
+			c := r.crisp.Open("somebody else")
+			c.UserByChat("hello " + strconv.Itoa(i))
+			c.OddRow(odd)
+		}
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann: one"}, r.saw())
+		ann.Say("two")
+		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann: two"}, r.saw(), "the mark has not moved ahead")
+	})
+}
+
+// One refused hook in a second does not make catch-up dearer than its share.
+func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
+	o := options{crisp: handovertest.Options{HookAttempts: 1}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		tally := r.crisp.Tally()
+		for range 3600 {
+			r.storeFails(true)
+			ann.Note("for the team")
+			r.crisp.Settle()
+			r.storeFails(false)
+			time.Sleep(time.Second)
+		}
+		t.Logf("reads of the list in an hour with one hook a second that is refused: %d", tally.Count(handovertest.RouteList))
+		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 20+10+1)
+	})
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// A hook for a record that nobody can read is answered 200, and the record is named now and then.
+func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
+	var log lockedBuffer
+	o := options{config: func(_ *rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.alter(func([]byte) []byte { return []byte("not JSON") })
+		tally := r.crisp.Tally()
+		for range 600 {
+			ann.Say("hello?")
+			r.after(time.Second)
+		}
+		for _, hook := range r.crisp.Hooks() {
+			require.Equal(t, http.StatusOK, hook.Status)
+		}
+		named := strings.Count(log.String(), "a record cannot be worked on")
+		t.Logf("in ten minutes the record was named %d times, and the list read %d times", named, tally.Count(handovertest.RouteList))
+		require.Greater(t, named, 2)
+		require.Less(t, named, 20)
+		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 5)
 	})
 }

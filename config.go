@@ -50,7 +50,8 @@ type Config struct {
 	// is ignored. An error that wraps errors.ErrUnsupported falls back to that for one message.
 	Revise func(ctx context.Context, s Session, r Revision) error
 	// OnEnd is called when a handover has ended and the bot may speak again, at least once for
-	// each handover, always with the same Summary.HandoverID. An error repeats the call.
+	// each handover, always with the same Summary.HandoverID. An error repeats the call, until Timeouts.Late has
+	// passed.
 	OnEnd func(ctx context.Context, s Session, sum Summary) error
 	// Presence has the last word on whether somebody is there: opening hours, a queue that is
 	// full. It gets what Crisp says. Default: what Crisp says.
@@ -176,6 +177,12 @@ type Limits struct {
 	Attempts int
 	// Text is the longest text that Receive takes, in bytes. Default: 100,000.
 	Text int
+	// Files is how many files a message of the user may have. Default: 20.
+	Files int
+	// Waiting is how many messages of one conversation may wait to be posted to Crisp, a text counting
+	// once for each 2,000 characters, and a file once. Beyond it Receive returns ErrCrowded. Default:
+	// 100.
+	Waiting int
 }
 
 const (
@@ -319,6 +326,8 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		{"DailyCalls", &l.DailyCalls, quota(tier)},
 		{"Attempts", &l.Attempts, 8},
 		{"Text", &l.Text, 100_000},
+		{"Files", &l.Files, 20},
+		{"Waiting", &l.Waiting, 100},
 	} {
 		if *f.value == 0 {
 			*f.value = f.standard
@@ -361,7 +370,7 @@ func validWebsiteID(id string) bool {
 // rest, so that Timeouts{Claim: 10}, which is ten nanoseconds, is no surprise. They are stored with
 // the handover and run out once, however many replicas there are.
 type Timeouts struct {
-	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation; default 30 s
+	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
 	Reply    time.Duration `json:"reply,omitzero"`    // one send of Reply; default 2 min
 	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
 	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline

@@ -54,13 +54,13 @@ func TestConfigNamesEveryFaultAtOnce(t *testing.T) {
 	c.Timeouts = handover.Timeouts{Open: -1, Reply: -1, Relay: -1, Max: -1, Followup: -1, Late: -1}
 	c.History = handover.History{URL: "https://bot.example.com/h"}
 	c.BaseURL = "ftp://api.example.com"
-	c.Limits = handover.Limits{Workers: -1, Queue: -1, DailyCalls: -2, Attempts: -1, Text: -1}
+	c.Limits = handover.Limits{Workers: -1, Queue: -1, DailyCalls: -2, Attempts: -1, Text: -1, Files: -1, Waiting: -1}
 	_, err = handover.New(c)
 	for _, field := range []string{
 		"WebsiteID", "Token.Tier", "Webhook.Secrets", "NoAgentText",
 		"Timeouts.Open", "Timeouts.Reply", "Timeouts.Relay", "Timeouts.Max", "Timeouts.Followup", "Timeouts.Late",
 		"History.Key", "Transcript", "BaseURL",
-		"Limits.Workers", "Limits.Queue", "Limits.DailyCalls", "Limits.Attempts", "Limits.Text",
+		"Limits.Workers", "Limits.Queue", "Limits.DailyCalls", "Limits.Attempts", "Limits.Text", "Limits.Files", "Limits.Waiting",
 	} {
 		require.ErrorContains(t, err, field)
 	}

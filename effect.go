@@ -71,6 +71,9 @@ type effect struct {
 	FPs      []int64        `json:"fps,omitempty"`      // mark
 	Note     string         `json:"note,omitempty"`     // note: the host's own words
 	Metas    *metasRequest  `json:"metas,omitempty"`
+
+	// Unknown keeps the members that a newer version of the library wrote.
+	Unknown jsontext.Value `json:",embed,unknown"`
 }
 
 // result is what came of an effect or of a read.

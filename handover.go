@@ -112,6 +112,9 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	default:
 		return errors.New("handover: EndOptions.Reason must be EndHostEnded or EndUserLeft")
 	}
+	if len(o.Note) > h.cfg.Limits.Text {
+		return fmt.Errorf("handover: EndOptions.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	}
 	_, err := h.update(context.WithoutCancel(ctx), h.key(c), c, func(rec *record) error {
 		t := t
 		if !rec.env.stored || o.HandoverID != "" && !rec.runs(o.HandoverID) {

@@ -23,6 +23,9 @@ const (
 	maxHookRaw = 64 << 10
 	// maxHooks is how many events are kept until new messages are only looked up.
 	maxHooks = 64
+	// maxLooks is how many events are kept in all, most of them as a few numbers: more messages are
+	// hardly edited while Crisp fails.
+	maxLooks = 8 * maxHooks
 	// maxHookBytes bounds the events that are kept whole, together.
 	maxHookBytes = 256 << 10
 )
@@ -149,8 +152,9 @@ func (q hookQueue) tellState(crisp string) bool {
 
 // put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
 // the newest counts, and beyond the bounds a hook only says what to read. One read finds all new
-// messages, so that those hooks become one.
-func (q *hookQueue) put(k hook) {
+// messages, so that those hooks become one; each edit and removal is read by itself. dropped is
+// true when something that a hook told of may be missed.
+func (q *hookQueue) put(k hook) (dropped bool) {
 	if k.Edited {
 		*q = slices.DeleteFunc(*q, func(x hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
 	}
@@ -162,15 +166,19 @@ func (q *hookQueue) put(k hook) {
 		for i := range *q {
 			if x := &(*q)[i]; x.Crisp == k.Crisp && x.Signed == k.Signed && x.onlyLooks() {
 				x.join(&k)
-				return
+				return false
 			}
 		}
 	}
-	if len(*q) >= 2*maxHooks { // states alone can bring it here: the newest count
-		i := slices.IndexFunc(*q, func(x hook) bool { return x.message() == nil })
-		*q = slices.Delete(*q, max(i, 0), max(i, 0)+1)
+	if len(*q) >= maxLooks {
+		old := slices.IndexFunc(*q, func(x hook) bool { return x.State }) // of states the newest count
+		if dropped = old < 0; dropped {
+			old = max(0, slices.IndexFunc(*q, func(x hook) bool { return x.message() == nil }))
+		}
+		*q = slices.Delete(*q, old, old+1)
 	}
 	*q = append(*q, k)
+	return dropped
 }
 
 // onlyLooks reports whether the hook says no more than that there may be new messages.

@@ -350,7 +350,8 @@ func (r *rig) waitingHooks(key string) (names []string) {
 
 func TestHookQueueOverflow(t *testing.T) {
 	// Opening keeps hooks waiting: what agents write belongs to the handover that is about to be.
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.ClaimOnAssign = true }}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.after(time.Minute) // the catch-up of the start is over
 		r.saw()

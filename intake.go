@@ -38,7 +38,8 @@ func (rec *record) receive(ev *Event) bool {
 		return rec.rated(s, ev)
 	case !ev.Signed && ev.Message != nil && s.settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
-	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev):
+	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),
+		ev.Name == eventSessionSetRouting && !rec.env.cfg.Policy.ClaimOnAssign:
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // it is open, as far as is known
@@ -57,7 +58,9 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
-	rec.Hooks.put(k)
+	if rec.Hooks.put(k) {
+		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "too_many"})
+	}
 	return true
 }
 
@@ -402,6 +405,7 @@ func (in *intake) fromHuman(x item, e *logEntry) {
 	case runs && !in.older(x):
 		rec.fire(onHuman, what)
 	case runs: // written before our opening message: nobody answers that yet
+		msg.Late = true
 		rec.fire(onLate, what)
 	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
@@ -576,6 +580,9 @@ func (in *intake) clear() {
 		k := &rec.Hooks[i]
 		if !n.held[k.N] || rec.ending(in.s.ID) {
 			continue
+		}
+		if n.err == nil && !n.blind && n.crowded(k) {
+			continue // others were read in its place: it is next
 		}
 		if k.retry(now); n.stateErr != nil && k.State && k.event() == nil {
 			k.Next = latest(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
@@ -18,6 +19,17 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 			c.Log.ours(fp)
 		}
 	}
+}
+
+// crowded reports whether too much waits for Crisp already to take n messages more.
+func (rec *record) crowded(n int) bool {
+	waiting := 0
+	for _, e := range rec.ToCrisp {
+		if e.Kind == kindPost {
+			waiting++
+		}
+	}
+	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
 }
 
 // newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
@@ -84,10 +96,9 @@ func (rec *record) returnToBot() {
 			continue
 		}
 		in.Status, in.Epoch = messageTurn, rec.Epoch
-		if in.Left {
-			if rec.Handover != nil && !slices.Contains(rec.Handover.Unsent, id) {
-				rec.Handover.Unsent = append(rec.Handover.Unsent, id)
-			}
+		if !in.Waits.After(rec.env.now) {
+			in.Waits = time.Time{}
+			rec.unsent(id)
 			told = true
 		}
 	}

@@ -41,6 +41,7 @@ func (rec *record) absorb(dir direction, r result) bool {
 func (rec *record) plan(dir direction, changed *bool) *step {
 	now := rec.env.now
 	*changed = rec.dropDeadReplies() || *changed
+	*changed = rec.dropUnheard() || *changed
 	if dir == toUser {
 		if l := rec.planRead(changed); l != nil {
 			return &step{read: l}
@@ -293,6 +294,7 @@ func (rec *record) due() time.Time {
 		}
 		at = earlier(at, next)
 	}
+	at = earlier(at, rec.UserMessages.waits())
 	for _, r := range rec.Replies { // its process may die
 		at = earlier(at, r.Until)
 	}

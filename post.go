@@ -41,6 +41,9 @@ func (m *Incoming) posts() []post {
 	return all
 }
 
+// size is about how many Crisp messages posts makes, at no great cost: at most twice as many.
+func (m *Incoming) size() int { return textsplit.Units(m.Text)/maxPost + 1 + len(m.Files) }
+
 func textPost(text string) post { return post{"text", quote(text)} }
 
 // quote makes a JSON string of any text.

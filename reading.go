@@ -84,6 +84,11 @@ func (n *reading) hold(k *hook) {
 	n.held[k.N] = true
 }
 
+// crowded reports whether a message that a hook wants by itself had no place in this read.
+func (n *reading) crowded(k *hook) bool {
+	return k.event() == nil && (k.Removed || k.Edited) && !slices.Contains(n.of.singles, k.Want) && !n.shows(k.Want)
+}
+
 // fresh reports whether the state that was read is not older than a time of Crisp's: Crisp may answer
 // from a cache.
 func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.Changed() >= at }
@@ -138,12 +143,12 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 	}
 	last := s.Log.Last
 	for _, k := range rec.Hooks.of(s.ID, rec.Serial) {
-		ev := k.event()
-		l.state = l.state || ev == nil && k.State
-		if s.State.Resolved && (k.Want != 0 || ev != nil && ev.Message != nil) {
+		whole := len(k.Raw) > 0
+		l.state = l.state || !whole && k.State
+		if s.State.Resolved && k.Want != 0 {
 			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
 		}
-		if k.Edited && (ev == nil || s.Log.entry(k.Want) == nil) || k.Removed && ev == nil {
+		if !k.Next.After(rec.env.now) && (k.Edited && (!whole || s.Log.entry(k.Want) == nil) || k.Removed && !whole) {
 			l.singles = append(l.singles, k.Want)
 		}
 		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
@@ -286,12 +291,14 @@ func (t *timeline) look(k *hook, failed bool) {
 		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case t.n.crowded(k):
+		t.n.hold(k) // its turn to be read comes
 	case k.Edited:
 		if t.unchanged(k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Removed:
-		if !slices.Contains(t.n.missing, k.Want) && slices.Contains(t.n.of.singles, k.Want) && !k.ripe(t.s, false, now) {
+		if !slices.Contains(t.n.missing, k.Want) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Want != 0:
@@ -299,8 +306,8 @@ func (t *timeline) look(k *hook, failed bool) {
 		if t.n.shows(k.Want) || t.s.Log.Known.has(k.Want) || e != nil && e.At != 0 {
 			return
 		}
-		if !k.ripe(t.s, false, now) {
-			t.n.hold(k)
+		if !k.ripe(t.s, false, now) || k.Signed && now.Before(k.Got.Add(inHandFor)) {
+			t.n.hold(k) // a message that is sure to exist is sought for longer
 		} else if k.Signed && e == nil { // its words were too many to keep, and the log never showed it
 			t.rec.observe(Activity{Kind: ActivityNotShown, CrispID: t.s.ID, Why: "not_in_log"})
 			t.rec.note(t.s.ID, noteNotShown)

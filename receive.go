@@ -45,7 +45,10 @@ var (
 	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
-	ErrRefused   = errors.New("handover: crisp refuses the message: repeating it does not help")
+	ErrRefused = errors.New("handover: crisp refuses the message: repeating it does not help")
+	// ErrCrowded is returned by Receive when more of the user's messages wait for Crisp than
+	// Limits.Waiting. Let the channel repeat it.
+	ErrCrowded   = errors.New("handover: too many messages of this conversation wait for Crisp, see Limits.Waiting: repeat it later")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
 	// ErrShutdown is returned by Receive, HandleEvent and Run once Shutdown was called, and by Start
 	// with the outcome Opening. Turns that were given may still be used in Reply.
@@ -74,69 +77,136 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err := h.check(&m); err != nil {
 		return Turn{}, err
 	}
-	key, hash := h.key(m.Conversation), m.hash()
+	key, hash, size := h.key(m.Conversation), m.hash(), m.size()
+	var got receipt
+	l := h.listen(key, func(rec *record) bool { return got.read(rec, m) })
+	defer l.stop()
+	begin := func(rec *record) {
+		l.stop()
+		got = receipt{}
+		l.begin(rec)
+	}
 	rec, err := h.update(ctx, key, m.Conversation, func(rec *record) error {
 		rec.userSign()
 		if old := rec.UserMessages.find(m.ID); old != nil {
 			if old.Hash != hash {
 				return ErrIDReused
 			}
-			old.Left = false
+			old.heard(rec)
+			begin(rec)
 			return nil
 		}
+		if rec.human() && rec.crowded(size) {
+			return ErrCrowded
+		}
+		m := m
+		m.At = plausibleTime(m.At, rec.env.now)
 		in := &userMessage{ID: m.ID, Hash: hash, At: rec.env.now, Incoming: &m}
 		rec.UserMessages = append(rec.UserMessages, in)
 		rec.Touched = rec.env.now
 		rec.accept(in)
+		in.heard(rec)
+		begin(rec)
 		return nil
 	})
 	if err != nil {
 		return Turn{}, err
 	}
-	return h.await(ctx, key, rec, m)
+	return h.await(ctx, l, rec, m, &got)
+}
+
+// receipt is what became of a message of the user.
+type receipt struct {
+	turn  Turn
+	fault error
+	owed  bool // an end made it a turn: that the host has it must be written down
+}
+
+// read reports whether it is known what becomes of a message, and takes it down.
+func (r *receipt) read(rec *record, m Incoming) bool {
+	in := rec.UserMessages.find(m.ID)
+	if in == nil {
+		r.fault = errForgotten
+		return true
+	}
+	if in.Status == messagePosting {
+		return false
+	}
+	r.turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Status == messageTurn}
+	r.owed = in.Status == messageTurn && !in.Waits.IsZero()
+	if in.Status == messageRefused {
+		r.fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
+	}
+	return true
 }
 
 // await waits until it is known what becomes of a message.
-func (h *engine) await(ctx context.Context, key string, rec *record, m Incoming) (Turn, error) {
-	var turn Turn
-	var fault error
-	err := h.wait(ctx, key, rec, func(rec *record) bool {
-		in := rec.UserMessages.find(m.ID)
-		if in == nil {
-			fault = errForgotten
-			return true
-		}
-		if in.Status == messagePosting {
-			return false
-		}
-		turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Status == messageTurn}
-		if in.Status == messageRefused {
-			fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
-		}
-		return true
-	})
+func (h *engine) await(ctx context.Context, l *listening, rec *record, m Incoming, got *receipt) (Turn, error) {
+	renewed := h.keepWaiting(ctx, l.key, m.ID)
+	err := l.wait(ctx, rec)
+	renewed()
 	if err != nil {
 		// The message stays on its way. Nobody waits for it now: an end must tell the user.
-		h.leave(ctx, key, m.ID)
+		h.waited(ctx, l.key, m.ID, false)
 		return Turn{}, fmt.Errorf("handover: the message is stored and on its way: repeat it with the same id: %w", err)
 	}
-	return turn, fault
+	if got.owed {
+		h.waited(ctx, l.key, m.ID, true)
+	}
+	return got.turn, got.fault
 }
 
-// leave notes that a Receive gave up waiting.
-func (h *engine) leave(ctx context.Context, key, id string) {
+// keepWaiting lets it stand in the record that a Receive waits for a message, until stop is called or
+// this process dies.
+func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	timer := time.AfterFunc(renewEvery, func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+				in := rec.UserMessages.find(id)
+				if in == nil || in.Status != messagePosting {
+					return errKeep
+				}
+				in.heard(rec)
+				return nil
+			})
+			if err != nil && ctx.Err() == nil {
+				h.cfg.Logger.Warn("handover: the store failed", "why", "wait")
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(renewEvery):
+			}
+		}
+	})
+	return func() {
+		cancel()
+		if !timer.Stop() {
+			<-done
+		}
+	}
+}
+
+// waited notes that a Receive waits no more. heard says whether it has handed the message's turn out.
+func (h *engine) waited(ctx context.Context, key, id string, heard bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
 		in := rec.UserMessages.find(id)
-		if in == nil || in.Status != messagePosting {
+		if in == nil || in.Waits.IsZero() {
 			return errKeep
 		}
-		in.Left = true
+		in.Waits = time.Time{}
+		if in.Status == messageTurn && !heard {
+			rec.unheard(in)
+		}
+		rec.holdEnd()
 		return nil
 	})
 	if err != nil {
-		h.cfg.Logger.Warn("handover: the store failed", "why", "leave")
+		h.cfg.Logger.Warn("handover: the store failed", "why", "wait")
 	}
 }
 
@@ -157,14 +227,28 @@ func (h *engine) check(m *Incoming) error {
 		return bad("the payload is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	case blank(m.Text) && blank(m.Payload) && len(m.Files) == 0:
 		return bad("it holds no text, no payload and no file")
+	case len(m.Files) > h.cfg.Limits.Files:
+		return bad("it has more files than Limits.Files, %d", h.cfg.Limits.Files)
 	}
 	for _, f := range m.Files {
+		switch {
+		case len(f.URL) > maxFileURL:
+			return bad("a file's URL is longer than %d bytes", maxFileURL)
+		case len(f.Name) > maxFileName || len(f.MIMEType) > maxFileName:
+			return bad("a file's name or type is longer than %d bytes", maxFileName)
+		}
 		if err := checkFile(f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// The bounds of what describes a file, in bytes.
+const (
+	maxFileURL  = 4096
+	maxFileName = 1024
+)
 
 // maxID bounds ids that come from channels, in bytes.
 const maxID = 256

@@ -55,6 +55,9 @@ type env struct {
 	stored     bool       // the record exists
 	version    int64      // of the record
 	record     Record     // as it was saved
+	before     awaited    // what others may wait for, as the record was
+	attending  direction  // in which the work goes on without a nudge
+	stepping   bool       // a step was planned, and is about to begin
 	activity   []Activity // told to the observer when the change is saved
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // ablation.log
@@ -193,9 +196,10 @@ type claim struct {
 	Until  time.Time `json:"until,omitzero"`   // by the store's clock
 }
 
-// heldByOther reports whether another process than this one is at work.
+// heldByOther reports whether another process than this one is at work. A claim that ends later than
+// any that is taken now was taken by a wrong clock, or is damaged: it counts for nothing.
 func (c *claim) heldByOther(process string, now time.Time) bool {
-	return c.Holder != "" && c.Holder != process && c.Until.After(now)
+	return c.Holder != "" && c.Holder != process && c.Until.After(now) && !c.Until.After(now.Add(2*claimTTL))
 }
 
 // take gives the claim to a process, or renews it.
@@ -251,64 +255,3 @@ func (rec *record) keepUntil() time.Time {
 
 // expired reports whether the record may be forgotten.
 func (rec *record) expired() bool { return rec.idle() && !rec.env.now.Before(rec.keepUntil()) }
-
-// fault says what does not hold together in a record that was read; "" for none. The work on a record
-// relies on all of this.
-func (rec *record) fault(key string) string {
-	website, _, _ := strings.Cut(key, "/")
-	switch {
-	case key != "" && rec.Website != website:
-		return "it is of another website than its key"
-	case !validID(rec.Conversation.ID):
-		return "it has no conversation"
-	case !slices.Contains([]State{StateBot, StateMuted, StateOpening, StateWaiting, StateActive}, rec.State):
-		return "its state is none that is known"
-	case rec.human() && rec.Handover == nil:
-		return "a handover runs, and it is missing"
-	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.byID(rec.Handover.CrispID) == nil:
-		return "a handover runs in a Crisp session that is missing"
-	case slices.Contains(rec.UserMessages, nil):
-		return "a message of the user is null"
-	case slices.ContainsFunc(rec.UserMessages, func(m *userMessage) bool { return m.unfinished() && m.Incoming == nil }):
-		return "a message of the user has lost its words"
-	}
-	for _, s := range rec.Sessions {
-		switch {
-		case s == nil || !validSessionID(s.ID):
-			return "a Crisp session is null, or its id is none"
-		case slices.Contains(s.Log.Entries, nil):
-			return "an entry of the log is null"
-		}
-	}
-	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
-		for _, e := range q {
-			if e == nil {
-				return "an effect is null"
-			}
-			if fault := e.fault(); fault != "" {
-				return fault
-			}
-		}
-	}
-	return ""
-}
-
-// unfinished reports whether the words of a message are still needed.
-func (m *userMessage) unfinished() bool {
-	return m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
-}
-
-// fault says what an effect lacks that its kind needs; "" for nothing.
-func (e *effect) fault() string {
-	switch {
-	case (e.Kind == kindDeliver || e.Kind == kindRevise) && e.Message == nil:
-		return "a delivery has no message"
-	case e.Kind == kindOnEnd && e.Summary == nil:
-		return "an end has no summary"
-	case e.Kind == kindPost && (e.Incoming == "" || len(e.Content) == 0):
-		return "a post has no content"
-	case e.Part < 0 || e.Attempts < 0:
-		return "an effect has a number below zero"
-	}
-	return ""
-}

@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // givenUp are the effects that the host was told are given up.
@@ -76,7 +78,7 @@ func TestOddMetasWhenOpeningAgain(t *testing.T) {
 	for _, body := range []string{handovertest.BodyList, handovertest.BodyNull, handovertest.BodyOther, handovertest.BodyHTML, handovertest.BodyEmpty, handovertest.BodyError} {
 		bubble(t, options{}, func(r *rig) {
 			r.opened()
-			require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
+			require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
 			r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMeta, Status: 200, Body: body})
 			require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"Customer"}}), body)
 			require.Len(t, r.crisp.Conversations(), 1)
@@ -156,7 +158,7 @@ func TestConversationThatRefusesTheOpening(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				first := r.opened()
-				require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
+				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
 				r.crisp.Settle()
 				fault.Route, fault.Conversation = handovertest.RouteSend, first
 				r.crisp.Fail(handovertest.Always, fault)
@@ -236,7 +238,7 @@ func TestDoneIsTheDocumentedAnswer(t *testing.T) {
 				require.Contains(t, userTexts(conv), "My parcel is lost")
 
 				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 200, Body: body, For: 20 * time.Second})
-				require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{Resolve: true}))
+				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Resolve: true}))
 				r.after(10 * time.Second)
 				require.NotEqual(t, "resolved", conv.State())
 				r.after(time.Minute)
@@ -277,7 +279,7 @@ func TestLongOpeningsAndNotes(t *testing.T) {
 				r.after(time.Minute)
 				require.Equal(t, "and now?", userTexts(conv)[3])
 				require.Equal(t, 900, words(notesOf(conv)))
-				require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{Note: long(2500)}))
+				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: long(2500)}))
 				r.after(time.Minute)
 				require.Equal(t, 900+500, words(notesOf(conv)))
 				require.Len(t, userTexts(conv), 4)
@@ -301,9 +303,24 @@ func TestAttemptsThatWereNotMade(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.opened()
 		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour, For: 3 * time.Hour})
-		require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
+		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
 		r.after(5 * time.Hour)
 		require.Equal(t, []string{"bye"}, notesOf(r.crisp.Last()))
 		require.Empty(t, r.givenUp())
 	})
+}
+
+// README.md names each scope that some call needs.
+func TestReadmeNamesTheScopes(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	for op, scope := range crispapi.Scopes() {
+		if scope == "" {
+			continue
+		}
+		name, access, _ := strings.Cut(scope, " ")
+		at := strings.Index(string(readme), "`"+name+" (")
+		require.GreaterOrEqual(t, at, 0, "%s needs %s", op, scope)
+		require.Contains(t, string(readme)[at:at+len(name)+30], access, "%s needs %s", op, scope)
+	}
 }

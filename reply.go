@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // ErrNotYourTurn says that the conversation got another owner since the turn was given. A human who
@@ -80,7 +82,14 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		return err
 	}
 	key, id := h.key(t.Conversation), newID()
-	rec, err := h.beginReply(ctx, key, id, t)
+	var epoch int64
+	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
+	defer l.stop()
+	rec, err := h.beginReply(ctx, key, id, t, func(rec *record) {
+		l.stop()
+		epoch = rec.Epoch
+		l.begin(rec)
+	})
 	if err != nil {
 		return err
 	}
@@ -93,7 +102,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 		}).Stop()
 	}
 	t.Epoch = rec.Epoch
-	sent, cut := h.hold(ctx, key, rec, t, id, send)
+	sent, cut := h.hold(ctx, l, rec, id, send)
 	silent()
 	h.endReply(ctx, key, id, t, sent, cut)
 	if sent != nil && cut {
@@ -104,14 +113,15 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 
 // beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
 // elsewhere it is enough that this process knows.
-func (h *engine) beginReply(ctx context.Context, key, id string, t Turn) (*record, error) {
+func (h *engine) beginReply(ctx context.Context, key, id string, t Turn, begun func(*record)) (*record, error) {
 	entered := false
 	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
 		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
-		switch {
-		case !entered:
+		if !entered {
 			return rec.passOn(t.MessageID)
-		case len(rec.Sessions) == 0:
+		}
+		begun(rec)
+		if len(rec.Sessions) == 0 {
 			return errKeep
 		}
 		rec.Replies = append(rec.Replies, reply{ID: id, Epoch: rec.Epoch, Until: rec.env.now.Add(h.cfg.Timeouts.Reply)})
@@ -156,17 +166,17 @@ func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent erro
 }
 
 // hold runs send, and reports whether a takeover cut it short.
-func (h *engine) hold(ctx context.Context, key string, rec *record, t Turn, id string, send func(context.Context) error) (err error, cut bool) {
+func (h *engine) hold(ctx context.Context, l *listening, rec *record, id string, send func(context.Context) error) (err error, cut bool) {
 	sctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
 	defer stop()
-	scope := &scope{key: key, reply: id, end: cancel}
+	scope := &scope{key: l.key, reply: id, end: cancel}
 	sctx = context.WithValue(sctx, scopeKey{}, scope)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		h.watchReply(sctx, key, rec, t, cancel)
+		worker.Guard(nil, func() { watchReply(sctx, l, rec, cancel) })
 	}()
 	ok := h.guard(func() { err = send(sctx) })
 	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
@@ -178,10 +188,15 @@ func (h *engine) hold(ctx context.Context, key string, rec *record, t Turn, id s
 	return err, cut
 }
 
-// watchReply ends a running send when the epoch changes: somebody else has the conversation.
-func (h *engine) watchReply(ctx context.Context, key string, rec *record, t Turn, cancel context.CancelCauseFunc) {
+// watchReply ends a running send when the epoch changes: somebody else has the conversation. Where no
+// agent can interrupt, since there is no Crisp conversation, only another call of the host's changes it.
+func watchReply(ctx context.Context, l *listening, rec *record, cancel context.CancelCauseFunc) {
+	wait := l.wait
+	if len(rec.Sessions) == 0 {
+		wait = l.waitIdly
+	}
 	for ctx.Err() == nil {
-		if h.wait(ctx, key, rec, func(rec *record) bool { return rec.Epoch != t.Epoch }) == nil {
+		if wait(ctx, rec) == nil {
 			cancel(ErrNotYourTurn)
 		}
 		select {
@@ -200,7 +215,7 @@ func (rec *record) passOn(id string) error {
 	}
 	switch {
 	case rec.human(), rec.cameAndWent(in):
-		in.Left = true
+		in.Waits = time.Time{}
 		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
 		rec.queuePosts(in, rec.Handover)
 	case rec.State == StateMuted:

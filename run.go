@@ -3,7 +3,6 @@ package handover
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -52,7 +51,9 @@ func (h *engine) watch(ctx context.Context) {
 		begun := time.Now()
 		err := w.Watch(ctx, func(key string) {
 			h.watching.Store(true)
-			h.wake(ctx, key)
+			if h.waiters.Waiting(key) {
+				h.pool.Nudge(wakeJob(key))
+			}
 		})
 		h.watching.Store(false)
 		if ctx.Err() != nil || errors.Is(err, errors.ErrUnsupported) {
@@ -70,11 +71,8 @@ func (h *engine) watch(ctx context.Context) {
 }
 
 // wake shows a record that another process saved to those who wait for it here.
-func (h *engine) wake(ctx context.Context, key string) {
-	if !h.waiters.Waiting(key) {
-		return
-	}
-	if rec, err := h.load(ctx, key, Conversation{}); err == nil {
+func (h *engine) wake(key string) {
+	if rec, err := h.load(context.Background(), key, Conversation{}); err == nil {
 		h.waiters.Wake(key, rec)
 	}
 }
@@ -111,13 +109,28 @@ func (h *engine) poll(ctx context.Context) {
 		for _, r := range due {
 			h.clock.follow(r.Now)
 			h.given.Store(r.Key, r)
-			h.pool.Nudge(jobOf(r.Key, toUser))
+			if !h.pool.Nudge(jobOf(r.Key, toUser)) {
+				h.given.Delete(r.Key)
+				h.giveBack(ctx, r)
+			}
 		}
 		if len(due) < pollLimit {
 			return
 		}
 	}
 }
+
+// giveBack lets the store give a record that was claimed to others: this process cannot take it now.
+func (h *engine) giveBack(ctx context.Context, r Record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if _, err := h.cfg.Store.Save(ctx, r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
+		h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
+	}
+}
+
+// errForeign is for a record of a website that this process is not set up for. Another one may be.
+var errForeign = errors.New("handover: the conversation's website is neither Config.WebsiteID nor among Config.Websites")
 
 // jobOf is the work on one direction of a record. Its class is the channel: no channel that hangs
 // delays another one.
@@ -127,8 +140,19 @@ func jobOf(key string, dir direction) worker.Job {
 	return worker.Job{Key: key, Lane: string(dir), Class: source}
 }
 
+// wakeJob loads a record for those who wait for it.
+func wakeJob(key string) worker.Job {
+	j := jobOf(key, toUser)
+	j.Lane = laneWake
+	return j
+}
+
 // work runs a job. A website's record has one direction only.
 func (h *engine) work(j worker.Job) {
+	if j.Lane == laneWake {
+		h.wake(j.Key)
+		return
+	}
 	ctx := context.Background()
 	var k known
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
@@ -142,7 +166,7 @@ func (h *engine) work(j worker.Job) {
 	s, err := h.sites[website], error(nil)
 	switch {
 	case s == nil:
-		err = fmt.Errorf("%w: its website is neither Config.WebsiteID nor among Config.Websites", errUnreadable)
+		err = errForeign
 	case whole:
 		err = h.catchUp(ctx, s)
 	case old:
@@ -156,28 +180,31 @@ func (h *engine) work(j worker.Job) {
 	}
 }
 
-// worked notes how a job went. A record that cannot be read is put off ever longer.
+// worked notes how a job went. A record that cannot be read is put off ever longer; one that another
+// process may be able to work on only until that has had its chance.
 func (h *engine) worked(ctx context.Context, key string, err error) {
 	switch {
 	case err == nil:
 		h.failing.Succeeded(key)
+	case errors.Is(err, errForeign), errors.Is(err, errLaterVersion):
+		h.putOff(ctx, key, &h.foreign, err)
 	case storeFailed(err):
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
 	default:
-		h.putOff(ctx, key, err)
+		h.putOff(ctx, key, &h.failing, err)
 	}
 }
 
 // panicked puts off the record whose work panicked.
 func (h *engine) panicked(j worker.Job, stack string) {
 	h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", j.Key, "stack", stack)
-	h.putOff(context.Background(), j.Key, nil)
+	h.putOff(context.Background(), j.Key, &h.failing, nil)
 }
 
 // putOff makes a record due later, ever later the more often it fails, and leaves it as it is.
-func (h *engine) putOff(ctx context.Context, key string, why error) {
-	pause := h.failing.Failed(key)
-	if why != nil {
+func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, why error) {
+	pause := by.Failed(key)
+	if why != nil && (by != &h.foreign || pause < claimTTL) {
 		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -197,7 +224,7 @@ func (h *engine) putOff(ctx context.Context, key string, why error) {
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
 // worker when there is something to do now.
-func (h *engine) changed(key string, rec *record, by known) {
+func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.tell(rec.env.activity)
 	rec.env.activity = nil
@@ -205,7 +232,7 @@ func (h *engine) changed(key string, rec *record, by known) {
 		return
 	}
 	for _, dir := range []direction{toUser, toCrisp} {
-		if rec.wants(dir) && !by.goesOn(dir) {
+		if dir != rec.env.attending && rec.wants(dir) {
 			j := jobOf(key, dir)
 			j.Known = rec.env.record
 			h.pool.Nudge(j)
@@ -226,46 +253,6 @@ func (h *Handover) Drain(ctx context.Context) error { return h.pool.Drain(ctx) }
 func (h *Handover) Shutdown(ctx context.Context) error {
 	h.pool.Close()
 	return h.pool.Drain(ctx)
-}
-
-// Polling for the changes of other processes gets rarer, up to these pauses.
-const (
-	pollAway  = 500 * time.Millisecond // another process may be at work
-	pollKnown = 5 * time.Second        // this process is, or the store tells
-)
-
-// wait waits until the conversation, of which rec is what the caller knows, is as ok wants it. Changes
-// by other processes are found by loading the record, ever more rarely.
-func (h *engine) wait(ctx context.Context, key string, rec *record, ok func(*record) bool) error {
-	if ok(rec) {
-		return nil
-	}
-	epoch, serial, seen := rec.Epoch, rec.Serial, rec.env.version
-	newer := func(rec *record) bool {
-		// One save may be told of after a later one.
-		older := rec.Epoch < epoch || rec.Epoch == epoch && rec.Serial < serial
-		return !older && ok(rec)
-	}
-	poll := func(ctx context.Context) (*record, bool, error) {
-		asking, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
-		r, err := h.cfg.Store.Load(asking, key)
-		if err != nil {
-			return nil, false, fmt.Errorf("handover: load from the store: %w", err)
-		}
-		if r.Version == seen {
-			return nil, false, nil
-		}
-		seen = r.Version
-		now, err := decodeRecord(r, key, Conversation{}, h.clock.now())
-		return now, err == nil, nil
-	}
-	most := pollAway
-	if h.watching.Load() || rec.Claim.Holder == h.process {
-		most = pollKnown
-	}
-	_, err := h.waiters.Wait(ctx, key, newer, poll, most)
-	return err
 }
 
 // clock tells the store's time. Replicas compare their deadlines by it, so that a replica whose own

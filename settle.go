@@ -54,7 +54,7 @@ func (rec *record) settle(l *queue, r result) bool {
 		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	default:
-		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind)})
+		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
 	}
 	if (&settlement{rec, e, r}).failed() {
 		l.drop(func(x *effect) bool { return x.N == e.N })
@@ -227,8 +227,7 @@ func (o *settlement) deliveryFailed() bool {
 	case unsupported && o.e.Kind == kindRevise && !o.e.Removed:
 		o.e.Kind, o.e.Next = kindDeliver, time.Time{} // the channel cannot edit: a correction
 		return false
-	case unsupported && !o.e.Plain && o.e.Kind != kindRevise:
-		o.plain()
+	case unsupported && !o.e.Plain && o.e.Kind != kindRevise && o.plain():
 		return false
 	case !unsupported && o.e.Attempts < o.rec.env.cfg.Limits.Attempts:
 		o.again(nil)
@@ -244,13 +243,19 @@ func (o *settlement) deliveryFailed() bool {
 	return true
 }
 
-// plain replaces a message that the channel cannot show by its text, in as many parts as that needs.
-func (o *settlement) plain() {
-	o.e.Plain, o.e.Next = true, time.Time{}
-	if o.e.Message == nil {
-		return
+// plain replaces a message that the channel cannot show by its text, in as many parts as that needs. It is
+// false for a message without words, such as an image by an attachment's id.
+func (o *settlement) plain() bool {
+	var parts []RichMessage
+	if o.e.Message != nil {
+		if parts = TextMessage(o.e.Message.Content.PlainText()).fit(); len(parts) == 0 {
+			return false
+		}
 	}
-	parts := TextMessage(o.e.Message.Content.PlainText()).fit()
+	o.e.Plain, o.e.Next = true, time.Time{}
+	if o.e.Message == nil { // a system text, which is made at each attempt
+		return true
+	}
 	o.e.Message.Content = parts[0]
 	at := slices.Index(o.rec.ToUser, o.e) + 1
 	for i, p := range parts[1:] {
@@ -259,6 +264,7 @@ func (o *settlement) plain() {
 		next := effect{N: o.rec.next(), Kind: o.e.Kind, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, FP: o.e.FP, Part: o.e.Part, Plain: true, Message: &m}
 		o.rec.ToUser = slices.Insert(o.rec.ToUser, at+i, &next)
 	}
+	return true
 }
 
 // userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps

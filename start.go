@@ -50,14 +50,18 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 		there = h.ask(ctx, t, r)
 	}
 	var outcome Outcome
-	var id string
+	var opened opening
+	l := h.listen(key, opened.read)
+	defer l.stop()
 	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
 		if scope != nil && scope.reply != "" {
 			rec.Replies.end(scope.reply)
 		}
-		outcome, id = rec.start(t, r, there), ""
+		outcome = rec.start(t, r, there)
 		if outcome == Opening {
-			id = rec.Handover.ID
+			l.stop()
+			opened = opening{id: rec.Handover.ID}
+			l.begin(rec)
 		}
 		if outcome == "" {
 			return rec.passOn(t.MessageID)
@@ -80,7 +84,10 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if h.pool.Closed() {
 		return Opening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
 	}
-	return h.awaitOpening(wait, key, rec, id)
+	if err := l.wait(wait, rec); err != nil {
+		return Opening, fmt.Errorf("handover: the opening goes on: %w", err)
+	}
+	return opened.outcome(), nil
 }
 
 // start decides what an asking comes to, and fires it.
@@ -128,22 +135,26 @@ func (rec *record) answer(t Turn) {
 	}
 }
 
-// awaitOpening waits until an opening has succeeded or failed.
-func (h *engine) awaitOpening(ctx context.Context, key string, rec *record, id string) (Outcome, error) {
-	outcome := OpenFailed
-	err := h.wait(ctx, key, rec, func(rec *record) bool {
-		if rec.Handover == nil || rec.Handover.ID != id {
-			return true
-		}
-		if !rec.Handover.Opened.IsZero() {
-			outcome = Opened
-		}
-		return rec.State != StateOpening
-	})
-	if err != nil {
-		return Opening, fmt.Errorf("handover: the opening goes on: %w", err)
+// opening is what is known of an opening that is waited for.
+type opening struct {
+	id     string // of its handover
+	opened bool
+}
+
+// read reports whether the opening has succeeded or failed.
+func (o *opening) read(rec *record) bool {
+	if rec.Handover == nil || rec.Handover.ID != o.id {
+		return true
 	}
-	return outcome, nil
+	o.opened = o.opened || !rec.Handover.Opened.IsZero()
+	return rec.State != StateOpening
+}
+
+func (o *opening) outcome() Outcome {
+	if o.opened {
+		return Opened
+	}
+	return OpenFailed
 }
 
 // checkStart refuses what cannot be asked for.
@@ -160,6 +171,9 @@ func (h *engine) checkStart(t Turn, r *Request) error {
 		}
 	}
 	var err error
+	if len(r.Note) > h.cfg.Limits.Text {
+		return fmt.Errorf("handover: Request.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	}
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
 	}

@@ -185,8 +185,12 @@ func (rec *record) ended(e *effect) {
 	if !rec.runs(e.HandoverID) {
 		return
 	}
-	t := map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[e.Reason]
-	rec.fire(t, cause{at: e.At})
+	rec.fire(endTrigger(e.Reason), cause{at: e.At})
+}
+
+// endTrigger is the trigger of an end that waited for the messages before it; "" for no such reason.
+func endTrigger(reason EndReason) trigger {
+	return map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[reason]
 }
 
 // begin starts a handover: the request is stored with all steps of the opening.
@@ -204,7 +208,6 @@ func (rec *record) passKept() {
 		if i < len(kept)-maxKept {
 			s.done(messageAnswered)
 		} else {
-			s.Left = true // its Receive has returned
 			rec.queuePosts(s, rec.Handover)
 		}
 	}
@@ -416,6 +419,7 @@ func (t *transition) farewell(reason EndReason) {
 		t.rec.say(name, "")
 	}
 	t.rec.push(&t.rec.ToUser, effect{Kind: kindOnEnd, HandoverID: ho.ID, Crisp: ho.CrispID, FP: ho.Opening, At: ho.From, Summary: ho.summary()})
+	t.rec.holdEnd()
 	if t.rec.env.cfg.Policy.AskRating && reason == EndResolved && !ho.FirstReply.IsZero() {
 		t.rec.push(&t.rec.ToCrisp, effect{Kind: kindRate, Crisp: ho.CrispID})
 	}

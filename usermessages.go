@@ -21,9 +21,10 @@ type userMessage struct {
 	At     time.Time     `json:"at"`
 	// Incoming is kept until the message is answered or in Crisp.
 	Incoming *Incoming `json:"incoming,omitempty"`
-	// Left is true when the Receive that brought the message has given up waiting.
-	Left  bool   `json:"left,omitzero"`
-	Fault string `json:"fault,omitempty"` // why it cannot be passed on
+	// Waits is until when a Receive waits to hear what becomes of the message, by the store's clock;
+	// it is renewed while that process lives. Zero: nobody waits.
+	Waits time.Time `json:"waits,omitzero"`
+	Fault string    `json:"fault,omitempty"` // why it cannot be passed on
 
 	short shortID // of the ID, where that was not kept
 }
@@ -217,7 +218,71 @@ func (all userMessages) recount(now int64) {
 }
 
 // done gives a message its last status: its words are not needed any more.
-func (m *userMessage) done(s messageStatus) { m.Status, m.Incoming = s, nil }
+func (m *userMessage) done(s messageStatus) { m.Status, m.Incoming, m.Waits = s, nil, time.Time{} }
+
+// heard notes that a Receive has come for a message, and waits if that is on its way.
+func (m *userMessage) heard(rec *record) {
+	m.Waits = time.Time{}
+	if m.Status == messagePosting {
+		m.Waits = rec.env.now.Add(claimTTL)
+	}
+}
+
+// unheard says that nobody has a message which an end gave back to the bot: the user must send it again.
+func (rec *record) unheard(m *userMessage) {
+	rec.unsent(m.ID)
+	rec.say(textNotSent, "")
+}
+
+// unsent notes that a message never came to Crisp, and that nobody answers it.
+func (rec *record) unsent(id string) {
+	ho := rec.Handover
+	if ho == nil || slices.Contains(ho.Unsent, id) {
+		return
+	}
+	ho.Unsent = append(ho.Unsent, id)
+	for _, e := range rec.ToUser {
+		if e.Kind == kindOnEnd && e.HandoverID == ho.ID {
+			e.Summary.Unsent = slices.Clone(ho.Unsent)
+		}
+	}
+}
+
+// dropUnheard says of the messages whose Receive has died that they were not sent. It reports whether
+// there are any.
+func (rec *record) dropUnheard() (any bool) {
+	for _, m := range rec.UserMessages {
+		if m.Status == messageTurn && !m.Waits.IsZero() && !m.Waits.After(rec.env.now) {
+			m.Waits = time.Time{}
+			rec.unsent(m.ID)
+			any = true
+		}
+	}
+	if any {
+		rec.say(textNotSent, "")
+		rec.holdEnd()
+	}
+	return any
+}
+
+// holdEnd lets OnEnd wait until it is known which messages were heard of by nobody: it tells of them.
+func (rec *record) holdEnd() {
+	for _, e := range rec.ToUser {
+		if e.Kind == kindOnEnd && e.Attempts == 0 && rec.Handover != nil && e.HandoverID == rec.Handover.ID {
+			e.Next = rec.UserMessages.waits()
+		}
+	}
+}
+
+// waits is until when it is open whether all turns were heard of; zero when it is known.
+func (all userMessages) waits() (until time.Time) {
+	for _, m := range all {
+		if m.Status == messageTurn {
+			until = latest(until, m.Waits)
+		}
+	}
+	return until
+}
 
 // accept decides what becomes of a new message of the user.
 func (rec *record) accept(in *userMessage) {

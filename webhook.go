@@ -364,8 +364,12 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		}
 		return nil
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		h.typed(ctx, rec, ev)
+	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
+		h.unreadable(ctx, r.Key, err)
+		return nil
 	}
 	return err
 }

@@ -40,15 +40,19 @@ type engine struct {
 	waiters  worker.Waiters[*record]
 	calls    *worker.Bulkhead // of the host's callbacks
 	failing  worker.Pushback  // records that cannot be worked on
+	foreign  worker.Pushback  // records that another process may be able to work on
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking speaking
+	typing   typing         // what agents were told of who is typing
 	bodies   *hookBodies    // reads those of hooks
 	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
 	hooks    testhook.Hooks // zero but in tests of this module
 }
 
 func newEngine(cfg *Config) *engine {
-	h := &engine{cfg: cfg, bodies: newHookBodies()}
+	h := &engine{cfg: cfg, bodies: newHookBodies(), foreign: worker.Pushback{Most: claimTTL}}
+	cfg.Store = guardStore(cfg.Store, func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) })
+	cfg.HTTPClient = guardClient(cfg.HTTPClient, func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) })
 	h.sites = newSites(cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
 	h.process = newID()
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
@@ -60,8 +64,11 @@ func newEngine(cfg *Config) *engine {
 
 // key names the conversation's record.
 func (h *engine) key(c Conversation) string {
-	return h.website(c) + "/" + url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID)
+	return h.website(c) + "/" + c.path()
 }
+
+// path is what names the conversation within a website, in its record's key.
+func (c Conversation) path() string { return url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID) }
 
 // known is what the caller of updateFrom has of a record, perhaps no longer the newest: as the store
 // gave it, or as an update returned it. Nobody else may use the latter.
@@ -69,13 +76,7 @@ type known struct {
 	record  Record
 	claimed bool // the store gave the record with its claim
 	saved   *record
-	// dir is the direction in which the caller works, and next what it does next; "" and nil for no work.
-	dir  direction
-	next **step
 }
-
-// goesOn reports whether the caller goes on to work in a direction, so that nobody else need begin.
-func (k *known) goesOn(dir direction) bool { return k.dir == dir && k.next != nil && *k.next != nil }
 
 // update applies change to the record with this key, and saves it. When another writer was faster it
 // loads the record and applies change again. It returns what was saved. change does no I/O, and may be
@@ -84,8 +85,18 @@ func (h *engine) update(ctx context.Context, key string, conv Conversation, chan
 	return h.updateFrom(ctx, known{}, key, conv, change)
 }
 
-// updateFrom is update for callers that know something: it loads only after a conflict.
-func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
+// updateFrom is update for callers that know something: it loads only after a conflict. A panic on the
+// way is a fault of the record: it is logged, and nothing is saved.
+func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (rec *record, err error) {
+	err = errPanicked
+	worker.Guard(func(stack string) {
+		h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", key, "stack", stack)
+	}, func() { rec, err = h.tryUpdate(ctx, k, key, conv, change) })
+	return rec, err
+}
+
+// tryUpdate is updateFrom, with its panics.
+func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for ; ; k.record, k.saved = (Record{}), nil {
@@ -106,7 +117,7 @@ func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conve
 			return nil, err
 		}
 		if saved {
-			h.changed(key, rec, k)
+			h.changed(key, rec)
 		}
 		return rec, nil
 	}
@@ -115,7 +126,7 @@ func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conve
 // open returns the record for a change.
 func (h *engine) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
+		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, before: rec.awaited(), speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
 		return rec, nil
 	}
 	r := k.record
@@ -132,6 +143,8 @@ func (h *engine) open(ctx context.Context, k known, key string, conv Conversatio
 		return nil, err
 	}
 	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
+	rec.mend()
+	rec.env.before = rec.awaited()
 	return rec, nil
 }
 
@@ -161,7 +174,10 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	if err != nil {
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
-	next := Record{Key: key, Version: version, Due: rec.due(), Data: exactjson.WithoutNUL(body)} // databases refuse NUL
+	next := Record{
+		Key: key, Version: version, Due: rec.due(), Wake: rec.env.before.over(rec),
+		Data: exactjson.WithoutNUL(body), // databases refuse NUL
+	}
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
@@ -180,11 +196,11 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
-	busy := rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
+	busy := rec.env.stepping || rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
-		if !mine {
+		if !mine && !rec.env.stepping { // before a step was planned that was done
 			rec.orphaned()
 		}
 		c.take(h.process, now)
@@ -205,9 +221,13 @@ func (h *engine) load(ctx context.Context, key string, conv Conversation) (*reco
 func (h *engine) attend(ctx context.Context, key string, dir direction, k known) error {
 	must := k.claimed
 	var done *result
-	for {
+	for steps := 0; ; steps++ {
 		var next *step
-		rec, err := h.settleAndPlan(ctx, k, key, dir, done, &must, &next)
+		rest := steps >= maxSteps && !h.pool.Closed()
+		rec, err := h.settleAndPlan(ctx, k, key, dir, done, rest, &must, &next)
+		if rest && err == nil {
+			h.pool.Nudge(jobOf(key, dir)) // behind the others that wait
+		}
 		if err != nil || next == nil {
 			return err
 		}
@@ -216,11 +236,13 @@ func (h *engine) attend(ctx context.Context, key string, dir direction, k known)
 	}
 }
 
-// settleAndPlan writes down what a step brought, and decides on the next one. While the store fails
-// it tries again: what was done must not be forgotten.
-func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, must *bool, next **step) (*record, error) {
+// maxSteps is after how many steps the work on one conversation lets the others have their turn.
+const maxSteps = 8
+
+// settleAndPlan writes down what a step brought, and decides on the next one, unless the work is to rest.
+// While the store fails it tries again: what was done must not be forgotten.
+func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
-	k.dir, k.next = dir, next
 	for attempt := 1; ; attempt++ {
 		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
 			*next = nil
@@ -237,10 +259,15 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir dir
 			} else if !other {
 				rec.recover(h.process, dir)
 			}
-			if other {
+			if other || rest {
 				return keepUnless(changed)
 			}
+			if rec.Claim.Holder != h.process {
+				rec.orphaned()
+			}
+			rec.env.attending = dir
 			*next = rec.plan(dir, &changed)
+			rec.env.stepping = *next != nil
 			return keepUnless(changed || rec.expired() || rec.mustSave(h.process, *next))
 		})
 		if err == nil {
@@ -273,9 +300,12 @@ func (rec *record) mustSave(process string, next *step) bool {
 	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
 }
 
+// errPanicked is returned by an update of a record that made the library panic.
+var errPanicked = errors.New("handover: the work on the conversation panicked: the log has the stack")
+
 // storeFailed reports whether an error of an update is the store's.
 func storeFailed(err error) bool {
-	return !errors.Is(err, errUnreadable) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken)
+	return !errors.Is(err, errUnreadable) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken) && !errors.Is(err, errPanicked)
 }
 
 // do carries out a step, and renews the claim while that takes long.

@@ -78,7 +78,7 @@ func newChat(w *world, n int) *chat {
 	if w.hits(lateEnds, 0.2, name) {
 		c.endsLate = between(time.Minute, 8*time.Minute, w.o.seed, name, "ends late")
 	}
-	c.adopted = w.hits(adoptions, 0.2, name)
+	c.adopted = w.hits(adoptions, 0.2, name) || c.refused != nil && c.refused.name == readMetas
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,6 +26,12 @@ const (
 	notFound   = `{"error":true,"reason":"not_found","data":{}}`
 )
 
+// readMetas is a step that is taken in conversations alone that Crisp has already.
+const readMetas = "metas, read"
+
+// readState is how the library finds an end that no hook told of.
+const readState = "state"
+
 // steps are those that Crisp refuses for good, each in ways of its own.
 var steps = []step{
 	{"metas", "PATCH", "/meta", "", 403, notAllowed},
@@ -33,12 +40,12 @@ var steps = []step{
 	{"note", "POST", "/message", `"type":"note"`, 403, notAllowed},
 	{"marks", "PATCH", "/read", "", 403, notAllowed},
 	{"rating", "POST", "/feedback", "", 403, notAllowed},
-	{"state", "GET", "", "", 403, handovertest.BodyHTML},
+	{readState, "GET", "", "", 403, handovertest.BodyHTML},
 	{"metas", "PATCH", "/meta", "", 500, handovertest.BodyError},
-	{"metas, read", "GET", "/meta", "", 200, handovertest.BodyList},
+	{readMetas, "GET", "/meta", "", 200, handovertest.BodyList},
 	{"operator", "PATCH", "/routing", "", 403, notAllowed},
 	{"marks", "PATCH", "/delivered", "", 400, handovertest.BodyHTML},
-	{"state", "GET", "", "", 200, handovertest.BodyOther},
+	{readState, "GET", "", "", 200, handovertest.BodyOther},
 }
 
 // refusals is the network between the replicas and Crisp. It refuses each conversation that it hits
@@ -97,6 +104,12 @@ func (r *refusals) chatOf(session string, body []byte) *chat {
 		}
 	}
 	return r.chats[session]
+}
+
+// hidesState reports whether Crisp refuses to say the state of a user's conversation.
+func (w *world) hidesState(name string) bool {
+	i := slices.IndexFunc(w.chats, func(c *chat) bool { return c.name == name })
+	return i >= 0 && w.chats[i].refused != nil && w.chats[i].refused.name == readState
 }
 
 // knows notes whose a conversation is that was there before.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
 	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
@@ -52,12 +53,17 @@ func TestCostsInCalls(t *testing.T) {
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		costs["ended by the host"] = cost()
 	})
+	for action, n := range costs {
+		inReadme(t, action, n)
+	}
+}
+
+// inReadme finds a row of the table of costs.
+func inReadme(t *testing.T, action string, calls int) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
-	for action, n := range costs {
-		row := fmt.Sprintf("\n| %s | %d |", action, n)
-		require.True(t, strings.Contains(string(readme), row), "README.md must have %q", row)
-	}
+	row := fmt.Sprintf("\n| %s | %d |", action, calls)
+	require.True(t, strings.Contains(string(readme), row), "README.md must have %q", row)
 }
 
 func TestCostsOfAMessageByPolicy(t *testing.T) {
@@ -79,4 +85,56 @@ func TestCostsOfAMessageByPolicy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCostsOverTime counts the calls of what goes on for a while, with all hooks, without catch-up's
+// share, and finds the same numbers in README.md.
+func TestCostsOverTime(t *testing.T) {
+	pairs := func(n int, every time.Duration) func(r *rig.Rig, ann *handovertest.Operator) {
+		return func(r *rig.Rig, ann *handovertest.Operator) {
+			for i := range n {
+				r.Says(fmt.Sprint("question ", i))
+				time.Sleep(every / 2)
+				ann.Say(fmt.Sprint("answer ", i))
+				r.After(every / 2)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		row    string
+		calls  int // per
+		per    int
+		happen func(r *rig.Rig, ann *handovertest.Operator)
+	}{
+		{"a message each way, every 5 s", 4, 60, pairs(60, 5*time.Second)},
+		{"a message each way, every minute", 4, 60, pairs(60, time.Minute)},
+		{"a message each way, in a talk of 1,000", 4, 500, pairs(500, 5*time.Second)},
+		{"an assignment", 0, 1, func(r *rig.Rig, ann *handovertest.Operator) { ann.Assign(); r.After(time.Minute) }},
+	} {
+		t.Run(tt.row, func(t *testing.T) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+				ann := r.Opened().Operator("Ann")
+				ann.Say("hello")
+				r.After(time.Minute)
+				tally := r.Crisp.Tally()
+				tt.happen(r, ann)
+				calls := tally.Count("") - tally.Count(handovertest.RouteList)
+				t.Logf("%s: %.2f calls (%v)", tt.row, float64(calls)/float64(tt.per), tally.Routes())
+				require.LessOrEqual(t, calls, tt.calls*tt.per+tally.Count(handovertest.RouteList), "and one where catch-up finds that the user wrote last")
+				inReadme(t, tt.row, tt.calls)
+			})
+		})
+	}
+}
+
+func TestCostsOfWaitingInVain(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		r.Opened()
+		tally := r.Crisp.Tally()
+		r.After(15 * time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		calls := tally.Count("") - tally.Count(handovertest.RouteList)
+		t.Logf("waiting in vain: %d calls (%v)", calls, tally.Routes())
+		inReadme(t, "waiting in vain", calls)
+	})
 }

@@ -36,6 +36,9 @@ func (s *subject) inCrisp(i int) (*modelCrisp, *handovertest.Conversation) {
 	if len(crisp) != len(s.model.crisp) || c.gone || c.last.IsZero() {
 		return nil, nil
 	}
+	if c.adopted && c.greeted.IsZero() {
+		return nil, nil // what is written before our opening message is not for the user
+	}
 	return c, crisp[i]
 }
 
@@ -112,7 +115,7 @@ func (s *subject) agentWritesBadly() func() {
 func (s *subject) agentWroteBefore() func() {
 	c, conv := s.other()
 	m := s.model
-	if c == nil || m.running() && m.stay.crisp == c || c.mark.IsZero() {
+	if c == nil || m.running() && m.stay.crisp == c || c.mark.IsZero() || c.adopted { // what was there before is not shown
 		return nil
 	}
 	agent, text := s.agent(), s.agentText(c)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// firstPoll is the pause after the first poll of a waiter.
+// firstPoll is the pause after the first poll of a waiter that polls at once, and the shortest longest
+// pause.
 const firstPoll = 50 * time.Millisecond
 
 // Waiters are callers that wait until the value of a key is as they want it. The zero value is ready.
@@ -68,10 +69,10 @@ func (w *Waiters[V]) Wake(key string, value V) {
 }
 
 // Wait listens, waits and stops: see Listen and Waiter.Wait.
-func (w *Waiters[V]) Wait(ctx context.Context, key string, ok func(V) bool, poll PollFunc[V], most time.Duration) (V, error) {
+func (w *Waiters[V]) Wait(ctx context.Context, key string, ok func(V) bool, poll PollFunc[V], first, most time.Duration) (V, error) {
 	x := w.Listen(key, ok)
 	defer x.Stop()
-	return x.Wait(ctx, poll, most)
+	return x.Wait(ctx, poll, first, most)
 }
 
 // Waiting reports whether anybody waits for a key: whether it is worth while to get its value for
@@ -110,13 +111,14 @@ func (x *Waiter[V]) Stop() {
 	x.waiters.remove(x)
 }
 
-// Wait waits until ok has said yes, and returns the value. It polls at once, after 50 ms, and then with
-// pauses that double up to most; what a poll brings is shown to all that wait for the key. A most below
-// 50 ms is 50 ms. Without a poll it waits for Wake alone.
+// Wait waits until ok has said yes, and returns the value. It polls after a first pause, and then with
+// pauses that double up to most; what a poll brings is shown to all that wait for the key. With a first
+// of 0 it polls at once and then after 50 ms. A most below 50 ms is 50 ms. Without a poll it waits for
+// Wake alone.
 //
 // It ends early with the error of a poll, or at the end of ctx with the cause of that. A poll that is
 // under way when ok says yes is cancelled.
-func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], most time.Duration) (V, error) {
+func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], first, most time.Duration) (V, error) {
 	if poll == nil {
 		select {
 		case <-x.done:
@@ -128,25 +130,21 @@ func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], most time.Durati
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
 	x.cancels(cancel)
-	for pause := firstPoll; ; pause = min(pause*2, max(most, firstPoll)) {
-		value, news, err := poll(polling)
-		if err != nil && polling.Err() == nil {
-			return value, err
-		}
-		if err == nil && news {
-			x.waiters.Wake(x.key, value)
-		}
-		select {
-		case <-x.done:
-			return x.value, nil
-		default:
-		}
+	most = max(most, firstPoll)
+	for pause := first; ; pause = min(max(pause*2, firstPoll), most) {
 		select {
 		case <-x.done:
 			return x.value, nil
 		case <-ctx.Done():
 			return x.last(ctx)
 		case <-time.After(pause):
+		}
+		value, news, err := poll(polling)
+		if err != nil && polling.Err() == nil {
+			return value, err
+		}
+		if err == nil && news {
+			x.waiters.Wake(x.key, value)
 		}
 	}
 }

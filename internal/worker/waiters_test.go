@@ -30,14 +30,14 @@ func TestWake(t *testing.T) {
 		require.Equal(t, 3, w.Len())
 		w.Wake("a", 4)
 		<-three.Done()
-		v, err := three.Wait(t.Context(), nil, 0)
+		v, err := three.Wait(t.Context(), nil, 0, 0)
 		require.NoError(t, err)
 		require.Equal(t, 4, v)
 		w.Wake("a", 6)
-		v, err = three.Wait(t.Context(), nil, 0)
+		v, err = three.Wait(t.Context(), nil, 0, 0)
 		require.NoError(t, err)
 		require.Equal(t, 4, v, "the first that it wanted")
-		v, err = five.Wait(t.Context(), nil, 0)
+		v, err = five.Wait(t.Context(), nil, 0, 0)
 		require.NoError(t, err)
 		require.Equal(t, 6, v)
 		require.False(t, w.Waiting("a"))
@@ -63,7 +63,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 			var w worker.Waiters[int]
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, tired)
 			begun := time.Now()
-			_, err := w.Wait(ctx, "a", atLeast(1), poll, time.Second)
+			_, err := w.Wait(ctx, "a", atLeast(1), poll, 0, time.Second)
 			cancel()
 			require.ErrorIs(t, err, tired)
 			require.Equal(t, time.Minute, time.Since(begun))
@@ -82,7 +82,7 @@ func TestWaitPolls(t *testing.T) {
 			return len(polls), len(polls)%2 == 1, nil // the even ones bring no news
 		}
 		neighbour := w.Listen("a", atLeast(5))
-		v, err := w.Wait(t.Context(), "a", atLeast(6), poll, 500*time.Millisecond)
+		v, err := w.Wait(t.Context(), "a", atLeast(6), poll, 0, 500*time.Millisecond)
 		require.NoError(t, err)
 		require.Equal(t, 7, v)
 		var want []time.Duration
@@ -90,7 +90,7 @@ func TestWaitPolls(t *testing.T) {
 			want = append(want, ms*time.Millisecond)
 		}
 		require.Equal(t, want, polls)
-		v, err = neighbour.Wait(t.Context(), nil, 0)
+		v, err = neighbour.Wait(t.Context(), nil, 0, 0)
 		require.NoError(t, err)
 		require.Equal(t, 5, v, "a poll is for all that wait for the key")
 		require.Zero(t, w.Len())
@@ -101,9 +101,23 @@ func TestWaitPollsAtAFixedPauseAtTheShortest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w worker.Waiters[int]
 		begun, polls := time.Now(), 0
-		_, err := w.Wait(t.Context(), "a", atLeast(5), func(context.Context) (int, bool, error) { polls++; return polls, true, nil }, 0)
+		_, err := w.Wait(t.Context(), "a", atLeast(5), func(context.Context) (int, bool, error) { polls++; return polls, true, nil }, 0, 0)
 		require.NoError(t, err)
 		require.Equal(t, 200*time.Millisecond, time.Since(begun))
+	})
+}
+
+func TestWaitPollsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w worker.Waiters[int]
+		begun := time.Now()
+		var polls []time.Duration
+		_, err := w.Wait(t.Context(), "a", atLeast(3), func(context.Context) (int, bool, error) {
+			polls = append(polls, time.Since(begun))
+			return len(polls), true, nil
+		}, 2*time.Second, 3*time.Second)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{2 * time.Second, 5 * time.Second, 8 * time.Second}, polls)
 	})
 }
 
@@ -113,7 +127,7 @@ func TestWaitStopsPollingWhenItIsWoken(t *testing.T) {
 		polls := 0
 		time.AfterFunc(time.Second, func() { w.Wake("a", 7) })
 		begun := time.Now()
-		v, err := w.Wait(t.Context(), "a", atLeast(1), func(context.Context) (int, bool, error) { polls++; return 0, false, nil }, time.Hour)
+		v, err := w.Wait(t.Context(), "a", atLeast(1), func(context.Context) (int, bool, error) { polls++; return 0, false, nil }, 0, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, 7, v)
 		require.Equal(t, time.Second, time.Since(begun))
@@ -133,7 +147,7 @@ func TestWaitCancelsThePollUnderWay(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, func() { w.Wake("a", 7) })
 		begun := time.Now()
-		v, err := w.Wait(t.Context(), "a", atLeast(1), hangs, time.Second)
+		v, err := w.Wait(t.Context(), "a", atLeast(1), hangs, 0, time.Second)
 		require.NoError(t, err)
 		require.Equal(t, 7, v)
 		require.Equal(t, time.Second, time.Since(begun))
@@ -141,7 +155,7 @@ func TestWaitCancelsThePollUnderWay(t *testing.T) {
 		tired := errors.New("tired")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, tired)
 		defer cancel()
-		_, err = w.Wait(ctx, "a", atLeast(1), hangs, time.Second)
+		_, err = w.Wait(ctx, "a", atLeast(1), hangs, 0, time.Second)
 		require.ErrorIs(t, err, tired, "not the poll's own error")
 	})
 }
@@ -150,13 +164,13 @@ func TestWaitEndsWithAPollThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w worker.Waiters[int]
 		down := errors.New("down")
-		_, err := w.Wait(t.Context(), "a", atLeast(1), func(context.Context) (int, bool, error) { return 5, true, down }, time.Second)
+		_, err := w.Wait(t.Context(), "a", atLeast(1), func(context.Context) (int, bool, error) { return 5, true, down }, 0, time.Second)
 		require.ErrorIs(t, err, down)
 		require.Zero(t, w.Len())
 		v, err := w.Wait(t.Context(), "a", atLeast(1), func(context.Context) (int, bool, error) {
 			w.Wake("a", 3)
 			return 0, false, down
-		}, time.Second)
+		}, 0, time.Second)
 		require.NoError(t, err, "it had what it wanted")
 		require.Equal(t, 3, v)
 	})
@@ -175,7 +189,7 @@ func TestWaitUnderLoad(t *testing.T) {
 					w.Listen(key, atLeast(1)).Stop()
 					continue
 				}
-				if v, err := w.Wait(ctx, key, atLeast(n), nil, 0); err != nil || v < n {
+				if v, err := w.Wait(ctx, key, atLeast(n), nil, 0, 0); err != nil || v < n {
 					t.Errorf("%d, %v", v, err)
 				}
 			}

@@ -1,0 +1,264 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// A message without words that the channel cannot show is given up, and the agents are told.
+func TestAMessageWithoutWordsThatCannotBeShown(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.NoAgentText = `{"attachment":{"type":"image","payload":{"attachment_id":"12345"}}}`
+	}}
+	o.crisp.Away = true
+	bubble(t, o, func(r *rig) {
+		r.fails(func(m handover.Message) error {
+			if m.Content.Attachment != nil {
+				return fmt.Errorf("no images here: %w", errors.ErrUnsupported)
+			}
+			return nil
+		})
+		require.Equal(r.t, handover.NobodyThere, r.asks(handover.Request{}))
+		r.after(time.Minute)
+		require.Equal(r.t, 1, r.count(handover.ActivityGivenUp))
+		require.Zero(r.t, r.kindsOfFault("panicked"))
+		require.True(r.t, r.says("the bot goes on").Bot)
+	})
+}
+
+// kindsOfFault counts the faults that were told for this reason.
+func (r *rig) kindsOfFault(why string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.activities {
+		if a.Kind == handover.ActivityFault && a.Why == why {
+			n++
+		}
+	}
+	return n
+}
+
+// panicky is a store, and a transport, that panics now and then.
+type panicky struct {
+	handover.Store
+	transport http.RoundTripper
+	store     atomic.Int64 // how many of the next calls panic
+	network   atomic.Int64
+}
+
+func (p *panicky) Load(ctx context.Context, key string) (handover.Record, error) {
+	p.strike(&p.store)
+	return p.Store.Load(ctx, key)
+}
+
+func (p *panicky) Find(ctx context.Context, id string) (handover.Record, error) {
+	p.strike(&p.store)
+	return p.Store.Find(ctx, id)
+}
+
+func (p *panicky) Save(ctx context.Context, r handover.Record) (int64, error) {
+	p.strike(&p.store)
+	return p.Store.Save(ctx, r)
+}
+
+func (p *panicky) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+	p.strike(&p.store)
+	return p.Store.Claim(ctx, limit, ttl)
+}
+
+func (p *panicky) Watch(ctx context.Context, changed func(string)) error {
+	panic("words of a user")
+}
+
+func (p *panicky) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.strike(&p.network)
+	return p.transport.RoundTrip(r)
+}
+
+func (p *panicky) strike(n *atomic.Int64) {
+	if n.Add(-1) >= 0 {
+		panic("words of a user")
+	}
+}
+
+// Whatever of the host's panics: no process ends, the log has the stack and nothing private, and
+// nothing is lost.
+func TestPanicsOfTheStoreAndTheNetwork(t *testing.T) {
+	for name, strike := range map[string]func(p *panicky){
+		"store":   func(p *panicky) { p.store.Store(3) },
+		"network": func(p *panicky) { p.network.Store(3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p panicky
+			var log syncBuffer
+			o := options{config: func(r *rig, c *handover.Config) {
+				p.Store, p.transport = r.store, c.HTTPClient.Transport
+				c.Store, c.HTTPClient = &p, &http.Client{Transport: &p}
+				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			}}
+			bubble(t, o, func(r *rig) {
+				conv := r.opened()
+				ann := conv.Operator("Ann")
+				ann.Say("one")
+				strike(&p)
+				ann.Say("two")
+				r.after(time.Minute)
+				strike(&p)
+				turn, err := r.receive(handover.Incoming{ID: "hi", Text: "hi"})
+				for range 5 { // the channel repeats it
+					if err == nil {
+						break
+					}
+					r.after(10 * time.Second)
+					turn, err = r.receive(handover.Incoming{ID: "hi", Text: "hi"})
+				}
+				require.NoError(r.t, err)
+				require.False(r.t, turn.Bot)
+				strike(&p)
+				ann.Say("three")
+				ann.Resolve()
+				r.after(10 * time.Minute)
+				require.Equal(r.t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: three"}, unlate(r.agentLines()))
+				require.Contains(r.t, userTexts(conv), "hi")
+				require.Len(r.t, r.allEnds(), 1)
+				words := log.take()
+				require.Contains(r.t, words, "faults_test.go", "the stack")
+				require.NotContains(r.t, words, "words of a user")
+			})
+		})
+	}
+}
+
+// A Deliver that never returns and ignores its context, for more conversations than there are workers,
+// holds up nobody else.
+func TestDeliveriesThatNeverReturn(t *testing.T) {
+	never := make(chan struct{})
+	var log syncBuffer
+	o := options{config: func(r *rig, c *handover.Config) {
+		never = make(chan struct{})
+		c.Limits.CreatesPerMinute = -1
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if m.Content.Text == "hang" && m.Attempt == 1 {
+				<-never
+				return "", errChannelDown
+			}
+			return r.deliver(ctx, s, m)
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		defer close(never)
+		all := r.crowd(70)
+		for _, conv := range all[:69] {
+			conv.Operator("Ann").Say("hang")
+		}
+		r.after(time.Second)
+		all[69].Operator("Ann").Say("quick")
+		r.after(25 * time.Second) // two rounds of workers
+		require.Contains(r.t, r.agentLines(), "agent Ann: quick")
+		r.after(2 * time.Minute)
+		require.Len(r.t, r.agentLines(), 70, "each is tried again")
+		require.Equal(r.t, 69, r.kindsOfFault("abandoned"))
+		require.Contains(r.t, log.take(), "why=abandoned")
+	})
+}
+
+// A store that gave a record to a process which cannot take it gives it to others at once.
+func TestAClaimThatCannotBeTaken(t *testing.T) {
+	bubble(t, options{still: true}, func(r *rig) {
+		r.opened()
+		// A process of another website claims all that is due, again and again.
+		other := r.replica(options{config: func(_ *rig, c *handover.Config) { c.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-00000000000f" }})
+		r.after(time.Hour)
+		require.Equal(r.t, handover.StateWaiting, r.session().State)
+		r.replica(options{})
+		begun := time.Now()
+		for r.session().State != handover.StateBot && time.Since(begun) < 2*time.Minute {
+			r.after(time.Second)
+		}
+		require.LessOrEqual(r.t, time.Since(begun), 40*time.Second)
+		require.NoError(r.t, other.Shutdown(r.t.Context()))
+	})
+}
+
+// What a newer version of the library queued is kept for it. It neither keeps the record busy nor
+// holds up others.
+func TestAnEffectOfANewerVersion(t *testing.T) {
+	var store counted
+	o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = &r.store.MemoryStore, &store }}
+	bubble(t, o, func(r *rig) {
+		conv := r.opened()
+		ann := conv.Operator("Ann")
+		ann.Say("hello")
+		r.after(time.Minute)
+		for _, queue := range []string{"to_user", "to_crisp"} {
+			r.alter(func(b []byte) []byte {
+				require.NotContains(r.t, string(b), `"`+queue+`"`, "it is empty")
+				return []byte(strings.Replace(string(b), `{`, `{"`+queue+`":[{"n":1,"kind":"teleport","to":"Mars"}],`, 1))
+			})
+			require.Contains(r.t, string(r.record().Data), "teleport")
+		}
+		store.reset()
+		r.after(30 * time.Minute)
+		require.LessOrEqual(r.t, store.saves.Load(), int64(0))
+		require.Zero(r.t, store.claimed.Load())
+		require.False(r.t, r.says("hi").Bot)
+		ann.Say("how are you?")
+		ann.Resolve()
+		r.after(time.Minute)
+		require.Contains(r.t, r.saw(), "agent Ann: how are you?")
+		require.Len(r.t, r.allEnds(), 1)
+		require.Equal(r.t, 2, strings.Count(string(r.record().Data), `"kind":"teleport","to":"Mars"`), "kept as it is")
+		require.NotContains(r.t, string(r.record().Data), `"claim":{`, "nobody is at it")
+	})
+}
+
+// Edits that come while Crisp fails neither grow the record without end nor are lost: the newest
+// counts.
+func TestEditsWhileCrispFails(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		var fps []int64
+		for i := range 100 {
+			fps = append(fps, ann.Say(fmt.Sprint("message ", i)))
+		}
+		r.after(time.Minute)
+		r.saw()
+		r.crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+			return handovertest.Fault{Status: 503}
+		})
+		long := strings.Repeat("words ", 10_000)
+		most := 0
+		for i := range 400 {
+			require.Equal(r.t, 200, r.hooked(r.hook("message:updated", conv.ID(), map[string]any{"fingerprint": fps[i%100], "content": fmt.Sprintf("edit %d %s", i, long)})).Code)
+			most = max(most, len(r.record().Data))
+		}
+		t.Logf("the record: %d kB", most>>10)
+		require.Less(r.t, most, 500<<10)
+		for i, fp := range fps {
+			ann.Edit(fp, fmt.Sprint("now ", i))
+		}
+		r.after(time.Minute)
+		r.crisp.SetFaults(nil)
+		r.after(5 * time.Minute)
+		lines, missing := r.agentLines(), []int(nil)
+		for i := range fps {
+			if !slices.Contains(lines, fmt.Sprint("agent Ann: now ", i)) {
+				missing = append(missing, i)
+			}
+		}
+		require.Empty(r.t, missing)
+	})
+}
