@@ -54,10 +54,10 @@ type env struct {
 	now        time.Time
 	stored     bool       // the record exists
 	version    int64      // of the record
+	record     Record     // as it was saved
 	before     awaited    // what others may wait for, as the record was
 	attending  direction  // in which the work goes on without a nudge
 	stepping   bool       // a step was planned, and is about to begin
-	record     Record     // as it was saved
 	activity   []Activity // told to the observer when the change is saved
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // ablation.log

@@ -224,7 +224,7 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
 // worker when there is something to do now.
-func (h *engine) changed(key string, rec *record, by known) {
+func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.tell(rec.env.activity)
 	rec.env.activity = nil
@@ -232,7 +232,7 @@ func (h *engine) changed(key string, rec *record, by known) {
 		return
 	}
 	for _, dir := range []direction{toUser, toCrisp} {
-		if dir != rec.env.attending && rec.wants(dir) && !by.goesOn(dir) {
+		if dir != rec.env.attending && rec.wants(dir) {
 			j := jobOf(key, dir)
 			j.Known = rec.env.record
 			h.pool.Nudge(j)

@@ -118,13 +118,7 @@ type known struct {
 	record  Record
 	claimed bool // the store gave the record with its claim
 	saved   *record
-	// dir is the direction in which the caller works, and next what it does next; "" and nil for no work.
-	dir  direction
-	next **step
 }
-
-// goesOn reports whether the caller goes on to work in a direction, so that nobody else need begin.
-func (k *known) goesOn(dir direction) bool { return k.dir == dir && k.next != nil && *k.next != nil }
 
 // update applies change to the record with this key, and saves it. When another writer was faster it
 // loads the record and applies change again. It returns what was saved. change does no I/O, and may be
@@ -165,7 +159,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conver
 			return nil, err
 		}
 		if saved {
-			h.changed(key, rec, k)
+			h.changed(key, rec)
 		}
 		return rec, nil
 	}
@@ -291,7 +285,6 @@ const maxSteps = 8
 // While the store fails it tries again: what was done must not be forgotten.
 func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
-	k.dir, k.next = dir, next
 	for attempt := 1; ; attempt++ {
 		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
 			*next = nil

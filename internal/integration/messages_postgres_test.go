@@ -1,0 +1,153 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// quickCrisp answers by itself what an agent's message costs in calls, without a network; all else goes to
+// the fake.
+type quickCrisp struct {
+	http.RoundTripper
+	mu    sync.Mutex
+	pages map[string][]map[string]any // the newest messages of each session; nil for none yet
+}
+
+func (q *quickCrisp) RoundTrip(r *http.Request) (*http.Response, error) {
+	session := path.Base(path.Dir(r.URL.Path))
+	q.mu.Lock()
+	page, on := q.pages[session]
+	body, err := json.Marshal(map[string]any{"error": false, "reason": "listed", "data": page})
+	q.mu.Unlock()
+	if !on || err != nil {
+		return q.RoundTripper.RoundTrip(r)
+	}
+	if !strings.HasSuffix(r.URL.Path, "/messages") {
+		body = []byte(`{"error":false,"reason":"updated","data":{}}`)
+	}
+	if r.Body != nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_ = r.Body.Close()
+	}
+	return &http.Response{
+		Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}, nil
+}
+
+// said adds a message of an agent, and returns its hook.
+func (q *quickCrisp) said(crisp *handovertest.Crisp, session string, n int) *http.Request {
+	now := time.Now()
+	m := map[string]any{
+		"website_id": crisp.WebsiteID(), "session_id": session, "fingerprint": 900_000_000_000_000 + n, "timestamp": now.UnixMilli(),
+		"type": "text", "from": "operator", "origin": "chat", "content": "Have you tried turning it off and on again?",
+		"user": map[string]any{"nickname": "Ann", "user_id": "3f608878-c579-4bd5-b62a-e84dffe3f31c"},
+	}
+	q.mu.Lock()
+	page := q.pages[session]
+	q.pages[session] = append(page[max(0, len(page)-19):len(page):len(page)], m)
+	q.mu.Unlock()
+	return handovertest.Hook("/crisp/hooks", crisp.Secret(), now, handovertest.HookBody(crisp.WebsiteID(), "message:received", now, m))
+}
+
+// BenchmarkPostgresMessages is how many messages of agents a process passes on in a second, from their
+// hooks until their marks are stored, in so many conversations at once. Crisp answers at once.
+func BenchmarkPostgresMessages(b *testing.B) {
+	for _, conversations := range []int{1, 64} {
+		b.Run(fmt.Sprint("conversations=", conversations), func(b *testing.B) {
+			db := openPostgres(b, postgresSchema(b, postgresConfig(b), nil))
+			db.SetMaxOpenConns(16)
+			db.SetMaxIdleConns(16) // opening a connection costs more than a Save
+			crisp := handovertest.NewCrisp(b, handovertest.Options{})
+			quick := &quickCrisp{RoundTripper: crisp.Client().Transport, pages: make(map[string][]map[string]any)}
+			h, shown := messagesBot(b, crisp, quick, postgresStore(b, db))
+			sessions := make([]string, conversations)
+			var opened sync.WaitGroup
+			for i := range sessions {
+				opened.Go(func() { sessions[i] = openedSession(b, h, fmt.Sprint(i)) })
+			}
+			opened.Wait()
+			crisp.Settle()
+			round := func(n int) {
+				var all sync.WaitGroup
+				for i, session := range sessions {
+					hook := quick.said(crisp, session, n*conversations+i)
+					all.Go(func() {
+						answer := httptest.NewRecorder()
+						h.ServeHTTP(answer, hook)
+						if answer.Code != http.StatusOK {
+							b.Errorf("the hook was answered %d", answer.Code)
+						}
+					})
+				}
+				all.Wait()
+				for range sessions {
+					<-shown
+				}
+				require.NoError(b, h.Drain(b.Context()))
+			}
+			for n := range 5 {
+				round(n)
+			}
+			b.ResetTimer()
+			begun := time.Now()
+			for n := range b.N {
+				round(n + 5)
+			}
+			b.ReportMetric(float64(b.N*conversations)/time.Since(begun).Seconds(), "messages/s")
+		})
+	}
+}
+
+// openedSession asks for a human in a new conversation, and returns the id of its Crisp session.
+func openedSession(b *testing.B, h *handover.Handover, id string) string {
+	conv := handover.Conversation{Source: "bench", ID: id}
+	s, err := h.Session(b.Context(), conv)
+	if err == nil {
+		_, err = h.Start(b.Context(), s.Turn(), handover.Request{})
+	}
+	if err == nil {
+		s, err = h.Session(b.Context(), conv)
+	}
+	if err != nil {
+		b.Error(err)
+	}
+	return s.CrispID
+}
+
+// messagesBot returns a bot, and what tells of each message that it showed.
+func messagesBot(b *testing.B, crisp *handovertest.Crisp, calls http.RoundTripper, store handover.Store) (*handover.Handover, <-chan struct{}) {
+	shown := make(chan struct{}, 1000)
+	id, key := crisp.Token()
+	h, err := handover.New(handover.Config{
+		WebsiteID: crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
+		Webhook: handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())}, HTTPClient: &http.Client{Transport: calls}, BaseURL: crisp.URL(),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Store: store,
+		Limits: handover.Limits{CreatesPerMinute: -1, DailyCalls: 1_000_000_000},
+		Deliver: func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
+			if m.From == handover.FromAgent {
+				shown <- struct{}{}
+			}
+			return m.ID, nil
+		},
+	})
+	require.NoError(b, err)
+	b.Cleanup(crisp.Attach(h))
+	return h, shown
+}
