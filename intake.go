@@ -115,6 +115,9 @@ func (rec *record) take(n *reading) {
 	}
 	t := rec.timelineOf(s, n)
 	done := in.run(t)
+	for _, o := range n.odd { // now that our opening message is known, if it was read
+		in.report(o)
+	}
 	if n.err == nil && !n.blind && !s.Bounds.early() {
 		in.advance(t, done)
 	}
@@ -173,9 +176,6 @@ func (in *intake) noteRead() {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
-	}
-	for _, o := range n.odd {
-		in.report(o)
 	}
 }
 
@@ -311,7 +311,7 @@ func (in *intake) see(x item) bool {
 			l.Known.add(known)
 		}
 		return true
-	case in.s.Bounds.Adopted && x.hook == 0:
+	case in.s.Bounds.Adopted && (x.hook == 0 || !in.afterAsking(x)):
 		return true // what is older than our opening message is known once that is seen
 	case in.mustKnowState(x):
 		return false
@@ -341,6 +341,13 @@ func (in *intake) see(x item) bool {
 		in.fromHuman(x, e)
 	}
 	return true
+}
+
+// afterAsking reports whether a message in an adopted session, of which our opening message is not seen
+// yet, was written after the user asked, as far as clocks tell. Any other one is left to a later read.
+func (in *intake) afterAsking(x item) bool {
+	ho := in.rec.Handover
+	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && x.At >= ho.Asked.UnixMilli()
 }
 
 // ours reports whether an operator's message has our own origin.

@@ -34,11 +34,12 @@ var (
 	panicOdds    = odds{{"panics before", 0.01}, {"panics after", 0.01}}
 )
 
-// A burst of 429 takes the first calls of one block of ordinals in eight.
+// A burst of 429 takes the first calls of one block of ordinals in a hundred. It is rare, since one 429
+// stops the calls of all conversations of the website for a while; spells of it are a hardship.
 const (
 	burstBlock  = 8
 	burstLength = 2
-	burstChance = 0.125
+	burstChance = 0.01
 )
 
 // draw is the fault with this ordinal, "" for none. It depends on its arguments alone.

@@ -17,13 +17,18 @@ type verdict struct {
 	conversations                                          int
 	expected                                               int
 	accepted, arrived, lost, doubled, reordered, endsTwice int
-	calls, early                                           int           // to Crisp; those that came before Retry-After had passed
-	slowest                                                time.Duration // from an agent to the user
-	faults                                                 map[string]int
-	traps                                                  map[string]int
-	caught                                                 []int64  // what else each killed replica had under way
-	wrong                                                  []string // what else must not be
-	story                                                  []string // of the first conversation with a fault
+	// late are the messages that came after newer ones, marked Late: their hook was lost, and Crisp's log
+	// was out of reach for so long that other hooks in hand were shown without it. They are few.
+	late int
+	// unreadable is true in a world in which Crisp's log is often out of reach.
+	unreadable   bool
+	calls, early int           // to Crisp; those that came before Retry-After had passed
+	slowest      time.Duration // from an agent to the user
+	faults       map[string]int
+	traps        map[string]int
+	caught       []int64  // what else each killed replica had under way
+	wrong        []string // what else must not be
+	story        []string // of the first conversation with a fault
 }
 
 // String is the line that a run prints.
@@ -32,19 +37,30 @@ func (v verdict) String() string {
 	for _, n := range v.faults {
 		faults += n
 	}
-	return fmt.Sprintf("chaos: seed=%d conversations=%d accepted=%d arrived=%d lost=%d doubled=%d reordered=%d ends_twice=%d faults=%d",
-		v.seed, v.conversations, v.accepted, v.arrived, v.lost, v.doubled, v.reordered, v.endsTwice, faults)
+	return fmt.Sprintf("chaos: seed=%d conversations=%d accepted=%d arrived=%d lost=%d doubled=%d reordered=%d late=%d ends_twice=%d faults=%d",
+		v.seed, v.conversations, v.accepted, v.arrived, v.lost, v.doubled, v.reordered, v.late, v.endsTwice, faults)
 }
 
 // bad counts all that must not be.
-func (v verdict) bad() int { return v.lost + v.doubled + v.reordered + v.endsTwice + len(v.wrong) }
+func (v verdict) bad() int {
+	bad := v.lost + v.doubled + v.reordered + v.endsTwice + len(v.wrong)
+	few := v.accepted / 200
+	if v.unreadable {
+		few = v.accepted / 50
+	}
+	if v.late > few {
+		bad += v.late
+	}
+	return bad
+}
 
 // undue are the faults that are no faults but the time that a call takes.
 var undue = []string{"delay", "delayed answer"}
 
 // judge counts what arrived, and what is wrong.
 func (w *world) judge() verdict {
-	v := verdict{seed: w.o.seed, conversations: len(w.chats), expected: w.expected(), faults: w.crisp.FaultCounts(), traps: w.traps}
+	v := verdict{seed: w.o.seed, conversations: len(w.chats), expected: w.expected(), faults: w.crisp.FaultCounts(), traps: w.traps,
+		unreadable: w.o.hard[quotaLimits] || w.o.hard[hollowSuccess]}
 	maps.Copy(v.faults, w.failed)
 	for _, kind := range undue {
 		delete(v.faults, kind)
@@ -148,7 +164,11 @@ func (c *chat) judgeUser(v *verdict) {
 				c.wrong = append(c.wrong, fmt.Sprintf("the user saw a message from %s that is not for them: %s", m.From, m.ID))
 				break
 			}
-			if n < highest && !(m.Late && c.w.unreadable()) {
+			switch {
+			case n >= highest:
+			case m.Late && !c.w.o.hooks.NoLog:
+				v.late++
+			default:
 				v.reordered++
 				c.note("REORDERED: %s", word)
 			}
@@ -173,10 +193,6 @@ func (c *chat) judgeUser(v *verdict) {
 		c.arrived(v, text, func(word string) bool { return ids[word] != "" })
 	}
 }
-
-// unreadable reports whether Crisp's log may be out of reach for so long that hooks in hand are shown
-// without it. A message whose hook was lost is late then, and marked so.
-func (w *world) unreadable() bool { return w.o.hard[quotaLimits] || w.o.hard[hollowSuccess] }
 
 // arrived counts a message that arrived whole, or was lost in part.
 func (c *chat) arrived(v *verdict, text string, there func(word string) bool) {
