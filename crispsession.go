@@ -100,6 +100,7 @@ type crispState struct {
 	Email    bool  `json:"email,omitzero"`    // Crisp has the user's address
 	// Doubt is set when a read alone says resolved, until a second one agrees: Crisp may answer from a cache.
 	Doubt   time.Time `json:"doubt,omitzero"`
+	Unread  int       `json:"unread,omitzero"`  // reads of the state in a row that were refused
 	Updated int64     `json:"updated,omitzero"` // Crisp's updated_at then, in ms
 	Missing time.Time `json:"missing,omitzero"` // since when reads do not find it
 }
@@ -194,7 +195,9 @@ func (all sessions) reusable(within time.Duration, now time.Time) *crispSession 
 	return last
 }
 
-// doubtDue is when the state of a session is read again of which one read alone said that it is resolved.
+// doubtDue is when the state of a session is read again of which one read alone said that it is resolved:
+// a minute later, and ever more rarely, up to an hour, while Crisp refuses to tell it.
 func (s *crispSession) doubtDue() time.Time {
-	return latest(s.State.Doubt.Add(resolvedTwice), s.Reads.Retry)
+	pause := resolvedTwice << min(max(s.State.Unread, 0), 6)
+	return latest(s.State.Doubt.Add(pause), s.Reads.Retry)
 }

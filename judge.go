@@ -40,6 +40,7 @@ func (in *intake) judgeRead() {
 		in.stateUnknown()
 		return
 	}
+	s.State.Unread = 0
 	s.State.Email = n.state.Meta.Email != ""
 	s.State.Blocked = n.state.Blocked
 	if n.state.Blocked {
@@ -51,15 +52,38 @@ func (in *intake) judgeRead() {
 }
 
 // stateUnknown puts the second read of a state off that could not be read. What a person must mend first
-// is left to catch-up, or to the next hook.
+// is tried again ever more rarely.
 func (in *intake) stateUnknown() {
 	s := in.s
-	if in.n.stateErr == nil || s.State.Doubt.IsZero() {
+	if in.n.stateErr == nil {
+		return
+	}
+	api := apiError(in.n.stateErr)
+	if api != nil && api.needsPerson() {
+		in.trustState()
+	}
+	if s.State.Doubt.IsZero() {
 		return
 	}
 	s.State.Doubt = in.rec.env.now
-	if api := apiError(in.n.stateErr); api != nil && api.needsPerson() {
-		s.State.Doubt = time.Time{}
+	if api != nil && api.needsPerson() && !api.held {
+		s.State.Unread++
+	}
+}
+
+// trustState takes a signed hook at its word that tells of a resolved state without a time, after
+// inHandFor, where Crisp refuses to tell the state.
+func (in *intake) trustState() {
+	told := false
+	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
+		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(inHandFor)) {
+			continue
+		}
+		delete(in.n.held, k.N)
+		if !told {
+			in.closed(EndResolved, in.s.Log.crispTime(k.Got))
+		}
+		told = true
 	}
 }
 
