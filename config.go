@@ -52,8 +52,8 @@ type Config struct {
 	// is ignored. An error that wraps errors.ErrUnsupported falls back to that for one message.
 	Revise func(ctx context.Context, s Session, r Revision) error
 	// OnEnd is called when a handover has ended and the bot may speak again, at least once for
-	// each handover, always with the same Summary.HandoverID. An error repeats the call, until Timeouts.Late has
-	// passed.
+	// each handover, always with the same Summary.HandoverID. An error repeats the call, ever more
+	// rarely, until Timeouts.Late has passed.
 	OnEnd func(ctx context.Context, s Session, sum Summary) error
 	// Presence has the last word on whether somebody is there: opening hours, a queue that is
 	// full. It gets what Crisp says. Default: what Crisp says.
