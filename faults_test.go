@@ -17,6 +17,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/testmain"
 )
 
 // A message without words that the channel cannot show is given up, and the agents are told.
@@ -230,6 +231,9 @@ func TestAnEffectOfANewerVersion(t *testing.T) {
 // Edits that come while Crisp fails neither grow the record without end nor are lost: the newest
 // counts.
 func TestEditsWhileCrispFails(t *testing.T) {
+	if testmain.Raced() {
+		t.Skip("it runs tens of thousands of hooks or records, without goroutines that other tests lack: too slow with the race detector")
+	}
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		var fps []int64
 		for i := range 100 {

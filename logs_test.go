@@ -13,6 +13,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/testmain"
 )
 
 // keyed is a hook that is not signed, as anybody sends it who knows the key of its URL.
@@ -30,6 +31,9 @@ var bothHooks = options{config: func(r *rig, c *handover.Config) { c.Webhook.Key
 
 // Whoever knows the key can make the library read, some times a minute, and nothing else.
 func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
+	if testmain.Raced() {
+		t.Skip("it runs tens of thousands of hooks or records, without goroutines that other tests lack: too slow with the race detector")
+	}
 	word := func(at time.Time, i int) map[string]any {
 		return map[string]any{"type": "text", "from": "operator", "origin": "chat", "content": "forged", "fingerprint": 500_000_000_000_000 + i,
 			"timestamp": at.UnixMilli(), "user": map[string]any{"nickname": "Mallory"}}
@@ -378,6 +382,9 @@ func TestAHookTooLargeToBeKept(t *testing.T) {
 // Twenty conversations get a thousand hooks a second together, while calls take their time and the log
 // lags. All that was answered 200 is shown, in order.
 func TestManyHooksASecond(t *testing.T) {
+	if testmain.Raced() {
+		t.Skip("it runs tens of thousands of hooks or records, without goroutines that other tests lack: too slow with the race detector")
+	}
 	for rate, seconds := range map[int]int{500: 1, 1000: 2} {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
 			const users = 20

@@ -19,6 +19,7 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/testmain"
 )
 
 // perishable is the world of one process, which can die: from then on nothing of it comes through.
@@ -254,6 +255,9 @@ func TestIdleConversationsCostNothing(t *testing.T) {
 
 // However many records cannot be read, a good one is worked on at once, and they become ever rarer.
 func TestStuckRecordsStarveNobody(t *testing.T) {
+	if testmain.Raced() {
+		t.Skip("it runs tens of thousands of hooks or records, without goroutines that other tests lack: too slow with the race detector")
+	}
 	const records = 20_000
 	bubble(t, options{still: true}, func(r *rig) {
 		r.h = r.replica(options{})
