@@ -367,17 +367,18 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	}()
 	if s.read != nil {
 		begun := h.clock.now()
+		within, end := context.WithCancel(ctx)
 		if !s.read.until.IsZero() { // a message in hand is not to wait for a read that hangs
-			var end context.CancelFunc
-			ctx, end = context.WithTimeout(ctx, max(s.read.until.Sub(begun), callTimeout))
-			defer end()
+			end()
+			within, end = context.WithTimeout(ctx, max(s.read.until.Sub(begun), callTimeout))
 		}
+		defer end()
 		n := &reading{of: s.read, blind: true}
 		if !s.read.blind {
-			n = h.siteOf(rec).crisp.read(ctx, s.read)
+			n = h.siteOf(rec).crisp.read(within, s.read)
 		}
 		n.begun = begun
-		return &result{begun: begun, read: h.withOld(ctx, rec, n)}
+		return &result{begun: begun, read: h.withOld(within, rec, n)}
 	}
 	r := h.run(ctx, rec, s.effect)
 	return &r
