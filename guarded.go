@@ -45,27 +45,33 @@ func withoutPanic[T any](log func(stack string), panicked error, f func() (T, er
 	return result, err
 }
 
+// Load implements Store.
 func (s guardedStore) Load(ctx context.Context, key string) (Record, error) {
 	return withoutPanic(s.log, errStorePanicked, func() (Record, error) { return s.store.Load(ctx, key) })
 }
 
+// Find implements Store.
 func (s guardedStore) Find(ctx context.Context, crispID string) (Record, error) {
 	return withoutPanic(s.log, errStorePanicked, func() (Record, error) { return s.store.Find(ctx, crispID) })
 }
 
+// Save implements Store.
 func (s guardedStore) Save(ctx context.Context, r Record) (int64, error) {
 	return withoutPanic(s.log, errStorePanicked, func() (int64, error) { return s.store.Save(ctx, r) })
 }
 
+// Claim implements Store.
 func (s guardedStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error) {
 	return withoutPanic(s.log, errStorePanicked, func() ([]Record, error) { return s.store.Claim(ctx, limit, ttl) })
 }
 
+// Delete implements Store.
 func (s guardedStore) Delete(ctx context.Context, key string, version int64) error {
 	_, err := withoutPanic(s.log, errStorePanicked, func() (struct{}, error) { return struct{}{}, s.store.Delete(ctx, key, version) })
 	return err
 }
 
+// Watch implements Watcher.
 func (s guardedWatcher) Watch(ctx context.Context, changed func(key string)) error {
 	_, err := withoutPanic(s.log, errStorePanicked, func() (struct{}, error) { return struct{}{}, s.watcher.Watch(ctx, changed) })
 	return err
@@ -90,6 +96,7 @@ func guardClient(c *http.Client, log func(stack string)) *http.Client {
 	return &guarded
 }
 
+// RoundTrip implements http.RoundTripper.
 func (t guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return withoutPanic(t.log, errTransportPanicked, func() (*http.Response, error) { return t.transport.RoundTrip(r) })
 }
