@@ -8,6 +8,9 @@ import (
 const (
 	// breakAfter is how many failures in a row open a breaker that one failure does not open.
 	breakAfter = 8
+	// troubledOps is how many operations must fail, without a success of any between, until all calls
+	// stop: one that always fails stops alone, however often it is called.
+	troubledOps = 2
 	// spreadAfter is in how many conversations an operation must be refused, without a success
 	// between, until it counts as refused in all.
 	spreadAfter = 3
@@ -57,7 +60,7 @@ type circuit struct {
 	probing bool            // one call tries now
 	by      string          // the conversation whose call failed last
 	fails   int             // in a row, while it is closed
-	refused map[string]bool // conversations in which the operation fails, while it is closed
+	failing map[string]bool // while it is closed: the conversations in which the operation fails, or the website's operations that fail
 }
 
 func (c *circuit) open() bool { return c != nil && !c.until.IsZero() }
@@ -73,6 +76,15 @@ func (c *circuit) wait(s scope, session string, now time.Time) time.Duration {
 		wait = probeWait
 	}
 	return max(wait, 0)
+}
+
+// failsIn notes a part that fails and returns how many do.
+func (c *circuit) failsIn(part string) int {
+	if c.failing == nil {
+		c.failing = make(map[string]bool)
+	}
+	c.failing[part] = true
+	return len(c.failing)
 }
 
 // breaker decides which calls to a website are made. It is not safe for concurrent use.
@@ -218,7 +230,11 @@ func (b *breaker) trouble(s scope, t target, e *Error, probe bool, now time.Time
 		return
 	}
 	c.fails++
+	one := s == (scope{}) && c.failsIn(t.op) < troubledOps
 	if probe || c.fails >= breakAfter {
+		if one && !probe {
+			s.op = t.op
+		}
 		b.trip(s, t, e, probe, now)
 		if s.session != "" {
 			b.spread(scope{op: s.op}, t, e, false, now)
@@ -236,10 +252,7 @@ func (b *breaker) spread(s scope, t target, e *Error, probe bool, now time.Time)
 		}
 		return
 	}
-	if c.refused == nil {
-		c.refused = make(map[string]bool)
-	}
-	if c.refused[t.session] = true; len(c.refused) >= spreadAfter {
+	if c.failsIn(t.session) >= spreadAfter {
 		b.trip(s, t, e, false, now)
 	}
 }

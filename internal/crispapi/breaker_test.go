@@ -203,6 +203,26 @@ func TestOneOperationRefusedForGood(t *testing.T) {
 	}
 }
 
+// A kind of call that fails in many conversations at once does not stop a kind that was not tried.
+func TestOneOperationInTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := client(func(_, path string) reply {
+			if strings.Contains(path, "/messages") {
+				return data(`[]`)
+			}
+			return data(`"another shape"`)
+		})
+		for i := range 40 {
+			_, err := c.Conversation(t.Context(), number(i))
+			require.Error(t, err)
+		}
+		_, err := c.Page(t.Context(), number(0), 0)
+		require.NoError(t, err)
+		_, err = c.Conversation(t.Context(), number(50))
+		require.True(t, failure(t, err).Held)
+	})
+}
+
 // One conversation that is refused holds up no other one.
 func TestOneOddConversationHoldsUpNoOther(t *testing.T) {
 	for name, r := range map[string]reply{

@@ -76,7 +76,7 @@ var rules = []Rule{
 	{"any other answer than Crisp documents: 1xx, 3xx, HTML, `{}`, `\"error\": true` with 200, data of another shape", Soon, Trouble,
 		"as for 5xx: nothing is taken for done that Crisp does not say is done", func(e *Error) bool { return e.StatusCode != 0 }},
 	{"no answer: not connected, cut, or none within 10 s", Soon, Trouble,
-		"tries again within seconds. After 8 failures in a row it calls nothing of the website (or nothing of this kind, where other calls succeed) for 5 s, doubling to 1 min. Then one call tries", func(*Error) bool { return true }},
+		"tries again within seconds. After 8 failures in a row it calls nothing of the website (or nothing of this kind, where no call of another kind failed) for 5 s, doubling to 1 min. Then one call tries", func(*Error) bool { return true }},
 }
 
 // ruleOf returns the rule for an error.
