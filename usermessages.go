@@ -232,10 +232,15 @@ func (m *userMessage) heard(rec *record) {
 	}
 }
 
-// unheard says that nobody has a message which an end gave back to the bot: the user must send it again.
-func (rec *record) unheard(m *userMessage) {
-	rec.unsent(m)
-	rec.say(textNotSent, "")
+// waited notes that no Receive waits for a message any more. heard says whether its turn was handed out:
+// if not, nobody has a message which an end gave back to the bot, and the user must send it again.
+func (rec *record) waited(m *userMessage, heard bool) {
+	m.Waits = time.Time{}
+	if m.Status == messageTurn && !heard {
+		rec.unsent(m)
+		rec.say(textNotSent, "")
+	}
+	rec.holdEnds()
 }
 
 // unsent notes that a handover did not pass a message on, and that nobody answers it. OnEnd tells of it,
@@ -271,24 +276,26 @@ func (rec *record) dropUnheard() (any bool) {
 	}
 	if any {
 		rec.say(textNotSent, "")
-		rec.holdEnd()
+		rec.holdEnds()
 	}
 	return any
 }
 
-// holdEnd lets OnEnd wait until it is known which messages were heard of by nobody: it tells of them.
-func (rec *record) holdEnd() {
+// holdEnds lets OnEnd wait until it is known which messages of the handover were heard of by nobody: it
+// tells of them.
+func (rec *record) holdEnds() {
 	for _, e := range rec.ToUser {
-		if e.Kind == kindOnEnd && e.Attempts == 0 && rec.Handover != nil && e.HandoverID == rec.Handover.ID {
-			e.Next = rec.UserMessages.waits()
+		if e.Kind == kindOnEnd && e.Attempts == 0 {
+			e.Next = rec.UserMessages.waits(e.HandoverID)
 		}
 	}
 }
 
-// waits is until when it is open whether all turns were heard of; zero when it is known.
-func (all userMessages) waits() (until time.Time) {
+// waits is until when it is open whether all turns were heard of which this handover gave back, or any
+// handover if it is ""; zero when it is known.
+func (all userMessages) waits(handover string) (until time.Time) {
 	for _, m := range all {
-		if m.Status == messageTurn {
+		if m.Status == messageTurn && (handover == "" || m.Handover == handover) {
 			until = latest(until, m.Waits)
 		}
 	}
