@@ -51,7 +51,7 @@ func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
 		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
 	h.advise(rec, e, r.err)
-	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
+	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read && !e.Kind.names() {
 		r.gone = crisp.gone(ctx, e.Crisp)
 	}
 	return r

@@ -176,14 +176,19 @@ func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
 			msgs = append(msgs, readMessage(item.Raw))
 			continue
 		}
-		o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
-		if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
-			m := readMessage(item.Raw)
-			o.private = isPrivate(m.Type) || m.From == "user"
-		}
-		odd = append(odd, o)
+		odd = append(odd, oddOf(item))
 	}
 	return msgs, odd
+}
+
+// oddOf is what is known of a message that cannot be used.
+func oddOf(item crispapi.Item) oddMessage {
+	o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
+	if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
+		m := readMessage(item.Raw)
+		o.private = isPrivate(m.Type) || m.From == "user"
+	}
+	return o
 }
 
 // message reads one message; nil when there is none that can be used.
@@ -266,7 +271,7 @@ func (c *crispClient) read(ctx context.Context, l *logRead) *reading {
 	if l.early {
 		pages = 1
 	}
-	n.messages, n.odd, n.cut, n.err = c.logPages(ctx, l.crisp, l.since, l.stop, pages)
+	n.messages, n.odd, n.cut, n.err = c.logPages(ctx, l.crisp, crispapi.Reach{Since: l.since, Known: oneOf(l.stop), Pages: pages, Ahead: l.ahead})
 	if n.err == nil && l.state {
 		if state, err := c.conversation(ctx, l.crisp); err == nil {
 			n.state = &state
@@ -300,14 +305,16 @@ func (c *crispClient) read(ctx context.Context, l *logRead) *reading {
 // log reads messages from the newest back to a time, or to a page that has one of the messages in
 // stop. cut is true when messages may be missing.
 func (c *crispClient) log(ctx context.Context, id string, since int64, stop []int64) (msgs []EventMessage, odd []oddMessage, cut bool, err error) {
-	return c.logPages(ctx, id, since, stop, 0)
+	return c.logPages(ctx, id, crispapi.Reach{Since: since, Known: oneOf(stop)})
 }
 
-// logPages is log with a limit to the pages that are read; 0 means as many as one read may take.
-func (c *crispClient) logPages(ctx context.Context, id string, since int64, stop []int64, pages int) (msgs []EventMessage, odd []oddMessage, cut bool, err error) {
-	read, err := c.api.Messages(ctx, id, crispapi.Reach{
-		Pages: pages, Since: since, Known: func(fp int64) bool { return slices.Contains(stop, fp) },
-	})
+func oneOf(fps []int64) func(fp int64) bool {
+	return func(fp int64) bool { return slices.Contains(fps, fp) }
+}
+
+// logPages is log with all that may be said of how far to read.
+func (c *crispClient) logPages(ctx context.Context, id string, reach crispapi.Reach) (msgs []EventMessage, odd []oddMessage, cut bool, err error) {
+	read, err := c.api.Messages(ctx, id, reach)
 	msgs, odd = messagesOf(read.Items)
 	return msgs, odd, read.Cut || read.Gap, wasRead(err)
 }

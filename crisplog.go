@@ -15,6 +15,7 @@ type crispLog struct {
 	Entries []*logEntry   `json:"entries,omitempty"`
 	Known   knownMessages `json:"known,omitempty"`
 	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the oldLog
+	Moves   int64         `json:"moves,omitzero"`    // how often messages went there
 	Authors []Agent       `json:"authors,omitempty"` // who wrote the entries
 	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
 	// message that a read showed.
@@ -315,6 +316,7 @@ func (l *crispLog) surplus(waits func(fp int64) bool) (all []*logEntry) {
 
 // moved notes that entries are in the oldLog.
 func (l *crispLog) moved(entries []*logEntry) {
+	l.Moves++
 	for _, e := range entries {
 		l.Known.add(e.known())
 		l.Moved = max(l.Moved, e.At)

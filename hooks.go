@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -44,6 +45,7 @@ type hook struct {
 	Says    string         `json:"says,omitempty"`   // the state that it tells of
 	At      int64          `json:"at,omitzero"`      // Crisp's time of the change, in ms, if known
 	Listed  bool           `json:"listed,omitzero"`  // the list of conversations told of it
+	Odd     string         `json:"odd,omitempty"`    // a message that cannot be used, to be reported: its Item.ID
 	// Signed is true unless the hook may be anybody's: then it must not make us read without end.
 	Signed bool      `json:"signed,omitzero"`
 	Got    time.Time `json:"got"`
@@ -63,6 +65,9 @@ func (k *hook) event() *Event {
 	}
 	return k.read
 }
+
+// toTrust reports whether the hook tells of an end that is taken at its word where no read can show it.
+func (k *hook) toTrust() bool { return k.Signed && k.event() == nil && k.Says == saysResolved }
 
 // message returns the signed message that the hook holds, or nil.
 func (k *hook) message() *EventMessage {
@@ -145,6 +150,16 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 	return all
 }
 
+// restart has the messages in hand of a session wait for reads once more, for inHandFor: in an adopted
+// session only a read tells which of them are older than our opening message, and none was made before it.
+func (q hookQueue) restart(crisp string, now time.Time) {
+	for i := range q {
+		if k := &q[i]; k.Crisp == crisp && len(k.Raw) > 0 {
+			k.Got, k.Next, k.Tries = now, time.Time{}, 0
+		}
+	}
+}
+
 // tellState reports whether a hook of a session tells of its state.
 func (q hookQueue) tellState(crisp string) bool {
 	return slices.ContainsFunc(q, func(k hook) bool { return k.Crisp == crisp && k.Says != "" })
@@ -183,7 +198,7 @@ func (q *hookQueue) put(k hook) (dropped bool) {
 
 // onlyLooks reports whether the hook says no more than that there may be new messages.
 func (k *hook) onlyLooks() bool {
-	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed
+	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed && k.Odd == ""
 }
 
 // join makes one hook of two that only look. The newest message counts: a log that shows it shows those
@@ -222,6 +237,11 @@ func hookOf(ev *Event) hook {
 		k.State, k.Says = true, saysBlocked
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
+	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
+		if o := oddOf(crispapi.ReadItem(ev.Data)); !o.private {
+			k.Want, k.At, k.Odd = o.fingerprint, o.at, o.id
+		}
+		return k
 	default:
 		k.State = !strings.HasPrefix(ev.Name, "message:")
 	}

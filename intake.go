@@ -172,7 +172,7 @@ func (in *intake) noteRead() {
 		s.Reads.failed(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if newest := n.newest(); n.cut && !n.of.early && newest > s.Log.Cut {
+	if newest, _ := s.Log.plausible(n.newest(), rec.env.now); n.cut && !n.of.early && newest > s.Log.Cut {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
@@ -497,10 +497,10 @@ func (in *intake) amend(held bool) {
 	rec, s, n := in.rec, in.s, in.n
 	failed := (n.err != nil || n.blind) && !n.gone
 	api := apiError(n.stateErr)
-	stateless := n.stateErr != nil && !n.gone && (api == nil || api.Temporary())
+	stateless, temporary := n.stateErr != nil && !n.gone, api == nil || api.Temporary()
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
 		ev := k.event()
-		if stateless && ev == nil && k.State {
+		if stateless && ev == nil && k.State && (temporary || k.toTrust()) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {

@@ -95,7 +95,7 @@ func (h *engine) withOld(ctx context.Context, rec *record, n *reading) *reading 
 	if len(old.Entries) == 0 { // it was lost
 		old.Cut = s.Log.Moved
 	}
-	n.old = old
+	n.old, n.moves = old, s.Log.Moves
 	return n
 }
 

@@ -31,6 +31,9 @@ func (rec *record) queue(dir direction) *queue {
 // absorb writes what a step brought into the record, and reports whether anything is new.
 func (rec *record) absorb(dir direction, r result) bool {
 	if r.read != nil {
+		if rec.oldMissing(r.read) {
+			return false // the hooks and deadlines that wanted it want another one
+		}
 		rec.take(r.read)
 		return true
 	}

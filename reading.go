@@ -31,6 +31,7 @@ type logRead struct {
 	early   bool      // our opening message is wanted above all: one page, and that message by itself
 	until   time.Time // when a message in hand is to be shown, whatever was read by then; zero: none is
 	singles []int64   // messages that are wanted one by one, wherever they are
+	ahead   bool      // what is dated in the future is wanted as well: something is not where it should be
 	blind   bool      // nothing is read but the session's old log
 }
 
@@ -49,6 +50,7 @@ type reading struct {
 	cut      bool           // there is more in between than one read can take
 	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
 	old      *oldLog        // of the session, if it was needed
+	moves    int64          // Moves of the session's log when old was loaded, at least
 	judged   map[int64]bool // messages older than all that is known: they were judged
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
@@ -155,6 +157,7 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 			last = 0
 			l.since = max(min(l.since, k.At-1), l.since-overlap.Milliseconds(), s.Bounds.From-1)
 		}
+		l.ahead = l.ahead || !k.Missed.IsZero() && (k.Want != 0 || k.Odd != "")
 		if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 {
 			l.until = earlier(l.until, overdue)
 		}
@@ -287,6 +290,8 @@ func (t *timeline) look(k *hook, failed bool) {
 		if t.lags(k) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case k.Odd != "":
+		t.lookForOdd(k)
 	case k.Says != "":
 		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
 			t.n.hold(k)
@@ -312,6 +317,19 @@ func (t *timeline) look(k *hook, failed bool) {
 			t.rec.observe(Activity{Kind: ActivityNotShown, CrispID: t.s.ID, Why: "not_in_log"})
 			t.rec.note(t.s.ID, noteNotShown)
 		}
+	}
+}
+
+// lookForOdd keeps the hook of a message that cannot be used until a read shows it, and says why, for holdFor at
+// most.
+func (t *timeline) lookForOdd(k *hook) {
+	shown := slices.ContainsFunc(t.n.odd, func(o oddMessage) bool { return o.id == k.Odd })
+	switch {
+	case shown, k.Want != 0 && (t.n.shows(k.Want) || t.s.Log.knows(k.Want)):
+	case !k.ripe(t.s, false, t.rec.env.now):
+		t.n.hold(k)
+	default:
+		t.n.odd = append(t.n.odd, oddMessage{id: k.Odd, fingerprint: k.Want, at: k.At, why: "not_in_log"})
 	}
 }
 

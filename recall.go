@@ -26,6 +26,13 @@ func (rec *record) oldWanted(s *crispSession, n *reading) bool {
 	return false
 }
 
+// oldMissing reports whether what a read brought can only be judged with the session's old log as it is now:
+// messages went there after the read began, which are no longer known by the record.
+func (rec *record) oldMissing(n *reading) bool {
+	s := rec.Sessions.byID(n.of.crisp)
+	return s != nil && n.err == nil && (n.old == nil || n.moves < s.Log.Moves) && rec.oldWanted(s, n)
+}
+
 // counted is the time that a message counts with.
 func (rec *record) counted(l *crispLog, m *EventMessage) int64 {
 	at, ok := l.plausible(m.Timestamp, rec.env.now)

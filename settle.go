@@ -463,6 +463,9 @@ func (o *settlement) greeted() {
 		}
 		s.Bounds.rename(o.e.FP, fp)
 	}
+	if s != nil && s.Bounds.early() {
+		o.rec.Hooks.restart(s.ID, o.rec.env.now)
+	}
 	switch {
 	case o.rec.runs(o.e.HandoverID):
 		if o.rec.Handover.Request.Note != "" {

@@ -28,7 +28,8 @@ type verdict struct {
 	traps        map[string]int
 	caught       []int64  // what else each killed replica had under way
 	wrong        []string // what else must not be
-	story        []string // of the first conversation with a fault
+	kinds        []string // of faults, each with the story of one conversation
+	story        []string
 }
 
 // String is the line that a run prints.
@@ -78,18 +79,49 @@ func (w *world) judge() verdict {
 		}
 	}
 	for _, c := range w.chats {
-		before := v.bad()
+		before := v
 		c.judgeUser(&v)
 		c.judgeCrisp(&v, inCrisp[c])
 		c.judgeEnds(&v)
 		for _, s := range c.wrong {
 			v.wrong = append(v.wrong, c.name+": "+s)
 		}
-		if v.bad() > before && v.story == nil {
-			v.story = append([]string{c.name}, c.story...)
-		}
+		v.tell(c, before)
 	}
 	return v
+}
+
+// tell keeps the story of a conversation in which something was wrong that was not in those before.
+func (v *verdict) tell(c *chat, before verdict) {
+	var kinds []string
+	for _, s := range c.wrong {
+		kinds = append(kinds, strings.Map(withoutDigits, s))
+	}
+	for kind, n := range map[string]int{
+		"lost": v.lost - before.lost, "doubled": v.doubled - before.doubled, "reordered": v.reordered - before.reordered,
+		"ends twice": v.endsTwice - before.endsTwice, "late": v.late - before.late,
+	} {
+		if n > 0 {
+			kinds = append(kinds, kind)
+		}
+	}
+	told := len(v.kinds)
+	for _, kind := range kinds {
+		if !slices.Contains(v.kinds, kind) {
+			v.kinds = append(v.kinds, kind)
+		}
+	}
+	if len(v.kinds) > told {
+		v.story = append(append(v.story, c.name), c.story...)
+	}
+}
+
+// withoutDigits makes one kind of what differs in numbers alone.
+func withoutDigits(r rune) rune {
+	if r >= '0' && r <= '9' {
+		return -1
+	}
+	return r
 }
 
 // owner is whose conversation it is, if that can be told.
