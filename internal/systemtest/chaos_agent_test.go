@@ -63,9 +63,10 @@ func (c *chat) odd(n int) {
 	if now := time.Now(); c.w.hits(oddTimes, 0.05, c.name, n) {
 		c.w.suffers(oddTimes)
 		times := []int64{0, -1, now.Unix(), now.UnixMicro(), now.AddDate(1, 0, 0).UnixMilli(), now.AddDate(9000, 0, 0).UnixMilli()}
-		at := times[choice%uint64(len(times))]
+		at, print := times[choice%uint64(len(times))], 500_000_000_000_000+int64(choice%100_000_000_000_000)
+		c.w.sendsHookOf(print)
 		c.note("an agent writes at %d: %s", at, text)
-		c.writes(text, func() { ann.At(at).Say(text) })
+		c.writes(text, func() { ann.At(at).Fingerprint(print).Say(text) })
 	}
 	if c.w.hits(oddFingerprints, 0.05, c.name, n) {
 		text += "-by-its-number"
@@ -84,7 +85,7 @@ func (c *chat) odd(n int) {
 
 // writes notes something odd that an agent writes.
 func (c *chat) writes(text string, say func()) {
-	c.change(func() { c.oddly = append(c.oddly, text) })
+	c.change(func() { c.oddly = append(c.oddly, showable{text, time.Now()}) })
 	say()
 }
 
