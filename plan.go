@@ -104,11 +104,7 @@ func (rec *record) recover(process string, dir direction) {
 		if d != dir && rec.Claim.Holder == process {
 			continue
 		}
-		for _, e := range *rec.queue(d) {
-			if e.Running {
-				e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
-			}
-		}
+		rec.queue(d).orphaned()
 	}
 }
 
@@ -121,11 +117,15 @@ func (rec *record) working() bool {
 // orphaned makes ready again the steps that a process had begun which has lost its claim. Nobody knows
 // how far they came.
 func (rec *record) orphaned() {
-	for _, q := range []queue{rec.ToUser, rec.ToCrisp} {
-		for _, e := range q {
-			if e.Running {
-				e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
-			}
+	rec.ToUser.orphaned()
+	rec.ToCrisp.orphaned()
+}
+
+// orphaned makes ready again the steps of one direction that nobody is at any more.
+func (q queue) orphaned() {
+	for _, e := range q {
+		if e.Running {
+			e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
 		}
 	}
 }
