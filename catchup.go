@@ -107,10 +107,10 @@ func (h *engine) listed(ctx context.Context, s *site, l *listing) (done look, er
 	}
 }
 
-// listedOne puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// listedOne puts a hook into the record of a listed conversation, if it is one of ours and may have changed
 // since it was last listed. at is 0 if it is not known when it has.
 func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation, at int64) error {
-	if !validSessionID(c.SessionID) || at == 0 {
+	if !validSessionID(c.SessionID) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -125,10 +125,18 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 	}
 	_, err = h.update(ctx, r.Key, Conversation{}, func(rec *record) error {
 		s := rec.Sessions.byID(c.SessionID)
-		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
+		if !rec.env.stored || s == nil {
 			return errKeep
 		}
-		s.Listed = at
+		switch odd := s.listedOddly(at, rec.env.now); {
+		case odd && (rec.env.now.Before(s.oddlyListedAgain()) || rec.Hooks.listed(s.ID)),
+			!odd && (at == s.Listed || s.knows(c, at)):
+			return errKeep
+		case odd:
+			at = 0
+		default:
+			s.Listed = at
+		}
 		rec.Hooks.put(hook{
 			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
 			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
@@ -140,6 +148,26 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 		return nil
 	}
 	return err
+}
+
+// A session of which the list tells no time that can be is read now and then: more rarely the longer nobody
+// has written.
+const (
+	minOddlyListed = 10 * time.Minute
+	maxOddlyListed = time.Hour
+)
+
+// oddlyListedAgain is when such a session is read next.
+func (s *crispSession) oddlyListedAgain() time.Time {
+	quiet := time.Duration(s.Reads.Good.UnixMilli()+s.Log.Ahead-s.Log.Newest) * time.Millisecond
+	return s.Reads.Good.Add(min(max(quiet, minOddlyListed), maxOddlyListed))
+}
+
+// listedOddly reports whether the list cannot be believed when it says that a session changed at this time
+// of Crisp's: there is none, it is still to come, or what is known of the session is newer.
+func (s *crispSession) listedOddly(at int64, now time.Time) bool {
+	_, sane := s.Log.plausible(at, now)
+	return at == 0 || !sane || at < s.Log.Newest-overlap.Milliseconds()
 }
 
 // knows reports whether what the list tells of a session was read already.

@@ -39,9 +39,9 @@ const (
 var listRank = map[string]int{"pending": 1, "unresolved": 2, saysResolved: 3}
 
 // page takes a page of the list, and reports whether what follows is known: it ends the round. Rows whose
-// time cannot be are passed over.
+// time cannot be are passed over, and one row that is old among newer ones ends nothing.
 func (l *listing) page(rows []crispConversation, now time.Time) (known bool) {
-	last, rank, resolved := int64(0), 0, false
+	last, before, rank, resolved := int64(0), int64(0), 0, false
 	for i := range rows {
 		at := listedAt(&rows[i], now)
 		if at == 0 {
@@ -52,7 +52,7 @@ func (l *listing) page(rows []crispConversation, now time.Time) (known bool) {
 		} else if r := listRank[rows[i].State]; r != 0 && r < rank && l.Order == listUnknown {
 			l.Order = listByUpdate
 		}
-		last, rank, resolved = at, cmp.Or(listRank[rows[i].State], rank), rows[i].State == saysResolved
+		last, before, rank, resolved = at, last, cmp.Or(listRank[rows[i].State], rank), rows[i].State == saysResolved
 	}
 	if l.Page == 0 {
 		l.Newest = max(l.Newest, newestOf(rows, now))
@@ -60,13 +60,16 @@ func (l *listing) page(rows []crispConversation, now time.Time) (known bool) {
 	if len(rows) < minListPage || l.Mark == 0 {
 		return true
 	}
-	return last != 0 && last < l.Mark-overlap.Milliseconds() && (l.Order == listByUpdate || resolved)
+	return last != 0 && max(last, before) < l.Mark-overlap.Milliseconds() && (l.Order == listByUpdate || resolved)
 }
 
-// newestOf is the newest change among rows.
+// newestOf is the newest change among rows. What is ahead of our clock does not count: either the row is
+// odd, or Crisp's clock is ahead, and to read a little more than is new loses nothing.
 func newestOf(rows []crispConversation, now time.Time) (newest int64) {
 	for i := range rows {
-		newest = max(newest, listedAt(&rows[i], now))
+		if at := listedAt(&rows[i], now); at <= now.UnixMilli() {
+			newest = max(newest, at)
+		}
 	}
 	return newest
 }
@@ -83,8 +86,8 @@ func listedAt(c *crispConversation, now time.Time) int64 {
 // pay takes a call from catch-up's share, whatever comes of it.
 func (l *listing) pay(every time.Duration, now time.Time) { l.Paid = latest(l.Paid, now).Add(every) }
 
-// read ends a look that read the pages before next. The mark moves when the round is whole, and never past
-// what was not read.
+// read ends a look that read the pages before next. The mark moves when the round is whole, never past what
+// was not read, and never ahead of our clock.
 func (l *listing) read(next int, whole bool, now time.Time) {
 	if !whole {
 		if next > 1 {
@@ -92,7 +95,7 @@ func (l *listing) read(next int, whole bool, now time.Time) {
 		}
 		return
 	}
-	l.Mark = max(l.Mark, cmp.Or(l.Newest, now.Add(-unknownSlack).UnixMilli()))
+	l.Mark = min(max(l.Mark, cmp.Or(l.Newest, now.Add(-unknownSlack).UnixMilli())), now.UnixMilli())
 	l.Page, l.Newest = 0, 0
 }
 
