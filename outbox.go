@@ -64,7 +64,7 @@ func (rec *record) proved(s *crispSession, fp int64) {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
 		}
-		if e.Kind == kindPost || e.Kind == kindGreet {
+		if e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote && !e.Running {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: fp})
 			return
 		}
