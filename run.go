@@ -214,7 +214,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 	if r.Key == "" {
 		return nil
 	}
-	_, err = h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
+	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
 		s := rec.Sessions.byID(c.SessionID)
 		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
 			return errKeep
