@@ -294,7 +294,7 @@ func (rec *record) due() time.Time {
 		}
 		at = earlier(at, next)
 	}
-	at = earlier(at, rec.UserMessages.waits())
+	at = earlier(at, rec.UserMessages.waits(""))
 	for _, r := range rec.Replies { // its process may die
 		at = earlier(at, r.Until)
 	}
