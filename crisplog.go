@@ -106,6 +106,12 @@ func (l *crispLog) ours(fp int64) *logEntry {
 	return e
 }
 
+// shows reports whether Crisp has shown when a message of ours was posted.
+func (l *crispLog) shows(fp int64) bool {
+	e := l.entry(fp)
+	return e != nil && e.At != 0
+}
+
 // knows reports whether a message was seen before, or is ours, as far as the newest are concerned.
 func (l *crispLog) knows(fp int64) bool { return l.entry(fp) != nil || l.Known.has(fp) }
 

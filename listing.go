@@ -104,3 +104,38 @@ func (l *listing) read(next int, whole bool, now time.Time) {
 func (l *listing) soon(every time.Duration, now time.Time) time.Time {
 	return latest(now, l.Paid.Add(-catchUpCredit*every))
 }
+
+// A session of which the list tells no time that can be is read now and then: more rarely the longer nobody
+// has written.
+const (
+	minOddlyListed = 10 * time.Minute
+	maxOddlyListed = time.Hour
+)
+
+// listed takes a row of the list, and reports whether the session is to be read: it may have changed since it
+// was last listed, at the time that is returned, if that is known. at is when the row says that it has, by
+// Crisp's clock in ms, or 0; asked says that a read which the list asked for is still to come.
+func (s *crispSession) listed(c crispConversation, at int64, asked bool, now time.Time) (_ int64, news bool) {
+	if s.listedOddly(at, now) {
+		quiet := time.Duration(s.Reads.Good.UnixMilli()+s.Log.Ahead-s.Log.Newest) * time.Millisecond
+		again := s.Reads.Good.Add(min(max(quiet, minOddlyListed), maxOddlyListed))
+		return 0, !asked && !now.Before(again)
+	}
+	if at == s.Listed || s.knows(c, at) {
+		return at, false
+	}
+	s.Listed = at
+	return at, true
+}
+
+// listedOddly reports whether the list cannot be believed when it says that a session changed at this time
+// of Crisp's: there is none, it is still to come, or what is known of the session is newer.
+func (s *crispSession) listedOddly(at int64, now time.Time) bool {
+	_, sane := s.Log.plausible(at, now)
+	return at == 0 || !sane || at < s.Log.Newest-overlap.Milliseconds()
+}
+
+// knows reports whether what the list tells of a session was read already.
+func (s *crispSession) knows(c crispConversation, at int64) bool {
+	return at <= s.Log.Watermark && (c.State == saysResolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
+}

@@ -24,6 +24,9 @@ func (rec *record) settle(l *queue, r result) bool {
 		return rec.timed(r)
 	}
 	e.Running = false
+	if s := rec.Sessions.byID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.shows(e.FP) {
+		r = result{effect: e.N, parts: r.parts} // the answer alone was lost
+	}
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		if e.leaves(r) {
 			return true
