@@ -112,6 +112,11 @@ func (l *crispLog) shows(fp int64) bool {
 	return e != nil && e.At != 0
 }
 
+// postedSince reports whether a message of ours is known to have been posted later than a time of Crisp's.
+func (l *crispLog) postedSince(at int64) bool {
+	return slices.ContainsFunc(l.Entries, func(e *logEntry) bool { return e.Status == entryOurs && e.At > at })
+}
+
 // knows reports whether a message was seen before, or is ours, as far as the newest are concerned.
 func (l *crispLog) knows(fp int64) bool { return l.entry(fp) != nil || l.Known.has(fp) }
 

@@ -20,6 +20,8 @@ func (in *intake) judge(x item) {
 			s.State.Doubt, s.State.Updated = in.rec.env.now, at
 		case s.Bounds.newer(at):
 			in.closed(EndResolved, at)
+		default:
+			in.wasResolved(at)
 		}
 	default:
 		s.State.told(false, at) // never a reason to mute
@@ -92,6 +94,9 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	s.State.Resolved = s.State.Resolved && resolved
 	if !resolved || s.State.Resolved || s.Bounds.Opening != 0 || updated < s.Bounds.At {
 		s.State.Doubt = time.Time{}
+		if resolved && s.Bounds.Opening == 0 {
+			in.wasResolved(updated)
+		}
 		return
 	}
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
@@ -106,6 +111,15 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	}
 	if n.begun.Sub(s.State.Doubt) >= resolvedTwice {
 		in.closed(EndResolved, updated)
+	}
+}
+
+// wasResolved notes that the session was resolved before our last opening or end in it, such as while an
+// opening failed. It is so still, unless a message of ours has opened it again.
+func (in *intake) wasResolved(at int64) {
+	runs := in.rec.human() && in.rec.Handover.CrispID == in.s.ID
+	if !runs && !in.s.Log.postedSince(at) {
+		in.s.State.told(true, at)
 	}
 }
 

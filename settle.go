@@ -20,7 +20,11 @@ type settlement struct {
 // read settled it first.
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
-	if e == nil {
+	switch {
+	case e == nil && r.made != "": // the handover has ended meanwhile
+		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
+		return true
+	case e == nil:
 		return rec.timed(r)
 	}
 	e.Running = false
@@ -437,7 +441,7 @@ func (o *settlement) created() {
 	if ho == nil {
 		return
 	}
-	id := o.r.id
+	id := o.r.made
 	ho.CrispID = id
 	o.rec.Sessions = append(o.rec.Sessions, &crispSession{ID: id, Log: crispLog{First: ho.Opening}})
 	for _, x := range o.rec.ToCrisp {
