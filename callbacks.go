@@ -7,8 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/crisphandover/handover/internal/worker"
 	json "github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/worker"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // scopeKey is the context key of a callback's scope.
@@ -78,8 +81,8 @@ func (m *Message) copied() Message {
 func (e *effect) message(rec *record) Message {
 	m := e.Message.copied()
 	m.Attempt = e.Attempts
-	if s := rec.Sessions.byID(e.Crisp); s != nil && m.Corrects != "" {
-		m.ChannelID, _ = s.Log.named(e.FP, e.Part)
+	if s := rec.Sessions.ByID(e.Crisp); s != nil && m.Corrects != "" {
+		m.ChannelID, _ = s.Log.Named(e.FP, e.Part)
 	}
 	return m
 }
@@ -87,11 +90,11 @@ func (e *effect) message(rec *record) Message {
 // revise edits or removes a message that was shown. If it was not shown, the user at most got it by
 // mail: they get the new content as a correction, and nothing for a removal.
 func (h *engine) revise(ctx context.Context, rec *record, e *effect) error {
-	s := rec.Sessions.byID(e.Crisp)
+	s := rec.Sessions.ByID(e.Crisp)
 	if s == nil {
 		return nil
 	}
-	if _, ok := s.Log.named(e.FP, e.Part); !ok && e.Removed {
+	if _, ok := s.Log.Named(e.FP, e.Part); !ok && e.Removed {
 		return nil
 	} else if !ok {
 		return errors.ErrUnsupported
@@ -214,7 +217,7 @@ func inOrder(msgs []EventMessage) []*EventMessage {
 		all[i] = &msgs[i]
 	}
 	slices.SortStableFunc(all, func(a, b *EventMessage) int {
-		return position{a.Timestamp, a.Fingerprint}.compare(position{b.Timestamp, b.Fingerprint})
+		return crisplog.Position{At: a.Timestamp, FP: a.Fingerprint}.Compare(crisplog.Position{At: b.Timestamp, FP: b.Fingerprint})
 	})
 	return all
 }

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/textsplit"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // run does an effect. It changes nothing but the world.
@@ -67,7 +70,7 @@ func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) res
 			r.found = true // it has no such part
 			return r
 		}
-		content = quote(text)
+		content = crispcontent.NewText(text)
 	}
 	if e.Unsure && !h.hooks.NoLookUp {
 		fp, found, err := h.lookUp(ctx, rec, e)
@@ -93,10 +96,10 @@ func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) res
 // may come from a cache.
 func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	since, stop := e.At-listSlack, []int64(nil)
-	if s := rec.Sessions.byID(e.Crisp); s != nil {
+	if s := rec.Sessions.ByID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
 		if e.At == 0 {
-			since = s.Log.Watermark - overlap.Milliseconds()
+			since = s.Log.Watermark - crisplog.Overlap.Milliseconds()
 		}
 	}
 	msgs, _, _, err := h.siteOf(rec).crisp.log(ctx, e.Crisp, since, stop)
@@ -113,20 +116,20 @@ func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, boo
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
 func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
-	s := rec.Sessions.byID(e.Crisp)
+	s := rec.Sessions.ByID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
 		text, _ := h.greeting(rec, e)
-		greet.Type, greet.Content = "text", quote(text)
+		greet.Type, greet.Content = "text", crispcontent.NewText(text)
 		e = &greet
 	}
-	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, h.cfg.Origin)
+	return s != nil && !s.Log.Knows(m.Fingerprint) && e.same(m, h.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
 // themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
-	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
+	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && crispcontent.Hash(m.Type, m.Content) == crispcontent.Hash(e.Type, e.Content)
 }
 
 // greeting is a part of the opening, the first message of the Crisp conversation, and how many there
@@ -187,7 +190,7 @@ func (h *engine) postNote(ctx context.Context, rec *record, e *effect) (parts in
 		return parts, err
 	}
 	if !noNotes {
-		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(part), Fingerprint: e.FP})
+		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
 			return parts, err
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // Catch-up takes at most a tenth of the quota of calls, and reads the list at most once in minCatchUp.
@@ -24,7 +26,7 @@ func (c *Config) catchUpEvery() time.Duration {
 // we refused.
 func (s *site) catchUpSoon(ctx context.Context) error {
 	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		at := w.List.soon(s.cfg.catchUpEvery(), now)
+		at := w.List.Soon(s.cfg.catchUpEvery(), now)
 		if !w.Next.IsZero() && !w.Next.After(at) {
 			return errKeep
 		}
@@ -47,7 +49,7 @@ func (h *engine) catchUp(ctx context.Context, s *site) error {
 			return nil // saved all the same: that ends the hiding by the store's claim
 		}
 		w.Claim.take(h.process, now)
-		w.List.pay(h.cfg.catchUpEvery(), now)
+		w.List.Pay(h.cfg.catchUpEvery(), now)
 		w.Next = w.List.Paid
 		return nil
 	})
@@ -60,7 +62,7 @@ func (h *engine) catchUp(ctx context.Context, s *site) error {
 			return errKeep
 		}
 		list := w.List
-		list.read(done.next, done.whole, at)
+		list.Read(done.next, done.whole, at)
 		list.Paid = now.List.Paid
 		now.Claim.release()
 		now.List, now.Next = list, list.Paid
@@ -76,21 +78,21 @@ type look struct {
 }
 
 // listed reads the list from where it last was down to the mark, or as many pages as one look may.
-func (h *engine) listed(ctx context.Context, s *site, l *listing) (done look, err error) {
+func (h *engine) listed(ctx context.Context, s *site, l *crisplog.Listing) (done look, err error) {
 	for done.next = max(l.Page, 1); ; {
 		rows, err := s.crisp.list(ctx, done.next)
 		if err != nil {
 			return done, err
 		}
 		now := h.clock.now()
-		known := l.page(rows, now)
+		known := l.Take(rows, now)
 		for i := range rows {
-			if err := h.listedOne(ctx, s, rows[i], listedAt(&rows[i], now)); err != nil {
+			if err := h.listedOne(ctx, s, rows[i], crisplog.ChangedAt(&rows[i], now)); err != nil {
 				return done, err
 			}
 		}
 		done.next++
-		if done.whole = known; known || done.next > max(l.Page, 1)+maxListPages-1 {
+		if done.whole = known; known || done.next > max(l.Page, 1)+crisplog.ListPages-1 {
 			return done, nil
 		}
 		_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
@@ -98,7 +100,7 @@ func (h *engine) listed(ctx context.Context, s *site, l *listing) (done look, er
 				return ErrConflict
 			}
 			w.Claim.take(h.process, now)
-			w.List.pay(h.cfg.catchUpEvery(), now)
+			w.List.Pay(h.cfg.catchUpEvery(), now)
 			return nil
 		})
 		if err != nil {
@@ -124,8 +126,8 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 		return nil
 	}
 	_, err = h.update(ctx, r.Key, Conversation{}, func(rec *record) error {
-		s := rec.Sessions.byID(c.SessionID)
-		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
+		s := rec.Sessions.ByID(c.SessionID)
+		if !rec.env.stored || s == nil || at <= s.Listed || s.Knows(c, at) {
 			return errKeep
 		}
 		s.Listed = at
@@ -140,11 +142,6 @@ func (h *engine) listedOne(ctx context.Context, site *site, c crispConversation,
 		return nil
 	}
 	return err
-}
-
-// knows reports whether what the list tells of a session was read already.
-func (s *crispSession) knows(c crispConversation, at int64) bool {
-	return at <= s.Log.Watermark && (c.State == saysResolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
 }
 
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.

@@ -3,10 +3,12 @@ package handover
 import (
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
-func (rec *record) queueParts(l *queue, s *crispSession, e *logEntry, parts []part, msg Message, suffix string) {
+func (rec *record) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) {
 	id := ""
 	if rec.Handover != nil && rec.Handover.CrispID == s.ID {
 		id = rec.Handover.ID
@@ -27,14 +29,14 @@ func (rec *record) queueParts(l *queue, s *crispSession, e *logEntry, parts []pa
 }
 
 // kept matches the deliveries of a message that are kept until the user is there again.
-func kept(s *crispSession, fp int64) func(*effect) bool {
+func kept(s *crisplog.Session, fp int64) func(*effect) bool {
 	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
 }
 
 // replaceKept gives a message that is kept until the user is there again its new content. It reports
 // whether nothing more is to do: a host that keeps the message as well has it revised, too. Where a part
 // was shown, or what is kept is a correction, the new content becomes a correction.
-func (rec *record) replaceKept(s *crispSession, e *logEntry, parts []part, msg Message, suffix string) bool {
+func (rec *record) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) bool {
 	at := slices.IndexFunc(rec.Away, kept(s, e.FP))
 	if at < 0 {
 		return false
@@ -54,7 +56,7 @@ func (rec *record) replaceKept(s *crispSession, e *logEntry, parts []part, msg M
 }
 
 // mark queues the delivered and read marks, together with those that wait already.
-func (rec *record) mark(s *crispSession, fp int64) {
+func (rec *record) mark(s *crisplog.Session, fp int64) {
 	if rec.env.cfg.Policy.NoMarks {
 		return
 	}
@@ -68,9 +70,9 @@ func (rec *record) mark(s *crispSession, fp int64) {
 }
 
 // named notes the channel's id of the part that a delivery showed.
-func (e *effect) named(s *crispSession, id string) {
+func (e *effect) named(s *crisplog.Session, id string) {
 	if e.Message.Corrects == "" {
-		s.Log.name(e.FP, e.Part, id)
+		s.Log.Name(e.FP, e.Part, id)
 	}
 }
 

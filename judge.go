@@ -1,6 +1,10 @@
 package handover
 
-import "time"
+import (
+	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+)
 
 // judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
 func (in *intake) judge(x item) {
@@ -18,11 +22,11 @@ func (in *intake) judge(x item) {
 		case s.Bounds.Opening != 0:
 			// Until our opening message is seen it is not known which handover this is about.
 			s.State.Doubt, s.State.Updated = in.rec.env.now, at
-		case s.Bounds.newer(at):
+		case s.Bounds.Newer(at):
 			in.closed(EndResolved, at)
 		}
 	default:
-		s.State.told(false, at) // never a reason to mute
+		s.State.Told(false, at) // never a reason to mute
 	}
 }
 
@@ -47,7 +51,7 @@ func (in *intake) judgeRead() {
 		in.closed(EndBlocked, 0)
 		return
 	}
-	updated, _ := s.Log.plausible(n.state.Changed(), in.rec.env.now)
+	updated, _ := s.Log.Plausible(n.state.Changed(), in.rec.env.now)
 	in.judgeResolved(n.state.State == saysResolved, updated)
 }
 
@@ -81,7 +85,7 @@ func (in *intake) trustState() {
 		}
 		delete(in.n.held, k.N)
 		if !told {
-			in.closed(EndResolved, in.s.Log.crispTime(k.Got))
+			in.closed(EndResolved, in.s.Log.CrispTime(k.Got))
 		}
 		told = true
 	}
@@ -104,7 +108,7 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 		s.State.Doubt, s.State.Updated = rec.env.now, updated
 		return
 	}
-	if n.begun.Sub(s.State.Doubt) >= resolvedTwice {
+	if s.State.Confirmed(n.begun) {
 		in.closed(EndResolved, updated)
 	}
 }
@@ -117,7 +121,7 @@ func (in *intake) assigned() {
 	}
 	for _, k := range rec.Hooks.of(s.ID, in.n.of.upto) {
 		ev := k.event()
-		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.newer(ev.At.UnixMilli()) {
+		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
 			continue
 		}
 		if *ev.Routing != rec.Handover.Request.Operator {
@@ -133,17 +137,17 @@ func (in *intake) closed(reason EndReason, at int64) {
 	s.Log.Newest = max(s.Log.Newest, at)
 	s.State.Gone = s.State.Gone || reason == EndRemoved
 	if reason == EndResolved {
-		s.State.told(true, at)
+		s.State.Told(true, at)
 	}
 	s.State.Doubt = time.Time{} // no second read is needed any more
 	if f := rec.FollowUp; f != nil && f.CrispID == s.ID {
-		s.Bounds.end(s.Log.Newest)
+		s.Bounds.End(s.Log.Newest)
 		rec.dropFollowUp()
 	}
 	if rec.human() && rec.Handover.CrispID == s.ID {
 		rec.push(&rec.ToUser, effect{Kind: kindEnd, HandoverID: rec.Handover.ID, Crisp: s.ID, Reason: reason, At: at})
 	} else {
-		s.Bounds.end(at)
+		s.Bounds.End(at)
 	}
 }
 
@@ -156,14 +160,11 @@ func (in *intake) confirmsRemoval() bool {
 			return true
 		}
 	}
-	if s.State.Missing.IsZero() {
-		s.State.Missing = n.begun
-	}
-	return n.begun.Sub(s.State.Missing) >= resolvedTwice
+	return s.State.NotFound(n.begun)
 }
 
 // vanished ends at once what runs in a session in which nothing can pass any more.
-func (rec *record) vanished(s *crispSession, reason trigger) {
+func (rec *record) vanished(s *crisplog.Session, reason trigger) {
 	s.State.Gone = true
 	switch f := rec.FollowUp; {
 	case f == nil || f.CrispID != s.ID:

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // oldLogPrefix begins the keys of the records that hold the old logs of Crisp sessions.
@@ -19,14 +21,14 @@ func oldLogKey(rec *record, crisp string) string { return oldLogPrefix + rec.Web
 const oldLogTidied = 24 * time.Hour
 
 // loadOld returns an old log; an empty one if there is none, or it cannot be read.
-func (h *engine) loadOld(ctx context.Context, key string) (*oldLog, Record, error) {
+func (h *engine) loadOld(ctx context.Context, key string) (*crisplog.Old, Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	r, err := h.cfg.Store.Load(ctx, key)
 	if err != nil {
 		return nil, r, fmt.Errorf("handover: load from the store: %w", err)
 	}
-	old := &oldLog{V: recordVersion}
+	old := &crisplog.Old{V: recordVersion}
 	if r.Version == 0 {
 		return old, Record{Key: key}, nil
 	}
@@ -36,7 +38,7 @@ func (h *engine) loadOld(ctx context.Context, key string) (*oldLog, Record, erro
 		return nil, r, errLaterVersion
 	case err != nil || slices.Contains(old.Entries, nil):
 		h.cfg.Logger.Error("handover: an old log cannot be read: earlier messages cannot be edited any more", "key", key)
-		old = &oldLog{V: recordVersion}
+		old = &crisplog.Old{V: recordVersion}
 	}
 	return old, r, nil
 }
@@ -45,23 +47,23 @@ func (h *engine) loadOld(ctx context.Context, key string) (*oldLog, Record, erro
 // saved after it: until then both have it, and what is moved again changes nothing.
 func (h *engine) moveOld(ctx context.Context, key string, rec *record) error {
 	for _, s := range rec.Sessions {
-		entries := s.Log.surplus(rec.awaits)
+		entries := s.Log.Surplus(rec.awaits)
 		if len(entries) == 0 {
 			continue
 		}
-		err := h.changeOld(ctx, oldLogKey(rec, s.ID), func(old *oldLog) {
+		err := h.changeOld(ctx, oldLogKey(rec, s.ID), func(old *crisplog.Old) {
 			old.Owner = key
-			old.put(entries)
+			old.Put(entries)
 		})
 		if err != nil {
 			return err
 		}
-		s.Log.moved(entries)
+		s.Log.Move(entries)
 	}
 	return nil
 }
 
-func (h *engine) changeOld(ctx context.Context, key string, change func(*oldLog)) error {
+func (h *engine) changeOld(ctx context.Context, key string, change func(*crisplog.Old)) error {
 	for {
 		old, r, err := h.loadOld(ctx, key)
 		if err != nil {
@@ -83,7 +85,7 @@ func (h *engine) changeOld(ctx context.Context, key string, change func(*oldLog)
 // withOld adds the session's old log to what was read, where that is needed to judge it. Without it
 // nothing was read.
 func (h *engine) withOld(ctx context.Context, rec *record, n *reading) *reading {
-	s := rec.Sessions.byID(n.of.crisp)
+	s := rec.Sessions.ByID(n.of.crisp)
 	if s == nil || !rec.oldWanted(s, n) {
 		return n
 	}
@@ -101,7 +103,7 @@ func (h *engine) withOld(ctx context.Context, rec *record, n *reading) *reading 
 
 // dropOld deletes the old logs of sessions that a record does not have any more. What it does not reach
 // is found by tidyOld.
-func (h *engine) dropOld(ctx context.Context, rec *record, gone sessions) error {
+func (h *engine) dropOld(ctx context.Context, rec *record, gone crisplog.Sessions) error {
 	var errs []error
 	for _, s := range gone {
 		if s.Log.Moved != 0 {
@@ -140,7 +142,7 @@ func (h *engine) tidyOld(ctx context.Context, key string) error {
 	}
 	for _, s := range rec.Sessions {
 		if oldLogKey(rec, s.ID) == key {
-			return h.changeOld(ctx, key, func(*oldLog) {}) // due later
+			return h.changeOld(ctx, key, func(*crisplog.Old) {}) // due later
 		}
 	}
 	return h.deleteOld(ctx, key)

@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
@@ -15,8 +19,8 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	for i, p := range s.Incoming.posts() {
 		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
 		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
-		if c := rec.Sessions.byID(ho.CrispID); c != nil {
-			c.Log.ours(fp)
+		if c := rec.Sessions.ByID(ho.CrispID); c != nil {
+			c.Log.Ours(fp)
 		}
 	}
 }
@@ -34,14 +38,14 @@ func (rec *record) crowded(n int) bool {
 
 // newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
 func (rec *record) newest(crisp string) int64 {
-	if s := rec.Sessions.byID(crisp); s != nil {
+	if s := rec.Sessions.ByID(crisp); s != nil {
 		return s.Log.Newest
 	}
 	return 0
 }
 
 // match finds the post of ours to which Crisp gave another fingerprint, and settles it.
-func (rec *record) match(s *crispSession, m *EventMessage) {
+func (rec *record) match(s *crisplog.Session, m *EventMessage) {
 	for _, e := range rec.ToCrisp {
 		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, rec.env.cfg.Origin) {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
@@ -51,7 +55,7 @@ func (rec *record) match(s *crispSession, m *EventMessage) {
 }
 
 // proved settles a post that Crisp's log shows, whatever became of the call.
-func (rec *record) proved(s *crispSession, fp int64) {
+func (rec *record) proved(s *crisplog.Session, fp int64) {
 	for _, e := range rec.ToCrisp {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
@@ -109,14 +113,13 @@ func (rec *record) returnToBot() {
 }
 
 // queueAnswer chooses in the agent's picker for the user.
-func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
-	content, err := answerPicker(p.Content, i)
+func (rec *record) queueAnswer(s *userMessage, q crispcontent.Question, i int) bool {
+	content, label, err := q.Answer(i)
 	if err != nil {
 		return false
 	}
 	s.Status, s.Epoch = messagePosting, rec.Epoch
-	label := pickerChoices(p.Content)[i].Label
-	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: p.Crisp, Incoming: s.ID, FP: p.FP, Content: content, Else: label})
+	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: q.Crisp, Incoming: s.ID, FP: q.FP, Content: content, Else: label})
 	return true
 }
 
@@ -167,8 +170,8 @@ func (rec *record) queueOpening(ho *handover) {
 	switch {
 	case ho.CrispID == "":
 		step(effect{Kind: kindCreate})
-	case rec.Sessions.byID(ho.CrispID) == nil:
-		rec.Sessions = append(rec.Sessions, &crispSession{ID: ho.CrispID, Bounds: boundary{Adopted: true}})
+	case rec.Sessions.ByID(ho.CrispID) == nil:
+		rec.Sessions = append(rec.Sessions, &crisplog.Session{ID: ho.CrispID, Bounds: crisplog.Boundary{Adopted: true}})
 	}
 	rec.dropResolve(ho.CrispID)
 	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: ho.CrispID != ""}})
@@ -188,7 +191,7 @@ func (rec *record) queueOpening(ho *handover) {
 // reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
 // a short time ago; else "".
 func (rec *record) reopens(ho *handover) string {
-	if s := rec.Sessions.reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
+	if s := rec.Sessions.Reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
 		return s.ID
 	}
 	return ""
@@ -196,9 +199,9 @@ func (rec *record) reopens(ho *handover) string {
 
 // awaitOpening makes our opening message the session's boundary, as soon as Crisp's log shows it.
 func (rec *record) awaitOpening(ho *handover) {
-	s := rec.Sessions.byID(ho.CrispID)
-	s.Bounds.await(ho.Opening)
-	s.Log.ours(ho.Opening)
+	s := rec.Sessions.ByID(ho.CrispID)
+	s.Bounds.Await(ho.Opening)
+	s.Log.Ours(ho.Opening)
 }
 
 // followUpFailed says that nobody will answer by email after all.

@@ -1,34 +1,44 @@
 package handover
 
+import (
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/crisplog"
+)
+
 // oldWanted reports whether what a read of a session brought, and its hooks, can only be judged with what
 // is in the session's old log.
-func (rec *record) oldWanted(s *crispSession, n *reading) bool {
+func (rec *record) oldWanted(s *crisplog.Session, n *reading) bool {
 	l := &s.Log
 	if l.Moved == 0 {
 		return false
 	}
 	for _, all := range [][]EventMessage{n.messages, n.singles} {
 		for i := range all {
-			if l.forgot(rec.counted(l, &all[i]), &all[i]) {
+			if rec.forgot(l, &all[i]) {
 				return true
 			}
 		}
 	}
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
 		if m := k.message(); m != nil {
-			if l.forgot(rec.counted(l, m), m) {
+			if rec.forgot(l, m) {
 				return true
 			}
-		} else if fp := k.about(); fp != 0 && l.entry(fp) == nil {
+		} else if fp := k.about(); fp != 0 && l.Entry(fp) == nil {
 			return true
 		}
 	}
 	return false
 }
 
+// forgot reports whether more may have been known of a message than there is.
+func (rec *record) forgot(l *crisplog.Log, m *EventMessage) bool {
+	return l.Forgot(rec.counted(l, m), m.Fingerprint, m.Type, m.Content)
+}
+
 // counted is the time that a message counts with.
-func (rec *record) counted(l *crispLog, m *EventMessage) int64 {
-	at, ok := l.plausible(m.Timestamp, rec.env.now)
+func (rec *record) counted(l *crisplog.Log, m *EventMessage) int64 {
+	at, ok := l.Plausible(m.Timestamp, rec.env.now)
 	if !ok {
 		return 0 // it may be as old as any
 	}
@@ -45,11 +55,11 @@ func (in *intake) recall() {
 		fp := k.about()
 		if m := k.message(); m != nil {
 			in.recallMessage(m)
-		} else if fp == 0 || l.entry(fp) != nil {
+		} else if fp == 0 || l.Entry(fp) != nil {
 			continue
-		} else if e := old.entry(fp); e != nil {
-			l.recall(e)
-		} else if old.Cut != 0 && !l.Known.has(fp) {
+		} else if e := old.Entry(fp); e != nil {
+			l.Recall(e)
+		} else if old.Cut != 0 && !l.Knows(fp) {
 			in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: "too_old"})
 		}
 	}
@@ -64,14 +74,14 @@ func (in *intake) recall() {
 // judged.
 func (in *intake) recallMessage(m *EventMessage) {
 	l, at := &in.s.Log, in.rec.counted(&in.s.Log, m)
-	if !l.forgot(at, m) {
+	if !in.rec.forgot(l, m) {
 		return
 	}
-	switch e := in.n.old.entry(m.Fingerprint); {
-	case e != nil && e.Status == entryShown && e.Hash != hashOf(m.Type, m.Content):
-		l.recall(e)
+	switch e := in.n.old.Entry(m.Fingerprint); {
+	case e != nil && e.Status == crisplog.Shown && e.Hash != crispcontent.Hash(m.Type, m.Content):
+		l.Recall(e)
 	case e != nil:
-		l.Known.add(e.known())
+		l.Remember(e)
 	case at != 0 && at <= in.n.old.Cut:
 		if in.n.judged == nil {
 			in.n.judged = make(map[int64]bool)

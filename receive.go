@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // Incoming is a message of the user, as the channel brought it.
@@ -230,7 +232,7 @@ func (h *engine) check(m *Incoming) error {
 		return bad("the text is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	case len(m.Payload) > h.cfg.Limits.Text:
 		return bad("the payload is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
-	case blank(m.Text) && blank(m.Payload) && len(m.Files) == 0:
+	case textsplit.Blank(m.Text) && textsplit.Blank(m.Payload) && len(m.Files) == 0:
 		return bad("it holds no text, no payload and no file")
 	case len(m.Files) > h.cfg.Limits.Files:
 		return bad("it has more files than Limits.Files, %d", h.cfg.Limits.Files)

@@ -11,6 +11,10 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // record is all that is known of one conversation: what Record.Data holds. It changes only in update
@@ -32,14 +36,14 @@ type record struct {
 	Offer    *offer    `json:"offer,omitempty"`    // nobody was there; choices are shown
 	Mute     *mute     `json:"mute,omitempty"`     // while muted
 
-	Sessions     sessions     `json:"sessions,omitempty"`      // the newest last
-	Pickers      pickers      `json:"pickers,omitempty"`       // agents' questions that may be answered
-	UserMessages userMessages `json:"user_messages,omitempty"` // the user's messages, the newest last
-	Hooks        hookQueue    `json:"hooks,omitempty"`         // hooks that are not absorbed yet
-	ToUser       queue        `json:"to_user,omitempty"`       // from Crisp's log to the user
-	ToCrisp      queue        `json:"to_crisp,omitempty"`      // from the user to Crisp
-	Away         []*effect    `json:"away,omitempty"`          // deliveries kept for the user's next sign
-	Replies      replies      `json:"replies,omitempty"`       // bot messages under way
+	Sessions     crisplog.Sessions      `json:"sessions,omitempty"`      // the newest last
+	Pickers      crispcontent.Questions `json:"pickers,omitempty"`       // agents' questions that may be answered
+	UserMessages userMessages           `json:"user_messages,omitempty"` // the user's messages, the newest last
+	Hooks        hookQueue              `json:"hooks,omitempty"`         // hooks that are not absorbed yet
+	ToUser       queue                  `json:"to_user,omitempty"`       // from Crisp's log to the user
+	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
+	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
+	Replies      replies                `json:"replies,omitempty"`       // bot messages under way
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
 	// Such members are added here, at the top.
@@ -215,8 +219,8 @@ func (c *claim) free() bool { return c.Holder == "" }
 // waits for, the request of a handover as old, and what the parts trim themselves.
 func (rec *record) trim() {
 	rec.UserMessages.trim()
-	last, current := rec.Sessions.last(), rec.current()
-	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crispSession) bool {
+	last, current := rec.Sessions.Last(), rec.current()
+	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crisplog.Session) bool {
 		return s != last && s != current && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
 			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
 			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
@@ -225,7 +229,7 @@ func (rec *record) trim() {
 		rec.Handover.Request = Request{} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
-		s.Log.trim(rec.awaits)
+		s.Log.Trim(rec.awaits)
 	}
 }
 

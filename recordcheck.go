@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // What a store returns is not trusted: the library or another program may have had a fault, a disk
@@ -13,9 +15,10 @@ import (
 // fault says what does not hold together in a record that was read; "" for none. The work on a record
 // relies on all of this.
 func (rec *record) fault(key string) string {
+	if fault := rec.Sessions.Fault(); fault != "" {
+		return fault
+	}
 	switch {
-	case slices.Contains(rec.Sessions, nil):
-		return "a Crisp session is null"
 	case slices.Contains(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), nil):
 		return "an effect is null"
 	case !validID(rec.Conversation.ID):
@@ -28,7 +31,7 @@ func (rec *record) fault(key string) string {
 		return "its state is none that is known"
 	case rec.human() && rec.Handover == nil:
 		return "a handover runs, and it is missing"
-	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.byID(rec.Handover.CrispID) == nil:
+	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.ByID(rec.Handover.CrispID) == nil:
 		return "a handover runs in a Crisp session that is missing"
 	}
 	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
@@ -38,11 +41,6 @@ func (rec *record) fault(key string) string {
 	}
 	for _, m := range rec.UserMessages {
 		if fault := m.fault(); fault != "" {
-			return fault
-		}
-	}
-	for i, s := range rec.Sessions {
-		if fault := s.fault(rec.Sessions[:i]); fault != "" {
 			return fault
 		}
 	}
@@ -100,19 +98,6 @@ func (m *userMessage) unfinished() bool {
 	return m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
 }
 
-// fault says what a session lacks; "" for nothing. others are the sessions before it.
-func (s *crispSession) fault(others sessions) string {
-	switch {
-	case !validSessionID(s.ID):
-		return "a Crisp session has no id"
-	case others.byID(s.ID) != nil:
-		return "a Crisp session is there twice"
-	case slices.Contains(s.Log.Entries, nil):
-		return "an entry of the log is null"
-	}
-	return ""
-}
-
 // fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.
 func (e *effect) fault(serial int64) string {
 	switch {
@@ -136,9 +121,6 @@ func (e *effect) fault(serial int64) string {
 	return ""
 }
 
-// farAhead is longer than any wait for an attempt: what is to be done later than that is to be done now.
-const farAhead = 48 * time.Hour
-
 // mend sets right what a stored record may hold and nothing here writes: times of what has happened
 // that lie in the future, waits without an end, deadlines that are missing.
 func (rec *record) mend() {
@@ -149,28 +131,28 @@ func (rec *record) mend() {
 	if rec.Claim.Until.After(now.Add(2 * claimTTL)) {
 		rec.Claim.release()
 	}
-	rec.Since, rec.Touched = happened(rec.Since, now), happened(rec.Touched, now)
+	rec.Since, rec.Touched = times.Happened(rec.Since, now), times.Happened(rec.Touched, now)
 	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
 		ho.mend(rec.env.cfg, now)
 	}
 	if rec.human() && rec.State != StateOpening {
-		rec.Handover.Opened = happened(rec.Handover.Opened, now)
+		rec.Handover.Opened = times.Happened(rec.Handover.Opened, now)
 	}
 	if rec.State == StateActive {
-		rec.Handover.LastWord = happened(rec.Handover.LastWord, now)
+		rec.Handover.LastWord = times.Happened(rec.Handover.LastWord, now)
 	}
 	for _, s := range rec.Sessions {
-		s.mend(now)
+		s.Mend(now)
 	}
-	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool { return rec.Sessions.byID(k.Crisp) == nil }) // nobody would look
+	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool { return rec.Sessions.ByID(k.Crisp) == nil }) // nobody would look
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		k.Got, k.Missed, k.Next = past(k.Got, now), past(k.Missed, now), soon(k.Next, now)
+		k.Got, k.Missed, k.Next = times.Past(k.Got, now), times.Past(k.Missed, now), times.Soon(k.Next, now)
 		k.Tries = max(k.Tries, 0)
 	}
 	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
 		for _, e := range q {
-			e.Since, e.Next = past(e.Since, now), soon(e.Next, now)
+			e.Since, e.Next = times.Past(e.Since, now), times.Soon(e.Next, now)
 		}
 	}
 	for i := range rec.Replies {
@@ -179,7 +161,7 @@ func (rec *record) mend() {
 		}
 	}
 	for _, m := range rec.UserMessages {
-		m.At = past(m.At, now)
+		m.At = times.Past(m.At, now)
 		if m.Waits.After(now.Add(2 * claimTTL)) {
 			m.Waits = time.Time{}
 		}
@@ -194,9 +176,9 @@ func (ho *handover) mend(cfg *Config, now time.Time) {
 	if ho == nil {
 		return
 	}
-	ho.Asked = happened(ho.Asked, now)
+	ho.Asked = times.Happened(ho.Asked, now)
 	for _, t := range []*time.Time{&ho.Opened, &ho.Claimed, &ho.FirstReply, &ho.LastWord, &ho.Reminded, &ho.Ended, &ho.AskedIdle} {
-		*t = past(*t, now)
+		*t = times.Past(*t, now)
 	}
 	standard := cfg.Timeouts
 	from := standard.fields()
@@ -206,49 +188,4 @@ func (ho *handover) mend(cfg *Config, now time.Time) {
 			*f.value = *from[i].value
 		}
 	}
-}
-
-// mend sets a session's times right, those of Crisp's clock as well.
-func (s *crispSession) mend(now time.Time) {
-	for _, t := range []*time.Time{&s.Ended, &s.State.Doubt, &s.State.Missing, &s.Reads.Good, &s.Reads.Failed} {
-		*t = past(*t, now)
-	}
-	s.Reads.Retry, s.Reads.Fails = soon(s.Reads.Retry, now), min(max(s.Reads.Fails, 0), maxPart)
-	l := &s.Log
-	if ahead := time.Duration(l.Ahead) * time.Millisecond; l.Ahead > maxAhead.Milliseconds() || ahead < -maxAhead {
-		l.Ahead, l.Sampled = 0, false
-	}
-	newest := now.Add(maxAhead + unknownSlack).UnixMilli()
-	for _, at := range []*int64{&l.Watermark, &l.Newest, &l.Shown.At, &s.Bounds.At, &s.Bounds.From, &s.State.Since, &s.State.Updated, &s.Listed} {
-		if *at < 0 || *at > newest {
-			*at = l.sane(now)
-		}
-	}
-}
-
-// sane is Crisp's time, for what has lost its own.
-func (l *crispLog) sane(now time.Time) int64 { return now.UnixMilli() + l.Ahead }
-
-// past is a time that cannot be later than now.
-func past(t, now time.Time) time.Time {
-	if t.After(now) {
-		return now
-	}
-	return t
-}
-
-// happened is past for a time that is always set.
-func happened(t, now time.Time) time.Time {
-	if t.Unix() <= 0 {
-		return now
-	}
-	return past(t, now)
-}
-
-// soon is a time to wait for, or none for one that is too far ahead.
-func soon(t, now time.Time) time.Time {
-	if t.After(now.Add(farAhead)) {
-		return time.Time{}
-	}
-	return t
 }

@@ -1,6 +1,10 @@
 package handover
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+)
 
 // trigger is something that may change who owns a conversation.
 type trigger string
@@ -35,7 +39,7 @@ const (
 
 // cause is what a trigger knows besides the conversation.
 type cause struct {
-	session *crispSession
+	session *crisplog.Session
 	agent   Agent
 	at      int64 // Crisp's time, in ms
 	request *Request
@@ -231,7 +235,7 @@ func (t *transition) takeover() {
 	t.rec.Handover = t.rec.newHandover(&r)
 	t.rec.Handover.LeaveTitle = leave
 	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
-	t.cause.session.Bounds.end(t.cause.at - 1)
+	t.cause.session.Bounds.End(t.cause.at - 1)
 	t.rec.dropResolve(t.cause.session.ID)
 	t.rec.dropOpen()
 	t.rec.passKept()
@@ -284,7 +288,7 @@ func (t *transition) askIdle() {
 // email.
 func (t *transition) wentQuiet() {
 	t.left()
-	if s := t.rec.Sessions.byID(t.rec.Handover.CrispID); s != nil && s.State.Email {
+	if s := t.rec.Sessions.ByID(t.rec.Handover.CrispID); s != nil && s.State.Email {
 		f := *t.rec.Handover
 		f.ID, f.ByEmail, f.Asked = newID(), true, t.rec.env.now
 		t.rec.FollowUp = &f
@@ -331,7 +335,7 @@ func (rec *record) dropOffer() {
 func (rec *record) dropFollowUp() {
 	if f := rec.FollowUp; f != nil {
 		rec.FollowUp = nil
-		if s := rec.Sessions.byID(f.CrispID); s != nil {
+		if s := rec.Sessions.ByID(f.CrispID); s != nil {
 			s.Ended = rec.env.now
 		}
 		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
@@ -359,7 +363,7 @@ func (t *transition) noteEnd(name textName) {
 	} else {
 		fp = t.rec.note(crisp, name)
 	}
-	if s := t.rec.Sessions.byID(crisp); s != nil {
+	if s := t.rec.Sessions.ByID(crisp); s != nil {
 		s.Bounds.Note = fp
 	}
 	if t.cause.options.Resolve {
@@ -369,7 +373,7 @@ func (t *transition) noteEnd(name textName) {
 
 // abandon resolves the conversation that was half made. One that the library did not make goes on.
 func (t *transition) abandon() {
-	s := t.rec.Sessions.byID(t.rec.Handover.CrispID)
+	s := t.rec.Sessions.ByID(t.rec.Handover.CrispID)
 	t.cause.options.Resolve = t.cause.options.Resolve || s != nil && s.Log.First != 0
 	t.noteEnd(noteLeft)
 }
@@ -387,8 +391,8 @@ func (t *transition) finish(reason EndReason) {
 	ho := t.rec.Handover
 	ho.Ended, ho.Reason = t.rec.env.now, reason
 	t.rec.Pickers = nil
-	if s := t.rec.Sessions.byID(ho.CrispID); s != nil {
-		s.end(t.cause.at, t.rec.env.now)
+	if s := t.rec.Sessions.ByID(ho.CrispID); s != nil {
+		s.End(t.cause.at, t.rec.env.now)
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range t.rec.ToCrisp {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/textsplit"
+
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // UserData is what the host knows of the user and shows to the agents in Crisp. In JSON it is the
@@ -268,7 +270,7 @@ func (u UserData) metas() metas {
 	maps.Copy(data.values, u.Data)
 	var m metas
 	other := func(key, value string) {
-		if !blank(value) {
+		if !textsplit.Blank(value) {
 			data.add(key, value)
 		}
 	}
@@ -287,7 +289,7 @@ func (u UserData) metas() metas {
 	if m.Phone, ok = validPhone(u.Phone); !ok {
 		other("phone", strings.TrimSpace(u.Phone))
 	}
-	if m.Avatar = strings.TrimSpace(u.Avatar); !webLink(m.Avatar) {
+	if m.Avatar = strings.TrimSpace(u.Avatar); !weblink.Web(m.Avatar) {
 		other("avatar", m.Avatar)
 		m.Avatar = ""
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // userMessage is what became of one message of the user.
@@ -278,7 +280,7 @@ func (rec *record) holdEnd() {
 func (all userMessages) waits() (until time.Time) {
 	for _, m := range all {
 		if m.Status == messageTurn {
-			until = latest(until, m.Waits)
+			until = times.Later(until, m.Waits)
 		}
 	}
 	return until
@@ -314,7 +316,11 @@ func (rec *record) takeForAgent(in *userMessage) {
 		in.done(messageTaken)
 		return
 	}
-	if p, i, ok := rec.Pickers.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
+	text := in.Incoming.Text
+	if len(in.Incoming.Files) > 0 {
+		text = "" // a file is no choice
+	}
+	if q, i, ok := rec.Pickers.Choose(in.Incoming.Payload, text); ok && q.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, q, i) {
 		return
 	}
 	rec.queuePosts(in, rec.Handover)

@@ -15,21 +15,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
 type websiteRecord struct {
-	V       int            `json:"v"`
-	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
-	Creates []time.Time    `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
-	Next    time.Time      `json:"next,omitzero"`     // of catch-up
-	List    listing        `json:"list,omitzero"`     // how far catch-up has come
-	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
-	Calls   int64          `json:"calls,omitzero"`
-	NoNotes time.Time      `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
-	Crisp   crispapi.State `json:"crisp,omitzero"`    // for how long nothing of the website is called
-	Unknown jsontext.Value `json:",embed,unknown"`
+	V       int              `json:"v"`
+	Claim   claim            `json:"claim,omitzero"`    // of the process that catches up
+	Creates []time.Time      `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
+	Next    time.Time        `json:"next,omitzero"`     // of catch-up
+	List    crisplog.Listing `json:"list,omitzero"`     // how far catch-up has come
+	Day     string           `json:"day,omitempty"`     // that Calls is about, in UTC
+	Calls   int64            `json:"calls,omitzero"`
+	NoNotes time.Time        `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
+	Crisp   crispapi.State   `json:"crisp,omitzero"`    // for how long nothing of the website is called
+	Unknown jsontext.Value   `json:",embed,unknown"`
 }
 
 // websitePrefix begins the keys of websites' records; those of conversations begin with a
@@ -84,7 +88,7 @@ func (s *site) pace(ctx context.Context) (at time.Time, placed bool, err error) 
 		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute || t.Sub(now) > maxPlaces })
 		at, placed = now, true
 		if n := len(w.Creates); n >= limit {
-			at = latest(now, w.Creates[n-limit].Add(time.Minute))
+			at = times.Later(now, w.Creates[n-limit].Add(time.Minute))
 		}
 		if at.Sub(now) > maxPlaces {
 			at, placed = now.Add(time.Minute), false

@@ -10,11 +10,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/crisphandover/handover/internal/testhook"
-	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
 
+	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/worker"
+
 	"github.com/crisphandover/handover/internal/exactjson"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -228,7 +231,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
-	gone := slices.DeleteFunc(before, func(s *crispSession) bool { return slices.Contains(rec.Sessions, s) })
+	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.dropOld(ctx, rec, gone) // else tidyOld does
 	return true, nil
 }
