@@ -54,7 +54,7 @@ func (rec *record) receive(ev *Event) bool {
 		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
-		s.State.Blocked = true
+		s.State.Block(true, at)
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
 		return true
 	}
@@ -497,7 +497,8 @@ func (in *intake) amend(held bool) {
 		}
 		switch {
 		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
-			s.State.Blocked = false // let in again
+			at, _ := s.Log.Plausible(ev.At.UnixMilli(), rec.env.now)
+			s.State.Block(false, at) // let in again
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)
 		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):

@@ -13,7 +13,7 @@ func (in *intake) judge(x item) {
 	case saysRemoved:
 		in.closed(EndRemoved, at)
 	case saysBlocked:
-		s.State.Blocked = true
+		s.State.Block(true, at)
 		if at > s.Bounds.At {
 			in.closed(EndBlocked, at)
 		}

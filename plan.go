@@ -291,7 +291,7 @@ func (rec *record) due() time.Time {
 		}
 		at = times.Earlier(at, next)
 	}
-	at = times.Earlier(at, rec.UserMessages.waits())
+	at = times.Earlier(at, rec.UserMessages.waits(""))
 	for _, r := range rec.Replies { // its process may die
 		at = times.Earlier(at, r.Until)
 	}

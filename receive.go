@@ -205,11 +205,7 @@ func (h *engine) waited(ctx context.Context, key, id string, heard bool) {
 		if in == nil || in.Waits.IsZero() {
 			return errKeep
 		}
-		in.Waits = time.Time{}
-		if in.Status == messageTurn && !heard {
-			rec.unheard(in)
-		}
-		rec.holdEnd()
+		rec.waited(in, heard)
 		return nil
 	})
 	if err != nil {

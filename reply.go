@@ -222,6 +222,7 @@ func (rec *record) passOn(id string) error {
 		in.Waits = time.Time{}
 		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
 		rec.queuePosts(in, rec.Handover)
+		rec.holdEnds()
 	case rec.State == StateMuted:
 		in.Status = messageKept
 	case in.Epoch == rec.Epoch: // a newer turn for it holds

@@ -97,6 +97,7 @@ type State struct {
 	Resolved bool  `json:"resolved,omitzero"` // as far as is known
 	Since    int64 `json:"since,omitzero"`    // Crisp's time of the newest state that a hook told of, in ms
 	Blocked  bool  `json:"blocked,omitzero"`  // the user is
+	BlockAt  int64 `json:"block_at,omitzero"` // Crisp's time of the newest block, or its end, that a hook told of, in ms
 	Gone     bool  `json:"gone,omitzero"`     // removed
 	Full     bool  `json:"full,omitzero"`     // it takes no more messages: it has too many, or refuses them
 	Refused  int   `json:"refused,omitzero"`  // messages in a row that it refused for good
@@ -133,6 +134,14 @@ func (c *State) Told(resolved bool, at int64) {
 		return
 	}
 	c.Resolved, c.Since, c.Doubt = resolved, at, time.Time{}
+}
+
+// Block notes that a hook told of a block, or its end, at a time of Crisp's. One that is older than what is
+// known changes nothing.
+func (c *State) Block(blocked bool, at int64) {
+	if at >= c.BlockAt {
+		c.Blocked, c.BlockAt = blocked, at
+	}
 }
 
 // Reopened notes that a message of the user, or an agent, opened the session again.
@@ -255,7 +264,7 @@ func (s *Session) Mend(now time.Time) {
 		l.Ahead, l.Sampled = 0, false
 	}
 	newest := now.Add(maxAhead + unknownSlack).UnixMilli()
-	for _, at := range []*int64{&l.Watermark, &l.Newest, &l.Shown.At, &s.Bounds.At, &s.Bounds.From, &s.State.Since, &s.State.Updated, &s.Listed} {
+	for _, at := range []*int64{&l.Watermark, &l.Newest, &l.Shown.At, &s.Bounds.At, &s.Bounds.From, &s.State.Since, &s.State.BlockAt, &s.State.Updated, &s.Listed} {
 		if *at < 0 || *at > newest {
 			*at = l.sane(now)
 		}

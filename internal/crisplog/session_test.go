@@ -71,6 +71,15 @@ func TestAnOlderStateChangesNothing(t *testing.T) {
 	require.True(t, s.Closed())
 }
 
+func TestAnOlderBlockChangesNothing(t *testing.T) {
+	var s State
+	s.Block(true, 10)
+	s.Block(false, 9)
+	require.True(t, s.Blocked)
+	s.Block(false, 11)
+	require.False(t, s.Blocked)
+}
+
 func TestWhatNoHookToldOfIsReadTwice(t *testing.T) {
 	s := State{Doubt: now}
 	require.False(t, s.Confirmed(now.Add(secondRead-1)))
