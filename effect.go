@@ -250,3 +250,26 @@ func (rec *record) push(q *queue, e effect) *effect {
 func delay(attempt int) time.Duration {
 	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
 }
+
+// fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.
+func (e *effect) fault(serial int64) string {
+	switch {
+	case e.Kind == "":
+		return "an effect has no kind"
+	case e.N < 1 || e.N > serial:
+		return "an effect has a number that was never given"
+	case e.Part < 0 || e.Part > maxPart || e.Attempts < 0:
+		return "an effect counts out of range"
+	case (e.Kind == kindDeliver || e.Kind == kindRevise) && (e.Message == nil || e.Message.ID == ""):
+		return "a delivery has no message"
+	case e.Kind == kindOnEnd && e.Summary == nil:
+		return "an end has no summary"
+	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
+		return "an end has no reason"
+	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
+		return "a message of ours has no number"
+	case (e.Kind == kindPost || e.Kind == kindAnswer) && (e.Incoming == "" || len(e.Content) == 0):
+		return "a post has no content"
+	}
+	return ""
+}

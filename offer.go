@@ -151,3 +151,30 @@ func (m RichMessage) offers(payload string) bool {
 	return m.Attachment != nil && (slices.ContainsFunc(m.Attachment.Payload.Buttons, button) ||
 		slices.ContainsFunc(m.Attachment.Payload.Elements, func(e Element) bool { return slices.ContainsFunc(e.Buttons, button) }))
 }
+
+// followUpFailed says that nobody will answer by email after all.
+func (rec *record) followUpFailed() {
+	rec.say(textOpenFailed, "")
+	rec.dropFollowUp()
+}
+
+// dropOpen ends what is open beside the bot.
+func (rec *record) dropOpen() {
+	rec.dropOffer()
+	rec.dropFollowUp()
+}
+
+func (rec *record) dropOffer() {
+	rec.Offer = nil
+}
+
+// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
+func (rec *record) dropFollowUp() {
+	if f := rec.FollowUp; f != nil {
+		rec.FollowUp = nil
+		if s := rec.Sessions.ByID(f.CrispID); s != nil {
+			s.Ended = rec.env.now
+		}
+		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
+	}
+}

@@ -366,3 +366,43 @@ func (t *timeline) holdRest() {
 		}
 	}
 }
+
+// oldWanted reports whether what a read of a session brought, and its hooks, can only be judged with what
+// is in the session's old log.
+func (rec *record) oldWanted(s *crisplog.Session, n *reading) bool {
+	l := &s.Log
+	if l.Moved == 0 {
+		return false
+	}
+	for _, all := range [][]EventMessage{n.messages, n.singles} {
+		for i := range all {
+			if rec.forgot(l, &all[i]) {
+				return true
+			}
+		}
+	}
+	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+		if m := k.message(); m != nil {
+			if rec.forgot(l, m) {
+				return true
+			}
+		} else if fp := k.about(); fp != 0 && l.Entry(fp) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// forgot reports whether more may have been known of a message than there is.
+func (rec *record) forgot(l *crisplog.Log, m *EventMessage) bool {
+	return l.Forgot(rec.counted(l, m), m.Fingerprint, m.Type, m.Content)
+}
+
+// counted is the time that a message counts with.
+func (rec *record) counted(l *crisplog.Log, m *EventMessage) int64 {
+	at, ok := l.Plausible(m.Timestamp, rec.env.now)
+	if !ok {
+		return 0 // it may be as old as any
+	}
+	return at
+}

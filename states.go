@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // trigger is something that may change who owns a conversation.
@@ -321,27 +322,6 @@ func (rec *record) dropResolve(crisp string) {
 	})
 }
 
-// dropOpen ends what is open beside the bot.
-func (rec *record) dropOpen() {
-	rec.dropOffer()
-	rec.dropFollowUp()
-}
-
-func (rec *record) dropOffer() {
-	rec.Offer = nil
-}
-
-// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
-func (rec *record) dropFollowUp() {
-	if f := rec.FollowUp; f != nil {
-		rec.FollowUp = nil
-		if s := rec.Sessions.ByID(f.CrispID); s != nil {
-			s.Ended = rec.env.now
-		}
-		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
-	}
-}
-
 func (t *transition) choseBot() {
 	t.rec.say(textWithBot, "")
 	t.rec.dropOffer()
@@ -458,3 +438,24 @@ func (t *transition) dropOpen() { t.rec.dropOpen() }
 func (t *transition) dropOffer() { t.rec.dropOffer() }
 
 func (t *transition) dropFollowUp() { t.rec.dropFollowUp() }
+
+// changeCell is testhook.ChangeCell. What a cell does can be taken away, and not be given.
+func changeCell(state, on string, change func(*testhook.Cell)) (restore func()) {
+	row, t := table[State(state)], trigger(on)
+	before, listed := row[t]
+	as := testhook.Cell{To: string(before.to), Ends: string(before.ends), Acts: before.do != nil, Listed: listed}
+	change(&as)
+	after := before
+	after.to, after.ends = State(as.To), EndReason(as.Ends)
+	if !as.Acts {
+		after.do = nil
+	}
+	if delete(row, t); as.Listed {
+		row[t] = after
+	}
+	return func() {
+		if delete(row, t); listed {
+			row[t] = before
+		}
+	}
+}
