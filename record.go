@@ -18,8 +18,8 @@ import (
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 
-// record is all that is known of one conversation: what Record.Data holds. It changes only in update
-// and updateFrom, by functions that do no I/O.
+// record is all that is known of one conversation: what Record.Data holds. It changes only in
+// engine.update, by functions that do no I/O.
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
