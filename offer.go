@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/persondata"
 )
 
 // wantEmail opens a follow-up, or asks for the address that it needs.
 func (rec *record) wantEmail() {
 	r := rec.Offer.Request
-	if _, ok := validEmail(r.User.Email); !ok {
+	if _, ok := persondata.Email(r.User.Email); !ok {
 		rec.Offer.Asking = true
 		rec.say(textAskEmail, "")
 		return
@@ -25,7 +27,7 @@ func (rec *record) wantEmail() {
 
 // gaveEmail handles the answer to the question for an address.
 func (rec *record) gaveEmail(text string) {
-	address, ok := validEmail(text)
+	address, ok := persondata.Email(text)
 	if !ok {
 		rec.say(textBadEmail, "")
 		return

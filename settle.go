@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/persondata"
 
 	"github.com/crisphandover/handover/internal/times"
 
@@ -282,7 +283,7 @@ func (o *settlement) userAway() {
 		o.e.named(s, o.r.id)
 	}
 	if !s.State.Email && o.rec.Handover != nil && o.rec.env.cfg.Policy.Email == EmailWhenAway {
-		if address, ok := validEmail(o.rec.Handover.Request.User.Email); ok {
+		if address, ok := persondata.Email(o.rec.Handover.Request.User.Email); ok {
 			o.rec.push(&o.rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
 		}
 	}
