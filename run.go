@@ -215,11 +215,11 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		return nil
 	}
 	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
-		s := rec.Sessions.byID(c.SessionID)
+		s := rec.Sessions.ByID(c.SessionID)
 		if !rec.env.stored || s == nil {
 			return errKeep
 		}
-		at, news := s.listed(c, at, rec.Hooks.listed(s.ID), rec.env.now)
+		at, news := s.ListedAgain(c, at, rec.Hooks.listed(s.ID), rec.env.now)
 		if !news {
 			return errKeep
 		}
