@@ -1,10 +1,12 @@
 package handover
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -212,22 +214,34 @@ func amount(v jsontext.Value, limit float64) float64 {
 // contentHash identifies what a message says: the same for other spellings of the same JSON, and
 // without the link previews that Crisp adds. It never fails.
 func contentHash(typ string, content jsontext.Value) string {
-	loose := json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	plain := content
+	if n := len(plain); n < 2 || plain[0] != '"' || plain[n-1] != '"' || bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
+		plain = canonical(content) // else it is a text that can be spelled in no other way
+	}
+	h := sha256.New()
+	_, _ = io.WriteString(h, typ+"\x00")
+	_, _ = h.Write(plain)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// canonical returns the one spelling of a content, without link previews. What is not JSON stays as it is.
+func canonical(content jsontext.Value) jsontext.Value {
 	var object struct {
 		Preview jsontext.Value `json:"preview"`
 		Rest    jsontext.Value `json:",embed,unknown"`
 	}
 	plain := content.Clone()
-	if plain.Kind() == '{' && json.Unmarshal(plain, &object, loose) == nil && object.Preview != nil {
+	if plain.Kind() == '{' && json.Unmarshal(plain, &object, looseJSON) == nil && object.Preview != nil {
 		plain = object.Rest
 		if plain == nil { // it was the only member
 			plain = jsontext.Value("{}")
 		}
 	}
-	_ = plain.Canonicalize(loose) // what is not JSON stays as it is
-	sum := sha256.Sum256([]byte(typ + "\x00" + string(plain)))
-	return hex.EncodeToString(sum[:16])
+	_ = plain.Canonicalize(looseJSON)
+	return plain
 }
+
+var looseJSON = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
 // A carousel in Crisp: cards with links.
 type crispCard struct {

@@ -12,7 +12,7 @@ import (
 type crispLog struct {
 	// Entries are the newest messages; Known are older ones, and those of ours. What was shown goes from
 	// Entries to the session's oldLog as well.
-	Entries []*logEntry   `json:"entries,omitempty"`
+	Entries logEntries    `json:"entries,omitempty"`
 	Known   knownMessages `json:"known,omitempty"`
 	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the oldLog
 	Authors []Agent       `json:"authors,omitempty"` // who wrote the entries
@@ -92,14 +92,14 @@ func (l *crispLog) add(e *logEntry) *logEntry {
 	return e
 }
 
-// ours notes that we posted, or are about to post, this fingerprint. It returns nil if that is known, and
-// no more is kept.
+// ours notes that we posted, or are about to post, this fingerprint; 0 is none. It returns nil if that is
+// known, and no more is kept.
 func (l *crispLog) ours(fp int64) *logEntry {
 	e := l.entry(fp)
 	switch {
 	case e != nil:
 		e.Status = entryOurs
-	case !l.Known.has(fp):
+	case fp != 0 && !l.Known.has(fp):
 		l.Unheard++
 		e = l.add(&logEntry{position: position{FP: fp}, Status: entryOurs})
 	}

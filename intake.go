@@ -300,7 +300,7 @@ func (in *intake) see(x item) bool {
 	}
 	switch {
 	case e != nil:
-		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
+		if e.Status == entryShown && !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
 		}
 		return true
