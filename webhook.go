@@ -15,7 +15,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // The reasons for which ReadEvent refuses a request, besides ErrMalformed.
@@ -122,12 +126,30 @@ func (w Webhook) proves() bool { return len(w.Secrets)+len(w.Keys) > 0 }
 // Unwrap method does, ReadEvent returns in time all the same, but only http.Server.ReadTimeout
 // ends the connection.
 func ReadEvent(rw http.ResponseWriter, r *http.Request, w Webhook) (Event, error) {
-	return w.read(rw, r, &hookBodies{timeout: hookBodyTimeout})
+	return w.read(rw, r, httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: hookBounds.Time}))
+}
+
+// hookBounds bound the bodies of hooks: everybody can send one, with an invented signature, which is
+// judged only when the body has come. Crisp cuts texts at some thousand characters, files come as URLs, and
+// its servers send a body at once. Nearly all of Crisp's are Small.
+var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second, AtOnce: 256, Small: 64 << 10, Large: 32 << 20}
+
+// bodyFault is the public form of why a body was not read.
+func bodyFault(err error) error {
+	switch {
+	case errors.Is(err, httpbody.ErrTooLarge):
+		return ErrTooLarge
+	case errors.Is(err, httpbody.ErrTooSlow):
+		return ErrTooSlow
+	case errors.Is(err, httpbody.ErrCrowded):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return fmt.Errorf("handover: reading the web hook's body: %w", err)
 }
 
 // read is ReadEvent, with the bounds of bodies.
-func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodies) (Event, error) {
-	done := bodies.limit(rw)
+func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.Reader) (Event, error) {
+	done := bodies.Limit(rw)
 	if r.Method != http.MethodPost {
 		return Event{}, ErrNotPost
 	}
@@ -135,12 +157,12 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodie
 	if err != nil {
 		return Event{}, err
 	}
-	body, err := bodies.read(r, done == nil)
+	body, err := bodies.Read(r, done == nil)
 	if err != nil {
 		if rw != nil && done == nil {
 			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
 		}
-		return Event{}, err
+		return Event{}, bodyFault(err)
 	}
 	if done != nil {
 		done()
@@ -298,7 +320,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch status {
 	case http.StatusServiceUnavailable:
 		if s := h.sites[ev.WebsiteID]; s != nil {
-			s.refused.Store(true)
+			s.missed.Store(true)
 		}
 		w.Header().Set("Retry-After", retryAfterBusy)
 	case http.StatusMethodNotAllowed:
@@ -308,7 +330,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	h.logRefusal(r.Context(), genuine, status, err)
+	h.refusals.log(r.Context(), genuine, status, err)
 	if status == http.StatusServiceUnavailable {
 		w.WriteHeader(status) // the store's own words are not for strangers
 		return
@@ -316,19 +338,25 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, err.Error(), status)
 }
 
-// logRefusal logs that a hook was refused. Those without a valid signature or key
-// may be anybody's, or all of Crisp's when the secret is wrong: one line a minute says so.
-func (h *engine) logRefusal(ctx context.Context, genuine bool, status int, err error) {
+// refusals logs which hooks were refused.
+type refusals struct {
+	logger   *slog.Logger
+	unproven atomic.Int64 // when one without proof was last logged, in Unix seconds
+}
+
+// log logs that a hook was refused. Those without a valid signature or key may be anybody's, or all of
+// Crisp's when the secret is wrong: one line a minute says so.
+func (r *refusals) log(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
 	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
 		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
-	switch now, last := time.Now().Unix(), h.refusal.Load(); {
+	switch now, last := time.Now().Unix(), r.unproven.Load(); {
 	case genuine:
-		h.cfg.Logger.WarnContext(ctx, message, "status", status)
-	case unproven && now-last >= 60 && h.refusal.CompareAndSwap(last, now):
-		h.cfg.Logger.WarnContext(ctx, message, "status", status, "error", err)
+		r.logger.WarnContext(ctx, message, "status", status)
+	case unproven && now-last >= 60 && r.unproven.CompareAndSwap(last, now):
+		r.logger.WarnContext(ctx, message, "status", status, "error", err)
 	default:
-		h.cfg.Logger.DebugContext(ctx, message, "status", status)
+		r.logger.DebugContext(ctx, message, "status", status)
 	}
 }
 
@@ -341,24 +369,21 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.Closed():
 		return ErrShutdown
-	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
+	case h.sites[ev.WebsiteID] == nil || !crispapi.ValidSessionID(ev.SessionID):
 		return nil // not ours
-	case ev.Raw != nil && !ev.Ambiguous && !h.heeds(&ev):
+	case ev.Raw != nil && !ev.Ambiguous && !h.cfg.heeds(&ev):
 		return nil
 	case h.pool.Full():
 		return ErrBusy
 	}
-	asking, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	r, err := h.cfg.Store.Find(asking, ev.WebsiteID+"/"+ev.SessionID)
+	r, err := h.store.find(ctx, ev.WebsiteID+"/"+ev.SessionID)
 	if err != nil {
-		return fmt.Errorf("handover: find in the store: %w", err)
+		return err
 	}
-	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	rec, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(rec *record) error {
+	rec, err := h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
@@ -367,7 +392,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	})
 	switch {
 	case err == nil && ev.Compose != nil:
-		h.typed(ctx, rec, ev)
+		h.host.typed(ctx, rec, ev)
 	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
 		return nil
@@ -376,6 +401,6 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 }
 
 // heeds reports whether anything could come of an event: most only tell that something was read.
-func (h *engine) heeds(ev *Event) bool {
-	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && h.cfg.Typing != nil
+func (c *Config) heeds(ev *Event) bool {
+	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && c.Typing != nil
 }
