@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
@@ -46,10 +47,10 @@ type engine struct {
 	foreign  worker.Pushback // records that another process may be able to work on
 	watching atomic.Bool     // the store tells of other processes' saves
 	speaking speaking
-	typing   pace.Signs     // what agents were told of who is typing
-	bodies   *hookBodies    // reads those of hooks
-	refusals refusals       // of hooks
-	hooks    testhook.Hooks // zero but in tests of this module
+	typing   pace.Signs       // what agents were told of who is typing
+	bodies   *httpbody.Reader // reads those of hooks
+	refusals refusals         // of hooks
+	hooks    testhook.Hooks   // zero but in tests of this module
 }
 
 func newEngine(cfg *Config) *engine {
@@ -59,7 +60,7 @@ func newEngine(cfg *Config) *engine {
 	h := &engine{
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
-		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: newHookBodies(), refusals: refusals{logger: cfg.Logger},
+		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(manyHooks), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
