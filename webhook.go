@@ -110,16 +110,6 @@ func (w Webhook) prepare(websites []string) (Webhook, error) {
 // proves reports whether there is anything that a hook could be verified with.
 func (w Webhook) proves() bool { return len(w.Secrets)+len(w.Keys) > 0 }
 
-// The bounds of hooks' bodies. Everybody can send one, with an invented signature, which is
-// judged only when the body has come.
-var (
-	// oneHook bounds a body that is read by itself. Crisp's servers send theirs at once, and cut texts at
-	// some thousand characters; files come as URLs.
-	oneHook = httpbody.Limits{Size: 1 << 20, Time: 5 * time.Second, Large: 2 << 20}
-	// manyHooks bounds those of a Handover. Nearly all of Crisp's are smaller than Small.
-	manyHooks = httpbody.Limits{Size: oneHook.Size, Time: oneHook.Time, AtOnce: 256, Small: 64 << 10, Large: 32 << 20}
-)
-
 // ReadEvent reads one web hook of Crisp from a request, and verifies who sent it. It needs no
 // Handover: use it to receive hooks in a server of your own, and Handover.HandleEvent to pass them
 // on. Its errors match ErrNotPost, ErrNotSigned, ErrBadSignature, ErrTooOld, ErrTooNew,
@@ -131,12 +121,30 @@ var (
 // Unwrap method does, ReadEvent returns in time all the same, but only http.Server.ReadTimeout
 // ends the connection.
 func ReadEvent(rw http.ResponseWriter, r *http.Request, w Webhook) (Event, error) {
-	return w.read(rw, r, httpbody.New(oneHook))
+	return w.read(rw, r, httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: hookBounds.Time}))
+}
+
+// hookBounds bound the bodies of hooks: everybody can send one, with an invented signature, which is
+// judged only when the body has come. Crisp cuts texts at some thousand characters, files come as URLs, and
+// its servers send a body at once. Nearly all of Crisp's are Small.
+var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second, AtOnce: 256, Small: 64 << 10, Large: 32 << 20}
+
+// bodyFault is the public form of why a body was not read.
+func bodyFault(err error) error {
+	switch {
+	case errors.Is(err, httpbody.ErrTooLarge):
+		return ErrTooLarge
+	case errors.Is(err, httpbody.ErrTooSlow):
+		return ErrTooSlow
+	case errors.Is(err, httpbody.ErrCrowded):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return fmt.Errorf("handover: reading the web hook's body: %w", err)
 }
 
 // read is ReadEvent, with the bounds of bodies.
 func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.Reader) (Event, error) {
-	done := bodies.Deadline(rw)
+	done := bodies.Limit(rw)
 	if r.Method != http.MethodPost {
 		return Event{}, ErrNotPost
 	}
@@ -149,7 +157,7 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 		if rw != nil && done == nil {
 			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
 		}
-		return Event{}, bodyError(err)
+		return Event{}, bodyFault(err)
 	}
 	if done != nil {
 		done()
@@ -205,19 +213,6 @@ func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
 		return ErrTooNew
 	}
 	return nil
-}
-
-// bodyError gives an error of reading a body the form that ReadEvent documents.
-func bodyError(err error) error {
-	switch {
-	case errors.Is(err, httpbody.ErrTooLarge):
-		return ErrTooLarge
-	case errors.Is(err, httpbody.ErrTooSlow):
-		return ErrTooSlow
-	case errors.Is(err, httpbody.ErrBusy):
-		return fmt.Errorf("%w: %w", err, ErrBusy)
-	}
-	return fmt.Errorf("handover: the web hook: %w", err)
 }
 
 // hookStatus is the answer to a web hook that ended with err. A status that is not 2xx may make

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/httpbody"
+	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
@@ -43,10 +44,10 @@ type engine struct {
 	pool     *worker.Pool
 	given    sync.Map // records that the store gave with a claim, by key
 	waiters  worker.Waiters[*record]
-	failing  worker.Pushback // records that cannot be worked on
-	foreign  worker.Pushback // records that another process may be able to work on
-	watching atomic.Bool     // the store tells of other processes' saves
-	speaking speaking
+	failing  worker.Pushback  // records that cannot be worked on
+	foreign  worker.Pushback  // records that another process may be able to work on
+	watching atomic.Bool      // the store tells of other processes' saves
+	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
 	bodies   *httpbody.Reader // reads those of hooks
 	refusals refusals         // of hooks
@@ -60,7 +61,7 @@ func newEngine(cfg *Config) *engine {
 	h := &engine{
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
-		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(manyHooks), refusals: refusals{logger: cfg.Logger},
+		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
@@ -163,7 +164,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) er
 
 // open returns the record for a change.
 func (h *engine) open(ctx context.Context, k known) (*record, error) {
-	e := &env{cfg: h.cfg, speaking: h.speaking.on(k.key), trustHooks: h.hooks.NoLog}
+	e := &env{cfg: h.cfg, speaking: h.speaking.Any(k.key), trustHooks: h.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
 		e.now, e.stored, e.version, e.before = h.store.now(), true, rec.env.version, rec.awaited()
 		rec.env = e

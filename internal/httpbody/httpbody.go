@@ -1,5 +1,6 @@
 // Package httpbody reads the bodies of HTTP requests that anybody may send: each within a time and a size,
-// and not too many at once.
+// and not too many at once. Where nothing is known of a sender until the whole body is there, as with one
+// that is signed, that is all that can be done against those who send much, slowly.
 package httpbody
 
 import (
@@ -12,59 +13,64 @@ import (
 	"time"
 )
 
-// Limits bound what is read.
-type Limits struct {
-	Size   int64         // of one body, in bytes
-	Time   time.Duration // that one body may take
-	AtOnce int           // bodies that are read at the same time; 0: no bound
-	// Small is what each body may have without a share in Large, which is what all of them together may
-	// have beyond that. So large bodies of strangers take no place of small ones.
-	Small, Large int64
-}
-
-// Why a body was not read. Any other error is the connection's, or the context's.
+// The reasons for which a body is not read. Any other error is that of the body's reader, or of the
+// request's context.
 var (
 	ErrTooLarge = errors.New("the body is too large")
 	ErrTooSlow  = errors.New("the body did not come in time")
-	ErrBusy     = errors.New("too many bodies are being read")
+	// ErrCrowded says that others take all that there is: the request may be sent again later.
+	ErrCrowded = errors.New("too much is being read")
 )
 
-// Reader reads bodies. Make it with New. It may be used concurrently.
+var errPanicked = errors.New("the reader panicked")
+
+// Bounds say how much is read.
+type Bounds struct {
+	Size   int64         // the largest body
+	Time   time.Duration // how long a body may take
+	AtOnce int           // how many bodies are read at the same time; 0: no bound
+	// Small is what each body may have without a share of Large, in bytes, so that large bodies take no
+	// place of small ones.
+	Small int64
+	Large int64 // what all bodies together may have beyond the first Small of each; 0: no bound
+}
+
+// Reader reads bodies. It may be used by several goroutines at once.
 type Reader struct {
-	limits Limits
+	bounds Bounds
 	places chan struct{} // has an element for each body that is being read; nil: no bound
-	large  atomic.Int64  // bytes held beyond the first Limits.Small of each
+	large  atomic.Int64  // bytes held beyond the first Bounds.Small of each
 }
 
-// New returns a Reader with these limits.
-func New(l Limits) *Reader {
-	b := &Reader{limits: l}
-	if l.AtOnce > 0 {
-		b.places = make(chan struct{}, l.AtOnce)
+// New returns a Reader.
+func New(b Bounds) *Reader {
+	r := &Reader{bounds: b}
+	if b.AtOnce > 0 {
+		r.places = make(chan struct{}, b.AtOnce)
 	}
-	return b
+	return r
 }
 
-// Reading returns how many bodies are being read, where that is bounded.
+// Reading returns how many bodies are being read, where Bounds.AtOnce is set.
 func (b *Reader) Reading() int { return len(b.places) }
 
-// Deadline sets the deadline until which the request must have come, and returns what takes it away
-// again; nil if it cannot be set, as on a ResponseWriter that hides its connection. w may be nil.
-func (b *Reader) Deadline(w http.ResponseWriter) (done func()) {
+// Limit sets the deadline of a connection by which the request must have come, and returns what takes it
+// away again; nil if it cannot be set: w is nil, or hides the connection.
+func (b *Reader) Limit(w http.ResponseWriter) (done func()) {
 	if w == nil {
 		return nil
 	}
 	connection := http.NewResponseController(w)
-	if connection.SetReadDeadline(time.Now().Add(b.limits.Time)) != nil {
+	if connection.SetReadDeadline(time.Now().Add(b.bounds.Time)) != nil {
 		return nil
 	}
 	return func() { _ = connection.SetReadDeadline(time.Time{}) }
 }
 
-// Read returns the request's body. With watch, which is for requests without a Deadline, it returns in
+// Read returns the request's body. With watch, which is needed where Limit set no deadline, it returns in
 // time even if the body's Read does not; what has come of it is then kept until Read returns.
 func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
-	if r.ContentLength > b.limits.Size {
+	if r.ContentLength > b.bounds.Size {
 		return nil, ErrTooLarge
 	}
 	if r.Body == nil || r.Body == http.NoBody {
@@ -75,11 +81,11 @@ func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
 		case b.places <- struct{}{}:
 			defer func() { <-b.places }()
 		default:
-			return nil, ErrBusy
+			return nil, fmt.Errorf("%w: too many bodies", ErrCrowded)
 		}
 	}
 	if !watch {
-		return b.readAll(r.Body)
+		return b.all(r.Body)
 	}
 	type result struct {
 		body []byte
@@ -87,10 +93,10 @@ func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
 	}
 	read := make(chan result, 1)
 	go func() {
-		body, err := b.readAll(r.Body)
+		body, err := b.all(r.Body)
 		read <- result{body, err}
 	}()
-	late := time.NewTimer(b.limits.Time)
+	late := time.NewTimer(b.bounds.Time)
 	defer late.Stop()
 	select {
 	case got := <-read:
@@ -98,53 +104,50 @@ func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
 	case <-late.C:
 		return nil, ErrTooSlow
 	case <-r.Context().Done():
-		return nil, fmt.Errorf("reading the body: %w", r.Context().Err())
+		return nil, r.Context().Err()
 	}
 }
 
-// readAll reads a body to its end, within the bounds of its size. A panic of a reader that a program has
-// put in place of the body becomes an error.
-func (b *Reader) readAll(r io.Reader) (body []byte, err error) {
-	counted := &countedBody{reader: io.LimitReader(r, b.limits.Size+1), of: b}
+// all reads a body to its end. A panic of the reader becomes an error.
+func (b *Reader) all(r io.Reader) (body []byte, err error) {
+	counted := &counted{reader: io.LimitReader(r, b.bounds.Size+1), of: b}
 	defer counted.release()
 	defer func() {
 		if recover() != nil {
-			body, err = nil, errors.New("reading the body: the reader panicked")
+			body, err = nil, errPanicked
 		}
 	}()
 	body, err = io.ReadAll(counted)
 	switch {
-	case errors.Is(err, ErrBusy):
-		return nil, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, ErrTooSlow
 	case err != nil:
-		return nil, fmt.Errorf("reading the body: %w", err)
-	case int64(len(body)) > b.limits.Size:
+		return nil, err
+	case int64(len(body)) > b.bounds.Size:
 		return nil, ErrTooLarge
 	}
 	return body, nil
 }
 
-// countedBody counts what is read of one body, and takes its share in what all may have.
-type countedBody struct {
+// counted counts what is read of one body, and takes its share in what all may have.
+type counted struct {
 	reader     io.Reader
 	of         *Reader
 	read, held int64
 }
 
 // Read implements io.Reader.
-func (c *countedBody) Read(p []byte) (int, error) {
+func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.reader.Read(p)
 	c.read += int64(n)
-	if more := max(c.read-c.of.limits.Small, 0) - c.held; more > 0 {
+	if more := max(c.read-c.of.bounds.Small, 0) - c.held; more > 0 {
 		c.held += more
-		if c.of.large.Add(more) > c.of.limits.Large {
-			return n, ErrBusy
+		if most := c.of.bounds.Large; c.of.large.Add(more) > most && most > 0 {
+			return n, fmt.Errorf("%w: too many large bodies", ErrCrowded)
 		}
 	}
 	return n, err
 }
 
 // release gives the share back.
-func (c *countedBody) release() { c.of.large.Add(-c.held) }
+func (c *counted) release() { c.of.large.Add(-c.held) }
