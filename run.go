@@ -253,7 +253,7 @@ func (h *engine) changed(key string, rec *record) {
 		return
 	}
 	for _, dir := range []direction{toUser, toCrisp} {
-		if dir != rec.env.attending && rec.wants(dir) {
+		if dir != rec.env.attending && rec.planner().wants(dir) {
 			j := jobOf(key, dir)
 			j.Known = rec.env.record
 			h.pool.Nudge(j)
