@@ -254,7 +254,7 @@ func (h *engine) changed(key string, rec *record) {
 	}
 	var jobs []worker.Job
 	for _, dir := range []direction{toUser, toCrisp} {
-		if dir != rec.env.attending && rec.wants(dir) {
+		if dir != rec.env.attending && rec.planner().wants(dir) {
 			j := jobOf(key, dir)
 			j.Known = known{key: key, record: rec.env.record}
 			jobs = append(jobs, j)
