@@ -210,6 +210,6 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
 		return false
 	}
-	s := rec.Sessions.byID(rec.Handover.CrispID)
-	return s != nil && !s.State.closed()
+	s := rec.Sessions.ByID(rec.Handover.CrispID)
+	return s != nil && !s.State.Closed()
 }

@@ -216,8 +216,8 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		return nil
 	}
 	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
-		s := rec.Sessions.byID(c.SessionID)
-		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
+		s := rec.Sessions.ByID(c.SessionID)
+		if !rec.env.stored || s == nil || at <= s.Listed || s.Knows(c, at) {
 			return errKeep
 		}
 		s.Listed = at
@@ -232,11 +232,6 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		return nil
 	}
 	return err
-}
-
-// knows reports whether what the list tells of a session was read already.
-func (s *crispSession) knows(c crispConversation, at int64) bool {
-	return at <= s.Log.Watermark && (c.State == saysResolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
 }
 
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.

@@ -9,12 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
-	"github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/exactjson"
 )
@@ -224,7 +226,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
-	gone := slices.DeleteFunc(before, func(s *crispSession) bool { return slices.Contains(rec.Sessions, s) })
+	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
 }
