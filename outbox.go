@@ -67,7 +67,7 @@ func (rec *record) proved(s *crisplog.Session, fp int64) {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
 		}
-		if e.Kind == kindPost || e.Kind == kindGreet {
+		if e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote && !e.Running {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: fp})
 			return
 		}

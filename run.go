@@ -202,10 +202,10 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 	})
 }
 
-// listed puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// listed puts a hook into the record of a listed conversation, if it is one of ours and may have changed
 // since it was last listed. at is 0 if it is not known when it has.
 func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at int64) error {
-	if !crispapi.ValidSessionID(c.SessionID) || at == 0 {
+	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
 	r, err := h.store.find(ctx, site.id+"/"+c.SessionID)
@@ -217,10 +217,13 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 	}
 	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
-		if !rec.env.stored || s == nil || at <= s.Listed || s.Knows(c, at) {
+		if !rec.env.stored || s == nil {
 			return errKeep
 		}
-		s.Listed = at
+		at, news := s.ListedAgain(c, at, rec.Hooks.listed(s.ID), rec.env.now)
+		if !news {
+			return errKeep
+		}
 		rec.Hooks.put(hook{
 			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
 			State: c.State == saysResolved || c.Blocked || s.State.Resolved,

@@ -31,6 +31,9 @@ func (rec *record) settle(l *queue, r result) bool {
 		return rec.timed(r)
 	}
 	e.Running = false
+	if s := rec.Sessions.ByID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.Shows(e.FP) {
+		r = result{effect: e.N, parts: r.parts} // the answer alone was lost
+	}
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		if e.leaves(r) {
 			return true
