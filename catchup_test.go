@@ -182,14 +182,14 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				first := r.conv
-				r.conv.ID = "another"
-				other := r.opened()
+				first := r.Conv
+				r.Conv.ID = "another"
+				other := r.Opened()
 				other.Operator("Bob").Say("hello")
-				r.after(time.Hour)
-				r.saw()
-				r.conv = first
-				r.crisp.SetHookFaults(dropHooks)
+				r.After(time.Hour)
+				r.Saw()
+				r.Conv = first
+				r.Crisp.SetHookFaults(dropHooks)
 				switch n := odd.(type) {
 				case int64:
 					odd = time.Now().UnixMilli() + n
@@ -197,25 +197,25 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 				conv.OddRow(map[string]any{"updated_at": odd})
 				for _, text := range []string{"one", "two"} {
 					ann.Say(text)
-					r.after(20 * time.Minute)
-					require.Equal(t, []string{"agent Ann: " + text}, r.agentLines())
-					r.saw()
+					r.After(20 * time.Minute)
+					require.Equal(t, []string{"agent Ann: " + text}, r.AgentLines())
+					r.Saw()
 				}
 				calls := conv.CountCalls("")
-				r.after(time.Hour)
+				r.After(time.Hour)
 				require.LessOrEqual(t, conv.CountCalls("")-calls, 8, "it is not read for ever")
-				r.saw()
+				r.Saw()
 				other.Operator("Bob").Say("three")
 				for i := range 200 {
-					r.crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+					r.Crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
 				}
-				r.after(time.Minute)
-				require.Equal(t, []string{"agent Bob: three"}, r.agentLines())
-				r.saw()
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Bob: three"}, r.AgentLines())
+				r.Saw()
 				conv.OddRow(nil)
 				ann.Say("four")
-				r.after(20 * time.Minute)
-				require.Equal(t, []string{"agent Ann: four"}, r.agentLines())
+				r.After(20 * time.Minute)
+				require.Equal(t, []string{"agent Ann: four"}, r.AgentLines())
 			})
 		})
 	}

@@ -277,19 +277,19 @@ func TestPostedMeansAFingerprint(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, posted: %t", name, commit), func(t *testing.T) {
 				bubble(t, options{}, func(r *rig) {
 					once := handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, Commit: commit}
-					r.crisp.Fail(2, once) // the opening message, and what is tried next
-					require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-					conv := r.crisp.Last()
+					r.Crisp.Fail(2, once) // the opening message, and what is tried next
+					require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+					conv := r.Crisp.Last()
 					conv.Operator("Ann").Say("hello")
-					r.after(time.Minute)
-					r.crisp.Fail(1, once)
-					require.False(t, r.says("My parcel is lost").Bot)
-					require.Equal(t, []string{"Hi, this user need your help.", "My parcel is lost"}, userTexts(conv))
-					r.after(time.Minute)
+					r.After(time.Minute)
+					r.Crisp.Fail(1, once)
+					require.False(t, r.Says("My parcel is lost").Bot)
+					require.Equal(t, []string{"Hi, this user need your help.", "My parcel is lost"}, systemrig.UserTexts(conv))
+					r.After(time.Minute)
 					once.Match = func(i handovertest.CallInfo) bool { return i.Type == "note" }
-					r.crisp.Fail(1, once)
-					require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
-					r.after(time.Minute)
+					r.Crisp.Fail(1, once)
+					require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye"}))
+					r.After(time.Minute)
 					require.Equal(t, []string{"bye"}, notesOf(conv))
 				})
 			})
