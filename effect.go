@@ -5,6 +5,10 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // effectKind names what an effect does.
@@ -81,7 +85,8 @@ type result struct {
 	effect  int64
 	begun   time.Time
 	err     error
-	id      string // of the Crisp session made, or the channel's id of the message shown
+	id      string // the channel's id of the message shown
+	made    string // the id of the Crisp session made
 	fp      int64  // given by Crisp
 	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
@@ -125,12 +130,12 @@ func (rec *record) note(crisp string, name textName) int64 {
 
 // pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours, and returned.
 func (rec *record) pushNote(crisp string, e effect) int64 {
-	s := rec.Sessions.byID(crisp)
+	s := rec.Sessions.ByID(crisp)
 	if s == nil {
 		return 0
 	}
 	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, ofNote, "", int(rec.Serial))
-	s.Log.ours(e.FP)
+	s.Log.Ours(e.FP)
 	rec.push(&rec.ToCrisp, e)
 	return e.FP
 }
@@ -200,14 +205,14 @@ func (q queue) ready(now time.Time) (*effect, time.Time) {
 		}
 		if !e.Kind.known() {
 			blocked = append(blocked, class)
-			wait = earlier(wait, now.Add(unknownEvery))
+			wait = times.Earlier(wait, now.Add(unknownEvery))
 			continue
 		}
 		if !e.Next.After(now) {
 			return e, now
 		}
 		blocked = append(blocked, class)
-		wait = earlier(wait, e.Next)
+		wait = times.Earlier(wait, e.Next)
 	}
 	return nil, wait
 }
@@ -228,7 +233,7 @@ func (q queue) has(match func(*effect) bool) bool { return slices.ContainsFunc(q
 func (q *queue) drop(match func(*effect) bool) { *q = slices.DeleteFunc(*q, match) }
 
 // untried reports whether a message of the log waits, and no part of it was tried yet.
-func (q queue) untried(crisp string, e *logEntry) bool {
+func (q queue) untried(crisp string, e *crisplog.Entry) bool {
 	parts, tried := 0, len(e.ChannelID) > 0
 	for _, x := range q {
 		if x.Kind == kindDeliver && x.Crisp == crisp && x.FP == e.FP {
@@ -246,15 +251,69 @@ func (rec *record) push(q *queue, e effect) *effect {
 	return &e
 }
 
-// earlier returns the earlier of two times, zero meaning never.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
 // delay is how long to wait before the next attempt: 1, 2, 4 … 60 s.
 func delay(attempt int) time.Duration {
 	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
+}
+
+// fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.
+func (e *effect) fault(serial int64) string {
+	switch {
+	case e.Kind == "":
+		return "an effect has no kind"
+	case e.N < 1 || e.N > serial:
+		return "an effect has a number that was never given"
+	case e.Part < 0 || e.Part > maxPart || e.Attempts < 0:
+		return "an effect counts out of range"
+	case (e.Kind == kindDeliver || e.Kind == kindRevise) && (e.Message == nil || e.Message.ID == ""):
+		return "a delivery has no message"
+	case e.Kind == kindOnEnd && e.Summary == nil:
+		return "an end has no summary"
+	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
+		return "an end has no reason"
+	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
+		return "a message of ours has no number"
+	case (e.Kind == kindPost || e.Kind == kindAnswer) && (e.Incoming == "" || len(e.Content) == 0):
+		return "a post has no content"
+	}
+	return ""
+}
+
+// follows reports whether nothing is queued of the parts that come before this one of a user's message.
+func (q queue) follows(e *effect) bool {
+	return e.Part > 0 && !q.has(func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
+}
+
+// running reports whether a step was begun whose result is not written down yet.
+func (q queue) running() bool { return q.has(func(e *effect) bool { return e.Running }) }
+
+// recover makes ready again what a process had begun that has died or lost its claim. Nobody knows how far
+// it came.
+func (q queue) recover() {
+	for _, e := range q {
+		if e.Running {
+			e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
+		}
+	}
+}
+
+// ends reports whether an end of the session's handover waits for the messages before it.
+func (q queue) ends(crisp string) bool {
+	return q.has(func(e *effect) bool { return e.Kind == kindEnd && e.Crisp == crisp })
+}
+
+// crowded reports whether too many messages of the user wait already to take n more.
+func (q queue) crowded(n, most int) bool {
+	waiting := 0
+	for _, e := range q {
+		if e.Kind == kindPost {
+			waiting++
+		}
+	}
+	return waiting > 0 && waiting+n > most
+}
+
+// dropResolve forgets that a Crisp session was to be resolved: it is needed again.
+func (q *queue) dropResolve(crisp string) {
+	q.drop(func(e *effect) bool { return e.Kind == kindResolve && e.Crisp == crisp })
 }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/signedlink"
+
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // History is the page that shows agents what was said before they came. Its link stands in the
@@ -102,13 +104,7 @@ func (h History) link(c Conversation, now time.Time) string {
 }
 
 // keys are the texts of Key and OldKeys.
-func (h History) keys() []string {
-	texts := []string{h.Key.text()}
-	for _, old := range h.OldKeys {
-		texts = append(texts, old.text())
-	}
-	return texts
-}
+func (h History) keys() []string { return append([]string{h.Key.text()}, textsOf(h.OldKeys)...) }
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
 // errLinkExpired; only a token with a good signature can have expired.
@@ -314,7 +310,7 @@ func newPageFile(m Message) *pageFile {
 // pageURL returns the URL if it is absolute, has one of the schemes and shows no secret; else "".
 func pageURL(s string, schemes ...string) string {
 	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.User != nil || telegramFile.MatchString(u.Path) {
+	if err != nil || u.User != nil || weblink.HoldsToken(u) {
 		return ""
 	}
 	if u.Host == "" && (u.Scheme == "https" || u.Scheme == "http") {

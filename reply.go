@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/crisphandover/handover/internal/worker"
@@ -37,35 +36,6 @@ func (all *replies) drop(match func(reply) bool) bool {
 // end removes a reply, perhaps before its send has returned.
 func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
-// speaking counts the bot's messages under way in this process, by conversation.
-type speaking struct {
-	mu sync.Mutex
-	n  map[string]int
-}
-
-// begin counts a message until end is called.
-func (s *speaking) begin(key string) (end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.n == nil {
-		s.n = make(map[string]int)
-	}
-	s.n[key]++
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.n[key]--; s.n[key] == 0 {
-			delete(s.n, key)
-		}
-	})
-}
-
-func (s *speaking) on(key string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.n[key] > 0
-}
-
 // storeAgain is how long a running Reply waits before it asks a store again that failed.
 const storeAgain = 500 * time.Millisecond
 
@@ -75,21 +45,21 @@ const storeAgain = 500 * time.Millisecond
 // ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
 // user's message, unless it was answered. Else it is send's own.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
-	if h.reentrant(ctx, t.Conversation) {
+	if h.cfg.reentrant(ctx, t.Conversation) {
 		return ErrReentrant
 	}
-	if err := h.checkConversation(t.Conversation); err != nil {
+	if err := h.cfg.checkConversation(t.Conversation); err != nil {
 		return err
 	}
-	key, k, err := h.locate(ctx, t.Conversation)
+	k, err := h.locate(ctx, t.Conversation)
 	if err != nil {
 		return fmt.Errorf("handover: reply: nothing was sent: %w", err)
 	}
 	id := newID()
 	var epoch int64
-	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
+	l := h.listen(k.key, func(rec *record) bool { return rec.Epoch != epoch })
 	defer l.stop()
-	rec, err := h.beginReply(ctx, k, key, id, t, func(rec *record) {
+	rec, err := h.beginReply(ctx, k, id, t, func(rec *record) {
 		l.stop()
 		epoch = rec.Epoch
 		l.begin(rec)
@@ -99,16 +69,16 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	}
 	silent := func() {}
 	if len(rec.Sessions) == 0 {
-		silent = h.speaking.begin(key)
+		silent = h.speaking.Begin(k.key)
 		defer time.AfterFunc(h.cfg.Timeouts.Reply, func() { // send ignores its context
 			silent()
-			h.pool.Nudge(jobOf(key, toUser))
+			h.pool.Nudge(jobOf(k.key, toUser))
 		}).Stop()
 	}
 	t.Epoch = rec.Epoch
 	sent, cut := h.hold(ctx, l, rec, id, send)
 	silent()
-	h.endReply(ctx, key, id, t, sent, cut)
+	h.endReply(ctx, k.key, id, t, sent, cut)
 	if sent != nil && cut {
 		return ErrNotYourTurn
 	}
@@ -117,9 +87,9 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 
 // beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
 // elsewhere it is enough that this process knows.
-func (h *engine) beginReply(ctx context.Context, k known, key, id string, t Turn, begun func(*record)) (*record, error) {
+func (h *engine) beginReply(ctx context.Context, k known, id string, t Turn, begun func(*record)) (*record, error) {
 	entered := false
-	rec, err := h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
+	rec, err := h.update(ctx, k, func(rec *record) error {
 		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
 		if !entered {
 			return rec.passOn(t.MessageID)
@@ -144,7 +114,7 @@ func (h *engine) beginReply(ctx context.Context, k known, key, id string, t Turn
 func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+	rec, err := h.update(ctx, known{key: key, conversation: t.Conversation}, func(rec *record) error {
 		changed := rec.Replies.drop(func(r reply) bool { return r.ID == id })
 		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
 			in.done(messageAnswered)
@@ -164,7 +134,7 @@ func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent erro
 		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
 		return
 	}
-	if rec.wants(toUser) { // it waited for the bot
+	if rec.planner().wants(toUser) { // it waited for the bot
 		h.pool.Nudge(jobOf(key, toUser))
 	}
 }
@@ -175,14 +145,14 @@ func (h *engine) hold(ctx context.Context, l *listening, rec *record, id string,
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
 	defer stop()
-	scope := &scope{key: h.key(rec.Conversation), reply: id, end: cancel}
+	scope := &scope{key: h.cfg.key(rec.Conversation), reply: id, end: cancel}
 	sctx = context.WithValue(sctx, scopeKey{}, scope)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		worker.Guard(nil, func() { watchReply(sctx, l, rec, cancel) })
 	}()
-	ok := h.guard(func() { err = send(sctx) })
+	ok := worker.Guard(h.host.panicked, func() { err = send(sctx) })
 	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
 	cancel(nil)
 	<-watched
@@ -220,7 +190,7 @@ func (rec *record) passOn(id string) error {
 	switch {
 	case rec.human(), rec.cameAndWent(in):
 		in.Waits = time.Time{}
-		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
+		rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
 		rec.queuePosts(in, rec.Handover)
 		rec.holdEnds()
 	case rec.State == StateMuted:
@@ -240,6 +210,6 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
 		return false
 	}
-	s := rec.Sessions.byID(rec.Handover.CrispID)
-	return s != nil && !s.State.closed()
+	s := rec.Sessions.ByID(rec.Handover.CrispID)
+	return s != nil && !s.State.Closed()
 }

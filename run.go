@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -27,7 +28,7 @@ func (h *Handover) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {
-		s.refused.Store(true) // catch up with what was missed while nobody ran
+		s.missed.Store(true) // what came while nobody ran
 	}
 	go h.watch(ctx)
 	for {
@@ -43,13 +44,9 @@ func (h *Handover) Run(ctx context.Context) error {
 
 // watch hears from the store of what other processes saved, where the store can tell.
 func (h *engine) watch(ctx context.Context) {
-	w, ok := h.cfg.Store.(Watcher)
-	if !ok {
-		return
-	}
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		begun := time.Now()
-		err := w.Watch(ctx, func(key string) {
+		err := h.store.watch(ctx, func(key string) {
 			h.watching.Store(true)
 			if h.waiters.Waiting(key) {
 				h.pool.Nudge(wakeJob(key))
@@ -72,7 +69,7 @@ func (h *engine) watch(ctx context.Context) {
 
 // wake shows a record that another process saved to those who wait for it here.
 func (h *engine) wake(key string) {
-	if rec, err := h.load(context.Background(), key, Conversation{}); err == nil {
+	if rec, err := h.load(context.Background(), known{key: key}); err == nil {
 		h.waiters.Wake(key, rec)
 	}
 }
@@ -81,13 +78,7 @@ func (h *engine) wake(key string) {
 func (h *engine) housekeeping(ctx context.Context) {
 	var err error
 	for _, s := range h.sites {
-		if s.refused.CompareAndSwap(true, false) {
-			if fault := s.catchUpSoon(ctx); fault != nil {
-				s.refused.Store(true)
-				err = fault
-			}
-		}
-		err = errors.Join(err, s.account(ctx))
+		err = errors.Join(err, s.catchUpSoon(ctx), s.account(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
 		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
@@ -97,9 +88,7 @@ func (h *engine) housekeeping(ctx context.Context) {
 // poll claims what is due, and gives it to the workers.
 func (h *engine) poll(ctx context.Context) {
 	for !h.pool.Full() && !h.pool.Closed() {
-		asking, cancel := context.WithTimeout(ctx, storeTimeout)
-		due, err := h.cfg.Store.Claim(asking, pollLimit, claimTTL)
-		cancel()
+		due, err := h.store.claim(ctx, pollLimit, claimTTL)
 		if err != nil {
 			if ctx.Err() == nil {
 				h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
@@ -107,7 +96,6 @@ func (h *engine) poll(ctx context.Context) {
 			return
 		}
 		for _, r := range due {
-			h.clock.follow(r.Now)
 			h.given.Store(r.Key, r)
 			if !h.pool.Nudge(jobOf(r.Key, toUser)) {
 				h.given.Delete(r.Key)
@@ -122,9 +110,7 @@ func (h *engine) poll(ctx context.Context) {
 
 // giveBack lets the store give a record that was claimed to others: this process cannot take it now.
 func (h *engine) giveBack(ctx context.Context, r Record) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	if _, err := h.cfg.Store.Save(ctx, r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
+	if _, err := h.store.save(context.WithoutCancel(ctx), r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
 		h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
 	}
 }
@@ -154,11 +140,11 @@ func (h *engine) work(j worker.Job) {
 		return
 	}
 	ctx := context.Background()
-	var k known
+	k := known{key: j.Key}
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
-		k = known{record: r.(Record), claimed: true}
-	} else if r, ok := j.Known.(Record); ok {
-		k.record = r
+		k.record, k.claimed = r.(Record), true
+	} else if saved, ok := j.Known.(known); ok {
+		k = saved
 	}
 	name, old := strings.CutPrefix(j.Key, oldLogPrefix)
 	name, whole := strings.CutPrefix(name, websitePrefix)
@@ -168,11 +154,11 @@ func (h *engine) work(j worker.Job) {
 	case s == nil:
 		err = errForeign
 	case whole:
-		err = h.catchUp(ctx, s)
+		err = s.catchUp(ctx, h.process, h.listed)
 	case old:
-		err = h.tidyOld(ctx, j.Key)
+		err = h.old.tidy(ctx, j.Key, func(ctx context.Context, key string) (*record, error) { return h.load(ctx, known{key: key}) })
 	default:
-		err = h.attend(ctx, j.Key, direction(j.Lane), k)
+		err = h.attend(ctx, direction(j.Lane), k)
 	}
 	h.worked(ctx, j.Key, err)
 	if s != nil && s.account(ctx) != nil {
@@ -207,36 +193,79 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 	if why != nil && (by != &h.foreign || pause < claimTTL) {
 		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	for range 3 {
-		r, err := h.cfg.Store.Load(ctx, key)
-		if err != nil || r.Version == 0 {
-			break
+	_ = h.store.change(ctx, key, func(r *Record) error {
+		if r.Version == 0 {
+			return errKeep
 		}
-		h.clock.follow(r.Now)
-		r.Due = h.clock.now().Add(pause)
-		if _, err = h.cfg.Store.Save(ctx, r); !errors.Is(err, ErrConflict) {
-			break
+		r.Due = h.store.now().Add(pause)
+		return nil
+	})
+}
+
+// listed puts a hook into the record of a listed conversation, if it is one of ours and may have changed
+// since it was last listed. at is 0 if it is not known when it has.
+func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at int64) error {
+	if !crispapi.ValidSessionID(c.SessionID) {
+		return nil
+	}
+	r, err := h.store.find(ctx, site.id+"/"+c.SessionID)
+	if err != nil {
+		return err
+	}
+	if r.Key == "" {
+		return nil
+	}
+	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
+		s := rec.Sessions.ByID(c.SessionID)
+		if !rec.env.stored || s == nil {
+			return errKeep
 		}
+		at, news := s.ListedAgain(c, at, rec.Hooks.listed(s.ID), rec.env.now)
+		if !news {
+			return errKeep
+		}
+		rec.Hooks.put(hook{
+			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
+			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
+		})
+		return nil
+	})
+	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
+		h.unreadable(ctx, r.Key, err)
+		return nil
+	}
+	return err
+}
+
+// unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.
+func (h *engine) unreadable(ctx context.Context, key string, err error) {
+	if h.failing.Left(key) == 0 {
+		h.putOff(ctx, key, &h.failing, err)
 	}
 }
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
-// worker when there is something to do now.
+// worker when there is something to do now. A record that is free belongs to that worker from then on.
 func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
-	h.tell(rec.env.activity)
+	h.host.tell(rec.env.activity...)
 	rec.env.activity = nil
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}
+	var jobs []worker.Job
 	for _, dir := range []direction{toUser, toCrisp} {
-		if dir != rec.env.attending && rec.wants(dir) {
+		if dir != rec.env.attending && rec.planner().wants(dir) {
 			j := jobOf(key, dir)
-			j.Known = rec.env.record
-			h.pool.Nudge(j)
+			j.Known = known{key: key, record: rec.env.record}
+			jobs = append(jobs, j)
 		}
+	}
+	if rec.env.free && len(jobs) > 0 {
+		jobs[0].Known = known{key: key, saved: rec}
+	}
+	for _, j := range jobs {
+		h.pool.Nudge(j)
 	}
 }
 
@@ -255,23 +284,110 @@ func (h *Handover) Shutdown(ctx context.Context) error {
 	return h.pool.Drain(ctx)
 }
 
-// clock tells the store's time. Replicas compare their deadlines by it, so that a replica whose own
-// clock is wrong does no harm. A store without a clock of its own leaves it with the process's time.
-type clock struct {
-	ahead atomic.Int64  // of the process's clock, in ns
-	skew  time.Duration // for tests: how wrong the process's clock is
+// Receive, Start and Reply wait for what becomes of a conversation. What this process saves wakes them
+// at once, and so does what others save where the store can tell of it. Else they load the record now
+// and then.
+
+const (
+	pollFirst = 50 * time.Millisecond  // the first pause, where another process may be at work
+	pollAway  = 500 * time.Millisecond // the longest pause then
+	pollKnown = 5 * time.Second        // each pause, where this process is at work or the store tells
+)
+
+// laneWake is the lane of the pool in which records are loaded that another process saved.
+const laneWake = "wake"
+
+// listening hears of each save of one record that this process makes, or is told of.
+type listening struct {
+	h       *engine
+	key     string
+	works   bool  // what is waited for comes of the work on the record
+	version int64 // the newest that was loaded
+	waiter  *worker.Waiter[*record]
+
+	mu   sync.Mutex
+	ok   func(*record) bool // what is waited for
+	said bool               // ok has said yes, and is not asked again
 }
 
-func (c *clock) process() time.Time { return time.Now().Add(c.skew) }
-
-// now is the store's time, without a monotonic reading: as a record gives it back.
-func (c *clock) now() time.Time {
-	return c.process().Add(time.Duration(c.ahead.Load())).Round(0)
+// listen prepares to wait until the record is as ok wants it. ok is called while others wait: it only
+// looks. begin must be called, and stop after it.
+func (h *engine) listen(key string, ok func(*record) bool) *listening {
+	return &listening{h: h, key: key, ok: ok}
 }
 
-// follow takes the time that the store gave with a record which was just read; zero for none.
-func (c *clock) follow(store time.Time) {
-	if !store.IsZero() {
-		c.ahead.Store(int64(store.Sub(c.process())))
+// begin listens from now on. Called at the end of a change to the record, it misses nothing that is
+// saved after that change. Whoever changes what ok uses calls stop before.
+func (l *listening) begin(rec *record) {
+	l.stop()
+	l.said = false // of a change that was not saved after all
+	epoch, serial := rec.Epoch, rec.Serial
+	l.version = rec.env.version
+	l.waiter = l.h.waiters.Listen(l.key, func(rec *record) bool {
+		// One save may be told of after a later one.
+		older := rec.Epoch < epoch || rec.Epoch == epoch && rec.Serial <= serial
+		return !older && l.ask(rec)
+	})
+}
+
+// ask reports whether the record, or one before it, is as it is wanted.
+func (l *listening) ask(rec *record) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said = l.said || l.ok(rec)
+	return l.said
+}
+
+// stop ends the listening: ok is not called any more.
+func (l *listening) stop() {
+	if l.waiter != nil {
+		l.waiter.Stop()
 	}
+}
+
+// wait waits until the record is as it is wanted. rec is what the caller knows of it.
+func (l *listening) wait(ctx context.Context, rec *record) error {
+	if l.ask(rec) {
+		return nil
+	}
+	l.version = rec.env.version
+	first, most := pollFirst, pollAway
+	if l.h.watching.Load() || l.works && rec.Claim.Holder == l.h.process {
+		first, most = pollKnown, pollKnown
+	}
+	return l.poll(ctx, first, most)
+}
+
+// waitIdly is wait for what hardly ever happens: it costs no loads where the store tells, and few where
+// it does not.
+func (l *listening) waitIdly(ctx context.Context, rec *record) error {
+	if l.ask(rec) {
+		return nil
+	}
+	l.version = rec.env.version
+	if l.h.watching.Load() {
+		_, err := l.waiter.Wait(ctx, nil, 0, 0)
+		return err
+	}
+	return l.poll(ctx, pollKnown, pollKnown)
+}
+
+// poll waits, and loads the record after a first pause, and then with pauses that double up to most.
+func (l *listening) poll(ctx context.Context, first, most time.Duration) error {
+	_, err := l.waiter.Wait(ctx, l.load, first, most)
+	return err
+}
+
+// load is a worker.PollFunc.
+func (l *listening) load(ctx context.Context) (*record, bool, error) {
+	r, err := l.h.store.load(ctx, l.key)
+	if err != nil {
+		return nil, false, err
+	}
+	if r.Version == l.version {
+		return nil, false, nil
+	}
+	l.version = r.Version
+	rec, err := decodeRecord(r, l.key, Conversation{}, l.h.store.now())
+	return rec, err == nil, nil
 }

@@ -1,6 +1,9 @@
 package handover
 
 import (
+	"errors"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -127,7 +130,7 @@ func (s Session) Turn() Turn {
 }
 
 // view shows what hosts may see of a conversation.
-func (h *engine) view(rec *record) Session {
+func (rec *record) view() Session {
 	s := Session{
 		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
 		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,
@@ -190,4 +193,69 @@ func (ho *handover) summary() *Summary {
 		Asked: ho.Asked, Opened: ho.Opened, Claimed: ho.Claimed, FirstReply: ho.FirstReply, Ended: ho.Ended,
 		Unsent: ho.Unsent, Resume: ho.Request.Resume,
 	}
+}
+
+// Typing says that an agent began or stopped typing.
+type Typing struct {
+	Agent Agent
+	On    bool
+}
+
+// ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
+// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
+// all the same returns the channel's id with it: edits and removals are passed on then.
+var ErrUserAway = errors.New("handover: the user is away")
+
+// Revision is an edit or a removal of a message that was shown.
+type Revision struct {
+	// Message holds the new content. Its Corrects is the ID of the message shown, its ChannelID
+	// what Deliver returned for that.
+	Message Message
+	Removed bool // the message is to disappear; Message has no content
+}
+
+// agentOf is who wrote a message. An avatar that is no web address is dropped.
+func agentOf(m *EventMessage) Agent {
+	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
+	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
+		a.Avatar = ""
+	}
+	return a
+}
+
+// agents are the people who wrote in a handover, the one who wrote last at the end.
+type agents []Agent
+
+// maxAgents bounds how many people of one handover are remembered.
+const maxAgents = 64
+
+// speaks notes who wrote, and reports whether it is another one than before.
+func (all *agents) speaks(a Agent) (other bool) {
+	i := all.find(a)
+	other = i < 0 || i != len(*all)-1
+	if i >= 0 {
+		if known := (*all)[i]; a.ID == "" {
+			a.ID = known.ID
+		}
+		*all = slices.Delete(*all, i, i+1)
+	}
+	*all = append((*all)[max(0, len(*all)+1-maxAgents):], a)
+	return other
+}
+
+// find returns the place of a person, or -1. People write from several tools, not all of which say who
+// they are: where an id is missing the name tells. Two ids are two people, whatever their names.
+func (all agents) find(a Agent) int {
+	byName := -1
+	for i := len(all) - 1; i >= 0; i-- {
+		b := all[i]
+		switch {
+		case a.ID != "" && a.ID == b.ID:
+			return i
+		case byName < 0 && (a.ID == "" || b.ID == "") && a.Name == b.Name:
+			byName = i
+		}
+	}
+	return byName
 }

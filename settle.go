@@ -7,6 +7,13 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/persondata"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // settlement draws the consequences of one attempt to carry out an effect.
@@ -20,60 +27,62 @@ type settlement struct {
 // read settled it first.
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
-	if e == nil {
-		return rec.timed(r)
+	o := &settlement{rec, e, r}
+	switch {
+	case e == nil && r.made != "": // the handover has ended meanwhile
+		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
+		return true
+	case e == nil:
+		return o.timed()
 	}
 	e.Running = false
-	if r.err == nil && r.retry.IsZero() && !r.missing {
-		if e.leaves(r) {
-			return true
-		}
-		l.drop(func(x *effect) bool { return x.N == e.N })
-		(&settlement{rec, e, r}).succeeded()
-		return true
+	if s := rec.Sessions.ByID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.Shows(e.FP) {
+		o.r = result{effect: e.N, parts: r.parts} // the answer alone was lost
 	}
-	if r.missing { // Crisp's log does not have it: it is as if never tried
+	switch {
+	case o.r.missing: // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
-		return true
-	}
-	if !r.retry.IsZero() {
-		e.Next = r.retry
-		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
-		if r.paced {
-			e.Placed = r.placed
-			rec.paced(e)
+	case !o.r.retry.IsZero():
+		o.postponed()
+	case o.r.err != nil:
+		o.tell()
+		if o.failed() {
+			l.drop(func(x *effect) bool { return x.N == e.N })
 		}
-		return true
-	}
-	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
-		rec.vanished(s, onRemoved)
-	}
-	e.Placed = false
-	switch api := apiError(r.err); {
-	case api != nil && api.held: // no call was made, and so nothing failed
-		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
-	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
-	default:
-		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
-	}
-	if (&settlement{rec, e, r}).failed() {
+	case !e.leaves(o.r):
 		l.drop(func(x *effect) bool { return x.N == e.N })
+		o.succeeded()
 	}
 	return true
 }
 
-// timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
-// whether that is new.
-func (rec *record) timed(r result) (news bool) {
-	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
-		return false
+// postponed notes that nothing was tried, and when it is.
+func (o *settlement) postponed() {
+	o.e.Next = o.r.retry
+	o.untried()
+	if o.r.paced {
+		o.e.Placed = o.r.placed
+		o.paced()
 	}
-	for _, s := range rec.Sessions {
-		before := s.Log.clockSample
-		s.Log.sent(r.fp, r.begun, rec.env.now)
-		news = news || s.Log.clockSample != before
+}
+
+// untried takes an attempt back that made no call. What may be done twice was begun without a save.
+func (o *settlement) untried() { o.e.Attempts = max(o.e.Attempts-1, 0) }
+
+// tell tells of an attempt that failed.
+func (o *settlement) tell() {
+	e, r := o.e, o.r
+	if s := o.rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
+		o.vanished(s, onRemoved)
 	}
-	return news
+	e.Placed = false
+	switch api := apiError(r.err); {
+	case api != nil && api.held: // nothing failed
+		o.untried()
+	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
+	default:
+		o.rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
+	}
 }
 
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
@@ -88,8 +97,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		s.Log.Sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -101,7 +110,7 @@ func (o *settlement) succeeded() {
 	case kindCreate:
 		o.created()
 	case kindMetas:
-		if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.r.emailed {
+		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.r.emailed {
 			s.State.Email = true
 		}
 	case kindEmail:
@@ -115,7 +124,7 @@ func (o *settlement) succeeded() {
 	case kindAnswer:
 		o.answered()
 	case kindResolve:
-		if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 			s.State.Resolved = true
 		}
 	case kindOnEnd:
@@ -142,7 +151,7 @@ func (o *settlement) failed() bool {
 	api, now := apiError(o.r.err), o.rec.env.now
 	o.again(api)
 	if api != nil && api.needsPerson() {
-		o.e.Next = latest(o.e.Next, now.Add(min(api.pause, time.Hour)))
+		o.e.Next = times.Later(o.e.Next, now.Add(min(api.pause, time.Hour)))
 	}
 	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
 	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
@@ -199,7 +208,7 @@ func (o *settlement) again(api *APIError) {
 // it was.
 func (o *settlement) delivered() {
 	o.rec.observe(Activity{Kind: ActivityDelivered, CrispID: o.e.Crisp, MessageID: o.e.Message.ID, Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(o.e.Since)})
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver {
 		return
 	}
@@ -210,9 +219,9 @@ func (o *settlement) delivered() {
 		}
 	}
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
-		o.rec.mark(s, o.e.FP)
+		o.mark(s, o.e.FP)
 	}
-	if f := o.rec.FollowUp; f != nil && f.CrispID == o.e.Crisp && o.e.Message.From == FromAgent && !o.rec.env.cfg.Policy.NoTakeover && s.Bounds.newer(o.e.Message.At.UnixMilli()) {
+	if f := o.rec.FollowUp; f != nil && f.CrispID == o.e.Crisp && o.e.Message.From == FromAgent && !o.rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(o.e.Message.At.UnixMilli()) {
 		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli()})
 	}
 }
@@ -234,9 +243,9 @@ func (o *settlement) deliveryFailed() bool {
 		return false
 	}
 	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err})
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
-		if row := s.Log.entry(o.e.FP); row != nil {
-			row.Status = entryFailed
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
+		if row := s.Log.Entry(o.e.FP); row != nil {
+			row.Status = crisplog.Failed
 		}
 		o.rec.note(s.ID, noteNotShown)
 	}
@@ -270,7 +279,7 @@ func (o *settlement) plain() bool {
 // userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
 // the message as well has returned the channel's id of it.
 func (o *settlement) userAway() {
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {
 		return // a system text is of no use later
 	}
@@ -278,7 +287,7 @@ func (o *settlement) userAway() {
 		o.e.named(s, o.r.id)
 	}
 	if !s.State.Email && o.rec.Handover != nil && o.rec.env.cfg.Policy.Email == EmailWhenAway {
-		if address, ok := validEmail(o.rec.Handover.Request.User.Email); ok {
+		if address, ok := persondata.Email(o.rec.Handover.Request.User.Email); ok {
 			o.rec.push(&o.rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
 		}
 	}
@@ -290,7 +299,7 @@ func (o *settlement) userAway() {
 
 // mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
 func (o *settlement) mailed() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 		s.State.Email = true
 		o.rec.Away = slices.DeleteFunc(o.rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
 	}
@@ -298,13 +307,13 @@ func (o *settlement) mailed() {
 
 // posted notes that Crisp has a message.
 func (o *settlement) posted() {
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s != nil {
-		s.State.reopened() // a message of the user reopens
+		s.State.Reopened() // a message of the user reopens
 		s.State.Refused = 0
-		s.Log.ours(o.r.fp)
+		s.Log.Ours(o.r.fp)
 	}
-	o.rec.passed(o.e)
+	o.passed(o.e)
 }
 
 // postFailed reports whether a message is given up: Crisp refuses it for good. Otherwise it is
@@ -312,7 +321,7 @@ func (o *settlement) posted() {
 func (o *settlement) postFailed() bool {
 	api := apiError(o.r.err)
 	if o.r.gone { // its handover has ended: the message is the bot's
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 		return true
 	}
 	if api != nil && api.StatusCode == http.StatusConflict && !o.e.Unsure && o.full() {
@@ -324,7 +333,7 @@ func (o *settlement) postFailed() bool {
 	}
 	running := o.rec.runs(o.e.HandoverID)
 	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.SafeToRetry()) {
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 		return true
 	}
 	if !running && o.rec.env.now.Sub(o.e.Since) > o.rec.env.cfg.Timeouts.Relay {
@@ -337,7 +346,7 @@ func (o *settlement) postFailed() bool {
 	}
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
-		o.e.Next = latest(o.e.Next, o.r.begun.Add(callTimeout))
+		o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 	}
 	return false
 }
@@ -355,9 +364,9 @@ func (o *settlement) refuse(api *APIError) {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
 	}
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 		if s.State.Refused++; s.State.Refused >= maxRefused {
-			o.rec.closes(s) // and says so
+			o.closes(s) // and says so
 			return
 		}
 	}
@@ -377,35 +386,35 @@ func (o *settlement) full() bool {
 		return false
 	}
 	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.e.Incoming, Err: o.r.err, Attempt: o.e.Attempts})
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
 	if s != nil {
-		o.rec.closes(s) // which gives the bot what is on its way
+		o.closes(s) // which gives the bot what is on its way
 	}
 	if !running {
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 	}
 	return true
 }
 
 // closes notes that a session takes no more messages, and ends the handover that runs in it.
-func (rec *record) closes(s *crispSession) {
+func (o *settlement) closes(s *crisplog.Session) {
 	s.State.Full = true
-	if rec.human() && rec.Handover.CrispID == s.ID {
-		rec.fire(onRelayFailed, cause{})
+	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+		o.rec.fire(onRelayFailed, cause{})
 	}
 }
 
 // answered notes that the picker shows the user's choice.
 func (o *settlement) answered() {
-	o.rec.Pickers.removed(o.e.Crisp, o.e.FP)
-	o.rec.passed(o.e)
+	o.rec.Pickers.Removed(o.e.Crisp, o.e.FP)
+	o.passed(o.e)
 }
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (o *settlement) answerFailed() bool {
 	if !o.rec.runs(o.e.HandoverID) { // its handover has ended: the message is the bot's
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 		return true
 	}
 	api := apiError(o.r.err)
@@ -417,147 +426,71 @@ func (o *settlement) answerFailed() bool {
 	if in == nil {
 		return true
 	}
-	text := textPost(o.e.Else)
 	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
-	if c := o.rec.Sessions.byID(o.e.Crisp); c != nil {
-		c.Log.ours(fp)
+	if c := o.rec.Sessions.ByID(o.e.Crisp); c != nil {
+		c.Log.Ours(fp)
 	}
-	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content, At: o.rec.newest(o.e.Crisp)}
+	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: "text", Content: crispcontent.NewText(o.e.Else), At: o.rec.Sessions.Newest(o.e.Crisp)}
 	at := slices.Index(o.rec.ToCrisp, o.e)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, at+1, &next) // in the answer's place
 	return true
 }
 
-// created notes the Crisp conversation that was made.
-func (o *settlement) created() {
-	ho := o.rec.handoverOf(o.e.HandoverID)
-	if ho == nil {
-		return
-	}
-	id := o.r.id
-	ho.CrispID = id
-	o.rec.Sessions = append(o.rec.Sessions, &crispSession{ID: id, Log: crispLog{First: ho.Opening}})
-	for _, x := range o.rec.ToCrisp {
-		if x.HandoverID == ho.ID && x.Crisp == "" {
-			x.Crisp = id
-		}
-	}
-	o.rec.awaitOpening(ho)
-}
-
-// greeted ends the opening: the Crisp conversation has its first message.
-func (o *settlement) greeted() {
-	fp := o.r.fp
-	s, ho := o.rec.Sessions.byID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
-	if s != nil {
-		s.State.reopened()
-		s.Log.ours(fp)
-	}
-	if o.nextPart() {
-		return
-	}
-	if s != nil && ho != nil && o.e.Part == 0 && fp != o.e.FP { // Crisp gave it another fingerprint
-		ho.Opening = fp
-		if s.Log.First == o.e.FP {
-			s.Log.First = fp
-		}
-		s.Bounds.rename(o.e.FP, fp)
-	}
-	if s != nil && s.Bounds.early() {
-		o.rec.Hooks.restart(s.ID, o.rec.env.now)
-	}
-	switch {
-	case o.rec.runs(o.e.HandoverID):
-		if o.rec.Handover.Request.Note != "" {
-			o.rec.pushNote(o.e.Crisp, effect{Note: o.rec.Handover.Request.Note})
-		}
-		o.rec.fire(onOpened, cause{})
-	case o.rec.FollowUp != nil && o.rec.FollowUp.ID == o.e.HandoverID:
-		o.rec.FollowUp.Opened = o.rec.env.now
-		o.rec.say(textByEmail, "")
-	}
-}
-
-// nextPart queues the next message of an opening or a note that is longer than one may be. It reports
-// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
-// there are: that is seen when the next one is to be posted.
-func (o *settlement) nextPart() bool {
-	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
-	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
+// timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
+// whether that is new.
+func (o *settlement) timed() (news bool) {
+	if o.r.err != nil || o.r.fp == 0 || o.r.found || o.r.begun.IsZero() {
 		return false
 	}
-	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
-	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
-	s.Log.ours(next.FP)
-	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
-	return true
+	for _, s := range o.rec.Sessions {
+		news = s.Log.Sent(o.r.fp, o.r.begun, o.rec.env.now) || news
+	}
+	return news
 }
 
-// paced notes that an opening waits for our own pace: until then it has not begun. Who waits for long
-// hears so, once.
-func (rec *record) paced(e *effect) {
-	ho := rec.handoverOf(e.HandoverID)
-	if ho == nil {
-		return
-	}
-	if ho.Paced.IsZero() && rec.runs(ho.ID) && e.Next.Sub(rec.env.now) > patience {
-		rec.say(textQueued, "")
-	}
-	ho.Paced = e.Next
-}
-
-// patience is how long a user waits for an opening without a word.
-const patience = 5 * time.Second
-
-// maxOptional is how often an optional step of an opening is tried: for some 15 seconds.
-const maxOptional = 5
-
-// optionalFailed reports whether an optional step of an opening is left out. Metas, inbox and operator
-// are worth having, but no reason to leave the user alone: all of them together may take half of
-// Timeouts.Open.
-func (o *settlement) optionalFailed() bool {
-	api, ho := apiError(o.r.err), o.rec.handoverOf(o.e.HandoverID)
-	hopeless := api != nil && (!api.Temporary() || api.needsPerson() || api.held)
-	switch {
-	case ho == nil:
-		return true
-	case api != nil && api.held && !api.some: // nothing of the website is called: the opening waits
-		o.again(api)
-		return false
-	case !hopeless && o.e.Attempts < maxOptional && o.rec.env.now.Before(latest(ho.Asked, ho.Paced).Add(ho.Timeouts.Open/2)):
-		o.again(api)
-		return false
-	}
-	o.gaveUp()
-	if o.e.Kind == kindMetas && ho.ByEmail { // without an address nobody can answer
-		o.rec.pushNote(o.e.Crisp, effect{Note: ho.Request.User.Email})
-	}
-	return true
-}
-
-// openingFailed reports whether a step is given up without which there is no opening: the handover
-// ends.
-func (o *settlement) openingFailed() bool {
-	api := apiError(o.r.err)
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.SafeToRetry() && (!api.Temporary() || api.needsPerson()) {
-		s.State.Full = true // it refuses the opening: the next one has another conversation
-	}
-	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
-		o.again(api)
-		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
-			o.e.Unsure = true
-			o.e.Next = latest(o.e.Next, o.r.begun.Add(callTimeout))
-		}
-		if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID && o.e.Attempts >= o.rec.env.cfg.Limits.Attempts {
-			o.rec.followUpFailed()
-		}
-		return false
-	}
-	o.gaveUp()
-	if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID {
+// vanished ends at once what runs in a session in which nothing can pass any more.
+func (o *settlement) vanished(s *crisplog.Session, reason trigger) {
+	s.State.Gone = true
+	switch f := o.rec.FollowUp; {
+	case f == nil || f.CrispID != s.ID:
+	case f.Opened.IsZero():
 		o.rec.followUpFailed()
-	} else if o.rec.State == StateOpening && o.rec.Handover.ID == o.e.HandoverID {
-		o.rec.fire(onOpenFailed, cause{})
+	default:
+		o.rec.dropFollowUp()
 	}
-	return true
+	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+		o.rec.fire(reason, cause{})
+	}
+}
+
+// passed notes that one effect for a message of the user is done.
+func (o *settlement) passed(e *effect) {
+	rest := slices.ContainsFunc(o.rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
+	in := o.rec.UserMessages.find(e.Incoming)
+	if rest || in == nil || in.Status != messagePosting {
+		return
+	}
+	in.done(messagePosted)
+	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
+}
+
+// giveBack gives the bot a message that Crisp has no part of.
+func (o *settlement) giveBack(e *effect) {
+	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
+	o.rec.env.returned = append(o.rec.env.returned, e.Incoming)
+	o.rec.returnToBot()
+}
+
+// mark queues the delivered and read marks, together with those that wait already.
+func (o *settlement) mark(s *crisplog.Session, fp int64) {
+	if o.rec.env.cfg.Policy.NoMarks {
+		return
+	}
+	for _, e := range o.rec.ToCrisp {
+		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
+			e.FPs = append(e.FPs, fp)
+			return
+		}
+	}
+	o.rec.push(&o.rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
 }

@@ -1,6 +1,11 @@
 package handover
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/testhook"
+)
 
 // trigger is something that may change who owns a conversation.
 type trigger string
@@ -35,7 +40,7 @@ const (
 
 // cause is what a trigger knows besides the conversation.
 type cause struct {
-	session *crispSession
+	session *crisplog.Session
 	agent   Agent
 	at      int64 // Crisp's time, in ms
 	request *Request
@@ -144,7 +149,7 @@ func (rec *record) fire(on trigger, what cause) bool {
 	}
 	noted := len(rec.env.activity)
 	if c.to != from {
-		rec.move(c.to, c.ends)
+		t.move(c.to, c.ends)
 	}
 	if c.do != nil {
 		c.do(t)
@@ -160,13 +165,13 @@ func (rec *record) fire(on trigger, what cause) bool {
 }
 
 // move changes the state, and with the owner the epoch.
-func (rec *record) move(to State, reason EndReason) {
-	a := Activity{Kind: ActivityState, From: rec.State, To: to, Reason: reason, Took: rec.env.now.Sub(rec.Since)}
-	if owner(rec.State) != owner(to) {
-		rec.Epoch++
+func (t *transition) move(to State, reason EndReason) {
+	a := Activity{Kind: ActivityState, From: t.rec.State, To: to, Reason: reason, Took: t.rec.env.now.Sub(t.rec.Since)}
+	if owner(t.rec.State) != owner(to) {
+		t.rec.Epoch++
 	}
-	rec.State, rec.Since = to, rec.env.now
-	rec.observe(a)
+	t.rec.State, t.rec.Since = to, t.rec.env.now
+	t.rec.observe(a)
 }
 
 // owner names who speaks in a state.
@@ -180,14 +185,6 @@ func owner(s State) string {
 	return "human"
 }
 
-// ended carries out a queued end, unless its handover is over already.
-func (rec *record) ended(e *effect) {
-	if !rec.runs(e.HandoverID) {
-		return
-	}
-	rec.fire(endTrigger(e.Reason), cause{at: e.At})
-}
-
 // endTrigger is the trigger of an end that waited for the messages before it; "" for no such reason.
 func endTrigger(reason EndReason) trigger {
 	return map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[reason]
@@ -198,20 +195,20 @@ func (t *transition) begin() {
 	t.rec.Handover = t.rec.newHandover(t.cause.request)
 	t.rec.dropOpen()
 	t.rec.queueOpening(t.rec.Handover)
-	t.rec.passKept()
+	t.passKept()
 }
 
 // passKept ends a mute: the agents get the newest of the messages that were kept.
-func (rec *record) passKept() {
-	kept := slices.DeleteFunc(slices.Clone(rec.UserMessages), func(s *userMessage) bool { return s.Status != messageKept })
+func (t *transition) passKept() {
+	kept := slices.DeleteFunc(slices.Clone(t.rec.UserMessages), func(s *userMessage) bool { return s.Status != messageKept })
 	for i, s := range kept {
 		if i < len(kept)-maxKept {
 			s.done(messageAnswered)
 		} else {
-			rec.queuePosts(s, rec.Handover)
+			t.rec.queuePosts(s, t.rec.Handover)
 		}
 	}
-	rec.Mute = nil
+	t.rec.Mute = nil
 }
 
 // maxKept is how many messages of a muted conversation go along with a handover.
@@ -231,10 +228,10 @@ func (t *transition) takeover() {
 	t.rec.Handover = t.rec.newHandover(&r)
 	t.rec.Handover.LeaveTitle = leave
 	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
-	t.cause.session.Bounds.end(t.cause.at - 1)
-	t.rec.dropResolve(t.cause.session.ID)
+	t.cause.session.Bounds.End(t.cause.at - 1)
+	t.rec.ToCrisp.dropResolve(t.cause.session.ID)
 	t.rec.dropOpen()
-	t.rec.passKept()
+	t.passKept()
 	t.joined()
 }
 
@@ -284,7 +281,7 @@ func (t *transition) askIdle() {
 // email.
 func (t *transition) wentQuiet() {
 	t.left()
-	if s := t.rec.Sessions.byID(t.rec.Handover.CrispID); s != nil && s.State.Email {
+	if s := t.rec.Sessions.ByID(t.rec.Handover.CrispID); s != nil && s.State.Email {
 		f := *t.rec.Handover
 		f.ID, f.ByEmail, f.Asked = newID(), true, t.rec.env.now
 		t.rec.FollowUp = &f
@@ -310,37 +307,9 @@ func (t *transition) endMute() {
 	t.rec.dropOpen()
 }
 
-// dropResolve forgets that a Crisp session was to be resolved: it is needed again.
-func (rec *record) dropResolve(crisp string) {
-	rec.ToCrisp.drop(func(e *effect) bool {
-		return e.Kind == kindResolve && e.Crisp == crisp
-	})
-}
-
-// dropOpen ends what is open beside the bot.
-func (rec *record) dropOpen() {
-	rec.dropOffer()
-	rec.dropFollowUp()
-}
-
-func (rec *record) dropOffer() {
-	rec.Offer = nil
-}
-
-// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
-func (rec *record) dropFollowUp() {
-	if f := rec.FollowUp; f != nil {
-		rec.FollowUp = nil
-		if s := rec.Sessions.byID(f.CrispID); s != nil {
-			s.Ended = rec.env.now
-		}
-		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
-	}
-}
-
 func (t *transition) choseBot() {
 	t.rec.say(textWithBot, "")
-	t.rec.dropOffer()
+	t.rec.Offer = nil
 }
 
 // left tells the agents that the user is gone, and resolves the conversation if asked to.
@@ -359,7 +328,7 @@ func (t *transition) noteEnd(name textName) {
 	} else {
 		fp = t.rec.note(crisp, name)
 	}
-	if s := t.rec.Sessions.byID(crisp); s != nil {
+	if s := t.rec.Sessions.ByID(crisp); s != nil {
 		s.Bounds.Note = fp
 	}
 	if t.cause.options.Resolve {
@@ -369,7 +338,7 @@ func (t *transition) noteEnd(name textName) {
 
 // abandon resolves the conversation that was half made. One that the library did not make goes on.
 func (t *transition) abandon() {
-	s := t.rec.Sessions.byID(t.rec.Handover.CrispID)
+	s := t.rec.Sessions.ByID(t.rec.Handover.CrispID)
 	t.cause.options.Resolve = t.cause.options.Resolve || s != nil && s.Log.First != 0
 	t.noteEnd(noteLeft)
 }
@@ -387,12 +356,12 @@ func (t *transition) finish(reason EndReason) {
 	ho := t.rec.Handover
 	ho.Ended, ho.Reason = t.rec.env.now, reason
 	t.rec.Pickers = nil
-	if s := t.rec.Sessions.byID(ho.CrispID); s != nil {
-		s.end(t.cause.at, t.rec.env.now)
+	if s := t.rec.Sessions.ByID(ho.CrispID); s != nil {
+		s.End(t.cause.at, t.rec.env.now)
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range t.rec.ToCrisp {
-		if (e.Unsure || e.Running || t.rec.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
+		if (e.Unsure || e.Running || t.rec.ToCrisp.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
 			maybe = append(maybe, e.Incoming)
 		}
 	}
@@ -451,6 +420,27 @@ func (t *transition) choseEmail() { t.rec.wantEmail() }
 
 func (t *transition) dropOpen() { t.rec.dropOpen() }
 
-func (t *transition) dropOffer() { t.rec.dropOffer() }
+func (t *transition) dropOffer() { t.rec.Offer = nil }
 
 func (t *transition) dropFollowUp() { t.rec.dropFollowUp() }
+
+// changeCell is testhook.ChangeCell. What a cell does can be taken away, and not be given.
+func changeCell(state, on string, change func(*testhook.Cell)) (restore func()) {
+	row, t := table[State(state)], trigger(on)
+	before, listed := row[t]
+	as := testhook.Cell{To: string(before.to), Ends: string(before.ends), Acts: before.do != nil, Listed: listed}
+	change(&as)
+	after := before
+	after.to, after.ends = State(as.To), EndReason(as.Ends)
+	if !as.Acts {
+		after.do = nil
+	}
+	if delete(row, t); as.Listed {
+		row[t] = after
+	}
+	return func() {
+		if delete(row, t); listed {
+			row[t] = before
+		}
+	}
+}

@@ -1,9 +1,17 @@
 package handover
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/keys"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 var (
@@ -108,4 +116,304 @@ type Watcher interface {
 	// that cannot watch as it is set up returns an error that wraps errors.ErrUnsupported at once,
 	// without calling changed.
 	Watch(ctx context.Context, changed func(key string)) error
+}
+
+// MemoryStore keeps records in the memory of this process. Its zero value is an empty store,
+// ready for use; it must not be copied.
+//
+// All of it is lost when the process ends. After a restart no handover is known any more: the bot
+// speaks again to users whom an agent is still writing to, what the agent writes to them is not
+// delivered, messages and notes that were still to be sent are never sent, OnEnd is not called,
+// and a user message that the channel repeats is taken for a new one. Several processes do not
+// see each other's records. It is right for tests, for development, and for a bot that runs once
+// and can bear this; for anything else there is package sqlstore.
+//
+// A record stays in memory until it is deleted. What a call costs hardly grows with the number of
+// records.
+type MemoryStore struct {
+	mu      sync.Mutex
+	version int64              // the last one given to any record, so that none ever comes twice
+	records map[string]*Record // by Key; replaced by Save, never changed
+	owners  map[string]string  // keys by Crisp id
+	queue   keys.Queue         // of the records whose Due is set: when Claim may give them, in microseconds
+	feed    keys.Feed
+}
+
+var (
+	_ Store   = (*MemoryStore)(nil)
+	_ Watcher = (*MemoryStore)(nil)
+)
+
+// Load implements Store.
+func (s *MemoryStore) Load(ctx context.Context, key string) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	s.mu.Lock()
+	r := s.records[key]
+	s.mu.Unlock()
+	return copyRecord(r), nil
+}
+
+// Find implements Store.
+func (s *MemoryStore) Find(ctx context.Context, crispID string) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	s.mu.Lock()
+	r := s.records[s.owners[crispID]]
+	s.mu.Unlock()
+	return copyRecord(r), nil
+}
+
+// Save implements Store.
+func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	wake := r.Wake
+	r = copyRecord(&r)
+	r.Now, r.Wake = time.Time{}, false
+	if !r.Due.IsZero() {
+		r.Due = time.UnixMicro(r.Due.UnixMicro()).UTC() // as durable stores give it back
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.records[r.Key]
+	if old == nil {
+		old = new(Record)
+	}
+	if old.Version != r.Version {
+		return 0, ErrConflict
+	}
+	renamed := !slices.Equal(old.CrispIDs, r.CrispIDs)
+	if renamed && s.taken(&r) {
+		return 0, ErrTaken
+	}
+	s.version++
+	r.Version = s.version
+	s.put(old, &r, renamed)
+	if wake {
+		s.feed.Tell(r.Key)
+	}
+	return r.Version, nil
+}
+
+// Claim implements Store.
+func (s *MemoryStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().UnixMicro()
+	due := s.queue.Take(now, limit)
+	records := make([]Record, len(due))
+	for i, key := range due {
+		records[i] = copyRecord(s.records[key])
+		s.queue.Put(key, now+max(ttl.Microseconds(), 0))
+	}
+	return records, nil
+}
+
+// Delete implements Store.
+func (s *MemoryStore) Delete(ctx context.Context, key string, version int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.records[key]
+	if r == nil {
+		return nil
+	}
+	if r.Version != version {
+		return ErrConflict
+	}
+	for _, id := range r.CrispIDs {
+		delete(s.owners, id)
+	}
+	s.queue.Remove(key)
+	delete(s.records, key)
+	return nil
+}
+
+// Watch implements Watcher. It never fails before ctx ends.
+func (s *MemoryStore) Watch(ctx context.Context, changed func(key string)) error {
+	return s.feed.Listen(ctx, changed)
+}
+
+// taken reports whether one of the record's Crisp ids leads to another record. The caller holds s.mu.
+func (s *MemoryStore) taken(r *Record) bool {
+	return slices.ContainsFunc(r.CrispIDs, func(id string) bool {
+		owner, ok := s.owners[id]
+		return ok && owner != r.Key
+	})
+}
+
+// put stores r in the place of old; renamed says that its Crisp ids are others. The caller holds s.mu and
+// has seen that they are free.
+func (s *MemoryStore) put(old, r *Record, renamed bool) {
+	if s.records == nil {
+		s.records, s.owners = make(map[string]*Record), make(map[string]string)
+	}
+	if renamed {
+		for _, id := range old.CrispIDs {
+			delete(s.owners, id)
+		}
+		for _, id := range r.CrispIDs {
+			s.owners[id] = r.Key
+		}
+	}
+	s.records[r.Key] = r
+	if r.Due.IsZero() {
+		s.queue.Remove(r.Key)
+		return
+	}
+	s.queue.Put(r.Key, r.Due.UnixMicro())
+}
+
+// copyRecord returns a record that shares no memory with r; the zero Record of nil.
+func copyRecord(r *Record) Record {
+	if r == nil {
+		return Record{}
+	}
+	c := *r
+	c.CrispIDs = slices.Clone(r.CrispIDs)
+	c.Data = bytes.Clone(r.Data)
+	return c
+}
+
+// storeTimeout bounds one access to the store: a broken connection may never report an error.
+const storeTimeout = 20 * time.Second
+
+var errStorePanicked = errors.New("handover: the store panicked: the log has the stack")
+
+// storage is how the library uses the host's store. Each access is bounded by storeTimeout, and a panic
+// of the store is an error. Its clock follows the store's.
+type storage struct {
+	clock
+	store    Store
+	panicked func(stack string)
+}
+
+// load is Store.Load.
+func (s *storage) load(ctx context.Context, key string) (Record, error) {
+	return s.read(ctx, "load from", func(ctx context.Context) (Record, error) { return s.store.Load(ctx, key) })
+}
+
+// find is Store.Find.
+func (s *storage) find(ctx context.Context, crispID string) (Record, error) {
+	return s.read(ctx, "find in", func(ctx context.Context) (Record, error) { return s.store.Find(ctx, crispID) })
+}
+
+// read is one access that reads a record. The clock follows the time that comes with it.
+func (s *storage) read(ctx context.Context, what string, f func(context.Context) (Record, error)) (Record, error) {
+	r, err := access(ctx, s, what, f)
+	if err == nil {
+		s.follow(r.Now)
+	}
+	return r, err
+}
+
+// save is Store.Save.
+func (s *storage) save(ctx context.Context, r Record) (int64, error) {
+	return access(ctx, s, "save to", func(ctx context.Context) (int64, error) { return s.store.Save(ctx, r) })
+}
+
+// claim is Store.Claim.
+func (s *storage) claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error) {
+	due, err := access(ctx, s, "claim in", func(ctx context.Context) ([]Record, error) { return s.store.Claim(ctx, limit, ttl) })
+	for _, r := range due {
+		s.follow(r.Now)
+	}
+	return due, err
+}
+
+// delete is Store.Delete.
+func (s *storage) delete(ctx context.Context, key string, version int64) error {
+	_, err := access(ctx, s, "delete from", func(ctx context.Context) (struct{}, error) { return struct{}{}, s.store.Delete(ctx, key, version) })
+	return err
+}
+
+// watch is Watcher.Watch, with an error that wraps errors.ErrUnsupported if the store is no Watcher.
+func (s *storage) watch(ctx context.Context, changed func(key string)) error {
+	w, ok := s.store.(Watcher)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	err := errStorePanicked
+	worker.Guard(s.panicked, func() { err = w.Watch(ctx, changed) })
+	return err
+}
+
+// change loads a record, lets f change it, and saves it: again, until no other writer was faster. A
+// record that is not stored has its key alone. When f returns errKeep nothing is saved.
+func (s *storage) change(ctx context.Context, key string, f func(*Record) error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for {
+		r, err := s.load(ctx, key)
+		if err != nil {
+			return err
+		}
+		r.Key = key
+		if err := f(&r); errors.Is(err, errKeep) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if _, err := s.save(ctx, r); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// remove deletes a record, whatever its version, and returns what it was.
+func (s *storage) remove(ctx context.Context, key string) (Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for {
+		r, err := s.load(ctx, key)
+		if err != nil {
+			return r, err
+		}
+		if err := s.delete(ctx, key, r.Version); !errors.Is(err, ErrConflict) {
+			return r, err
+		}
+	}
+}
+
+// access calls the store, for at most storeTimeout. what says in an error what was tried.
+func access[T any](ctx context.Context, s *storage, what string, f func(context.Context) (T, error)) (result T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err = errStorePanicked
+	worker.Guard(s.panicked, func() { result, err = f(ctx) })
+	if err != nil {
+		err = fmt.Errorf("handover: %s the store: %w", what, err)
+	}
+	return result, err
+}
+
+// clock tells the store's time. Replicas compare their deadlines by it, so that a replica whose own
+// clock is wrong does no harm. A store without a clock of its own leaves it with the process's time.
+type clock struct {
+	ahead atomic.Int64  // of the process's clock, in ns
+	skew  time.Duration // for tests: how wrong the process's clock is
+}
+
+func (c *clock) process() time.Time { return time.Now().Add(c.skew) }
+
+// now is the store's time, without a monotonic reading: as a record gives it back.
+func (c *clock) now() time.Time {
+	return c.process().Add(time.Duration(c.ahead.Load())).Round(0)
+}
+
+// follow takes the time that the store gave with a record which was just read; zero for none.
+func (c *clock) follow(store time.Time) {
+	if !store.IsZero() {
+		c.ahead.Store(int64(store.Sub(c.process())))
+	}
 }

@@ -2,20 +2,19 @@ package handover
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/hooksign"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // The reasons for which ReadEvent refuses a request, besides ErrMalformed.
@@ -122,12 +121,30 @@ func (w Webhook) proves() bool { return len(w.Secrets)+len(w.Keys) > 0 }
 // Unwrap method does, ReadEvent returns in time all the same, but only http.Server.ReadTimeout
 // ends the connection.
 func ReadEvent(rw http.ResponseWriter, r *http.Request, w Webhook) (Event, error) {
-	return w.read(rw, r, &hookBodies{timeout: hookBodyTimeout})
+	return w.read(rw, r, httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: hookBounds.Time}))
+}
+
+// hookBounds bound the bodies of hooks: everybody can send one, with an invented signature, which is
+// judged only when the body has come. Crisp cuts texts at some thousand characters, files come as URLs, and
+// its servers send a body at once. Nearly all of Crisp's are Small.
+var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second, AtOnce: 256, Small: 64 << 10, Large: 32 << 20}
+
+// bodyFault is the public form of why a body was not read.
+func bodyFault(err error) error {
+	switch {
+	case errors.Is(err, httpbody.ErrTooLarge):
+		return ErrTooLarge
+	case errors.Is(err, httpbody.ErrTooSlow):
+		return ErrTooSlow
+	case errors.Is(err, httpbody.ErrCrowded):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return fmt.Errorf("handover: reading the web hook's body: %w", err)
 }
 
 // read is ReadEvent, with the bounds of bodies.
-func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodies) (Event, error) {
-	done := bodies.limit(rw)
+func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.Reader) (Event, error) {
+	done := bodies.Limit(rw)
 	if r.Method != http.MethodPost {
 		return Event{}, ErrNotPost
 	}
@@ -135,12 +152,12 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodie
 	if err != nil {
 		return Event{}, err
 	}
-	body, err := bodies.read(r, done == nil)
+	body, err := bodies.Read(r, done == nil)
 	if err != nil {
 		if rw != nil && done == nil {
 			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
 		}
-		return Event{}, err
+		return Event{}, bodyFault(err)
 	}
 	if done != nil {
 		done()
@@ -155,7 +172,7 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodie
 		return Event{}, err
 	}
 	// An event without a website is about no conversation: nothing comes of it.
-	if !signed && ev.WebsiteID != "" && !sameAsOne(givenKeys(r.URL.RawQuery), w.Keys[ev.WebsiteID]) {
+	if !signed && ev.WebsiteID != "" && !hooksign.Match(hooksign.Keys(r.URL.RawQuery), textsOf(w.Keys[ev.WebsiteID])) {
 		return Event{}, fmt.Errorf("%w: it is about a website that this key is not for", ErrBadSignature)
 	}
 	ev.Signed = signed
@@ -166,95 +183,36 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodie
 // which is still to be verified, or by its key, which must be one of those that are known. Whether
 // it is the right website's is seen in the body.
 func (w Webhook) credential(r *http.Request) (signed bool, err error) {
-	given := givenKeys(r.URL.RawQuery)
+	given := hooksign.Keys(r.URL.RawQuery)
 	switch {
-	case len(w.Secrets) > 0 && r.Header.Get("X-Crisp-Signature") != "":
+	case len(w.Secrets) > 0 && hooksign.Signed(r.Header):
 		return true, nil
 	case len(w.Keys) == 0 || len(given) == 0:
 		return false, ErrNotSigned
-	case !sameAsOne(given, slices.Concat(slices.Collect(maps.Values(w.Keys))...)):
+	case !hooksign.Match(given, textsOf(slices.Concat(slices.Collect(maps.Values(w.Keys))...))):
 		return false, ErrBadSignature
 	}
 	return false, nil
 }
 
-// verify checks the signature as Crisp documents it: the hex HMAC-SHA256 of "[time;body]", with
-// the time as it stands in its header and the secret's characters as the key.
+// verify checks the signature, and the time of what was signed.
 func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
-	stamp := h.Get("X-Crisp-Request-Timestamp")
-	got, err := hex.DecodeString(h.Get("X-Crisp-Signature"))
-	if err != nil {
+	if !hooksign.Verify(h, body, textsOf(w.Secrets)) {
 		return ErrBadSignature
 	}
-	good := false
-	for _, secret := range w.Secrets {
-		if secret.text() == "" {
-			continue // everybody knows it
-		}
-		mac := hmac.New(sha256.New, []byte(secret.text()))
-		fmt.Fprintf(mac, "[%s;%s]", stamp, body)
-		good = hmac.Equal(mac.Sum(nil), got) || good
+	if w.MaxAge <= 0 {
+		return nil
 	}
-	if !good {
-		return ErrBadSignature
-	}
-	if w.MaxAge > 0 {
-		return w.fresh(stamp, now)
-	}
-	return nil
-}
-
-// fresh checks the time of a signed request. Crisp does not document its unit: a number below
-// 1e12 can only be seconds, and one above only milliseconds.
-func (w Webhook) fresh(stamp string, now time.Time) error {
-	n, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil {
-		return fmt.Errorf("%w: its time is not a number", ErrTooOld)
-	}
-	emitted := time.UnixMilli(n)
-	if n < 1e12 {
-		emitted = time.Unix(n, 0)
-	}
+	emitted, ok := hooksign.Emitted(h)
 	switch age := now.Sub(emitted); {
+	case !ok:
+		return fmt.Errorf("%w: its time is not a number", ErrTooOld)
 	case age > w.MaxAge:
 		return ErrTooOld
 	case age < -w.MaxAge:
 		return ErrTooNew
 	}
 	return nil
-}
-
-// givenKeys returns what the first key= of a URL's query may mean: the text as it stands there, and
-// decoded. A key with "+" or "%" in it may have been pasted into Crisp's settings either way. It is
-// empty without a key.
-func givenKeys(query string) []string {
-	rest, ok := strings.CutPrefix("&"+query, "&key=")
-	if !ok {
-		_, rest, _ = strings.Cut(query, "&key=")
-	}
-	raw, _, _ := strings.Cut(rest, "&")
-	if raw == "" {
-		return nil
-	}
-	given := []string{raw}
-	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
-		if key, err := decode(raw); err == nil {
-			given = append(given, key)
-		}
-	}
-	return given
-}
-
-// sameAsOne reports whether one of the given keys is a valid one, in a time that tells neither the
-// text nor the length of those.
-func sameAsOne(given []string, valid []Secret) bool {
-	same := false
-	for _, v := range valid {
-		for _, g := range given {
-			same = v.text() != "" && v.Equal(NewSecret(g)) || same
-		}
-	}
-	return same
 }
 
 // hookStatus is the answer to a web hook that ended with err. A status that is not 2xx may make
@@ -298,7 +256,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch status {
 	case http.StatusServiceUnavailable:
 		if s := h.sites[ev.WebsiteID]; s != nil {
-			s.refused.Store(true)
+			s.missed.Store(true)
 		}
 		w.Header().Set("Retry-After", retryAfterBusy)
 	case http.StatusMethodNotAllowed:
@@ -308,7 +266,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	h.logRefusal(r.Context(), genuine, status, err)
+	h.refusals.log(r.Context(), genuine, status, err)
 	if status == http.StatusServiceUnavailable {
 		w.WriteHeader(status) // the store's own words are not for strangers
 		return
@@ -316,19 +274,25 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, err.Error(), status)
 }
 
-// logRefusal logs that a hook was refused. Those without a valid signature or key
-// may be anybody's, or all of Crisp's when the secret is wrong: one line a minute says so.
-func (h *engine) logRefusal(ctx context.Context, genuine bool, status int, err error) {
+// refusals logs which hooks were refused.
+type refusals struct {
+	logger   *slog.Logger
+	unproven atomic.Int64 // when one without proof was last logged, in Unix seconds
+}
+
+// log logs that a hook was refused. Those without a valid signature or key may be anybody's, or all of
+// Crisp's when the secret is wrong: one line a minute says so.
+func (r *refusals) log(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
 	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
 		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
-	switch now, last := time.Now().Unix(), h.refusal.Load(); {
+	switch now, last := time.Now().Unix(), r.unproven.Load(); {
 	case genuine:
-		h.cfg.Logger.WarnContext(ctx, message, "status", status)
-	case unproven && now-last >= 60 && h.refusal.CompareAndSwap(last, now):
-		h.cfg.Logger.WarnContext(ctx, message, "status", status, "error", err)
+		r.logger.WarnContext(ctx, message, "status", status)
+	case unproven && now-last >= 60 && r.unproven.CompareAndSwap(last, now):
+		r.logger.WarnContext(ctx, message, "status", status, "error", err)
 	default:
-		h.cfg.Logger.DebugContext(ctx, message, "status", status)
+		r.logger.DebugContext(ctx, message, "status", status)
 	}
 }
 
@@ -336,37 +300,35 @@ func (h *engine) logRefusal(ctx context.Context, genuine bool, status int, err e
 var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored.
+// returns when the event is stored. What the event points to must not be changed after the call.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.Closed():
 		return ErrShutdown
-	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
+	case h.sites[ev.WebsiteID] == nil || !crispapi.ValidSessionID(ev.SessionID):
 		return nil // not ours
-	case ev.Raw != nil && !ev.Ambiguous && !h.heeds(&ev):
+	case ev.Raw != nil && !ev.Ambiguous && !h.cfg.heeds(&ev):
 		return nil
 	case h.pool.Full():
 		return ErrBusy
 	}
-	asking, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	r, err := h.cfg.Store.Find(asking, ev.WebsiteID+"/"+ev.SessionID)
+	r, err := h.store.find(ctx, ev.WebsiteID+"/"+ev.SessionID)
 	if err != nil {
-		return fmt.Errorf("handover: find in the store: %w", err)
+		return err
 	}
-	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	rec, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(rec *record) error {
+	rec, err := h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
+		rec.env.free = ev.Compose == nil
 		return nil
 	})
 	switch {
-	case err == nil:
-		h.typed(ctx, rec, ev)
+	case err == nil && ev.Compose != nil:
+		h.host.typed(ctx, rec, ev)
 	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
 		return nil
@@ -375,6 +337,6 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 }
 
 // heeds reports whether anything could come of an event: most only tell that something was read.
-func (h *engine) heeds(ev *Event) bool {
-	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && h.cfg.Typing != nil
+func (c *Config) heeds(ev *Event) bool {
+	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && c.Typing != nil
 }

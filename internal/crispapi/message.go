@@ -21,26 +21,20 @@ type Outgoing struct {
 }
 
 // Send posts a message and returns the fingerprint that Crisp gave it, which may be another one than
-// that of m.
+// that of m. An answer without one does not say that the message was posted.
 func (c *Client) Send(ctx context.Context, id string, m Outgoing) (fp int64, err error) {
 	op := opSend
 	if m.Type == "note" { // a token that may not write notes may still write messages
 		op = opNote
 	}
 	err = c.do(ctx, request{op: op, session: id, path: "/message", body: m, take: func(a answer) error {
-		if a.data != nil {
-			fp = exactjson.Fingerprint(exactjson.Only(a.data, "fingerprint"))
-		}
-		if fp == 0 && !a.saysDone() {
-			return errNotDone
+		if fp = exactjson.Fingerprint(exactjson.Only(a.data, "fingerprint")); fp == 0 {
+			return fmt.Errorf("%w: no fingerprint", errData)
 		}
 		return nil
 	}})
 	if err != nil {
 		return 0, err
-	}
-	if fp == 0 {
-		fp = m.Fingerprint
 	}
 	return fp, nil
 }
@@ -54,7 +48,7 @@ func (c *Client) Edit(ctx context.Context, id string, fp int64, content jsontext
 // Message reads one message; nil when there is none.
 func (c *Client) Message(ctx context.Context, id string, fp int64) (*Item, error) {
 	var m *Item
-	err := c.do(ctx, request{op: opMessage, session: id, path: fmt.Sprintf("/message/%d", fp), take: func(a answer) error {
+	e := c.try(ctx, request{op: opMessage, session: id, path: fmt.Sprintf("/message/%d", fp), take: func(a answer) error {
 		if a.data.Kind() != jsontext.KindBeginObject {
 			return errData
 		}
@@ -62,10 +56,10 @@ func (c *Client) Message(ctx context.Context, id string, fp int64) (*Item, error
 		m = &item
 		return nil
 	}})
-	if e := asError(err); e != nil && !e.Held && e.StatusCode == http.StatusNotFound && e.Class() == Soon {
+	if e != nil && !e.Held && e.StatusCode == http.StatusNotFound && e.Class() == Soon {
 		return nil, nil
 	}
-	return m, err
+	return m, c.fault(e)
 }
 
 // MarkDelivered tells operators that their messages reached the user. Without fingerprints it would

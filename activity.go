@@ -1,0 +1,60 @@
+package handover
+
+import "time"
+
+// ActivityKind names what happened.
+type ActivityKind string
+
+// The kinds of activities.
+const (
+	ActivityState     ActivityKind = "state"     // the state changed: From, To, Reason
+	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome; of Opening the states tell what came
+	ActivityRelayed   ActivityKind = "relayed"   // a message of the user is in Crisp: Took
+	ActivityDelivered ActivityKind = "delivered" // a message was shown to the user: Took
+	ActivityWithheld  ActivityKind = "withheld"  // a message in Crisp is not for the user: Why
+	ActivityOtherBot  ActivityKind = "other_bot" // another bot wrote in the Crisp conversation
+	ActivityNotShown  ActivityKind = "not_shown" // an agent's message cannot be shown: Why
+	ActivityNotSent   ActivityKind = "not_sent"  // a user's message cannot be passed on
+	ActivityGivenUp   ActivityKind = "given_up"  // an effect was tried too often
+	ActivityFault     ActivityKind = "fault"     // something failed and is tried again: Err
+	ActivityHook      ActivityKind = "hook"      // a hook was dropped: Why
+	ActivityEnded     ActivityKind = "ended"     // OnEnd heard of the end: Reason
+	ActivityRated     ActivityKind = "rated"     // the user rated the conversation: Stars
+	ActivityCall      ActivityKind = "call"      // a call to Crisp: Effect, Took, Err
+	ActivityLimited   ActivityKind = "limited"   // Crisp refused a field of the user's data: Why
+)
+
+// Activity is something that happened. It never holds what people wrote or are called.
+type Activity struct {
+	Kind         ActivityKind
+	Conversation Conversation
+	// N grows with each activity of a conversation, in the order in which they were stored: calls of
+	// Observe come from several goroutines and replicas, and may overtake each other. It is 0 for
+	// ActivityCall, ActivityLimited and faults of the history page, which are of no record.
+	N          int64
+	HandoverID string
+	CrispID    string
+	MessageID  string // of the Message or the Incoming it is about
+	From, To   State
+	Reason     EndReason
+	Outcome    Outcome
+	Effect     string        // what was tried, of a fault
+	Why        string        // one word
+	Attempt    int           // from 1
+	Took       time.Duration // from the first attempt, or since the state before
+	Stars      int
+	Err        error // of Crisp, or of a callback of the host's
+	At         time.Time
+}
+
+// observe notes an activity; it is told when the change is saved.
+func (rec *record) observe(a Activity) {
+	a.Conversation, a.N, a.At = rec.Conversation, rec.next(), rec.env.now
+	if a.HandoverID == "" && rec.Handover != nil {
+		a.HandoverID = rec.Handover.ID
+	}
+	if a.CrispID == "" && rec.Handover != nil {
+		a.CrispID = rec.Handover.CrispID
+	}
+	rec.env.activity = append(rec.env.activity, a)
+}

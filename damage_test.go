@@ -1,0 +1,384 @@
+package handover_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// syncBuffer is a log that several goroutines write.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// take returns what was written since the last call.
+func (b *syncBuffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.b.String()
+	b.b.Reset()
+	return s
+}
+
+// counted is a store that counts what is asked of it about conversations.
+type counted struct {
+	handover.Store
+	loads, saves, conflicts, claims, claimed atomic.Int64
+}
+
+func (s *counted) Load(ctx context.Context, key string) (handover.Record, error) {
+	if !strings.HasPrefix(key, "website/") {
+		s.loads.Add(1)
+	}
+	return s.Store.Load(ctx, key)
+}
+
+func (s *counted) Save(ctx context.Context, r handover.Record) (int64, error) {
+	v, err := s.Store.Save(ctx, r)
+	switch {
+	case strings.HasPrefix(r.Key, "website/"):
+	case err == handover.ErrConflict:
+		s.conflicts.Add(1)
+	default:
+		s.saves.Add(1)
+	}
+	return v, err
+}
+
+func (s *counted) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+	all, err := s.Store.Claim(ctx, limit, ttl)
+	s.claims.Add(1)
+	for _, r := range all {
+		if !strings.HasPrefix(r.Key, "website/") {
+			s.claimed.Add(1)
+		}
+	}
+	return all, err
+}
+
+// Watch makes it a Watcher, as the MemoryStore below it is.
+func (s *counted) Watch(ctx context.Context, changed func(key string)) error {
+	return s.Store.(handover.Watcher).Watch(ctx, changed)
+}
+
+func (s *counted) reset() {
+	for _, n := range []*atomic.Int64{&s.loads, &s.saves, &s.conflicts, &s.claims, &s.claimed} {
+		n.Store(0)
+	}
+}
+
+// richStates bring the rig's conversation into states in which its record holds as much as it can.
+var richStates = map[string]func(r *rig){
+	"opening": func(r *rig) {
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
+		require.NoError(r.T, err)
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+		defer cancel()
+		_, err = r.H.Start(ctx, turn, handover.Request{Segments: []string{"a"}, Note: "why", Resume: "there", User: handover.UserData{Email: "a@example.com"}})
+		require.Error(r.T, err)
+	},
+	"waiting": func(r *rig) {
+		conv := r.Opened()
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+		r.receivesInVain("on its way")
+		r.hooked(r.hook("session:set_state", conv.ID(), map[string]any{"state": "resolved"}))
+		conv.Operator("Ann").Say("not read yet")
+		r.After(time.Second)
+	},
+	"active": func(r *rig) {
+		conv := r.Opened()
+		ann := conv.Operator("Ann")
+		fp := ann.Say("at five")
+		ann.Picker("Which one?", "red", "blue")
+		r.Says("one of mine")
+		r.Fails(func(handover.Message) error { return errChannelDown })
+		ann.Edit(fp, "at six")
+		ann.Say("not shown yet")
+		ann.Note("private")
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteRead, Status: 503})
+		conv.Operator("Bob").Say("nor this")
+		r.After(time.Second)
+	},
+	"offer": func(r *rig) {
+		r.Crisp.Away()
+		r.Fails(func(handover.Message) error { return errChannelDown })
+		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
+		require.NoError(r.T, err)
+	},
+	"follow-up": func(r *rig) {
+		r.Crisp.Away()
+		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
+		require.NoError(r.T, err)
+		r.After(time.Second)
+	},
+	"muted": func(r *rig) {
+		turn, err := r.Receive(handover.Incoming{Text: "hush"})
+		require.NoError(r.T, err)
+		require.NoError(r.T, r.H.Mute(r.T.Context(), turn))
+		r.Says("kept one")
+		r.Says("kept two")
+	},
+	"ended": func(r *rig) {
+		ann := r.Opened().Operator("Ann")
+		ann.Say("hello")
+		r.After(time.Second)
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
+		ann.Say("are you there?")
+		r.After(time.Second)
+		r.Fails(func(handover.Message) error { return errChannelDown })
+		ann.Say("still there?")
+		ann.Resolve()
+		r.After(time.Second)
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+		ann.Say("too late")
+		r.After(time.Second)
+	},
+	"speaking": func(r *rig) {
+		conv := r.Opened()
+		conv.Operator("Ann").Say("hello")
+		r.After(time.Second)
+		require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye", Resolve: true}))
+		turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+		require.NoError(r.T, err)
+		go func() {
+			_ = r.H.Reply(context.Background(), turn, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		}()
+		r.After(time.Second)
+		conv.Operator("Ann").Note("hm")
+		r.After(time.Second)
+	},
+}
+
+// receivesInVain has a message of the user whose Receive gives up.
+func (r *rig) receivesInVain(text string) {
+	ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+	defer cancel()
+	_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: text, Text: text})
+	require.Error(r.T, err)
+}
+
+// mutant is a record with one member changed.
+type mutant struct {
+	name string
+	data []byte
+}
+
+// mutants changes each member of a record in each way.
+func mutants(t *testing.T, data []byte) (all []mutant) {
+	parse := func() (tree any) {
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		require.NoError(t, d.Decode(&tree))
+		return tree
+	}
+	const twin = "\x01twin"
+	emit := func(name string, tree any) {
+		b, err := json.Marshal(tree)
+		require.NoError(t, err)
+		all = append(all, mutant{name, bytes.ReplaceAll(b, []byte(`\u0001twin":`), []byte(`":`))})
+	}
+	var walk func(path []any, v any)
+	walk = func(path []any, v any) {
+		if len(path) > 0 {
+			for how, w := range mutations(v) {
+				tree := parse()
+				place(tree, path, func(any) any { return w })
+				emit(fmt.Sprint(how, " ", path), tree)
+			}
+			last := len(path) - 1
+			if key, ok := path[last].(string); ok {
+				tree := parse()
+				place(tree, path[:last], func(o any) any { delete(o.(map[string]any), key); return o })
+				emit(fmt.Sprint("removed ", path), tree)
+				tree = parse()
+				place(tree, path[:last], func(o any) any { m := o.(map[string]any); m[key+twin] = m[key]; return o })
+				emit(fmt.Sprint("twice ", path), tree)
+			}
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			for _, key := range slices.Sorted(maps.Keys(v)) {
+				walk(append(slices.Clone(path), key), v[key])
+			}
+		case []any:
+			for i := range v {
+				walk(append(slices.Clone(path), i), v[i])
+			}
+		}
+	}
+	walk(nil, parse())
+	slices.SortFunc(all, func(a, b mutant) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// place changes what is at a path of a tree.
+func place(tree any, path []any, change func(any) any) any {
+	if len(path) == 0 {
+		return change(tree)
+	}
+	switch at := path[0].(type) {
+	case string:
+		m := tree.(map[string]any)
+		m[at] = place(m[at], path[1:], change)
+	case int:
+		l := tree.([]any)
+		l[at] = place(l[at], path[1:], change)
+	}
+	return tree
+}
+
+// mutations are what a value is changed into.
+func mutations(v any) map[string]any {
+	all := map[string]any{"null": nil}
+	switch v := v.(type) {
+	case string:
+		all["number"], all["empty"], all["list"] = 7, "", []any{}
+		if _, err := time.Parse(time.RFC3339Nano, v); err == nil {
+			all["far future"], all["zero"], all["long ago"] = "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "1999-01-01T00:00:00Z"
+			all["an hour ahead"] = time.Now().Add(time.Hour).Format(time.RFC3339)
+		} else {
+			all["other"] = "x"
+		}
+	case json.Number:
+		all["text"], all["zero"], all["negative"], all["huge"] = "x", 0, -1, json.Number("9223372036854775807")
+		all["very negative"], all["ahead"] = json.Number("-9223372036854775808"), json.Number("4102444800000")
+	case bool:
+		all["other"], all["text"] = !v, "x"
+	case map[string]any:
+		all["empty"], all["list"] = map[string]any{}, []any{}
+	case []any:
+		all["empty"], all["object"] = []any{}, map[string]any{}
+		if len(v) > 0 {
+			all["doubled"] = append(slices.Clone(v), v...)
+			all["a null more"] = append(slices.Clone(v), nil)
+		}
+	}
+	return all
+}
+
+// stride is of how many mutants one is tried; HANDOVER_MUTANTS=all tries each.
+func stride() int {
+	if os.Getenv("HANDOVER_MUTANTS") == "all" {
+		return 1
+	}
+	return 40
+}
+
+// Whatever a store returns: nothing panics or goes on for ever, what cannot be worked on is named in
+// the log, and others are served.
+func TestMutatedRecords(t *testing.T) {
+	for name, prepare := range richStates {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log syncBuffer
+			var store counted
+			o := options{config: func(r *rig, c *handover.Config) {
+				store.Store, c.Store = &r.Store.MemoryStore, &store
+				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.Revise = func(context.Context, handover.Session, handover.Revision) error { return nil }
+				c.Policy.NoMarks = false
+			}}
+			bubble(t, o, func(r *rig) {
+				prepare(r)
+				rec := r.record()
+				require.NotZero(r.T, rec.Version)
+				r.Crisp.Heal()
+				r.Fails(nil)
+				all := mutants(r.T, rec.Data)
+				tried := 0
+				for i := range all {
+					if i%stride() != len(name)%stride() {
+						continue
+					}
+					tried++
+					r.tryMutant(&store, &log, rec, all[i])
+				}
+				t.Logf("%d of %d mutants, a record of %d bytes", tried, len(all), len(rec.Data))
+				require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
+				r.Conv.ID = "another user"
+				r.Crisp.Availability("online")
+				r.After(time.Minute)
+				ann := r.Opened().Operator("Ann")
+				ann.Say("good morning")
+				require.Contains(r.T, r.Saw(), "agent Ann: good morning", "nobody else is harmed")
+			})
+		})
+	}
+}
+
+// tryMutant has a mutated record worked on, and asks all that can be asked about it.
+func (r *rig) tryMutant(store *counted, log *syncBuffer, rec handover.Record, m mutant) {
+	require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
+	store.reset()
+	log.take()
+	calls := len(r.Crisp.Calls())
+	rec.Version, rec.Data, rec.Due = 0, m.data, time.Now()
+	_, err := r.Store.MemoryStore.Save(r.T.Context(), rec)
+	require.NoError(r.T, err)
+	r.After(3 * time.Second)
+
+	bounded := func(call func(ctx context.Context) error) {
+		ctx, cancel := context.WithTimeout(r.T.Context(), 2*time.Second)
+		defer cancel()
+		_ = call(ctx)
+	}
+	turn := handover.Turn{Conversation: r.Conv, Bot: true}
+	bounded(func(ctx context.Context) error {
+		s, err := r.H.Session(ctx, r.Conv)
+		if err != nil {
+			require.Contains(r.T, log.take(), r.key(), "%s: it is named in the log", m.name)
+			require.ErrorContains(r.T, err, "stored record", m.name)
+		}
+		turn.Epoch = s.Epoch
+		return err
+	})
+	bounded(func(ctx context.Context) error {
+		r.Sent++
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: fmt.Sprint("new ", r.Sent), Text: "hello"})
+		return err
+	})
+	bounded(func(ctx context.Context) error {
+		return r.H.Reply(ctx, turn, func(context.Context) error { return nil })
+	})
+	for _, id := range rec.CrispIDs {
+		_, session, _ := strings.Cut(id, "/")
+		r.hooked(r.hook("session:set_state", session, map[string]any{"state": "resolved"}))
+		r.hooked(r.hook("message:updated", session, map[string]any{"fingerprint": 163240180126629, "content": "hm"}))
+	}
+	bounded(func(ctx context.Context) error { _, err := r.H.Start(ctx, turn, handover.Request{}); return err })
+	r.After(30 * time.Second)
+	bounded(func(ctx context.Context) error { return r.H.End(ctx, r.Conv, handover.EndOptions{Note: "bye"}) })
+	r.After(30 * time.Second)
+	require.NotContains(r.T, log.take(), "panicked", m.name)
+	require.Less(r.T, len(r.Crisp.Calls())-calls, 600, "%s: calls", m.name)
+	require.Less(r.T, store.saves.Load(), int64(150), "%s: saves", m.name)
+	require.Less(r.T, store.loads.Load(), int64(300), "%s: loads", m.name)
+	require.Zero(r.T, store.conflicts.Load()/20, "%s: conflicts", m.name)
+}
