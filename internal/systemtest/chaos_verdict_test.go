@@ -219,8 +219,8 @@ func (c *chat) judgeUser(v *verdict) {
 	}
 }
 
-// judgeOdd requires that what was written oddly and not shown was reported: to the host, unless it may not have
-// heard of a save, and to the agents, unless Crisp refuses their notes.
+// judgeOdd requires that what was written oddly and not shown was reported: to the agents, unless Crisp refuses
+// their notes, and to the host, unless a save was stored of which the library was told that it failed.
 func (c *chat) judgeOdd(shown func(text string) bool) {
 	missing := 0
 	for _, m := range c.oddly {
@@ -233,7 +233,7 @@ func (c *chat) judgeOdd(shown func(text string) bool) {
 			c.wrong = append(c.wrong, fmt.Sprintf("no agent was told that %s was not shown", m.text))
 		}
 	}
-	if missing > c.reported+c.untold {
+	if missing > c.reported && c.untold == 0 {
 		c.wrong = append(c.wrong, fmt.Sprintf("%d odd messages were not shown, and %d were reported", missing, c.reported))
 	}
 }
