@@ -540,3 +540,22 @@ func TestAStepWhoseBeginWasStoredUnheard(t *testing.T) {
 		require.Contains(t, conv.Transcript(), "user: are you there?")
 	})
 }
+
+// A conversation whose making was stored, and said to have failed to be stored, is not taken for one that
+// nobody needs.
+func TestAConversationThatWasStoredUnheard(t *testing.T) {
+	store := &forgetfulStore{}
+	o := options{config: func(_ *rig, c *handover.Config) {
+		store.Store = c.Store
+		c.Store = store
+	}}
+	bubble(t, o, func(r *rig) {
+		made := "session_"
+		store.forgets.Store(&made)
+		conv := r.Opened()
+		require.Nil(t, store.forgets.Load(), "nothing was forgotten")
+		r.After(time.Minute)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		require.NotEqual(t, "resolved", conv.State())
+	})
+}
