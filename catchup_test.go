@@ -270,6 +270,10 @@ func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
 		for _, hook := range r.crisp.Hooks() {
 			require.Equal(t, http.StatusOK, hook.Status)
 		}
+		hook := r.hook("session:set_state", r.crisp.Last().ID(), map[string]any{"state": "resolved"})
+		ev, err := handover.ReadEvent(nil, hook, handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())})
+		require.NoError(t, err)
+		require.NoError(t, r.h.HandleEvent(r.t.Context(), ev), "a host's own queue does not repeat it either")
 		named := strings.Count(log.String(), "a record cannot be worked on")
 		t.Logf("in ten minutes the record was named %d times, and the list read %d times", named, tally.Count(handovertest.RouteList))
 		require.Greater(t, named, 2)

@@ -84,6 +84,8 @@ func (o *settlement) greeted() {
 	s, ho := o.rec.Sessions.ByID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
 	if s != nil {
 		s.State.Reopened()
+	}
+	if s != nil && fp != 0 { // else it has no such part
 		s.Log.Ours(fp)
 	}
 	if o.nextPart() {

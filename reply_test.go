@@ -137,7 +137,7 @@ func TestUnsentAfterTheEnd(t *testing.T) {
 		ann.Say("one more thing")
 		r.crisp.Settle()
 		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
-		require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
+		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
 		require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
 		r.after(2 * time.Minute)
 		require.Contains(t, r.saw(), "system: "+handover.DefaultTexts().NotSent)

@@ -229,7 +229,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		})
 		return nil
 	})
-	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
+	if hopeless(err) { // it will not be readable later: the others must not wait
 		h.unreadable(ctx, r.Key, err)
 		return nil
 	}

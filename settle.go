@@ -152,6 +152,9 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
+	if o.e.Kind == kindMark && api != nil && api.needsPerson() {
+		return true // it is not worth waiting for that; see advise
+	}
 	o.again(api)
 	if api != nil && api.needsPerson() {
 		o.e.Next = times.Later(o.e.Next, now.Add(min(api.pause, time.Hour)))

@@ -212,7 +212,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	h.claim(rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
-		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
+		return false, fmt.Errorf("%w %w", errUnwritable, shapeOf(err))
 	}
 	next := Record{
 		Key: key, Version: version, Due: rec.due(), Wake: rec.env.before.over(rec),
@@ -338,9 +338,14 @@ func (rec *record) mustSave(process string, next *step) bool {
 // errPanicked is returned by an update of a record that made the library panic.
 var errPanicked = errors.New("handover: the work on the conversation panicked: the log has the stack")
 
+// hopeless reports whether the same update of a record would fail whenever it is tried.
+func hopeless(err error) bool {
+	return errors.Is(err, errUnreadable) || errors.Is(err, errUnwritable) || errors.Is(err, errPanicked)
+}
+
 // storeFailed reports whether an error of an update is the store's.
 func storeFailed(err error) bool {
-	return !errors.Is(err, errUnreadable) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken) && !errors.Is(err, errPanicked)
+	return !hopeless(err) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken)
 }
 
 // do carries out a step, and renews the claim while that takes long.
