@@ -276,10 +276,10 @@ func (p *Policy) prepare(fault func(string, ...any)) {
 func (c *Config) prepareNoAgent() error {
 	given := c.Choices
 	if c.Choices.Email == "" {
-		c.Choices.Email = "Contact me back via email"
+		c.Choices.Email = defaultChoiceEmail
 	}
 	if c.Choices.Bot == "" {
-		c.Choices.Bot = "Continue with the bot"
+		c.Choices.Bot = defaultChoiceBot
 	}
 	var err error
 	if c.NoAgent, err = completed("NoAgent", c.NoAgent); err != nil {
