@@ -2,8 +2,6 @@ package handover
 
 import (
 	"time"
-
-	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
@@ -175,19 +173,4 @@ func (in *intake) confirmsRemoval() bool {
 		}
 	}
 	return s.State.NotFound(n.begun)
-}
-
-// vanished ends at once what runs in a session in which nothing can pass any more.
-func (rec *record) vanished(s *crisplog.Session, reason trigger) {
-	s.State.Gone = true
-	switch f := rec.FollowUp; {
-	case f == nil || f.CrispID != s.ID:
-	case f.Opened.IsZero():
-		rec.followUpFailed()
-	default:
-		rec.dropFollowUp()
-	}
-	if rec.human() && rec.Handover.CrispID == s.ID {
-		rec.fire(reason, cause{})
-	}
 }
