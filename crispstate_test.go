@@ -273,6 +273,43 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 	})
 }
 
+// An agent resolves while a handover opens in their conversation, and the opening fails: what they still write
+// there is shown, and is no takeover.
+func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
+	for name, kind := range map[string]handovertest.HookKind{"a plugin's hooks": handovertest.PluginHooks, "a website's hooks": handovertest.WebsiteHooks} {
+		t.Run(name, func(t *testing.T) {
+			o := options{crisp: handovertest.Options{Hooks: kind}, config: func(r *rig, c *handover.Config) {
+				c.Webhook.Keys = r.HookKeys()
+			}}
+			ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.After(time.Minute)
+				r.Saw()
+				opens := func() {
+					r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
+					turn, err := r.Receive(handover.Incoming{Text: "me again"})
+					require.NoError(t, err)
+					go func() { _, _ = r.H.Start(context.Background(), turn, handover.Request{}) }()
+					r.After(10 * time.Second)
+					require.Equal(t, handover.StateOpening, r.Session().State)
+				}
+				opens()
+				ann.Resolve()
+				r.After(2 * time.Minute)
+				require.Equal(t, handover.EndOpenFailed, r.Ends()[1].Reason)
+				r.Saw()
+				ann.Say("goodbye")
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: goodbye"}, agentsIn(r.Saw()))
+				require.Equal(t, handover.StateBot, r.Session().State)
+				ann.Reopen()
+				ann.Say("one more thing")
+				r.After(time.Minute)
+				require.Equal(t, handover.StateActive, r.Session().State)
+			})
+		})
+	}
+}
+
 // With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
 // What hooks do not say is sought for Timeouts.Late.
 func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {

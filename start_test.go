@@ -329,6 +329,26 @@ func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
 	})
 }
 
+// The handover is over before Crisp has said which conversation it made: nobody would ever close that.
+func TestTheEndComesWhileTheConversationIsMade(t *testing.T) {
+	for name, end := range map[string]func(r *rig){
+		"by the host":     func(r *rig) { require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{})) },
+		"the user leaves": func(r *rig) { _, _ = r.Receive(handover.Incoming{Payload: "handover:leave"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.opensSlowly(handover.Request{}, handovertest.RouteCreate)
+				end(r)
+				r.After(time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Len(t, r.Ends(), 1)
+				require.Equal(t, "resolved", r.Crisp.Last().State())
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "the next handover is not disturbed")
+			})
+		})
+	}
+}
+
 func TestHandedOverAgain(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.Opened()
