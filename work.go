@@ -12,13 +12,12 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
-
-	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
