@@ -222,7 +222,7 @@ func (c *crispCalls) create(ctx context.Context, rec *record, e *effect, r resul
 			return r
 		}
 	}
-	r.id, r.err = c.sites.of(rec).api.Create(ctx)
+	r.made, r.err = c.sites.of(rec).api.Create(ctx)
 	return r
 }
 

@@ -22,6 +22,8 @@ func (in *intake) judge(x item) {
 			s.State.Doubt, s.State.Updated = in.rec.env.now, at
 		case s.Bounds.Newer(at):
 			in.closed(EndResolved, at)
+		default:
+			in.wasResolved(at)
 		}
 	default:
 		s.State.Told(false, at) // never a reason to mute
@@ -94,6 +96,9 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	s.State.Resolved = s.State.Resolved && resolved
 	if !resolved || s.State.Resolved || s.Bounds.Opening != 0 || updated < s.Bounds.At {
 		s.State.Doubt = time.Time{}
+		if resolved && s.Bounds.Opening == 0 {
+			in.wasResolved(updated)
+		}
 		return
 	}
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
@@ -108,6 +113,15 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	}
 	if s.State.Confirmed(n.begun) {
 		in.closed(EndResolved, updated)
+	}
+}
+
+// wasResolved notes that the session was resolved before our last opening or end in it, such as while an
+// opening failed. It is so still, unless a message of ours has opened it again.
+func (in *intake) wasResolved(at int64) {
+	runs := in.rec.human() && in.rec.Handover.CrispID == in.s.ID
+	if !runs && !in.s.Log.PostedSince(at) {
+		in.s.State.Told(true, at)
 	}
 }
 

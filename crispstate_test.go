@@ -272,6 +272,43 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 	})
 }
 
+// An agent resolves while a handover opens in their conversation, and the opening fails: what they still write
+// there is shown, and is no takeover.
+func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
+	for name, kind := range map[string]handovertest.HookKind{"a plugin's hooks": handovertest.PluginHooks, "a website's hooks": handovertest.WebsiteHooks} {
+		t.Run(name, func(t *testing.T) {
+			o := options{crisp: handovertest.Options{Hooks: kind}, config: func(r *rig, c *handover.Config) {
+				c.Webhook.Keys = r.hookKeys()
+			}}
+			ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.after(time.Minute)
+				r.saw()
+				opens := func() {
+					r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
+					turn, err := r.receive(handover.Incoming{Text: "me again"})
+					require.NoError(t, err)
+					go func() { _, _ = r.h.Start(context.Background(), turn, handover.Request{}) }()
+					r.after(10 * time.Second)
+					require.Equal(t, handover.StateOpening, r.session().State)
+				}
+				opens()
+				ann.Resolve()
+				r.after(2 * time.Minute)
+				require.Equal(t, handover.EndOpenFailed, r.allEnds()[1].Reason)
+				r.saw()
+				ann.Say("goodbye")
+				r.after(time.Minute)
+				require.Equal(t, []string{"agent Ann: goodbye"}, agentsIn(r.saw()))
+				require.Equal(t, handover.StateBot, r.session().State)
+				ann.Reopen()
+				ann.Say("one more thing")
+				r.after(time.Minute)
+				require.Equal(t, handover.StateActive, r.session().State)
+			})
+		})
+	}
+}
+
 // With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
 // What hooks do not say is sought for Timeouts.Late.
 func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {

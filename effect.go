@@ -85,7 +85,8 @@ type result struct {
 	effect  int64
 	begun   time.Time
 	err     error
-	id      string // of the Crisp session made, or the channel's id of the message shown
+	id      string // the channel's id of the message shown
+	made    string // the id of the Crisp session made
 	fp      int64  // given by Crisp
 	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp

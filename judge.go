@@ -31,7 +31,7 @@ func (in *intake) see(x item) bool {
 	}
 	switch {
 	case e != nil:
-		if !slices.Contains(e.Was, crispcontent.Hash(m.Type, m.Content)) {
+		if e.Status == crisplog.Shown && !slices.Contains(e.Was, crispcontent.Hash(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
 		}
 		return true

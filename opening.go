@@ -54,7 +54,7 @@ func (o *settlement) created() {
 	if ho == nil {
 		return
 	}
-	id := o.r.id
+	id := o.r.made
 	ho.CrispID = id
 	o.rec.Sessions = append(o.rec.Sessions, &crisplog.Session{ID: id, Log: crisplog.Log{First: ho.Opening}})
 	for _, x := range o.rec.ToCrisp {

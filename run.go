@@ -142,8 +142,8 @@ func (h *engine) work(j worker.Job) {
 	k := known{key: j.Key}
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
 		k.record, k.claimed = r.(Record), true
-	} else if r, ok := j.Known.(Record); ok {
-		k.record = r
+	} else if saved, ok := j.Known.(known); ok {
+		k = saved
 	}
 	name, old := strings.CutPrefix(j.Key, oldLogPrefix)
 	name, whole := strings.CutPrefix(name, websitePrefix)
@@ -244,7 +244,7 @@ func (h *engine) unreadable(ctx context.Context, key string, err error) {
 }
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
-// worker when there is something to do now.
+// worker when there is something to do now. A record that is free belongs to that worker from then on.
 func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.host.tell(rec.env.activity...)
@@ -252,12 +252,19 @@ func (h *engine) changed(key string, rec *record) {
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}
+	var jobs []worker.Job
 	for _, dir := range []direction{toUser, toCrisp} {
 		if dir != rec.env.attending && rec.planner().wants(dir) {
 			j := jobOf(key, dir)
-			j.Known = rec.env.record
-			h.pool.Nudge(j)
+			j.Known = known{key: key, record: rec.env.record}
+			jobs = append(jobs, j)
 		}
+	}
+	if rec.env.free && len(jobs) > 0 {
+		jobs[0].Known = known{key: key, saved: rec}
+	}
+	for _, j := range jobs {
+		h.pool.Nudge(j)
 	}
 }
 

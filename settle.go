@@ -28,7 +28,11 @@ type settlement struct {
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	o := &settlement{rec, e, r}
-	if e == nil {
+	switch {
+	case e == nil && r.made != "": // the handover has ended meanwhile
+		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
+		return true
+	case e == nil:
 		return o.timed()
 	}
 	e.Running = false

@@ -328,6 +328,26 @@ func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
 	})
 }
 
+// The handover is over before Crisp has said which conversation it made: nobody would ever close that.
+func TestTheEndComesWhileTheConversationIsMade(t *testing.T) {
+	for name, end := range map[string]func(r *rig){
+		"by the host":     func(r *rig) { require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{})) },
+		"the user leaves": func(r *rig) { _, _ = r.receive(handover.Incoming{Payload: "handover:leave"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.opensSlowly(handover.Request{}, handovertest.RouteCreate)
+				end(r)
+				r.after(time.Minute)
+				require.Equal(t, handover.StateBot, r.session().State)
+				require.Len(t, r.allEnds(), 1)
+				require.Equal(t, "resolved", r.crisp.Last().State())
+				require.Equal(t, handover.Opened, r.asks(handover.Request{}), "the next handover is not disturbed")
+			})
+		})
+	}
+}
+
 func TestHandedOverAgain(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		conv := r.opened()

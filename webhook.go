@@ -300,7 +300,7 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored.
+// returns when the event is stored. What the event points to must not be changed after the call.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.Closed():
@@ -323,10 +323,11 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
+		rec.env.free = ev.Compose == nil
 		return nil
 	})
 	switch {
-	case err == nil:
+	case err == nil && ev.Compose != nil:
 		h.host.typed(ctx, rec, ev)
 	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
