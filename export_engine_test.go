@@ -37,10 +37,8 @@ func MessageStatuses(raw []byte) (status func(id string) string, err error) {
 	}, nil
 }
 
-// The bounds of what is remembered, and when a failed attempt is repeated.
+// The bounds of what is remembered.
 const (
 	MaxSeen  = maxUserMessages
 	MaxShown = crisplog.MaxShown
 )
-
-var Delay = delay
