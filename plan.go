@@ -400,3 +400,37 @@ func (p *planner) orphaned() {
 	p.rec.ToUser.recover()
 	p.rec.ToCrisp.recover()
 }
+
+// awaited is what callers in other processes may wait to see changed.
+type awaited struct {
+	epoch   int64
+	opening string   // the handover that opens
+	posting []string // the user's messages that are on their way to Crisp
+}
+
+// awaited returns what may be waited for now.
+func (rec *record) awaited() (a awaited) {
+	a.epoch = rec.Epoch
+	if rec.State == StateOpening {
+		a.opening = rec.Handover.ID
+	}
+	for _, m := range rec.UserMessages {
+		if m.Status == messagePosting {
+			a.posting = append(a.posting, m.ID)
+		}
+	}
+	return a
+}
+
+// over reports whether something that was waited for has happened in the record.
+func (a awaited) over(rec *record) bool {
+	if a.epoch != rec.Epoch || a.opening != "" && (rec.State != StateOpening || rec.Handover.ID != a.opening) {
+		return true
+	}
+	for _, id := range a.posting {
+		if m := rec.UserMessages.find(id); m == nil || m.Status != messagePosting {
+			return true
+		}
+	}
+	return false
+}
