@@ -92,8 +92,12 @@ func (in *intake) isHuman(m *EventMessage) bool {
 	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
 }
 
-// older reports whether an item is known to be older than our last opening or end.
+// older reports whether an item is known to be older than our last opening or end. Nothing in a conversation
+// is older than the handover that it was made for: an agent may write before our opening message is there.
 func (in *intake) older(x item) bool {
+	if ho := in.rec.Handover; ho != nil && in.s.Log.First != 0 && in.s.Log.First == ho.Opening {
+		return false
+	}
 	b := &in.s.Bounds
 	if b.Opening == 0 {
 		return x.At < b.At
