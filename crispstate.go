@@ -2,6 +2,8 @@ package handover
 
 import (
 	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
@@ -76,11 +78,11 @@ func (in *intake) stateUnknown() {
 }
 
 // trustState takes a signed hook at its word that tells of a resolved state without a time, after
-// inHandFor, where Crisp refuses to tell the state.
+// crisplog.InHandFor, where Crisp refuses to tell the state.
 func (in *intake) trustState() {
 	told := false
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(inHandFor)) {
+	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
+		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(crisplog.InHandFor)) {
 			continue
 		}
 		delete(in.n.held, k.N)
@@ -101,8 +103,8 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 		}
 		return
 	}
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
-		if k.event() == nil && k.Says == saysResolved {
+	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
+		if eventOf(k) == nil && k.Says == saysResolved {
 			in.closed(EndResolved, max(updated, k.At))
 			return
 		}
@@ -131,8 +133,8 @@ func (in *intake) assigned() {
 	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {
 		return
 	}
-	for _, k := range rec.Hooks.of(s.ID, in.n.of.upto) {
-		ev := k.event()
+	for _, k := range rec.Hooks.Of(s.ID, in.n.of.upto) {
+		ev := eventOf(k)
 		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
 			continue
 		}
@@ -167,7 +169,7 @@ func (in *intake) closed(reason EndReason, at int64) {
 // or an earlier read did. One read alone may be older than the conversation.
 func (in *intake) confirmsRemoval() bool {
 	s, n := in.s, in.n
-	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
+	for _, k := range in.rec.Hooks.Of(s.ID, n.of.upto) {
 		if k.Says == saysRemoved {
 			return true
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -314,7 +315,7 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 		}
 		k.record, k.saved = Record{}, nil
 		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
-		time.Sleep(min(delay(attempt), 5*time.Second))
+		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
 
