@@ -64,33 +64,40 @@ func (in *intake) stateUnknown() {
 	if in.n.stateErr == nil {
 		return
 	}
-	api := apiError(in.n.stateErr)
-	if api != nil && api.needsPerson() {
-		in.trustState()
-	}
+	in.trustState()
 	if s.State.Doubt.IsZero() {
 		return
 	}
 	s.State.Doubt = in.rec.env.now
-	if api != nil && api.needsPerson() && !api.held {
+	if api := apiError(in.n.stateErr); api != nil && api.needsPerson() && !api.held {
 		s.State.Unread++
 	}
 }
 
 // trustState takes a signed hook at its word that tells of a resolved state without a time, after
-// crisplog.InHandFor, where Crisp refuses to tell the state.
+// crisplog.InHandFor, where the messages can be read and the state cannot.
 func (in *intake) trustState() {
+	if in.s.Bounds.Opening != 0 {
+		return // it is not known yet which handover a hook is about
+	}
 	told := false
 	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
-		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(crisplog.InHandFor)) {
+		if !toTrust(k) || in.rec.env.now.Before(k.Got.Add(crisplog.InHandFor)) {
 			continue
 		}
 		delete(in.n.held, k.N)
-		if !told {
+		if !told && !in.before(k) {
 			in.closed(EndResolved, in.s.Log.CrispTime(k.Got))
+			told = true
 		}
-		told = true
 	}
+}
+
+// before reports whether a hook came before the handover that runs in the session was open: its opening
+// message has reopened the session since.
+func (in *intake) before(k *crisplog.Hook) bool {
+	ho := in.rec.Handover
+	return in.rec.human() && ho.CrispID == in.s.ID && k.Got.Before(ho.Opened)
 }
 
 func (in *intake) judgeResolved(resolved bool, updated int64) {

@@ -166,7 +166,7 @@ func (in *intake) noteRead() {
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if newest := n.newest(); n.cut && !n.of.early && newest > s.Log.Cut {
+	if newest, _ := s.Log.Plausible(n.newest(), rec.env.now); n.cut && !n.of.early && newest > s.Log.Cut {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
@@ -360,6 +360,11 @@ func hookOf(ev *Event) crisplog.Hook {
 		k.State, k.Says = true, saysBlocked
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
+	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
+		if o := oddOf(crispapi.ReadItem(ev.Data)); !o.private {
+			k.Want, k.At, k.Odd = o.fingerprint, o.at, o.id
+		}
+		return k
 	default:
 		k.State = !strings.HasPrefix(ev.Name, "message:")
 	}
@@ -378,6 +383,11 @@ func eventOf(k *crisplog.Hook) *Event {
 	}
 	ev, _ := k.Read.(*Event)
 	return ev
+}
+
+// toTrust reports whether a hook tells of an end that is taken at its word where no read can show it.
+func toTrust(k *crisplog.Hook) bool {
+	return k.Signed && eventOf(k) == nil && k.Says == saysResolved
 }
 
 // messageOf returns the signed message that a hook holds, or nil.

@@ -246,10 +246,10 @@ func (in *intake) amend(held bool) {
 	rec, s, n := in.rec, in.s, in.n
 	failed := (n.err != nil || n.blind) && !n.gone
 	api := apiError(n.stateErr)
-	stateless := n.stateErr != nil && !n.gone && (api == nil || api.Temporary())
+	stateless, temporary := n.stateErr != nil && !n.gone, api == nil || api.Temporary()
 	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
 		ev := eventOf(k)
-		if stateless && ev == nil && k.State {
+		if stateless && ev == nil && k.State && (temporary || toTrust(k)) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {

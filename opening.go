@@ -85,6 +85,9 @@ func (o *settlement) greeted() {
 		}
 		s.Bounds.Rename(o.e.FP, fp)
 	}
+	if s != nil && s.Bounds.Early() {
+		o.rec.Hooks.Restart(s.ID, o.rec.env.now)
+	}
 	switch {
 	case o.rec.runs(o.e.HandoverID):
 		if o.rec.Handover.Request.Note != "" {

@@ -35,6 +35,9 @@ func (rec *record) queue(dir direction) *queue {
 // absorb writes what a step brought into the record, and reports whether anything is new.
 func (rec *record) absorb(dir direction, r result) bool {
 	if r.read != nil {
+		if rec.oldMissing(r.read) {
+			return false // the hooks and deadlines that wanted it want another one
+		}
 		rec.take(r.read)
 		return true
 	}
@@ -373,6 +376,7 @@ func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
 			last = 0
 			l.since = max(min(l.since, k.At-1), l.since-crisplog.Overlap.Milliseconds(), s.Bounds.From-1)
 		}
+		l.ahead = l.ahead || !k.Missed.IsZero() && (k.Want != 0 || k.Odd != "")
 		if overdue := k.Got.Add(crisplog.InHandFor); len(k.Raw) > 0 {
 			l.until = times.Earlier(l.until, overdue)
 		}

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
-
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 
@@ -30,6 +30,7 @@ type logRead struct {
 	early   bool      // our opening message is wanted above all: one page, and that message by itself
 	until   time.Time // when a message in hand is to be shown, whatever was read by then; zero: none is
 	singles []int64   // messages that are wanted one by one, wherever they are
+	ahead   bool      // what is dated in the future is wanted as well: something is not where it should be
 	blind   bool      // nothing is read but the session's old log
 }
 
@@ -48,6 +49,7 @@ type reading struct {
 	cut      bool           // there is more in between than one read can take
 	blind    bool           // nothing was read: hooks that have waited for crisplog.InHandFor count as they are
 	old      *crisplog.Old  // of the session, if it was needed
+	moves    int64          // Moves of the session's log when old was loaded, at least
 	judged   map[int64]bool // messages older than all that is known: they were judged
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
@@ -59,6 +61,16 @@ type oddMessage struct {
 	fingerprint int64  // 0: not known
 	at          int64  // in ms; 0: not known
 	why         string
+}
+
+// oddOf is what is known of a message that cannot be used.
+func oddOf(item crispapi.Item) oddMessage {
+	o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
+	if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
+		m := readMessage(item.Raw)
+		o.private = isPrivate(m.Type) || m.From == "user"
+	}
+	return o
 }
 
 // shows reports whether the read brought the message.
@@ -215,6 +227,8 @@ func (t *timeline) look(k *crisplog.Hook, failed bool) {
 		if t.lags(k) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case k.Odd != "":
+		t.lookForOdd(k)
 	case k.Says != "":
 		if !t.n.agrees(k.Says) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
@@ -240,6 +254,19 @@ func (t *timeline) look(k *crisplog.Hook, failed bool) {
 			t.rec.observe(Activity{Kind: ActivityNotShown, CrispID: t.s.ID, Why: "not_in_log"})
 			t.rec.note(t.s.ID, noteNotShown)
 		}
+	}
+}
+
+// lookForOdd keeps the hook of a message that cannot be used until a read shows it, and says why, for holdFor at
+// most.
+func (t *timeline) lookForOdd(k *crisplog.Hook) {
+	shown := slices.ContainsFunc(t.n.odd, func(o oddMessage) bool { return o.id == k.Odd })
+	switch {
+	case shown, k.Want != 0 && (t.n.shows(k.Want) || t.s.Log.Knows(k.Want)):
+	case !k.Ripe(t.s, false, t.rec.env.now):
+		t.n.hold(k)
+	default:
+		t.n.odd = append(t.n.odd, oddMessage{id: k.Odd, fingerprint: k.Want, at: k.At, why: "not_in_log"})
 	}
 }
 
@@ -292,6 +319,13 @@ func (t *timeline) holdRest() {
 			t.n.hold(k)
 		}
 	}
+}
+
+// oldMissing reports whether what a read brought can only be judged with the session's old log as it is now:
+// messages went there after the read began, which are no longer known by the record.
+func (rec *record) oldMissing(n *reading) bool {
+	s := rec.Sessions.ByID(n.of.crisp)
+	return s != nil && n.err == nil && (n.old == nil || n.moves < s.Log.Moves) && rec.oldWanted(s, n)
 }
 
 // oldWanted reports whether what a read of a session brought, and its hooks, can only be judged with what

@@ -343,7 +343,7 @@ func (s *site) read(ctx context.Context, l *logRead) *reading {
 	if l.early {
 		pages = 1
 	}
-	n, err := s.log(ctx, l.crisp, l.since, l.stop, pages)
+	n, err := s.log(ctx, l.crisp, l.stop, crispapi.Reach{Since: l.since, Pages: pages, Ahead: l.ahead})
 	n.of, n.err = l, err
 	if n.err == nil && l.state {
 		if state, err := s.api.Conversation(ctx, l.crisp); err == nil {
@@ -375,13 +375,11 @@ func (s *site) read(ctx context.Context, l *logRead) *reading {
 	return n
 }
 
-// log reads messages from the newest back to a time, or to a page that has one of the messages in
-// stop. At most pages are read; 0 means as many as one read may take. What is cut is true when messages may
-// be missing.
-func (s *site) log(ctx context.Context, id string, since int64, stop []int64, pages int) (*reading, error) {
-	read, err := s.api.Messages(ctx, id, crispapi.Reach{
-		Pages: pages, Since: since, Known: func(fp int64) bool { return slices.Contains(stop, fp) },
-	})
+// log reads messages from the newest back, as far as reach says, or to a page that has one of the messages in
+// stop. What is cut is true when messages may be missing.
+func (s *site) log(ctx context.Context, id string, stop []int64, reach crispapi.Reach) (*reading, error) {
+	reach.Known = func(fp int64) bool { return slices.Contains(stop, fp) }
+	read, err := s.api.Messages(ctx, id, reach)
 	n := &reading{cut: read.Cut || read.Gap}
 	n.messages, n.odd = messagesOf(read.Items)
 	return n, err
@@ -394,12 +392,7 @@ func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
 			msgs = append(msgs, readMessage(item.Raw))
 			continue
 		}
-		o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
-		if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
-			m := readMessage(item.Raw)
-			o.private = isPrivate(m.Type) || m.From == "user"
-		}
-		odd = append(odd, o)
+		odd = append(odd, oddOf(item))
 	}
 	return msgs, odd
 }

@@ -209,7 +209,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 		return false, err
 	}
 	rec.next() // so that of two saves the later one can be told
-	h.claim(rec)
+	h.claim(key, rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
 		return false, fmt.Errorf("%w %w", errUnwritable, shapeOf(err))
@@ -233,9 +233,12 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
 // process that takes no more work leaves it to the others, but for what it is at.
-func (h *engine) claim(rec *record) {
+func (h *engine) claim(key string, rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
+	if mine {
+		h.dropLost(key, rec)
+	}
 	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
@@ -246,6 +249,16 @@ func (h *engine) claim(rec *record) {
 		c.take(h.process, now)
 	default:
 		c.release()
+	}
+}
+
+// dropLost makes ready again what this process seems to be at and is not: the save that began it was stored, and
+// the store said that it had failed.
+func (h *engine) dropLost(key string, rec *record) {
+	for _, dir := range []direction{toUser, toCrisp} {
+		if dir != rec.env.attending && !h.pool.Runs(key, string(dir)) {
+			rec.queue(dir).recover()
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ type Hook struct {
 	Says    string         `json:"says,omitempty"`   // the state that it tells of
 	At      int64          `json:"at,omitzero"`      // Crisp's time of the change, in ms, if known
 	Listed  bool           `json:"listed,omitzero"`  // the list of conversations told of it
+	Odd     string         `json:"odd,omitempty"`    // a message that cannot be used, to be reported: its Item.ID
 	// Signed is true unless the hook may be anybody's: then it must not make us read without end.
 	Signed bool      `json:"signed,omitzero"`
 	Got    time.Time `json:"got"`
@@ -129,6 +130,16 @@ func (q Hooks) Listed(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Listed })
 }
 
+// Restart has the messages in hand of a session wait for reads once more, for InHandFor: in an adopted
+// session only a read tells which of them are older than our opening message, and none was made before it.
+func (q Hooks) Restart(crisp string, now time.Time) {
+	for i := range q {
+		if k := &q[i]; k.Crisp == crisp && len(k.Raw) > 0 {
+			k.Got, k.Next, k.Tries = now, time.Time{}, 0
+		}
+	}
+}
+
 // TellState reports whether a hook of a session tells of its state.
 func (q Hooks) TellState(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Says != "" })
@@ -167,7 +178,7 @@ func (q *Hooks) Put(k Hook) (dropped bool) {
 
 // onlyLooks reports whether the hook says no more than that there may be new messages.
 func (k *Hook) onlyLooks() bool {
-	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed
+	return len(k.Raw) == 0 && !k.Listed && !k.State && !k.Edited && !k.Removed && k.Odd == ""
 }
 
 // tellsMessage reports whether the hook holds a message.

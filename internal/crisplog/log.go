@@ -24,6 +24,7 @@ type Log struct {
 	Entries entries       `json:"entries,omitempty"`
 	Known   knownMessages `json:"known,omitempty"`
 	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the Old log
+	Moves   int64         `json:"moves,omitzero"`    // how often messages went there
 	Authors []Author      `json:"authors,omitempty"` // who wrote the entries
 	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
 	// message that a read showed.
@@ -274,6 +275,7 @@ func (l *Log) Surplus(waits func(fp int64) bool) (all []*Entry) {
 
 // Move notes that entries, which Surplus returned, are in the Old log.
 func (l *Log) Move(entries []*Entry) {
+	l.Moves++
 	for _, e := range entries {
 		l.Known.add(e.known())
 		l.Moved = max(l.Moved, e.At)
