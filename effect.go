@@ -251,11 +251,6 @@ func (rec *record) push(q *queue, e effect) *effect {
 	return &e
 }
 
-// delay is how long to wait before the next attempt: 1, 2, 4 … 60 s.
-func delay(attempt int) time.Duration {
-	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
-}
-
 // fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.
 func (e *effect) fault(serial int64) string {
 	switch {

@@ -66,6 +66,35 @@ func newSites(cfg *Config, store *storage, tell func(...Activity)) sites {
 	return all
 }
 
+// What the library reads and writes of a conversation.
+type (
+	crispMetas        = crispapi.Metas
+	crispDevice       = crispapi.Device
+	crispConversation = crispapi.Conversation
+)
+
+// callTimeout bounds one call to Crisp.
+const callTimeout = crispapi.CallTimeout
+
+// newCrispAPI returns what calls Crisp for one website. It repeats nothing: what is tried again is written
+// in the record first. state hears when calls to the website stop or go on.
+func newCrispAPI(cfg *Config, website string, tell func(...Activity), state func(crispapi.State)) *crispapi.Client {
+	return crispapi.New(crispapi.Config{
+		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
+		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		OnState: state,
+		OnPanic: func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) },
+		OnCall: func(c crispapi.Call) {
+			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
+			if c.Err != nil {
+				a.Err = newAPIError(c.Err)
+			}
+			tell(a)
+		},
+		Fault: func(e *crispapi.Error) error { return newAPIError(e) },
+	})
+}
+
 // of returns the website of a record, which is the one that the conversation began with.
 func (all sites) of(rec *record) *site { return all[rec.Website] }
 
@@ -305,35 +334,6 @@ func (s *site) look(ctx context.Context, process string, l *crisplog.Listing, ea
 			return done, err
 		}
 	}
-}
-
-// What the library reads and writes of a conversation.
-type (
-	crispMetas        = crispapi.Metas
-	crispDevice       = crispapi.Device
-	crispConversation = crispapi.Conversation
-)
-
-// callTimeout bounds one call to Crisp.
-const callTimeout = crispapi.CallTimeout
-
-// newCrispAPI returns what calls Crisp for one website. It repeats nothing: what is tried again is written
-// in the record first. state hears when calls to the website stop or go on.
-func newCrispAPI(cfg *Config, website string, tell func(...Activity), state func(crispapi.State)) *crispapi.Client {
-	return crispapi.New(crispapi.Config{
-		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
-		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
-		OnState: state,
-		OnPanic: func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) },
-		OnCall: func(c crispapi.Call) {
-			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
-			if c.Err != nil {
-				a.Err = newAPIError(c.Err)
-			}
-			tell(a)
-		},
-		Fault: func(e *crispapi.Error) error { return newAPIError(e) },
-	})
 }
 
 // read reads Crisp's log back to where it was read before, and the state if that is wanted. A state

@@ -12,13 +12,13 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
-
-	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -212,7 +212,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	h.claim(key, rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
-		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
+		return false, fmt.Errorf("%w %w", errUnwritable, shapeOf(err))
 	}
 	next := Record{
 		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
@@ -328,7 +328,7 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 		}
 		k.record, k.saved = Record{}, nil
 		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
-		time.Sleep(min(delay(attempt), 5*time.Second))
+		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
 
@@ -342,9 +342,14 @@ func keepUnless(save bool) error {
 // errPanicked is returned by an update of a record that made the library panic.
 var errPanicked = errors.New("handover: the work on the conversation panicked: the log has the stack")
 
+// hopeless reports whether the same update of a record would fail whenever it is tried.
+func hopeless(err error) bool {
+	return errors.Is(err, errUnreadable) || errors.Is(err, errUnwritable) || errors.Is(err, errPanicked)
+}
+
 // storeFailed reports whether an error of an update is the store's.
 func storeFailed(err error) bool {
-	return !errors.Is(err, errUnreadable) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken) && !errors.Is(err, errPanicked)
+	return !hopeless(err) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken)
 }
 
 // do carries out a step, and renews the claim while that takes long.

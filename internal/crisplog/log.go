@@ -1,7 +1,7 @@
 // Package crisplog keeps what is known of conversations in Crisp, as one record of a store: which
-// messages their logs have, which of these are ours, up to where they were read, how Crisp's clock goes,
-// and in which state they are. It decides nothing and calls nobody: its values are told what was read,
-// posted or heard, and answer questions about it.
+// messages their logs have, which of these are ours, up to where they were read, what hooks tell that was
+// not read yet, how Crisp's clock goes, and in which state they are. It decides nothing and calls nobody:
+// its values are told what was read, posted or heard, and answer questions about it.
 //
 // All is bounded. Of the newest messages everything is kept; older ones go to an Old log, which is stored
 // by itself; of the oldest no more is kept than what it takes to know them again. Times of messages are
