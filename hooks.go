@@ -150,6 +150,11 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 	return all
 }
 
+// listed reports whether the list of conversations told of a session.
+func (q hookQueue) listed(crisp string) bool {
+	return slices.ContainsFunc(q, func(k hook) bool { return k.Crisp == crisp && k.Listed })
+}
+
 // tellState reports whether a hook of a session tells of its state.
 func (q hookQueue) tellState(crisp string) bool {
 	return slices.ContainsFunc(q, func(k hook) bool { return k.Crisp == crisp && k.Says != "" })

@@ -92,8 +92,12 @@ func (in *intake) isHuman(m *EventMessage) bool {
 	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
 }
 
-// older reports whether an item is known to be older than our last opening or end.
+// older reports whether an item is known to be older than our last opening or end. Nothing in a conversation
+// is older than the handover that it was made for: an agent may write before our opening message is there.
 func (in *intake) older(x item) bool {
+	if ho := in.rec.Handover; ho != nil && in.s.Log.First != 0 && in.s.Log.First == ho.Opening {
+		return false
+	}
 	b := &in.s.Bounds
 	if b.Opening == 0 {
 		return x.At < b.At
@@ -132,7 +136,7 @@ func (in *intake) mustKnowState(x item) bool {
 func (in *intake) fromUser(x item, e *crisplog.Entry) {
 	rec := in.rec
 	if x.msg.Origin == rec.env.cfg.Origin {
-		rec.match(in.s, x.msg)
+		in.match(in.s, x.msg)
 		e.Status = crisplog.Ours
 		return
 	}
@@ -203,7 +207,7 @@ func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
 	}
 	rec.Pickers.Shown(s.ID, m.Fingerprint, m.Type, m.Content)
 	msg.At = time.UnixMilli(x.At).UTC()
-	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
+	in.queueParts(&rec.ToUser, s, e, parts, msg, "")
 }
 
 // edit gives the user the new content of a message that was shown.
@@ -224,7 +228,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content jsontext.Value) {
 	in.news = true
 	rec.Pickers.Edited(s.ID, e.FP, content)
 	msg := Message{From: FromAgent, Agent: Agent(s.Log.Author(e)), At: time.UnixMilli(e.At).UTC()}
-	if rec.replaceKept(s, e, parts, msg, suffix) {
+	if in.replaceKept(s, e, parts, msg, suffix) {
 		return
 	}
 	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content instead
@@ -233,7 +237,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content jsontext.Value) {
 		})
 		suffix = ""
 	}
-	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
+	in.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
 }
 
 // amend carries out the edits and removals that hooks told of. An edit of something that was not shown

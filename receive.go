@@ -103,7 +103,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 			begin(rec)
 			return nil
 		}
-		if rec.human() && rec.crowded(size) {
+		if rec.human() && rec.ToCrisp.crowded(size, rec.env.cfg.Limits.Waiting) {
 			return ErrCrowded
 		}
 		m := m

@@ -178,6 +178,11 @@ func (rec *record) handoverOf(id string) *handover {
 // runs reports whether the handover with this id is the one that runs.
 func (rec *record) runs(id string) bool { return rec.human() && rec.Handover.ID == id }
 
+// coolsDown reports whether nobody came so recently, within wait, that asking again is of no use.
+func (ho *handover) coolsDown(wait time.Duration, now time.Time) bool {
+	return ho != nil && ho.Reason == EndClaimTimeout && wait > 0 && ho.Ended.Add(wait).After(now)
+}
+
 // newID returns a random id that no one can guess.
 func newID() string { return rand.Text() }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
 
 	"github.com/crisphandover/handover/internal/exactjson"
@@ -166,7 +167,8 @@ func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) er
 func (h *engine) open(ctx context.Context, k known) (*record, error) {
 	e := &env{cfg: h.cfg, speaking: h.speaking.Any(k.key), trustHooks: h.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		e.now, e.stored, e.version, e.before = h.store.now(), true, rec.env.version, rec.awaited()
+		e.now = times.Later(h.store.now(), rec.env.now) // the store's clock goes back a little at times
+		e.stored, e.version, e.before = true, rec.env.version, rec.awaited()
 		rec.env = e
 		return rec, nil
 	}
@@ -215,7 +217,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
 	next := Record{
-		Key: key, Version: version, Due: rec.due(), Wake: rec.env.before.over(rec),
+		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
 		Data: exactjson.WithoutNUL(body), // databases refuse NUL
 	}
 	for _, s := range rec.Sessions {
@@ -236,12 +238,12 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
-	busy := rec.env.stepping || rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
+	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
-	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
+	case busy && (h.accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
 		if !mine && !rec.env.stepping { // before a step was planned that was done
-			rec.orphaned()
+			rec.planner().orphaned()
 		}
 		c.take(h.process, now)
 	default:
@@ -292,18 +294,20 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			if done != nil {
 				changed = rec.absorb(dir, *done) || changed
 			} else if !other {
-				rec.recover(h.process, dir)
+				rec.planner().recover(h.process, dir)
 			}
 			if other || rest {
 				return keepUnless(changed)
 			}
 			if rec.Claim.Holder != h.process {
-				rec.orphaned()
+				rec.planner().orphaned()
 			}
 			rec.env.attending = dir
-			*next = rec.plan(dir, &changed)
+			plan := rec.planner()
+			*next = plan.next(dir)
+			changed = changed || plan.changed
 			rec.env.stepping = *next != nil
-			return keepUnless(changed || rec.expired() || rec.mustSave(h.process, *next))
+			return keepUnless(changed || rec.expired() || plan.mustSave(h.process, *next))
 		})
 		if err == nil {
 			*must = false
@@ -322,17 +326,6 @@ func keepUnless(save bool) error {
 		return nil
 	}
 	return errKeep
-}
-
-// mustSave reports whether a plan has to be stored before it is carried out. A read, and an effect
-// that does no harm when it is carried out twice, need no save of their own while the claim holds.
-func (rec *record) mustSave(process string, next *step) bool {
-	held := rec.Claim.Holder == process
-	if next == nil {
-		return held && !rec.working() && !rec.wants(toUser) && !rec.wants(toCrisp)
-	}
-	fresh := held && rec.Claim.Until.Sub(rec.env.now) > claimTTL/2
-	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
 }
 
 // errPanicked is returned by an update of a record that made the library panic.

@@ -42,9 +42,9 @@ const (
 var listRank = map[string]int{"pending": 1, "unresolved": 2, crispapi.Resolved: 3}
 
 // Take takes a page of the list, and reports whether what follows is known: it ends the round. Rows whose
-// time cannot be are passed over.
+// time cannot be are passed over, and one row that is old among newer ones ends nothing.
 func (l *Listing) Take(rows []crispapi.Conversation, now time.Time) (known bool) {
-	last, rank, resolved := int64(0), 0, false
+	last, before, rank, resolved := int64(0), int64(0), 0, false
 	for i := range rows {
 		at := ChangedAt(&rows[i], now)
 		if at == 0 {
@@ -55,7 +55,7 @@ func (l *Listing) Take(rows []crispapi.Conversation, now time.Time) (known bool)
 		} else if r := listRank[rows[i].State]; r != 0 && r < rank && l.Order == listUnknown {
 			l.Order = listByUpdate
 		}
-		last, rank, resolved = at, cmp.Or(listRank[rows[i].State], rank), rows[i].State == crispapi.Resolved
+		last, before, rank, resolved = at, last, cmp.Or(listRank[rows[i].State], rank), rows[i].State == crispapi.Resolved
 	}
 	if l.Page == 0 {
 		l.Newest = max(l.Newest, newestOf(rows, now))
@@ -63,13 +63,16 @@ func (l *Listing) Take(rows []crispapi.Conversation, now time.Time) (known bool)
 	if len(rows) < minListPage || l.Mark == 0 {
 		return true
 	}
-	return last != 0 && last < l.Mark-Overlap.Milliseconds() && (l.Order == listByUpdate || resolved)
+	return last != 0 && max(last, before) < l.Mark-Overlap.Milliseconds() && (l.Order == listByUpdate || resolved)
 }
 
-// newestOf is the newest change among rows.
+// newestOf is the newest change among rows. What is ahead of our clock does not count: either the row is
+// odd, or Crisp's clock is ahead, and to read a little more than is new loses nothing.
 func newestOf(rows []crispapi.Conversation, now time.Time) (newest int64) {
 	for i := range rows {
-		newest = max(newest, ChangedAt(&rows[i], now))
+		if at := ChangedAt(&rows[i], now); at <= now.UnixMilli() {
+			newest = max(newest, at)
+		}
 	}
 	return newest
 }
@@ -88,8 +91,8 @@ func (l *Listing) Pay(every time.Duration, now time.Time) {
 	l.Paid = times.Later(l.Paid, now).Add(every)
 }
 
-// Read ends a look that read the pages before next. The mark moves when the round is whole, and never past
-// what was not read.
+// Read ends a look that read the pages before next. The mark moves when the round is whole, never past what
+// was not read, and never ahead of our clock.
 func (l *Listing) Read(next int, whole bool, now time.Time) {
 	if !whole {
 		if next > 1 {
@@ -97,7 +100,7 @@ func (l *Listing) Read(next int, whole bool, now time.Time) {
 		}
 		return
 	}
-	l.Mark = max(l.Mark, cmp.Or(l.Newest, now.Add(-unknownSlack).UnixMilli()))
+	l.Mark = min(max(l.Mark, cmp.Or(l.Newest, now.Add(-unknownSlack).UnixMilli())), now.UnixMilli())
 	l.Page, l.Newest = 0, 0
 }
 
@@ -110,4 +113,34 @@ func (l *Listing) Soon(every time.Duration, now time.Time) time.Time {
 // Knows reports whether what the list tells of a session was read already.
 func (s *Session) Knows(c crispapi.Conversation, at int64) bool {
 	return at <= s.Log.Watermark && (c.State == crispapi.Resolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
+}
+
+// A session of which the list tells no time that can be is read now and then: more rarely the longer nobody
+// has written.
+const (
+	minOddlyListed = 10 * time.Minute
+	maxOddlyListed = time.Hour
+)
+
+// ListedAgain takes a row of the list, and reports whether the session is to be read: it may have changed since it
+// was last listed, at the time that is returned, if that is known. at is when the row says that it has, by
+// Crisp's clock in ms, or 0; asked says that a read which the list asked for is still to come.
+func (s *Session) ListedAgain(c crispapi.Conversation, at int64, asked bool, now time.Time) (_ int64, news bool) {
+	if s.listedOddly(at, now) {
+		quiet := time.Duration(s.Reads.Good.UnixMilli()+s.Log.Ahead-s.Log.Newest) * time.Millisecond
+		again := s.Reads.Good.Add(min(max(quiet, minOddlyListed), maxOddlyListed))
+		return 0, !asked && !now.Before(again)
+	}
+	if at == s.Listed || s.Knows(c, at) {
+		return at, false
+	}
+	s.Listed = at
+	return at, true
+}
+
+// listedOddly reports whether the list cannot be believed when it says that a session changed at this time
+// of Crisp's: there is none, it is still to come, or what is known of the session is newer.
+func (s *Session) listedOddly(at int64, now time.Time) bool {
+	_, sane := s.Log.Plausible(at, now)
+	return at == 0 || !sane || at < s.Log.Newest-Overlap.Milliseconds()
 }

@@ -50,6 +50,7 @@ func TestListingOfAPage(t *testing.T) {
 		"by state, come to the resolved": {listByState, append(fill("pending", 100), "resolved", 90), true, listByState},
 		"by date is found wrong":         {listByUpdate, append(fill("pending", 100), "unresolved", 3), false, listByState},
 		"odd times are passed over":      {listByUpdate, append(fill("pending", 5), "pending", -1), false, listByUpdate},
+		"one old row":                    {listByUpdate, append(fill("pending", 5), "pending", 100), false, listByUpdate},
 		"odd times only":                 {listByUpdate, append(fill("pending", 5)[:38], "x", -1, "x", -1), false, listByUpdate},
 		"the last page":                  {"", []any{"pending", 5}, true, listUnknown},
 	} {
@@ -89,6 +90,11 @@ func TestListingOfATimeAhead(t *testing.T) {
 	rows[0].UpdatedAt = jsontext.Value(fmt.Sprint(now.AddDate(1, 0, 0).UnixMilli()))
 	l.Take(rows, now)
 	require.Zero(t, l.Newest)
+	l.Take(rowsOf(now, "pending", 5, "pending", 4), now.Add(-4*time.Minute-time.Second))
+	require.Equal(t, now.Add(-5*time.Minute).UnixMilli(), l.Newest)
+	l.Mark = now.Add(time.Hour).UnixMilli()
+	l.Read(2, true, now)
+	require.Equal(t, now.UnixMilli(), l.Mark)
 }
 
 // However often hooks are refused, catch-up keeps to its share.

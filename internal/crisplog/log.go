@@ -119,6 +119,17 @@ func (l *Log) Ours(fp int64) *Entry {
 	return e
 }
 
+// Shows reports whether Crisp has shown when a message of ours was posted.
+func (l *Log) Shows(fp int64) bool {
+	e := l.Entry(fp)
+	return e != nil && e.At != 0
+}
+
+// PostedSince reports whether a message of ours is known to have been posted later than a time of Crisp's.
+func (l *Log) PostedSince(at int64) bool {
+	return slices.ContainsFunc(l.Entries, func(e *Entry) bool { return e.Status == Ours && e.At > at })
+}
+
 // Knows reports whether a message was seen before, or is ours, as far as the newest are concerned.
 func (l *Log) Knows(fp int64) bool { return l.Entry(fp) != nil || l.Known.has(fp) }
 

@@ -83,8 +83,8 @@ type modelCrisp struct {
 	email   bool      // Crisp has the address
 	gone    bool      // removed
 	closed  bool      // Crisp says resolved: nobody takes over there
-	doubt   bool      // it was resolved while a handover opened that failed
 	adopted bool      // it was there before the library knew of it
+	made    bool      // for the handover that ran last: nothing in it is older
 	before  time.Time // what was written until then is older than the last end
 	ended   time.Time // when the last handover in it ended
 	last    time.Time // of the last message
@@ -187,8 +187,9 @@ func (m *model) conversation() *modelCrisp {
 // greet is our opening message.
 func (m *model) greet(c *modelCrisp, text string) {
 	c.texts = append(c.texts, text)
+	c.made = !c.adopted && c.greeted.IsZero()
 	c.last, c.mark, c.greeted = m.now, m.now, m.now
-	c.closed, c.doubt = false, false // a message of the user opens it again
+	c.closed = false // a message of the user opens it again
 }
 
 // open is the end of an opening: only now is the user told, and what happened in Crisp meanwhile
