@@ -135,8 +135,8 @@ func TestAdoptedConversationWhoseOldMessageIsInHand(t *testing.T) {
 		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
 		r.Saw()
 		r.Conv.ID = "user-2"
-		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault {
-			return handovertest.HookFault{Delay: 5 * time.Second}
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Delay: 5 * time.Second, Drop: i.Event == "message:send"}
 		})
 		conv.Operator("Ann").Say("before")
 		r.After(time.Second)

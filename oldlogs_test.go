@@ -181,7 +181,7 @@ func TestMessagesThatMoveDuringARead(t *testing.T) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, DelayAnswer: 8 * time.Second})
 		ann.At(time.Now().Add(-40 * time.Second).UnixMilli()).Say("dated back")
 		r.After(time.Second)
-		for i := range 60 {
+		for i := range 130 { // more than are kept whole until Crisp shows their time
 			r.Says(fmt.Sprint("words ", i))
 		}
 		r.After(time.Minute)
