@@ -148,12 +148,12 @@ func TestAdoptedConversationWhoseOldMessageIsInHand(t *testing.T) {
 		defer cancel()
 		_, err = r.H.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		r.After(2 * time.Minute)
+		r.After(40 * time.Second)
 		posts()
 		for r.Session().State == handover.StateOpening {
 			r.After(time.Second)
 		}
-		r.After(30 * time.Second)
+		r.After(time.Minute)
 		reads()
 		r.After(3 * time.Minute)
 		require.Empty(t, r.AgentLines())
