@@ -149,6 +149,9 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
+	if o.e.Kind == kindMark && api != nil && api.needsPerson() {
+		return true // it is not worth waiting for that; see advise
+	}
 	o.again(api)
 	if api != nil && api.needsPerson() {
 		o.e.Next = times.Later(o.e.Next, now.Add(min(api.pause, time.Hour)))
@@ -188,7 +191,7 @@ func (o *settlement) endFailed() bool {
 	if o.e.Reads = o.r.reads; len(o.r.human) <= maxHumanPart {
 		o.e.Human = o.r.human
 	}
-	o.e.Next = now.Add(delay(o.e.Attempts))
+	o.e.Next = now.Add(times.Backoff(o.e.Attempts))
 	if o.e.Attempts > maxQuickEnds {
 		o.e.Next = now.Add(time.Hour)
 	}
@@ -197,7 +200,7 @@ func (o *settlement) endFailed() bool {
 
 // again sets the time of the next attempt.
 func (o *settlement) again(api *APIError) {
-	wait := delay(o.e.Attempts)
+	wait := times.Backoff(o.e.Attempts)
 	if api != nil {
 		wait = max(wait, api.wait())
 	}

@@ -35,8 +35,8 @@ type Item struct {
 	Why         Why            // why it cannot be used; empty if it can
 }
 
-// readItem reads a message, whatever it is.
-func readItem(v jsontext.Value) (m Item) {
+// ReadItem reads a message of a log, or of an event, whatever it is.
+func ReadItem(v jsontext.Value) (m Item) {
 	raw, clear, err := exactjson.Read(v)
 	if err != nil { // its array was read: this cannot be
 		raw = nil
@@ -86,7 +86,7 @@ func readItems(data jsontext.Value) ([]Item, error) {
 	values := exactjson.Elements(data)
 	items := make([]Item, len(values))
 	for i, v := range values {
-		items[i] = readItem(v)
+		items[i] = ReadItem(v)
 	}
 	return items, nil
 }
