@@ -153,7 +153,7 @@ func TestAdoptedConversationWhoseOldMessageIsInHand(t *testing.T) {
 		for r.Session().State == handover.StateOpening {
 			r.After(time.Second)
 		}
-		r.After(time.Minute)
+		r.After(40 * time.Second)
 		reads()
 		r.After(3 * time.Minute)
 		require.Empty(t, r.AgentLines())
