@@ -17,7 +17,7 @@ type scopeKey struct{}
 // scope tells calls on a callback's context that they must not wait for that callback.
 type scope struct {
 	key   string
-	reply string // of a send
+	reply string // of a send or an Answer
 	end   context.CancelCauseFunc
 }
 
@@ -27,6 +27,13 @@ func scopeOf(ctx context.Context, key string) *scope {
 		return s
 	}
 	return nil
+}
+
+// lost ends the context of a send or an Answer that has lost the conversation.
+func (s *scope) lost() {
+	if s != nil && s.end != nil {
+		s.end(ErrNotYourTurn)
+	}
 }
 
 // reentrant reports whether ctx is that of a callback for the same conversation.

@@ -39,6 +39,23 @@ type Config struct {
 	// New logs a warning.
 	Webhook Webhook
 
+	// Answer has the bot answer a message of the user that Handle took. It says what the bot has to say,
+	// in the channel, and returns nil, or a Request to ask for a human: that is stored together with the
+	// answer, so that an asking is neither lost nor made twice. It may also ask with Start on its ctx, with
+	// the turn t, as an LLM's tool does.
+	//
+	// It may take minutes. One call at a time is made for a conversation, over all replicas, and none while
+	// a human has it or the bot is muted. ctx ends after Timeouts.Answer; and with the cause ErrNotYourTurn
+	// when the bot has lost the conversation, such as to an agent who writes. Then say no more, and return:
+	// if Answer returned an error the agent gets the message. One that has not returned Timeouts.Reply
+	// after the end of its ctx is abandoned, as if it had failed.
+	//
+	// An error repeats the call, with pauses that grow to a minute; so does a crash, within 45 s. Turn.Attempt
+	// counts the calls: from 2 on the bot may have said something already. After Timeouts.Unanswered, from
+	// the first call, the library asks for a human in the bot's place (Texts.NoteUnanswered), who gets the
+	// message; if nobody is there, the user is told so (NoAgent), and the next message has its turn. Both is
+	// reported to Observe.
+	Answer func(ctx context.Context, t Turn, m Incoming) (*Request, error)
 	// Deliver shows a message to the user, and returns the channel's id of it, if there is one.
 	// Required. A nil error means shown; ErrUserAway that the user is gone; an error that wraps
 	// errors.ErrUnsupported that the channel cannot show such a message: it is tried once more
@@ -165,6 +182,9 @@ type Limits struct {
 	// Workers is how many conversations of one channel (Conversation.Source) are worked on at the
 	// same time, in each direction; all channels together have a quarter more. Default: 32.
 	Workers int
+	// Answers is how many calls of Config.Answer of one channel a process makes at the same time; all
+	// channels together have a quarter more. Default: 256.
+	Answers int
 	// Queue is how many conversations may wait for a worker; beyond it hooks are answered 503.
 	// Default: 10,000.
 	Queue int
@@ -181,9 +201,9 @@ type Limits struct {
 	Text int
 	// Files is how many files a message of the user may have. Default: 20.
 	Files int
-	// Waiting is how many messages of one conversation may wait to be posted to Crisp, a text counting
-	// once for each 2,000 characters, and a file once. Beyond it Receive returns ErrCrowded. Default:
-	// 100.
+	// Waiting is how many messages of one conversation may wait for the bot's answer, or to be posted to
+	// Crisp, a text counting once for each 2,000 characters, and a file once. Beyond it Receive and Handle
+	// return ErrCrowded. Default: 100.
 	Waiting int
 }
 
@@ -324,6 +344,7 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		standard int
 	}{
 		{"Workers", &l.Workers, 32},
+		{"Answers", &l.Answers, 256},
 		{"Queue", &l.Queue, 10_000},
 		{"DailyCalls", &l.DailyCalls, quota(tier)},
 		{"Attempts", &l.Attempts, 8},
@@ -372,17 +393,21 @@ func validWebsiteID(id string) bool {
 // rest, so that Timeouts{Claim: 10}, which is ten nanoseconds, is no surprise. They are stored with
 // the handover and run out once, however many replicas there are.
 type Timeouts struct {
-	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
-	Reply    time.Duration `json:"reply,omitzero"`    // one send of Reply; default 2 min
-	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
-	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
-	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
-	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
-	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
-	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never
-	CoolDown time.Duration `json:"cooldown,omitzero"` // after a claim timeout, Start answers TooSoon; default -1: none
-	Late     time.Duration `json:"late,omitzero"`     // after an end, agents' messages are still awaited; default 7 days
+	Open   time.Duration `json:"open,omitzero"`   // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
+	Reply  time.Duration `json:"reply,omitzero"`  // one send of Reply, and how long an Answer may go on after the end of its ctx; default 2 min
+	Answer time.Duration `json:"answer,omitzero"` // one call of Config.Answer; default 5 min
+	// Unanswered is for how long Config.Answer is called again for one message before a human is asked
+	// for; default 15 min.
+	Unanswered time.Duration `json:"unanswered,omitzero"`
+	Relay      time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
+	Claim      time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
+	Remind     time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
+	Idle       time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
+	Max        time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
+	Followup   time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
+	Reopen     time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never
+	CoolDown   time.Duration `json:"cooldown,omitzero"` // after a claim timeout, Start answers TooSoon; default -1: none
+	Late       time.Duration `json:"late,omitzero"`     // after an end, agents' messages are still awaited; default 7 days
 }
 
 // timeout is one row of the table of defaults.
@@ -397,6 +422,8 @@ func (t *Timeouts) fields() []timeout {
 	return []timeout{
 		{"Open", &t.Open, 30 * time.Second, false},
 		{"Reply", &t.Reply, 2 * time.Minute, false},
+		{"Answer", &t.Answer, 5 * time.Minute, false},
+		{"Unanswered", &t.Unanswered, 15 * time.Minute, false},
 		{"Relay", &t.Relay, 2 * time.Minute, false},
 		{"Claim", &t.Claim, 10 * time.Minute, true},
 		{"Remind", &t.Remind, 3 * time.Minute, true},

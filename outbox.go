@@ -29,6 +29,11 @@ func (rec *record) crowded(n int) bool {
 			waiting++
 		}
 	}
+	for _, m := range rec.UserMessages {
+		if m.inHand() {
+			waiting += m.Incoming.size()
+		}
+	}
 	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
 }
 
@@ -96,6 +101,10 @@ func (rec *record) returnToBot() {
 			continue
 		}
 		in.Status, in.Epoch = messageTurn, rec.Epoch
+		if in.Managed {
+			in.Attempts, in.Since, in.Next = 0, time.Time{}, time.Time{}
+			continue
+		}
 		if !in.Waits.After(rec.env.now) {
 			in.Waits = time.Time{}
 			rec.unsent(id)

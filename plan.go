@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// direction is one of the two in which a conversation is worked on, so that neither waits for the
-// other.
+// direction is one of those in which a conversation is worked on, so that none waits for another.
 type direction string
 
-// The two directions.
+// The directions.
 const (
 	toUser  direction = "to_user"  // Crisp's log to the user
 	toCrisp direction = "to_crisp" // the user to Crisp
+	toBot   direction = "to_bot"   // the user to Config.Answer
 )
 
 // step is the next thing to do outside the record: an effect, or a read of Crisp's log.
@@ -42,6 +42,7 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 	now := rec.env.now
 	*changed = rec.dropDeadReplies() || *changed
 	*changed = rec.dropUnheard() || *changed
+	*changed = rec.handOn() || *changed
 	if dir == toUser {
 		if l := rec.planRead(changed); l != nil {
 			return &step{read: l}
@@ -129,6 +130,10 @@ func (rec *record) orphaned() {
 
 // wants reports whether there is something to begin now in one direction.
 func (rec *record) wants(dir direction) bool {
+	if dir == toBot {
+		m, _ := rec.forBot()
+		return m != nil
+	}
 	if dir == toUser {
 		if l, _ := rec.wantedRead(rec.env.now); l != nil {
 			return true
@@ -139,12 +144,6 @@ func (rec *record) wants(dir direction) bool {
 	}
 	e, _ := rec.queue(dir).ready(rec.env.now)
 	return e != nil && !e.Running
-}
-
-// dropDeadReplies drops the bot's messages that have lasted too long: their process is dead, or send
-// ignores its context.
-func (rec *record) dropDeadReplies() bool {
-	return rec.Replies.drop(func(r reply) bool { return !r.Until.After(rec.env.now) })
 }
 
 // botSpeaks reports whether a message of the bot's is under way.
@@ -295,6 +294,8 @@ func (rec *record) due() time.Time {
 		at = earlier(at, next)
 	}
 	at = earlier(at, rec.UserMessages.waits())
+	_, wait = rec.forBot()
+	at = earlier(at, wait)
 	for _, r := range rec.Replies { // its process may die
 		at = earlier(at, r.Until)
 	}

@@ -238,7 +238,7 @@ func (rec *record) awaits(fp int64) bool {
 // idle reports whether nothing is open.
 func (rec *record) idle() bool {
 	return rec.State == StateBot && rec.Offer == nil && rec.FollowUp == nil && len(rec.Hooks) == 0 &&
-		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0
+		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0 && rec.UserMessages.head() == nil
 }
 
 // keepBare is how long a conversation without any handover is remembered, for the channel's

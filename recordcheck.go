@@ -87,7 +87,7 @@ func (m *userMessage) fault() string {
 		return "a message of the user is null"
 	case m.ID == "" && !m.settled():
 		return "a message of the user has no id"
-	case !slices.Contains([]messageStatus{messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
+	case !slices.Contains([]messageStatus{messageWaiting, messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
 		return "the state of a user's message is none that is known"
 	case m.unfinished() && m.Incoming == nil:
 		return "a message of the user has lost its words"
@@ -97,7 +97,7 @@ func (m *userMessage) fault() string {
 
 // unfinished reports whether the words of a message are still needed.
 func (m *userMessage) unfinished() bool {
-	return m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
+	return m.Status == messageWaiting || m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
 }
 
 // fault says what a session lacks; "" for nothing. others are the sessions before it.
@@ -174,12 +174,19 @@ func (rec *record) mend() {
 		}
 	}
 	for i := range rec.Replies {
-		if r := &rec.Replies[i]; r.Until.After(now.Add(rec.env.cfg.Timeouts.Reply)) {
-			r.Until = now.Add(rec.env.cfg.Timeouts.Reply)
+		r := &rec.Replies[i]
+		if most := now.Add(max(rec.env.cfg.Timeouts.Reply, claimTTL)); r.Until.After(most) {
+			r.Until = most
 		}
 	}
 	for _, m := range rec.UserMessages {
-		m.At = past(m.At, now)
+		m.At, m.Since, m.Next, m.Attempts = past(m.At, now), past(m.Since, now), soon(m.Next, now), max(m.Attempts, 0)
+		if m.Given.After(now.Add(rec.env.cfg.Timeouts.hold())) {
+			m.Given = time.Time{}
+		}
+		if m.Status == messageWaiting && !m.Managed {
+			m.Managed = true
+		}
 		if m.Waits.After(now.Add(2 * claimTTL)) {
 			m.Waits = time.Time{}
 		}

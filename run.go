@@ -154,6 +154,10 @@ func (h *engine) work(j worker.Job) {
 		return
 	}
 	ctx := context.Background()
+	if j.Lane == string(toBot) {
+		h.worked(ctx, j.Key, h.answer(ctx, j.Key))
+		return
+	}
 	var k known
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
 		k = known{record: r.(Record), claimed: true}
@@ -228,6 +232,9 @@ func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.tell(rec.env.activity)
 	rec.env.activity = nil
+	if rec.env.version != 0 && rec.wants(toBot) { // whoever has the claim: an answer has its own place in the record
+		h.pool.Nudge(jobOf(key, toBot))
+	}
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}

@@ -17,8 +17,8 @@ type Request struct {
 	Operator string   `json:"operator,omitempty"` // Crisp's user id of the agent to assign
 	// NoAgent overrides Config.NoAgent, in the user's language perhaps.
 	NoAgent []RichMessage `json:"no_agent,omitempty"`
-	// Timeouts overrides Config.Timeouts where it is set, except Reply and Late, which are not of
-	// one handover.
+	// Timeouts overrides Config.Timeouts where it is set, except Reply, Answer, Unanswered and Late, which
+	// are not of one handover.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// CrispID is a Crisp session that exists, "session_…", to go on with instead of a new one. What
 	// was written in it before stays unshown.
@@ -57,11 +57,12 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	l := h.listen(key, opened.read)
 	l.works = true
 	defer l.stop()
+	lost := false // by the bot
 	rec, err := h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
-		if scope != nil && scope.reply != "" {
+		outcome = rec.start(t, r, there)
+		if lost = rec.State != StateBot || outcome == ""; lost && scope != nil {
 			rec.Replies.end(scope.reply)
 		}
-		outcome = rec.start(t, r, there)
 		if outcome == Opening {
 			l.stop()
 			opened = opening{id: rec.Handover.ID}
@@ -73,8 +74,8 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 		rec.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
 		return nil
 	})
-	if scope != nil && scope.end != nil {
-		scope.end(nil)
+	if err == nil && lost {
+		scope.lost()
 	}
 	if err == nil && outcome == "" {
 		err = ErrNotYourTurn
@@ -230,9 +231,6 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 		return err
 	}
 	_, err = h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
-		if scope != nil && scope.reply != "" {
-			rec.Replies.end(scope.reply)
-		}
 		if rec.State == StateMuted {
 			return nil
 		}
@@ -241,10 +239,13 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 		}
 		rec.answer(t)
 		rec.fire(onMute, cause{turn: t})
+		if scope != nil {
+			rec.Replies.end(scope.reply)
+		}
 		return nil
 	})
-	if scope != nil && scope.end != nil {
-		scope.end(nil)
+	if err == nil || errors.Is(err, ErrNotYourTurn) {
+		scope.lost()
 	}
 	return err
 }

@@ -45,6 +45,7 @@ type Texts struct {
 	NoteNobodyCame string // the user went back to the bot after waiting in vain
 	NoteNotShown   string // a message could not be shown to the user
 	NoteOtherFile  string // the user's file could not be passed on
+	NoteUnanswered string // the bot did not answer the user: Config.Answer failed for Timeouts.Unanswered
 }
 
 // DefaultTexts are the texts used without Config.Texts. Opening is the connector's, to the letter.
@@ -79,6 +80,7 @@ func DefaultTexts() Texts {
 		NoteNobodyCame: "The user waited in vain and is talking with the bot again. Answer here to take over.",
 		NoteNotShown:   "A message could not be shown to the user. Please send it as plain text.",
 		NoteOtherFile:  "The user sent a file that could not be passed on.",
+		NoteUnanswered: "The bot could not answer the user.",
 	}
 }
 

@@ -26,6 +26,13 @@ type userMessage struct {
 	Waits time.Time `json:"waits,omitzero"`
 	Fault string    `json:"fault,omitempty"` // why it cannot be passed on
 
+	Managed  bool      `json:"managed,omitzero"`  // Handle took it
+	Attempts int       `json:"attempts,omitzero"` // to have the bot answer it
+	Since    time.Time `json:"since,omitzero"`    // of the first of them
+	Next     time.Time `json:"next,omitzero"`     // not to be handed on, or answered, before
+	// Given is until when a caller of Receive has the message to answer it: nobody else gets it before.
+	Given time.Time `json:"given,omitzero"`
+
 	short shortID // of the ID, where that was not kept
 }
 
@@ -42,6 +49,7 @@ func shortIDOf(id string) (short shortID) {
 type messageStatus string
 
 const (
+	messageWaiting  messageStatus = "waiting"  // Handle took it; its turn has not come
 	messageTurn     messageStatus = "turn"     // the bot is to answer it
 	messageAnswered messageStatus = "answered" // a Reply or Start for it returned nil
 	messagePosting  messageStatus = "posting"  // on its way to Crisp
@@ -83,7 +91,7 @@ func (all *userMessages) trim() {
 	extra, words := len(*all)-maxUserMessages, 0
 	for i := len(*all) - 1; i >= 0; i-- {
 		m := (*all)[i]
-		if m.Incoming == nil || m.Status == messagePosting {
+		if m.Incoming == nil || m.Status == messagePosting || m.inHand() {
 			continue
 		}
 		if words++; words > maxWords {
@@ -91,7 +99,7 @@ func (all *userMessages) trim() {
 		}
 	}
 	*all = slices.DeleteFunc(*all, func(m *userMessage) bool {
-		drop := extra > 0 && m.Status != messagePosting
+		drop := extra > 0 && m.Status != messagePosting && !m.inHand()
 		if drop {
 			extra--
 		}
@@ -218,7 +226,30 @@ func (all userMessages) recount(now int64) {
 }
 
 // done gives a message its last status: its words are not needed any more.
-func (m *userMessage) done(s messageStatus) { m.Status, m.Incoming, m.Waits = s, nil, time.Time{} }
+func (m *userMessage) done(s messageStatus) {
+	*m = userMessage{ID: m.ID, Hash: m.Hash, Status: s, Epoch: m.Epoch, At: m.At, Fault: m.Fault, short: m.short}
+}
+
+// hold is for how long a caller of Receive has a message to answer it, before it calls Reply.
+func (t *Timeouts) hold() time.Duration { return t.Reply + renewEvery }
+
+// give gives the message to a caller of Receive to answer it.
+func (m *userMessage) give(rec *record) {
+	m.Waits, m.Given = time.Time{}, rec.env.now.Add(rec.env.cfg.Timeouts.hold())
+}
+
+// answerUntil lets the caller of Receive have the message until then. It reports whether that changes
+// anything.
+func (m *userMessage) answerUntil(until time.Time) bool {
+	if m == nil || m.Status != messageTurn || m.Given.IsZero() || !m.Given.Before(until) {
+		return false
+	}
+	m.Given = until
+	return true
+}
+
+// given reports whether a caller of Receive has the message to answer it.
+func (m *userMessage) given(now time.Time) bool { return m.Status == messageTurn && m.Given.After(now) }
 
 // heard notes that a Receive has come for a message, and waits if that is on its way.
 func (m *userMessage) heard(rec *record) {

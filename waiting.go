@@ -123,7 +123,7 @@ func (l *listening) load(ctx context.Context) (*record, bool, error) {
 type awaited struct {
 	epoch   int64
 	opening string   // the handover that opens
-	posting []string // the user's messages that are on their way to Crisp
+	pending []string // the user's messages that are on their way to Crisp, or given to somebody to answer them
 }
 
 // awaited returns what may be waited for now.
@@ -133,11 +133,16 @@ func (rec *record) awaited() (a awaited) {
 		a.opening = rec.Handover.ID
 	}
 	for _, m := range rec.UserMessages {
-		if m.Status == messagePosting {
-			a.posting = append(a.posting, m.ID)
+		if m.pending() {
+			a.pending = append(a.pending, m.ID)
 		}
 	}
 	return a
+}
+
+// pending reports whether it is open what becomes of a message, so that a Receive waits for it.
+func (m *userMessage) pending() bool {
+	return m.Status == messagePosting || m.Status == messageTurn && !m.Managed && !m.Given.IsZero()
 }
 
 // over reports whether something that was waited for has happened in the record.
@@ -145,8 +150,8 @@ func (a awaited) over(rec *record) bool {
 	if a.epoch != rec.Epoch || a.opening != "" && (rec.State != StateOpening || rec.Handover.ID != a.opening) {
 		return true
 	}
-	for _, id := range a.posting {
-		if m := rec.UserMessages.find(id); m == nil || m.Status != messagePosting {
+	for _, id := range a.pending {
+		if m := rec.UserMessages.find(id); m == nil || !m.pending() {
 			return true
 		}
 	}

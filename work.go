@@ -39,6 +39,7 @@ type engine struct {
 	given    sync.Map // records that the store gave with a claim, by key
 	waiters  worker.Waiters[*record]
 	calls    *worker.Bulkhead // of the host's callbacks
+	answers  *worker.Bulkhead // of Config.Answer
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	watching atomic.Bool      // the store tells of other processes' saves
@@ -55,10 +56,10 @@ func newEngine(cfg *Config) *engine {
 	cfg.HTTPClient = guardClient(cfg.HTTPClient, func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) })
 	h.sites = newSites(cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
 	h.process = newID()
-	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
-	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: func(stack string) {
-		h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
-	}})
+	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
+	panicked := func(stack string) { h.cfg.Logger.Error("handover: a callback panicked", "stack", stack) }
+	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: panicked})
+	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
 
@@ -151,6 +152,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conver
 		} else if err != nil {
 			return nil, err
 		}
+		rec.handOn()
 		saved, err := h.save(ctx, key, rec)
 		if errors.Is(err, ErrConflict) {
 			continue
@@ -238,7 +240,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
-	busy := rec.env.stepping || rec.working() || rec.wants(toUser) || rec.wants(toCrisp)
+	busy := rec.env.stepping || rec.working() || rec.wants(toUser) || rec.wants(toCrisp) || rec.wants(toBot)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
@@ -336,7 +338,7 @@ func keepUnless(save bool) error {
 func (rec *record) mustSave(process string, next *step) bool {
 	held := rec.Claim.Holder == process
 	if next == nil {
-		return held && !rec.working() && !rec.wants(toUser) && !rec.wants(toCrisp)
+		return held && !rec.working() && !rec.wants(toUser) && !rec.wants(toCrisp) && !rec.wants(toBot)
 	}
 	fresh := held && rec.Claim.Until.Sub(rec.env.now) > claimTTL/2
 	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
