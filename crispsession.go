@@ -94,6 +94,7 @@ type crispState struct {
 	Resolved bool  `json:"resolved,omitzero"` // as far as is known
 	Since    int64 `json:"since,omitzero"`    // Crisp's time of the newest state that a hook told of, in ms
 	Blocked  bool  `json:"blocked,omitzero"`  // the user is
+	BlockAt  int64 `json:"block_at,omitzero"` // Crisp's time of the newest block, or its end, that a hook told of, in ms
 	Gone     bool  `json:"gone,omitzero"`     // removed
 	Full     bool  `json:"full,omitzero"`     // it takes no more messages: it has too many, or refuses them
 	Refused  int   `json:"refused,omitzero"`  // messages in a row that it refused for good
@@ -114,6 +115,14 @@ func (c *crispState) told(resolved bool, at int64) {
 		return
 	}
 	c.Resolved, c.Since, c.Doubt = resolved, at, time.Time{}
+}
+
+// block notes that a hook told of a block, or its end, at a time of Crisp's. One that is older than what is
+// known changes nothing.
+func (c *crispState) block(blocked bool, at int64) {
+	if at >= c.BlockAt {
+		c.Blocked, c.BlockAt = blocked, at
+	}
 }
 
 // reopened notes that a message of the user, or an agent, opened the session again.

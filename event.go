@@ -194,7 +194,7 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	case raw.Kind() != jsontext.KindBeginObject:
 		return Event{}, nil, errNotObject
 	}
-	kept, _ = exactjson.Only(raw, reservedMember)
+	kept = exactjson.Only(raw, reservedMember)
 	if !clear {
 		raw = withoutDoubt(raw)
 	} else if kept != nil {
@@ -222,14 +222,14 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 func withoutDoubt(raw jsontext.Value) jsontext.Value {
 	scalars := func(v jsontext.Value, names ...string) (kept []byte) {
 		for _, name := range names {
-			value, _ := exactjson.Only(v, name)
+			value := exactjson.Only(v, name)
 			if value.Kind() == jsontext.KindString || value.Kind() == jsontext.KindNumber {
 				kept = fmt.Appendf(kept, `%q:%s,`, name, value)
 			}
 		}
 		return kept
 	}
-	data, _ := exactjson.Only(raw, "data")
+	data := exactjson.Only(raw, "data")
 	ids := bytes.TrimSuffix(scalars(data, "website_id", "session_id"), []byte(","))
 	return fmt.Appendf(nil, `{%s"data":{%s}}`, scalars(raw, "website_id", "event", "timestamp"), ids)
 }

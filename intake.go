@@ -48,7 +48,7 @@ func (rec *record) receive(ev *Event) bool {
 		s.State.told(false, at) // no other state waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
-		s.State.Blocked = true
+		s.State.block(true, at)
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
 		return true
 	}
@@ -505,7 +505,8 @@ func (in *intake) amend(held bool) {
 		}
 		switch {
 		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
-			s.State.Blocked = false // let in again
+			at, _ := s.Log.plausible(ev.At.UnixMilli(), rec.env.now)
+			s.State.block(false, at) // let in again
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)
 		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):

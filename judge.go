@@ -9,7 +9,7 @@ func (in *intake) judge(x item) {
 	case saysRemoved:
 		in.closed(EndRemoved, at)
 	case saysBlocked:
-		s.State.Blocked = true
+		s.State.block(true, at)
 		if at > s.Bounds.At {
 			in.closed(EndBlocked, at)
 		}

@@ -11,13 +11,21 @@ import (
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
 func (rec *record) queuePosts(s *userMessage, ho *handover) {
-	s.Status, s.Epoch = messagePosting, rec.Epoch
+	rec.posting(s, ho)
 	for i, p := range s.Incoming.posts() {
 		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
 		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
 		if c := rec.Sessions.byID(ho.CrispID); c != nil {
 			c.Log.ours(fp)
 		}
+	}
+}
+
+// posting notes that a message of the user is on its way to Crisp.
+func (rec *record) posting(s *userMessage, ho *handover) {
+	s.Status, s.Epoch, s.Handover = messagePosting, rec.Epoch, ""
+	if rec.runs(ho.ID) {
+		s.Handover = ho.ID
 	}
 }
 
@@ -107,7 +115,7 @@ func (rec *record) returnToBot() {
 		}
 		if !in.Waits.After(rec.env.now) {
 			in.Waits = time.Time{}
-			rec.unsent(id)
+			rec.unsent(in)
 			told = true
 		}
 	}
@@ -123,7 +131,7 @@ func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
 	if err != nil {
 		return false
 	}
-	s.Status, s.Epoch = messagePosting, rec.Epoch
+	rec.posting(s, rec.Handover)
 	label := pickerChoices(p.Content)[i].Label
 	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: p.Crisp, Incoming: s.ID, FP: p.FP, Content: content, Else: label})
 	return true

@@ -293,7 +293,7 @@ func (rec *record) due() time.Time {
 		}
 		at = earlier(at, next)
 	}
-	at = earlier(at, rec.UserMessages.waits())
+	at = earlier(at, rec.UserMessages.waits(""))
 	_, wait = rec.forBot()
 	at = earlier(at, wait)
 	for _, r := range rec.Replies { // its process may die

@@ -42,8 +42,8 @@ func (r *receipt) take(rec *record) error {
 	case in.given(rec.env.now):
 		r.held = in.Given.Sub(rec.env.now)
 	default:
+		rec.waited(in, true)
 		in.give(rec)
-		rec.holdEnd() // OnEnd hears that somebody has it
 		r.mine = true
 	}
 	return nil

@@ -196,11 +196,7 @@ func (h *engine) waited(ctx context.Context, key, id string) {
 		if in == nil || in.Waits.IsZero() {
 			return errKeep
 		}
-		in.Waits = time.Time{}
-		if in.Status == messageTurn {
-			rec.unheard(in)
-		}
-		rec.holdEnd()
+		rec.waited(in, false)
 		return nil
 	})
 	if err != nil {

@@ -226,7 +226,7 @@ func (s *crispSession) mend(now time.Time) {
 		l.Ahead, l.Sampled = 0, false
 	}
 	newest := now.Add(maxAhead + unknownSlack).UnixMilli()
-	for _, at := range []*int64{&l.Watermark, &l.Newest, &l.Shown.At, &s.Bounds.At, &s.Bounds.From, &s.State.Since, &s.State.Updated, &s.Listed} {
+	for _, at := range []*int64{&l.Watermark, &l.Newest, &l.Shown.At, &s.Bounds.At, &s.Bounds.From, &s.State.Since, &s.State.BlockAt, &s.State.Updated, &s.Listed} {
 		if *at < 0 || *at > newest {
 			*at = l.sane(now)
 		}

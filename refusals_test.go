@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -184,6 +185,22 @@ func TestBlockedUserWhoAsksAgain(t *testing.T) {
 			require.Equal(t, handover.StateWaiting, r.session().State, "it is not ended by the old block")
 		})
 	}
+}
+
+// A hook that tells once more of a block from which the user was let in again blocks nobody.
+func TestRepeatedBlock(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		conv := r.opened()
+		conv.Block(true)
+		blocked := r.hook("session:set_block", conv.ID(), map[string]any{"is_blocked": true})
+		r.after(time.Second)
+		conv.Block(false)
+		r.after(time.Minute)
+		require.Equal(t, http.StatusOK, r.hooked(blocked).Code)
+		r.after(time.Minute)
+		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		require.Equal(t, conv.ID(), r.crisp.Last().ID(), "it is used again: nobody is blocked")
+	})
 }
 
 // A refusal for a person's reason drops no note, and is told once an hour for the whole website.

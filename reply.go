@@ -228,6 +228,7 @@ func (rec *record) passOn(id string) error {
 		in.Waits = time.Time{}
 		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
 		rec.queuePosts(in, rec.Handover)
+		rec.holdEnds()
 	case rec.State == StateMuted:
 		in.Status = messageKept
 	case in.Epoch == rec.Epoch, in.Managed: // a newer turn for it holds, or will be given

@@ -120,6 +120,32 @@ func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
 	})
 }
 
+// A message that is handed to the agents after their handover has ended is none of those that it lost.
+func TestUnsentAfterTheEnd(t *testing.T) {
+	told := 0
+	flaky := options{config: func(r *rig, c *handover.Config) {
+		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
+			if told++; told == 2 { // of the second handover
+				return errChannelDown
+			}
+			return r.onEnd(ctx, s, sum)
+		}
+	}}
+	ended(t, flaky, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		turn, err := r.receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
+		require.NoError(t, err)
+		ann.Say("one more thing")
+		r.crisp.Settle()
+		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
+		require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
+		require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+		r.after(2 * time.Minute)
+		require.Contains(t, r.saw(), "system: "+handover.DefaultTexts().NotSent)
+		require.Len(t, r.allEnds(), 2)
+		require.Empty(t, r.allEnds()[1].Unsent)
+	})
+}
+
 func TestReplyIsCutShortByATakeover(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		turn, err := r.receive(handover.Incoming{Text: "tell me a story"})
@@ -224,7 +250,11 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 					outcome, err := r.h.Start(ctx, turn, handover.Request{})
 					require.NoError(t, err)
 					require.Equal(t, away, outcome == handover.NobodyThere)
-					require.Error(t, ctx.Err(), "its context has ended")
+					if away {
+						require.NoError(t, ctx.Err(), "the bot has the conversation, and goes on")
+					} else {
+						require.ErrorIs(t, context.Cause(ctx), handover.ErrNotYourTurn)
+					}
 					return nil
 				})
 				require.NoError(t, err)

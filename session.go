@@ -178,8 +178,8 @@ type Summary struct {
 	// could not be read.
 	Messages []Message `json:"messages,omitempty"`
 	Unread   bool      `json:"unread,omitempty"`
-	// Unsent are ids of the user's messages that Crisp did not get and nobody waits for. The user
-	// was told.
+	// Unsent are ids of the user's messages that the handover was to pass on, that Crisp did not get
+	// and that nobody waits for. The user was told.
 	Unsent []string `json:"unsent,omitempty"`
 	Resume string   `json:"resume,omitempty"` // Request.Resume
 }

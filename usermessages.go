@@ -24,7 +24,9 @@ type userMessage struct {
 	// Waits is until when a Receive waits to hear what becomes of the message, by the store's clock;
 	// it is renewed while that process lives. Zero: nobody waits.
 	Waits time.Time `json:"waits,omitzero"`
-	Fault string    `json:"fault,omitempty"` // why it cannot be passed on
+	// Handover is the one that was to pass the message on while it ran; "" if there was none.
+	Handover string `json:"handover,omitempty"`
+	Fault    string `json:"fault,omitempty"` // why it cannot be passed on
 
 	Managed  bool      `json:"managed,omitzero"`  // Handle took it
 	Attempts int       `json:"attempts,omitzero"` // to have the bot answer it
@@ -235,7 +237,7 @@ func (t *Timeouts) hold() time.Duration { return t.Reply + renewEvery }
 
 // give gives the message to a caller of Receive to answer it.
 func (m *userMessage) give(rec *record) {
-	m.Waits, m.Given = time.Time{}, rec.env.now.Add(rec.env.cfg.Timeouts.hold())
+	m.Given = rec.env.now.Add(rec.env.cfg.Timeouts.hold())
 }
 
 // answerUntil lets the caller of Receive have the message until then. It reports whether that changes
@@ -259,22 +261,34 @@ func (m *userMessage) heard(rec *record) {
 	}
 }
 
-// unheard says that nobody has a message which an end gave back to the bot: the user must send it again.
-func (rec *record) unheard(m *userMessage) {
-	rec.unsent(m.ID)
-	rec.say(textNotSent, "")
+// waited notes that no Receive waits for a message any more. heard says whether its turn was handed out:
+// if not, nobody has a message which an end gave back to the bot, and the user must send it again.
+func (rec *record) waited(m *userMessage, heard bool) {
+	m.Waits = time.Time{}
+	if m.Status == messageTurn && !heard {
+		rec.unsent(m)
+		rec.say(textNotSent, "")
+	}
+	rec.holdEnds()
 }
 
-// unsent notes that a message never came to Crisp, and that nobody answers it.
-func (rec *record) unsent(id string) {
-	ho := rec.Handover
-	if ho == nil || slices.Contains(ho.Unsent, id) {
+// unsent notes that a handover did not pass a message on, and that nobody answers it. OnEnd tells of it,
+// unless the host has heard of that end already.
+func (rec *record) unsent(m *userMessage) {
+	add := func(to *[]string) {
+		if !slices.Contains(*to, m.ID) {
+			*to = append(slices.Clone(*to), m.ID)
+		}
+	}
+	if m.Handover == "" {
 		return
 	}
-	ho.Unsent = append(ho.Unsent, id)
+	if ho := rec.handoverOf(m.Handover); ho != nil {
+		add(&ho.Unsent)
+	}
 	for _, e := range rec.ToUser {
-		if e.Kind == kindOnEnd && e.HandoverID == ho.ID {
-			e.Summary.Unsent = slices.Clone(ho.Unsent)
+		if e.Kind == kindOnEnd && e.HandoverID == m.Handover {
+			add(&e.Summary.Unsent)
 		}
 	}
 }
@@ -285,30 +299,32 @@ func (rec *record) dropUnheard() (any bool) {
 	for _, m := range rec.UserMessages {
 		if m.Status == messageTurn && !m.Waits.IsZero() && !m.Waits.After(rec.env.now) {
 			m.Waits = time.Time{}
-			rec.unsent(m.ID)
+			rec.unsent(m)
 			any = true
 		}
 	}
 	if any {
 		rec.say(textNotSent, "")
-		rec.holdEnd()
+		rec.holdEnds()
 	}
 	return any
 }
 
-// holdEnd lets OnEnd wait until it is known which messages were heard of by nobody: it tells of them.
-func (rec *record) holdEnd() {
+// holdEnds lets OnEnd wait until it is known which messages of the handover were heard of by nobody: it
+// tells of them.
+func (rec *record) holdEnds() {
 	for _, e := range rec.ToUser {
-		if e.Kind == kindOnEnd && e.Attempts == 0 && rec.Handover != nil && e.HandoverID == rec.Handover.ID {
-			e.Next = rec.UserMessages.waits()
+		if e.Kind == kindOnEnd && e.Attempts == 0 {
+			e.Next = rec.UserMessages.waits(e.HandoverID)
 		}
 	}
 }
 
-// waits is until when it is open whether all turns were heard of; zero when it is known.
-func (all userMessages) waits() (until time.Time) {
+// waits is until when it is open whether all turns were heard of which this handover gave back, or any
+// handover if it is ""; zero when it is known.
+func (all userMessages) waits(handover string) (until time.Time) {
 	for _, m := range all {
-		if m.Status == messageTurn {
+		if m.Status == messageTurn && (handover == "" || m.Handover == handover) {
 			until = latest(until, m.Waits)
 		}
 	}

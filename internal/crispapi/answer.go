@@ -94,11 +94,10 @@ func (a answer) saysDone() bool { return a.told || a.reason != "" && !a.failed }
 
 // reasonOf reads Crisp's word for a failure.
 func reasonOf(body []byte) string {
-	v, err := exactjson.Only(body, "reason")
-	if err != nil {
+	if exactjson.Members(body, func(string, jsontext.Value) {}) != nil {
 		return ""
 	}
-	return word(v)
+	return word(exactjson.Only(body, "reason"))
 }
 
 // word returns a string of one word. Anything else is dropped, since it could quote what a person

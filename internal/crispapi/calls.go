@@ -18,8 +18,7 @@ const ListPageSize = 50
 // Create makes an empty conversation. Crisp's lists hide it until it has a message.
 func (c *Client) Create(ctx context.Context) (id string, err error) {
 	err = c.do(ctx, request{op: opCreate, path: "/conversation", take: func(a answer) error {
-		v, err := exactjson.Only(a.data, "session_id")
-		if exactjson.Set(&id, v); err != nil || !ValidSessionID(id) {
+		if exactjson.Set(&id, exactjson.Only(a.data, "session_id")); !ValidSessionID(id) {
 			return fmt.Errorf("%w: no session id", errData)
 		}
 		return nil
@@ -100,8 +99,8 @@ func (c *Client) Typing(ctx context.Context, id string, on bool) error {
 // Availability asks whether visitors see the website as "online" or "away"; empty if Crisp says neither.
 func (c *Client) Availability(ctx context.Context) (status string, err error) {
 	err = c.do(ctx, request{op: opAvailability, path: "/availability/status", take: func(a answer) error {
-		v, err := exactjson.Only(a.data, "status")
-		if err != nil || a.data.Kind() != jsontext.KindBeginObject || v != nil && v.Kind() != jsontext.KindString && v.Kind() != jsontext.KindNull {
+		v := exactjson.Only(a.data, "status")
+		if a.data.Kind() != jsontext.KindBeginObject || v != nil && v.Kind() != jsontext.KindString && v.Kind() != jsontext.KindNull {
 			return errData
 		}
 		exactjson.Set(&status, v)

@@ -47,8 +47,7 @@ func readConversation(v jsontext.Value) (c Conversation) {
 		return c
 	}
 	if !clear { // its id alone, if that is beyond doubt, so that it can be looked at
-		id, _ := exactjson.Only(v, "session_id")
-		exactjson.Set(&c.SessionID, id)
+		exactjson.Set(&c.SessionID, exactjson.Only(v, "session_id"))
 		return c
 	}
 	var state, status, meta jsontext.Value

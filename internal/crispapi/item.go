@@ -42,16 +42,16 @@ func readItem(v jsontext.Value) (m Item) {
 		raw = nil
 	}
 	m.Raw = raw
-	fp, _ := exactjson.Only(raw, "fingerprint")
-	at, _ := exactjson.Only(raw, "timestamp")
-	m.Fingerprint, m.Timestamp, m.At = exactjson.Fingerprint(fp), exactjson.Positive(at), Millis(at)
-	switch _, deep := exactjson.Prune(v, exactjson.MaxNesting); {
+	at := exactjson.Only(raw, "timestamp")
+	m.Fingerprint, m.Timestamp, m.At = exactjson.Fingerprint(exactjson.Only(raw, "fingerprint")), exactjson.Positive(at), Millis(at)
+	switch {
 	case raw.Kind() != jsontext.KindBeginObject:
 		m.Why = NoObject
-	case deep:
-		m.Why = TooDeep
 	case !clear:
 		m.Why = Doubled
+		if _, deep := exactjson.Prune(v, exactjson.MaxNesting); deep {
+			m.Why = TooDeep
+		}
 	case m.Fingerprint == 0:
 		m.Why = NoFingerprint
 	case m.At == 0:

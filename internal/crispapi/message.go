@@ -29,8 +29,7 @@ func (c *Client) Send(ctx context.Context, id string, m Outgoing) (fp int64, err
 	}
 	err = c.do(ctx, request{op: op, session: id, path: "/message", body: m, take: func(a answer) error {
 		if a.data != nil {
-			v, _ := exactjson.Only(a.data, "fingerprint")
-			fp = exactjson.Fingerprint(v)
+			fp = exactjson.Fingerprint(exactjson.Only(a.data, "fingerprint"))
 		}
 		if fp == 0 && !a.saysDone() {
 			return errNotDone

@@ -46,22 +46,6 @@ func ended(dec *jsontext.Decoder) error {
 	return nil
 }
 
-// Elements returns the elements of an array. A value that is no array has none. They share v's
-// memory.
-func Elements(v jsontext.Value) (list []jsontext.Value) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v), lenient)
-	if t, err := dec.ReadToken(); err != nil || t.Kind() != jsontext.KindBeginArray {
-		return nil
-	}
-	for {
-		value, err := dec.ReadValue()
-		if err != nil {
-			return list // the closing bracket
-		}
-		list = append(list, justRead(v, dec, value))
-	}
-}
-
 // justRead returns the part of v that dec, which reads v, read last: value itself is void after the
 // next read.
 func justRead(v jsontext.Value, dec *jsontext.Decoder, value jsontext.Value) jsontext.Value {
@@ -69,20 +53,33 @@ func justRead(v jsontext.Value, dec *jsontext.Decoder, value jsontext.Value) jso
 	return v[end-int64(len(value)) : end : end]
 }
 
+// Elements returns the elements of an array. A value that is no array has none. They share v's
+// memory. v was checked, by Read or by Members.
+func Elements(v jsontext.Value) (list []jsontext.Value) {
+	s := scanner{json: v}
+	if !s.enter('[') {
+		return nil
+	}
+	for value := s.value(); value != nil; value = s.value() {
+		list = append(list, value)
+	}
+	return list
+}
+
 // Only returns the value of the member with this name, or nil if there is none or more than one.
-// The error is for what is not JSON.
-func Only(v jsontext.Value, name string) (value jsontext.Value, err error) {
+// v was checked, by Read or by Members.
+func Only(v jsontext.Value, name string) (value jsontext.Value) {
 	n := 0
-	err = Members(v, func(key string, v jsontext.Value) {
-		if key == name {
+	checkedMembers(v, func(key []byte, v jsontext.Value) {
+		if string(key) == name {
 			value = v
 			n++
 		}
 	})
 	if n != 1 {
-		return nil, err
+		return nil
 	}
-	return value, err
+	return value
 }
 
 // Fields says where the members of an object go, by their exact names. A target is a *string,
@@ -96,8 +93,8 @@ type Fields map[string]any
 // type than it, and those that are null, false, zero or empty. Of a value that is no object it takes
 // nothing.
 func ReadObject(v jsontext.Value, into Fields) (rest jsontext.Value) {
-	_ = Members(v, func(name string, value jsontext.Value) { // v was checked
-		if Set(into[name], value) {
+	checkedMembers(v, func(name []byte, value jsontext.Value) {
+		if Set(into[string(name)], value) {
 			return
 		}
 		rest = append(rest, ',')
@@ -117,8 +114,7 @@ func Set(field any, v jsontext.Value) bool {
 	switch field := field.(type) {
 	case *string:
 		if v.Kind() == jsontext.KindString {
-			s, _ := jsontext.AppendUnquote(nil, v)
-			*field = string(s)
+			*field = string(unquoted(v))
 		}
 		return *field != ""
 	case *int64:

@@ -1,6 +1,7 @@
 package exactjson_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,15 +44,43 @@ func TestReadObject(t *testing.T) {
 func TestOnly(t *testing.T) {
 	v := jsontext.Value(`{"a":1,"b":2,"b":3,"c":null}`)
 	for name, want := range map[string]string{"a": "1", "b": "", "c": "null", "d": "", "A": ""} {
-		got, err := exactjson.Only(v, name)
-		require.NoError(t, err)
-		require.Equal(t, want, string(got), name)
+		require.Equal(t, want, string(exactjson.Only(v, name)), name)
 	}
-	_, err := exactjson.Only(jsontext.Value(`{"a":1`), "a")
-	require.Error(t, err)
-	got, err := exactjson.Only(jsontext.Value(`[1]`), "a")
-	require.NoError(t, err)
-	require.Nil(t, got)
+	require.Nil(t, exactjson.Only(jsontext.Value(`[1]`), "a"))
+	require.Equal(t, `"é"`, string(exactjson.Only(jsontext.Value("{\n \"\\u0061\\\"\" : \"é\" }"), `a"`)))
+}
+
+// FuzzScanner requires that JSON which was checked is taken apart as a JSON library does, and that any other
+// bytes do no harm.
+func FuzzScanner(f *testing.F) {
+	for _, s := range []string{
+		`{"a":[1,{"b":"x\\\"y"}],"a":1e9,"":{}}`, " {\t\"a\" : [ ] , \"b\":null}\n", `[true,false,null,-1.5,"\\","]"]`, `{"a"`, `["`, `"\`, `{"\ud800":"\xff"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		type member struct{ name, value string }
+		var want, got []member
+		err := exactjson.Members(in, func(name string, v jsontext.Value) { want = append(want, member{name, string(v)}) })
+		exactjson.ReadObject(in, exactjson.Fields{"a": func(jsontext.Value) bool { return false }})
+		exactjson.CheckedMembers(in, func(name []byte, v jsontext.Value) { got = append(got, member{string(name), string(v)}) })
+		elements := exactjson.Elements(in)
+		if err != nil {
+			return
+		}
+		require.Equal(t, want, got)
+		var list []jsontext.Value
+		if jsontext.Value(in).Kind() == jsontext.KindBeginArray {
+			dec := jsontext.NewDecoder(bytes.NewReader(in), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+			_, _ = dec.ReadToken()
+			for dec.PeekKind() != jsontext.KindEndArray {
+				v, err := dec.ReadValue()
+				require.NoError(t, err)
+				list = append(list, v.Clone())
+			}
+		}
+		require.Equal(t, list, elements)
+	})
 }
 
 func TestElements(t *testing.T) {

@@ -85,6 +85,9 @@ func WithoutNUL(b []byte) []byte {
 // place. deep tells whether there was any. JSON libraries refuse a text for its nesting alone, and
 // with it everything else that it holds.
 func Prune(b []byte, limit int) (kept []byte, deep bool) {
+	if bytes.Count(b, []byte("{"))+bytes.Count(b, []byte("[")) <= limit {
+		return b, false
+	}
 	depth, quoted, from := 0, false, 0
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {

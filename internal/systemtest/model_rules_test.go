@@ -247,8 +247,8 @@ func (m *model) human(c *modelCrisp, agent, text string, late, away bool) {
 // the end, or another handover runs; after a follow-up only if the message was shown.
 func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 	if m.state == handover.StateOpening {
-		at := m.now
-		m.held = append(m.held, func() { m.hear(c, agent, text, late || at.Before(c.before), away) })
+		at := m.now // it may be older than our opening message, too
+		m.held = append(m.held, func() { m.hear(c, agent, text, late || at.Before(c.before) || at.Before(c.greeted), away) })
 		return
 	}
 	late = late || c.gone // nobody takes over where the conversation is gone

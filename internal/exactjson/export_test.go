@@ -1,0 +1,4 @@
+package exactjson
+
+// CheckedMembers is checkedMembers.
+var CheckedMembers = checkedMembers

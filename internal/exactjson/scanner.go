@@ -1,0 +1,108 @@
+package exactjson
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// scanner takes JSON apart whose grammar was checked before. It only finds where values begin and end,
+// which costs a fraction of reading them.
+type scanner struct {
+	json []byte
+	at   int
+}
+
+// checkedMembers is Members for JSON that was checked. A name is void after the call.
+func checkedMembers(v jsontext.Value, each func(name []byte, value jsontext.Value)) {
+	s := scanner{json: v}
+	if !s.enter('{') {
+		return
+	}
+	for name := s.value(); name != nil; name = s.value() {
+		each(unquoted(name), s.value())
+	}
+}
+
+// peek returns the byte with which the next value begins, or the object or array ends; 0 at the end.
+func (s *scanner) peek() byte {
+	for ; s.at < len(s.json); s.at++ {
+		switch c := s.json[s.at]; c {
+		case ' ', '\t', '\r', '\n', ',', ':':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// enter goes into an object or array. It reports whether one begins here.
+func (s *scanner) enter(opening byte) bool {
+	if s.peek() != opening {
+		return false
+	}
+	s.at++
+	return true
+}
+
+// value returns the next value or name; nil at the end of an object or array. It shares memory.
+func (s *scanner) value() jsontext.Value {
+	first, from := s.peek(), s.at
+	switch first {
+	case 0, '}', ']':
+		return nil
+	case '"':
+		s.text()
+	case '{', '[':
+		s.nested()
+	default:
+		if n := bytes.IndexAny(s.json[s.at:], ",]} \t\r\n"); n >= 0 {
+			s.at += n
+		} else {
+			s.at = len(s.json)
+		}
+	}
+	return s.json[from:s.at:s.at]
+}
+
+// text goes over a string.
+func (s *scanner) text() {
+	for s.at++; s.at < len(s.json); s.at++ {
+		switch s.json[s.at] {
+		case '\\':
+			s.at++ // the next character is escaped
+		case '"':
+			s.at++
+			return
+		}
+	}
+	s.at = len(s.json)
+}
+
+// nested goes over an object or array.
+func (s *scanner) nested() {
+	for depth := 0; s.at < len(s.json); {
+		switch s.json[s.at] {
+		case '"':
+			s.text()
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if s.at++; depth == 0 {
+			return
+		}
+	}
+}
+
+// unquoted returns the text of a JSON string. It may share v's memory.
+func unquoted(v jsontext.Value) []byte {
+	if n := len(v); n >= 2 && v[0] == '"' && v[n-1] == '"' && bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v) {
+		return v[1 : n-1]
+	}
+	text, _ := jsontext.AppendUnquote(nil, v) // what is invalid becomes U+FFFD
+	return text
+}
