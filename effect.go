@@ -156,6 +156,9 @@ func (k effectKind) aside() bool {
 // posts reports whether the effect posts a message of ours.
 func (k effectKind) posts() bool { return k == kindGreet || k == kindPost || k == kindNote }
 
+// shows reports whether the effect shows something to the user.
+func (k effectKind) shows() bool { return k == kindDeliver || k == kindRevise || k == kindText }
+
 // repeatable reports whether carrying the effect out twice does no harm, so that it need not be
 // written down that it was begun.
 func (k effectKind) repeatable() bool {

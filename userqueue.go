@@ -110,7 +110,8 @@ func (all replies) byID(id string) *reply {
 	return nil
 }
 
-// forBot returns the message that the bot is to answer now, or nil and when to look again.
+// forBot returns the message that the bot is to answer now, or nil and when to look again. What the user is
+// to see before comes first, unless it fails.
 func (rec *record) forBot() (*userMessage, time.Time) {
 	m := rec.UserMessages.head()
 	switch {
@@ -118,6 +119,8 @@ func (rec *record) forBot() (*userMessage, time.Time) {
 		return nil, time.Time{}
 	case m.Status == messageWaiting:
 		return nil, latest(m.Next, rec.env.now)
+	case rec.ToUser.has(func(e *effect) bool { return e.Kind.shows() && !e.Next.After(rec.env.now) }):
+		return nil, time.Time{}
 	case rec.State != StateBot:
 		return nil, rec.env.now
 	case rec.env.cfg.Answer == nil: // another process has it
