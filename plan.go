@@ -126,6 +126,19 @@ func (rec *record) orphaned() {
 			}
 		}
 	}
+	rec.reopen()
+}
+
+// openAgain is for how long after an asking an opening gets its whole time again, when the process has died
+// that was at it.
+const openAgain = 5 * time.Minute
+
+// reopen gives an opening its time again whose process has died: nobody was at it for as long as a claim
+// holds, which may be as long as Timeouts.Open.
+func (rec *record) reopen() {
+	if rec.State == StateOpening && !rec.Claim.free() && rec.env.now.Before(rec.Handover.Asked.Add(openAgain)) {
+		rec.Handover.Paced = rec.env.now
+	}
 }
 
 // wants reports whether there is something to begin now in one direction.
