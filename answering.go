@@ -15,7 +15,7 @@ func (h *engine) answer(ctx context.Context, key string) error {
 	var epoch int64
 	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
 	defer l.stop()
-	rec, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+	rec, err := h.update(ctx, known{key: key}, func(rec *record) error {
 		if !rec.env.stored {
 			return errKeep
 		}
@@ -53,7 +53,7 @@ func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Pr
 	if !h.cfg.allows(t.Conversation.Source) {
 		return Unknown
 	}
-	return h.ask(ctx, key, t, r)
+	return h.ask(ctx, known{key: key, conversation: t.Conversation}, r)
 }
 
 // persist makes a change that must not be lost: while the store fails it tries again. A panic, or a record
@@ -61,7 +61,7 @@ func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Pr
 func (h *engine) persist(ctx context.Context, key string, change func(*record) error) error {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
-		_, err := h.update(ctx, key, Conversation{}, change)
+		_, err := h.update(ctx, known{key: key}, change)
 		if err == nil || !storeFailed(err) || time.Now().After(giveUp) {
 			return err
 		}
@@ -72,7 +72,7 @@ func (h *engine) persist(ctx context.Context, key string, change func(*record) e
 
 // giveUp asks for a human in place of a bot that does not answer.
 func (h *engine) giveUp(ctx context.Context, key string, rec *record, a *answering) error {
-	r := Request{Note: h.texts(rec).NoteUnanswered}
+	r := Request{Note: h.host.texts(rec).NoteUnanswered}
 	if last := rec.request(); last != nil {
 		r.Locale, r.User = last.Locale, last.User
 	}
@@ -87,7 +87,7 @@ func (h *engine) giveUp(ctx context.Context, key string, rec *record, a *answeri
 func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *answering) (r answered) {
 	actx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	actx = context.WithValue(actx, scopeKey{}, &scope{key: h.key(rec.Conversation), reply: a.id, end: cancel})
+	actx = context.WithValue(actx, scopeKey{}, &scope{key: h.cfg.key(rec.Conversation), reply: a.id, end: cancel})
 	aside, stop := context.WithCancel(ctx)
 	done := make(chan struct{}, 2)
 	for _, watch := range []func(){
@@ -115,12 +115,12 @@ func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *a
 // checked returns a request as it can be asked with. The bot has spoken: one that Start would refuse loses
 // what it may be refused for, and the host is told.
 func (h *engine) checked(t Turn, r Request) *Request {
-	err := h.checkStart(t, &r)
+	err := h.cfg.checkStart(t, &r)
 	if err == nil {
 		return &r
 	}
 	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
-	h.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
+	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
 	return &Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}
 }
 
@@ -130,26 +130,26 @@ var errAnswerLost = errors.New("handover: the store could not be reached: anothe
 // keepAnswering says in the record, until ctx ends, that the process of an answer lives. An answer that it
 // cannot say this of, or that the record does not know any more, is ended.
 func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel context.CancelCauseFunc) {
-	until := h.clock.now().Add(claimTTL)
+	until := h.store.now().Add(claimTTL)
 	for pause := renewEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
 		}
-		known := true
-		_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+		there := true
+		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
 			r := rec.Replies.byID(id)
-			if known = r != nil; !known {
+			if there = r != nil; !there {
 				return errKeep
 			}
 			r.Until = rec.env.now.Add(claimTTL)
 			return nil
 		})
-		switch now := h.clock.now(); {
+		switch now := h.store.now(); {
 		case ctx.Err() != nil:
 			return
-		case err == nil && !known:
+		case err == nil && !there:
 			cancel(ErrNotYourTurn)
 			return
 		case err == nil:

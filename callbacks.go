@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/crisphandover/handover/internal/worker"
 	json "github.com/go-json-experiment/json"
 )
+
+// callbackTimeout bounds a callback of the host's.
+const callbackTimeout = 10 * time.Second
 
 // scopeKey is the context key of a callback's scope.
 type scopeKey struct{}
@@ -37,19 +41,43 @@ func (s *scope) lost() {
 }
 
 // reentrant reports whether ctx is that of a callback for the same conversation.
-func (h *engine) reentrant(ctx context.Context, c Conversation) bool {
-	return scopeOf(ctx, h.key(c)) != nil
+func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
+	return scopeOf(ctx, c.key(conv)) != nil
+}
+
+// host calls the callbacks of Config. None of them is waited for longer than callbackTimeout, but for
+// Observe and Texts, which must return at once.
+type host struct {
+	cfg      *Config
+	bulkhead *worker.Bulkhead
+}
+
+func newHost(cfg *Config) *host {
+	h := &host{cfg: cfg}
+	h.bulkhead = worker.NewBulkhead(worker.BulkheadOptions{Panicked: h.panicked})
+	return h
+}
+
+// panicked logs where a callback panicked, and not what with, which may quote users.
+func (h *host) panicked(stack string) {
+	h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
 }
 
 // callback calls the host, for at most callbackTimeout: a callback that does not return is left alone.
 // A panic is a failed attempt.
-func callback[T any](ctx context.Context, h *engine, rec *record, call func(context.Context) (T, error)) (T, error) {
-	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.key(rec.Conversation)})
-	result, err := worker.Call(ctx, h.calls, rec.Conversation.Source, callbackTimeout, call)
-	if err != nil && (errors.Is(err, worker.ErrAbandoned) || errors.Is(err, worker.ErrPanicked) || errors.Is(err, worker.ErrExited) || errors.Is(err, worker.ErrCrowded)) {
+func callback[T any](ctx context.Context, h *host, c Conversation, call func(context.Context) (T, error)) (T, error) {
+	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.cfg.key(c)})
+	result, err := worker.Call(ctx, h.bulkhead, c.Source, callbackTimeout, call)
+	if hung(err) != "" {
 		err = fmt.Errorf("handover: %w", err)
 	}
 	return result, err
+}
+
+// callbackOf is callback for a callback without a result.
+func callbackOf(ctx context.Context, h *host, c Conversation, call func(context.Context) error) error {
+	_, err := callback(ctx, h, c, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
+	return err
 }
 
 // hung says in one word how a callback failed that did not return its own error; "" for any other error.
@@ -66,9 +94,9 @@ func hung(err error) string {
 }
 
 // deliver shows a message to the user.
-func (h *engine) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
-	m, s := e.message(rec), h.view(rec)
-	return callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
+func (h *host) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
+	m, s := e.message(rec), rec.view()
+	return callback(ctx, h, rec.Conversation, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 }
 
 // copied returns a copy for the host to do with as it likes.
@@ -93,7 +121,7 @@ func (e *effect) message(rec *record) Message {
 
 // revise edits or removes a message that was shown. If it was not shown, the user at most got it by
 // mail: they get the new content as a correction, and nothing for a removal.
-func (h *engine) revise(ctx context.Context, rec *record, e *effect) error {
+func (h *host) revise(ctx context.Context, rec *record, e *effect) error {
 	s := rec.Sessions.byID(e.Crisp)
 	if s == nil {
 		return nil
@@ -103,14 +131,13 @@ func (h *engine) revise(ctx context.Context, rec *record, e *effect) error {
 	} else if !ok {
 		return errors.ErrUnsupported
 	}
-	r, view := Revision{Message: e.message(rec), Removed: e.Removed}, h.view(rec)
-	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.Revise(ctx, view, r) })
-	return err
+	r, view := Revision{Message: e.message(rec), Removed: e.Removed}, rec.view()
+	return callbackOf(ctx, h, rec.Conversation, func(ctx context.Context) error { return h.cfg.Revise(ctx, view, r) })
 }
 
 // sayText says a system text, and returns the title of the way out that went with it.
-func (h *engine) sayText(ctx context.Context, rec *record, e *effect) (string, error) {
-	s := h.view(rec)
+func (h *host) sayText(ctx context.Context, rec *record, e *effect) (string, error) {
+	s := rec.view()
 	if e.Locale != "" {
 		s.Locale = e.Locale
 	}
@@ -127,25 +154,28 @@ func (h *engine) sayText(ctx context.Context, rec *record, e *effect) (string, e
 	if e.Plain {
 		m.Content = RichMessage{Text: content.PlainText()}
 	}
-	s = h.view(rec)
-	_, err := callback(ctx, h, rec, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
+	s = rec.view()
+	_, err := callback(ctx, h, rec.Conversation, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 	return leave, err
 }
 
 // texts are the conversation's texts.
-func (h *engine) texts(rec *record) Texts { return h.textsOf(h.view(rec)) }
+func (h *host) texts(rec *record) Texts { return h.textsOf(rec.view()) }
 
-func (h *engine) textsOf(s Session) Texts {
+func (h *host) textsOf(s Session) Texts {
 	texts := DefaultTexts()
 	if h.cfg.Texts != nil {
-		h.guard(func() { texts = h.cfg.Texts(s) })
+		worker.Guard(h.panicked, func() { texts = h.cfg.Texts(s) })
 	}
 	return texts
 }
 
-// onEnd tells the host that a handover has ended. What the agents and the user said is read from Crisp
-// for the first attempts only.
-func (h *engine) onEnd(ctx context.Context, rec *record, e *effect, r result) result {
+// humanPart reads what the user and the agents said in a handover that has ended. unread is true when it
+// cannot be read.
+type humanPart func(ctx context.Context, rec *record, end *effect) (all []Message, unread bool)
+
+// onEnd tells the host that a handover has ended. The human part is read for the first attempts only.
+func (h *host) onEnd(ctx context.Context, rec *record, e *effect, r result, read humanPart) result {
 	if h.cfg.OnEnd == nil {
 		return r
 	}
@@ -159,118 +189,76 @@ func (h *engine) onEnd(ctx context.Context, rec *record, e *effect, r result) re
 		sum.Unread = true
 	default:
 		reading, cancel := context.WithTimeout(ctx, 2*callTimeout)
-		sum.Messages, sum.Unread = h.humanPart(reading, rec, e)
+		sum.Messages, sum.Unread = read(reading, rec, e)
 		cancel()
 		r.reads++
 		if b, err := json.Marshal(sum.Messages, recordJSON); err == nil && !sum.Unread { // before the host has it
 			r.human = b
 		}
 	}
-	s := h.view(rec)
-	_, err := callback(ctx, h, rec, func(ctx context.Context) (struct{}, error) { return struct{}{}, h.cfg.OnEnd(ctx, s, sum) })
-	if err != nil {
+	s := rec.view()
+	if err := callbackOf(ctx, h, rec.Conversation, func(ctx context.Context) error { return h.cfg.OnEnd(ctx, s, sum) }); err != nil {
 		r.err = fmt.Errorf("handover: OnEnd: %w", err)
 	}
 	return r
 }
 
-// humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
-// when it cannot be read.
-func (h *engine) humanPart(ctx context.Context, rec *record, e *effect) (all []Message, unread bool) {
-	if e.Crisp == "" {
-		return nil, false
-	}
-	msgs, _, cut, err := h.siteOf(rec).crisp.log(ctx, e.Crisp, e.At, []int64{e.FP})
-	if err != nil {
-		return nil, true
-	}
-	for _, l := range inOrder(msgs) {
-		if l.Timestamp < e.At {
-			continue // before the takeover
-		}
-		if rec.beganLater(e, l) {
-			break // OnEnd hears of its end late
-		}
-		from := FromUser
-		var agent Agent
-		if l.From == "operator" {
-			if isPrivate(l.Type) || l.Automated || h.cfg.Policy.isBot(l.Origin) {
-				continue
-			}
-			from, agent = FromAgent, agentOf(l)
-		}
-		if l.Fingerprint == e.FP {
-			all = nil // what came before belongs to an earlier handover
-			continue
-		}
-		parts, err := fromCrisp(l.Type, l.Content, l.Fingerprint)
-		if err != nil {
-			continue
-		}
-		for i, p := range parts {
-			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
-		}
-	}
-	return all, cut
-}
-
-// inOrder returns messages in the order of Crisp's log.
-func inOrder(msgs []EventMessage) []*EventMessage {
-	all := make([]*EventMessage, len(msgs))
-	for i := range msgs {
-		all[i] = &msgs[i]
-	}
-	slices.SortStableFunc(all, func(a, b *EventMessage) int {
-		return position{a.Timestamp, a.Fingerprint}.compare(position{b.Timestamp, b.Fingerprint})
-	})
-	return all
-}
-
-// beganLater reports whether a message opened, or took over, a handover after the one that has ended.
-func (rec *record) beganLater(end *effect, m *EventMessage) bool {
-	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
-	for _, e := range rec.ToUser {
-		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
-			return true
-		}
-	}
-	ho := rec.Handover
-	return ho != nil && ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
-}
-
-// Typing says that an agent began or stopped typing.
-type Typing struct {
-	Agent Agent
-	On    bool
-}
-
 // typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
-func (h *engine) typed(ctx context.Context, rec *record, ev Event) {
+func (h *host) typed(ctx context.Context, rec *record, ev Event) {
 	c := ev.Compose
 	if h.cfg.Typing == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return
 	}
 	agent := agentOf(&EventMessage{User: c.User})
-	s := h.view(rec)
-	_, _ = callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (struct{}, error) {
+	s := rec.view()
+	_ = callbackOf(context.WithoutCancel(ctx), h, rec.Conversation, func(ctx context.Context) error {
 		h.cfg.Typing(ctx, s, Typing{Agent: agent, On: c.Type == "start"})
-		return struct{}{}, nil
+		return nil
 	})
 }
 
-// callbackTimeout bounds a callback of the host's.
-const callbackTimeout = 10 * time.Second
+// presence lets Config.Presence have the last word on whether somebody is there.
+func (h *host) presence(ctx context.Context, rec *record, there Presence) Presence {
+	if h.cfg.Presence == nil {
+		return there
+	}
+	s := rec.view()
+	said, err := callback(context.WithoutCancel(ctx), h, rec.Conversation, func(ctx context.Context) (Presence, error) {
+		return h.cfg.Presence(ctx, s, there), nil
+	})
+	if err != nil {
+		return there
+	}
+	return said
+}
 
-// ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
-// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
-// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
-// all the same returns the channel's id with it: edits and removals are passed on then.
-var ErrUserAway = errors.New("handover: the user is away")
+// tell hands saved activities to the host, and logs the faults. A fault of a callback is logged
+// without its words, which may quote users.
+func (h *host) tell(activity ...Activity) {
+	for _, a := range activity {
+		if a.Kind == ActivityFault || a.Kind == ActivityGivenUp || a.Kind == ActivityNotSent || a.Kind == ActivityNotShown {
+			var attrs []any
+			for _, f := range []struct{ name, value string }{
+				{"conversation", a.Conversation.ID}, {"source", a.Conversation.Source}, {"handover", a.HandoverID},
+				{"session", a.CrispID}, {"effect", a.Effect}, {"why", a.Why},
+			} {
+				if f.value != "" {
+					attrs = append(attrs, slog.String(f.name, f.value))
+				}
+			}
+			attrs = append(attrs, slog.Int("attempt", a.Attempt))
+			if api := apiError(a.Err); api != nil {
+				attrs = append(attrs, slog.Any("error", api))
+			}
+			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)
+		}
+		h.observed(a)
+	}
+}
 
-// Revision is an edit or a removal of a message that was shown.
-type Revision struct {
-	// Message holds the new content. Its Corrects is the ID of the message shown, its ChannelID
-	// what Deliver returned for that.
-	Message Message
-	Removed bool // the message is to disappear; Message has no content
+// observed hands one activity to the host.
+func (h *host) observed(a Activity) {
+	if h.cfg.Observe != nil {
+		worker.Guard(h.panicked, func() { h.cfg.Observe(context.Background(), a) })
+	}
 }

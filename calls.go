@@ -7,70 +7,71 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
-// run does an effect. It changes nothing but the world.
-func (h *engine) run(ctx context.Context, rec *record, e *effect) result {
-	r := result{effect: e.N, begun: h.clock.now()}
-	crisp := h.siteOf(rec).crisp
+// crispCalls carries out the effects that call Crisp.
+type crispCalls struct {
+	cfg      *Config
+	sites    sites
+	host     *host // says what the texts are, and hears what a person must mend
+	clock    *clock
+	noLookUp bool // see testhook.Hooks
+}
+
+// run does an effect that calls Crisp, and adds to r what came of it.
+func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) result {
+	api := c.sites.of(rec).api
 	switch e.Kind {
-	case kindDeliver:
-		r.id, r.err = h.deliver(ctx, rec, e)
-	case kindRevise:
-		r.err = h.revise(ctx, rec, e)
-	case kindText:
-		r.id, r.err = h.sayText(ctx, rec, e)
-	case kindOnEnd:
-		r = h.onEnd(ctx, rec, e, r)
 	case kindCreate:
-		r = h.create(ctx, rec, e, r)
+		r = c.create(ctx, rec, e, r)
 	case kindMetas:
-		r.emailed, r.err = h.setMetas(ctx, rec, e)
+		r.emailed, r.err = c.setMetas(ctx, rec, e)
 	case kindInbox:
-		r.err = crisp.setInbox(ctx, e.Crisp, e.Note)
+		r.err = api.SetInbox(ctx, e.Crisp, e.Note)
 	case kindAssign:
-		r.err = crisp.assign(ctx, e.Crisp, e.Note)
+		r.err = api.Assign(ctx, e.Crisp, e.Note)
 	case kindGreet, kindPost:
-		r = h.post(ctx, rec, e, r)
+		r = c.post(ctx, rec, e, r)
 	case kindAnswer:
-		r.err = crisp.editMessage(ctx, e.Crisp, e.FP, e.Content)
+		r.err = api.Edit(ctx, e.Crisp, e.FP, e.Content)
 	case kindResolve:
-		r.err = crisp.setState(ctx, e.Crisp, "resolved")
+		r.err = api.SetState(ctx, e.Crisp, saysResolved)
 	case kindNote:
-		r.parts, r.err = h.postNote(ctx, rec, e)
+		r.parts, r.err = c.postNote(ctx, rec, e)
 	case kindMark:
 		r.marked = slices.Clone(e.FPs)
-		r.err = crisp.mark(ctx, e.Crisp, "delivered", h.cfg.Origin, e.FPs)
+		r.err = api.MarkDelivered(ctx, e.Crisp, c.cfg.Origin, e.FPs)
 		if r.err == nil {
-			r.err = crisp.mark(ctx, e.Crisp, "read", h.cfg.Origin, e.FPs)
+			r.err = api.MarkRead(ctx, e.Crisp, c.cfg.Origin, e.FPs)
 		}
 	case kindRate:
-		r.err = crisp.askRating(ctx, e.Crisp)
+		r.err = api.AskRating(ctx, e.Crisp)
 	case kindEmail:
-		r.err = crisp.setMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
+		r.err = api.SetMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
-	h.advise(rec, e, r.err)
-	if api := apiError(r.err); api != nil && api.StatusCode == http.StatusNotFound && e.Crisp != "" && !api.read {
-		r.gone = crisp.gone(ctx, e.Crisp)
+	c.advise(rec, e, r.err)
+	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.read {
+		r.gone = api.Gone(ctx, e.Crisp)
 	}
 	return r
 }
 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
-func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) result {
+func (c *crispCalls) post(ctx context.Context, rec *record, e *effect, r result) result {
 	content := e.Content
 	if e.Kind == kindGreet {
 		var text string
-		if text, r.parts = h.greeting(rec, e); text == "" {
+		if text, r.parts = c.greeting(rec, e); text == "" {
 			r.found = true // it has no such part
 			return r
 		}
 		content = quote(text)
 	}
-	if e.Unsure && !h.hooks.NoLookUp {
-		fp, found, err := h.lookUp(ctx, rec, e)
+	if e.Unsure && !c.noLookUp {
+		fp, found, err := c.lookUp(ctx, rec, e)
 		switch {
 		case err != nil:
 			r.err = err
@@ -85,13 +86,13 @@ func (h *engine) post(ctx context.Context, rec *record, e *effect, r result) res
 	if typ == "" {
 		typ = "text"
 	}
-	r.fp, r.err = h.siteOf(rec).crisp.send(ctx, e.Crisp, outgoing{Type: typ, From: "user", Origin: h.cfg.Origin, Content: content, Fingerprint: e.FP})
+	r.fp, r.err = c.sites.of(rec).api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: typ, From: "user", Origin: c.cfg.Origin, Content: content, Fingerprint: e.FP})
 	return r
 }
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
-func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
+func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	since, stop := e.At-listSlack, []int64(nil)
 	if s := rec.Sessions.byID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
@@ -99,12 +100,12 @@ func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, boo
 			since = s.Log.Watermark - overlap.Milliseconds()
 		}
 	}
-	msgs, _, _, err := h.siteOf(rec).crisp.log(ctx, e.Crisp, since, stop)
+	read, err := c.sites.of(rec).log(ctx, e.Crisp, since, stop, 0)
 	if err != nil {
 		return 0, false, err
 	}
-	for i := range msgs {
-		if m := &msgs[i]; m.Fingerprint == e.FP || h.sameAs(rec, e, m) {
+	for i := range read.messages {
+		if m := &read.messages[i]; m.Fingerprint == e.FP || c.sameAs(rec, e, m) {
 			return m.Fingerprint, true, nil
 		}
 	}
@@ -112,15 +113,15 @@ func (h *engine) lookUp(ctx context.Context, rec *record, e *effect) (int64, boo
 }
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
-func (h *engine) sameAs(rec *record, e *effect, m *EventMessage) bool {
+func (c *crispCalls) sameAs(rec *record, e *effect, m *EventMessage) bool {
 	s := rec.Sessions.byID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
-		text, _ := h.greeting(rec, e)
+		text, _ := c.greeting(rec, e)
 		greet.Type, greet.Content = "text", quote(text)
 		e = &greet
 	}
-	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, h.cfg.Origin)
+	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, c.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
@@ -131,16 +132,16 @@ func (e *effect) same(m *EventMessage, origin string) bool {
 
 // greeting is a part of the opening, the first message of the Crisp conversation, and how many there
 // are.
-func (h *engine) greeting(rec *record, e *effect) (text string, parts int) {
+func (c *crispCalls) greeting(rec *record, e *effect) (text string, parts int) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return "", 1
 	}
 	link := ho.Request.HistoryURL
 	if link == "" {
-		link = h.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
+		link = c.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
 	}
-	texts := h.texts(rec)
+	texts := c.host.texts(rec)
 	return partOf(texts.opening(ho.ByEmail, link), e.Part)
 }
 
@@ -155,39 +156,39 @@ func partOf(text string, i int) (part string, parts int) {
 
 // advise tells the host, once an hour for each kind of call, that a person must mend what keeps notes
 // and the like from Crisp. Otherwise it would be told for each of them.
-func (h *engine) advise(rec *record, e *effect, err error) {
+func (c *crispCalls) advise(rec *record, e *effect, err error) {
 	api := apiError(err)
 	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {
 		return
 	}
-	s, now := h.siteOf(rec), time.Now()
+	s, now := c.sites.of(rec), time.Now()
 	if last, ok := s.advised.Load(api.Op); ok && now.Sub(last.(time.Time)) < time.Hour {
 		return
 	}
 	s.advised.Store(api.Op, now)
-	h.tell([]Activity{{Kind: ActivityFault, Conversation: rec.Conversation, CrispID: e.Crisp, HandoverID: e.HandoverID,
-		Attempt: e.Attempts, Err: err, Effect: string(e.Kind), Why: "person", At: now}})
+	c.host.tell(Activity{Kind: ActivityFault, Conversation: rec.Conversation, CrispID: e.Crisp, HandoverID: e.HandoverID,
+		Attempt: e.Attempts, Err: err, Effect: string(e.Kind), Why: "person", At: now})
 }
 
 // postNote tells the agents something. Where the plan has no notes it goes where
 // Policy.NoteFallback says, whole.
-func (h *engine) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
+func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
 	text := e.Note
 	if text == "" {
-		texts := h.texts(rec)
+		texts := c.host.texts(rec)
 		text = texts.get(e.Text)
 	}
 	part, parts := partOf(text, e.Part)
 	if part == "" {
 		return 1, nil
 	}
-	site := h.siteOf(rec)
+	site := c.sites.of(rec)
 	noNotes, err := site.noNotes(ctx)
 	if err != nil {
 		return parts, err
 	}
 	if !noNotes {
-		_, err := site.crisp.send(ctx, e.Crisp, outgoing{Type: "note", From: "operator", Origin: h.cfg.Origin, Content: quote(part), Fingerprint: e.FP})
+		_, err := site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: quote(part), Fingerprint: e.FP})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
 			return parts, err
 		}
@@ -195,47 +196,47 @@ func (h *engine) postNote(ctx context.Context, rec *record, e *effect) (parts in
 			return parts, err
 		}
 	}
-	if h.cfg.Policy.NoteFallback != NoteInData {
+	if c.cfg.Policy.NoteFallback != NoteInData {
 		return 1, nil
 	}
-	have, err := site.crisp.metas(ctx, e.Crisp)
+	have, err := site.api.Metas(ctx, e.Crisp)
 	if err != nil {
 		return 1, err
 	}
-	return 1, site.crisp.setMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+	return 1, site.api.SetMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the
 // conversation that may exist has no message, and Crisp's lists hide it.
-func (h *engine) create(ctx context.Context, rec *record, e *effect, r result) result {
+func (c *crispCalls) create(ctx context.Context, rec *record, e *effect, r result) result {
 	if !e.Placed {
-		at, placed, err := h.siteOf(rec).pace(ctx)
+		at, placed, err := c.sites.of(rec).place(ctx)
 		if err != nil {
 			r.err = err
 			return r
 		}
-		if at.After(h.clock.now()) {
+		if at.After(c.clock.now()) {
 			r.retry, r.paced, r.placed = at, true, placed
 			return r
 		}
 	}
-	r.id, r.err = h.siteOf(rec).crisp.create(ctx)
+	r.id, r.err = c.sites.of(rec).api.Create(ctx)
 	return r
 }
 
 // setMetas gives Crisp the user's data and segments. A refused field is left out, or shown among
 // the data, and never stops the opening.
-func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
+func (c *crispCalls) setMetas(ctx context.Context, rec *record, e *effect) (emailed bool, err error) {
 	ho := rec.handoverOf(e.HandoverID)
 	if ho == nil {
 		return false, nil
 	}
-	want, crisp := h.metasOf(ho), h.siteOf(rec).crisp
+	want, api := c.metasOf(ho), c.sites.of(rec).api
 	if e.Metas != nil && e.Metas.Merge {
-		have, err := crisp.metas(ctx, e.Crisp)
-		if api := apiError(err); api != nil && api.StatusCode == http.StatusNotFound {
+		have, err := api.Metas(ctx, e.Crisp)
+		if fault := apiError(err); fault != nil && fault.StatusCode == http.StatusNotFound {
 			// A read may be older than the conversation: a change tells whether it is gone.
-			if probe := apiError(crisp.setMetas(ctx, e.Crisp, crispMetas{Nickname: want.Nickname})); probe != nil {
+			if probe := apiError(api.SetMetas(ctx, e.Crisp, crispMetas{Nickname: want.Nickname})); probe != nil {
 				return false, probe
 			}
 		}
@@ -244,9 +245,9 @@ func (h *engine) setMetas(ctx context.Context, rec *record, e *effect) (emailed 
 		}
 		want = mergeMetas(have, want)
 	}
-	err = crisp.setMetas(ctx, e.Crisp, want)
+	err = api.SetMetas(ctx, e.Crisp, want)
 	if refused(err) {
-		return h.setMetasOneByOne(ctx, crisp, e.Crisp, want)
+		return c.setMetasOneByOne(ctx, api, e.Crisp, want)
 	}
 	return want.Email != "", err
 }
@@ -258,18 +259,18 @@ func refused(err error) bool {
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (h *engine) setMetasOneByOne(ctx context.Context, crisp *crispClient, id string, want crispMetas) (emailed bool, err error) {
+func (c *crispCalls) setMetasOneByOne(ctx context.Context, api *crispapi.Client, id string, want crispMetas) (emailed bool, err error) {
 	emailed = want.Email != ""
 	rest := maps.Clone(want.Data)
 	if rest == nil {
 		rest = make(map[string]any)
 	}
 	try := func(name string, m crispMetas, value string) error {
-		err := crisp.setMetas(ctx, id, m)
+		err := api.SetMetas(ctx, id, m)
 		if !refused(err) {
 			return err
 		}
-		h.tell([]Activity{{Kind: ActivityLimited, CrispID: id, Why: name, At: time.Now()}})
+		c.host.tell(Activity{Kind: ActivityLimited, CrispID: id, Why: name, At: time.Now()})
 		if value != "" {
 			rest[name] = value
 		}
@@ -310,12 +311,12 @@ func (h *engine) setMetasOneByOne(ctx context.Context, crisp *crispClient, id st
 }
 
 // metasOf is what Crisp shall know of the user.
-func (h *engine) metasOf(ho *handover) crispMetas {
+func (c *crispCalls) metasOf(ho *handover) crispMetas {
 	u := ho.Request.User.metas()
 	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
-	if m.Email != "" && h.cfg.Policy.Email != EmailAlways && !ho.ByEmail {
+	if m.Email != "" && c.cfg.Policy.Email != EmailAlways && !ho.ByEmail {
 		m.Email = ""
-		if h.cfg.Policy.Email == EmailNever {
+		if c.cfg.Policy.Email == EmailNever {
 			m.Data = maps.Clone(m.Data)
 			if m.Data == nil {
 				m.Data = make(map[string]any)

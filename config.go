@@ -367,6 +367,11 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 	}
 }
 
+// speaksFor reports whether the token speaks for a website.
+func (c *Config) speaksFor(website string) bool {
+	return website == c.WebsiteID || slices.Contains(c.Websites, website)
+}
+
 // allows reports whether handovers may start on this source.
 func (c *Config) allows(source string) bool {
 	return len(c.Sources) == 0 || slices.Contains(c.Sources, source)

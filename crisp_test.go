@@ -18,6 +18,12 @@ func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: req}, nil
 }
 
+// siteOf is a website that gives these answers.
+func siteOf(all answers) *site {
+	cfg := &Config{WebsiteID: "w", HTTPClient: &http.Client{Transport: all}}
+	return newSites(cfg, &storage{}, func(...Activity) {})["w"]
+}
+
 // What cannot be used of Crisp's log is told, with why; the rest is as hooks bring it.
 func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 	page := answers(`{"error":false,"reason":"listed","data":[
@@ -25,10 +31,9 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 		{"type":"note","type":"text","content":"private","fingerprint":2,"timestamp":1634080131141},
 		{"type":"text","content":"x","fingerprint":0,"timestamp":1634080131142},
 		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
-	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: page}}, "w", func(Activity) {}, nil)
-
-	msgs, odd, _, err := c.log(t.Context(), hookSession, 1634080131140, nil)
+	read, err := siteOf(page).log(t.Context(), hookSession, 1634080131140, nil, 0)
 	require.NoError(t, err)
+	msgs, odd := read.messages, read.odd
 	require.Len(t, msgs, 1)
 	require.EqualValues(t, -1, msgs[0].Fingerprint)
 	require.EqualValues(t, 1634080131140, msgs[0].Timestamp)
@@ -47,16 +52,16 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 }
 
 func TestPublicErrors(t *testing.T) {
-	c := newCrispClient(&Config{HTTPClient: &http.Client{Transport: answers(`{"error":true,"reason":"internal"}`)}}, "w", func(Activity) {}, nil)
-	err := c.setState(t.Context(), hookSession, "resolved")
-	var api *APIError
-	require.ErrorAs(t, err, &api)
-	require.Equal(t, "change state", api.Op)
-	require.Equal(t, 200, api.StatusCode)
-	require.True(t, api.Temporary())
-	require.False(t, api.SafeToRetry() || api.needsPerson() || api.notOnPlan() || api.read)
+	api := siteOf(answers(`{"error":true,"reason":"internal"}`)).api
+	err := api.SetState(t.Context(), hookSession, "resolved")
+	var e *APIError
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "change state", e.Op)
+	require.Equal(t, 200, e.StatusCode)
+	require.True(t, e.Temporary())
+	require.False(t, e.SafeToRetry() || e.needsPerson() || e.notOnPlan() || e.read)
 	require.ErrorContains(t, err, "handover: crisp: change state: HTTP 200 internal: the answer is not what Crisp documents")
-	_, err = c.metas(t.Context(), hookSession)
+	_, err = api.Metas(t.Context(), hookSession)
 	require.True(t, apiError(err).read)
 
 	own := &APIError{Op: "send message", StatusCode: 403, Reason: "not_allowed"}

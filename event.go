@@ -211,7 +211,7 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	if e.WebsiteID == "" {
 		e.WebsiteID = website
 	}
-	if validSessionID(session) {
+	if crispapi.ValidSessionID(session) {
 		e.SessionID = session
 	}
 	e.readData()

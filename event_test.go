@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/exactjson"
 )
 
@@ -454,11 +455,11 @@ func TestEventMessageDecodesObjectsOnly(t *testing.T) {
 
 func TestSessionIDs(t *testing.T) {
 	for _, id := range []string{hookSession, "session_1", "session_A-b_9", "session_" + strings.Repeat("a", 120)} {
-		require.True(t, validSessionID(id), id)
+		require.True(t, crispapi.ValidSessionID(id), id)
 	}
 	for _, id := range []string{"", "session_", "session", "Session_1", "x_session_1", "session_a/b", "session_..", "session_a?b", "session_%2e",
 		"session_a\x00", "session_a b", "session_ä", "session_a\n", "session_#", "session_" + strings.Repeat("a", 121)} {
-		require.False(t, validSessionID(id), id)
+		require.False(t, crispapi.ValidSessionID(id), id)
 		quoted, err := json.Marshal(id)
 		require.NoError(t, err)
 		e, err := ParseEvent([]byte(`{"event":"session:removed","data":{"session_id":` + string(quoted) + `}}`))
@@ -503,7 +504,7 @@ func FuzzParseEvent(f *testing.F) {
 			require.Zero(t, e)
 			return
 		}
-		require.True(t, e.SessionID == "" || validSessionID(e.SessionID))
+		require.True(t, e.SessionID == "" || crispapi.ValidSessionID(e.SessionID))
 		require.False(t, e.Signed)
 		require.NotContains(t, string(e.Raw), `\u0000`)
 		for _, e.Signed = range []bool{false, true} {

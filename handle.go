@@ -31,16 +31,16 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 	if h.pool.Closed() {
 		return ErrShutdown
 	}
-	if err := h.check(&m); err != nil {
+	if err := h.cfg.checkIncoming(&m); err != nil {
 		return err
 	}
-	key, k, err := h.locate(ctx, m.Conversation)
+	k, err := h.locate(ctx, m.Conversation)
 	if err != nil {
 		return err
 	}
 	hash, size := m.hash(), m.size()
 	gathers := false
-	_, err = h.updateFrom(ctx, k, key, m.Conversation, func(rec *record) error {
+	_, err = h.update(ctx, k, func(rec *record) error {
 		gathers = false
 		if old := rec.UserMessages.find(m.ID); old != nil {
 			return rec.repeated(old, hash)
@@ -55,7 +55,7 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 		return nil
 	})
 	if err == nil && gathers {
-		time.AfterFunc(gatherFor, func() { h.pool.Nudge(jobOf(key, toBot)) })
+		time.AfterFunc(gatherFor, func() { h.pool.Nudge(jobOf(k.key, toBot)) })
 	}
 	return err
 }

@@ -101,7 +101,7 @@ type EndOptions struct {
 // End gives the conversation back to the bot: it ends a handover, a mute, an offer or a
 // follow-up, whatever there is. Without any of them it does nothing.
 func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error {
-	if err := h.checkConversation(c); err != nil {
+	if err := h.cfg.checkConversation(c); err != nil {
 		return err
 	}
 	t := onHostEnd
@@ -116,11 +116,11 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 		return fmt.Errorf("handover: EndOptions.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	}
 	ctx = context.WithoutCancel(ctx)
-	key, k, err := h.locate(ctx, c)
+	k, err := h.locate(ctx, c)
 	if err != nil {
 		return err
 	}
-	_, err = h.updateFrom(ctx, k, key, c, func(rec *record) error {
+	_, err = h.update(ctx, k, func(rec *record) error {
 		t := t
 		if !rec.env.stored || o.HandoverID != "" && !rec.runs(o.HandoverID) {
 			return errKeep
@@ -136,7 +136,7 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 
 // Session returns a view of the conversation. One that is not known yet has its bot.
 func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error) {
-	if err := h.checkConversation(c); err != nil {
+	if err := h.cfg.checkConversation(c); err != nil {
 		return Session{}, err
 	}
 	rec, err := h.loadOf(ctx, c)
@@ -146,43 +146,34 @@ func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error)
 	if !rec.env.stored {
 		rec.Epoch = 0
 	}
-	return h.view(rec), nil
+	return rec.view(), nil
 }
 
 // Forget erases what the store holds of a conversation, for requests of erasure. Crisp's own copy
 // is not touched. A handover that runs ends with it, without OnEnd.
 func (h *Handover) Forget(ctx context.Context, c Conversation) error {
-	if err := h.checkConversation(c); err != nil {
+	if err := h.cfg.checkConversation(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	key, _, err := h.locate(ctx, c)
+	k, err := h.locate(ctx, c)
 	if err != nil {
 		return err
 	}
-	for {
-		r, err := h.cfg.Store.Load(ctx, key)
-		if err != nil {
-			return fmt.Errorf("handover: load from the store: %w", err)
-		}
-		// What cannot be read, and names no sessions then, is forgotten all the same.
-		rec, unread := decodeRecord(r, key, c, h.clock.now())
-		switch err = h.cfg.Store.Delete(ctx, key, r.Version); {
-		case err == nil && unread == nil:
-			return h.dropOld(ctx, rec, rec.Sessions)
-		case err == nil:
-			return nil
-		case !errors.Is(err, ErrConflict):
-			return fmt.Errorf("handover: delete from the store: %w", err)
-		}
+	r, err := h.store.remove(ctx, k.key)
+	if err != nil {
+		return err
 	}
+	rec, err := decodeRecord(r, k.key, c, h.store.now())
+	if err != nil {
+		return nil // what cannot be read names no sessions, and is forgotten all the same
+	}
+	return h.old.drop(ctx, rec, rec.Sessions)
 }
 
 // Check reads each website, to find out whether the token works. It changes nothing.
 func (h *Handover) Check(ctx context.Context) error {
 	for _, s := range h.sites {
-		if err := s.crisp.check(ctx); err != nil {
+		if err := s.api.Check(ctx); err != nil {
 			return err
 		}
 	}
@@ -192,7 +183,7 @@ func (h *Handover) Check(ctx context.Context) error {
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL.
 func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error) {
-	if err := h.checkConversation(c); err != nil {
+	if err := h.cfg.checkConversation(c); err != nil {
 		return "", err
 	}
 	return h.cfg.History.link(c, time.Now()), nil
@@ -201,6 +192,80 @@ func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error
 // HistoryHandler serves the page that history links lead to.
 func (h *Handover) HistoryHandler() http.Handler {
 	return historyPage{
-		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.observed,
+		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.host.observed,
 	}
+}
+
+// Available reports whether somebody is there to answer. The answer may be 10 s old; Unknown comes
+// with the error of asking Crisp, or without one when Crisp's answer is not known to us.
+// Config.Presence has the last word.
+func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, error) {
+	if err := h.cfg.checkConversation(c); err != nil {
+		return Unknown, err
+	}
+	rec, err := h.loadOf(ctx, c)
+	if err != nil {
+		return Unknown, err
+	}
+	there, err := h.sites.of(rec).there(ctx)
+	return h.host.presence(ctx, rec, there), err
+}
+
+// typingEvery is how often the agents are told at the most that a user is typing: Crisp shows it for
+// some seconds.
+const typingEvery = 4 * time.Second
+
+// Typing shows the agents that the user is typing, or no longer. Without an agent in the
+// conversation it does nothing. It may be called at each key: in 4 seconds each of the two signs costs
+// a call to Crisp at the most, and the newest sign counts.
+func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
+	if err := h.cfg.checkConversation(c); err != nil {
+		return err
+	}
+	later := func(on bool) { // nobody waits for it, and a sign that is lost does no harm
+		if h.pool.Closed() {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		_ = h.showTyping(ctx, c, on)
+	}
+	if !h.typing.Now(h.cfg.key(c), on, later) {
+		return nil
+	}
+	return h.showTyping(ctx, c, on)
+}
+
+// showTyping tells the agents, if there is one in the conversation.
+func (h *engine) showTyping(ctx context.Context, c Conversation, on bool) error {
+	rec, err := h.loadOf(ctx, c)
+	if err != nil || rec.State != StateActive {
+		h.typing.Forget(h.cfg.key(c))
+		return err
+	}
+	return h.sites.of(rec).api.Typing(ctx, rec.Handover.CrispID, on)
+}
+
+// Spent is how many calls to Crisp were made on a day, against the token's daily quota.
+type Spent struct {
+	Day   string // in UTC, such as "2026-11-23"
+	Calls int64  // of all replicas; what each did last may be missing
+}
+
+// Spent returns what this day has cost so far, in calls to Crisp for all websites.
+func (h *Handover) Spent(ctx context.Context) (Spent, error) {
+	sum := Spent{Day: today(time.Now())}
+	for _, s := range h.sites {
+		if err := s.spend(ctx); err != nil {
+			return Spent{}, err
+		}
+		w, err := s.shared(ctx)
+		if err != nil {
+			return Spent{}, err
+		}
+		if w.Day == sum.Day {
+			sum.Calls += w.Calls
+		}
+	}
+	return sum, nil
 }

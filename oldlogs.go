@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -18,39 +19,65 @@ func oldLogKey(rec *record, crisp string) string { return oldLogPrefix + rec.Web
 // oldLogTidied is how often it is asked whether an old log still has its conversation.
 const oldLogTidied = 24 * time.Hour
 
-// loadOld returns an old log; an empty one if there is none, or it cannot be read.
-func (h *engine) loadOld(ctx context.Context, key string) (*oldLog, Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	r, err := h.cfg.Store.Load(ctx, key)
-	if err != nil {
-		return nil, r, fmt.Errorf("handover: load from the store: %w", err)
-	}
-	old := &oldLog{V: recordVersion}
-	if r.Version == 0 {
-		return old, Record{Key: key}, nil
-	}
-	err = json.Unmarshal(r.Data, old, recordJSON)
-	switch {
-	case err == nil && old.V > recordVersion:
-		return nil, r, errLaterVersion
-	case err != nil || slices.Contains(old.Entries, nil):
-		h.cfg.Logger.Error("handover: an old log cannot be read: earlier messages cannot be edited any more", "key", key)
-		old = &oldLog{V: recordVersion}
-	}
-	return old, r, nil
+// oldLogs keeps the old logs of Crisp sessions, each in a record of its own.
+type oldLogs struct {
+	store  *storage
+	logger *slog.Logger
 }
 
-// moveOld moves what is too much in the logs of a record's sessions to their old logs. The record must be
-// saved after it: until then both have it, and what is moved again changes nothing.
-func (h *engine) moveOld(ctx context.Context, key string, rec *record) error {
+// decode reads an old log; an empty one if there is none, or it cannot be read.
+func (o *oldLogs) decode(r Record) (*oldLog, error) {
+	old := &oldLog{V: recordVersion}
+	if r.Version == 0 {
+		return old, nil
+	}
+	err := json.Unmarshal(r.Data, old, recordJSON)
+	switch {
+	case err == nil && old.V > recordVersion:
+		return nil, errLaterVersion
+	case err != nil || slices.Contains(old.Entries, nil):
+		o.logger.Error("handover: an old log cannot be read: earlier messages cannot be edited any more", "key", r.Key)
+		return &oldLog{V: recordVersion}, nil
+	}
+	return old, nil
+}
+
+// load reads the old log with this key. stored is false if there is none.
+func (o *oldLogs) load(ctx context.Context, key string) (old *oldLog, stored bool, err error) {
+	r, err := o.store.load(ctx, key)
+	if err != nil {
+		return nil, false, err
+	}
+	old, err = o.decode(r)
+	return old, r.Version != 0, err
+}
+
+// change changes the old log with this key.
+func (o *oldLogs) change(ctx context.Context, key string, f func(*oldLog)) error {
+	return o.store.change(ctx, key, func(r *Record) error {
+		old, err := o.decode(*r)
+		if err != nil {
+			return err
+		}
+		f(old)
+		if r.Data, err = json.Marshal(old, recordJSON); err != nil {
+			return fmt.Errorf("handover: an old log cannot be written: %w", shapeOf(err))
+		}
+		r.Due = o.store.now().Add(oldLogTidied)
+		return nil
+	})
+}
+
+// move moves what is too much in the logs of a record's sessions to their old logs. The record, whose key
+// is owner, must be saved after it: until then both have it, and what is moved again changes nothing.
+func (o *oldLogs) move(ctx context.Context, owner string, rec *record) error {
 	for _, s := range rec.Sessions {
 		entries := s.Log.surplus(rec.awaits)
 		if len(entries) == 0 {
 			continue
 		}
-		err := h.changeOld(ctx, oldLogKey(rec, s.ID), func(old *oldLog) {
-			old.Owner = key
+		err := o.change(ctx, oldLogKey(rec, s.ID), func(old *oldLog) {
+			old.Owner = owner
 			old.put(entries)
 		})
 		if err != nil {
@@ -61,35 +88,16 @@ func (h *engine) moveOld(ctx context.Context, key string, rec *record) error {
 	return nil
 }
 
-func (h *engine) changeOld(ctx context.Context, key string, change func(*oldLog)) error {
-	for {
-		old, r, err := h.loadOld(ctx, key)
-		if err != nil {
-			return err
-		}
-		change(old)
-		if r.Data, err = json.Marshal(old, recordJSON); err != nil {
-			return fmt.Errorf("handover: an old log cannot be written: %w", shapeOf(err))
-		}
-		r.Due = h.clock.now().Add(oldLogTidied)
-		if _, err = h.cfg.Store.Save(ctx, r); err == nil {
-			return nil
-		} else if !errors.Is(err, ErrConflict) {
-			return fmt.Errorf("handover: save to the store: %w", err)
-		}
-	}
-}
-
-// withOld adds the session's old log to what was read, where that is needed to judge it. Without it
+// addTo adds the session's old log to what was read, where that is needed to judge it. Without it
 // nothing was read.
-func (h *engine) withOld(ctx context.Context, rec *record, n *reading) *reading {
+func (o *oldLogs) addTo(ctx context.Context, rec *record, n *reading) *reading {
 	s := rec.Sessions.byID(n.of.crisp)
 	if s == nil || !rec.oldWanted(s, n) {
 		return n
 	}
-	old, _, err := h.loadOld(ctx, oldLogKey(rec, s.ID))
+	old, _, err := o.load(ctx, oldLogKey(rec, s.ID))
 	if err != nil {
-		h.cfg.Logger.Warn("handover: the store failed", "why", "old log")
+		o.logger.Warn("handover: the store failed", "why", "old log")
 		return &reading{of: n.of, begun: n.begun, err: err}
 	}
 	if len(old.Entries) == 0 { // it was lost
@@ -99,49 +107,35 @@ func (h *engine) withOld(ctx context.Context, rec *record, n *reading) *reading 
 	return n
 }
 
-// dropOld deletes the old logs of sessions that a record does not have any more. What it does not reach
-// is found by tidyOld.
-func (h *engine) dropOld(ctx context.Context, rec *record, gone sessions) error {
+// drop deletes the old logs of sessions that a record does not have any more. What it does not reach is
+// found by tidy.
+func (o *oldLogs) drop(ctx context.Context, rec *record, gone sessions) error {
 	var errs []error
 	for _, s := range gone {
 		if s.Log.Moved != 0 {
-			errs = append(errs, h.deleteOld(ctx, oldLogKey(rec, s.ID)))
+			_, err := o.store.remove(ctx, oldLogKey(rec, s.ID))
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (h *engine) deleteOld(ctx context.Context, key string) error {
-	for {
-		r, err := h.cfg.Store.Load(ctx, key)
+// tidy deletes an old log whose conversation is gone, or has nothing to do with its session any more.
+// load reads the record of a conversation.
+func (o *oldLogs) tidy(ctx context.Context, key string, load func(ctx context.Context, key string) (*record, error)) error {
+	old, stored, err := o.load(ctx, key)
+	if err != nil || !stored {
+		return err
+	}
+	if old.Owner != "" {
+		rec, err := load(ctx, old.Owner)
 		if err != nil {
-			return fmt.Errorf("handover: load from the store: %w", err)
+			return err
 		}
-		if err = h.cfg.Store.Delete(ctx, key, r.Version); err == nil {
-			return nil
-		} else if !errors.Is(err, ErrConflict) {
-			return fmt.Errorf("handover: delete from the store: %w", err)
+		if slices.ContainsFunc(rec.Sessions, func(s *crispSession) bool { return oldLogKey(rec, s.ID) == key }) {
+			return o.change(ctx, key, func(*oldLog) {}) // due later
 		}
 	}
-}
-
-// tidyOld deletes an old log whose conversation is gone, or has nothing to do with its session any more.
-func (h *engine) tidyOld(ctx context.Context, key string) error {
-	old, r, err := h.loadOld(ctx, key)
-	if err != nil || r.Version == 0 {
-		return err
-	}
-	if old.Owner == "" {
-		return h.deleteOld(ctx, key)
-	}
-	rec, err := h.load(ctx, old.Owner, Conversation{})
-	if err != nil {
-		return err
-	}
-	for _, s := range rec.Sessions {
-		if oldLogKey(rec, s.ID) == key {
-			return h.changeOld(ctx, key, func(*oldLog) {}) // due later
-		}
-	}
-	return h.deleteOld(ctx, key)
+	_, err = o.store.remove(ctx, key)
+	return err
 }

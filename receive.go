@@ -93,24 +93,24 @@ func Permanent(err error) bool {
 // the same id: it is never passed on twice. ctx bounds the wait for Crisp; the message goes on
 // without it.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
-	if h.reentrant(ctx, m.Conversation) {
+	if h.cfg.reentrant(ctx, m.Conversation) {
 		return Turn{}, ErrReentrant
 	}
 	if h.pool.Closed() {
 		return Turn{}, ErrShutdown
 	}
-	if err := h.check(&m); err != nil {
+	if err := h.cfg.checkIncoming(&m); err != nil {
 		return Turn{}, err
 	}
-	key, k, err := h.locate(ctx, m.Conversation)
+	k, err := h.locate(ctx, m.Conversation)
 	if err != nil {
 		return Turn{}, err
 	}
 	for {
 		got := receipt{message: m, hash: m.hash(), size: m.size()}
-		l := h.listen(key, got.read)
+		l := h.listen(k.key, got.read)
 		l.works = true
-		rec, err := h.updateFrom(ctx, k, key, m.Conversation, func(rec *record) error {
+		rec, err := h.update(ctx, k, func(rec *record) error {
 			l.stop()
 			if err := got.take(rec); err != nil {
 				return err
@@ -125,7 +125,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 		if err != nil || !got.turn.Bot || got.mine {
 			return got.turn, err
 		}
-		k = known{} // it has become a turn, which is not given to anybody yet
+		k = known{key: k.key, conversation: m.Conversation} // it has become a turn, which is not given to anybody yet
 	}
 }
 
@@ -162,7 +162,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 	timer := time.AfterFunc(renewEvery, func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+			_, err := h.update(ctx, known{key: key}, func(rec *record) error {
 				in := rec.UserMessages.find(id)
 				if in == nil || in.Status != messagePosting {
 					return errKeep
@@ -191,7 +191,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 func (h *engine) waited(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+	_, err := h.update(ctx, known{key: key}, func(rec *record) error {
 		in := rec.UserMessages.find(id)
 		if in == nil || in.Waits.IsZero() {
 			return errKeep
@@ -205,24 +205,24 @@ func (h *engine) waited(ctx context.Context, key, id string) {
 }
 
 // check refuses what cannot be taken, before anything is stored.
-func (h *engine) check(m *Incoming) error {
+func (c *Config) checkIncoming(m *Incoming) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadMessage}, args...)...)
 	}
-	if err := h.checkConversation(m.Conversation); err != nil {
+	if err := c.checkConversation(m.Conversation); err != nil {
 		return err
 	}
 	switch {
 	case !validID(m.ID):
 		return bad("Incoming.ID must be set to the channel's id: UTF-8 of at most %d bytes, without NUL", maxID)
-	case len(m.Text) > h.cfg.Limits.Text:
-		return bad("the text is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
-	case len(m.Payload) > h.cfg.Limits.Text:
-		return bad("the payload is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	case len(m.Text) > c.Limits.Text:
+		return bad("the text is longer than Limits.Text, %d bytes", c.Limits.Text)
+	case len(m.Payload) > c.Limits.Text:
+		return bad("the payload is longer than Limits.Text, %d bytes", c.Limits.Text)
 	case blank(m.Text) && blank(m.Payload) && len(m.Files) == 0:
 		return bad("it holds no text, no payload and no file")
-	case len(m.Files) > h.cfg.Limits.Files:
-		return bad("it has more files than Limits.Files, %d", h.cfg.Limits.Files)
+	case len(m.Files) > c.Limits.Files:
+		return bad("it has more files than Limits.Files, %d", c.Limits.Files)
 	}
 	for _, f := range m.Files {
 		switch {
@@ -253,11 +253,11 @@ func validID(id string) bool {
 }
 
 // checkConversation refuses conversations that cannot be a key.
-func (h *engine) checkConversation(c Conversation) error {
+func (c *Config) checkConversation(conv Conversation) error {
 	switch {
-	case !validID(c.ID) || len(c.Source) > 64 || c.Source != "" && !validID(c.Source):
+	case !validID(conv.ID) || len(conv.Source) > 64 || conv.Source != "" && !validID(conv.Source):
 		return fmt.Errorf("%w: Conversation.ID must be set: UTF-8 of at most %d bytes, without NUL; Source likewise, of at most 64", ErrBadMessage, maxID)
-	case h.site(c) == nil:
+	case !c.speaksFor(c.website(conv)):
 		return fmt.Errorf("%w: Conversation.WebsiteID is neither Config.WebsiteID nor among Config.Websites", ErrBadMessage)
 	}
 	return nil

@@ -13,8 +13,8 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// record is all that is known of one conversation: what Record.Data holds. It changes only in update
-// and updateFrom, by functions that do no I/O.
+// record is all that is known of one conversation: what Record.Data holds. It changes only in
+// engine.update, by functions that do no I/O.
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // What a store returns is not trusted: the library or another program may have had a fault, a disk
@@ -103,7 +105,7 @@ func (m *userMessage) unfinished() bool {
 // fault says what a session lacks; "" for nothing. others are the sessions before it.
 func (s *crispSession) fault(others sessions) string {
 	switch {
-	case !validSessionID(s.ID):
+	case !crispapi.ValidSessionID(s.ID):
 		return "a Crisp session has no id"
 	case others.byID(s.ID) != nil:
 		return "a Crisp session is there twice"

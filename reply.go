@@ -78,21 +78,21 @@ const storeAgain = 500 * time.Millisecond
 // ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
 // user's message, unless it was answered. Else it is send's own.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
-	if h.reentrant(ctx, t.Conversation) {
+	if h.cfg.reentrant(ctx, t.Conversation) {
 		return ErrReentrant
 	}
-	if err := h.checkConversation(t.Conversation); err != nil {
+	if err := h.cfg.checkConversation(t.Conversation); err != nil {
 		return err
 	}
-	key, k, err := h.locate(ctx, t.Conversation)
+	k, err := h.locate(ctx, t.Conversation)
 	if err != nil {
 		return fmt.Errorf("handover: reply: nothing was sent: %w", err)
 	}
 	id := newID()
 	var epoch int64
-	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
+	l := h.listen(k.key, func(rec *record) bool { return rec.Epoch != epoch })
 	defer l.stop()
-	rec, err := h.beginReply(ctx, k, key, id, t, func(rec *record) {
+	rec, err := h.beginReply(ctx, k, id, t, func(rec *record) {
 		l.stop()
 		epoch = rec.Epoch
 		l.begin(rec)
@@ -102,16 +102,16 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	}
 	silent := func() {}
 	if len(rec.Sessions) == 0 {
-		silent = h.speaking.begin(key)
+		silent = h.speaking.begin(k.key)
 		defer time.AfterFunc(h.cfg.Timeouts.Reply, func() { // send ignores its context
 			silent()
-			h.pool.Nudge(jobOf(key, toUser))
+			h.pool.Nudge(jobOf(k.key, toUser))
 		}).Stop()
 	}
 	t.Epoch = rec.Epoch
 	sent, cut := h.hold(ctx, l, rec, id, send)
 	silent()
-	h.endReply(ctx, key, id, t, sent, cut)
+	h.endReply(ctx, k.key, id, t, sent, cut)
 	if sent != nil && cut {
 		return ErrNotYourTurn
 	}
@@ -120,9 +120,9 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 
 // beginReply checks the turn. Where an agent may write meanwhile it stores that the bot speaks;
 // elsewhere it is enough that this process knows.
-func (h *engine) beginReply(ctx context.Context, k known, key, id string, t Turn, begun func(*record)) (*record, error) {
+func (h *engine) beginReply(ctx context.Context, k known, id string, t Turn, begun func(*record)) (*record, error) {
 	entered := false
-	rec, err := h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
+	rec, err := h.update(ctx, k, func(rec *record) error {
 		entered = t.Bot && (rec.State == StateBot && rec.holds(t) || h.hooks.NoEpoch)
 		if !entered {
 			return rec.passOn(t.MessageID)
@@ -148,7 +148,7 @@ func (h *engine) beginReply(ctx context.Context, k known, key, id string, t Turn
 func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	rec, err := h.update(ctx, key, t.Conversation, func(rec *record) error {
+	rec, err := h.update(ctx, known{key: key, conversation: t.Conversation}, func(rec *record) error {
 		changed := rec.Replies.drop(func(r reply) bool { return r.ID == id })
 		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
 			in.done(messageAnswered)
@@ -181,14 +181,14 @@ func (h *engine) hold(ctx context.Context, l *listening, rec *record, id string,
 	defer cancel(nil)
 	sctx, stop := context.WithTimeout(sctx, h.cfg.Timeouts.Reply)
 	defer stop()
-	scope := &scope{key: h.key(rec.Conversation), reply: id, end: cancel}
+	scope := &scope{key: h.cfg.key(rec.Conversation), reply: id, end: cancel}
 	sctx = context.WithValue(sctx, scopeKey{}, scope)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		worker.Guard(nil, func() { watchReply(sctx, l, rec, cancel) })
 	}()
-	ok := h.guard(func() { err = send(sctx) })
+	ok := worker.Guard(h.host.panicked, func() { err = send(sctx) })
 	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
 	cancel(nil)
 	<-watched

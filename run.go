@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -27,7 +27,7 @@ func (h *Handover) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {
-		s.refused.Store(true) // catch up with what was missed while nobody ran
+		s.missed.Store(true) // what came while nobody ran
 	}
 	go h.watch(ctx)
 	for {
@@ -43,13 +43,9 @@ func (h *Handover) Run(ctx context.Context) error {
 
 // watch hears from the store of what other processes saved, where the store can tell.
 func (h *engine) watch(ctx context.Context) {
-	w, ok := h.cfg.Store.(Watcher)
-	if !ok {
-		return
-	}
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		begun := time.Now()
-		err := w.Watch(ctx, func(key string) {
+		err := h.store.watch(ctx, func(key string) {
 			h.watching.Store(true)
 			if h.waiters.Waiting(key) {
 				h.pool.Nudge(wakeJob(key))
@@ -72,7 +68,7 @@ func (h *engine) watch(ctx context.Context) {
 
 // wake shows a record that another process saved to those who wait for it here.
 func (h *engine) wake(key string) {
-	if rec, err := h.load(context.Background(), key, Conversation{}); err == nil {
+	if rec, err := h.load(context.Background(), known{key: key}); err == nil {
 		h.waiters.Wake(key, rec)
 	}
 }
@@ -81,13 +77,7 @@ func (h *engine) wake(key string) {
 func (h *engine) housekeeping(ctx context.Context) {
 	var err error
 	for _, s := range h.sites {
-		if s.refused.CompareAndSwap(true, false) {
-			if fault := s.catchUpSoon(ctx); fault != nil {
-				s.refused.Store(true)
-				err = fault
-			}
-		}
-		err = errors.Join(err, s.account(ctx))
+		err = errors.Join(err, s.catchUpSoon(ctx), s.account(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
 		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
@@ -97,9 +87,7 @@ func (h *engine) housekeeping(ctx context.Context) {
 // poll claims what is due, and gives it to the workers.
 func (h *engine) poll(ctx context.Context) {
 	for !h.pool.Full() && !h.pool.Closed() {
-		asking, cancel := context.WithTimeout(ctx, storeTimeout)
-		due, err := h.cfg.Store.Claim(asking, pollLimit, claimTTL)
-		cancel()
+		due, err := h.store.claim(ctx, pollLimit, claimTTL)
 		if err != nil {
 			if ctx.Err() == nil {
 				h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
@@ -107,7 +95,6 @@ func (h *engine) poll(ctx context.Context) {
 			return
 		}
 		for _, r := range due {
-			h.clock.follow(r.Now)
 			h.given.Store(r.Key, r)
 			if !h.pool.Nudge(jobOf(r.Key, toUser)) {
 				h.given.Delete(r.Key)
@@ -122,9 +109,7 @@ func (h *engine) poll(ctx context.Context) {
 
 // giveBack lets the store give a record that was claimed to others: this process cannot take it now.
 func (h *engine) giveBack(ctx context.Context, r Record) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	if _, err := h.cfg.Store.Save(ctx, r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
+	if _, err := h.store.save(context.WithoutCancel(ctx), r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
 		h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
 	}
 }
@@ -158,9 +143,9 @@ func (h *engine) work(j worker.Job) {
 		h.worked(ctx, j.Key, h.answer(ctx, j.Key))
 		return
 	}
-	var k known
+	k := known{key: j.Key}
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
-		k = known{record: r.(Record), claimed: true}
+		k.record, k.claimed = r.(Record), true
 	} else if r, ok := j.Known.(Record); ok {
 		k.record = r
 	}
@@ -172,11 +157,11 @@ func (h *engine) work(j worker.Job) {
 	case s == nil:
 		err = errForeign
 	case whole:
-		err = h.catchUp(ctx, s)
+		err = s.catchUp(ctx, h.process, h.listed)
 	case old:
-		err = h.tidyOld(ctx, j.Key)
+		err = h.old.tidy(ctx, j.Key, func(ctx context.Context, key string) (*record, error) { return h.load(ctx, known{key: key}) })
 	default:
-		err = h.attend(ctx, j.Key, direction(j.Lane), k)
+		err = h.attend(ctx, direction(j.Lane), k)
 	}
 	h.worked(ctx, j.Key, err)
 	if s != nil && s.account(ctx) != nil {
@@ -211,18 +196,56 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 	if why != nil && (by != &h.foreign || pause < claimTTL) {
 		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	for range 3 {
-		r, err := h.cfg.Store.Load(ctx, key)
-		if err != nil || r.Version == 0 {
-			break
+	_ = h.store.change(ctx, key, func(r *Record) error {
+		if r.Version == 0 {
+			return errKeep
 		}
-		h.clock.follow(r.Now)
-		r.Due = h.clock.now().Add(pause)
-		if _, err = h.cfg.Store.Save(ctx, r); !errors.Is(err, ErrConflict) {
-			break
+		r.Due = h.store.now().Add(pause)
+		return nil
+	})
+}
+
+// listed puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// since it was last listed. at is 0 if it is not known when it has.
+func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at int64) error {
+	if !crispapi.ValidSessionID(c.SessionID) || at == 0 {
+		return nil
+	}
+	r, err := h.store.find(ctx, site.id+"/"+c.SessionID)
+	if err != nil {
+		return err
+	}
+	if r.Key == "" {
+		return nil
+	}
+	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
+		s := rec.Sessions.byID(c.SessionID)
+		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
+			return errKeep
 		}
+		s.Listed = at
+		rec.Hooks.put(hook{
+			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
+			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
+		})
+		return nil
+	})
+	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
+		h.unreadable(ctx, r.Key, err)
+		return nil
+	}
+	return err
+}
+
+// knows reports whether what the list tells of a session was read already.
+func (s *crispSession) knows(c crispConversation, at int64) bool {
+	return at <= s.Log.Watermark && (c.State == saysResolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
+}
+
+// unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.
+func (h *engine) unreadable(ctx context.Context, key string, err error) {
+	if h.failing.Left(key) == 0 {
+		h.putOff(ctx, key, &h.failing, err)
 	}
 }
 
@@ -230,7 +253,7 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 // worker when there is something to do now.
 func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
-	h.tell(rec.env.activity)
+	h.host.tell(rec.env.activity...)
 	rec.env.activity = nil
 	if rec.env.version != 0 && rec.wants(toBot) { // whoever has the claim: an answer has its own place in the record
 		h.pool.Nudge(jobOf(key, toBot))
@@ -260,25 +283,4 @@ func (h *Handover) Drain(ctx context.Context) error { return h.pool.Drain(ctx) }
 func (h *Handover) Shutdown(ctx context.Context) error {
 	h.pool.Close()
 	return h.pool.Drain(ctx)
-}
-
-// clock tells the store's time. Replicas compare their deadlines by it, so that a replica whose own
-// clock is wrong does no harm. A store without a clock of its own leaves it with the process's time.
-type clock struct {
-	ahead atomic.Int64  // of the process's clock, in ns
-	skew  time.Duration // for tests: how wrong the process's clock is
-}
-
-func (c *clock) process() time.Time { return time.Now().Add(c.skew) }
-
-// now is the store's time, without a monotonic reading: as a record gives it back.
-func (c *clock) now() time.Time {
-	return c.process().Add(time.Duration(c.ahead.Load())).Round(0)
-}
-
-// follow takes the time that the store gave with a record which was just read; zero for none.
-func (c *clock) follow(store time.Time) {
-	if !store.IsZero() {
-		c.ahead.Store(int64(store.Sub(c.process())))
-	}
 }

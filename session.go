@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"errors"
 	"time"
 )
 
@@ -127,7 +128,7 @@ func (s Session) Turn() Turn {
 }
 
 // view shows what hosts may see of a conversation.
-func (h *engine) view(rec *record) Session {
+func (rec *record) view() Session {
 	s := Session{
 		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
 		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,
@@ -190,4 +191,24 @@ func (ho *handover) summary() *Summary {
 		Asked: ho.Asked, Opened: ho.Opened, Claimed: ho.Claimed, FirstReply: ho.FirstReply, Ended: ho.Ended,
 		Unsent: ho.Unsent, Resume: ho.Request.Resume,
 	}
+}
+
+// Typing says that an agent began or stopped typing.
+type Typing struct {
+	Agent Agent
+	On    bool
+}
+
+// ErrUserAway is returned by Deliver when the user is gone. The message is not marked as shown:
+// with an email address in Crisp the mail follows up, else it is kept until the user writes again, or
+// nothing has happened in the conversation for Timeouts.Late. A host whose user will find the message
+// all the same returns the channel's id with it: edits and removals are passed on then.
+var ErrUserAway = errors.New("handover: the user is away")
+
+// Revision is an edit or a removal of a message that was shown.
+type Revision struct {
+	// Message holds the new content. Its Corrects is the ID of the message shown, its ChannelID
+	// what Deliver returned for that.
+	Message Message
+	Removed bool // the message is to disappear; Message has no content
 }

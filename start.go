@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // Request is what a bot says when it asks for a human.
@@ -38,27 +41,27 @@ type Outcome string
 // after a refused Reply. After any other error without an outcome call Start again with the same turn,
 // unless it finds fault with the request.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
-	if err := h.checkStart(t, &r); err != nil {
+	if err := h.cfg.checkStart(t, &r); err != nil {
 		return "", err
 	}
-	scope, wait := scopeOf(ctx, h.key(t.Conversation)), ctx
+	scope, wait := scopeOf(ctx, h.cfg.key(t.Conversation)), ctx
 	// What the user asked for is stored even if the caller is gone: only the wait is the caller's.
 	ctx = context.WithoutCancel(ctx)
-	key, k, err := h.locate(ctx, t.Conversation)
+	k, err := h.locate(ctx, t.Conversation)
 	if err != nil {
 		return "", err
 	}
 	there := Unknown
 	if h.cfg.allows(t.Conversation.Source) {
-		there = h.ask(ctx, key, t, r)
+		there = h.ask(ctx, k, r)
 	}
 	var outcome Outcome
 	var opened opening
-	l := h.listen(key, opened.read)
+	l := h.listen(k.key, opened.read)
 	l.works = true
 	defer l.stop()
 	lost := false // by the bot
-	rec, err := h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
+	rec, err := h.update(ctx, k, func(rec *record) error {
 		outcome = rec.start(t, r, there)
 		if lost = rec.State != StateBot || outcome == ""; lost && scope != nil {
 			rec.Replies.end(scope.reply)
@@ -163,11 +166,11 @@ func (o *opening) outcome() Outcome {
 }
 
 // checkStart refuses what cannot be asked for.
-func (h *engine) checkStart(t Turn, r *Request) error {
-	if err := h.checkConversation(t.Conversation); err != nil {
+func (c *Config) checkStart(t Turn, r *Request) error {
+	if err := c.checkConversation(t.Conversation); err != nil {
 		return err
 	}
-	if r.CrispID != "" && !validSessionID(r.CrispID) {
+	if r.CrispID != "" && !crispapi.ValidSessionID(r.CrispID) {
 		return errors.New(`handover: Request.CrispID must be a Crisp session id, "session_…"`)
 	}
 	for _, id := range []string{r.Inbox, r.Operator} {
@@ -176,8 +179,8 @@ func (h *engine) checkStart(t Turn, r *Request) error {
 		}
 	}
 	var err error
-	if len(r.Note) > h.cfg.Limits.Text {
-		return fmt.Errorf("handover: Request.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
+	if len(r.Note) > c.Limits.Text {
+		return fmt.Errorf("handover: Request.Note is longer than Limits.Text, %d bytes", c.Limits.Text)
 	}
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
@@ -190,6 +193,28 @@ func (h *engine) checkStart(t Turn, r *Request) error {
 		return fmt.Errorf("handover: Request: %w", err)
 	}
 	return nil
+}
+
+// ask asks whether somebody is there to answer a request. A fault is Unknown.
+func (h *engine) ask(ctx context.Context, k known, r Request) Presence {
+	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	defer cancel()
+	website, _, _ := strings.Cut(k.key, "/")
+	there, err := h.sites[website].there(asking)
+	if err != nil {
+		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
+	}
+	if h.cfg.Presence == nil {
+		return there
+	}
+	rec, err := h.load(ctx, known{key: k.key, conversation: k.conversation})
+	if err != nil {
+		return there
+	}
+	if !rec.human() {
+		rec.Handover = &handover{Request: r}
+	}
+	return h.host.presence(ctx, rec, there)
 }
 
 // BotOutput is the connector's output object, as bots made for it set it.
@@ -219,18 +244,18 @@ func (h *Handover) Apply(ctx context.Context, t Turn, out BotOutput, r Request) 
 // Messages of the user are kept; the last 20 go along with a handover that comes. The same turn
 // may still Start one.
 func (h *Handover) Mute(ctx context.Context, t Turn) error {
-	if err := h.checkConversation(t.Conversation); err != nil {
+	if err := h.cfg.checkConversation(t.Conversation); err != nil {
 		return err
 	}
-	scope := scopeOf(ctx, h.key(t.Conversation))
+	scope := scopeOf(ctx, h.cfg.key(t.Conversation))
 	if scope != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	key, k, err := h.locate(ctx, t.Conversation)
+	k, err := h.locate(ctx, t.Conversation)
 	if err != nil {
 		return err
 	}
-	_, err = h.updateFrom(ctx, k, key, t.Conversation, func(rec *record) error {
+	_, err = h.update(ctx, k, func(rec *record) error {
 		if rec.State == StateMuted {
 			return nil
 		}

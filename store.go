@@ -3,7 +3,11 @@ package handover
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 var (
@@ -108,4 +112,137 @@ type Watcher interface {
 	// that cannot watch as it is set up returns an error that wraps errors.ErrUnsupported at once,
 	// without calling changed.
 	Watch(ctx context.Context, changed func(key string)) error
+}
+
+// storeTimeout bounds one access to the store: a broken connection may never report an error.
+const storeTimeout = 20 * time.Second
+
+var errStorePanicked = errors.New("handover: the store panicked: the log has the stack")
+
+// storage is how the library uses the host's store. Each access is bounded by storeTimeout, and a panic
+// of the store is an error. Its clock follows the store's.
+type storage struct {
+	clock
+	store    Store
+	panicked func(stack string)
+}
+
+// load is Store.Load.
+func (s *storage) load(ctx context.Context, key string) (Record, error) {
+	return s.read(ctx, "load from", func(ctx context.Context) (Record, error) { return s.store.Load(ctx, key) })
+}
+
+// find is Store.Find.
+func (s *storage) find(ctx context.Context, crispID string) (Record, error) {
+	return s.read(ctx, "find in", func(ctx context.Context) (Record, error) { return s.store.Find(ctx, crispID) })
+}
+
+// read is one access that reads a record. The clock follows the time that comes with it.
+func (s *storage) read(ctx context.Context, what string, f func(context.Context) (Record, error)) (Record, error) {
+	r, err := access(ctx, s, what, f)
+	if err == nil {
+		s.follow(r.Now)
+	}
+	return r, err
+}
+
+// save is Store.Save.
+func (s *storage) save(ctx context.Context, r Record) (int64, error) {
+	return access(ctx, s, "save to", func(ctx context.Context) (int64, error) { return s.store.Save(ctx, r) })
+}
+
+// claim is Store.Claim.
+func (s *storage) claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error) {
+	due, err := access(ctx, s, "claim in", func(ctx context.Context) ([]Record, error) { return s.store.Claim(ctx, limit, ttl) })
+	for _, r := range due {
+		s.follow(r.Now)
+	}
+	return due, err
+}
+
+// delete is Store.Delete.
+func (s *storage) delete(ctx context.Context, key string, version int64) error {
+	_, err := access(ctx, s, "delete from", func(ctx context.Context) (struct{}, error) { return struct{}{}, s.store.Delete(ctx, key, version) })
+	return err
+}
+
+// watch is Watcher.Watch, with an error that wraps errors.ErrUnsupported if the store is no Watcher.
+func (s *storage) watch(ctx context.Context, changed func(key string)) error {
+	w, ok := s.store.(Watcher)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	err := errStorePanicked
+	worker.Guard(s.panicked, func() { err = w.Watch(ctx, changed) })
+	return err
+}
+
+// change loads a record, lets f change it, and saves it: again, until no other writer was faster. A
+// record that is not stored has its key alone. When f returns errKeep nothing is saved.
+func (s *storage) change(ctx context.Context, key string, f func(*Record) error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for {
+		r, err := s.load(ctx, key)
+		if err != nil {
+			return err
+		}
+		r.Key = key
+		if err := f(&r); errors.Is(err, errKeep) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if _, err := s.save(ctx, r); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// remove deletes a record, whatever its version, and returns what it was.
+func (s *storage) remove(ctx context.Context, key string) (Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for {
+		r, err := s.load(ctx, key)
+		if err != nil {
+			return r, err
+		}
+		if err := s.delete(ctx, key, r.Version); !errors.Is(err, ErrConflict) {
+			return r, err
+		}
+	}
+}
+
+// access calls the store, for at most storeTimeout. what says in an error what was tried.
+func access[T any](ctx context.Context, s *storage, what string, f func(context.Context) (T, error)) (result T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err = errStorePanicked
+	worker.Guard(s.panicked, func() { result, err = f(ctx) })
+	if err != nil {
+		err = fmt.Errorf("handover: %s the store: %w", what, err)
+	}
+	return result, err
+}
+
+// clock tells the store's time. Replicas compare their deadlines by it, so that a replica whose own
+// clock is wrong does no harm. A store without a clock of its own leaves it with the process's time.
+type clock struct {
+	ahead atomic.Int64  // of the process's clock, in ns
+	skew  time.Duration // for tests: how wrong the process's clock is
+}
+
+func (c *clock) process() time.Time { return time.Now().Add(c.skew) }
+
+// now is the store's time, without a monotonic reading: as a record gives it back.
+func (c *clock) now() time.Time {
+	return c.process().Add(time.Duration(c.ahead.Load())).Round(0)
+}
+
+// follow takes the time that the store gave with a record which was just read; zero for none.
+func (c *clock) follow(store time.Time) {
+	if !store.IsZero() {
+		c.ahead.Store(int64(store.Sub(c.process())))
+	}
 }

@@ -4,7 +4,8 @@ import "github.com/crisphandover/handover/internal/testhook"
 
 func init() {
 	testhook.Set = func(h any, hooks testhook.Hooks) {
-		h.(*Handover).hooks, h.(*Handover).clock.skew = hooks, hooks.Skew
+		e := h.(*Handover).engine
+		e.hooks, e.store.skew, e.crisp.noLookUp = hooks, hooks.Skew, hooks.NoLookUp
 	}
 	testhook.ChangeCell = changeCell
 }

@@ -2,7 +2,6 @@ package handover
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -105,17 +104,15 @@ func (l *listening) poll(ctx context.Context, first, most time.Duration) error {
 
 // load is a worker.PollFunc.
 func (l *listening) load(ctx context.Context) (*record, bool, error) {
-	asking, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	r, err := l.h.cfg.Store.Load(asking, l.key)
+	r, err := l.h.store.load(ctx, l.key)
 	if err != nil {
-		return nil, false, fmt.Errorf("handover: load from the store: %w", err)
+		return nil, false, err
 	}
 	if r.Version == l.version {
 		return nil, false, nil
 	}
 	l.version = r.Version
-	rec, err := decodeRecord(r, l.key, Conversation{}, l.h.clock.now())
+	rec, err := decodeRecord(r, l.key, Conversation{}, l.h.store.now())
 	return rec, err == nil, nil
 }
 

@@ -15,7 +15,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // The reasons for which ReadEvent refuses a request, besides ErrMalformed.
@@ -298,7 +301,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch status {
 	case http.StatusServiceUnavailable:
 		if s := h.sites[ev.WebsiteID]; s != nil {
-			s.refused.Store(true)
+			s.missed.Store(true)
 		}
 		w.Header().Set("Retry-After", retryAfterBusy)
 	case http.StatusMethodNotAllowed:
@@ -308,7 +311,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	h.logRefusal(r.Context(), genuine, status, err)
+	h.refusals.log(r.Context(), genuine, status, err)
 	if status == http.StatusServiceUnavailable {
 		w.WriteHeader(status) // the store's own words are not for strangers
 		return
@@ -316,19 +319,25 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, err.Error(), status)
 }
 
-// logRefusal logs that a hook was refused. Those without a valid signature or key
-// may be anybody's, or all of Crisp's when the secret is wrong: one line a minute says so.
-func (h *engine) logRefusal(ctx context.Context, genuine bool, status int, err error) {
+// refusals logs which hooks were refused.
+type refusals struct {
+	logger   *slog.Logger
+	unproven atomic.Int64 // when one without proof was last logged, in Unix seconds
+}
+
+// log logs that a hook was refused. Those without a valid signature or key may be anybody's, or all of
+// Crisp's when the secret is wrong: one line a minute says so.
+func (r *refusals) log(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
 	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
 		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
-	switch now, last := time.Now().Unix(), h.refusal.Load(); {
+	switch now, last := time.Now().Unix(), r.unproven.Load(); {
 	case genuine:
-		h.cfg.Logger.WarnContext(ctx, message, "status", status)
-	case unproven && now-last >= 60 && h.refusal.CompareAndSwap(last, now):
-		h.cfg.Logger.WarnContext(ctx, message, "status", status, "error", err)
+		r.logger.WarnContext(ctx, message, "status", status)
+	case unproven && now-last >= 60 && r.unproven.CompareAndSwap(last, now):
+		r.logger.WarnContext(ctx, message, "status", status, "error", err)
 	default:
-		h.cfg.Logger.DebugContext(ctx, message, "status", status)
+		r.logger.DebugContext(ctx, message, "status", status)
 	}
 }
 
@@ -341,24 +350,21 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.Closed():
 		return ErrShutdown
-	case h.sites[ev.WebsiteID] == nil || !validSessionID(ev.SessionID):
+	case h.sites[ev.WebsiteID] == nil || !crispapi.ValidSessionID(ev.SessionID):
 		return nil // not ours
-	case ev.Raw != nil && !ev.Ambiguous && !h.heeds(&ev):
+	case ev.Raw != nil && !ev.Ambiguous && !h.cfg.heeds(&ev):
 		return nil
 	case h.pool.Full():
 		return ErrBusy
 	}
-	asking, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	r, err := h.cfg.Store.Find(asking, ev.WebsiteID+"/"+ev.SessionID)
+	r, err := h.store.find(ctx, ev.WebsiteID+"/"+ev.SessionID)
 	if err != nil {
-		return fmt.Errorf("handover: find in the store: %w", err)
+		return err
 	}
-	h.clock.follow(r.Now)
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
-	rec, err := h.updateFrom(ctx, known{record: r}, r.Key, Conversation{}, func(rec *record) error {
+	rec, err := h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
@@ -366,7 +372,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	})
 	switch {
 	case err == nil:
-		h.typed(ctx, rec, ev)
+		h.host.typed(ctx, rec, ev)
 	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
 		return nil
@@ -375,6 +381,6 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 }
 
 // heeds reports whether anything could come of an event: most only tell that something was read.
-func (h *engine) heeds(ev *Event) bool {
-	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && h.cfg.Typing != nil
+func (c *Config) heeds(ev *Event) bool {
+	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && c.Typing != nil
 }

@@ -5,8 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/pace"
 )
 
 // websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
@@ -40,84 +40,60 @@ const websitePrefix = "website/"
 type site struct {
 	id        string
 	cfg       *Config
-	clock     *clock
-	crisp     *crispClient
-	presence  presence
-	advised   sync.Map     // when the host was told what a person must mend, by call
-	refused   atomic.Bool  // hooks were: there is something to catch up with
-	accounted atomic.Int64 // the minute in which calls were last added to the website's
-	news      atomic.Bool  // what this process knows of Crisp is not in the website's record yet
+	store     *storage
+	api       *crispapi.Client
+	presence  pace.Memo[string] // Crisp's word for it
+	advised   sync.Map          // when the host was told what a person must mend, by call
+	missed    atomic.Bool       // hooks were not taken: there is something to catch up with
+	accounted atomic.Int64      // the minute in which calls were last added to the website's
+	news      atomic.Bool       // what this process knows of Crisp is not in the website's record yet
 }
 
-func newSites(cfg *Config, clock *clock, tell func(Activity)) map[string]*site {
-	all := make(map[string]*site)
+// sites are the websites that the token speaks for, by their ids.
+type sites map[string]*site
+
+func newSites(cfg *Config, store *storage, tell func(...Activity)) sites {
+	all := make(sites)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		s := &site{id: id, cfg: cfg, clock: clock, presence: newPresence()}
-		s.crisp = newCrispClient(cfg, id, tell, func(crispapi.State) { s.news.Store(true) })
+		s := &site{id: id, cfg: cfg, store: store, presence: pace.NewMemo[string](presenceFor)}
+		s.api = newCrispAPI(cfg, id, tell, func(crispapi.State) { s.news.Store(true) })
 		s.accounted.Store(time.Now().Unix() / 60)
 		all[id] = s
 	}
 	return all
 }
 
+// of returns the website of a record, which is the one that the conversation began with.
+func (all sites) of(rec *record) *site { return all[rec.Website] }
+
 // website returns the id of the website that a conversation is handed to.
-func (h *engine) website(c Conversation) string { return cmp.Or(c.WebsiteID, h.cfg.WebsiteID) }
+func (c *Config) website(conv Conversation) string { return cmp.Or(conv.WebsiteID, c.WebsiteID) }
 
-// site returns the website that a conversation is handed to.
-func (h *engine) site(c Conversation) *site { return h.sites[h.website(c)] }
+// key names the record of a conversation that begins now.
+func (c *Config) key(conv Conversation) string { return c.website(conv) + "/" + conv.path() }
 
-// siteOf returns the website of a record, which is the one that the conversation began with.
-func (h *engine) siteOf(rec *record) *site { return h.sites[rec.Website] }
+// path is what names the conversation within a website, in its record's key.
+func (c Conversation) path() string { return url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID) }
 
 // maxPlaces is how far ahead places among the conversations made in a minute are given: those of a
 // clock that ran ahead do not count for longer.
 const maxPlaces = 10 * time.Minute
 
-// pace gives a place among the conversations made in a minute, in the order of asking: it may be made at
+// place gives a place among the conversations made in a minute, in the order of asking: it may be made at
 // that time. When all places are taken for maxPlaces there is none: ask again at that time.
-func (s *site) pace(ctx context.Context) (at time.Time, placed bool, err error) {
+func (s *site) place(ctx context.Context) (at time.Time, placed bool, err error) {
 	limit := s.cfg.Limits.CreatesPerMinute
 	if limit < 0 {
 		return time.Time{}, true, nil
 	}
+	window := pace.Window{Span: time.Minute, Limit: limit, Ahead: maxPlaces}
 	_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		w.Creates = slices.DeleteFunc(w.Creates, func(t time.Time) bool { return now.Sub(t) >= time.Minute || t.Sub(now) > maxPlaces })
-		at, placed = now, true
-		if n := len(w.Creates); n >= limit {
-			at = latest(now, w.Creates[n-limit].Add(time.Minute))
-		}
-		if at.Sub(now) > maxPlaces {
-			at, placed = now.Add(time.Minute), false
+		if w.Creates, at, placed = window.Place(w.Creates, now); !placed {
 			return errKeep
 		}
-		w.Creates = append(w.Creates[max(0, len(w.Creates)+1-limit):], at)
 		return nil
 	})
 	return at, placed, err
-}
-
-// Spent is how many calls to Crisp were made on a day, against the token's daily quota.
-type Spent struct {
-	Day   string // in UTC, such as "2026-11-23"
-	Calls int64  // of all replicas; what each did last may be missing
-}
-
-// Spent returns what this day has cost so far, in calls to Crisp for all websites.
-func (h *Handover) Spent(ctx context.Context) (Spent, error) {
-	sum := Spent{Day: today(time.Now())}
-	for _, s := range h.sites {
-		if err := s.spend(ctx); err != nil {
-			return Spent{}, err
-		}
-		w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
-		if err != nil {
-			return Spent{}, err
-		}
-		if w.Day == sum.Day {
-			sum.Calls += w.Calls
-		}
-	}
-	return sum, nil
 }
 
 func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
@@ -134,7 +110,7 @@ func (s *site) account(ctx context.Context) error {
 
 // spend adds this process's calls to the website's, and tells what it knows of Crisp.
 func (s *site) spend(ctx context.Context) error {
-	calls, news := s.crisp.calls.Swap(0), s.news.Load()
+	calls, news := s.api.Calls.Swap(0), s.news.Load()
 	if calls == 0 && !news {
 		return nil
 	}
@@ -145,65 +121,66 @@ func (s *site) spend(ctx context.Context) error {
 		w.Calls += calls
 		if news {
 			s.news.Store(false)
-			w.Crisp = s.crisp.api.State()
+			w.Crisp = s.api.State()
 		}
 		return nil
 	})
 	if err != nil {
-		s.crisp.calls.Add(calls)
+		s.api.Calls.Add(calls)
 		s.news.Store(s.news.Load() || news)
 	}
 	return err
 }
 
-// update applies change to the website's record, as update does to a conversation's.
-func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time) error) (websiteRecord, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	key := websitePrefix + s.id
-	for {
-		r, err := s.cfg.Store.Load(ctx, key)
-		if err != nil {
-			return websiteRecord{}, fmt.Errorf("handover: load from the store: %w", err)
-		}
-		s.clock.follow(r.Now)
-		w := websiteRecord{V: recordVersion}
+// update applies change to the website's record, as engine.update does to a conversation's.
+func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time) error) (w websiteRecord, err error) {
+	err = s.store.change(ctx, websitePrefix+s.id, func(r *Record) error {
+		w = websiteRecord{V: recordVersion}
 		if r.Version != 0 {
 			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
-				return w, fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
+				return fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
 			}
 		}
 		if !s.news.Load() { // else this process knows better
-			s.crisp.api.Merge(w.Crisp)
+			s.api.Merge(w.Crisp)
 		}
-		if err := change(&w, s.clock.now()); errors.Is(err, errKeep) {
-			return w, nil
-		} else if err != nil {
-			return w, err
+		if err := change(&w, s.store.now()); err != nil {
+			return err
 		}
-		body, err := json.Marshal(w, recordJSON)
-		if err != nil {
-			return w, fmt.Errorf("handover: the website's record cannot be written: %w", shapeOf(err))
+		if r.Data, err = json.Marshal(w, recordJSON); err != nil {
+			return fmt.Errorf("handover: the website's record cannot be written: %w", shapeOf(err))
 		}
-		due := w.Next
-		if !w.Claim.free() {
-			due = w.Claim.Until
+		if r.Due = w.Next; !w.Claim.free() {
+			r.Due = w.Claim.Until
 		}
-		switch _, err = s.cfg.Store.Save(ctx, Record{Key: key, Version: r.Version, Due: due, Data: body}); {
-		case err == nil:
-			return w, nil
-		case !errors.Is(err, ErrConflict):
-			return w, fmt.Errorf("handover: save to the store: %w", err)
-		}
+		return nil
+	})
+	return w, err
+}
+
+// shared returns the website's record for reading.
+func (s *site) shared(ctx context.Context) (websiteRecord, error) {
+	return s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
+}
+
+// presenceFor is how long an answer about the agents' presence is used again.
+const presenceFor = 10 * time.Second
+
+// there asks whether visitors see the website as online, at most once in presenceFor for all callers.
+func (s *site) there(ctx context.Context) (Presence, error) {
+	status, err := s.presence.Get(ctx, s.api.Availability)
+	if err != nil || status == "" {
+		return Unknown, err
 	}
+	return Presence(status), nil
 }
 
 // noNotesFor is how long it is remembered that the plan has no notes: plans change.
 const noNotesFor = 24 * time.Hour
 
 func (s *site) noNotes(ctx context.Context) (bool, error) {
-	w, err := s.update(ctx, func(*websiteRecord, time.Time) error { return errKeep })
-	return s.clock.now().Before(w.NoNotes), err
+	w, err := s.shared(ctx)
+	return s.store.now().Before(w.NoNotes), err
 }
 
 func (s *site) rememberNoNotes(ctx context.Context) error {
@@ -214,88 +191,115 @@ func (s *site) rememberNoNotes(ctx context.Context) error {
 	return err
 }
 
-// presenceFor is how long an answer about the agents' presence is used again.
-const presenceFor = 10 * time.Second
+// Catch-up takes at most a tenth of the quota of calls, and reads the list at most once in minCatchUp.
+const (
+	catchUpShare = 10
+	minCatchUp   = time.Second
+)
 
-// presence remembers the last answer for a short time, and lets one caller at a time ask. A
-// channel guards it, since the wait for Crisp must end with a caller's context.
-type presence struct {
-	slot chan lastPresence
+// catchUpEvery is how often the list of conversations is read: hooks that never came are noticed
+// after this time.
+func (c *Config) catchUpEvery() time.Duration {
+	looks := max(c.Limits.DailyCalls/catchUpShare/(1+len(c.Websites)), 1)
+	return max(24*time.Hour/time.Duration(looks), minCatchUp)
 }
 
-type lastPresence struct {
-	value Presence
-	err   error
-	at    time.Time
-}
-
-func newPresence() presence {
-	p := presence{slot: make(chan lastPresence, 1)}
-	p.slot <- lastPresence{}
-	return p
-}
-
-// Available reports whether somebody is there to answer. The answer may be 10 s old; Unknown comes
-// with the error of asking Crisp, or without one when Crisp's answer is not known to us.
-// Config.Presence has the last word.
-func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, error) {
-	if err := h.checkConversation(c); err != nil {
-		return Unknown, err
+// catchUpSoon asks for catch-up now, or as soon as its share allows, if hooks were missed: at the start,
+// and after hooks that we refused.
+func (s *site) catchUpSoon(ctx context.Context) error {
+	if !s.missed.CompareAndSwap(true, false) {
+		return nil
 	}
-	rec, err := h.loadOf(ctx, c)
-	if err != nil {
-		return Unknown, err
-	}
-	there, err := h.siteOf(rec).ask(ctx)
-	return h.lastWord(ctx, rec, there), err
-}
-
-// ask is Available for Start: a fault is Unknown.
-func (h *engine) ask(ctx context.Context, key string, t Turn, r Request) Presence {
-	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
-	defer cancel()
-	website, _, _ := strings.Cut(key, "/")
-	there, err := h.sites[website].ask(asking)
-	if err != nil {
-		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
-	}
-	if h.cfg.Presence == nil {
-		return there
-	}
-	rec, err := h.load(ctx, key, t.Conversation)
-	if err != nil {
-		return there
-	}
-	if !rec.human() {
-		rec.Handover = &handover{Request: r}
-	}
-	return h.lastWord(ctx, rec, there)
-}
-
-func (h *engine) lastWord(ctx context.Context, rec *record, there Presence) Presence {
-	if h.cfg.Presence != nil {
-		s := h.view(rec)
-		said, err := callback(context.WithoutCancel(ctx), h, rec, func(ctx context.Context) (Presence, error) { return h.cfg.Presence(ctx, s, there), nil })
-		if err == nil {
-			return said
+	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
+		at := w.List.soon(s.cfg.catchUpEvery(), now)
+		if !w.Next.IsZero() && !w.Next.After(at) {
+			return errKeep
 		}
+		w.Next = at
+		return nil
+	})
+	if err != nil {
+		s.missed.Store(true)
 	}
-	return there
+	return err
 }
 
-// ask asks at most once in presenceFor, for all callers.
-func (s *site) ask(ctx context.Context) (Presence, error) {
-	select {
-	case <-ctx.Done():
-		return Unknown, context.Cause(ctx)
-	case last := <-s.presence.slot:
-		if last.at.IsZero() || time.Since(last.at) >= presenceFor {
-			last.value, last.err = s.crisp.availability(ctx)
-			if ctx.Err() == nil {
-				last.at = time.Now()
+// listed is called with a conversation of Crisp's list, and when it has changed, by Crisp's clock in ms.
+type listed func(ctx context.Context, s *site, c crispConversation, at int64) error
+
+// catchUp pages through Crisp's list of conversations, the newest change first, down to where it last
+// was. process names this process in claims.
+func (s *site) catchUp(ctx context.Context, process string, each listed) error {
+	begins := false
+	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
+		begins = !w.Next.IsZero() && !w.Next.After(now) && !w.Claim.heldByOther(process, now)
+		if !begins {
+			if !w.Claim.heldByOther(process, now) {
+				w.Claim.release() // of a look whose end could not be stored
+			}
+			return nil // saved all the same: that ends the hiding by the store's claim
+		}
+		s.renewLook(w, process, now)
+		w.Next = w.List.Paid
+		return nil
+	})
+	if err != nil || !begins {
+		return err
+	}
+	done, fault := s.look(ctx, process, &w.List, each)
+	_, err = s.update(ctx, func(now *websiteRecord, at time.Time) error {
+		if now.Claim.Holder != process {
+			return errKeep
+		}
+		list := w.List
+		list.read(done.next, done.whole, at)
+		list.Paid = now.List.Paid
+		now.Claim.release()
+		now.List, now.Next = list, list.Paid
+		return nil
+	})
+	return errors.Join(fault, err)
+}
+
+// renewLook takes the claim of catch-up, and pays for the next page.
+func (s *site) renewLook(w *websiteRecord, process string, now time.Time) {
+	w.Claim.take(process, now)
+	w.List.pay(s.cfg.catchUpEvery(), now)
+}
+
+// look is what one look at the list came to.
+type look struct {
+	next  int  // page
+	whole bool // the round came to its end
+}
+
+// look reads the list from where it last was down to the mark, or as many pages as one look may.
+func (s *site) look(ctx context.Context, process string, l *listing, each listed) (done look, err error) {
+	for done.next = max(l.Page, 1); ; {
+		rows, err := s.api.List(ctx, done.next)
+		if err != nil {
+			return done, err
+		}
+		now := s.store.now()
+		known := l.page(rows, now)
+		for i := range rows {
+			if err := each(ctx, s, rows[i], listedAt(&rows[i], now)); err != nil {
+				return done, err
 			}
 		}
-		s.presence.slot <- last
-		return last.value, last.err
+		done.next++
+		if done.whole = known; known || done.next > max(l.Page, 1)+maxListPages-1 {
+			return done, nil
+		}
+		_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {
+			if w.Claim.Holder != process {
+				return ErrConflict
+			}
+			s.renewLook(w, process, now)
+			return nil
+		})
+		if err != nil {
+			return done, err
+		}
 	}
 }

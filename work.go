@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
 	"github.com/go-json-experiment/json"
@@ -21,75 +21,82 @@ import (
 var errKeep = errors.New("handover: nothing to save")
 
 const (
-	// storeTimeout bounds one access to the store: a broken connection may never report an error.
-	storeTimeout = 20 * time.Second
 	// stepTimeout bounds one step of the work on a record, a read of many pages included.
 	stepTimeout = time.Minute
 	// keepResult is how long the result of a step is kept for a store that fails.
 	keepResult = 2 * time.Minute
 )
 
-// engine does the work on records. What a host calls is in Handover.
+// engine does the work on records: it has them loaded, changed and saved, and says who works when. What a
+// host calls is in Handover.
 type engine struct {
 	cfg      *Config
-	sites    map[string]*site
+	store    *storage
+	sites    sites
+	host     *host
+	crisp    *crispCalls
+	old      *oldLogs
 	process  string // names this process in claims
-	clock    clock
 	pool     *worker.Pool
 	given    sync.Map // records that the store gave with a claim, by key
 	waiters  worker.Waiters[*record]
-	calls    *worker.Bulkhead // of the host's callbacks
 	answers  *worker.Bulkhead // of Config.Answer
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking speaking
-	typing   typing         // what agents were told of who is typing
+	typing   pace.Signs     // what agents were told of who is typing
 	bodies   *hookBodies    // reads those of hooks
-	refusal  atomic.Int64   // when a hook without proof was last logged, in Unix seconds
+	refusals refusals       // of hooks
 	hooks    testhook.Hooks // zero but in tests of this module
 }
 
 func newEngine(cfg *Config) *engine {
-	h := &engine{cfg: cfg, bodies: newHookBodies(), failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL}}
-	cfg.Store = guardStore(cfg.Store, func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) })
-	cfg.HTTPClient = guardClient(cfg.HTTPClient, func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) })
-	h.sites = newSites(cfg, &h.clock, func(a Activity) { h.tell([]Activity{a}) })
-	h.process = newID()
+	store := &storage{store: cfg.Store, panicked: func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) }}
+	host := newHost(cfg)
+	sites := newSites(cfg, store, host.tell)
+	h := &engine{
+		cfg: cfg, store: store, sites: sites, host: host,
+		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
+		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: newHookBodies(), refusals: refusals{logger: cfg.Logger},
+		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
+	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
-	panicked := func(stack string) { h.cfg.Logger.Error("handover: a callback panicked", "stack", stack) }
-	h.calls = worker.NewBulkhead(worker.BulkheadOptions{Panicked: panicked})
-	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: panicked, Grace: cfg.Timeouts.Reply})
+	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
 
-// key names the conversation's record.
-func (h *engine) key(c Conversation) string {
-	return h.website(c) + "/" + c.path()
+// known is what a caller of update knows of a record: its key at the least.
+type known struct {
+	key          string
+	conversation Conversation // of a record that may not be stored yet
+	// record is the record as the store gave it, and saved as an update returned it, which nobody else may
+	// use. Neither need be the newest.
+	record  Record
+	saved   *record
+	claimed bool // the store gave the record with its claim
 }
 
-// locate returns the key of a conversation's record, and the record if it was read for that. A
-// conversation that names no website began on what Config.WebsiteID was then, and stays there as long as
-// that is among Config.Websites. To look there costs a load for each of them, but only for conversations
-// that are not known.
-func (h *engine) locate(ctx context.Context, c Conversation) (string, known, error) {
-	key := h.key(c)
+// locate returns what is known of a conversation's record, without a load if possible. A conversation
+// that names no website began on what Config.WebsiteID was then, and stays there as long as that is among
+// Config.Websites. To look there costs a load for each of them, but only for conversations that are not
+// known.
+func (h *engine) locate(ctx context.Context, c Conversation) (known, error) {
+	k := known{key: h.cfg.key(c), conversation: c}
 	if c.WebsiteID != "" || len(h.cfg.Websites) == 0 {
-		return key, known{}, nil
+		return k, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
 	for _, website := range append([]string{h.cfg.WebsiteID}, h.cfg.Websites...) {
-		r, err := h.cfg.Store.Load(ctx, website+"/"+c.path())
+		r, err := h.store.load(ctx, website+"/"+c.path())
 		if err != nil {
-			return "", known{}, fmt.Errorf("handover: load from the store: %w", err)
+			return known{}, err
 		}
-		h.clock.follow(r.Now)
 		if r.Version != 0 && (website == h.cfg.WebsiteID || r.namesNoWebsite()) {
-			return r.Key, known{record: r}, nil
+			k.key, k.record = r.Key, r
+			return k, nil
 		}
 	}
-	return key, known{}, nil
+	return k, nil
 }
 
 // namesNoWebsite reports whether the conversation of a stored record leaves its website to the
@@ -103,92 +110,80 @@ func (r *Record) namesNoWebsite() bool {
 
 // loadOf returns the record of a conversation for reading.
 func (h *engine) loadOf(ctx context.Context, c Conversation) (*record, error) {
-	key, k, err := h.locate(ctx, c)
+	k, err := h.locate(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return h.updateFrom(ctx, k, key, c, func(*record) error { return errKeep })
+	return h.load(ctx, k)
 }
 
-// path is what names the conversation within a website, in its record's key.
-func (c Conversation) path() string { return url.PathEscape(c.Source) + "/" + url.PathEscape(c.ID) }
-
-// known is what the caller of updateFrom has of a record, perhaps no longer the newest: as the store
-// gave it, or as an update returned it. Nobody else may use the latter.
-type known struct {
-	record  Record
-	claimed bool // the store gave the record with its claim
-	saved   *record
+// load returns a record for reading.
+func (h *engine) load(ctx context.Context, k known) (*record, error) {
+	return h.update(ctx, k, func(*record) error { return errKeep })
 }
 
-// update applies change to the record with this key, and saves it. When another writer was faster it
-// loads the record and applies change again. It returns what was saved. change does no I/O, and may be
-// called several times.
-func (h *engine) update(ctx context.Context, key string, conv Conversation, change func(*record) error) (*record, error) {
-	return h.updateFrom(ctx, known{}, key, conv, change)
-}
-
-// updateFrom is update for callers that know something: it loads only after a conflict. A panic on the
-// way is a fault of the record: it is logged, and nothing is saved.
-func (h *engine) updateFrom(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (rec *record, err error) {
-	err = errPanicked
-	worker.Guard(func(stack string) {
-		h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", key, "stack", stack)
-	}, func() { rec, err = h.tryUpdate(ctx, k, key, conv, change) })
-	return rec, err
-}
-
-// tryUpdate is updateFrom, with its panics.
-func (h *engine) tryUpdate(ctx context.Context, k known, key string, conv Conversation, change func(*record) error) (*record, error) {
+// update applies change to a record, saves it, and returns what was saved. It loads the record unless k
+// has it, and after a save that another writer was faster than: then it applies change again. change does
+// no I/O. A panic on the way is a fault of the record: it is logged, and nothing is saved.
+func (h *engine) update(ctx context.Context, k known, change func(*record) error) (rec *record, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for ; ; k.record, k.saved = (Record{}), nil {
-		rec, err := h.open(ctx, k, key, conv)
-		if err != nil {
-			return nil, err
-		}
-		if err := change(rec); errors.Is(err, errKeep) {
+		err = errPanicked
+		worker.Guard(func(stack string) {
+			h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", k.key, "stack", stack)
+		}, func() { rec, err = h.tryUpdate(ctx, k, change) })
+		if err == nil {
 			return rec, nil
-		} else if err != nil {
+		}
+		if !errors.Is(err, ErrConflict) {
 			return nil, err
 		}
-		rec.handOn()
-		saved, err := h.save(ctx, key, rec)
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if saved {
-			h.changed(key, rec)
-		}
-		return rec, nil
 	}
 }
 
+// tryUpdate is one attempt of an update.
+func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) error) (*record, error) {
+	rec, err := h.open(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := change(rec); errors.Is(err, errKeep) {
+		return rec, nil
+	} else if err != nil {
+		return nil, err
+	}
+	rec.handOn()
+	saved, err := h.save(ctx, k.key, rec)
+	if saved {
+		h.changed(k.key, rec)
+	}
+	return rec, err
+}
+
 // open returns the record for a change.
-func (h *engine) open(ctx context.Context, k known, key string, conv Conversation) (*record, error) {
+func (h *engine) open(ctx context.Context, k known) (*record, error) {
+	e := &env{cfg: h.cfg, speaking: h.speaking.on(k.key), trustHooks: h.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		rec.env = &env{cfg: h.cfg, now: h.clock.now(), stored: true, version: rec.env.version, before: rec.awaited(), speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
+		e.now, e.stored, e.version, e.before = h.store.now(), true, rec.env.version, rec.awaited()
+		rec.env = e
 		return rec, nil
 	}
 	r := k.record
 	if r.Version == 0 {
 		var err error
-		if r, err = h.cfg.Store.Load(ctx, key); err != nil {
-			return nil, fmt.Errorf("handover: load from the store: %w", err)
+		if r, err = h.store.load(ctx, k.key); err != nil {
+			return nil, err
 		}
-		h.clock.follow(r.Now)
 	}
-	now := h.clock.now()
-	rec, err := decodeRecord(r, key, conv, now)
+	e.now, e.stored, e.version = h.store.now(), r.Version != 0, r.Version
+	rec, err := decodeRecord(r, k.key, k.conversation, e.now)
 	if err != nil {
 		return nil, err
 	}
-	rec.env = &env{cfg: h.cfg, now: now, stored: r.Version != 0, version: r.Version, speaking: h.speaking.on(key), trustHooks: h.hooks.NoLog}
+	rec.env = e
 	rec.mend()
-	rec.env.before = rec.awaited()
+	e.before = rec.awaited()
 	return rec, nil
 }
 
@@ -200,16 +195,16 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 		if version == 0 {
 			return false, nil
 		}
-		if err := h.cfg.Store.Delete(ctx, key, version); err != nil {
-			return false, fmt.Errorf("handover: delete from the store: %w", err)
+		if err := h.store.delete(ctx, key, version); err != nil {
+			return false, err
 		}
 		rec.env.version = 0
-		_ = h.dropOld(ctx, rec, rec.Sessions) // else tidyOld does
+		_ = h.old.drop(ctx, rec, rec.Sessions) // else tidy does
 		return true, nil
 	}
 	before := slices.Clone(rec.Sessions)
 	rec.trim()
-	if err := h.moveOld(ctx, key, rec); err != nil {
+	if err := h.old.move(ctx, key, rec); err != nil {
 		return false, err
 	}
 	rec.next() // so that of two saves the later one can be told
@@ -225,13 +220,13 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
-	if rec.env.version, err = h.cfg.Store.Save(ctx, next); err != nil {
-		return false, fmt.Errorf("handover: save to the store: %w", err)
+	if rec.env.version, err = h.store.save(ctx, next); err != nil {
+		return false, err
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
 	gone := slices.DeleteFunc(before, func(s *crispSession) bool { return slices.Contains(rec.Sessions, s) })
-	_ = h.dropOld(ctx, rec, gone) // else tidyOld does
+	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
 }
 
@@ -253,30 +248,25 @@ func (h *engine) claim(rec *record) {
 	}
 }
 
-// load returns the record for reading.
-func (h *engine) load(ctx context.Context, key string, conv Conversation) (*record, error) {
-	return h.update(ctx, key, conv, func(*record) error { return errKeep })
-}
-
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
 // carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
 // returns when nothing is left to do now, or another process is at it. A record that the store gave with
 // its claim is saved whatever comes of it, which ends the store's hiding.
-func (h *engine) attend(ctx context.Context, key string, dir direction, k known) error {
+func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 	must := k.claimed
 	var done *result
 	for steps := 0; ; steps++ {
 		var next *step
 		rest := steps >= maxSteps && !h.pool.Closed()
-		rec, err := h.settleAndPlan(ctx, k, key, dir, done, rest, &must, &next)
+		rec, err := h.settleAndPlan(ctx, k, dir, done, rest, &must, &next)
 		if rest && err == nil {
-			h.pool.Nudge(jobOf(key, dir)) // behind the others that wait
+			h.pool.Nudge(jobOf(k.key, dir)) // behind the others that wait
 		}
 		if err != nil || next == nil {
 			return err
 		}
-		done = h.do(ctx, key, rec, next)
-		k = known{saved: rec}
+		done = h.do(ctx, k.key, rec, next)
+		k = known{key: k.key, saved: rec}
 	}
 }
 
@@ -285,10 +275,10 @@ const maxSteps = 8
 
 // settleAndPlan writes down what a step brought, and decides on the next one, unless the work is to rest.
 // While the store fails it tries again: what was done must not be forgotten.
-func (h *engine) settleAndPlan(ctx context.Context, k known, key string, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
+func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
-		rec, err := h.updateFrom(ctx, k, key, Conversation{}, func(rec *record) error {
+		rec, err := h.update(ctx, k, func(rec *record) error {
 			*next = nil
 			if !rec.env.stored {
 				return errKeep
@@ -367,29 +357,47 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 			<-renewed
 		}
 	}()
-	if s.read != nil {
-		begun := h.clock.now()
-		within, end := context.WithCancel(ctx)
-		if !s.read.until.IsZero() { // a message in hand is not to wait for a read that hangs
-			end()
-			within, end = context.WithTimeout(ctx, max(s.read.until.Sub(begun), callTimeout))
-		}
-		defer end()
-		n := &reading{of: s.read, blind: true}
-		if !s.read.blind {
-			n = h.siteOf(rec).crisp.read(within, s.read)
-		}
-		n.begun = begun
-		return &result{begun: begun, read: h.withOld(within, rec, n)}
+	if s.read == nil {
+		r := h.carryOut(ctx, rec, s.effect)
+		return &r
 	}
-	r := h.run(ctx, rec, s.effect)
-	return &r
+	begun := h.store.now()
+	within, end := context.WithCancel(ctx)
+	if !s.read.until.IsZero() { // a message in hand is not to wait for a read that hangs
+		end()
+		within, end = context.WithTimeout(ctx, max(s.read.until.Sub(begun), callTimeout))
+	}
+	defer end()
+	n := &reading{of: s.read, blind: true}
+	if !s.read.blind {
+		n = h.sites.of(rec).read(within, s.read)
+	}
+	n.begun = begun
+	return &result{begun: begun, read: h.old.addTo(within, rec, n)}
+}
+
+// carryOut does an effect. It changes nothing but the world.
+func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
+	r := result{effect: e.N, begun: h.store.now()}
+	switch e.Kind {
+	case kindDeliver:
+		r.id, r.err = h.host.deliver(ctx, rec, e)
+	case kindRevise:
+		r.err = h.host.revise(ctx, rec, e)
+	case kindText:
+		r.id, r.err = h.host.sayText(ctx, rec, e)
+	case kindOnEnd:
+		r = h.host.onEnd(ctx, rec, e, r, h.crisp.humanPart)
+	default:
+		r = h.crisp.run(ctx, rec, e, r)
+	}
+	return r
 }
 
 // renew keeps this process's claim on a record until ctx ends.
 func (h *engine) renew(ctx context.Context, key string) {
 	for {
-		_, err := h.update(ctx, key, Conversation{}, func(rec *record) error {
+		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
 			if rec.Claim.Holder != h.process {
 				return errKeep
 			}

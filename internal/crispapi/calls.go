@@ -30,15 +30,20 @@ func (c *Client) Create(ctx context.Context) (id string, err error) {
 }
 
 // Conversation reads a conversation.
-func (c *Client) Conversation(ctx context.Context, id string) (v Conversation, err error) {
-	err = c.do(ctx, request{op: opConversation, session: id, take: func(a answer) error {
+func (c *Client) Conversation(ctx context.Context, id string) (Conversation, error) {
+	v, e := c.conversation(ctx, id)
+	return v, c.fault(e)
+}
+
+func (c *Client) conversation(ctx context.Context, id string) (v Conversation, e *Error) {
+	e = c.try(ctx, request{op: opConversation, session: id, take: func(a answer) error {
 		if a.data.Kind() != jsontext.KindBeginObject {
 			return errData
 		}
 		v = readConversation(a.data)
 		return nil
 	}})
-	return v, err
+	return v, e
 }
 
 // List reads a page of the list of conversations, from 1, the newest change first. It has a row for
@@ -60,8 +65,7 @@ func (c *Client) List(ctx context.Context, page int) (rows []Conversation, err e
 // Gone reports whether a conversation is removed: it is not there, and the website answers, so that
 // the token and the website are not what is missing. A read may be older than the conversation.
 func (c *Client) Gone(ctx context.Context, id string) bool {
-	_, err := c.Conversation(ctx, id)
-	e := asError(err)
+	_, e := c.conversation(ctx, id)
 	return e != nil && !e.Held && e.StatusCode == http.StatusNotFound && c.website(ctx, false) == nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,8 @@ const (
 	// maxAnswer bounds what is read of an answer, a page of long messages included.
 	maxAnswer = 16 << 20
 )
+
+var errPanicked = errors.New("the HTTP client panicked")
 
 // Token is one of Crisp's keypairs. Tier is "website" or "plugin".
 type Token struct{ Identifier, Key, Tier string }
@@ -50,6 +53,10 @@ type Config struct {
 	// OnState, if set, hears when calls to the website as a whole stop, and when they go on. It may be
 	// called by several goroutines, and must not block.
 	OnState func(State)
+	// OnPanic, if set, gets the stack of a panic of HTTP, which is an error of the call.
+	OnPanic func(stack string)
+	// Fault, if set, makes the error that a caller gets of an Error. Nil: that itself.
+	Fault func(*Error) error
 }
 
 // Call is a call that was made.
@@ -115,44 +122,48 @@ type request struct {
 	forced bool
 }
 
-// do makes one call. Every failure is an *Error.
-func (c *Client) do(ctx context.Context, r request) error {
+// do makes one call. Every failure is an *Error, or what Config.Fault makes of it.
+func (c *Client) do(ctx context.Context, r request) error { return c.fault(c.try(ctx, r)) }
+
+// fault is what a caller gets of an Error; nil of nil.
+func (c *Client) fault(e *Error) error {
+	switch {
+	case e == nil:
+		return nil
+	case c.cfg.Fault != nil:
+		return c.cfg.Fault(e)
+	}
+	return e
+}
+
+// try makes one call.
+func (c *Client) try(ctx context.Context, r request) *Error {
 	if r.session != "" && !ValidSessionID(r.session) {
-		return &Error{Op: r.op.name, Err: fmt.Errorf("%w: this is no id of a conversation", errBuild)}
+		return r.op.failed(0, fmt.Errorf("%w: this is no id of a conversation", errBuild))
 	}
 	if err := ctx.Err(); err != nil {
-		return &Error{Op: r.op.name, Scope: r.op.scope, Err: err}
+		return r.op.failed(0, err)
 	}
 	t := target{op: r.op.name, session: r.session}
 	c.mu.Lock()
 	probes, held := c.breaker.admit(t, time.Now())
 	c.mu.Unlock()
 	if held != nil {
-		if held.Scope = r.op.scope; !r.forced || ruleOf(held).Class == Later {
+		held.Scope, held.Read = r.op.scope, r.op.reads()
+		if !r.forced || ruleOf(held).Class == Later {
 			return held
 		}
 		probes = c.force(t)
 	}
 	call := Call{Op: r.op.name, Begun: time.Now()}
-	settled := false
-	defer func() { // a transport of the host's may panic
-		if !settled {
-			c.settle(t, probes, nil, true)
-		}
-	}()
 	call.Err = c.exchange(ctx, r)
-	left := call.Err != nil && call.Err.StatusCode == 0 && ctx.Err() != nil
-	settled = true
-	c.settle(t, probes, call.Err, left)
+	c.settle(t, probes, call.Err, call.Err != nil && call.Err.StatusCode == 0 && ctx.Err() != nil)
 	call.Took = time.Since(call.Begun)
 	c.Calls.Add(1)
 	if c.cfg.OnCall != nil {
 		c.cfg.OnCall(call)
 	}
-	if call.Err != nil {
-		return call.Err
-	}
-	return nil
+	return call.Err
 }
 
 // force makes a call one that tries, for all circuits that it goes through.
@@ -183,43 +194,50 @@ func (c *Client) settle(t target, probes []scope, e *Error, left bool) {
 	}
 }
 
-// exchange is do without the breaker.
-func (c *Client) exchange(ctx context.Context, r request) *Error {
-	fail := func(status int, err error) *Error {
-		return &Error{Op: r.op.name, Scope: r.op.scope, StatusCode: status, Err: err}
-	}
+// exchange is try without the breaker. A panic of the caller's transport is an error like one of the
+// network: whether the request was sent is not known.
+func (c *Client) exchange(ctx context.Context, r request) (e *Error) {
+	defer func() {
+		if recover() == nil {
+			return
+		}
+		e = r.op.failed(0, errPanicked)
+		if c.cfg.OnPanic != nil {
+			c.cfg.OnPanic(string(debug.Stack()))
+		}
+	}()
 	path := "website/" + c.cfg.WebsiteID
 	if r.session != "" {
 		path += "/conversation/" + r.session
 	}
 	req, err := c.base.NewRequest(r.op.method, path+r.path, r.body)
 	if err != nil {
-		return fail(0, errBuild)
+		return r.op.failed(0, errBuild)
 	}
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	resp, err := c.http.Do(req.WithContext(ctx))
 	if err != nil {
-		return fail(0, err)
+		return r.op.failed(0, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		e := fail(resp.StatusCode, nil)
+		e = r.op.failed(resp.StatusCode, nil)
 		e.Reason, e.RetryAfter = reasonOf(body), retryAfter(resp.Header, time.Now())
 		return e
 	case err != nil:
-		return fail(0, fmt.Errorf("the answer was cut: %w", err))
+		return r.op.failed(0, fmt.Errorf("the answer was cut: %w", err))
 	case len(body) > maxAnswer:
-		return fail(0, errors.New("the answer is too large"))
+		return r.op.failed(0, errors.New("the answer is too large"))
 	}
 	a, err := readAnswer(body)
 	if err == nil {
 		err = a.done(r, resp.StatusCode)
 	}
 	if err != nil {
-		e := fail(resp.StatusCode, fmt.Errorf("the answer is not what Crisp documents: %w", err))
+		e = r.op.failed(resp.StatusCode, fmt.Errorf("the answer is not what Crisp documents: %w", err))
 		e.Reason = a.reason
 		return e
 	}

@@ -401,3 +401,38 @@ func TestCallsThatHang(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A transport that panics is an error like a network that fails.
+func TestATransportThatPanics(t *testing.T) {
+	var stack string
+	transport := &server{answer: func(string, string) reply { panic("secret") }}
+	c := crispapi.New(crispapi.Config{WebsiteID: "w", HTTP: &http.Client{Transport: transport}, OnPanic: func(s string) { stack = s }})
+	e := failure(t, c.SetState(t.Context(), session, "resolved"))
+	require.ErrorContains(t, e, "the HTTP client panicked")
+	require.NotContains(t, e.Error(), "secret")
+	require.False(t, e.SafeToRetry(), "it may have been sent")
+	require.Contains(t, stack, "RoundTrip")
+}
+
+// Config.Fault makes the errors that callers get, of every call.
+func TestErrorsOfTheCaller(t *testing.T) {
+	own := errors.New("the caller's own")
+	var faults []*crispapi.Error
+	c := crispapi.New(crispapi.Config{WebsiteID: "w", HTTP: &http.Client{Transport: &server{answer: always(reply{status: 500})}},
+		Fault: func(e *crispapi.Error) error { faults = append(faults, e); return own }})
+	for _, call := range []struct {
+		reads bool
+		make  func() error
+	}{
+		{false, func() error { return c.SetState(t.Context(), session, "resolved") }},
+		{true, func() error { _, err := c.Conversation(t.Context(), session); return err }},
+		{true, func() error { _, err := c.Message(t.Context(), session, 1); return err }},
+		{true, func() error { _, err := c.Messages(t.Context(), session, crispapi.Reach{}); return err }},
+		{true, func() error { _, err := c.Page(t.Context(), session, 0); return err }},
+	} {
+		faults = nil
+		require.ErrorIs(t, call.make(), own)
+		require.Len(t, faults, 1)
+		require.Equal(t, call.reads, faults[0].Read)
+	}
+}

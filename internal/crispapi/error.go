@@ -14,6 +14,7 @@ import (
 type Error struct {
 	Op         string        // what was tried, such as "send message"
 	Scope      string        // what the token needs for it; empty if no source names it
+	Read       bool          // the call changes nothing: its answer may be stale
 	StatusCode int           // of the answer; 0: there was none
 	Reason     string        // Crisp's word for it, such as "quota_limit_exceeded"; may be empty
 	RetryAfter time.Duration // as Crisp asked, an hour at the most; 0: it did not
@@ -114,11 +115,4 @@ func (e *Error) SafeToRetry() bool {
 	}
 	var op *net.OpError
 	return errors.As(e.Err, &op) && op.Op == "dial"
-}
-
-// asError returns the Error within err, or nil.
-func asError(err error) *Error {
-	var e *Error
-	errors.As(err, &e)
-	return e
 }

@@ -53,9 +53,9 @@ func (c *Client) Messages(ctx context.Context, id string, reach Reach) (Log, err
 	}
 	before := c.afterAll()
 	for first := true; ; first = false {
-		page, err := r.read(ctx, "timestamp_before", before)
-		if err != nil {
-			return Log{}, err
+		page, e := r.read(ctx, "timestamp_before", before)
+		if e != nil {
+			return Log{}, c.fault(e)
 		}
 		oldest := oldestOf(page)
 		switch moves := first || oldest+1 < before; {
@@ -71,8 +71,8 @@ func (c *Client) Messages(ctx context.Context, id string, reach Reach) (Log, err
 			return r.log(true), nil
 		case r.pages >= most:
 		default: // a page full of one millisecond
-			if err := r.burst(ctx, oldest); err != nil {
-				return Log{}, err
+			if e := r.burst(ctx, oldest); e != nil {
+				return Log{}, c.fault(e)
 			}
 			before = oldest
 		}
@@ -89,7 +89,8 @@ func (c *Client) Page(ctx context.Context, id string, before int64) ([]Item, err
 		before = c.afterAll()
 	}
 	r := logReader{client: c, id: id, seen: make(map[string]bool)}
-	return r.readOnce(ctx, "timestamp_before", before)
+	page, e := r.readOnce(ctx, "timestamp_before", before)
+	return page, c.fault(e)
 }
 
 // afterAll is a time in the future, another one each time, so that no cache has the answer.
@@ -131,11 +132,11 @@ type logReader struct {
 
 // burst reads the other end of a millisecond of which a page shows only the newest messages. The two
 // ends are whole if they meet; a server that does not know timestamp_after brings nothing new.
-func (r *logReader) burst(ctx context.Context, at int64) error {
+func (r *logReader) burst(ctx context.Context, at int64) *Error {
 	before := maps.Clone(r.seen)
-	page, err := r.read(ctx, "timestamp_after", at-1)
-	if err != nil {
-		return err
+	page, e := r.read(ctx, "timestamp_after", at-1)
+	if e != nil {
+		return e
 	}
 	fresh, meets := false, false
 	for _, m := range page {
@@ -147,19 +148,18 @@ func (r *logReader) burst(ctx context.Context, at int64) error {
 }
 
 // read reads one page, again at once where that may help, and keeps what is new on it.
-func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page []Item, err error) {
+func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page []Item, e *Error) {
 	for try := range pageTries {
 		again, failed := r.readOnce(ctx, parameter, ms)
-		e := asError(failed)
-		if try > 0 && e != nil && e.Held {
+		if try > 0 && failed != nil && failed.Held {
 			break // the failure that opened the breaker says more
 		}
-		if page, err = again, failed; e == nil || e.Class() != Soon || e.StatusCode == http.StatusNotFound || ctx.Err() != nil {
+		if page, e = again, failed; e == nil || e.Class() != Soon || e.StatusCode == http.StatusNotFound || ctx.Err() != nil {
 			break
 		}
 	}
-	if err != nil {
-		return nil, err
+	if e != nil {
+		return nil, e
 	}
 	r.largest = max(r.largest, len(page))
 	for _, m := range page {
@@ -172,14 +172,14 @@ func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page 
 	return page, nil
 }
 
-func (r *logReader) readOnce(ctx context.Context, parameter string, ms int64) (page []Item, err error) {
+func (r *logReader) readOnce(ctx context.Context, parameter string, ms int64) (page []Item, e *Error) {
 	r.pages++
 	path := fmt.Sprintf("/messages?%s=%d", parameter, ms)
-	err = r.client.do(ctx, request{op: opMessages, session: r.id, path: path, take: func(a answer) (err error) {
+	e = r.client.try(ctx, request{op: opMessages, session: r.id, path: path, take: func(a answer) (err error) {
 		page, err = readItems(a.data)
 		return err
 	}})
-	return page, err
+	return page, e
 }
 
 func (r *logReader) log(cut bool) Log {

@@ -54,7 +54,7 @@ func (c *Client) Edit(ctx context.Context, id string, fp int64, content jsontext
 // Message reads one message; nil when there is none.
 func (c *Client) Message(ctx context.Context, id string, fp int64) (*Item, error) {
 	var m *Item
-	err := c.do(ctx, request{op: opMessage, session: id, path: fmt.Sprintf("/message/%d", fp), take: func(a answer) error {
+	e := c.try(ctx, request{op: opMessage, session: id, path: fmt.Sprintf("/message/%d", fp), take: func(a answer) error {
 		if a.data.Kind() != jsontext.KindBeginObject {
 			return errData
 		}
@@ -62,10 +62,10 @@ func (c *Client) Message(ctx context.Context, id string, fp int64) (*Item, error
 		m = &item
 		return nil
 	}})
-	if e := asError(err); e != nil && !e.Held && e.StatusCode == http.StatusNotFound && e.Class() == Soon {
+	if e != nil && !e.Held && e.StatusCode == http.StatusNotFound && e.Class() == Soon {
 		return nil, nil
 	}
-	return m, err
+	return m, c.fault(e)
 }
 
 // MarkDelivered tells operators that their messages reached the user. Without fingerprints it would

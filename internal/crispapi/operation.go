@@ -11,6 +11,14 @@ type operation struct {
 	scope string
 }
 
+// reads reports whether the call changes nothing.
+func (o *operation) reads() bool { return o.method == http.MethodGet }
+
+// failed returns the error of a call.
+func (o *operation) failed(status int, err error) *Error {
+	return &Error{Op: o.name, Scope: o.scope, Read: o.reads(), StatusCode: status, Err: err}
+}
+
 // Scopes returns the operations, each with the scope that the token needs for it; empty where no source
 // names one.
 func Scopes() map[string]string {

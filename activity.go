@@ -1,11 +1,6 @@
 package handover
 
-import (
-	"context"
-	"log/slog"
-	"runtime/debug"
-	"time"
-)
+import "time"
 
 // ActivityKind names what happened.
 type ActivityKind string
@@ -63,48 +58,4 @@ func (rec *record) observe(a Activity) {
 		a.CrispID = rec.Handover.CrispID
 	}
 	rec.env.activity = append(rec.env.activity, a)
-}
-
-// tell hands saved activities to the host, and logs the faults. A fault of a callback is logged
-// without its words, which may quote users.
-func (h *engine) tell(activity []Activity) {
-	for _, a := range activity {
-		if a.Kind == ActivityFault || a.Kind == ActivityGivenUp || a.Kind == ActivityNotSent || a.Kind == ActivityNotShown {
-			var attrs []any
-			for _, f := range []struct{ name, value string }{
-				{"conversation", a.Conversation.ID}, {"source", a.Conversation.Source}, {"handover", a.HandoverID},
-				{"session", a.CrispID}, {"effect", a.Effect}, {"why", a.Why},
-			} {
-				if f.value != "" {
-					attrs = append(attrs, slog.String(f.name, f.value))
-				}
-			}
-			attrs = append(attrs, slog.Int("attempt", a.Attempt))
-			if api := apiError(a.Err); api != nil {
-				attrs = append(attrs, slog.Any("error", api))
-			}
-			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)
-		}
-		h.observed(a)
-	}
-}
-
-// observed hands one activity to the host.
-func (h *engine) observed(a Activity) {
-	if h.cfg.Observe != nil {
-		h.guard(func() { h.cfg.Observe(context.Background(), a) })
-	}
-}
-
-// guard keeps a panic of the host's code from leaving the library. The log has where it was, and not
-// what with, which may quote users.
-func (h *engine) guard(call func()) (ok bool) {
-	defer func() {
-		if v := recover(); v != nil {
-			h.cfg.Logger.Error("handover: a callback panicked", "stack", string(debug.Stack()))
-			ok = false
-		}
-	}()
-	call()
-	return true
 }
