@@ -1,6 +1,8 @@
 package handover_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -71,6 +73,11 @@ var said = map[string]func(r *rig){
 	"ByEmail":        func(r *rig) { byEmail(r, "anakin@example.com") },
 	"OpeningByEmail": func(r *rig) { byEmail(r, "anakin@example.com") },
 	"WithBot":        func(r *rig) { byEmail(r, bot) },
+	"NoteUnanswered": func(r *rig) {
+		leaves(r)
+		r.handles("hello?")
+		r.after(16 * time.Minute)
+	},
 }
 
 func nobodyCame(r *rig) { r.opened(); r.after(11 * time.Minute) }
@@ -126,6 +133,9 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 				o := options{config: func(_ *rig, c *handover.Config) {
 					c.Sources = []string{"webchat"}
 					c.Timeouts.CoolDown = time.Hour
+					c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+						return nil, errors.New("no model")
+					}
 					c.Texts = func(s handover.Session) handover.Texts {
 						texts := marked(s.Locale)
 						if silent {
