@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // One person writes from several tools, not all of which say who they are.
@@ -61,34 +63,34 @@ func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
 	const base, ahead = 1_800_000_000_000, 3_600_000
 	for name, order := range map[string][]string{"answer first": {"sent", "echo"}, "hook first": {"echo", "sent"}} {
 		t.Run(name, func(t *testing.T) {
-			var l crispLog
-			ours := func(fp int64) *logEntry {
-				l.ours(fp)
-				return l.entry(fp)
+			var l crisplog.Log
+			ours := func(fp int64) *crisplog.Entry {
+				l.Ours(fp)
+				return l.Entry(fp)
 			}
 			e := ours(7)
 			for _, step := range order {
 				if step == "sent" {
-					l.sent(7, at(base), at(base+200))
+					l.Sent(7, at(base), at(base+200))
 				} else {
-					l.echoed(e, base+100+ahead, at(base+200))
+					l.Echoed(e, base+100+ahead, at(base+200))
 				}
 			}
 			require.True(t, l.Sampled)
 			require.EqualValues(t, ahead, l.Ahead)
 
-			l.echoed(ours(8), base+10_000+ahead+4000, at(base+10_000))
-			l.sent(8, at(base+10_000), at(base+20_000))
+			l.Echoed(ours(8), base+10_000+ahead+4000, at(base+10_000))
+			l.Sent(8, at(base+10_000), at(base+20_000))
 			require.EqualValues(t, ahead, l.Ahead, "a slow call tells less than a fast one")
 
-			l.echoed(ours(9), base+30_100, at(base+30_000))
-			l.sent(9, at(base+30_000), at(base+30_200))
+			l.Echoed(ours(9), base+30_100, at(base+30_000))
+			l.Sent(9, at(base+30_000), at(base+30_200))
 			require.EqualValues(t, 0, l.Ahead, "a clock was set")
 
-			l.echoed(ours(10), base+40_000-ahead, at(base+40_000))
-			l.sent(10, at(base+40_000), at(base+40_000))
+			l.Echoed(ours(10), base+40_000-ahead, at(base+40_000))
+			l.Sent(10, at(base+40_000), at(base+40_000))
 			require.EqualValues(t, -ahead, l.Ahead, "and set back")
-			_, ok := l.plausible(base+40_000, at(base+40_000))
+			_, ok := l.Plausible(base+40_000, at(base+40_000))
 			require.False(t, ok, "an hour ahead of Crisp's clock")
 		})
 	}

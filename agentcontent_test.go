@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/crispcontent"
 )
 
 // fromCrisp returns an agent's message as JSON, so that tests read like what a host gets.
@@ -228,31 +229,6 @@ func TestWhatCannotBeShown(t *testing.T) {
 	}
 }
 
-func TestContentHash(t *testing.T) {
-	same := [][2]string{
-		{`{"id":"a","text":"b","n":1}`, "{ \"n\": 1.0, \"text\": \"\\u0062\",\n\"id\": \"a\" }"},
-		{`{"url":"u","preview":[{"url":"x"}]}`, `{"url":"u"}`},
-		{`"a\u0062"`, `"ab"`},
-		{`{"choices":[{"a":1,"b":{"c":2,"d":3}}]}`, `{"choices":[{"b":{"d":3,"c":2},"a":1}]}`},
-		{`1e2`, `100`},
-		{`{"preview":[]}`, `{}`},
-	}
-	for _, pair := range same {
-		require.Equal(t, handover.ContentHash("x", jsontext.Value(pair[0])), handover.ContentHash("x", jsontext.Value(pair[1])), pair[0])
-	}
-	seen := map[string]string{}
-	for _, content := range []string{``, `null`, `"a"`, `"b"`, `{}`, `[]`, `{"a":1}`, `{"a":2}`, `{"a":"1"}`, `{"a":[1,2]}`, `{"a":[2,1]}`, `{"a":{"preview":1}}`,
-		`{"a":`, `{"a":1e999}`, `"\ud800"`, "\"a\xffb\"", `{"a":1,"a":3}`, `"` + strings.Repeat("x", 1<<20) + `"`, strings.Repeat("[", 20000)} {
-		in := jsontext.Value(content)
-		hash := handover.ContentHash("text", in)
-		require.Len(t, hash, 32)
-		require.Empty(t, seen[hash], content)
-		require.Equal(t, content, string(in), "the input is not changed")
-		seen[hash] = "of " + content
-	}
-	require.NotEqual(t, handover.ContentHash("text", jsontext.Value(`"a"`)), handover.ContentHash("note", jsontext.Value(`"a"`)))
-}
-
 func FuzzAgentContent(f *testing.F) {
 	f.Add("text", []byte(`"Hello 😀 \ud800"`), int64(1))
 	f.Add("file", []byte(`{"name":"a","url":"https://a.b/ c","type":"image/png","size":1e999}`), int64(163408013112345))
@@ -262,7 +238,6 @@ func FuzzAgentContent(f *testing.F) {
 	f.Add("carousel", []byte(`{"text":"q","targets":[{"title":"A","description":"d","image":"https://x.y/z","actions":[{"label":"l","url":"tel:12345"},{"url":"https://a.b"}]}]}`), int64(7))
 	f.Add("carousel", []byte(`{"targets":[{"title":"`+strings.Repeat("t", 81)+`"},{"actions":[{"label":"l","url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"}]}]}`), int64(7))
 	f.Fuzz(func(t *testing.T, typ string, content []byte, fingerprint int64) {
-		require.Len(t, handover.ContentHash(typ, content), 32)
 		before := string(content)
 		parts, err := handover.FromCrisp(typ, content, fingerprint)
 		require.Equal(t, before, string(content))
@@ -277,13 +252,15 @@ func FuzzAgentContent(f *testing.F) {
 			require.NotEmpty(t, p.Content.PlainText())
 			requireSafe(t, p.Content)
 			for _, q := range p.Content.QuickReplies {
-				fp, index, ok := handover.ParsePayload(q.Payload)
+				var questions crispcontent.Questions
+				questions.Shown("", fingerprint, "picker", content)
+				question, index, ok := questions.Choose(q.Payload, "")
 				require.True(t, ok)
-				require.Equal(t, fingerprint, fp)
-				answered, err := handover.AnswerPicker(content, index)
+				require.Equal(t, fingerprint, question.FP)
+				_, label, err := question.Answer(index)
 				require.NoError(t, err)
-				require.Len(t, handover.PickerChoices(answered), len(handover.PickerChoices(content)))
-				matched, ok := handover.MatchChoice(q.Title, handover.PickerChoices(content))
+				require.NotEmpty(t, label)
+				_, matched, ok := questions.Choose("", q.Title)
 				require.True(t, ok)
 				require.LessOrEqual(t, matched, index)
 			}

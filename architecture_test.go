@@ -46,8 +46,9 @@ func readArchitecture(t *testing.T) *architecture {
 	return a
 }
 
-// declare notes the names of functions, methods, types, constants, variables and fields.
+// declare notes the names of the package, functions, methods, types, constants, variables and fields.
 func (a *architecture) declare(file *ast.File) {
+	a.names[file.Name.Name] = true
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:

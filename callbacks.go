@@ -8,8 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/crisphandover/handover/internal/worker"
 	json "github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // callbackTimeout bounds a callback of the host's.
@@ -113,8 +114,8 @@ func (m *Message) copied() Message {
 func (e *effect) message(rec *record) Message {
 	m := e.Message.copied()
 	m.Attempt = e.Attempts
-	if s := rec.Sessions.byID(e.Crisp); s != nil && m.Corrects != "" {
-		m.ChannelID, _ = s.Log.named(e.FP, e.Part)
+	if s := rec.Sessions.ByID(e.Crisp); s != nil && m.Corrects != "" {
+		m.ChannelID, _ = s.Log.Named(e.FP, e.Part)
 	}
 	return m
 }
@@ -122,11 +123,11 @@ func (e *effect) message(rec *record) Message {
 // revise edits or removes a message that was shown. If it was not shown, the user at most got it by
 // mail: they get the new content as a correction, and nothing for a removal.
 func (h *host) revise(ctx context.Context, rec *record, e *effect) error {
-	s := rec.Sessions.byID(e.Crisp)
+	s := rec.Sessions.ByID(e.Crisp)
 	if s == nil {
 		return nil
 	}
-	if _, ok := s.Log.named(e.FP, e.Part); !ok && e.Removed {
+	if _, ok := s.Log.Named(e.FP, e.Part); !ok && e.Removed {
 		return nil
 	} else if !ok {
 		return errors.ErrUnsupported

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
@@ -68,7 +70,7 @@ func (c *crispCalls) post(ctx context.Context, rec *record, e *effect, r result)
 			r.found = true // it has no such part
 			return r
 		}
-		content = quote(text)
+		content = crispcontent.NewText(text)
 	}
 	if e.Unsure && !c.noLookUp {
 		fp, found, err := c.lookUp(ctx, rec, e)
@@ -94,10 +96,10 @@ func (c *crispCalls) post(ctx context.Context, rec *record, e *effect, r result)
 // may come from a cache.
 func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
 	since, stop := e.At-listSlack, []int64(nil)
-	if s := rec.Sessions.byID(e.Crisp); s != nil {
+	if s := rec.Sessions.ByID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
 		if e.At == 0 {
-			since = s.Log.Watermark - overlap.Milliseconds()
+			since = s.Log.Watermark - crisplog.Overlap.Milliseconds()
 		}
 	}
 	read, err := c.sites.of(rec).log(ctx, e.Crisp, since, stop, 0)
@@ -114,20 +116,20 @@ func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64,
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
 func (c *crispCalls) sameAs(rec *record, e *effect, m *EventMessage) bool {
-	s := rec.Sessions.byID(e.Crisp)
+	s := rec.Sessions.ByID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
 		text, _ := c.greeting(rec, e)
-		greet.Type, greet.Content = "text", quote(text)
+		greet.Type, greet.Content = "text", crispcontent.NewText(text)
 		e = &greet
 	}
-	return s != nil && !s.Log.knows(m.Fingerprint) && e.same(m, c.cfg.Origin)
+	return s != nil && !s.Log.Knows(m.Fingerprint) && e.same(m, c.cfg.Origin)
 }
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
 // themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
-	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && hashOf(m.Type, m.Content) == hashOf(e.Type, e.Content)
+	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && crispcontent.Hash(m.Type, m.Content) == crispcontent.Hash(e.Type, e.Content)
 }
 
 // greeting is a part of the opening, the first message of the Crisp conversation, and how many there
@@ -188,7 +190,7 @@ func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect) (part
 		return parts, err
 	}
 	if !noNotes {
-		_, err := site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: quote(part), Fingerprint: e.FP})
+		_, err := site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
 		if api := apiError(err); api == nil || !api.notOnPlan() {
 			return parts, err
 		}

@@ -173,6 +173,54 @@ func TestCatchUpPassesOddRows(t *testing.T) {
 	})
 }
 
+// Whatever time the list tells of a conversation, what is said in it is found, also if that time never
+// changes; and so is what is said in the others.
+func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
+	for name, odd := range map[string]any{
+		"a year ahead": time.Now().AddDate(1, 0, 0).UnixMilli(), "two days ahead": int64(47 * time.Hour / time.Millisecond),
+		"no time": "yesterday", "1970": 1, "a year ago": -int64(365 * 24 * time.Hour / time.Millisecond),
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				first := r.conv
+				r.conv.ID = "another"
+				other := r.opened()
+				other.Operator("Bob").Say("hello")
+				r.after(time.Hour)
+				r.saw()
+				r.conv = first
+				r.crisp.SetHookFaults(dropHooks)
+				switch n := odd.(type) {
+				case int64:
+					odd = time.Now().UnixMilli() + n
+				}
+				conv.OddRow(map[string]any{"updated_at": odd})
+				for _, text := range []string{"one", "two"} {
+					ann.Say(text)
+					r.after(20 * time.Minute)
+					require.Equal(t, []string{"agent Ann: " + text}, r.agentLines())
+					r.saw()
+				}
+				calls := conv.CountCalls("")
+				r.after(time.Hour)
+				require.LessOrEqual(t, conv.CountCalls("")-calls, 8, "it is not read for ever")
+				r.saw()
+				other.Operator("Bob").Say("three")
+				for i := range 200 {
+					r.crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+				}
+				r.after(time.Minute)
+				require.Equal(t, []string{"agent Bob: three"}, r.agentLines())
+				r.saw()
+				conv.OddRow(nil)
+				ann.Say("four")
+				r.after(20 * time.Minute)
+				require.Equal(t, []string{"agent Ann: four"}, r.agentLines())
+			})
+		})
+	}
+}
+
 // One refused hook in a second does not make catch-up dearer than its share.
 func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
 	o := options{crisp: handovertest.Options{HookAttempts: 1}}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // What the library reads and writes of a conversation.
@@ -153,7 +154,7 @@ func inOrder(msgs []EventMessage) []*EventMessage {
 		all[i] = &msgs[i]
 	}
 	slices.SortStableFunc(all, func(a, b *EventMessage) int {
-		return position{a.Timestamp, a.Fingerprint}.compare(position{b.Timestamp, b.Fingerprint})
+		return crisplog.Position{At: a.Timestamp, FP: a.Fingerprint}.Compare(crisplog.Position{At: b.Timestamp, FP: b.Fingerprint})
 	})
 	return all
 }

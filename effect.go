@@ -5,6 +5,10 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // effectKind names what an effect does.
@@ -125,12 +129,12 @@ func (rec *record) note(crisp string, name textName) int64 {
 
 // pushNote queues a note. Its fingerprint is noted, so that its echo is known as ours, and returned.
 func (rec *record) pushNote(crisp string, e effect) int64 {
-	s := rec.Sessions.byID(crisp)
+	s := rec.Sessions.ByID(crisp)
 	if s == nil {
 		return 0
 	}
 	e.Kind, e.Crisp, e.FP = kindNote, crisp, fingerprint(rec.Conversation, crisp, ofNote, "", int(rec.Serial))
-	s.Log.ours(e.FP)
+	s.Log.Ours(e.FP)
 	rec.push(&rec.ToCrisp, e)
 	return e.FP
 }
@@ -199,14 +203,14 @@ func (q queue) ready(now time.Time) (*effect, time.Time) {
 		}
 		if !e.Kind.known() {
 			blocked = append(blocked, class)
-			wait = earlier(wait, now.Add(unknownEvery))
+			wait = times.Earlier(wait, now.Add(unknownEvery))
 			continue
 		}
 		if !e.Next.After(now) {
 			return e, now
 		}
 		blocked = append(blocked, class)
-		wait = earlier(wait, e.Next)
+		wait = times.Earlier(wait, e.Next)
 	}
 	return nil, wait
 }
@@ -227,7 +231,7 @@ func (q queue) has(match func(*effect) bool) bool { return slices.ContainsFunc(q
 func (q *queue) drop(match func(*effect) bool) { *q = slices.DeleteFunc(*q, match) }
 
 // untried reports whether a message of the log waits, and no part of it was tried yet.
-func (q queue) untried(crisp string, e *logEntry) bool {
+func (q queue) untried(crisp string, e *crisplog.Entry) bool {
 	parts, tried := 0, len(e.ChannelID) > 0
 	for _, x := range q {
 		if x.Kind == kindDeliver && x.Crisp == crisp && x.FP == e.FP {
@@ -245,15 +249,30 @@ func (rec *record) push(q *queue, e effect) *effect {
 	return &e
 }
 
-// earlier returns the earlier of two times, zero meaning never.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
 // delay is how long to wait before the next attempt: 1, 2, 4 … 60 s.
 func delay(attempt int) time.Duration {
 	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
+}
+
+// fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.
+func (e *effect) fault(serial int64) string {
+	switch {
+	case e.Kind == "":
+		return "an effect has no kind"
+	case e.N < 1 || e.N > serial:
+		return "an effect has a number that was never given"
+	case e.Part < 0 || e.Part > maxPart || e.Attempts < 0:
+		return "an effect counts out of range"
+	case (e.Kind == kindDeliver || e.Kind == kindRevise) && (e.Message == nil || e.Message.ID == ""):
+		return "a delivery has no message"
+	case e.Kind == kindOnEnd && e.Summary == nil:
+		return "an end has no summary"
+	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
+		return "an end has no reason"
+	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
+		return "a message of ours has no number"
+	case (e.Kind == kindPost || e.Kind == kindAnswer) && (e.Incoming == "" || len(e.Content) == 0):
+		return "a post has no content"
+	}
+	return ""
 }

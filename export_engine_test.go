@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // What the tests of the engine need of the inside.
@@ -38,7 +40,7 @@ func MessageStatuses(raw []byte) (status func(id string) string, err error) {
 // The bounds of what is remembered, and when a failed attempt is repeated.
 const (
 	MaxSeen  = maxUserMessages
-	MaxShown = maxShown
+	MaxShown = crisplog.MaxShown
 )
 
 var Delay = delay

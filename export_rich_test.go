@@ -2,17 +2,9 @@ package handover
 
 // What the tests of rich messages, agents' content and user data need of the inside.
 var (
-	Fit           = RichMessage.fit
-	FromCrisp     = fromCrisp
-	PickerChoices = pickerChoices
-	MatchChoice   = matchChoice
-	PickerPayload = pickerPayload
-	ParsePayload  = parsePickerPayload
-	AnswerPicker  = answerPicker
-	ContentHash   = contentHash
-	Metas         = UserData.metas
-	ValidEmail    = validEmail
-	ValidPhone    = validPhone
+	Fit       = RichMessage.fit
+	FromCrisp = fromCrisp
+	Metas     = UserData.metas
 
 	ErrPrivate     = errPrivate
 	ErrUnknownType = errUnknownType

@@ -52,6 +52,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
@@ -70,6 +72,15 @@ func New(c Config) (*Handover, error) {
 			"Set Webhook.Secrets or Webhook.Keys, unless you receive hooks with ReadEvent and HandleEvent")
 	}
 	return &Handover{newEngine(&cfg)}, nil
+}
+
+// The tests of this module take parts of the engine away.
+func init() {
+	testhook.Set = func(h any, hooks testhook.Hooks) {
+		e := h.(*Handover).engine
+		e.hooks, e.store.skew, e.crisp.noLookUp = hooks, hooks.Skew, hooks.NoLookUp
+	}
+	testhook.ChangeCell = changeCell
 }
 
 // String returns what may be printed of a Handover: its website.

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/signedlink"
+
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // History is the page that shows agents what was said before they came. Its link stands in the
@@ -314,7 +316,7 @@ func newPageFile(m Message) *pageFile {
 // pageURL returns the URL if it is absolute, has one of the schemes and shows no secret; else "".
 func pageURL(s string, schemes ...string) string {
 	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.User != nil || telegramFile.MatchString(u.Path) {
+	if err != nil || u.User != nil || weblink.HoldsToken(u) {
 		return ""
 	}
 	if u.Host == "" && (u.Scheme == "https" || u.Scheme == "http") {

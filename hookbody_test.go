@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,7 +30,7 @@ func hookServer(t *testing.T, within time.Duration, places int, wrap func(http.H
 		Deliver:   func(context.Context, Session, Message) (string, error) { return "", nil },
 	})
 	require.NoError(t, err)
-	h.bodies.timeout, h.bodies.places = within, make(chan struct{}, places)
+	h.bodies = httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: within, AtOnce: places})
 	var handler http.Handler = h
 	if wrap != nil {
 		handler = wrap(h)
@@ -64,7 +65,7 @@ func status(t *testing.T, answers *bufio.Reader) int {
 }
 
 func TestSlowBodiesEnd(t *testing.T) {
-	_, address := hookServer(t, 50*time.Millisecond, maxHookBodies, nil)
+	_, address := hookServer(t, 50*time.Millisecond, hookBounds.AtOnce, nil)
 	for name, tt := range map[string]struct {
 		path, header string
 		want         int
@@ -100,7 +101,7 @@ func TestSlowBodiesBehindAWrapperAreAnswered(t *testing.T) {
 		require.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
 		require.NoError(t, slow.Close(), "the server alone would wait for it")
 	}
-	require.Empty(t, h.bodies.places, "no place is held")
+	require.Zero(t, h.bodies.Reading(), "no place is held")
 }
 
 func TestOnlySoManyBodiesAreReadAtOnce(t *testing.T) {
@@ -120,33 +121,12 @@ func TestOnlySoManyBodiesAreReadAtOnce(t *testing.T) {
 	require.Equal(t, 200, genuine())
 	one, _ := slowHook(t, address, "/", invented, 1000)
 	two, _ := slowHook(t, address, "/", invented, 1000)
-	require.Eventually(t, func() bool { return len(h.bodies.places) == 2 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return h.bodies.Reading() == 2 }, time.Minute, time.Millisecond)
 	require.Equal(t, 503, genuine())
 	require.NoError(t, one.Close())
 	require.NoError(t, two.Close())
-	require.Eventually(t, func() bool { return len(h.bodies.places) == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return h.bodies.Reading() == 0 }, time.Minute, time.Millisecond)
 	require.Equal(t, 200, genuine())
-}
-
-// Large bodies share what they may have in all; small ones always pass.
-func TestLargeBodiesTakeNoPlaceOfSmallOnes(t *testing.T) {
-	b := newHookBodies()
-	request := func(n int) *http.Request {
-		return httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", n)))
-	}
-	b.large.Store(maxLargeBytes)
-	_, err := b.read(request(smallHookBody), false)
-	require.NoError(t, err)
-	_, err = b.read(request(smallHookBody+1), false)
-	require.ErrorIs(t, err, ErrBusy)
-	require.Equal(t, http.StatusServiceUnavailable, hookStatus(err))
-	require.EqualValues(t, maxLargeBytes, b.large.Load(), "nothing is held of it")
-	b.large.Store(0)
-	body, err := b.read(request(maxHookBody), false)
-	require.NoError(t, err)
-	require.Len(t, body, maxHookBody)
-	require.Zero(t, b.large.Load())
-	require.Empty(t, b.places)
 }
 
 // deadlineNotes is a ResponseWriter that notes its read deadlines.
@@ -168,7 +148,7 @@ func TestTheReadDeadlineIsTakenAwayAgain(t *testing.T) {
 	require.True(t, ev.Signed)
 	require.Equal(t, []bool{true, false}, d.set, "or it would end the handler's context")
 	for _, r := range []*http.Request{hookRequest(hookBody), sign(hookRequest("x"+hookBody), hookBody, "1", "other"), httptest.NewRequest(http.MethodGet, "/", nil)} {
-		r.ContentLength = min(r.ContentLength, maxHookBody)
+		r.ContentLength = min(r.ContentLength, hookBounds.Size)
 		d.set = nil
 		_, err = ReadEvent(d, r, hooks)
 		require.Error(t, err)
@@ -196,24 +176,13 @@ func TestABodyWithoutADeadlineOfItsOwnIsLeft(t *testing.T) {
 		begun := time.Now()
 		_, err := ReadEvent(nil, r, Webhook{Secrets: NewSecrets("s")})
 		require.ErrorIs(t, err, ErrTooSlow)
-		require.Equal(t, hookBodyTimeout, time.Since(begun), "by the bubble's clock")
+		require.Equal(t, hookBounds.Time, time.Since(begun), "by the bubble's clock")
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = ReadEvent(nil, r.WithContext(ctx), Webhook{Secrets: NewSecrets("s")})
 		require.ErrorIs(t, err, context.Canceled)
 	})
-}
-
-// panicking is a body of a host's own making.
-type panicking struct{}
-
-func (panicking) Read([]byte) (int, error) { panic("private words") }
-
-func TestABodyThatPanicsIsAnError(t *testing.T) {
-	_, err := ReadEvent(nil, sign(httptest.NewRequest(http.MethodPost, "/", panicking{}), "", "1", "s"), Webhook{Secrets: NewSecrets("s")})
-	require.ErrorContains(t, err, "panicked")
-	require.NotContains(t, err.Error(), "private")
 }
 
 func TestKeysAsTheyStandInTheURL(t *testing.T) {
@@ -272,14 +241,18 @@ func TestSlowBodiesAreLoggedOnceAMinute(t *testing.T) {
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	require.NoError(t, err)
-	h.bodies.places = make(chan struct{}) // all are taken
+	h.bodies = httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: time.Minute, AtOnce: 1})
+	taken := &endless{released: make(chan struct{})}
+	defer close(taken.released)
+	go func() { _, _ = h.bodies.Read(httptest.NewRequest(http.MethodPost, "/", taken), false) }()
+	require.Eventually(t, func() bool { return h.bodies.Reading() == 1 }, time.Minute, time.Millisecond)
 	for range 3 {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, sign(hookRequest(hookBody), hookBody, "1", "other"))
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Empty(t, w.Body.String())
 	}
-	require.Equal(t, 1, strings.Count(log.String(), "too many bodies are being read"), log.String())
+	require.Equal(t, 1, strings.Count(log.String(), "too many bodies"), log.String())
 }
 
 func TestRatingsAreOfOneToFiveStars(t *testing.T) {

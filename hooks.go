@@ -6,6 +6,11 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 const (
@@ -101,7 +106,7 @@ func (k *hook) retry(now time.Time) {
 // ripe reports whether the hook has waited long enough for the log: good reads have not shown for
 // holdFor what it says, or the log cannot be read for inHandFor, or is known to be gone. In an
 // adopted session it may also have to wait for our opening message.
-func (k *hook) ripe(s *crispSession, readFailed bool, now time.Time) bool {
+func (k *hook) ripe(s *crisplog.Session, readFailed bool, now time.Time) bool {
 	if readFailed {
 		return s.State.Gone || k.overdue(now)
 	}
@@ -109,7 +114,7 @@ func (k *hook) ripe(s *crispSession, readFailed bool, now time.Time) bool {
 		k.Missed = now
 	}
 	wait := holdFor
-	if s.Bounds.early() || s.Log.Watermark < s.Bounds.From { // no read has shown our opening message
+	if s.Bounds.Early() || s.Log.Watermark < s.Bounds.From { // no read has shown our opening message
 		wait = earlyFor
 	}
 	return !now.Before(k.Missed.Add(wait))
@@ -121,13 +126,13 @@ func (k *hook) overdue(now time.Time) bool {
 }
 
 // wanted is when the hook is to be worked on.
-func (k *hook) wanted(r *readHistory) time.Time {
-	at := latest(latest(k.Got, k.Next), r.Retry)
+func (k *hook) wanted(r *crisplog.ReadHistory) time.Time {
+	at := times.Later(times.Later(k.Got, k.Next), r.Retry)
 	if !k.Signed && !k.Listed {
-		at = latest(at, r.Quiet)
+		at = times.Later(at, r.Quiet)
 	}
 	if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 && overdue.Before(at) {
-		return latest(overdue, k.Next)
+		return times.Later(overdue, k.Next)
 	}
 	return at
 }
@@ -143,6 +148,11 @@ func (q hookQueue) of(crisp string, upto int64) (all []*hook) {
 		}
 	}
 	return all
+}
+
+// listed reports whether the list of conversations told of a session.
+func (q hookQueue) listed(crisp string) bool {
+	return slices.ContainsFunc(q, func(k hook) bool { return k.Crisp == crisp && k.Listed })
 }
 
 // tellState reports whether a hook of a session tells of its state.
@@ -235,7 +245,7 @@ func hookOf(ev *Event) hook {
 const (
 	saysRemoved  = "removed"
 	saysBlocked  = "blocked"
-	saysResolved = "resolved"
+	saysResolved = crispapi.Resolved
 )
 
 // concerns reports whether an event can change something.

@@ -2,17 +2,20 @@ package handover
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/crisphandover/handover/internal/crispcontent"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // intake works what a read of one Crisp session brought, together with the session's hooks, into the
 // record: messages and changes of state in Crisp's order, then edits and removals.
 type intake struct {
 	rec  *record
-	s    *crispSession
+	s    *crisplog.Session
 	n    *reading
 	news bool // something was new in it
 }
@@ -20,14 +23,14 @@ type intake struct {
 // receive puts an event into the queue of hooks, and reports whether it concerns us. An echo of our own
 // message costs no read.
 func (rec *record) receive(ev *Event) bool {
-	s := rec.Sessions.byID(ev.SessionID)
+	s := rec.Sessions.ByID(ev.SessionID)
 	if s == nil {
 		return false
 	}
 	if ev.Ambiguous {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "ambiguous"})
 	}
-	at, sane := s.Log.plausible(ev.At.UnixMilli(), rec.env.now)
+	at, sane := s.Log.Plausible(ev.At.UnixMilli(), rec.env.now)
 	if ev.Signed && ev.Message != nil {
 		if ours, news := rec.echo(s, ev.Message); ours {
 			return news
@@ -36,7 +39,7 @@ func (rec *record) receive(ev *Event) bool {
 	switch {
 	case ev.Rating != nil:
 		return rec.rated(s, ev)
-	case !ev.Signed && ev.Message != nil && s.settled(ev.Message.Fingerprint):
+	case !ev.Signed && ev.Message != nil && s.Settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),
 		ev.Name == eventSessionSetRouting && !rec.env.cfg.Policy.ClaimOnAssign:
@@ -45,17 +48,17 @@ func (rec *record) receive(ev *Event) bool {
 		return false // it is open, as far as is known
 	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && !rec.Hooks.tellState(s.ID):
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
-		s.State.told(false, at) // no other state waits: no read is needed
+		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
 	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
-		s.State.block(true, at)
+		s.State.Block(true, at)
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
 		return true
 	}
 	s.State.Gone = s.State.Gone || ev.Signed && ev.Name == eventSessionRemoved
 	k := hookOf(ev)
 	k.N, k.Got = rec.next(), rec.env.now
-	if _, ok := s.Log.plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
+	if _, ok := s.Log.Plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
 	if rec.Hooks.put(k) {
@@ -71,7 +74,7 @@ func (rec *record) look(crisp string) {
 
 // rated tells of a rating, once. Nothing that can be read proves one: of hooks that are not signed only
 // the first counts.
-func (rec *record) rated(s *crispSession, ev *Event) bool {
+func (rec *record) rated(s *crisplog.Session, ev *Event) bool {
 	stars := ev.Rating.Stars
 	if stars < 1 || stars > 5 || stars == s.Stars || !ev.Signed && s.Stars != 0 {
 		return false
@@ -83,24 +86,21 @@ func (rec *record) rated(s *crispSession, ev *Event) bool {
 
 // echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
 // say nothing new that would be worth a save.
-func (rec *record) echo(s *crispSession, m *EventMessage) (ours, news bool) {
-	e := s.Log.entry(m.Fingerprint)
-	if e == nil || e.Status != entryOurs {
-		known, ok := s.Log.Known.find(m.Fingerprint)
-		return e == nil && ok && known.hash == contentMark{} && m.From == "user", false
+func (rec *record) echo(s *crisplog.Session, m *EventMessage) (ours, news bool) {
+	e := s.Log.Entry(m.Fingerprint)
+	if e == nil || e.Status != crisplog.Ours {
+		return s.Log.WasOurs(m.Fingerprint) && m.From == "user", false
 	}
-	before := s.Log.clockSample
-	news = rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.Unheard >= maxUnheard
-	at, _ := s.Log.echoed(e, m.Timestamp, rec.env.now)
-	s.Bounds.echoed(e.FP, at)
-	news = news || s.Log.clockSample != before
+	awaited := rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.TimeWanted()
+	at, news := s.Log.Echoed(e, m.Timestamp, rec.env.now)
+	s.Bounds.Echoed(e.FP, at)
 	rec.proved(s, m.Fingerprint)
-	return true, news
+	return true, awaited || news
 }
 
 // take works what a read brought into the record.
 func (rec *record) take(n *reading) {
-	s := rec.Sessions.byID(n.of.crisp)
+	s := rec.Sessions.ByID(n.of.crisp)
 	if s == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (rec *record) take(n *reading) {
 	for _, o := range n.odd { // now that our opening message is known, if it was read
 		in.report(o)
 	}
-	if n.err == nil && !n.blind && !s.Bounds.early() {
+	if n.err == nil && !n.blind && !s.Bounds.Early() {
 		in.advance(t, done)
 	}
 	in.amend(t.held != nil || done < len(t.items))
@@ -136,7 +136,7 @@ func (in *intake) foundOpening() bool {
 	s, n := in.s, in.n
 	opening := s.Bounds.Opening
 	byItself := func(m EventMessage) bool { return m.Fingerprint == opening }
-	if !s.Bounds.early() || n.err != nil || n.blind || slices.ContainsFunc(n.messages, byItself) {
+	if !s.Bounds.Early() || n.err != nil || n.blind || slices.ContainsFunc(n.messages, byItself) {
 		return false
 	}
 	i := slices.IndexFunc(n.singles, byItself)
@@ -144,8 +144,8 @@ func (in *intake) foundOpening() bool {
 		return false
 	}
 	m := &n.singles[i]
-	at, ok := s.Log.plausible(m.Timestamp, in.rec.env.now)
-	in.see(item{position: position{at, m.Fingerprint}, msg: m, odd: !ok})
+	at, ok := s.Log.Plausible(m.Timestamp, in.rec.env.now)
+	in.see(item{Position: crisplog.Position{At: at, FP: m.Fingerprint}, msg: m, odd: !ok})
 	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
 		n.hold(k)
 	}
@@ -161,7 +161,7 @@ func (in *intake) noteRead() {
 	case n.blind:
 		return
 	case n.err == nil:
-		s.Reads.succeeded(n.begun)
+		s.Reads.Succeed(n.begun)
 		s.State.Missing = time.Time{}
 	default:
 		api := apiError(n.err)
@@ -169,7 +169,7 @@ func (in *intake) noteRead() {
 			s.Reads.Retry = rec.env.now.Add(api.wait())
 			return
 		}
-		s.Reads.failed(rec.env.now, readPause(api, s.Reads.Fails+1))
+		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
 	if newest := n.newest(); n.cut && !n.of.early && newest > s.Log.Cut {
@@ -192,30 +192,19 @@ func readPause(api *APIError, fails int) time.Duration {
 	return wait
 }
 
-// maxOdd is how many messages that could not be read are remembered, so that each is reported once. A read
-// that shows more of them than that tells of so many.
-const maxOdd = 256
-
 // report tells of a message that cannot be used: nobody knows whether it is for the user. One that is
 // known to be private, or the user's own, is no agent's to send again.
 func (in *intake) report(o oddMessage) {
 	l := &in.s.Log
-	if slices.Contains(l.Odd, o.id) || in.s.Bounds.early() || o.at != 0 && o.at < in.s.Bounds.From {
+	if in.s.Bounds.Early() || o.at != 0 && o.at < in.s.Bounds.From || o.private || o.fingerprint != 0 && l.Knows(o.fingerprint) {
 		return
 	}
-	if o.private || o.fingerprint != 0 && l.knows(o.fingerprint) {
+	shown := func(id string) bool {
+		return slices.ContainsFunc(in.n.odd, func(o oddMessage) bool { return o.id == id })
+	}
+	if !l.Report(o.id, shown) {
 		return
 	}
-	if len(l.Odd) >= maxOdd { // what this read shows as well would be told of again
-		old := slices.IndexFunc(l.Odd, func(id string) bool {
-			return !slices.ContainsFunc(in.n.odd, func(o oddMessage) bool { return o.id == id })
-		})
-		if old < 0 {
-			return
-		}
-		l.Odd = slices.Delete(l.Odd, old, old+1)
-	}
-	l.Odd = append(l.Odd, o.id)
 	in.news = true
 	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.why})
 	in.rec.note(in.s.ID, noteNotShown)
@@ -260,7 +249,7 @@ func (in *intake) later(items []item) {
 		}
 	}
 	for _, x := range items {
-		if x.msg != nil && !kept[x.FP] && !in.s.Log.knows(x.FP) {
+		if x.msg != nil && !kept[x.FP] && !in.s.Log.Knows(x.FP) {
 			in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
 			return
 		}
@@ -278,295 +267,6 @@ func (in *intake) advance(t *timeline, done int) {
 		if in.n.shows(x.FP) {
 			l.Last = x.FP
 		}
-	}
-}
-
-// see judges one message of the log. The result is false if the message must wait. Each fingerprint is
-// judged once; a known one with other content is an edit.
-func (in *intake) see(x item) bool {
-	rec, l, m := in.rec, &in.s.Log, x.msg
-	if m.Fingerprint == 0 {
-		return true
-	}
-	e := l.entry(m.Fingerprint)
-	if e != nil && e.Status == entryOurs {
-		at, _ := l.echoed(e, m.Timestamp, rec.env.now)
-		in.s.Bounds.echoed(e.FP, at)
-		rec.proved(in.s, e.FP)
-		return true
-	}
-	if !x.odd {
-		l.Newest = max(l.Newest, x.At)
-	}
-	switch {
-	case e != nil:
-		if !slices.Contains(e.Was, hashOf(m.Type, m.Content)) {
-			in.edit(e, m.Type, m.Content)
-		}
-		return true
-	case in.n.judged[m.Fingerprint]:
-		return true
-	case l.Known.has(m.Fingerprint):
-		if known, _ := l.Known.find(m.Fingerprint); x.odd { // each read may show it
-			l.Known.add(known)
-		}
-		return true
-	case in.s.Bounds.Adopted && (x.hook == 0 || !in.afterAsking(x)):
-		return true // what is older than our opening message is known once that is seen
-	case in.mustKnowState(x):
-		return false
-	}
-	in.news = true
-	e = l.add(&logEntry{position: x.position, Status: entryWithheld, Type: m.Type})
-	if m.Type == "text" {
-		e.Type = ""
-	}
-	if x.At < in.s.Bounds.From {
-		return true // written before our opening message
-	}
-	switch {
-	case isPrivate(m.Type):
-		if m.From != "operator" || !in.ours(m) {
-			rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "private"})
-		}
-	case m.From == "user":
-		in.fromUser(x, e)
-	case m.From != "operator":
-		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "author"})
-	case in.ours(m):
-		e.Status = entryOurs
-	case m.Automated || rec.env.cfg.Policy.isBot(m.Origin):
-		in.otherBot()
-	default:
-		in.fromHuman(x, e)
-	}
-	return true
-}
-
-// afterAsking reports whether a message in an adopted session, of which our opening message is not seen
-// yet, was written after the user asked, as far as clocks tell. Any other one is left to a later read.
-func (in *intake) afterAsking(x item) bool {
-	ho := in.rec.Handover
-	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && x.At >= ho.Asked.UnixMilli()
-}
-
-// ours reports whether an operator's message has our own origin.
-func (in *intake) ours(m *EventMessage) bool {
-	origin := in.rec.env.cfg.Origin
-	return origin != defaultOrigin && m.Origin == origin
-}
-
-// isHuman reports whether a message is a person's in Crisp.
-func (in *intake) isHuman(m *EventMessage) bool {
-	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
-}
-
-// mustKnowState reports whether a message waits for a read of the state: it would take over a
-// conversation that was resolved, and it is not known whether that is open again. The read may fail or
-// be old; after holdFor the message is judged by what is known.
-func (in *intake) mustKnowState(x item) bool {
-	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.newer(x.At) {
-		return false
-	}
-	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
-		return false
-	}
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		if (k.Want == x.FP || k.message() != nil && k.message().Fingerprint == x.FP) && k.ripe(in.s, false, in.rec.env.now) {
-			return false
-		}
-	}
-	if !slices.ContainsFunc(in.rec.Hooks.of(in.s.ID, in.n.of.upto), func(k *hook) bool { return k.Want == x.FP }) {
-		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true, Signed: true})
-	}
-	return true
-}
-
-// fromUser judges a message of the user that we do not know: one of ours to which Crisp gave another
-// fingerprint, or what the user wrote by email.
-func (in *intake) fromUser(x item, e *logEntry) {
-	rec := in.rec
-	if x.msg.Origin == rec.env.cfg.Origin {
-		rec.match(in.s, x.msg)
-		e.Status = entryOurs
-		return
-	}
-	if !rec.env.cfg.Policy.DeliverUser {
-		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "user"})
-		return
-	}
-	in.show(x, e, Message{From: FromUser, Late: x.late})
-}
-
-// fromHuman judges a message of an agent: it is shown, and it may make the conversation the agent's.
-func (in *intake) fromHuman(x item, e *logEntry) {
-	rec, s := in.rec, in.s
-	agent := agentOf(x.msg)
-	s.Log.wrote(e, agent)
-	what := cause{session: s, agent: agent, at: x.At}
-	newer := s.Bounds.newer(x.At)
-	runs := rec.human() && rec.Handover.CrispID == s.ID
-	resolved := s.State.Resolved && !(in.n.fresh(x.msg.Timestamp) && in.n.state.State != saysResolved)
-	msg := Message{From: FromAgent, Agent: agent, Late: x.late}
-	switch {
-	case runs && !in.older(x):
-		rec.fire(onHuman, what)
-	case runs: // written before our opening message: nobody answers that yet
-		msg.Late = true
-		rec.fire(onLate, what)
-	case !newer || s.State.closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
-		msg.Late = msg.Late || !newer || s.State.Gone
-		rec.fire(onLate, what)
-	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
-		// The user may be gone: only a message that was shown is a takeover.
-	case rec.env.cfg.Policy.NoTakeover:
-	default:
-		s.State.reopened()
-		rec.fire(onHuman, what)
-	}
-	in.show(x, e, msg)
-}
-
-// otherBot notes that another bot answers in Crisp. A user who waits is shown the way out, once.
-func (in *intake) otherBot() {
-	rec := in.rec
-	rec.observe(Activity{Kind: ActivityOtherBot, CrispID: in.s.ID})
-	if rec.State == StateWaiting && rec.Handover.CrispID == in.s.ID && !rec.Handover.OtherBot {
-		rec.Handover.OtherBot = true
-		rec.say(textStillWaiting, "")
-	}
-}
-
-// show queues a message of the log for the user, in as many parts as it needs.
-func (in *intake) show(x item, e *logEntry, msg Message) {
-	rec, s, m := in.rec, in.s, x.msg
-	parts, err := fromCrisp(m.Type, m.Content, m.Fingerprint)
-	if err != nil {
-		e.Status = entryFailed
-		rec.note(s.ID, noteNotShown)
-		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "type"})
-		return
-	}
-	e.Status, e.Hash = entryShown, hashOf(m.Type, m.Content)
-	if e.position.before(s.Log.Shown) {
-		msg.Late = true
-	} else if !x.odd {
-		s.Log.Shown = e.position
-	}
-	if parts[0].Cut {
-		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "link"})
-	}
-	rec.Pickers.shown(s.ID, m)
-	msg.At = time.UnixMilli(x.At).UTC()
-	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
-}
-
-// edit gives the user the new content of a message that was shown.
-func (in *intake) edit(e *logEntry, typ string, content jsontext.Value) {
-	rec, s := in.rec, in.s
-	hash := hashOf(typ, content)
-	if e.Status != entryShown || hash == e.Hash {
-		return
-	}
-	parts, err := fromCrisp(typ, content, e.FP)
-	if err != nil {
-		return
-	}
-	suffix := "@" + hash[:8]
-	if _, again := e.edited(hash); again { // the same words once more are another correction
-		suffix += "." + strconv.FormatInt(rec.next(), 10)
-	}
-	in.news = true
-	rec.Pickers.edited(s.ID, e.FP, content)
-	msg := Message{From: FromAgent, Agent: s.Log.author(e), At: time.UnixMilli(e.At).UTC()}
-	if rec.replaceKept(s, e, parts, msg, suffix) {
-		return
-	}
-	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content instead
-		rec.ToUser.drop(func(x *effect) bool {
-			return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
-		})
-		suffix = ""
-	}
-	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
-}
-
-// amend carries out the edits and removals that hooks told of. An edit of something that was not shown
-// changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
-func (in *intake) amend(held bool) {
-	rec, s, n := in.rec, in.s, in.n
-	failed := (n.err != nil || n.blind) && !n.gone
-	api := apiError(n.stateErr)
-	stateless := n.stateErr != nil && !n.gone && (api == nil || api.Temporary())
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
-		ev := k.event()
-		if stateless && ev == nil && k.State {
-			n.hold(k) // it asks for the state, which could not be read
-		}
-		switch {
-		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
-			at, _ := s.Log.plausible(ev.At.UnixMilli(), rec.env.now)
-			s.State.block(false, at) // let in again
-		case ev != nil && ev.Removed != 0:
-			in.remove(ev.Removed)
-		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
-			in.remove(k.Want)
-		case ev != nil && ev.Update != nil:
-			e := s.Log.entry(ev.Update.Fingerprint)
-			if e == nil && failed {
-				n.hold(k)
-			} else if e != nil && in.confirms(e, ev) {
-				e.Edited = max(e.Edited, ev.At.UnixMilli())
-				in.edit(e, e.typ(), ev.Update.Content)
-			}
-		}
-	}
-	if held {
-		return
-	}
-	for i := range n.singles {
-		m := &n.singles[i]
-		at, ok := s.Log.plausible(m.Timestamp, rec.env.now)
-		in.see(item{position: position{at, m.Fingerprint}, msg: m, late: true, odd: !ok})
-	}
-}
-
-// confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
-// when the read did not go back so far, no later one was told of.
-func (in *intake) confirms(e *logEntry, ev *Event) bool {
-	i := slices.IndexFunc(in.n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
-	if i < 0 {
-		return ev.At.UnixMilli() >= e.Edited
-	}
-	m := &in.n.messages[i]
-	return hashOf(e.typ(), ev.Update.Content) == hashOf(m.Type, m.Content)
-}
-
-// remove handles the removal of a message, which may not even be known yet.
-func (in *intake) remove(fp int64) {
-	rec, s := in.rec, in.s
-	e := s.Log.entry(fp)
-	if e == nil && s.Log.Known.has(fp) {
-		return
-	}
-	if e == nil {
-		s.Log.add(&logEntry{position: position{s.Log.Newest, fp}, Status: entryRemoved})
-		return
-	}
-	if e.Status != entryShown {
-		return
-	}
-	e.Status, in.news = entryRemoved, true
-	rec.Pickers.removed(s.ID, fp)
-	waiting := rec.ToUser.untried(s.ID, e)
-	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
-	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
-	if waiting || rec.env.cfg.Revise == nil {
-		return
-	}
-	for i := range max(1, len(e.ChannelID)) {
-		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: s.Log.author(e), At: time.UnixMilli(e.At).UTC()}
-		rec.push(&rec.ToUser, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
 	}
 }
 
@@ -593,27 +293,55 @@ func (in *intake) clear() {
 			continue // others were read in its place: it is next
 		}
 		if k.retry(now); n.stateErr != nil && k.State && k.event() == nil {
-			k.Next = latest(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
+			k.Next = times.Later(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
 		}
 	}
 	if foreign && n.err == nil && !n.blind {
-		in.s.Reads.brought(in.news, now)
+		in.s.Reads.Brought(in.news, now)
 	}
 }
 
-// older reports whether an item is known to be older than our last opening or end.
-func (in *intake) older(x item) bool {
-	b := &in.s.Bounds
-	if b.Opening == 0 {
-		return x.At < b.At
+// recall takes back from the old log what this reading is about.
+func (in *intake) recall() {
+	l, old := &in.s.Log, in.n.old
+	if old == nil {
+		return
 	}
-	for i := range in.n.messages {
-		if m := &in.n.messages[i]; m.Fingerprint == b.Opening {
-			return x.At < m.Timestamp
+	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
+		fp := k.about()
+		if m := k.message(); m != nil {
+			in.recallMessage(m)
+		} else if fp == 0 || l.Entry(fp) != nil {
+			continue
+		} else if e := old.Entry(fp); e != nil {
+			l.Recall(e)
+		} else if old.Cut != 0 && !l.Knows(fp) {
+			in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: "too_old"})
 		}
 	}
-	return false
+	for _, all := range [][]EventMessage{in.n.messages, in.n.singles} {
+		for i := range all {
+			in.recallMessage(&all[i])
+		}
+	}
 }
 
-// isPrivate reports whether a type of message is for the team alone.
-func isPrivate(typ string) bool { return typ == "note" || typ == "event" }
+// recallMessage makes a message known again if it was. What is older than all that is known counts as
+// judged.
+func (in *intake) recallMessage(m *EventMessage) {
+	l, at := &in.s.Log, in.rec.counted(&in.s.Log, m)
+	if !in.rec.forgot(l, m) {
+		return
+	}
+	switch e := in.n.old.Entry(m.Fingerprint); {
+	case e != nil && e.Status == crisplog.Shown && e.Hash != crispcontent.Hash(m.Type, m.Content):
+		l.Recall(e)
+	case e != nil:
+		l.Remember(e)
+	case at != 0 && at <= in.n.old.Cut:
+		if in.n.judged == nil {
+			in.n.judged = make(map[int64]bool)
+		}
+		in.n.judged[m.Fingerprint] = true
+	}
+}

@@ -1,178 +1,319 @@
 package handover
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"time"
 
-// judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
-func (in *intake) judge(x item) {
-	s, at := in.s, x.At
-	switch x.says {
-	case saysRemoved:
-		in.closed(EndRemoved, at)
-	case saysBlocked:
-		s.State.block(true, at)
-		if at > s.Bounds.At {
-			in.closed(EndBlocked, at)
-		}
-	case saysResolved:
-		switch {
-		case s.Bounds.Opening != 0:
-			// Until our opening message is seen it is not known which handover this is about.
-			s.State.Doubt, s.State.Updated = in.rec.env.now, at
-		case s.Bounds.newer(at):
-			in.closed(EndResolved, at)
-		}
-	default:
-		s.State.told(false, at) // never a reason to mute
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+)
+
+// see judges one message of the log. The result is false if the message must wait. Each fingerprint is
+// judged once; a known one with other content is an edit.
+func (in *intake) see(x item) bool {
+	rec, l, m := in.rec, &in.s.Log, x.msg
+	if m.Fingerprint == 0 {
+		return true
 	}
-}
-
-// judgeRead handles the state that was read. A resolved state counts when a hook told of it as well, or
-// when a second read agrees a minute later and nothing of ours was posted between, since every message
-// of the user reopens the conversation.
-func (in *intake) judgeRead() {
-	s, n := in.s, in.n
-	in.assigned()
+	e := l.Entry(m.Fingerprint)
+	if e != nil && e.Status == crisplog.Ours {
+		at, _ := l.Echoed(e, m.Timestamp, rec.env.now)
+		in.s.Bounds.Echoed(e.FP, at)
+		rec.proved(in.s, e.FP)
+		return true
+	}
+	if !x.odd {
+		l.Newest = max(l.Newest, x.At)
+	}
 	switch {
-	case n.gone:
-		in.closed(EndRemoved, 0)
-		return
-	case n.state == nil:
-		in.stateUnknown()
-		return
-	}
-	s.State.Unread = 0
-	s.State.Email = n.state.Meta.Email != ""
-	s.State.Blocked = n.state.Blocked
-	if n.state.Blocked {
-		in.closed(EndBlocked, 0)
-		return
-	}
-	updated, _ := s.Log.plausible(n.state.Changed(), in.rec.env.now)
-	in.judgeResolved(n.state.State == saysResolved, updated)
-}
-
-// stateUnknown puts the second read of a state off that could not be read. What a person must mend first
-// is tried again ever more rarely.
-func (in *intake) stateUnknown() {
-	s := in.s
-	if in.n.stateErr == nil {
-		return
-	}
-	api := apiError(in.n.stateErr)
-	if api != nil && api.needsPerson() {
-		in.trustState()
-	}
-	if s.State.Doubt.IsZero() {
-		return
-	}
-	s.State.Doubt = in.rec.env.now
-	if api != nil && api.needsPerson() && !api.held {
-		s.State.Unread++
-	}
-}
-
-// trustState takes a signed hook at its word that tells of a resolved state without a time, after
-// inHandFor, where Crisp refuses to tell the state.
-func (in *intake) trustState() {
-	told := false
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(inHandFor)) {
-			continue
+	case e != nil:
+		if !slices.Contains(e.Was, crispcontent.Hash(m.Type, m.Content)) {
+			in.edit(e, m.Type, m.Content)
 		}
-		delete(in.n.held, k.N)
-		if !told {
-			in.closed(EndResolved, in.s.Log.crispTime(k.Got))
+		return true
+	case in.n.judged[m.Fingerprint]:
+		return true
+	case l.Knows(m.Fingerprint):
+		if x.odd { // each read may show it
+			l.Again(m.Fingerprint)
 		}
-		told = true
+		return true
+	case in.s.Bounds.Adopted && (x.hook == 0 || !in.afterAsking(x)):
+		return true // what is older than our opening message is known once that is seen
+	case in.mustKnowState(x):
+		return false
 	}
-}
-
-func (in *intake) judgeResolved(resolved bool, updated int64) {
-	rec, s, n := in.rec, in.s, in.n
-	s.State.Resolved = s.State.Resolved && resolved
-	if !resolved || s.State.Resolved || s.Bounds.Opening != 0 || updated < s.Bounds.At {
-		s.State.Doubt = time.Time{}
-		return
-	}
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
-		if k.event() == nil && k.Says == saysResolved {
-			in.closed(EndResolved, max(updated, k.At))
-			return
-		}
-	}
-	if s.State.Doubt.IsZero() {
-		s.State.Doubt, s.State.Updated = rec.env.now, updated
-		return
-	}
-	if n.begun.Sub(s.State.Doubt) >= resolvedTwice {
-		in.closed(EndResolved, updated)
-	}
-}
-
-// assigned handles an assignment to an agent, where Policy.ClaimOnAssign makes that a human sign.
-func (in *intake) assigned() {
-	rec, s := in.rec, in.s
-	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {
-		return
-	}
-	for _, k := range rec.Hooks.of(s.ID, in.n.of.upto) {
-		ev := k.event()
-		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.newer(ev.At.UnixMilli()) {
-			continue
-		}
-		if *ev.Routing != rec.Handover.Request.Operator {
-			rec.fire(onAssigned, cause{session: s, agent: Agent{ID: *ev.Routing}})
-		}
-	}
-}
-
-// closed queues the end of what runs in the session, behind the messages that came before it.
-func (in *intake) closed(reason EndReason, at int64) {
-	rec, s := in.rec, in.s
 	in.news = true
-	s.Log.Newest = max(s.Log.Newest, at)
-	s.State.Gone = s.State.Gone || reason == EndRemoved
-	if reason == EndResolved {
-		s.State.told(true, at)
+	e = l.Add(&crisplog.Entry{Position: x.Position, Status: crisplog.Withheld, Type: m.Type})
+	if m.Type == "text" {
+		e.Type = ""
 	}
-	s.State.Doubt = time.Time{} // no second read is needed any more
-	if f := rec.FollowUp; f != nil && f.CrispID == s.ID {
-		s.Bounds.end(s.Log.Newest)
-		rec.dropFollowUp()
+	if x.At < in.s.Bounds.From {
+		return true // written before our opening message
 	}
-	if rec.human() && rec.Handover.CrispID == s.ID {
-		rec.push(&rec.ToUser, effect{Kind: kindEnd, HandoverID: rec.Handover.ID, Crisp: s.ID, Reason: reason, At: at})
-	} else {
-		s.Bounds.end(at)
+	switch {
+	case isPrivate(m.Type):
+		if m.From != "operator" || !in.ours(m) {
+			rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "private"})
+		}
+	case m.From == "user":
+		in.fromUser(x, e)
+	case m.From != "operator":
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "author"})
+	case in.ours(m):
+		e.Status = crisplog.Ours
+	case m.Automated || rec.env.cfg.Policy.isBot(m.Origin):
+		in.otherBot()
+	default:
+		in.fromHuman(x, e)
 	}
+	return true
 }
 
-// confirmsRemoval reports whether a conversation that a read does not find is gone: a hook says so too,
-// or an earlier read did. One read alone may be older than the conversation.
-func (in *intake) confirmsRemoval() bool {
-	s, n := in.s, in.n
-	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
-		if k.Says == saysRemoved {
-			return true
+// afterAsking reports whether a message in an adopted session, of which our opening message is not seen
+// yet, was written after the user asked, as far as clocks tell. Any other one is left to a later read.
+func (in *intake) afterAsking(x item) bool {
+	ho := in.rec.Handover
+	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && x.At >= ho.Asked.UnixMilli()
+}
+
+// ours reports whether an operator's message has our own origin.
+func (in *intake) ours(m *EventMessage) bool {
+	origin := in.rec.env.cfg.Origin
+	return origin != defaultOrigin && m.Origin == origin
+}
+
+// isHuman reports whether a message is a person's in Crisp.
+func (in *intake) isHuman(m *EventMessage) bool {
+	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
+}
+
+// older reports whether an item is known to be older than our last opening or end.
+func (in *intake) older(x item) bool {
+	b := &in.s.Bounds
+	if b.Opening == 0 {
+		return x.At < b.At
+	}
+	for i := range in.n.messages {
+		if m := &in.n.messages[i]; m.Fingerprint == b.Opening {
+			return x.At < m.Timestamp
 		}
 	}
-	if s.State.Missing.IsZero() {
-		s.State.Missing = n.begun
-	}
-	return n.begun.Sub(s.State.Missing) >= resolvedTwice
+	return false
 }
 
-// vanished ends at once what runs in a session in which nothing can pass any more.
-func (rec *record) vanished(s *crispSession, reason trigger) {
-	s.State.Gone = true
-	switch f := rec.FollowUp; {
-	case f == nil || f.CrispID != s.ID:
-	case f.Opened.IsZero():
-		rec.followUpFailed()
-	default:
-		rec.dropFollowUp()
+// mustKnowState reports whether a message waits for a read of the state: it would take over a
+// conversation that was resolved, and it is not known whether that is open again. The read may fail or
+// be old; after holdFor the message is judged by what is known.
+func (in *intake) mustKnowState(x item) bool {
+	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.Newer(x.At) {
+		return false
 	}
-	if rec.human() && rec.Handover.CrispID == s.ID {
-		rec.fire(reason, cause{})
+	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
+		return false
+	}
+	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
+		if (k.Want == x.FP || k.message() != nil && k.message().Fingerprint == x.FP) && k.ripe(in.s, false, in.rec.env.now) {
+			return false
+		}
+	}
+	if !slices.ContainsFunc(in.rec.Hooks.of(in.s.ID, in.n.of.upto), func(k *hook) bool { return k.Want == x.FP }) {
+		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true, Signed: true})
+	}
+	return true
+}
+
+// fromUser judges a message of the user that we do not know: one of ours to which Crisp gave another
+// fingerprint, or what the user wrote by email.
+func (in *intake) fromUser(x item, e *crisplog.Entry) {
+	rec := in.rec
+	if x.msg.Origin == rec.env.cfg.Origin {
+		rec.match(in.s, x.msg)
+		e.Status = crisplog.Ours
+		return
+	}
+	if !rec.env.cfg.Policy.DeliverUser {
+		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "user"})
+		return
+	}
+	in.show(x, e, Message{From: FromUser, Late: x.late})
+}
+
+// fromHuman judges a message of an agent: it is shown, and it may make the conversation the agent's.
+func (in *intake) fromHuman(x item, e *crisplog.Entry) {
+	rec, s := in.rec, in.s
+	agent := agentOf(x.msg)
+	s.Log.Wrote(e, crisplog.Author(agent))
+	what := cause{session: s, agent: agent, at: x.At}
+	newer := s.Bounds.Newer(x.At)
+	runs := rec.human() && rec.Handover.CrispID == s.ID
+	resolved := s.State.Resolved && !(in.n.fresh(x.msg.Timestamp) && in.n.state.State != saysResolved)
+	msg := Message{From: FromAgent, Agent: agent, Late: x.late}
+	switch {
+	case runs && !in.older(x):
+		rec.fire(onHuman, what)
+	case runs: // written before our opening message: nobody answers that yet
+		msg.Late = true
+		rec.fire(onLate, what)
+	case !newer || s.State.Closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
+		msg.Late = msg.Late || !newer || s.State.Gone
+		rec.fire(onLate, what)
+	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
+		// The user may be gone: only a message that was shown is a takeover.
+	case rec.env.cfg.Policy.NoTakeover:
+	default:
+		s.State.Reopened()
+		rec.fire(onHuman, what)
+	}
+	in.show(x, e, msg)
+}
+
+// otherBot notes that another bot answers in Crisp. A user who waits is shown the way out, once.
+func (in *intake) otherBot() {
+	rec := in.rec
+	rec.observe(Activity{Kind: ActivityOtherBot, CrispID: in.s.ID})
+	if rec.State == StateWaiting && rec.Handover.CrispID == in.s.ID && !rec.Handover.OtherBot {
+		rec.Handover.OtherBot = true
+		rec.say(textStillWaiting, "")
 	}
 }
+
+// show queues a message of the log for the user, in as many parts as it needs.
+func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
+	rec, s, m := in.rec, in.s, x.msg
+	parts, err := fromCrisp(m.Type, m.Content, m.Fingerprint)
+	if err != nil {
+		e.Status = crisplog.Failed
+		rec.note(s.ID, noteNotShown)
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "type"})
+		return
+	}
+	e.Status, e.Hash = crisplog.Shown, crispcontent.Hash(m.Type, m.Content)
+	if e.Position.Before(s.Log.Shown) {
+		msg.Late = true
+	} else if !x.odd {
+		s.Log.Shown = e.Position
+	}
+	if parts[0].Cut {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "link"})
+	}
+	rec.Pickers.Shown(s.ID, m.Fingerprint, m.Type, m.Content)
+	msg.At = time.UnixMilli(x.At).UTC()
+	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
+}
+
+// edit gives the user the new content of a message that was shown.
+func (in *intake) edit(e *crisplog.Entry, typ string, content jsontext.Value) {
+	rec, s := in.rec, in.s
+	hash := crispcontent.Hash(typ, content)
+	if e.Status != crisplog.Shown || hash == e.Hash {
+		return
+	}
+	parts, err := fromCrisp(typ, content, e.FP)
+	if err != nil {
+		return
+	}
+	suffix := "@" + hash[:8]
+	if _, again := e.Edit(hash); again { // the same words once more are another correction
+		suffix += "." + strconv.FormatInt(rec.next(), 10)
+	}
+	in.news = true
+	rec.Pickers.Edited(s.ID, e.FP, content)
+	msg := Message{From: FromAgent, Agent: Agent(s.Log.Author(e)), At: time.UnixMilli(e.At).UTC()}
+	if rec.replaceKept(s, e, parts, msg, suffix) {
+		return
+	}
+	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content instead
+		rec.ToUser.drop(func(x *effect) bool {
+			return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
+		})
+		suffix = ""
+	}
+	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
+}
+
+// amend carries out the edits and removals that hooks told of. An edit of something that was not shown
+// changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
+func (in *intake) amend(held bool) {
+	rec, s, n := in.rec, in.s, in.n
+	failed := (n.err != nil || n.blind) && !n.gone
+	api := apiError(n.stateErr)
+	stateless := n.stateErr != nil && !n.gone && (api == nil || api.Temporary())
+	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+		ev := k.event()
+		if stateless && ev == nil && k.State {
+			n.hold(k) // it asks for the state, which could not be read
+		}
+		switch {
+		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
+			at, _ := s.Log.Plausible(ev.At.UnixMilli(), rec.env.now)
+			s.State.Block(false, at) // let in again
+		case ev != nil && ev.Removed != 0:
+			in.remove(ev.Removed)
+		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
+			in.remove(k.Want)
+		case ev != nil && ev.Update != nil:
+			e := s.Log.Entry(ev.Update.Fingerprint)
+			if e == nil && failed {
+				n.hold(k)
+			} else if e != nil && in.confirms(e, ev) {
+				e.Edited = max(e.Edited, ev.At.UnixMilli())
+				in.edit(e, e.MessageType(), ev.Update.Content)
+			}
+		}
+	}
+	if held {
+		return
+	}
+	for i := range n.singles {
+		m := &n.singles[i]
+		at, ok := s.Log.Plausible(m.Timestamp, rec.env.now)
+		in.see(item{Position: crisplog.Position{At: at, FP: m.Fingerprint}, msg: m, late: true, odd: !ok})
+	}
+}
+
+// confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
+// when the read did not go back so far, no later one was told of.
+func (in *intake) confirms(e *crisplog.Entry, ev *Event) bool {
+	i := slices.IndexFunc(in.n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
+	if i < 0 {
+		return ev.At.UnixMilli() >= e.Edited
+	}
+	m := &in.n.messages[i]
+	return crispcontent.Hash(e.MessageType(), ev.Update.Content) == crispcontent.Hash(m.Type, m.Content)
+}
+
+// remove handles the removal of a message, which may not even be known yet.
+func (in *intake) remove(fp int64) {
+	rec, s := in.rec, in.s
+	e := s.Log.Entry(fp)
+	if e == nil && s.Log.Knows(fp) {
+		return
+	}
+	if e == nil {
+		s.Log.Add(&crisplog.Entry{Position: crisplog.Position{At: s.Log.Newest, FP: fp}, Status: crisplog.Removed})
+		return
+	}
+	if e.Status != crisplog.Shown {
+		return
+	}
+	e.Status, in.news = crisplog.Removed, true
+	rec.Pickers.Removed(s.ID, fp)
+	waiting := rec.ToUser.untried(s.ID, e)
+	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
+	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
+	if waiting || rec.env.cfg.Revise == nil {
+		return
+	}
+	for i := range max(1, len(e.ChannelID)) {
+		msg := &Message{ID: messageID(s.ID, fp, i) + "@removed", Corrects: messageID(s.ID, fp, i), From: FromAgent, Agent: Agent(s.Log.Author(e)), At: time.UnixMilli(e.At).UTC()}
+		rec.push(&rec.ToUser, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
+	}
+}
+
+// isPrivate reports whether a type of message is for the team alone.
+func isPrivate(typ string) bool { return typ == "note" || typ == "event" }

@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/persondata"
 )
 
 // wantEmail opens a follow-up, or asks for the address that it needs.
 func (rec *record) wantEmail() {
 	r := rec.Offer.Request
-	if _, ok := validEmail(r.User.Email); !ok {
+	if _, ok := persondata.Email(r.User.Email); !ok {
 		rec.Offer.Asking = true
 		rec.say(textAskEmail, "")
 		return
@@ -25,7 +27,7 @@ func (rec *record) wantEmail() {
 
 // gaveEmail handles the answer to the question for an address.
 func (rec *record) gaveEmail(text string) {
-	address, ok := validEmail(text)
+	address, ok := persondata.Email(text)
 	if !ok {
 		rec.say(textBadEmail, "")
 		return
@@ -150,4 +152,31 @@ func (m RichMessage) offers(payload string) bool {
 	}
 	return m.Attachment != nil && (slices.ContainsFunc(m.Attachment.Payload.Buttons, button) ||
 		slices.ContainsFunc(m.Attachment.Payload.Elements, func(e Element) bool { return slices.ContainsFunc(e.Buttons, button) }))
+}
+
+// followUpFailed says that nobody will answer by email after all.
+func (rec *record) followUpFailed() {
+	rec.say(textOpenFailed, "")
+	rec.dropFollowUp()
+}
+
+// dropOpen ends what is open beside the bot.
+func (rec *record) dropOpen() {
+	rec.dropOffer()
+	rec.dropFollowUp()
+}
+
+func (rec *record) dropOffer() {
+	rec.Offer = nil
+}
+
+// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
+func (rec *record) dropFollowUp() {
+	if f := rec.FollowUp; f != nil {
+		rec.FollowUp = nil
+		if s := rec.Sessions.ByID(f.CrispID); s != nil {
+			s.Ended = rec.env.now
+		}
+		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
+	}
 }

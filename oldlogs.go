@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // oldLogPrefix begins the keys of the records that hold the old logs of Crisp sessions.
@@ -26,8 +28,8 @@ type oldLogs struct {
 }
 
 // decode reads an old log; an empty one if there is none, or it cannot be read.
-func (o *oldLogs) decode(r Record) (*oldLog, error) {
-	old := &oldLog{V: recordVersion}
+func (o *oldLogs) decode(r Record) (*crisplog.Old, error) {
+	old := &crisplog.Old{V: recordVersion}
 	if r.Version == 0 {
 		return old, nil
 	}
@@ -37,13 +39,13 @@ func (o *oldLogs) decode(r Record) (*oldLog, error) {
 		return nil, errLaterVersion
 	case err != nil || slices.Contains(old.Entries, nil):
 		o.logger.Error("handover: an old log cannot be read: earlier messages cannot be edited any more", "key", r.Key)
-		return &oldLog{V: recordVersion}, nil
+		return &crisplog.Old{V: recordVersion}, nil
 	}
 	return old, nil
 }
 
 // load reads the old log with this key. stored is false if there is none.
-func (o *oldLogs) load(ctx context.Context, key string) (old *oldLog, stored bool, err error) {
+func (o *oldLogs) load(ctx context.Context, key string) (old *crisplog.Old, stored bool, err error) {
 	r, err := o.store.load(ctx, key)
 	if err != nil {
 		return nil, false, err
@@ -53,7 +55,7 @@ func (o *oldLogs) load(ctx context.Context, key string) (old *oldLog, stored boo
 }
 
 // change changes the old log with this key.
-func (o *oldLogs) change(ctx context.Context, key string, f func(*oldLog)) error {
+func (o *oldLogs) change(ctx context.Context, key string, f func(*crisplog.Old)) error {
 	return o.store.change(ctx, key, func(r *Record) error {
 		old, err := o.decode(*r)
 		if err != nil {
@@ -72,18 +74,18 @@ func (o *oldLogs) change(ctx context.Context, key string, f func(*oldLog)) error
 // is owner, must be saved after it: until then both have it, and what is moved again changes nothing.
 func (o *oldLogs) move(ctx context.Context, owner string, rec *record) error {
 	for _, s := range rec.Sessions {
-		entries := s.Log.surplus(rec.awaits)
+		entries := s.Log.Surplus(rec.awaits)
 		if len(entries) == 0 {
 			continue
 		}
-		err := o.change(ctx, oldLogKey(rec, s.ID), func(old *oldLog) {
+		err := o.change(ctx, oldLogKey(rec, s.ID), func(old *crisplog.Old) {
 			old.Owner = owner
-			old.put(entries)
+			old.Put(entries)
 		})
 		if err != nil {
 			return err
 		}
-		s.Log.moved(entries)
+		s.Log.Move(entries)
 	}
 	return nil
 }
@@ -91,7 +93,7 @@ func (o *oldLogs) move(ctx context.Context, owner string, rec *record) error {
 // addTo adds the session's old log to what was read, where that is needed to judge it. Without it
 // nothing was read.
 func (o *oldLogs) addTo(ctx context.Context, rec *record, n *reading) *reading {
-	s := rec.Sessions.byID(n.of.crisp)
+	s := rec.Sessions.ByID(n.of.crisp)
 	if s == nil || !rec.oldWanted(s, n) {
 		return n
 	}
@@ -109,7 +111,7 @@ func (o *oldLogs) addTo(ctx context.Context, rec *record, n *reading) *reading {
 
 // drop deletes the old logs of sessions that a record does not have any more. What it does not reach is
 // found by tidy.
-func (o *oldLogs) drop(ctx context.Context, rec *record, gone sessions) error {
+func (o *oldLogs) drop(ctx context.Context, rec *record, gone crisplog.Sessions) error {
 	var errs []error
 	for _, s := range gone {
 		if s.Log.Moved != 0 {
@@ -132,8 +134,8 @@ func (o *oldLogs) tidy(ctx context.Context, key string, load func(ctx context.Co
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(rec.Sessions, func(s *crispSession) bool { return oldLogKey(rec, s.ID) == key }) {
-			return o.change(ctx, key, func(*oldLog) {}) // due later
+		if slices.ContainsFunc(rec.Sessions, func(s *crisplog.Session) bool { return oldLogKey(rec, s.ID) == key }) {
+			return o.change(ctx, key, func(*crisplog.Old) {}) // due later
 		}
 	}
 	_, err = o.store.remove(ctx, key)

@@ -1,12 +1,15 @@
 package handover
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
@@ -15,8 +18,8 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	for i, p := range s.Incoming.posts() {
 		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
 		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
-		if c := rec.Sessions.byID(ho.CrispID); c != nil {
-			c.Log.ours(fp)
+		if c := rec.Sessions.ByID(ho.CrispID); c != nil {
+			c.Log.Ours(fp)
 		}
 	}
 }
@@ -47,14 +50,14 @@ func (rec *record) crowded(n int) bool {
 
 // newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
 func (rec *record) newest(crisp string) int64 {
-	if s := rec.Sessions.byID(crisp); s != nil {
+	if s := rec.Sessions.ByID(crisp); s != nil {
 		return s.Log.Newest
 	}
 	return 0
 }
 
 // match finds the post of ours to which Crisp gave another fingerprint, and settles it.
-func (rec *record) match(s *crispSession, m *EventMessage) {
+func (rec *record) match(s *crisplog.Session, m *EventMessage) {
 	for _, e := range rec.ToCrisp {
 		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, rec.env.cfg.Origin) {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
@@ -64,12 +67,12 @@ func (rec *record) match(s *crispSession, m *EventMessage) {
 }
 
 // proved settles a post that Crisp's log shows, whatever became of the call.
-func (rec *record) proved(s *crispSession, fp int64) {
+func (rec *record) proved(s *crisplog.Session, fp int64) {
 	for _, e := range rec.ToCrisp {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
 		}
-		if e.Kind == kindPost || e.Kind == kindGreet {
+		if e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote && !e.Running {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: fp})
 			return
 		}
@@ -126,14 +129,13 @@ func (rec *record) returnToBot() {
 }
 
 // queueAnswer chooses in the agent's picker for the user.
-func (rec *record) queueAnswer(s *userMessage, p picker, i int) bool {
-	content, err := answerPicker(p.Content, i)
+func (rec *record) queueAnswer(s *userMessage, q crispcontent.Question, i int) bool {
+	content, label, err := q.Answer(i)
 	if err != nil {
 		return false
 	}
 	rec.posting(s, rec.Handover)
-	label := pickerChoices(p.Content)[i].Label
-	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: p.Crisp, Incoming: s.ID, FP: p.FP, Content: content, Else: label})
+	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: q.Crisp, Incoming: s.ID, FP: q.FP, Content: content, Else: label})
 	return true
 }
 
@@ -168,58 +170,84 @@ func messageID(crisp string, fp int64, part int) string {
 // systemID names something that the library says.
 func systemID(id, what string, n int64) string { return fmt.Sprintf("%s/%s/%d", id, what, n) }
 
-// metasRequest is what an effect gives to a conversation's metas.
-type metasRequest struct {
-	Merge bool `json:"merge,omitzero"` // the conversation has metas already
-}
-
-// queueOpening queues the steps of an opening. Each is stored; whoever attends next goes on at the
-// first that is not done.
-func (rec *record) queueOpening(ho *handover) {
-	step := func(e effect) {
-		e.HandoverID, e.Crisp = ho.ID, ho.CrispID
-		rec.push(&rec.ToCrisp, e)
+// queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
+func (rec *record) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) {
+	id := ""
+	if rec.Handover != nil && rec.Handover.CrispID == s.ID {
+		id = rec.Handover.ID
 	}
-	ho.CrispID = cmp.Or(ho.Request.CrispID, rec.reopens(ho))
-	switch {
-	case ho.CrispID == "":
-		step(effect{Kind: kindCreate})
-	case rec.Sessions.byID(ho.CrispID) == nil:
-		rec.Sessions = append(rec.Sessions, &crispSession{ID: ho.CrispID, Bounds: boundary{Adopted: true}})
-	}
-	rec.dropResolve(ho.CrispID)
-	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: ho.CrispID != ""}})
-	if ho.Request.Inbox != "" {
-		step(effect{Kind: kindInbox, Note: ho.Request.Inbox})
-	}
-	if ho.Request.Operator != "" {
-		step(effect{Kind: kindAssign, Note: ho.Request.Operator})
-	}
-	ho.Opening = fingerprint(rec.Conversation, ho.ID, ofOpening, "", 0)
-	step(effect{Kind: kindGreet, FP: ho.Opening, At: rec.newest(ho.CrispID)})
-	if ho.CrispID != "" {
-		rec.awaitOpening(ho)
+	for i, p := range parts {
+		one := msg
+		one.ID = messageID(s.ID, e.FP, i) + suffix
+		if suffix != "" {
+			one.Corrects = messageID(s.ID, e.FP, i)
+		}
+		one.Content, one.File = p.Content, p.File
+		kind := kindDeliver
+		if suffix != "" && rec.env.cfg.Revise != nil {
+			kind = kindRevise
+		}
+		rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
 	}
 }
 
-// reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
-// a short time ago; else "".
-func (rec *record) reopens(ho *handover) string {
-	if s := rec.Sessions.reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
-		return s.ID
+// kept matches the deliveries of a message that are kept until the user is there again.
+func kept(s *crisplog.Session, fp int64) func(*effect) bool {
+	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
+}
+
+// replaceKept gives a message that is kept until the user is there again its new content. It reports
+// whether nothing more is to do: a host that keeps the message as well has it revised, too. Where a part
+// was shown, or what is kept is a correction, the new content becomes a correction.
+func (rec *record) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) bool {
+	at := slices.IndexFunc(rec.Away, kept(s, e.FP))
+	if at < 0 {
+		return false
 	}
-	return ""
+	first := rec.Away[at]
+	corrects := first.Message.Corrects != "" || first.Part > 0
+	if !corrects {
+		suffix = ""
+	}
+	var l queue
+	rec.queueParts(&l, s, e, parts, msg, suffix)
+	for _, x := range l {
+		x.Attempts = first.Attempts
+	}
+	rec.Away = slices.Insert(slices.DeleteFunc(rec.Away, kept(s, e.FP)), at, l...)
+	return corrects || len(e.ChannelID) == 0 || rec.env.cfg.Revise == nil
 }
 
-// awaitOpening makes our opening message the session's boundary, as soon as Crisp's log shows it.
-func (rec *record) awaitOpening(ho *handover) {
-	s := rec.Sessions.byID(ho.CrispID)
-	s.Bounds.await(ho.Opening)
-	s.Log.ours(ho.Opening)
+// mark queues the delivered and read marks, together with those that wait already.
+func (rec *record) mark(s *crisplog.Session, fp int64) {
+	if rec.env.cfg.Policy.NoMarks {
+		return
+	}
+	for _, e := range rec.ToCrisp {
+		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
+			e.FPs = append(e.FPs, fp)
+			return
+		}
+	}
+	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
 }
 
-// followUpFailed says that nobody will answer by email after all.
-func (rec *record) followUpFailed() {
-	rec.say(textOpenFailed, "")
-	rec.dropFollowUp()
+// named notes the channel's id of the part that a delivery showed.
+func (e *effect) named(s *crisplog.Session, id string) {
+	if e.Message.Corrects == "" {
+		s.Log.Name(e.FP, e.Part, id)
+	}
+}
+
+// userSign gives back the deliveries that were kept until the user is there again.
+func (rec *record) userSign() {
+	if len(rec.Away) == 0 {
+		return
+	}
+	for _, e := range rec.Away {
+		e.Next = time.Time{}
+		e.Message.Late = true
+	}
+	rec.ToUser = append(rec.Away, rec.ToUser...)
+	rec.Away = nil
 }

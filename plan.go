@@ -3,6 +3,10 @@ package handover
 import (
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // direction is one of those in which a conversation is worked on, so that none waits for another.
@@ -77,7 +81,7 @@ func (rec *record) planRead(changed *bool) *logRead {
 			break
 		}
 		n := &reading{of: l, begun: rec.env.now, blind: true}
-		if l.blind = blind; !blind || rec.oldWanted(rec.Sessions.byID(l.crisp), n) {
+		if l.blind = blind; !blind || rec.oldWanted(rec.Sessions.ByID(l.crisp), n) {
 			return l
 		}
 		rec.take(n)
@@ -187,10 +191,10 @@ func (rec *record) pending() []deadline {
 	case StateMuted:
 		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
 	case StateOpening:
-		add(latest(rec.Handover.Asked, rec.Handover.Paced), rec.Handover.Timeouts.Open, onOpenFailed, true)
+		add(times.Later(rec.Handover.Asked, rec.Handover.Paced), rec.Handover.Timeouts.Open, onOpenFailed, true)
 	case StateWaiting:
 		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
-		add(latest(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)
+		add(times.Later(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)
 	case StateActive:
 		if rec.Handover.AskedIdle.Before(rec.Handover.LastWord) {
 			add(rec.Handover.LastWord, rec.Handover.Timeouts.Idle, onQuiet, false)
@@ -210,13 +214,6 @@ func (rec *record) pending() []deadline {
 		add(rec.Handover.Asked, rec.Handover.Timeouts.Max, onMax, true)
 	}
 	return all
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is
@@ -250,28 +247,28 @@ func (rec *record) deadlines(changed *bool) *logRead {
 // readDue is when a session is read next for a deadline that passes at by. A message that a hook told of
 // and the log does not show yet is waited for, earlyFor at the most, since a stream of hooks would put the
 // deadline off for ever. What the list of conversations, or a stranger, told of later than by is not.
-func (rec *record) readDue(s *crispSession, by time.Time) time.Time {
+func (rec *record) readDue(s *crisplog.Session, by time.Time) time.Time {
 	var wait time.Time
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
 		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
 			continue
 		}
-		wait = latest(wait, k.Next)
+		wait = times.Later(wait, k.Next)
 	}
 	if most := by.Add(earlyFor); wait.After(most) {
 		wait = most
 	}
-	return latest(s.Reads.Retry, wait)
+	return times.Later(s.Reads.Retry, wait)
 }
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
-func (rec *record) current() *crispSession {
+func (rec *record) current() *crisplog.Session {
 	if rec.human() {
-		return rec.Sessions.byID(rec.Handover.CrispID)
+		return rec.Sessions.ByID(rec.Handover.CrispID)
 	}
 	if rec.FollowUp != nil {
-		return rec.Sessions.byID(rec.FollowUp.CrispID)
+		return rec.Sessions.ByID(rec.FollowUp.CrispID)
 	}
 	return nil
 }
@@ -287,37 +284,37 @@ func (rec *record) due() time.Time {
 		at = rec.keepUntil()
 	}
 	_, wait := rec.ToCrisp.ready(now)
-	at = earlier(at, wait)
+	at = times.Earlier(at, wait)
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if s := rec.Sessions.byID(k.Crisp); s != nil && !rec.ending(s.ID) {
-			at = earlier(at, rec.wanted(k, s))
+		if s := rec.Sessions.ByID(k.Crisp); s != nil && !rec.ending(s.ID) {
+			at = times.Earlier(at, rec.wanted(k, s))
 		}
 	}
 	for _, s := range rec.Sessions {
 		if !s.State.Doubt.IsZero() {
-			at = earlier(at, s.doubtDue())
+			at = times.Earlier(at, s.DoubtDue())
 		}
 	}
 	for _, dl := range rec.pending() {
 		next := dl.at
 		if s := rec.current(); s != nil && !dl.blind {
-			next = latest(next, rec.readDue(s, dl.at))
+			next = times.Later(next, rec.readDue(s, dl.at))
 		}
-		at = earlier(at, next)
+		at = times.Earlier(at, next)
 	}
-	at = earlier(at, rec.UserMessages.waits(""))
+	at = times.Earlier(at, rec.UserMessages.waits(""))
 	_, wait = rec.forBot()
-	at = earlier(at, wait)
+	at = times.Earlier(at, wait)
 	for _, r := range rec.Replies { // its process may die
-		at = earlier(at, r.Until)
+		at = times.Earlier(at, r.Until)
 	}
 	if len(rec.Replies) > 0 {
 		return at
 	}
 	_, wait = rec.ToUser.ready(now)
 	if rec.env.speaking && !wait.IsZero() { // this process goes on then, or another one when it is dead
-		wait = latest(wait, now.Add(rec.env.cfg.Timeouts.Reply))
+		wait = times.Later(wait, now.Add(rec.env.cfg.Timeouts.Reply))
 	}
-	return earlier(at, wait)
+	return times.Earlier(at, wait)
 }

@@ -4,18 +4,19 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 const (
 	// lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
 	lookAgain = 15 * time.Second
-	// resolvedTwice is the time between two reads that must agree before a resolved state counts,
-	// or a conversation is gone, of which no hook told.
-	resolvedTwice = time.Minute
 	// listSlack is by how much the list's time of a change may be later than that of the message, in ms.
 	listSlack = 1000
-	// overlap is how far before the watermark a read goes back: a message may become visible late.
-	overlap = 10 * time.Minute
 	// maxSingles bounds how many edited messages are read one by one in one read of a session.
 	maxSingles = 8
 )
@@ -48,7 +49,7 @@ type reading struct {
 	gone     bool           // the conversation is removed
 	cut      bool           // there is more in between than one read can take
 	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
-	old      *oldLog        // of the session, if it was needed
+	old      *crisplog.Old  // of the session, if it was needed
 	judged   map[int64]bool // messages older than all that is known: they were judged
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
@@ -100,7 +101,7 @@ func (rec *record) wantedRead(now time.Time) (l *logRead, blind bool) {
 	opening := rec.State == StateOpening
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		s := rec.Sessions.byID(k.Crisp)
+		s := rec.Sessions.ByID(k.Crisp)
 		if s == nil || rec.ending(s.ID) || rec.wanted(k, s).After(now) || opening && !k.overdue(now) {
 			continue
 		}
@@ -110,7 +111,7 @@ func (rec *record) wantedRead(now time.Time) (l *logRead, blind bool) {
 		return nil, false
 	}
 	for _, s := range rec.Sessions {
-		if !s.State.Doubt.IsZero() && !now.Before(s.doubtDue()) {
+		if !s.State.Doubt.IsZero() && !now.Before(s.DoubtDue()) {
 			return rec.readOf(s, true), false
 		}
 	}
@@ -119,14 +120,14 @@ func (rec *record) wantedRead(now time.Time) (l *logRead, blind bool) {
 
 // wanted is when a hook is to be worked on; zero for not yet. While a handover opens, hooks wait: what
 // agents write belongs to the handover that is about to exist. A message in hand does not wait for ever.
-func (rec *record) wanted(k *hook, s *crispSession) time.Time {
+func (rec *record) wanted(k *hook, s *crisplog.Session) time.Time {
 	if rec.State != StateOpening {
 		return k.wanted(&s.Reads)
 	}
 	if len(k.Raw) == 0 {
 		return time.Time{}
 	}
-	return latest(k.Got.Add(inHandFor), k.Next)
+	return times.Later(k.Got.Add(inHandFor), k.Next)
 }
 
 // ending reports whether an end of the session's handover waits for the messages before it.
@@ -135,10 +136,10 @@ func (rec *record) ending(crisp string) bool {
 }
 
 // readOf is the read that brings a session up to date.
-func (rec *record) readOf(s *crispSession, state bool) *logRead {
-	l := &logRead{crisp: s.ID, since: max(s.Log.Watermark-overlap.Milliseconds(), s.Bounds.From-1), upto: rec.Serial, state: state}
+func (rec *record) readOf(s *crisplog.Session, state bool) *logRead {
+	l := &logRead{crisp: s.ID, since: max(s.Log.Watermark-crisplog.Overlap.Milliseconds(), s.Bounds.From-1), upto: rec.Serial, state: state}
 	l.stop = []int64{s.Log.First, s.Bounds.Opening}
-	if l.early = s.Bounds.early(); l.early {
+	if l.early = s.Bounds.Early(); l.early {
 		l.singles = []int64{s.Bounds.Opening}
 	}
 	last := s.Log.Last
@@ -148,15 +149,15 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 		if s.State.Resolved && k.Want != 0 {
 			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
 		}
-		if !k.Next.After(rec.env.now) && (k.Edited && (!whole || s.Log.entry(k.Want) == nil) || k.Removed && !whole) {
+		if !k.Next.After(rec.env.now) && (k.Edited && (!whole || s.Log.Entry(k.Want) == nil) || k.Removed && !whole) {
 			l.singles = append(l.singles, k.Want)
 		}
 		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
 			last = 0
-			l.since = max(min(l.since, k.At-1), l.since-overlap.Milliseconds(), s.Bounds.From-1)
+			l.since = max(min(l.since, k.At-1), l.since-crisplog.Overlap.Milliseconds(), s.Bounds.From-1)
 		}
 		if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 {
-			l.until = earlier(l.until, overdue)
+			l.until = times.Earlier(l.until, overdue)
 		}
 	}
 	l.singles = l.singles[:min(len(l.singles), maxSingles)]
@@ -166,7 +167,7 @@ func (rec *record) readOf(s *crispSession, state bool) *logRead {
 
 // item is a message or a change of state, at its place in Crisp's order.
 type item struct {
-	position
+	crisplog.Position
 	msg  *EventMessage
 	hook int64  // the number of the hook that it is from; 0: it was read
 	late bool   // taken from its hook: the log does not show it
@@ -188,13 +189,13 @@ func (x item) compare(y item) int {
 // first message that is held back for the log: what comes after it waits as well.
 type timeline struct {
 	rec   *record
-	s     *crispSession
+	s     *crisplog.Session
 	n     *reading
 	items []item
-	held  *position
+	held  *crisplog.Position
 }
 
-func (rec *record) timelineOf(s *crispSession, n *reading) *timeline {
+func (rec *record) timelineOf(s *crisplog.Session, n *reading) *timeline {
 	t := &timeline{rec: rec, s: s, n: n}
 	for i := range n.messages {
 		t.add(&n.messages[i], 0, false)
@@ -211,11 +212,11 @@ func (rec *record) timelineOf(s *crispSession, n *reading) *timeline {
 
 // add adds a message: read, or from the hook with this number.
 func (t *timeline) add(m *EventMessage, hook int64, late bool) {
-	at, ok := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
-	if e := t.s.Log.entry(m.Fingerprint); e != nil && e.At != 0 && !ok {
+	at, ok := t.s.Log.Plausible(m.Timestamp, t.rec.env.now)
+	if e := t.s.Log.Entry(m.Fingerprint); e != nil && e.At != 0 && !ok {
 		at = e.At // as it counted when it was first seen
 	}
-	t.items = append(t.items, item{position: position{at, m.Fingerprint}, msg: m, hook: hook, late: late, odd: !ok})
+	t.items = append(t.items, item{Position: crisplog.Position{At: at, FP: m.Fingerprint}, msg: m, hook: hook, late: late, odd: !ok})
 }
 
 // addHook adds what a hook tells, unless the read shows it, or keeps the hook for another read.
@@ -232,8 +233,8 @@ func (t *timeline) addHook(k *hook) {
 			t.n.hold(k) // messages before it may not be read yet
 			return
 		}
-		at, _ := t.s.Log.plausible(ev.At.UnixMilli(), now)
-		t.items = append(t.items, item{position: position{at, 1 << 62}, hook: k.N, says: says(ev)})
+		at, _ := t.s.Log.Plausible(ev.At.UnixMilli(), now)
+		t.items = append(t.items, item{Position: crisplog.Position{At: at, FP: 1 << 62}, hook: k.N, says: says(ev)})
 	case failed && !t.n.gone && !k.ripe(t.s, true, now):
 		t.n.hold(k)
 	}
@@ -261,8 +262,8 @@ func says(ev *Event) string {
 // addMessage adds a message of a signed hook.
 func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 	fp := m.Fingerprint
-	e := t.s.Log.entry(fp)
-	if t.n.shows(fp) || e != nil && e.At != 0 || t.s.Log.Known.has(fp) || t.n.judged[fp] {
+	e := t.s.Log.Entry(fp)
+	if t.n.shows(fp) || t.s.Log.Seen(fp) || t.n.judged[fp] {
 		return
 	}
 	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
@@ -270,8 +271,8 @@ func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 		return
 	}
 	t.n.hold(k)
-	at, _ := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
-	if p := (position{at, fp}); t.held == nil || p.before(*t.held) {
+	at, _ := t.s.Log.Plausible(m.Timestamp, t.rec.env.now)
+	if p := (crisplog.Position{At: at, FP: fp}); t.held == nil || p.Before(*t.held) {
 		t.held = &p
 	}
 }
@@ -302,8 +303,8 @@ func (t *timeline) look(k *hook, failed bool) {
 			t.n.hold(k)
 		}
 	case k.Want != 0:
-		e := t.s.Log.entry(k.Want)
-		if t.n.shows(k.Want) || t.s.Log.Known.has(k.Want) || e != nil && e.At != 0 {
+		e := t.s.Log.Entry(k.Want)
+		if t.n.shows(k.Want) || t.s.Log.Seen(k.Want) {
 			return
 		}
 		if !k.ripe(t.s, false, now) || k.Signed && now.Before(k.Got.Add(inHandFor)) {
@@ -318,11 +319,13 @@ func (t *timeline) look(k *hook, failed bool) {
 // unchanged reports whether a message that was shown, and is told to be edited, still says the same. The
 // choice in a picker is no edit.
 func (t *timeline) unchanged(fp int64) bool {
-	e := t.s.Log.entry(fp)
-	if e == nil || e.Status != entryShown || e.Type == "picker" {
+	e := t.s.Log.Entry(fp)
+	if e == nil || e.Status != crisplog.Shown || e.Type == "picker" {
 		return false
 	}
-	same := func(m EventMessage) bool { return m.Fingerprint == fp && hashOf(m.Type, m.Content) == e.Hash }
+	same := func(m EventMessage) bool {
+		return m.Fingerprint == fp && crispcontent.Hash(m.Type, m.Content) == e.Hash
+	}
 	return slices.ContainsFunc(t.n.messages, same) || slices.ContainsFunc(t.n.singles, same)
 }
 
@@ -348,7 +351,7 @@ func (t *timeline) lags(k *hook) bool {
 // holdRest ends the timeline before what is held, and keeps the hooks that must come after it: a state,
 // later messages, and those that only ask for a read.
 func (t *timeline) holdRest() {
-	if end := slices.IndexFunc(t.items, func(i item) bool { return t.held.before(i.position) }); end >= 0 {
+	if end := slices.IndexFunc(t.items, func(i item) bool { return t.held.Before(i.Position) }); end >= 0 {
 		t.items = t.items[:end]
 	}
 	for _, k := range t.rec.Hooks.of(t.s.ID, t.n.of.upto) {
@@ -357,9 +360,49 @@ func (t *timeline) holdRest() {
 			t.n.hold(k)
 			continue
 		}
-		at, _ := t.s.Log.plausible(m.Timestamp, t.rec.env.now)
-		if t.held.before(position{at, m.Fingerprint}) {
+		at, _ := t.s.Log.Plausible(m.Timestamp, t.rec.env.now)
+		if t.held.Before(crisplog.Position{At: at, FP: m.Fingerprint}) {
 			t.n.hold(k)
 		}
 	}
+}
+
+// oldWanted reports whether what a read of a session brought, and its hooks, can only be judged with what
+// is in the session's old log.
+func (rec *record) oldWanted(s *crisplog.Session, n *reading) bool {
+	l := &s.Log
+	if l.Moved == 0 {
+		return false
+	}
+	for _, all := range [][]EventMessage{n.messages, n.singles} {
+		for i := range all {
+			if rec.forgot(l, &all[i]) {
+				return true
+			}
+		}
+	}
+	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+		if m := k.message(); m != nil {
+			if rec.forgot(l, m) {
+				return true
+			}
+		} else if fp := k.about(); fp != 0 && l.Entry(fp) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// forgot reports whether more may have been known of a message than there is.
+func (rec *record) forgot(l *crisplog.Log, m *EventMessage) bool {
+	return l.Forgot(rec.counted(l, m), m.Fingerprint, m.Type, m.Content)
+}
+
+// counted is the time that a message counts with.
+func (rec *record) counted(l *crisplog.Log, m *EventMessage) int64 {
+	at, ok := l.Plausible(m.Timestamp, rec.env.now)
+	if !ok {
+		return 0 // it may be as old as any
+	}
+	return at
 }

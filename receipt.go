@@ -84,3 +84,24 @@ func (m *userMessage) why() Why {
 	}
 	return WhyHuman
 }
+
+// hold is for how long a caller of Receive has a message to answer it, before it calls Reply.
+func (t *Timeouts) hold() time.Duration { return t.Reply + renewEvery }
+
+// give gives the message to a caller of Receive to answer it.
+func (m *userMessage) give(rec *record) {
+	m.Given = rec.env.now.Add(rec.env.cfg.Timeouts.hold())
+}
+
+// answerUntil lets the caller of Receive have the message until then. It reports whether that changes
+// anything.
+func (m *userMessage) answerUntil(until time.Time) bool {
+	if m == nil || m.Status != messageTurn || m.Given.IsZero() || !m.Given.Before(until) {
+		return false
+	}
+	m.Given = until
+	return true
+}
+
+// given reports whether a caller of Receive has the message to answer it.
+func (m *userMessage) given(now time.Time) bool { return m.Status == messageTurn && m.Given.After(now) }

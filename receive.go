@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // Incoming is a message of the user, as the channel brought it.
@@ -219,7 +221,7 @@ func (c *Config) checkIncoming(m *Incoming) error {
 		return bad("the text is longer than Limits.Text, %d bytes", c.Limits.Text)
 	case len(m.Payload) > c.Limits.Text:
 		return bad("the payload is longer than Limits.Text, %d bytes", c.Limits.Text)
-	case blank(m.Text) && blank(m.Payload) && len(m.Files) == 0:
+	case textsplit.Blank(m.Text) && textsplit.Blank(m.Payload) && len(m.Files) == 0:
 		return bad("it holds no text, no payload and no file")
 	case len(m.Files) > c.Limits.Files:
 		return bad("it has more files than Limits.Files, %d", c.Limits.Files)

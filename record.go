@@ -11,6 +11,11 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // record is all that is known of one conversation: what Record.Data holds. It changes only in
@@ -32,14 +37,14 @@ type record struct {
 	Offer    *offer    `json:"offer,omitempty"`    // nobody was there; choices are shown
 	Mute     *mute     `json:"mute,omitempty"`     // while muted
 
-	Sessions     sessions     `json:"sessions,omitempty"`      // the newest last
-	Pickers      pickers      `json:"pickers,omitempty"`       // agents' questions that may be answered
-	UserMessages userMessages `json:"user_messages,omitempty"` // the user's messages, the newest last
-	Hooks        hookQueue    `json:"hooks,omitempty"`         // hooks that are not absorbed yet
-	ToUser       queue        `json:"to_user,omitempty"`       // from Crisp's log to the user
-	ToCrisp      queue        `json:"to_crisp,omitempty"`      // from the user to Crisp
-	Away         []*effect    `json:"away,omitempty"`          // deliveries kept for the user's next sign
-	Replies      replies      `json:"replies,omitempty"`       // bot messages under way
+	Sessions     crisplog.Sessions      `json:"sessions,omitempty"`      // the newest last
+	Pickers      crispcontent.Questions `json:"pickers,omitempty"`       // agents' questions that may be answered
+	UserMessages userMessages           `json:"user_messages,omitempty"` // the user's messages, the newest last
+	Hooks        hookQueue              `json:"hooks,omitempty"`         // hooks that are not absorbed yet
+	ToUser       queue                  `json:"to_user,omitempty"`       // from Crisp's log to the user
+	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
+	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
+	Replies      replies                `json:"replies,omitempty"`       // bot messages under way
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
 	// Such members are added here, at the top.
@@ -215,8 +220,8 @@ func (c *claim) free() bool { return c.Holder == "" }
 // waits for, the request of a handover as old, and what the parts trim themselves.
 func (rec *record) trim() {
 	rec.UserMessages.trim()
-	last, current := rec.Sessions.last(), rec.current()
-	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crispSession) bool {
+	last, current := rec.Sessions.Last(), rec.current()
+	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crisplog.Session) bool {
 		return s != last && s != current && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
 			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
 			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
@@ -225,7 +230,7 @@ func (rec *record) trim() {
 		rec.Handover.Request = Request{} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
-		s.Log.trim(rec.awaits)
+		s.Log.Trim(rec.awaits)
 	}
 }
 
@@ -255,3 +260,143 @@ func (rec *record) keepUntil() time.Time {
 
 // expired reports whether the record may be forgotten.
 func (rec *record) expired() bool { return rec.idle() && !rec.env.now.Before(rec.keepUntil()) }
+
+// What a store returns is not trusted: the library or another program may have had a fault, a disk
+// may have lost bytes, a clock may have been wrong. fault refuses a record that the work could not
+// rely on; mend sets right what has one right value.
+
+// fault says what does not hold together in a record that was read; "" for none. The work on a record
+// relies on all of this.
+func (rec *record) fault(key string) string {
+	if fault := rec.Sessions.Fault(); fault != "" {
+		return fault
+	}
+	switch {
+	case slices.Contains(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), nil):
+		return "an effect is null"
+	case !validID(rec.Conversation.ID):
+		return "it has no conversation"
+	case key != "" && !rec.belongs(key):
+		return "it is of another conversation or website than its key"
+	case rec.Serial < 0 || rec.Serial > maxNumber || rec.Epoch < 0 || rec.Epoch > maxNumber || rec.First < 0:
+		return "its counters are out of range"
+	case !slices.Contains([]State{StateBot, StateMuted, StateOpening, StateWaiting, StateActive}, rec.State):
+		return "its state is none that is known"
+	case rec.human() && rec.Handover == nil:
+		return "a handover runs, and it is missing"
+	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.ByID(rec.Handover.CrispID) == nil:
+		return "a handover runs in a Crisp session that is missing"
+	}
+	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
+		if ho != nil && ho.ID == "" {
+			return "a handover has no id"
+		}
+	}
+	for _, m := range rec.UserMessages {
+		if fault := m.fault(); fault != "" {
+			return fault
+		}
+	}
+	for i, e := range rec.ToCrisp {
+		if e.Crisp == "" && e.Kind.known() && !rec.ToCrisp[:i+1].has(func(x *effect) bool { return x.Kind == kindCreate && x.HandoverID == e.HandoverID }) {
+			return "an effect is about no Crisp session"
+		}
+	}
+	for i := range rec.Hooks {
+		if n := rec.Hooks[i].N; n < 1 || n > rec.Serial { // it would be read for, and never taken in
+			return "a hook has a number that was never given"
+		}
+	}
+	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
+		for _, e := range q {
+			if fault := e.fault(rec.Serial); fault != "" {
+				return fault
+			}
+		}
+	}
+	return ""
+}
+
+const (
+	// maxNumber bounds numbers that only ever grow by one.
+	maxNumber = 1 << 53
+	// maxPart bounds the parts of one message.
+	maxPart = 10_000
+)
+
+// belongs reports whether the record is stored under this key.
+func (rec *record) belongs(key string) bool {
+	website, rest, _ := strings.Cut(key, "/")
+	c := rec.Conversation
+	return rec.Website == website && (c.WebsiteID == "" || c.WebsiteID == website) && rest == c.path()
+}
+
+// mend sets right what a stored record may hold and nothing here writes: times of what has happened
+// that lie in the future, waits without an end, deadlines that are missing.
+func (rec *record) mend() {
+	if !rec.env.stored {
+		return
+	}
+	now := rec.env.now
+	if rec.Claim.Until.After(now.Add(2 * claimTTL)) {
+		rec.Claim.release()
+	}
+	rec.Since, rec.Touched = times.Happened(rec.Since, now), times.Happened(rec.Touched, now)
+	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
+		ho.mend(rec.env.cfg, now)
+	}
+	if rec.human() && rec.State != StateOpening {
+		rec.Handover.Opened = times.Happened(rec.Handover.Opened, now)
+	}
+	if rec.State == StateActive {
+		rec.Handover.LastWord = times.Happened(rec.Handover.LastWord, now)
+	}
+	for _, s := range rec.Sessions {
+		s.Mend(now)
+	}
+	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool { return rec.Sessions.ByID(k.Crisp) == nil }) // nobody would look
+	for i := range rec.Hooks {
+		k := &rec.Hooks[i]
+		k.Got, k.Missed, k.Next = times.Past(k.Got, now), times.Past(k.Missed, now), times.Soon(k.Next, now)
+		k.Tries = max(k.Tries, 0)
+	}
+	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
+		for _, e := range q {
+			e.Since, e.Next = times.Past(e.Since, now), times.Soon(e.Next, now)
+		}
+	}
+	for i := range rec.Replies {
+		r := &rec.Replies[i]
+		if most := now.Add(max(rec.env.cfg.Timeouts.Reply, claimTTL)); r.Until.After(most) {
+			r.Until = most
+		}
+	}
+	for _, m := range rec.UserMessages {
+		m.mend(rec.env.cfg, now)
+		if m.Waits.After(now.Add(2 * claimTTL)) {
+			m.Waits = time.Time{}
+		}
+		if m.Status == messagePosting && !rec.ToCrisp.has(func(e *effect) bool { return e.Incoming == m.ID }) {
+			m.Status, m.Epoch = messageTurn, rec.Epoch // nothing would ever pass it on
+		}
+	}
+}
+
+// mend sets a handover's times and deadlines right.
+func (ho *handover) mend(cfg *Config, now time.Time) {
+	if ho == nil {
+		return
+	}
+	ho.Asked = times.Happened(ho.Asked, now)
+	for _, t := range []*time.Time{&ho.Opened, &ho.Claimed, &ho.FirstReply, &ho.LastWord, &ho.Reminded, &ho.Ended, &ho.AskedIdle} {
+		*t = times.Past(*t, now)
+	}
+	standard := cfg.Timeouts
+	from := standard.fields()
+	for i, f := range ho.Timeouts.fields() {
+		off := f.optional && *f.value == -1
+		if !off && (*f.value <= 0 || spanFault(*f.value) != "") {
+			*f.value = *from[i].value
+		}
+	}
+}

@@ -266,6 +266,38 @@ func TestDoneIsTheDocumentedAnswer(t *testing.T) {
 	}
 }
 
+// A message is posted when Crisp names its fingerprint. Any other answer says nothing of it: it is looked up,
+// and neither lost nor posted twice.
+func TestPostedMeansAFingerprint(t *testing.T) {
+	for name, body := range map[string]string{
+		"null": handovertest.BodyNull, "a list": handovertest.BodyList, "other data": handovertest.BodyOther,
+		"no data": `{"error":false,"reason":"dispatched"}`, "empty": `{"error":false,"reason":"dispatched","data":{}}`,
+		"no number": `{"error":false,"reason":"dispatched","data":{"fingerprint":"1"}}`,
+	} {
+		for _, commit := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, posted: %t", name, commit), func(t *testing.T) {
+				bubble(t, options{}, func(r *rig) {
+					once := handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, Commit: commit}
+					r.crisp.Fail(2, once) // the opening message, and what is tried next
+					require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+					conv := r.crisp.Last()
+					conv.Operator("Ann").Say("hello")
+					r.after(time.Minute)
+					r.crisp.Fail(1, once)
+					require.False(t, r.says("My parcel is lost").Bot)
+					require.Equal(t, []string{"Hi, this user need your help.", "My parcel is lost"}, userTexts(conv))
+					r.after(time.Minute)
+					once.Match = func(i handovertest.CallInfo) bool { return i.Type == "note" }
+					r.crisp.Fail(1, once)
+					require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
+					r.after(time.Minute)
+					require.Equal(t, []string{"bye"}, notesOf(conv))
+				})
+			})
+		}
+	}
+}
+
 // Notes and openings that are too long go in parts, also where answers get lost.
 func TestLongOpeningsAndNotes(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("word ", n/5) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/crisphandover/handover/internal/worker"
@@ -40,35 +39,6 @@ func (all *replies) drop(match func(reply) bool) bool {
 // end removes a reply, perhaps before its send has returned.
 func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
 
-// speaking counts the bot's messages under way in this process, by conversation.
-type speaking struct {
-	mu sync.Mutex
-	n  map[string]int
-}
-
-// begin counts a message until end is called.
-func (s *speaking) begin(key string) (end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.n == nil {
-		s.n = make(map[string]int)
-	}
-	s.n[key]++
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.n[key]--; s.n[key] == 0 {
-			delete(s.n, key)
-		}
-	})
-}
-
-func (s *speaking) on(key string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.n[key] > 0
-}
-
 // storeAgain is how long a running Reply waits before it asks a store again that failed.
 const storeAgain = 500 * time.Millisecond
 
@@ -102,7 +72,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	}
 	silent := func() {}
 	if len(rec.Sessions) == 0 {
-		silent = h.speaking.begin(k.key)
+		silent = h.speaking.Begin(k.key)
 		defer time.AfterFunc(h.cfg.Timeouts.Reply, func() { // send ignores its context
 			silent()
 			h.pool.Nudge(jobOf(k.key, toUser))
@@ -246,6 +216,6 @@ func (rec *record) cameAndWent(in *userMessage) bool {
 	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
 		return false
 	}
-	s := rec.Sessions.byID(rec.Handover.CrispID)
-	return s != nil && !s.State.closed()
+	s := rec.Sessions.ByID(rec.Handover.CrispID)
+	return s != nil && !s.State.Closed()
 }

@@ -9,6 +9,7 @@ import (
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
@@ -104,9 +105,9 @@ func TextMessage(text string) RichMessage { return RichMessage{Text: text} }
 const (
 	maxText         = 2000 // UTF-16 units
 	maxTemplateText = 640
-	maxCardText     = 80 // an element's title or subtitle
-	maxTitle        = 20 // of a quick reply or button
-	maxQuickReplies = 13
+	maxCardText     = 80                    // an element's title or subtitle
+	maxTitle        = crispcontent.MaxTitle // of a quick reply or button
+	maxQuickReplies = crispcontent.MaxTitles
 	maxButtons      = 3
 	maxElements     = 10
 )
@@ -271,7 +272,7 @@ func (b Button) plainText() string {
 func numbered(titles []string) string {
 	lines := make([]string, 0, len(titles))
 	for i, t := range titles {
-		if !blank(t) {
+		if !textsplit.Blank(t) {
 			lines = append(lines, strconv.Itoa(i+1)+". "+t)
 		}
 	}
@@ -285,7 +286,7 @@ func joinBlocks(blocks []string) string { return joinShown(blocks, "\n\n") }
 func joinShown(parts []string, sep string) string {
 	shown := make([]string, 0, len(parts))
 	for _, p := range parts {
-		if !blank(p) {
+		if !textsplit.Blank(p) {
 			shown = append(shown, p)
 		}
 	}

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 const nothing = "nothing to show: give it text or an attachment"
@@ -24,7 +25,6 @@ const (
 	maxRichDepth    = 32
 	maxRichMessages = 100
 	maxPayload      = 1000 // Messenger's limit of a quick reply's payload
-	maxLink         = 8 << 10
 )
 
 // ParseError says where a rich message is wrong, and never what it holds.
@@ -78,7 +78,7 @@ func ParseRichMessages[T string | []byte](data T) ([]RichMessage, error) {
 	var messages []RichMessage
 	fault := (*ParseError)(nil)
 	switch start := strings.TrimLeft(text, " \t\r\n"); {
-	case blank(text):
+	case textsplit.Blank(text):
 		fault = &ParseError{Err: errors.New(nothing)}
 	case strings.ContainsRune(`{["`, rune(start[0])):
 		messages, fault = parseRichJSON(jsontext.Value(text))
@@ -169,7 +169,7 @@ func shortPath(path string) string {
 func parseRichValue(v jsontext.Value, m *RichMessage) *ParseError {
 	switch v.Kind() {
 	case '"':
-		if err := json.Unmarshal(v, &m.Text); err != nil || blank(m.Text) {
+		if err := json.Unmarshal(v, &m.Text); err != nil || textsplit.Blank(m.Text) {
 			return faultAt("", nothing)
 		}
 	case '{':
@@ -203,7 +203,10 @@ func completed(field string, messages []RichMessage) ([]RichMessage, error) {
 	for i, m := range messages {
 		err := m.Validate()
 		if err == nil {
-			err = own[i].UnmarshalJSON(jsonOf(m))
+			var text []byte
+			if text, err = m.MarshalJSON(); err == nil {
+				err = own[i].UnmarshalJSON(text)
+			}
 		}
 		if err == nil {
 			own[i].complete()
@@ -270,9 +273,8 @@ func (m RichMessage) Validate() error {
 	}
 	return nil
 }
-
 func (m RichMessage) fault() *ParseError {
-	if blank(m.Text) && m.Attachment == nil {
+	if textsplit.Blank(m.Text) && m.Attachment == nil {
 		return faultAt("/text", nothing)
 	}
 	for i, q := range m.QuickReplies {
@@ -291,19 +293,17 @@ func (m RichMessage) fault() *ParseError {
 	}
 	return nil
 }
-
 func (q QuickReply) fault() *ParseError {
 	switch {
-	case (q.ContentType == "text" || q.ContentType == "") && blank(q.Title):
+	case (q.ContentType == "text" || q.ContentType == "") && textsplit.Blank(q.Title):
 		return faultAt("/title", "a quick reply needs a title")
 	case len(q.Payload) > maxPayload:
 		return faultAt("/payload", "longer than 1,000 bytes")
-	case q.ImageURL != "" && !webLink(q.ImageURL):
+	case q.ImageURL != "" && !weblink.Web(q.ImageURL):
 		return faultAt("/image_url", "not a plain http or https link")
 	}
 	return nil
 }
-
 func (a Attachment) fault() *ParseError {
 	p := a.Payload
 	switch a.Type {
@@ -311,7 +311,7 @@ func (a Attachment) fault() *ParseError {
 		if p.URL == "" && len(p.Unknown) > 0 { // attachment_id, for one
 			return nil
 		}
-		if !webLink(p.URL) {
+		if !weblink.Web(p.URL) {
 			return faultAt("/payload/url", "not a plain http or https link")
 		}
 		return nil
@@ -322,7 +322,7 @@ func (a Attachment) fault() *ParseError {
 	switch {
 	case p.TemplateType == "":
 		return faultAt("/payload/template_type", "a template needs a type")
-	case p.TemplateType == "button" && blank(p.Text):
+	case p.TemplateType == "button" && textsplit.Blank(p.Text):
 		return faultAt("/payload/text", "a button template needs text")
 	case p.TemplateType == "button" && len(p.Buttons) == 0:
 		return faultAt("/payload/buttons", "a button template needs buttons")
@@ -341,12 +341,11 @@ func (a Attachment) fault() *ParseError {
 	}
 	return nil
 }
-
 func (e Element) fault(titled bool) *ParseError {
 	switch {
-	case titled && blank(e.Title):
+	case titled && textsplit.Blank(e.Title):
 		return faultAt("/title", "an element needs a title")
-	case e.ImageURL != "" && !webLink(e.ImageURL):
+	case e.ImageURL != "" && !weblink.Web(e.ImageURL):
 		return faultAt("/image_url", "not a plain http or https link")
 	}
 	if e.DefaultAction != nil {
@@ -362,15 +361,14 @@ func (e Element) fault(titled bool) *ParseError {
 	}
 	return nil
 }
-
 func (b Button) fault(titled bool) *ParseError {
 	known := b.Type == "web_url" || b.Type == "postback" || b.Type == "phone_number"
 	switch {
 	case b.Type == "":
 		return faultAt("/type", "a button needs a type")
-	case titled && known && blank(b.Title):
+	case titled && known && textsplit.Blank(b.Title):
 		return faultAt("/title", "a button needs a title")
-	case (b.URL != "" || b.Type == "web_url") && !safeLink(b.URL):
+	case (b.URL != "" || b.Type == "web_url") && !weblink.Safe(b.URL):
 		return faultAt("/url", "not a plain http, https, mailto or tel link")
 	case (b.Type == "postback" || b.Type == "phone_number") && b.Payload == "":
 		return faultAt("/payload", "this button needs a payload")
@@ -378,36 +376,4 @@ func (b Button) fault(titled bool) *ParseError {
 		return faultAt("/payload", "longer than 1,000 bytes")
 	}
 	return nil
-}
-
-// blank reports whether a reader would see nothing.
-func blank(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf) })
-}
-
-// safeLink reports whether a link may be shown as one: http or https with a host and no user name,
-// mailto, or tel; no space, control or direction character, backslash, quote or angle bracket.
-func safeLink(link string) bool {
-	odd := func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.Is(unicode.C, r) || strings.ContainsRune("\\\"<>`\uFFFD", r)
-	}
-	if len(link) > maxLink || strings.ContainsFunc(link, odd) {
-		return false
-	}
-	u, err := url.Parse(link)
-	if err != nil {
-		return false
-	}
-	switch u.Scheme {
-	case "http", "https":
-		return u.Hostname() != "" && u.User == nil
-	case "mailto", "tel":
-		return u.Opaque != ""
-	}
-	return false
-}
-
-// webLink reports whether a link leads to something that can be fetched and shown.
-func webLink(link string) bool {
-	return safeLink(link) && len(link) > 4 && strings.EqualFold(link[:4], "http")
 }

@@ -205,10 +205,10 @@ func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, wh
 	})
 }
 
-// listed puts a hook into the record of a listed conversation, if it is one of ours and has changed
+// listed puts a hook into the record of a listed conversation, if it is one of ours and may have changed
 // since it was last listed. at is 0 if it is not known when it has.
 func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at int64) error {
-	if !crispapi.ValidSessionID(c.SessionID) || at == 0 {
+	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
 	r, err := h.store.find(ctx, site.id+"/"+c.SessionID)
@@ -219,11 +219,14 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		return nil
 	}
 	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
-		s := rec.Sessions.byID(c.SessionID)
-		if !rec.env.stored || s == nil || at <= s.Listed || s.knows(c, at) {
+		s := rec.Sessions.ByID(c.SessionID)
+		if !rec.env.stored || s == nil {
 			return errKeep
 		}
-		s.Listed = at
+		at, news := s.ListedAgain(c, at, rec.Hooks.listed(s.ID), rec.env.now)
+		if !news {
+			return errKeep
+		}
 		rec.Hooks.put(hook{
 			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
 			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
@@ -235,11 +238,6 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		return nil
 	}
 	return err
-}
-
-// knows reports whether what the list tells of a session was read already.
-func (s *crispSession) knows(c crispConversation, at int64) bool {
-	return at <= s.Log.Watermark && (c.State == saysResolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
 }
 
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.

@@ -7,6 +7,13 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/persondata"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // settlement draws the consequences of one attempt to carry out an effect.
@@ -24,6 +31,9 @@ func (rec *record) settle(l *queue, r result) bool {
 		return rec.timed(r)
 	}
 	e.Running = false
+	if s := rec.Sessions.ByID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.Shows(e.FP) {
+		r = result{effect: e.N, parts: r.parts} // the answer alone was lost
+	}
 	if r.err == nil && r.retry.IsZero() && !r.missing {
 		if e.leaves(r) {
 			return true
@@ -45,7 +55,7 @@ func (rec *record) settle(l *queue, r result) bool {
 		}
 		return true
 	}
-	if s := rec.Sessions.byID(e.Crisp); r.gone && s != nil {
+	if s := rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
 		rec.vanished(s, onRemoved)
 	}
 	e.Placed = false
@@ -69,9 +79,7 @@ func (rec *record) timed(r result) (news bool) {
 		return false
 	}
 	for _, s := range rec.Sessions {
-		before := s.Log.clockSample
-		s.Log.sent(r.fp, r.begun, rec.env.now)
-		news = news || s.Log.clockSample != before
+		news = s.Log.Sent(r.fp, r.begun, rec.env.now) || news
 	}
 	return news
 }
@@ -88,8 +96,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		s.Log.Sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -101,7 +109,7 @@ func (o *settlement) succeeded() {
 	case kindCreate:
 		o.created()
 	case kindMetas:
-		if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.r.emailed {
+		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.r.emailed {
 			s.State.Email = true
 		}
 	case kindEmail:
@@ -115,7 +123,7 @@ func (o *settlement) succeeded() {
 	case kindAnswer:
 		o.answered()
 	case kindResolve:
-		if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 			s.State.Resolved = true
 		}
 	case kindOnEnd:
@@ -142,7 +150,7 @@ func (o *settlement) failed() bool {
 	api, now := apiError(o.r.err), o.rec.env.now
 	o.again(api)
 	if api != nil && api.needsPerson() {
-		o.e.Next = latest(o.e.Next, now.Add(min(api.pause, time.Hour)))
+		o.e.Next = times.Later(o.e.Next, now.Add(min(api.pause, time.Hour)))
 	}
 	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
 	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
@@ -199,7 +207,7 @@ func (o *settlement) again(api *APIError) {
 // it was.
 func (o *settlement) delivered() {
 	o.rec.observe(Activity{Kind: ActivityDelivered, CrispID: o.e.Crisp, MessageID: o.e.Message.ID, Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(o.e.Since)})
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver {
 		return
 	}
@@ -212,7 +220,7 @@ func (o *settlement) delivered() {
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
 		o.rec.mark(s, o.e.FP)
 	}
-	if f := o.rec.FollowUp; f != nil && f.CrispID == o.e.Crisp && o.e.Message.From == FromAgent && !o.rec.env.cfg.Policy.NoTakeover && s.Bounds.newer(o.e.Message.At.UnixMilli()) {
+	if f := o.rec.FollowUp; f != nil && f.CrispID == o.e.Crisp && o.e.Message.From == FromAgent && !o.rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(o.e.Message.At.UnixMilli()) {
 		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli()})
 	}
 }
@@ -234,9 +242,9 @@ func (o *settlement) deliveryFailed() bool {
 		return false
 	}
 	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err})
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
-		if row := s.Log.entry(o.e.FP); row != nil {
-			row.Status = entryFailed
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
+		if row := s.Log.Entry(o.e.FP); row != nil {
+			row.Status = crisplog.Failed
 		}
 		o.rec.note(s.ID, noteNotShown)
 	}
@@ -270,7 +278,7 @@ func (o *settlement) plain() bool {
 // userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
 // the message as well has returned the channel's id of it.
 func (o *settlement) userAway() {
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {
 		return // a system text is of no use later
 	}
@@ -278,7 +286,7 @@ func (o *settlement) userAway() {
 		o.e.named(s, o.r.id)
 	}
 	if !s.State.Email && o.rec.Handover != nil && o.rec.env.cfg.Policy.Email == EmailWhenAway {
-		if address, ok := validEmail(o.rec.Handover.Request.User.Email); ok {
+		if address, ok := persondata.Email(o.rec.Handover.Request.User.Email); ok {
 			o.rec.push(&o.rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
 		}
 	}
@@ -290,7 +298,7 @@ func (o *settlement) userAway() {
 
 // mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
 func (o *settlement) mailed() {
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 		s.State.Email = true
 		o.rec.Away = slices.DeleteFunc(o.rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
 	}
@@ -298,11 +306,11 @@ func (o *settlement) mailed() {
 
 // posted notes that Crisp has a message.
 func (o *settlement) posted() {
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s != nil {
-		s.State.reopened() // a message of the user reopens
+		s.State.Reopened() // a message of the user reopens
 		s.State.Refused = 0
-		s.Log.ours(o.r.fp)
+		s.Log.Ours(o.r.fp)
 	}
 	o.rec.passed(o.e)
 }
@@ -337,7 +345,7 @@ func (o *settlement) postFailed() bool {
 	}
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
-		o.e.Next = latest(o.e.Next, o.r.begun.Add(callTimeout))
+		o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 	}
 	return false
 }
@@ -355,7 +363,7 @@ func (o *settlement) refuse(api *APIError) {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
 	}
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 		if s.State.Refused++; s.State.Refused >= maxRefused {
 			o.rec.closes(s) // and says so
 			return
@@ -377,7 +385,7 @@ func (o *settlement) full() bool {
 		return false
 	}
 	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.e.Incoming, Err: o.r.err, Attempt: o.e.Attempts})
-	s := o.rec.Sessions.byID(o.e.Crisp)
+	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
 	if s != nil {
 		o.rec.closes(s) // which gives the bot what is on its way
@@ -389,7 +397,7 @@ func (o *settlement) full() bool {
 }
 
 // closes notes that a session takes no more messages, and ends the handover that runs in it.
-func (rec *record) closes(s *crispSession) {
+func (rec *record) closes(s *crisplog.Session) {
 	s.State.Full = true
 	if rec.human() && rec.Handover.CrispID == s.ID {
 		rec.fire(onRelayFailed, cause{})
@@ -398,7 +406,7 @@ func (rec *record) closes(s *crispSession) {
 
 // answered notes that the picker shows the user's choice.
 func (o *settlement) answered() {
-	o.rec.Pickers.removed(o.e.Crisp, o.e.FP)
+	o.rec.Pickers.Removed(o.e.Crisp, o.e.FP)
 	o.rec.passed(o.e)
 }
 
@@ -417,144 +425,12 @@ func (o *settlement) answerFailed() bool {
 	if in == nil {
 		return true
 	}
-	text := textPost(o.e.Else)
 	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
-	if c := o.rec.Sessions.byID(o.e.Crisp); c != nil {
-		c.Log.ours(fp)
+	if c := o.rec.Sessions.ByID(o.e.Crisp); c != nil {
+		c.Log.Ours(fp)
 	}
-	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: text.typ, Content: text.content, At: o.rec.newest(o.e.Crisp)}
+	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: "text", Content: crispcontent.NewText(o.e.Else), At: o.rec.newest(o.e.Crisp)}
 	at := slices.Index(o.rec.ToCrisp, o.e)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, at+1, &next) // in the answer's place
-	return true
-}
-
-// created notes the Crisp conversation that was made.
-func (o *settlement) created() {
-	ho := o.rec.handoverOf(o.e.HandoverID)
-	if ho == nil {
-		return
-	}
-	id := o.r.id
-	ho.CrispID = id
-	o.rec.Sessions = append(o.rec.Sessions, &crispSession{ID: id, Log: crispLog{First: ho.Opening}})
-	for _, x := range o.rec.ToCrisp {
-		if x.HandoverID == ho.ID && x.Crisp == "" {
-			x.Crisp = id
-		}
-	}
-	o.rec.awaitOpening(ho)
-}
-
-// greeted ends the opening: the Crisp conversation has its first message.
-func (o *settlement) greeted() {
-	fp := o.r.fp
-	s, ho := o.rec.Sessions.byID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
-	if s != nil {
-		s.State.reopened()
-		s.Log.ours(fp)
-	}
-	if o.nextPart() {
-		return
-	}
-	if s != nil && ho != nil && o.e.Part == 0 && fp != o.e.FP { // Crisp gave it another fingerprint
-		ho.Opening = fp
-		if s.Log.First == o.e.FP {
-			s.Log.First = fp
-		}
-		s.Bounds.rename(o.e.FP, fp)
-	}
-	switch {
-	case o.rec.runs(o.e.HandoverID):
-		if o.rec.Handover.Request.Note != "" {
-			o.rec.pushNote(o.e.Crisp, effect{Note: o.rec.Handover.Request.Note})
-		}
-		o.rec.fire(onOpened, cause{})
-	case o.rec.FollowUp != nil && o.rec.FollowUp.ID == o.e.HandoverID:
-		o.rec.FollowUp.Opened = o.rec.env.now
-		o.rec.say(textByEmail, "")
-	}
-}
-
-// nextPart queues the next message of an opening or a note that is longer than one may be. It reports
-// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
-// there are: that is seen when the next one is to be posted.
-func (o *settlement) nextPart() bool {
-	s, e := o.rec.Sessions.byID(o.e.Crisp), o.e
-	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
-		return false
-	}
-	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
-	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
-	s.Log.ours(next.FP)
-	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
-	return true
-}
-
-// paced notes that an opening waits for our own pace: until then it has not begun. Who waits for long
-// hears so, once.
-func (rec *record) paced(e *effect) {
-	ho := rec.handoverOf(e.HandoverID)
-	if ho == nil {
-		return
-	}
-	if ho.Paced.IsZero() && rec.runs(ho.ID) && e.Next.Sub(rec.env.now) > patience {
-		rec.say(textQueued, "")
-	}
-	ho.Paced = e.Next
-}
-
-// patience is how long a user waits for an opening without a word.
-const patience = 5 * time.Second
-
-// maxOptional is how often an optional step of an opening is tried: for some 15 seconds.
-const maxOptional = 5
-
-// optionalFailed reports whether an optional step of an opening is left out. Metas, inbox and operator
-// are worth having, but no reason to leave the user alone: all of them together may take half of
-// Timeouts.Open.
-func (o *settlement) optionalFailed() bool {
-	api, ho := apiError(o.r.err), o.rec.handoverOf(o.e.HandoverID)
-	hopeless := api != nil && (!api.Temporary() || api.needsPerson() || api.held)
-	switch {
-	case ho == nil:
-		return true
-	case api != nil && api.held && !api.some: // nothing of the website is called: the opening waits
-		o.again(api)
-		return false
-	case !hopeless && o.e.Attempts < maxOptional && o.rec.env.now.Before(latest(ho.Asked, ho.Paced).Add(ho.Timeouts.Open/2)):
-		o.again(api)
-		return false
-	}
-	o.gaveUp()
-	if o.e.Kind == kindMetas && ho.ByEmail { // without an address nobody can answer
-		o.rec.pushNote(o.e.Crisp, effect{Note: ho.Request.User.Email})
-	}
-	return true
-}
-
-// openingFailed reports whether a step is given up without which there is no opening: the handover
-// ends.
-func (o *settlement) openingFailed() bool {
-	api := apiError(o.r.err)
-	if s := o.rec.Sessions.byID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.SafeToRetry() && (!api.Temporary() || api.needsPerson()) {
-		s.State.Full = true // it refuses the opening: the next one has another conversation
-	}
-	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
-		o.again(api)
-		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
-			o.e.Unsure = true
-			o.e.Next = latest(o.e.Next, o.r.begun.Add(callTimeout))
-		}
-		if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID && o.e.Attempts >= o.rec.env.cfg.Limits.Attempts {
-			o.rec.followUpFailed()
-		}
-		return false
-	}
-	o.gaveUp()
-	if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID {
-		o.rec.followUpFailed()
-	} else if o.rec.State == StateOpening && o.rec.Handover.ID == o.e.HandoverID {
-		o.rec.fire(onOpenFailed, cause{})
-	}
 	return true
 }

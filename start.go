@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/persondata"
 )
 
 // Request is what a bot says when it asks for a human.
@@ -185,7 +186,7 @@ func (c *Config) checkStart(t Turn, r *Request) error {
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
 	}
-	if err := r.User.check(); err != nil {
+	if err := persondata.Person(r.User).Check(); err != nil {
 		return fmt.Errorf("handover: Request.User: %w", err)
 	}
 	timeouts := r.Timeouts

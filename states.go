@@ -1,6 +1,11 @@
 package handover
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/testhook"
+)
 
 // trigger is something that may change who owns a conversation.
 type trigger string
@@ -35,7 +40,7 @@ const (
 
 // cause is what a trigger knows besides the conversation.
 type cause struct {
-	session *crispSession
+	session *crisplog.Session
 	agent   Agent
 	at      int64 // Crisp's time, in ms
 	request *Request
@@ -231,7 +236,7 @@ func (t *transition) takeover() {
 	t.rec.Handover = t.rec.newHandover(&r)
 	t.rec.Handover.LeaveTitle = leave
 	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
-	t.cause.session.Bounds.end(t.cause.at - 1)
+	t.cause.session.Bounds.End(t.cause.at - 1)
 	t.rec.dropResolve(t.cause.session.ID)
 	t.rec.dropOpen()
 	t.rec.passKept()
@@ -284,7 +289,7 @@ func (t *transition) askIdle() {
 // email.
 func (t *transition) wentQuiet() {
 	t.left()
-	if s := t.rec.Sessions.byID(t.rec.Handover.CrispID); s != nil && s.State.Email {
+	if s := t.rec.Sessions.ByID(t.rec.Handover.CrispID); s != nil && s.State.Email {
 		f := *t.rec.Handover
 		f.ID, f.ByEmail, f.Asked = newID(), true, t.rec.env.now
 		t.rec.FollowUp = &f
@@ -317,27 +322,6 @@ func (rec *record) dropResolve(crisp string) {
 	})
 }
 
-// dropOpen ends what is open beside the bot.
-func (rec *record) dropOpen() {
-	rec.dropOffer()
-	rec.dropFollowUp()
-}
-
-func (rec *record) dropOffer() {
-	rec.Offer = nil
-}
-
-// dropFollowUp forgets a follow-up, and its opening if that is not done yet.
-func (rec *record) dropFollowUp() {
-	if f := rec.FollowUp; f != nil {
-		rec.FollowUp = nil
-		if s := rec.Sessions.byID(f.CrispID); s != nil {
-			s.Ended = rec.env.now
-		}
-		rec.ToCrisp.drop(func(e *effect) bool { return e.HandoverID == f.ID && e.Kind.opens() })
-	}
-}
-
 func (t *transition) choseBot() {
 	t.rec.say(textWithBot, "")
 	t.rec.dropOffer()
@@ -359,7 +343,7 @@ func (t *transition) noteEnd(name textName) {
 	} else {
 		fp = t.rec.note(crisp, name)
 	}
-	if s := t.rec.Sessions.byID(crisp); s != nil {
+	if s := t.rec.Sessions.ByID(crisp); s != nil {
 		s.Bounds.Note = fp
 	}
 	if t.cause.options.Resolve {
@@ -369,7 +353,7 @@ func (t *transition) noteEnd(name textName) {
 
 // abandon resolves the conversation that was half made. One that the library did not make goes on.
 func (t *transition) abandon() {
-	s := t.rec.Sessions.byID(t.rec.Handover.CrispID)
+	s := t.rec.Sessions.ByID(t.rec.Handover.CrispID)
 	t.cause.options.Resolve = t.cause.options.Resolve || s != nil && s.Log.First != 0
 	t.noteEnd(noteLeft)
 }
@@ -387,8 +371,8 @@ func (t *transition) finish(reason EndReason) {
 	ho := t.rec.Handover
 	ho.Ended, ho.Reason = t.rec.env.now, reason
 	t.rec.Pickers = nil
-	if s := t.rec.Sessions.byID(ho.CrispID); s != nil {
-		s.end(t.cause.at, t.rec.env.now)
+	if s := t.rec.Sessions.ByID(ho.CrispID); s != nil {
+		s.End(t.cause.at, t.rec.env.now)
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range t.rec.ToCrisp {
@@ -454,3 +438,24 @@ func (t *transition) dropOpen() { t.rec.dropOpen() }
 func (t *transition) dropOffer() { t.rec.dropOffer() }
 
 func (t *transition) dropFollowUp() { t.rec.dropFollowUp() }
+
+// changeCell is testhook.ChangeCell. What a cell does can be taken away, and not be given.
+func changeCell(state, on string, change func(*testhook.Cell)) (restore func()) {
+	row, t := table[State(state)], trigger(on)
+	before, listed := row[t]
+	as := testhook.Cell{To: string(before.to), Ends: string(before.ends), Acts: before.do != nil, Listed: listed}
+	change(&as)
+	after := before
+	after.to, after.ends = State(as.To), EndReason(as.Ends)
+	if !as.Acts {
+		after.do = nil
+	}
+	if delete(row, t); as.Listed {
+		row[t] = after
+	}
+	return func() {
+		if delete(row, t); listed {
+			row[t] = before
+		}
+	}
+}

@@ -5,11 +5,18 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/textsplit"
+	"github.com/crisphandover/handover/internal/times"
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // userMessage is what became of one message of the user.
@@ -232,27 +239,6 @@ func (m *userMessage) done(s messageStatus) {
 	*m = userMessage{ID: m.ID, Hash: m.Hash, Status: s, Epoch: m.Epoch, At: m.At, Fault: m.Fault, short: m.short}
 }
 
-// hold is for how long a caller of Receive has a message to answer it, before it calls Reply.
-func (t *Timeouts) hold() time.Duration { return t.Reply + renewEvery }
-
-// give gives the message to a caller of Receive to answer it.
-func (m *userMessage) give(rec *record) {
-	m.Given = rec.env.now.Add(rec.env.cfg.Timeouts.hold())
-}
-
-// answerUntil lets the caller of Receive have the message until then. It reports whether that changes
-// anything.
-func (m *userMessage) answerUntil(until time.Time) bool {
-	if m == nil || m.Status != messageTurn || m.Given.IsZero() || !m.Given.Before(until) {
-		return false
-	}
-	m.Given = until
-	return true
-}
-
-// given reports whether a caller of Receive has the message to answer it.
-func (m *userMessage) given(now time.Time) bool { return m.Status == messageTurn && m.Given.After(now) }
-
 // heard notes that a Receive has come for a message, and waits if that is on its way.
 func (m *userMessage) heard(rec *record) {
 	m.Waits = time.Time{}
@@ -325,7 +311,7 @@ func (rec *record) holdEnds() {
 func (all userMessages) waits(handover string) (until time.Time) {
 	for _, m := range all {
 		if m.Status == messageTurn && (handover == "" || m.Handover == handover) {
-			until = latest(until, m.Waits)
+			until = times.Later(until, m.Waits)
 		}
 	}
 	return until
@@ -361,7 +347,11 @@ func (rec *record) takeForAgent(in *userMessage) {
 		in.done(messageTaken)
 		return
 	}
-	if p, i, ok := rec.Pickers.choose(in.Incoming); ok && p.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, p, i) {
+	text := in.Incoming.Text
+	if len(in.Incoming.Files) > 0 {
+		text = "" // a file is no choice
+	}
+	if q, i, ok := rec.Pickers.Choose(in.Incoming.Payload, text); ok && q.Crisp == rec.Handover.CrispID && rec.queueAnswer(in, q, i) {
 		return
 	}
 	rec.queuePosts(in, rec.Handover)
@@ -378,4 +368,72 @@ func plausibleTime(at, now time.Time) time.Time {
 		at = now
 	}
 	return at.UTC().Truncate(time.Millisecond)
+}
+
+// maxPost is the longest text that is posted to Crisp as one message, in UTF-16 units: Crisp's own
+// import tool cuts there. The true limit is unknown.
+const maxPost = 2000
+
+// post is one Crisp message made of what the user sent.
+type post struct {
+	typ     string
+	content jsontext.Value
+}
+
+// posts turns a message of the user into Crisp messages: the text in parts, then the files.
+func (m *Incoming) posts() []post {
+	var all []post
+	text := m.Text
+	if textsplit.Blank(text) && len(m.Files) == 0 {
+		text = m.Payload
+	}
+	for _, part := range textsplit.Split(text, maxPost) {
+		all = append(all, post{"text", crispcontent.NewText(part)})
+	}
+	for _, f := range m.Files {
+		typ, content := crispcontent.File(f).Message()
+		all = append(all, post{typ, content})
+	}
+	return all
+}
+
+// size is about how many Crisp messages posts makes, at no great cost: at most twice as many.
+func (m *Incoming) size() int { return textsplit.Units(m.Text)/maxPost + 1 + len(m.Files) }
+
+// ErrUnsafeFile is returned by Receive for a file whose URL must not be given to Crisp.
+var ErrUnsafeFile = errors.New("handover: the file's URL cannot be passed on")
+
+// checkFile refuses URLs that no agent can open, and those that carry a secret.
+func checkFile(f File) error {
+	u, err := url.Parse(f.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%w: it must be an http or https URL", ErrUnsafeFile)
+	}
+	if u.User != nil {
+		return fmt.Errorf("%w: it holds a password", ErrUnsafeFile)
+	}
+	if weblink.HoldsToken(u) {
+		return fmt.Errorf("%w: a Telegram file URL holds the bot's token: serve the file from your own server", ErrUnsafeFile)
+	}
+	return nil
+}
+
+// fault says what a message of the user lacks; "" for nothing.
+func (m *userMessage) fault() string {
+	switch {
+	case m == nil:
+		return "a message of the user is null"
+	case m.ID == "" && !m.settled():
+		return "a message of the user has no id"
+	case !slices.Contains([]messageStatus{messageWaiting, messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
+		return "the state of a user's message is none that is known"
+	case m.unfinished() && m.Incoming == nil:
+		return "a message of the user has lost its words"
+	}
+	return ""
+}
+
+// unfinished reports whether the words of a message are still needed.
+func (m *userMessage) unfinished() bool {
+	return m.Status == messageWaiting || m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
 }

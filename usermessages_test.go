@@ -1,10 +1,14 @@
 package handover
 
 import (
+	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // OnEnd waits for the Receive of a message that the end gave back, also when an agent begins another
@@ -19,11 +23,11 @@ func TestOnEndWaitsForReceive(t *testing.T) {
 		"unheard": {unsent: []string{"m"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &crispSession{ID: "session_1"}
+			s := &crisplog.Session{ID: "session_1"}
 			m := &userMessage{ID: "m", Status: messagePosting, Incoming: &Incoming{ID: "m", Text: "hello"}, Handover: "h", Waits: now.Add(claimTTL)}
 			rec := &record{
 				State: StateWaiting, Epoch: 1, Handover: &handover{ID: "h", CrispID: s.ID, Opened: now},
-				Sessions: sessions{s}, UserMessages: userMessages{m},
+				Sessions: crisplog.Sessions{s}, UserMessages: userMessages{m},
 				env: &env{cfg: &Config{}, now: now, stored: true},
 			}
 			rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: "h", Crisp: s.ID, Incoming: "m"})
@@ -36,6 +40,33 @@ func TestOnEndWaitsForReceive(t *testing.T) {
 			rec.waited(m, tt.heard)
 			require.Zero(t, end.Next)
 			require.Equal(t, tt.unsent, end.Summary.Unsent)
+		})
+	}
+}
+
+func TestTimesOfChannelsAreSetRight(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct{ at, want time.Time }{
+		"now":                     {now, now},
+		"years ago":               {now.AddDate(-9, 0, 0), now.AddDate(-9, 0, 0)},
+		"a minute ahead":          {now.Add(time.Minute), now.Add(time.Minute)},
+		"finer than Crisp":        {now.Add(1234567), now.Add(time.Millisecond)},
+		"not set":                 {time.Time{}, now},
+		"1970":                    {time.Unix(0, 0), now},
+		"before 1970":             {time.Date(1969, 7, 20, 0, 0, 0, 0, time.UTC), now},
+		"before our era":          {time.Date(-44, 3, 15, 0, 0, 0, 0, time.UTC), now},
+		"a day ahead":             {now.AddDate(0, 0, 1), now},
+		"after 9999":              {time.Date(12026, 5, 1, 0, 0, 0, 0, time.UTC), now},
+		"the last of all":         {time.Unix(math.MaxInt64, 0), now},
+		"the first of all":        {time.Unix(math.MinInt64, 0), now},
+		"an odd zone":             {now.In(time.FixedZone("odd", 25*3600+1)), now},
+		"milliseconds as seconds": {time.Unix(now.UnixMilli(), 0), now},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := plausibleTime(tt.at, now)
+			require.Equal(t, tt.want, got)
+			_, err := json.Marshal(got)
+			require.NoError(t, err)
 		})
 	}
 }

@@ -3,6 +3,8 @@ package handover
 import (
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // The messages that Handle took are a queue within the user's messages: those in hand, the oldest first.
@@ -118,7 +120,7 @@ func (rec *record) forBot() (*userMessage, time.Time) {
 	case m == nil || rec.Replies.answering() != nil:
 		return nil, time.Time{}
 	case m.Status == messageWaiting:
-		return nil, latest(m.Next, rec.env.now)
+		return nil, times.Later(m.Next, rec.env.now)
 	case rec.ToUser.has(func(e *effect) bool { return e.Kind.shows() && !e.Next.After(rec.env.now) }):
 		return nil, time.Time{}
 	case rec.State != StateBot:
@@ -235,4 +237,14 @@ func (rec *record) dropDeadReplies() bool {
 		}
 		return dead
 	})
+}
+
+// mend sets the times of a message right.
+func (m *userMessage) mend(cfg *Config, now time.Time) {
+	m.At, m.Since, m.Next = times.Past(m.At, now), times.Past(m.Since, now), times.Soon(m.Next, now)
+	m.Attempts = max(m.Attempts, 0)
+	if m.Given.After(now.Add(cfg.Timeouts.hold())) {
+		m.Given = time.Time{}
+	}
+	m.Managed = m.Managed || m.Status == messageWaiting
 }

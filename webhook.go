@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // The reasons for which ReadEvent refuses a request, besides ErrMalformed.
@@ -125,12 +126,30 @@ func (w Webhook) proves() bool { return len(w.Secrets)+len(w.Keys) > 0 }
 // Unwrap method does, ReadEvent returns in time all the same, but only http.Server.ReadTimeout
 // ends the connection.
 func ReadEvent(rw http.ResponseWriter, r *http.Request, w Webhook) (Event, error) {
-	return w.read(rw, r, &hookBodies{timeout: hookBodyTimeout})
+	return w.read(rw, r, httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: hookBounds.Time}))
+}
+
+// hookBounds bound the bodies of hooks: everybody can send one, with an invented signature, which is
+// judged only when the body has come. Crisp cuts texts at some thousand characters, files come as URLs, and
+// its servers send a body at once. Nearly all of Crisp's are Small.
+var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second, AtOnce: 256, Small: 64 << 10, Large: 32 << 20}
+
+// bodyFault is the public form of why a body was not read.
+func bodyFault(err error) error {
+	switch {
+	case errors.Is(err, httpbody.ErrTooLarge):
+		return ErrTooLarge
+	case errors.Is(err, httpbody.ErrTooSlow):
+		return ErrTooSlow
+	case errors.Is(err, httpbody.ErrCrowded):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return fmt.Errorf("handover: reading the web hook's body: %w", err)
 }
 
 // read is ReadEvent, with the bounds of bodies.
-func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodies) (Event, error) {
-	done := bodies.limit(rw)
+func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.Reader) (Event, error) {
+	done := bodies.Limit(rw)
 	if r.Method != http.MethodPost {
 		return Event{}, ErrNotPost
 	}
@@ -138,12 +157,12 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *hookBodie
 	if err != nil {
 		return Event{}, err
 	}
-	body, err := bodies.read(r, done == nil)
+	body, err := bodies.Read(r, done == nil)
 	if err != nil {
 		if rw != nil && done == nil {
 			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
 		}
-		return Event{}, err
+		return Event{}, bodyFault(err)
 	}
 	if done != nil {
 		done()

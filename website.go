@@ -14,22 +14,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/pace"
 )
 
 // websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
 // is attended like a conversation's.
 type websiteRecord struct {
-	V       int            `json:"v"`
-	Claim   claim          `json:"claim,omitzero"`    // of the process that catches up
-	Creates []time.Time    `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
-	Next    time.Time      `json:"next,omitzero"`     // of catch-up
-	List    listing        `json:"list,omitzero"`     // how far catch-up has come
-	Day     string         `json:"day,omitempty"`     // that Calls is about, in UTC
-	Calls   int64          `json:"calls,omitzero"`
-	NoNotes time.Time      `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
-	Crisp   crispapi.State `json:"crisp,omitzero"`    // for how long nothing of the website is called
-	Unknown jsontext.Value `json:",embed,unknown"`
+	V       int              `json:"v"`
+	Claim   claim            `json:"claim,omitzero"`    // of the process that catches up
+	Creates []time.Time      `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
+	Next    time.Time        `json:"next,omitzero"`     // of catch-up
+	List    crisplog.Listing `json:"list,omitzero"`     // how far catch-up has come
+	Day     string           `json:"day,omitempty"`     // that Calls is about, in UTC
+	Calls   int64            `json:"calls,omitzero"`
+	NoNotes time.Time        `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
+	Crisp   crispapi.State   `json:"crisp,omitzero"`    // for how long nothing of the website is called
+	Unknown jsontext.Value   `json:",embed,unknown"`
 }
 
 // websitePrefix begins the keys of websites' records; those of conversations begin with a
@@ -211,7 +212,7 @@ func (s *site) catchUpSoon(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		at := w.List.soon(s.cfg.catchUpEvery(), now)
+		at := w.List.Soon(s.cfg.catchUpEvery(), now)
 		if !w.Next.IsZero() && !w.Next.After(at) {
 			return errKeep
 		}
@@ -252,7 +253,7 @@ func (s *site) catchUp(ctx context.Context, process string, each listed) error {
 			return errKeep
 		}
 		list := w.List
-		list.read(done.next, done.whole, at)
+		list.Read(done.next, done.whole, at)
 		list.Paid = now.List.Paid
 		now.Claim.release()
 		now.List, now.Next = list, list.Paid
@@ -264,7 +265,7 @@ func (s *site) catchUp(ctx context.Context, process string, each listed) error {
 // renewLook takes the claim of catch-up, and pays for the next page.
 func (s *site) renewLook(w *websiteRecord, process string, now time.Time) {
 	w.Claim.take(process, now)
-	w.List.pay(s.cfg.catchUpEvery(), now)
+	w.List.Pay(s.cfg.catchUpEvery(), now)
 }
 
 // look is what one look at the list came to.
@@ -274,21 +275,21 @@ type look struct {
 }
 
 // look reads the list from where it last was down to the mark, or as many pages as one look may.
-func (s *site) look(ctx context.Context, process string, l *listing, each listed) (done look, err error) {
+func (s *site) look(ctx context.Context, process string, l *crisplog.Listing, each listed) (done look, err error) {
 	for done.next = max(l.Page, 1); ; {
 		rows, err := s.api.List(ctx, done.next)
 		if err != nil {
 			return done, err
 		}
 		now := s.store.now()
-		known := l.page(rows, now)
+		known := l.Take(rows, now)
 		for i := range rows {
-			if err := each(ctx, s, rows[i], listedAt(&rows[i], now)); err != nil {
+			if err := each(ctx, s, rows[i], crisplog.ChangedAt(&rows[i], now)); err != nil {
 				return done, err
 			}
 		}
 		done.next++
-		if done.whole = known; known || done.next > max(l.Page, 1)+maxListPages-1 {
+		if done.whole = known; known || done.next > max(l.Page, 1)+crisplog.ListPages-1 {
 			return done, nil
 		}
 		_, err = s.update(ctx, func(w *websiteRecord, now time.Time) error {

@@ -9,10 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/httpbody"
+	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/worker"
-	"github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/exactjson"
 )
@@ -44,11 +48,11 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	watching atomic.Bool      // the store tells of other processes' saves
-	speaking speaking
-	typing   pace.Signs     // what agents were told of who is typing
-	bodies   *hookBodies    // reads those of hooks
-	refusals refusals       // of hooks
-	hooks    testhook.Hooks // zero but in tests of this module
+	speaking keys.Counter     // the bot's messages under way in this process
+	typing   pace.Signs       // what agents were told of who is typing
+	bodies   *httpbody.Reader // reads those of hooks
+	refusals refusals         // of hooks
+	hooks    testhook.Hooks   // zero but in tests of this module
 }
 
 func newEngine(cfg *Config) *engine {
@@ -58,7 +62,7 @@ func newEngine(cfg *Config) *engine {
 	h := &engine{
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
-		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: newHookBodies(), refusals: refusals{logger: cfg.Logger},
+		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
@@ -163,7 +167,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) er
 
 // open returns the record for a change.
 func (h *engine) open(ctx context.Context, k known) (*record, error) {
-	e := &env{cfg: h.cfg, speaking: h.speaking.on(k.key), trustHooks: h.hooks.NoLog}
+	e := &env{cfg: h.cfg, speaking: h.speaking.Any(k.key), trustHooks: h.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
 		e.now, e.stored, e.version, e.before = h.store.now(), true, rec.env.version, rec.awaited()
 		rec.env = e
@@ -225,7 +229,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
-	gone := slices.DeleteFunc(before, func(s *crispSession) bool { return slices.Contains(rec.Sessions, s) })
+	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
 }

@@ -169,15 +169,16 @@ func TestSend(t *testing.T) {
 	for body, want := range map[string]int64{
 		`{"error":false,"reason":"dispatched","data":{"fingerprint":77}}`:  77,
 		`{"error":false,"reason":"dispatched","data":{"fingerprint":-77}}`: -77,
-		`{"error":false,"reason":"dispatched","data":{}}`:                  5,
-		`{"error":false,"reason":"dispatched","data":[]}`:                  5,
-		`{"error":false}`:                            5,
-		`{"data":{"fingerprint":77}}`:                77,
-		`{"error":false,"data":{"fingerprint":1.5}}`: 5,
+		`{"data":{"fingerprint":77}}`:                                      77,
+		`{"error":false,"reason":"dispatched","data":{}}`:                  0,
+		`{"error":false,"reason":"dispatched","data":[]}`:                  0,
+		`{"error":false,"reason":"dispatched","data":null}`:                0,
+		`{"error":false}`: 0,
+		`{"error":false,"data":{"fingerprint":1.5}}`: 0,
 	} {
 		c, s := client(always(reply{status: 202, body: body}))
 		fp, err := c.Send(t.Context(), session, crispapi.Outgoing{Type: "text", From: "user", Origin: "chat", Content: []byte(`"hi"`), Fingerprint: 5})
-		require.NoError(t, err, body)
+		require.Equal(t, want != 0, err == nil, body)
 		require.Equal(t, want, fp, body)
 		require.Equal(t, []string{"POST /conversation/" + session + "/message"}, s.asked)
 		require.JSONEq(t, `{"type":"text","from":"user","origin":"chat","content":"hi","fingerprint":5}`, s.bodies[0])

@@ -23,6 +23,9 @@ func ValidSessionID(s string) bool {
 	}) < 0
 }
 
+// Resolved is the state of a conversation that agents are done with.
+const Resolved = "resolved"
+
 // Conversation is what a read of a conversation says besides its messages. What is missing or of
 // another type than Crisp documents is empty.
 type Conversation struct {

@@ -21,26 +21,20 @@ type Outgoing struct {
 }
 
 // Send posts a message and returns the fingerprint that Crisp gave it, which may be another one than
-// that of m.
+// that of m. An answer without one does not say that the message was posted.
 func (c *Client) Send(ctx context.Context, id string, m Outgoing) (fp int64, err error) {
 	op := opSend
 	if m.Type == "note" { // a token that may not write notes may still write messages
 		op = opNote
 	}
 	err = c.do(ctx, request{op: op, session: id, path: "/message", body: m, take: func(a answer) error {
-		if a.data != nil {
-			fp = exactjson.Fingerprint(exactjson.Only(a.data, "fingerprint"))
-		}
-		if fp == 0 && !a.saysDone() {
-			return errNotDone
+		if fp = exactjson.Fingerprint(exactjson.Only(a.data, "fingerprint")); fp == 0 {
+			return fmt.Errorf("%w: no fingerprint", errData)
 		}
 		return nil
 	}})
 	if err != nil {
 		return 0, err
-	}
-	if fp == 0 {
-		fp = m.Fingerprint
 	}
 	return fp, nil
 }

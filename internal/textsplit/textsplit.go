@@ -39,12 +39,12 @@ func Split(text string, limit int) []string {
 			break
 		}
 		n = edge(text, n)
-		if part := strings.TrimRightFunc(text[:n], unicode.IsSpace); !blank(part) {
+		if part := strings.TrimRightFunc(text[:n], unicode.IsSpace); !Blank(part) {
 			parts = append(parts, part)
 		}
 		text = strings.TrimLeftFunc(text[n:], unicode.IsSpace)
 	}
-	if !blank(text) {
+	if !Blank(text) {
 		parts = append(parts, text)
 	}
 	return parts
@@ -59,8 +59,8 @@ func Shorten(s string, limit int) (short string, whole bool) {
 	return strings.TrimRightFunc(s[:prefix(s, limit-1)], unicode.IsSpace) + "…", false
 }
 
-// blank reports whether a reader would see nothing.
-func blank(s string) bool {
+// Blank reports whether a reader would see nothing.
+func Blank(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf) })
 }
 

@@ -1,4 +1,4 @@
-package handover
+package crisplog
 
 import (
 	"fmt"
@@ -7,14 +7,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crisphandover/handover/internal/crispapi"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // rowsOf are rows of Crisp's list: a state and how many minutes ago it changed, below 0 for a time that
 // cannot be.
-func rowsOf(now time.Time, rows ...any) (all []crispConversation) {
+func rowsOf(now time.Time, rows ...any) (all []crispapi.Conversation) {
 	for i := 0; i < len(rows); i += 2 {
-		c := crispConversation{State: rows[i].(string)}
+		c := crispapi.Conversation{State: rows[i].(string)}
 		c.UpdatedAt = jsontext.Value(fmt.Sprint(now.Add(-time.Duration(rows[i+1].(int)) * time.Minute).UnixMilli()))
 		if rows[i+1].(int) < 0 {
 			c.UpdatedAt = jsontext.Value(`"yesterday"`)
@@ -48,57 +50,63 @@ func TestListingOfAPage(t *testing.T) {
 		"by state, come to the resolved": {listByState, append(fill("pending", 100), "resolved", 90), true, listByState},
 		"by date is found wrong":         {listByUpdate, append(fill("pending", 100), "unresolved", 3), false, listByState},
 		"odd times are passed over":      {listByUpdate, append(fill("pending", 5), "pending", -1), false, listByUpdate},
+		"one old row":                    {listByUpdate, append(fill("pending", 5), "pending", 100), false, listByUpdate},
 		"odd times only":                 {listByUpdate, append(fill("pending", 5)[:38], "x", -1, "x", -1), false, listByUpdate},
 		"the last page":                  {"", []any{"pending", 5}, true, listUnknown},
 	} {
-		l := listing{Mark: mark, Order: tt.before}
-		require.Equal(t, tt.known, l.page(rowsOf(now, tt.rows...), now), name)
+		l := Listing{Mark: mark, Order: tt.before}
+		require.Equal(t, tt.known, l.Take(rowsOf(now, tt.rows...), now), name)
 		require.Equal(t, tt.order, l.Order, name)
 	}
 }
 
 func TestListingMovesItsMarkOnlyWhenARoundIsWhole(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	l := listing{Mark: 1}
-	l.page(rowsOf(now, "pending", 1, "pending", 2), now)
-	l.read(21, false, now)
+	l := Listing{Mark: 1}
+	l.Take(rowsOf(now, "pending", 1, "pending", 2), now)
+	l.Read(21, false, now)
 	require.Equal(t, int64(1), l.Mark)
 	require.Equal(t, 20, l.Page)
-	l.page(rowsOf(now, "pending", 0), now)
-	l.read(23, true, now)
+	l.Take(rowsOf(now, "pending", 0), now)
+	l.Read(23, true, now)
 	require.Equal(t, now.Add(-time.Minute).UnixMilli(), l.Mark, "what changed since the beginning is found in the next round")
 	require.Zero(t, l.Page)
 }
 
 func TestListingOfNothing(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	var l listing
-	l.page(nil, now)
-	l.read(2, true, now)
+	var l Listing
+	l.Take(nil, now)
+	l.Read(2, true, now)
 	require.Equal(t, now.Add(-unknownSlack).UnixMilli(), l.Mark)
-	l.read(1, false, now)
+	l.Read(1, false, now)
 	require.Zero(t, l.Page, "the first page could not be read")
 }
 
 func TestListingOfATimeAhead(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	l := listing{Mark: 1}
+	l := Listing{Mark: 1}
 	rows := rowsOf(now, "pending", 5)
 	rows[0].UpdatedAt = jsontext.Value(fmt.Sprint(now.AddDate(1, 0, 0).UnixMilli()))
-	l.page(rows, now)
+	l.Take(rows, now)
 	require.Zero(t, l.Newest)
+	l.Take(rowsOf(now, "pending", 5, "pending", 4), now.Add(-4*time.Minute-time.Second))
+	require.Equal(t, now.Add(-5*time.Minute).UnixMilli(), l.Newest)
+	l.Mark = now.Add(time.Hour).UnixMilli()
+	l.Read(2, true, now)
+	require.Equal(t, now.UnixMilli(), l.Mark)
 }
 
 // However often hooks are refused, catch-up keeps to its share.
 func TestListingSoon(t *testing.T) {
 	const every = 3 * time.Minute
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	var l listing
+	var l Listing
 	looks := 0
 	for end := now.Add(24 * time.Hour); now.Before(end); now = now.Add(time.Second) {
-		if !l.soon(every, now).After(now) {
+		if !l.Soon(every, now).After(now) {
 			looks++
-			l.pay(every, now)
+			l.Pay(every, now)
 		}
 	}
 	require.LessOrEqual(t, looks, 24*20+catchUpCredit+1)

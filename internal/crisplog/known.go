@@ -1,4 +1,4 @@
-package handover
+package crisplog
 
 import (
 	"encoding/base64"

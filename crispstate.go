@@ -1,0 +1,179 @@
+package handover
+
+import (
+	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+)
+
+// judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
+func (in *intake) judge(x item) {
+	s, at := in.s, x.At
+	switch x.says {
+	case saysRemoved:
+		in.closed(EndRemoved, at)
+	case saysBlocked:
+		s.State.Block(true, at)
+		if at > s.Bounds.At {
+			in.closed(EndBlocked, at)
+		}
+	case saysResolved:
+		switch {
+		case s.Bounds.Opening != 0:
+			// Until our opening message is seen it is not known which handover this is about.
+			s.State.Doubt, s.State.Updated = in.rec.env.now, at
+		case s.Bounds.Newer(at):
+			in.closed(EndResolved, at)
+		}
+	default:
+		s.State.Told(false, at) // never a reason to mute
+	}
+}
+
+// judgeRead handles the state that was read. A resolved state counts when a hook told of it as well, or
+// when a second read agrees a minute later and nothing of ours was posted between, since every message
+// of the user reopens the conversation.
+func (in *intake) judgeRead() {
+	s, n := in.s, in.n
+	in.assigned()
+	switch {
+	case n.gone:
+		in.closed(EndRemoved, 0)
+		return
+	case n.state == nil:
+		in.stateUnknown()
+		return
+	}
+	s.State.Unread = 0
+	s.State.Email = n.state.Meta.Email != ""
+	s.State.Blocked = n.state.Blocked
+	if n.state.Blocked {
+		in.closed(EndBlocked, 0)
+		return
+	}
+	updated, _ := s.Log.Plausible(n.state.Changed(), in.rec.env.now)
+	in.judgeResolved(n.state.State == saysResolved, updated)
+}
+
+// stateUnknown puts the second read of a state off that could not be read. What a person must mend first
+// is tried again ever more rarely.
+func (in *intake) stateUnknown() {
+	s := in.s
+	if in.n.stateErr == nil {
+		return
+	}
+	api := apiError(in.n.stateErr)
+	if api != nil && api.needsPerson() {
+		in.trustState()
+	}
+	if s.State.Doubt.IsZero() {
+		return
+	}
+	s.State.Doubt = in.rec.env.now
+	if api != nil && api.needsPerson() && !api.held {
+		s.State.Unread++
+	}
+}
+
+// trustState takes a signed hook at its word that tells of a resolved state without a time, after
+// inHandFor, where Crisp refuses to tell the state.
+func (in *intake) trustState() {
+	told := false
+	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
+		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(inHandFor)) {
+			continue
+		}
+		delete(in.n.held, k.N)
+		if !told {
+			in.closed(EndResolved, in.s.Log.CrispTime(k.Got))
+		}
+		told = true
+	}
+}
+
+func (in *intake) judgeResolved(resolved bool, updated int64) {
+	rec, s, n := in.rec, in.s, in.n
+	s.State.Resolved = s.State.Resolved && resolved
+	if !resolved || s.State.Resolved || s.Bounds.Opening != 0 || updated < s.Bounds.At {
+		s.State.Doubt = time.Time{}
+		return
+	}
+	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+		if k.event() == nil && k.Says == saysResolved {
+			in.closed(EndResolved, max(updated, k.At))
+			return
+		}
+	}
+	if s.State.Doubt.IsZero() {
+		s.State.Doubt, s.State.Updated = rec.env.now, updated
+		return
+	}
+	if s.State.Confirmed(n.begun) {
+		in.closed(EndResolved, updated)
+	}
+}
+
+// assigned handles an assignment to an agent, where Policy.ClaimOnAssign makes that a human sign.
+func (in *intake) assigned() {
+	rec, s := in.rec, in.s
+	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {
+		return
+	}
+	for _, k := range rec.Hooks.of(s.ID, in.n.of.upto) {
+		ev := k.event()
+		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
+			continue
+		}
+		if *ev.Routing != rec.Handover.Request.Operator {
+			rec.fire(onAssigned, cause{session: s, agent: Agent{ID: *ev.Routing}})
+		}
+	}
+}
+
+// closed queues the end of what runs in the session, behind the messages that came before it.
+func (in *intake) closed(reason EndReason, at int64) {
+	rec, s := in.rec, in.s
+	in.news = true
+	s.Log.Newest = max(s.Log.Newest, at)
+	s.State.Gone = s.State.Gone || reason == EndRemoved
+	if reason == EndResolved {
+		s.State.Told(true, at)
+	}
+	s.State.Doubt = time.Time{} // no second read is needed any more
+	if f := rec.FollowUp; f != nil && f.CrispID == s.ID {
+		s.Bounds.End(s.Log.Newest)
+		rec.dropFollowUp()
+	}
+	if rec.human() && rec.Handover.CrispID == s.ID {
+		rec.push(&rec.ToUser, effect{Kind: kindEnd, HandoverID: rec.Handover.ID, Crisp: s.ID, Reason: reason, At: at})
+	} else {
+		s.Bounds.End(at)
+	}
+}
+
+// confirmsRemoval reports whether a conversation that a read does not find is gone: a hook says so too,
+// or an earlier read did. One read alone may be older than the conversation.
+func (in *intake) confirmsRemoval() bool {
+	s, n := in.s, in.n
+	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
+		if k.Says == saysRemoved {
+			return true
+		}
+	}
+	return s.State.NotFound(n.begun)
+}
+
+// vanished ends at once what runs in a session in which nothing can pass any more.
+func (rec *record) vanished(s *crisplog.Session, reason trigger) {
+	s.State.Gone = true
+	switch f := rec.FollowUp; {
+	case f == nil || f.CrispID != s.ID:
+	case f.Opened.IsZero():
+		rec.followUpFailed()
+	default:
+		rec.dropFollowUp()
+	}
+	if rec.human() && rec.Handover.CrispID == s.ID {
+		rec.fire(reason, cause{})
+	}
+}

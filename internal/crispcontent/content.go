@@ -1,0 +1,147 @@
+// Package crispcontent reads and writes what messages in Crisp say: the JSON in their member "content",
+// which has another shape for each type of message.
+//
+// Crisp's schema is not enforced: what is of another type than Crisp documents is read as far as a
+// reader could. Links that are not safe to be shown are left out, and said to be.
+package crispcontent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	json "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
+	"github.com/crisphandover/handover/internal/weblink"
+)
+
+// Why content cannot be read. These errors quote nothing of it.
+var (
+	ErrShape = errors.New("its content is not as Crisp documents it")
+	ErrLink  = errors.New("a plain http or https link is needed")
+)
+
+// Text is a string in a message's content. A number or boolean is taken as its text, anything else as no
+// text. NUL, which no channel shows, becomes U+FFFD.
+type Text string
+
+// UnmarshalJSON never fails on valid JSON.
+func (t *Text) UnmarshalJSON(data []byte) error {
+	*t = ""
+	switch v := jsontext.Value(data); v.Kind() {
+	case '"':
+		var s string
+		if err := json.Unmarshal(v, &s, jsontext.AllowInvalidUTF8(true)); err != nil {
+			return err
+		}
+		*t = Text(strings.ReplaceAll(s, "\x00", "\uFFFD"))
+	case '0', 't', 'f':
+		*t = Text(v)
+	}
+	return nil
+}
+
+// Label returns the text on one line.
+func (t Text) Label() string { return textsplit.OneLine(string(t)) }
+
+// Link returns the text as a link, and whether that may be shown as one.
+func (t Text) Link() (string, bool) {
+	link := strings.ReplaceAll(strings.TrimSpace(string(t)), " ", "%20")
+	return link, weblink.Safe(link)
+}
+
+// ReadText returns the content of a text message.
+func ReadText(content jsontext.Value) (string, error) {
+	var text Text
+	if content.Kind() != '"' {
+		return "", ErrShape
+	}
+	err := read(content, &text)
+	return string(text), err
+}
+
+// Field is the content of a question that is answered in a field of Crisp's own chat.
+type Field struct {
+	Text    Text `json:"text"`
+	Explain Text `json:"explain"`
+}
+
+// ReadField returns the content of a field message.
+func ReadField(content jsontext.Value) (f Field, err error) {
+	err = read(content, &f)
+	return f, err
+}
+
+// Carousel is the content of a carousel: cards with links.
+type Carousel struct {
+	Text    Text   `json:"text"`
+	Targets []Card `json:"targets"`
+}
+
+// Card is one card of a carousel.
+type Card struct {
+	Title       Text `json:"title"`
+	Description Text `json:"description"`
+	Image       Text `json:"image"`
+	Actions     []struct {
+		Label Text `json:"label"`
+		URL   Text `json:"url"`
+	} `json:"actions"`
+}
+
+// ReadCarousel returns the content of a carousel message.
+func ReadCarousel(content jsontext.Value) (c Carousel, err error) {
+	err = read(content, &c)
+	return c, err
+}
+
+// read decodes content. Duplicate member names are refused.
+func read(content jsontext.Value, out any) error {
+	if json.Unmarshal(content, out, jsontext.AllowInvalidUTF8(true)) != nil {
+		return ErrShape
+	}
+	return nil
+}
+
+// NewText returns the content of a message of type text: any text as a JSON string.
+func NewText(s string) jsontext.Value {
+	b, err := jsontext.AppendQuote(nil, strings.ToValidUTF8(s, "\uFFFD"))
+	if err != nil {
+		return jsontext.Value(`""`)
+	}
+	return b
+}
+
+// Hash tells one content of a message from another, in 12 characters. It is the same for other
+// spellings of the same JSON, and does not see the link previews that Crisp adds, nor what the user
+// chose in a picker. It never fails.
+func Hash(typ string, content jsontext.Value) string {
+	if typ == "picker" {
+		if plain, err := Answer(content, -1); err == nil {
+			content = plain
+		}
+	}
+	return hash(typ, content)[:12]
+}
+
+// hash is Hash with what the user chose, in 32 characters.
+func hash(typ string, content jsontext.Value) string {
+	loose := json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	var object struct {
+		Preview jsontext.Value `json:"preview"`
+		Rest    jsontext.Value `json:",embed,unknown"`
+	}
+	plain := content.Clone()
+	if plain.Kind() == '{' && json.Unmarshal(plain, &object, loose) == nil && object.Preview != nil {
+		plain = object.Rest
+		if plain == nil { // it was the only member
+			plain = jsontext.Value("{}")
+		}
+	}
+	_ = plain.Canonicalize(loose) // what is not JSON stays as it is
+	sum := sha256.Sum256([]byte(typ + "\x00" + string(plain)))
+	return hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,167 @@
+package crispcontent
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+
+	json "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/textsplit"
+)
+
+// The limits within which the titles of choices are told apart.
+const (
+	// MaxTitle is the length of the longest title, in UTF-16 units.
+	MaxTitle = 20
+	// MaxTitles is how many choices one message can show.
+	MaxTitles = 13
+)
+
+// Picker is a question with choices.
+type Picker struct {
+	Text    string
+	Choices []Choice
+	Cut     bool // a link of a choice is not safe, and was left out
+}
+
+// Choice is one choice of a picker. Its place in Picker.Choices is that in Crisp's list.
+type Choice struct {
+	Value  string
+	Label  string // whole, on one line
+	Title  string // to be shown on a button
+	Number int    // in the list of choices, from 1
+	Link   string // what it opens in Crisp's own chat; the user is shown the link, and may choose it as well
+}
+
+// ReadPicker returns the content of a picker. The choices' titles are their labels. If one of these is
+// too long, if there is no question, or if they are more than one message can show, the text must list
+// them and each title is the start of its line there, such as "2. Contact me back…": no two look the
+// same.
+func ReadPicker(content jsontext.Value) (p Picker, err error) {
+	var picker struct {
+		Text    Text `json:"text"`
+		Choices []struct {
+			Value  Text `json:"value"`
+			Label  Text `json:"label"`
+			Action struct {
+				Type   Text `json:"type"`
+				Target Text `json:"target"`
+			} `json:"action"`
+		} `json:"choices"`
+	}
+	if err := read(content, &picker); err != nil {
+		return Picker{}, err
+	}
+	p.Text = string(picker.Text)
+	list := textsplit.Blank(p.Text) || len(picker.Choices) > MaxTitles
+	for i, c := range picker.Choices {
+		next := Choice{Value: string(c.Value), Label: c.Label.Label(), Number: i + 1}
+		if textsplit.Blank(next.Label) {
+			next.Label = c.Value.Label()
+		}
+		if textsplit.Blank(next.Label) {
+			next.Label = strconv.Itoa(i + 1)
+		}
+		// Which types there are is not documented; a type that is not known still can be chosen.
+		if c.Action.Type == "link" || c.Action.Type == "frame" {
+			if link, ok := c.Action.Target.Link(); ok {
+				next.Link = link
+			} else {
+				p.Cut = true
+			}
+		}
+		next.Title = next.Label
+		list = list || textsplit.Units(next.Label) > MaxTitle
+		p.Choices = append(p.Choices, next)
+	}
+	for i := range p.Choices {
+		if c := &p.Choices[i]; list {
+			c.Title, _ = textsplit.Shorten(strconv.Itoa(c.Number)+". "+c.Label, MaxTitle)
+		}
+	}
+	return p, nil
+}
+
+// match returns the index of the choice that a user means who wrote or tapped said: a label or title,
+// else a number of the list.
+func (p Picker) match(said string) (index int, ok bool) {
+	said = textsplit.OneLine(said)
+	for i, c := range p.Choices {
+		if strings.EqualFold(said, c.Label) || strings.EqualFold(said, c.Title) {
+			return i, true
+		}
+	}
+	for i, c := range p.Choices {
+		if strings.TrimSuffix(said, ".") == strconv.Itoa(c.Number) {
+			index, ok = i, true
+		}
+	}
+	return index, ok && len(p.Choices) > 1 // one choice alone has no number
+}
+
+// ErrPicker is returned by Answer.
+var ErrPicker = errors.New("the picker has no such choice, or is not as Crisp documents it")
+
+// Answer returns a picker's content with only "selected" changed: true for the choice at index, false
+// for the others; -1 is no choice. All else is kept in its order and spelling, white space apart.
+// The only error is ErrPicker.
+func Answer(content jsontext.Value, index int) (jsontext.Value, error) {
+	return setMember(content, "choices", func(old jsontext.Value) (jsontext.Value, error) {
+		var choices []jsontext.Value
+		if err := json.Unmarshal(old, &choices, rawJSON); err != nil || index < -1 || index >= len(choices) {
+			return nil, ErrPicker
+		}
+		for i, c := range choices {
+			var err error
+			choices[i], err = setMember(c, "selected", func(jsontext.Value) (jsontext.Value, error) {
+				return jsontext.Value(strconv.FormatBool(i == index)), nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		return json.Marshal(choices, rawJSON)
+	})
+}
+
+// rawJSON copies JSON as it is spelled, also what is not valid UTF-8.
+var rawJSON = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))
+
+// setMember replaces one member of an object where it stands, or adds it at the end.
+func setMember(object jsontext.Value, name string, set func(old jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(object), rawJSON)
+	var out bytes.Buffer
+	enc := jsontext.NewEncoder(&out, rawJSON)
+	if start, err := dec.ReadToken(); err != nil || start.Kind() != '{' {
+		return nil, ErrPicker
+	}
+	errs := []error{enc.WriteToken(jsontext.BeginObject)}
+	found := false
+	for dec.PeekKind() == '"' {
+		key, err := dec.ReadValue()
+		var plain Text
+		errs = append(errs, err, json.Unmarshal(key, &plain, rawJSON), enc.WriteValue(key))
+		value, err := dec.ReadValue()
+		if err == nil && string(plain) == name {
+			found = true
+			value, err = set(value)
+		}
+		if err != nil {
+			return nil, ErrPicker
+		}
+		errs = append(errs, enc.WriteValue(value))
+	}
+	if !found {
+		value, err := set(nil)
+		errs = append(errs, err, enc.WriteToken(jsontext.String(name)), enc.WriteValue(value))
+	}
+	_, err := dec.ReadToken()
+	errs = append(errs, err, enc.WriteToken(jsontext.EndObject))
+	if err := errors.Join(errs...); err != nil {
+		return nil, ErrPicker
+	}
+	return bytes.TrimSpace(out.Bytes()), nil
+}

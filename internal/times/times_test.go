@@ -1,0 +1,33 @@
+package times
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTimes(t *testing.T) {
+	never := time.Time{}
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	before, after := now.Add(-time.Hour), now.Add(time.Hour)
+
+	require.Equal(t, after, Later(now, after))
+	require.Equal(t, after, Later(after, never))
+	require.Equal(t, before, Earlier(now, before))
+	require.Equal(t, now, Earlier(never, now), "never is no early time")
+	require.Equal(t, now, Earlier(now, never))
+	require.Zero(t, Earlier(never, never))
+
+	require.Equal(t, before, Past(before, now))
+	require.Equal(t, now, Past(after, now))
+	require.Zero(t, Past(never, now))
+	require.Equal(t, now, Happened(never, now))
+	require.Equal(t, now, Happened(time.Unix(-1, 0), now))
+	require.Equal(t, before, Happened(before, now))
+	require.Equal(t, now, Happened(after, now))
+
+	require.Equal(t, after, Soon(after, now))
+	require.Equal(t, before, Soon(before, now))
+	require.Zero(t, Soon(now.Add(farAhead+1), now))
+}

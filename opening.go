@@ -1,0 +1,193 @@
+package handover
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crisphandover/handover/internal/times"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+)
+
+// metasRequest is what an effect gives to a conversation's metas.
+type metasRequest struct {
+	Merge bool `json:"merge,omitzero"` // the conversation has metas already
+}
+
+// queueOpening queues the steps of an opening. Each is stored; whoever attends next goes on at the
+// first that is not done.
+func (rec *record) queueOpening(ho *handover) {
+	step := func(e effect) {
+		e.HandoverID, e.Crisp = ho.ID, ho.CrispID
+		rec.push(&rec.ToCrisp, e)
+	}
+	ho.CrispID = cmp.Or(ho.Request.CrispID, rec.reopens(ho))
+	switch {
+	case ho.CrispID == "":
+		step(effect{Kind: kindCreate})
+	case rec.Sessions.ByID(ho.CrispID) == nil:
+		rec.Sessions = append(rec.Sessions, &crisplog.Session{ID: ho.CrispID, Bounds: crisplog.Boundary{Adopted: true}})
+	}
+	rec.dropResolve(ho.CrispID)
+	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: ho.CrispID != ""}})
+	if ho.Request.Inbox != "" {
+		step(effect{Kind: kindInbox, Note: ho.Request.Inbox})
+	}
+	if ho.Request.Operator != "" {
+		step(effect{Kind: kindAssign, Note: ho.Request.Operator})
+	}
+	ho.Opening = fingerprint(rec.Conversation, ho.ID, ofOpening, "", 0)
+	step(effect{Kind: kindGreet, FP: ho.Opening, At: rec.newest(ho.CrispID)})
+	if ho.CrispID != "" {
+		rec.awaitOpening(ho)
+	}
+}
+
+// reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
+// a short time ago; else "".
+func (rec *record) reopens(ho *handover) string {
+	if s := rec.Sessions.Reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
+		return s.ID
+	}
+	return ""
+}
+
+// awaitOpening makes our opening message the session's boundary, as soon as Crisp's log shows it.
+func (rec *record) awaitOpening(ho *handover) {
+	s := rec.Sessions.ByID(ho.CrispID)
+	s.Bounds.Await(ho.Opening)
+	s.Log.Ours(ho.Opening)
+}
+
+// created notes the Crisp conversation that was made.
+func (o *settlement) created() {
+	ho := o.rec.handoverOf(o.e.HandoverID)
+	if ho == nil {
+		return
+	}
+	id := o.r.id
+	ho.CrispID = id
+	o.rec.Sessions = append(o.rec.Sessions, &crisplog.Session{ID: id, Log: crisplog.Log{First: ho.Opening}})
+	for _, x := range o.rec.ToCrisp {
+		if x.HandoverID == ho.ID && x.Crisp == "" {
+			x.Crisp = id
+		}
+	}
+	o.rec.awaitOpening(ho)
+}
+
+// greeted ends the opening: the Crisp conversation has its first message.
+func (o *settlement) greeted() {
+	fp := o.r.fp
+	s, ho := o.rec.Sessions.ByID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
+	if s != nil {
+		s.State.Reopened()
+		s.Log.Ours(fp)
+	}
+	if o.nextPart() {
+		return
+	}
+	if s != nil && ho != nil && o.e.Part == 0 && fp != o.e.FP { // Crisp gave it another fingerprint
+		ho.Opening = fp
+		if s.Log.First == o.e.FP {
+			s.Log.First = fp
+		}
+		s.Bounds.Rename(o.e.FP, fp)
+	}
+	switch {
+	case o.rec.runs(o.e.HandoverID):
+		if o.rec.Handover.Request.Note != "" {
+			o.rec.pushNote(o.e.Crisp, effect{Note: o.rec.Handover.Request.Note})
+		}
+		o.rec.fire(onOpened, cause{})
+	case o.rec.FollowUp != nil && o.rec.FollowUp.ID == o.e.HandoverID:
+		o.rec.FollowUp.Opened = o.rec.env.now
+		o.rec.say(textByEmail, "")
+	}
+}
+
+// nextPart queues the next message of an opening or a note that is longer than one may be. It reports
+// whether there may be one. Of an opening that was proved by its echo it is not known how many messages
+// there are: that is seen when the next one is to be posted.
+func (o *settlement) nextPart() bool {
+	s, e := o.rec.Sessions.ByID(o.e.Crisp), o.e
+	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
+		return false
+	}
+	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
+	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
+	s.Log.Ours(next.FP)
+	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
+	return true
+}
+
+// paced notes that an opening waits for our own pace: until then it has not begun. Who waits for long
+// hears so, once.
+func (rec *record) paced(e *effect) {
+	ho := rec.handoverOf(e.HandoverID)
+	if ho == nil {
+		return
+	}
+	if ho.Paced.IsZero() && rec.runs(ho.ID) && e.Next.Sub(rec.env.now) > patience {
+		rec.say(textQueued, "")
+	}
+	ho.Paced = e.Next
+}
+
+// patience is how long a user waits for an opening without a word.
+const patience = 5 * time.Second
+
+// maxOptional is how often an optional step of an opening is tried: for some 15 seconds.
+const maxOptional = 5
+
+// optionalFailed reports whether an optional step of an opening is left out. Metas, inbox and operator
+// are worth having, but no reason to leave the user alone: all of them together may take half of
+// Timeouts.Open.
+func (o *settlement) optionalFailed() bool {
+	api, ho := apiError(o.r.err), o.rec.handoverOf(o.e.HandoverID)
+	hopeless := api != nil && (!api.Temporary() || api.needsPerson() || api.held)
+	switch {
+	case ho == nil:
+		return true
+	case api != nil && api.held && !api.some: // nothing of the website is called: the opening waits
+		o.again(api)
+		return false
+	case !hopeless && o.e.Attempts < maxOptional && o.rec.env.now.Before(times.Later(ho.Asked, ho.Paced).Add(ho.Timeouts.Open/2)):
+		o.again(api)
+		return false
+	}
+	o.gaveUp()
+	if o.e.Kind == kindMetas && ho.ByEmail { // without an address nobody can answer
+		o.rec.pushNote(o.e.Crisp, effect{Note: ho.Request.User.Email})
+	}
+	return true
+}
+
+// openingFailed reports whether a step is given up without which there is no opening: the handover
+// ends.
+func (o *settlement) openingFailed() bool {
+	api := apiError(o.r.err)
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.SafeToRetry() && (!api.Temporary() || api.needsPerson()) {
+		s.State.Full = true // it refuses the opening: the next one has another conversation
+	}
+	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
+		o.again(api)
+		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
+			o.e.Unsure = true
+			o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
+		}
+		if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID && o.e.Attempts >= o.rec.env.cfg.Limits.Attempts {
+			o.rec.followUpFailed()
+		}
+		return false
+	}
+	o.gaveUp()
+	if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID {
+		o.rec.followUpFailed()
+	} else if o.rec.State == StateOpening && o.rec.Handover.ID == o.e.HandoverID {
+		o.rec.fire(onOpenFailed, cause{})
+	}
+	return true
+}
