@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	json "github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/worker"
 )
-
-// callbackTimeout bounds a callback of the host's.
-const callbackTimeout = 10 * time.Second
 
 // scopeKey is the context key of a callback's scope.
 type scopeKey struct{}
@@ -46,7 +42,7 @@ func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
 	return scopeOf(ctx, c.key(conv)) != nil
 }
 
-// host calls the callbacks of Config. None of them is waited for longer than callbackTimeout, but for
+// host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback, but for
 // Observe and Texts, which must return at once.
 type host struct {
 	cfg      *Config
@@ -64,11 +60,11 @@ func (h *host) panicked(stack string) {
 	h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
 }
 
-// callback calls the host, for at most callbackTimeout: a callback that does not return is left alone.
+// callback calls the host, for at most Timeouts.Callback: a callback that does not return is left alone.
 // A panic is a failed attempt.
 func callback[T any](ctx context.Context, h *host, c Conversation, call func(context.Context) (T, error)) (T, error) {
 	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.cfg.key(c)})
-	result, err := worker.Call(ctx, h.bulkhead, c.Source, callbackTimeout, call)
+	result, err := worker.Call(ctx, h.bulkhead, c.Source, h.cfg.Timeouts.Callback, call)
 	if hung(err) != "" {
 		err = fmt.Errorf("handover: %w", err)
 	}

@@ -239,6 +239,24 @@ func (e *effect) named(s *crisplog.Session, id string) {
 	}
 }
 
+// dropAway gives up the deliveries to a user who does not come back, and tells the agents. It reports whether
+// there are any.
+func (rec *record) dropAway() bool {
+	if len(rec.Away) == 0 || !rec.idle() || rec.env.now.Before(rec.keepUntil()) {
+		return false
+	}
+	told := map[string]bool{}
+	for _, e := range rec.Away {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: e.Crisp, MessageID: e.Message.ID, Why: "away"})
+		if !told[e.Crisp] {
+			told[e.Crisp] = true
+			rec.note(e.Crisp, noteAway)
+		}
+	}
+	rec.Away = nil
+	return true
+}
+
 // userSign gives back the deliveries that were kept until the user is there again.
 func (rec *record) userSign() {
 	if len(rec.Away) == 0 {

@@ -47,6 +47,7 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 	*changed = rec.dropDeadReplies() || *changed
 	*changed = rec.dropUnheard() || *changed
 	*changed = rec.handOn() || *changed
+	*changed = rec.dropAway() || *changed
 	if dir == toUser {
 		if l := rec.planRead(changed); l != nil {
 			return &step{read: l}

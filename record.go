@@ -227,7 +227,7 @@ func (rec *record) trim() {
 			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
-		rec.Handover.Request = Request{} // what is known of the user goes with the late window
+		rec.Handover.Request = Request{Locale: rec.Handover.Request.Locale} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
 		s.Log.Trim(rec.awaits)
@@ -259,7 +259,9 @@ func (rec *record) keepUntil() time.Time {
 }
 
 // expired reports whether the record may be forgotten.
-func (rec *record) expired() bool { return rec.idle() && !rec.env.now.Before(rec.keepUntil()) }
+func (rec *record) expired() bool {
+	return rec.idle() && len(rec.Away) == 0 && !rec.env.now.Before(rec.keepUntil())
+}
 
 // What a store returns is not trusted: the library or another program may have had a fault, a disk
 // may have lost bytes, a clock may have been wrong. fault refuses a record that the work could not

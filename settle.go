@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"time"
@@ -63,6 +64,7 @@ func (rec *record) settle(l *queue, r result) bool {
 	case api != nil && api.held: // no call was made, and so nothing failed
 		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
+	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
 	default:
 		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
 	}
@@ -101,6 +103,7 @@ func (o *settlement) succeeded() {
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
+		o.overtook()
 		o.delivered()
 	case kindText:
 		if o.r.id != "" && o.rec.Handover != nil {
@@ -237,18 +240,58 @@ func (o *settlement) deliveryFailed() bool {
 		return false
 	case unsupported && !o.e.Plain && o.e.Kind != kindRevise && o.plain():
 		return false
-	case !unsupported && o.e.Attempts < o.rec.env.cfg.Limits.Attempts:
-		o.again(nil)
+	case !unsupported && o.deliverAgain():
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err})
+	why, note := "failed", noteNotReached
+	if unsupported {
+		why, note = "unsupported", noteNotShown
+	}
+	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
 	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
 		if row := s.Log.Entry(o.e.FP); row != nil {
 			row.Status = crisplog.Failed
 		}
-		o.rec.note(s.ID, noteNotShown)
+		o.rec.note(s.ID, note)
 	}
 	return true
+}
+
+// deliverAgain sets the time of the next attempt to show something, not before the channel wants it. It is
+// false when that would be later than Timeouts.Deliver after the first.
+func (o *settlement) deliverAgain() bool {
+	now := o.rec.env.now
+	wait := spread(delay(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
+	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
+		wait = max(busy.after, time.Second)
+	}
+	if wait > o.rec.env.cfg.Timeouts.Deliver || o.e.Since.Add(o.rec.env.cfg.Timeouts.Deliver).Before(now.Add(wait)) {
+		return false
+	}
+	o.e.Next = now.Add(wait)
+	for _, x := range o.rec.ToUser {
+		if x.N < o.e.N && x.overdue() {
+			o.e.Next = x.Next.Add(time.Millisecond) // when that was tried again
+		}
+	}
+	return true
+}
+
+// overtook marks those that could not be shown for long as late: a later one was shown.
+func (o *settlement) overtook() {
+	for _, x := range o.rec.ToUser {
+		if x.N < o.e.N && x.overdue() && x.Message != nil {
+			x.Message.Late = true
+		}
+	}
+}
+
+// spread makes a wait up to a quarter longer, differently for each conversation and effect, so that what failed
+// together is not tried together again.
+func spread(wait time.Duration, conversation string, n int64) time.Duration {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s %d", conversation, n)
+	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
 }
 
 // plain replaces a message that the channel cannot show by its text, in as many parts as that needs. It is

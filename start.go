@@ -21,7 +21,7 @@ type Request struct {
 	Operator string   `json:"operator,omitempty"` // Crisp's user id of the agent to assign
 	// NoAgent overrides Config.NoAgent, in the user's language perhaps.
 	NoAgent []RichMessage `json:"no_agent,omitempty"`
-	// Timeouts overrides Config.Timeouts where it is set, except Reply, Answer, Unanswered and Late, which
+	// Timeouts overrides Config.Timeouts where it is set, except Reply, Answer, Unanswered, Callback, Deliver and Late, which
 	// are not of one handover.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// CrispID is a Crisp session that exists, "session_…", to go on with instead of a new one. What

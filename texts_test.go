@@ -73,6 +73,24 @@ var said = map[string]func(r *rig){
 	"ByEmail":        func(r *rig) { byEmail(r, "anakin@example.com") },
 	"OpeningByEmail": func(r *rig) { byEmail(r, "anakin@example.com") },
 	"WithBot":        func(r *rig) { byEmail(r, bot) },
+	"NoteAway": func(r *rig) {
+		ann := r.opened().Operator("Ann")
+		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		ann.Say("hello")
+		r.crisp.Settle()
+		ann.Resolve()
+		r.after(8 * 24 * time.Hour)
+	},
+	"NoteNotReached": func(r *rig) {
+		r.fails(func(m handover.Message) error {
+			if m.From == handover.FromAgent {
+				return errChannelDown
+			}
+			return nil
+		})
+		r.opened().Operator("Ann").Say("hello")
+		r.after(7 * time.Hour)
+	},
 	"NoteUnanswered": func(r *rig) {
 		leaves(r)
 		r.handles("hello?")

@@ -25,7 +25,8 @@ import (
 var errKeep = errors.New("handover: nothing to save")
 
 const (
-	// stepTimeout bounds one step of the work on a record, a read of many pages included.
+	// stepTimeout bounds one step of the work on a record, a read of many pages included, but for the time of a
+	// callback in it.
 	stepTimeout = time.Minute
 	// keepResult is how long the result of a step is kept for a store that fails.
 	keepResult = 2 * time.Minute
@@ -348,7 +349,7 @@ func storeFailed(err error) bool {
 
 // do carries out a step, and renews the claim while that takes long.
 func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *result {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout+h.cfg.Timeouts.Callback)
 	defer cancel()
 	renewed := make(chan struct{})
 	timer := time.AfterFunc(renewEvery, func() {
