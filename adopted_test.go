@@ -9,6 +9,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestAdoptedConversationKeepsWhatItHas(t *testing.T) {
@@ -19,61 +20,61 @@ func TestAdoptedConversationKeepsWhatItHas(t *testing.T) {
 
 func adopted(t *testing.T, echo bool) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Say("long before")
 		old := conv.Operator("Ann").Say("before")
-		r.crisp.Settle()
-		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
-		r.saw()
-		r.conv.ID = "user-2"
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.Crisp.Settle()
+		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+		r.Saw()
+		r.Conv.ID = "user-2"
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Drop: !echo && i.Event == "message:send"}
 		})
-		require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
-		require.Len(t, r.crisp.Conversations(), 1)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
+		require.Len(t, r.Crisp.Conversations(), 1)
 		conv.Operator("Ann").Edit(old, "before, edited")
 		conv.Operator("Ann").Remove(old)
-		r.after(time.Minute)
-		require.Empty(t, agentsIn(r.saw()), "what was written before stays unshown, edits of it too")
-		require.Equal(t, handover.StateWaiting, r.session().State)
-		r.says("hello")
+		r.After(time.Minute)
+		require.Empty(t, agentsIn(r.Saw()), "what was written before stays unshown, edits of it too")
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		r.Says("hello")
 		conv.Operator("Ann").Say("after")
-		require.Equal(t, []string{"agent Ann: after"}, agentsIn(r.saw()))
+		require.Equal(t, []string{"agent Ann: after"}, agentsIn(r.Saw()))
 		conv.Operator("Ann").Resolve()
-		r.crisp.Settle()
-		require.Len(t, r.allEnds()[0].Messages, 2)
+		r.Crisp.Settle()
+		require.Len(t, r.Ends()[0].Messages, 2)
 	})
 }
 
 // opensSlowly has the user ask for a human, and the opening wait at a route.
 func (r *rig) opensSlowly(req handover.Request, route string) {
-	r.t.Helper()
-	r.crisp.Fail(1, handovertest.Fault{Route: route, Delay: 5 * time.Second})
-	turn, err := r.receive(handover.Incoming{Text: "me again"})
-	require.NoError(r.t, err)
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+	r.T.Helper()
+	r.Crisp.Fail(1, handovertest.Fault{Route: route, Delay: 5 * time.Second})
+	turn, err := r.Receive(handover.Incoming{Text: "me again"})
+	require.NoError(r.T, err)
+	ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 	defer cancel()
-	_, err = r.h.Start(ctx, turn, req)
-	require.ErrorIs(r.t, err, context.DeadlineExceeded)
-	require.Equal(r.t, handover.StateOpening, r.session().State)
+	_, err = r.H.Start(ctx, turn, req)
+	require.ErrorIs(r.T, err, context.DeadlineExceeded)
+	require.Equal(r.T, handover.StateOpening, r.Session().State)
 }
 
 func TestAdoptedConversationGoesOnWhenItsOpeningIsAbandoned(t *testing.T) {
 	for name, again := range map[string]bool{"at once": false, "when it is used again": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+				conv := r.Opened()
+				require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
 				req := handover.Request{CrispID: conv.ID()}
 				if again {
-					require.Equal(t, handover.Opened, r.asks(req))
-					require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+					require.Equal(t, handover.Opened, r.Asks(req))
+					require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 					req.CrispID = ""
 				}
 				r.opensSlowly(req, handovertest.RouteMeta)
-				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-				r.after(time.Minute)
-				ends := r.allEnds()
+				require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+				r.After(time.Minute)
+				ends := r.Ends()
 				require.Equal(t, handover.EndHostEnded, ends[len(ends)-1].Reason)
 				require.NotEqual(t, "resolved", conv.State(), "it is not the library's")
 			})
@@ -84,40 +85,40 @@ func TestAdoptedConversationGoesOnWhenItsOpeningIsAbandoned(t *testing.T) {
 // An opening message that passes although its opening was abandoned may be answered.
 func TestAdoptedConversationWhoseOpeningPassesAfterTheEnd(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Say("old words")
-		r.after(time.Minute)
-		require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
+		r.After(time.Minute)
+		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
 		r.opensSlowly(handover.Request{CrispID: conv.ID()}, handovertest.RouteSend)
-		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-		r.after(time.Minute)
-		require.Len(t, userTexts(conv), 2)
-		r.saw()
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+		r.After(time.Minute)
+		require.Len(t, systemrig.UserTexts(conv), 2)
+		r.Saw()
 		conv.Operator("Ann").Say("new words")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: new words"}, r.AgentLines())
 	})
 }
 
 func TestAdoptedConversationThatIsTaken(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.conv.ID = "user-2"
-		turn, err := r.receive(handover.Incoming{Text: "me too"})
+		conv := r.Opened()
+		r.Conv.ID = "user-2"
+		turn, err := r.Receive(handover.Incoming{Text: "me too"})
 		require.NoError(t, err)
-		_, err = r.h.Start(r.t.Context(), turn, handover.Request{CrispID: conv.ID()})
+		_, err = r.H.Start(r.T.Context(), turn, handover.Request{CrispID: conv.ID()})
 		require.ErrorIs(t, err, handover.ErrTaken)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.NoError(t, r.reply(turn, "sorry"))
-		require.Len(t, userTexts(conv), 1)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.NoError(t, r.Reply(turn, "sorry"))
+		require.Len(t, systemrig.UserTexts(conv), 1)
 	})
 }
 
 func TestAdoptedConversationThatIsGone(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.OpenFailed, r.asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.NotEmpty(t, r.saw())
-		require.Empty(t, r.crisp.Conversations())
+		require.Equal(t, handover.OpenFailed, r.Asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.NotEmpty(t, r.Saw())
+		require.Empty(t, r.Crisp.Conversations())
 	})
 }

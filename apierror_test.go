@@ -14,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // roundTrip is an http.RoundTripper.
@@ -163,14 +164,14 @@ func TestCrispSaysWhenToComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
+				conv := r.Opened()
 				tt.fault.Route = handovertest.RouteSend
-				r.crisp.Fail(1, tt.fault)
+				r.Crisp.Fail(1, tt.fault)
 				begun := time.Now()
-				r.says("hello")
+				r.Says("hello")
 				require.GreaterOrEqual(t, time.Since(begun), tt.from)
 				require.LessOrEqual(t, time.Since(begun), tt.to)
-				require.Equal(t, []string{"hello"}, userTexts(conv)[1:])
+				require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
 			})
 		})
 	}
@@ -178,14 +179,14 @@ func TestCrispSaysWhenToComeBack(t *testing.T) {
 
 func TestErrorsOfCrispReachTheCaller(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteWebsite, Status: 401})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteWebsite, Status: 401})
 		var api *handover.APIError
-		require.ErrorAs(t, r.h.Check(r.t.Context()), &api)
+		require.ErrorAs(t, r.H.Check(r.T.Context()), &api)
 		require.Equal(t, 401, api.StatusCode)
-		require.NoError(t, r.h.Check(r.t.Context()))
+		require.NoError(t, r.H.Check(r.T.Context()))
 
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
-		there, err := r.h.Available(r.t.Context(), r.conv)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
+		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.ErrorAs(t, err, &api)
 		require.Equal(t, handover.Unknown, there)
 	})

@@ -253,14 +253,14 @@ func TestSavesOfAMessage(t *testing.T) {
 				c.Store, c.Policy = store, tt.policy
 			}
 			active(t, options{config: config}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				store.saves.Store(0)
 				ann.Say("I look for it")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				require.Equal(t, tt.agent, store.saves.Swap(0), "a message of an agent")
 
 				held := conv.HoldHooks() // the echo comes later
-				turn, err := r.receive(handover.Incoming{Text: "thank you"})
+				turn, err := r.Receive(handover.Incoming{Text: "thank you"})
 				require.NoError(t, err)
 				require.False(t, turn.Bot)
 				require.Equal(t, tt.user, store.saves.Load(), "a message of the user")

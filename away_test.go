@@ -16,15 +16,15 @@ import (
 
 func TestUserAwayKeepsTheMessageForTheNextSign(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		fp := ann.Say("are you there?")
-		r.after(time.Minute)
-		r.fails(nil)
-		require.Empty(t, r.saw())
+		r.After(time.Minute)
+		r.Fails(nil)
+		require.Empty(t, r.Saw())
 		m, _ := conv.Message(fp)
 		require.Empty(t, m.Read, "not marked as read")
-		r.says("back again")
-		require.Equal(t, []string{"agent Ann (late): are you there?"}, r.saw())
+		r.Says("back again")
+		require.Equal(t, []string{"agent Ann (late): are you there?"}, r.Saw())
 		m, _ = conv.Message(fp)
 		require.NotEmpty(t, m.Read)
 	})
@@ -70,15 +70,15 @@ func TestAwayAndChanged(t *testing.T) {
 			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				away = true
 				fp := ann.Say("at five")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				ann.Say("or later")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				row.change(ann, fp)
-				r.after(time.Minute)
+				r.After(time.Minute)
 				away = false
-				require.Empty(t, r.saw())
-				r.says("back again")
-				require.Equal(t, append(row.saw, "agent Ann (late): or later"), r.saw())
+				require.Empty(t, r.Saw())
+				r.Says("back again")
+				require.Equal(t, append(row.saw, "agent Ann (late): or later"), r.Saw())
 				require.Len(t, revised, row.revised)
 				for _, v := range revised {
 					require.Equal(t, "kept "+v.Message.Corrects, v.Message.ChannelID)
@@ -99,16 +99,16 @@ func TestEditedWhileTried(t *testing.T) {
 		}
 	}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.fails(func(handover.Message) error { return errors.New("down") })
+		r.Fails(func(handover.Message) error { return errors.New("down") })
 		fp := ann.Say("at five")
-		r.after(time.Second)
+		r.After(time.Second)
 		ann.Edit(fp, "at six")
-		r.crisp.Settle()
-		r.fails(nil)
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: at five"}, r.saw())
+		r.Crisp.Settle()
+		r.Fails(nil)
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: at five"}, r.Saw())
 		require.Len(t, revised, 1)
-		require.Equal(t, fmt.Sprintf("channel-%d", len(r.shown)), revised[0].Message.ChannelID)
+		require.Equal(t, fmt.Sprintf("channel-%d", len(r.Shown())), revised[0].Message.ChannelID)
 	})
 }
 
@@ -118,20 +118,20 @@ func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
 	test := func(t *testing.T, o options, want []string, edits func(r *rig, edit func(text string))) {
 		active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			fp := ann.Say("at five")
-			r.saw()
-			first := r.last()
+			r.Saw()
+			first := r.Last()
 			edits(r, func(text string) {
-				r.after(time.Minute)
+				r.After(time.Minute)
 				ann.Edit(fp, text)
-				r.crisp.Settle()
+				r.Crisp.Settle()
 			})
-			require.Equal(t, want, r.agentLines())
+			require.Equal(t, want, r.AgentLines())
 			ids := make(map[string]bool)
-			for _, m := range r.shown {
+			for _, m := range r.Shown() {
 				require.False(t, ids[m.ID], m.ID)
 				ids[m.ID] = true
 			}
-			require.Equal(t, first.ID, r.last().Corrects)
+			require.Equal(t, first.ID, r.Last().Corrects)
 		})
 	}
 	t.Run("there and back", func(t *testing.T) {
@@ -148,12 +148,12 @@ func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
 	for name, o := range map[string]options{"": {}, ", in a channel that cannot edit": revises} {
 		t.Run("twice while the user is away"+name, func(t *testing.T) {
 			test(t, o, []string{"agent Ann (late): at seven"}, func(r *rig, edit func(string)) {
-				r.fails(func(handover.Message) error { return handover.ErrUserAway })
+				r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 				edit("at six")
 				edit("at seven")
-				r.fails(nil)
-				r.says("back again")
-				r.crisp.Settle()
+				r.Fails(nil)
+				r.Says("back again")
+				r.Crisp.Settle()
 			})
 		})
 	}
@@ -163,22 +163,22 @@ func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
 func TestEditedWhenAPartWasShown(t *testing.T) {
 	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		deliveries := 0
-		r.fails(func(handover.Message) error {
+		r.Fails(func(handover.Message) error {
 			if deliveries++; deliveries > 1 {
 				return handover.ErrUserAway
 			}
 			return nil
 		})
 		fp := ann.Say(strings.Repeat("a", 2000) + "b")
-		r.crisp.Settle()
-		shown := r.last()
+		r.Crisp.Settle()
+		shown := r.Last()
 		ann.Edit(fp, strings.Repeat("x", 2000)+"y")
-		r.crisp.Settle()
-		r.fails(nil)
-		r.saw()
-		r.says("back again")
-		require.Equal(t, []string{"agent Ann (late): " + strings.Repeat("x", 2000), "agent Ann (late): y"}, r.saw())
-		corrected := r.shown[len(r.shown)-2]
+		r.Crisp.Settle()
+		r.Fails(nil)
+		r.Saw()
+		r.Says("back again")
+		require.Equal(t, []string{"agent Ann (late): " + strings.Repeat("x", 2000), "agent Ann (late): y"}, r.Saw())
+		corrected := r.Shown()[len(r.Shown())-2]
 		require.NotEqual(t, shown.ID, corrected.ID)
 		require.Equal(t, shown.ID, corrected.Corrects)
 	})
@@ -188,22 +188,22 @@ func TestEditedWhenAPartWasShown(t *testing.T) {
 func TestBeingAwayUsesUpNoAttempts(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Limits.Attempts = 3 }}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		ann.Say("are you there?")
 		for i := range 5 {
-			r.after(time.Minute)
-			r.says(fmt.Sprint("a sign ", i)) // and gone again
+			r.After(time.Minute)
+			r.Says(fmt.Sprint("a sign ", i)) // and gone again
 		}
 		faults := 0
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if faults++; faults < 3 {
 				return errChannelDown
 			}
 			return nil
 		})
-		r.says("back")
-		r.after(time.Minute)
-		require.Contains(r.t, unlate(r.agentLines()), "agent Ann: are you there?")
-		require.Zero(r.t, r.count(handover.ActivityGivenUp))
+		r.Says("back")
+		r.After(time.Minute)
+		require.Contains(r.T, unlate(r.AgentLines()), "agent Ann: are you there?")
+		require.Zero(r.T, r.Count(handover.ActivityGivenUp))
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // rogue is a Crisp whose log holds what the fake would never write.
@@ -115,18 +116,18 @@ func TestBadMessagesOfAgents(t *testing.T) {
 				var g rogue
 				o := options{config: func(r *rig, c *handover.Config) { g.config(r, c) }}
 				active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-					r.after(time.Minute)
+					r.After(time.Minute)
 					raw := badMessage(time.Now(), tt.members)
 					g.extra.Store(raw)
-					head := fmt.Sprintf(`"website_id":%q,"session_id":%q,`, r.crisp.WebsiteID(), conv.ID())
+					head := fmt.Sprintf(`"website_id":%q,"session_id":%q,`, r.Crisp.WebsiteID(), conv.ID())
 					body := fmt.Sprintf(`{"website_id":%q,"event":"message:received","timestamp":%d,"data":{%s%s}`,
-						r.crisp.WebsiteID(), time.Now().UnixMilli(), head, raw[1:])
+						r.Crisp.WebsiteID(), time.Now().UnixMilli(), head, raw[1:])
 					w := r.hooked(r.signed([]byte(body)))
 					require.Equal(t, 200, w.Code, "valid signed JSON is never refused for its content")
-					r.after(time.Second)
+					r.After(time.Second)
 					ann.Say("and on")
-					r.after(time.Minute)
-					lines := r.saw()
+					r.After(time.Minute)
+					lines := r.Saw()
 					for i, l := range lines {
 						if strings.HasPrefix(l, "system: ") {
 							lines[i] = "" // an author of another name is announced
@@ -135,7 +136,7 @@ func TestBadMessagesOfAgents(t *testing.T) {
 					require.Equal(t, append(tt.want, "agent Ann: and on"), agentsIn(lines), "it holds nothing up")
 					notes := kinds(conv)
 					require.Equal(t, tt.note, strings.Contains(strings.Join(notes, "\n"), notShown))
-					require.Equal(t, handover.StateActive, r.session().State)
+					require.Equal(t, handover.StateActive, r.Session().State)
 				})
 			})
 		}
@@ -150,9 +151,9 @@ func TestBadAvatarsAreDropped(t *testing.T) {
 		active(t, options{config: g.config}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			g.extra.Store(badMessage(time.Now(), map[string]string{"user": fmt.Sprintf(`{"nickname":"Bob","avatar":%q}`, avatar)}))
 			ann.Note("look")
-			r.saw()
-			require.Equal(t, "Bob", r.last().Agent.Name)
-			require.Equal(t, want, r.last().Agent.Avatar)
+			r.Saw()
+			require.Equal(t, "Bob", r.Last().Agent.Name)
+			require.Equal(t, want, r.Last().Agent.Avatar)
 		})
 	}
 }
@@ -164,17 +165,17 @@ func TestLongTextOfAnAgentComesInParts(t *testing.T) {
 		require.Greater(t, len(text), 90_000)
 		fp := ann.Say(text)
 		ann.Say("and on")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		var words []string
 		ids := map[string]bool{}
-		for _, m := range r.shown[3 : len(r.shown)-1] {
+		for _, m := range r.Shown()[3 : len(r.Shown())-1] {
 			require.LessOrEqual(t, len(m.Content.Text), 4000)
 			require.False(t, ids[m.ID])
 			ids[m.ID] = true
 			words = append(words, strings.Fields(m.Content.Text)...)
 		}
 		require.Equal(t, strings.Fields(text), words, "nothing is cut, and all is in order")
-		require.Equal(t, "and on", r.last().Content.Text)
+		require.Equal(t, "and on", r.Last().Content.Text)
 		m, _ := conv.Message(fp)
 		require.NotEmpty(t, m.Read, "marked once all of it was shown")
 	})
@@ -187,22 +188,22 @@ func TestEditsOfBadMessages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				fp := ann.Say("at five")
-				r.saw()
-				r.crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+				r.Saw()
+				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 					if c.Method == "GET" {
 						return handovertest.Fault{Status: 503} // only the hook is known
 					}
 					return handovertest.Fault{}
 				})
 				body := fmt.Sprintf(`{"website_id":%q,"event":"message:updated","timestamp":1,"data":{"session_id":%q,"fingerprint":%d,"content":%s}}`,
-					r.crisp.WebsiteID(), conv.ID(), fp, content)
+					r.Crisp.WebsiteID(), conv.ID(), fp, content)
 				require.Equal(t, 200, r.hooked(r.signed([]byte(body))).Code)
-				r.after(time.Minute)
-				require.Empty(t, r.saw())
-				r.crisp.Heal()
+				r.After(time.Minute)
+				require.Empty(t, r.Saw())
+				r.Crisp.Heal()
 				ann.Say("and on")
-				r.after(time.Minute)
-				require.Equal(t, []string{"agent Ann: and on"}, agentsIn(r.saw()))
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: and on"}, agentsIn(r.Saw()))
 			})
 		})
 	}
@@ -221,14 +222,14 @@ func TestAnswersOfCrispThatAreCutOrRubbish(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				f.Route = handovertest.RouteMessages
-				r.crisp.Fail(2, f)
+				r.Crisp.Fail(2, f)
 				ann.Say("one")
 				ann.Say("two")
-				r.after(time.Minute)
-				require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, agentsIn(unlate(r.saw())), "in the log's order, each once")
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, agentsIn(unlate(r.Saw())), "in the log's order, each once")
 				ann.Resolve()
-				r.after(time.Minute)
-				require.Equal(t, handover.StateBot, r.session().State)
+				r.After(time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
 			})
 		})
 	}
@@ -255,10 +256,10 @@ func TestOddCreateAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 201, Body: body})
-				require.Equal(t, handover.Opened, r.asks(handover.Request{}), "asked once more")
-				require.Len(t, r.crisp.Conversations(), 1)
-				require.Equal(t, r.crisp.Last().ID(), r.session().CrispID)
+				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 201, Body: body})
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "asked once more")
+				require.Len(t, r.Crisp.Conversations(), 1)
+				require.Equal(t, r.Crisp.Last().ID(), r.Session().CrispID)
 			})
 		})
 	}
@@ -285,11 +286,11 @@ func TestBadRichMessagesInTheConfig(t *testing.T) {
 
 func TestALongTextIsTakenUpToItsLimit(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		text := strings.Repeat("0123456789", 10_000)
-		require.False(t, r.says(text).Bot, "100 kB pass")
-		require.Equal(t, text, strings.Join(userTexts(conv)[1:], ""))
-		_, err := r.receive(handover.Incoming{Text: text + "!"})
+		require.False(t, r.Says(text).Bot, "100 kB pass")
+		require.Equal(t, text, strings.Join(systemrig.UserTexts(conv)[1:], ""))
+		_, err := r.Receive(handover.Incoming{Text: text + "!"})
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 		require.ErrorContains(t, err, "Limits.Text")
 	})

@@ -31,10 +31,10 @@ func newCrowd(r *rig) *crowd { return &crowd{r: r, outcomes: map[handover.Outcom
 func (c *crowd) asks(i int) {
 	c.all.Go(func() {
 		conv := handover.Conversation{Source: "webchat", ID: fmt.Sprint("user ", i)}
-		s, err := c.r.h.Session(context.Background(), conv)
-		require.NoError(c.r.t, err)
-		outcome, err := c.r.h.Start(context.Background(), s.Turn(), handover.Request{})
-		require.NoError(c.r.t, err)
+		s, err := c.r.H.Session(context.Background(), conv)
+		require.NoError(c.r.T, err)
+		outcome, err := c.r.H.Start(context.Background(), s.Turn(), handover.Request{})
+		require.NoError(c.r.T, err)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.outcomes[outcome]++
@@ -61,17 +61,17 @@ func TestCallsWhenTheStateCannotBeRead(t *testing.T) {
 			o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Claim, c.Timeouts.Remind = 21*time.Hour, 2*time.Hour }}
 			bubble(t, o, func(r *rig) {
 				fault.Route = handovertest.RouteConversation
-				r.crisp.Fail(handovertest.Always, fault)
-				conv := r.opened()
+				r.Crisp.Fail(handovertest.Always, fault)
+				conv := r.Opened()
 				conv.Operator("Ann").Note("one for the team") // a hook that asks for a look
-				tally := r.crisp.Tally()
-				r.after(20 * time.Hour)
+				tally := r.Crisp.Tally()
+				r.After(20 * time.Hour)
 				own := tally.Count("") - tally.Count(handovertest.RouteList)
 				t.Logf("calls in 20 h of one waiting conversation whose state cannot be read: %d, and %d of catch-up", own, tally.Count(handovertest.RouteList))
 				require.LessOrEqual(t, own, 200)
-				require.Len(t, r.saw(), 1+10, "it waits, and is told so")
-				r.after(90 * time.Minute)
-				require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+				require.Len(t, r.Saw(), 1+10, "it waits, and is told so")
+				r.After(90 * time.Minute)
+				require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
 			})
 		})
 	}
@@ -95,13 +95,13 @@ func TestCallsWhenEverythingIsRefused(t *testing.T) {
 				}
 				all.all.Wait()
 				require.Equal(t, map[handover.Outcome]int{handover.Opened: 200}, all.outcomes)
-				r.after(time.Minute)
-				r.crisp.Fail(handovertest.Always, fault)
-				for _, c := range r.crisp.Conversations() {
+				r.After(time.Minute)
+				r.Crisp.Fail(handovertest.Always, fault)
+				for _, c := range r.Crisp.Conversations() {
 					c.Operator("Ann").Note("for the team")
 				}
-				tally := r.crisp.Tally()
-				r.after(6 * time.Hour)
+				tally := r.Crisp.Tally()
+				r.After(6 * time.Hour)
 				t.Logf("calls a day of 200 waiting conversations on two replicas while everything is answered %s: %.0f", name, tally.PerDay(""))
 				require.LessOrEqual(t, tally.PerDay(""), 2000.)
 			})
@@ -125,11 +125,11 @@ func TestManyUsersAtOnce(t *testing.T) {
 			n++
 		}
 		all.all.Wait()
-		r.after(time.Second)
+		r.After(time.Second)
 		t.Logf("openings refused of %d, 40 users in one second and 30 a minute for 10 minutes: %d", n, n-all.outcomes[handover.Opened])
 		require.Equal(t, map[handover.Outcome]int{handover.Opened: n}, all.outcomes)
 		queued := 0
-		for _, l := range r.rawLines() {
+		for _, l := range r.Lines() {
 			if strings.Contains(l, "Many people are asking right now.") {
 				queued++
 			}
@@ -149,11 +149,11 @@ func TestWaitForAPlaceHasAnEnd(t *testing.T) {
 			all.asks(i)
 		}
 		all.all.Wait()
-		r.after(time.Second)
+		r.After(time.Second)
 		require.Equal(t, 10, all.outcomes[handover.Opened]+all.outcomes[handover.OpenFailed])
 		require.GreaterOrEqual(t, all.outcomes[handover.Opened], 3)
-		require.Len(t, r.allEnds(), 10)
-		for _, end := range r.allEnds() {
+		require.Len(t, r.Ends(), 10)
+		for _, end := range r.Ends() {
 			require.Equal(t, handover.EndMaxAge, end.Reason)
 		}
 	})
@@ -164,9 +164,9 @@ func TestMessagesInHandWhileReadsAreRefused(t *testing.T) {
 	for _, date := range []bool{false, true} {
 		t.Run(fmt.Sprintf("Retry-After as a date: %t", date), func(t *testing.T) {
 			active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-				r.after(time.Minute)
-				r.saw()
-				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Status: 429, RetryAfter: time.Hour, RetryDate: date, For: time.Hour})
+				r.After(time.Minute)
+				r.Saw()
+				r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Status: 429, RetryAfter: time.Hour, RetryDate: date, For: time.Hour})
 				var longest time.Duration
 				said := 0
 				for range 10 {
@@ -176,15 +176,15 @@ func TestMessagesInHandWhileReadsAreRefused(t *testing.T) {
 						ann.Say(fmt.Sprint("message ", said))
 						time.Sleep(7 * time.Second)
 					}
-					for len(r.agentLines()) < said {
-						r.after(time.Second)
+					for len(r.AgentLines()) < said {
+						r.After(time.Second)
 						require.Less(t, time.Since(begun), 5*time.Minute)
 					}
 					longest = max(longest, time.Since(begun))
 				}
 				t.Logf("the longest wait for a message in hand while reads are refused for an hour: %v", longest)
 				require.LessOrEqual(t, longest, 2*time.Minute)
-				for i, l := range r.agentLines() {
+				for i, l := range r.AgentLines() {
 					require.Equal(t, fmt.Sprint("agent Ann: message ", i+1), l)
 				}
 			})
@@ -198,20 +198,20 @@ func TestFollowUpThatCannotBeRead(t *testing.T) {
 		c.Timeouts.Followup, c.Timeouts.Late = 20*time.Hour, 24*time.Hour
 	}}
 	bubble(t, o, func(r *rig) {
-		r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}})
-		r.says("Contact me back via email")
-		r.after(time.Minute)
-		require.True(t, r.session().FollowUp)
-		conv := r.crisp.Last()
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Status: 403, Reason: "not_allowed"})
+		r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}})
+		r.Says("Contact me back via email")
+		r.After(time.Minute)
+		require.True(t, r.Session().FollowUp)
+		conv := r.Crisp.Last()
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Status: 403, Reason: "not_allowed"})
 		conv.Operator("Ann").Note("a look is wanted")
-		tally := r.crisp.Tally()
-		r.after(20 * time.Hour)
-		require.False(t, r.session().FollowUp)
-		r.after(30 * time.Hour)
+		tally := r.Crisp.Tally()
+		r.After(20 * time.Hour)
+		require.False(t, r.Session().FollowUp)
+		r.After(30 * time.Hour)
 		t.Logf("calls in 2 days about a follow-up whose reads fail: %v", tally.Routes())
 		require.LessOrEqual(t, tally.About(conv, ""), 200)
-		rec, err := r.store.Load(r.t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
+		rec, err := r.Store.Load(r.T.Context(), r.Crisp.WebsiteID()+"/webchat/user-1")
 		require.NoError(t, err)
 		require.Zero(t, rec.Version, "it is forgotten")
 	})
@@ -237,17 +237,17 @@ func TestOnEndThatFailsForGood(t *testing.T) {
 			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				for range words {
 					ann.Say(strings.Repeat("word ", 390))
-					r.after(time.Second)
+					r.After(time.Second)
 				}
 				ann.Resolve()
-				r.after(time.Second)
-				tally := r.crisp.Tally()
-				r.after(18 * time.Hour)
+				r.After(time.Second)
+				tally := r.Crisp.Tally()
+				r.After(18 * time.Hour)
 				t.Logf("OnEnd was called %d times, %d of them with the human part; Crisp's log was read %d times", calls, whole, tally.About(conv, handovertest.RouteMessages))
 				require.LessOrEqual(t, calls, 16+13)
 				require.GreaterOrEqual(t, whole, 3)
 				require.LessOrEqual(t, tally.About(conv, handovertest.RouteMessages), 24)
-				require.Equal(t, 1, r.count(handover.ActivityGivenUp), "said once")
+				require.Equal(t, 1, r.Count(handover.ActivityGivenUp), "said once")
 			})
 		})
 	}
@@ -258,23 +258,23 @@ func TestReplicasShareThatCrispWantsToBeLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, options{})
 		others := []*handover.Handover{r.replica(options{}), r.replica(options{})}
-		r.opened()
+		r.Opened()
 		for _, h := range others {
-			_, err := h.Available(r.t.Context(), r.conv)
+			_, err := h.Available(r.T.Context(), r.Conv)
 			require.NoError(t, err)
 		}
-		r.after(20 * time.Second)
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour})
-		_, err := r.h.Available(r.t.Context(), r.conv)
+		r.After(20 * time.Second)
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour})
+		_, err := r.H.Available(r.T.Context(), r.Conv)
 		require.Error(t, err)
-		r.after(2 * time.Minute)
-		tally := r.crisp.Tally()
+		r.After(2 * time.Minute)
+		tally := r.Crisp.Tally()
 		for _, h := range others {
-			_, err := h.Available(r.t.Context(), r.conv)
+			_, err := h.Available(r.T.Context(), r.Conv)
 			require.Error(t, err)
 		}
 		require.Zero(t, tally.Count(handovertest.RouteAvailability), "they know it without asking")
-		r.after(50 * time.Minute)
+		r.After(50 * time.Minute)
 		require.Zero(t, tally.Early())
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestStartInsideOnEnd(t *testing.T) {
@@ -21,68 +22,68 @@ func TestStartInsideOnEnd(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
 		again = true
 		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
-			require.Equal(r.t, handover.StateBot, s.State, "the end is saved before")
+			require.Equal(r.T, handover.StateBot, s.State, "the end is saved before")
 			if again {
 				again = false
-				outcome, err := r.h.Start(ctx, s.Turn(), handover.Request{Resume: "second"})
-				require.NoError(r.t, err)
-				require.Equal(r.t, handover.Opening, outcome, "it does not wait on a callback's context")
+				outcome, err := r.H.Start(ctx, s.Turn(), handover.Request{Resume: "second"})
+				require.NoError(r.T, err)
+				require.Equal(r.T, handover.Opening, outcome, "it does not wait on a callback's context")
 			}
-			return r.onEnd(ctx, s, sum)
+			return r.OnEnd(ctx, s, sum)
 		}
 	}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.after(time.Second)
-		require.Equal(t, handover.StateWaiting, r.session().State)
-		require.Equal(t, "second", r.session().Resume)
+		r.After(time.Second)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		require.Equal(t, "second", r.Session().Resume)
 		ann.Resolve()
-		r.after(time.Second)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Len(t, r.allEnds(), 2)
-		require.NotEqual(t, r.allEnds()[0].HandoverID, r.allEnds()[1].HandoverID)
+		r.After(time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Len(t, r.Ends(), 2)
+		require.NotEqual(t, r.Ends()[0].HandoverID, r.Ends()[1].HandoverID)
 	})
 }
 
 func TestMuteInsideSendEndsTheReply(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "hush"})
+		turn, err := r.Receive(handover.Incoming{Text: "hush"})
 		require.NoError(t, err)
-		require.NoError(t, r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
-			require.NoError(t, r.h.Mute(ctx, turn))
+		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
+			require.NoError(t, r.H.Mute(ctx, turn))
 			require.Error(t, ctx.Err())
 			return nil
 		}))
-		require.Equal(t, handover.StateMuted, r.session().State)
-		require.False(t, r.says("hello?").Bot)
+		require.Equal(t, handover.StateMuted, r.Session().State)
+		require.False(t, r.Says("hello?").Bot)
 	})
 }
 
 func TestMuteInsideDeliver(t *testing.T) {
 	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-			require.NoError(r.t, r.h.Mute(ctx, s.Turn()))
-			return r.deliver(ctx, s, m)
+			require.NoError(r.T, r.H.Mute(ctx, s.Turn()))
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
-		require.Len(t, r.saw(), 1)
-		require.Equal(t, handover.StateMuted, r.session().State)
-		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Len(t, r.Saw(), 1)
+		require.Equal(t, handover.StateMuted, r.Session().State)
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
 func TestEndAndSessionInsideSend(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "hello"})
+		turn, err := r.Receive(handover.Incoming{Text: "hello"})
 		require.NoError(t, err)
-		require.NoError(t, r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
-			s, err := r.h.Session(ctx, r.conv)
+		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
+			s, err := r.H.Session(ctx, r.Conv)
 			require.NoError(t, err)
 			require.Equal(t, handover.StateBot, s.State)
-			require.NoError(t, r.h.End(ctx, r.conv, handover.EndOptions{}))
+			require.NoError(t, r.H.End(ctx, r.Conv, handover.EndOptions{}))
 			_, err = r.receiveWith(ctx, "inner")
 			require.ErrorIs(t, err, handover.ErrReentrant)
 			return nil
@@ -92,7 +93,7 @@ func TestEndAndSessionInsideSend(t *testing.T) {
 
 // receiveWith is Receive of a text, on a context.
 func (r *rig) receiveWith(ctx context.Context, text string) (handover.Turn, error) {
-	return r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: text, Text: text})
+	return r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: text, Text: text})
 }
 
 func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
@@ -101,19 +102,19 @@ func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			if m.From == handover.FromAgent {
-				turn, err := r.h.Receive(ctx, handover.Incoming{Conversation: other, ID: "x", Text: m.Content.Text})
+				turn, err := r.H.Receive(ctx, handover.Incoming{Conversation: other, ID: "x", Text: m.Content.Text})
 				if err == nil {
-					err = r.h.Reply(ctx, turn, func(context.Context) error { return nil })
+					err = r.H.Reply(ctx, turn, func(context.Context) error { return nil })
 				}
 				told = err
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		require.NoError(t, told)
 		ann.Say("bye")
-		require.Equal(t, []string{"agent Ann: bye"}, r.saw())
+		require.Equal(t, []string{"agent Ann: bye"}, r.Saw())
 	})
 }
 
@@ -130,15 +131,15 @@ func TestCallbacksAreBoundedInTime(t *testing.T) {
 				waited = time.Since(begun)
 				return "", ctx.Err()
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		r.opened().Operator("Ann").Say("hello")
-		r.after(time.Minute)
+		r.Opened().Operator("Ann").Say("hello")
+		r.After(time.Minute)
 		require.Equal(t, 10*time.Second, waited)
-		require.Equal(t, []string{"agent Ann: hello"}, agentsIn(r.saw()))
-		require.Equal(t, 2, r.last().Attempt)
+		require.Equal(t, []string{"agent Ann: hello"}, agentsIn(r.Saw()))
+		require.Equal(t, 2, r.Last().Attempt)
 	})
 }
 
@@ -153,18 +154,18 @@ func TestOnEndIsRepeatedUntilItIsHeard(t *testing.T) {
 			case 2:
 				panic("a bug")
 			}
-			return r.onEnd(ctx, s, sum)
+			return r.OnEnd(ctx, s, sum)
 		}
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		id := r.session().HandoverID
+		id := r.Session().HandoverID
 		ann.Resolve()
-		require.Equal(t, []string{"system: This conversation was closed. You are talking with the bot again."}, r.saw())
-		require.True(t, r.says("the bot speaks at once").Bot)
-		r.after(time.Minute)
+		require.Equal(t, []string{"system: This conversation was closed. You are talking with the bot again."}, r.Saw())
+		require.True(t, r.Says("the bot speaks at once").Bot)
+		r.After(time.Minute)
 		require.Equal(t, []string{id, id, id}, ids)
-		require.Len(t, r.allEnds(), 1)
-		r.after(time.Hour)
+		require.Len(t, r.Ends(), 1)
+		r.After(time.Hour)
 		require.Len(t, ids, 3)
 	})
 }
@@ -175,11 +176,11 @@ func TestAFailingOnEndHoldsNothingUp(t *testing.T) {
 	}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.after(time.Minute)
-		r.saw()
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		r.After(time.Minute)
+		r.Saw()
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 		ann.Say("hello again")
-		require.Equal(t, []string{"agent Ann: hello again"}, agentsIn(r.saw()))
+		require.Equal(t, []string{"agent Ann: hello again"}, agentsIn(r.Saw()))
 	})
 }
 
@@ -188,9 +189,9 @@ func TestTextsThatPanic(t *testing.T) {
 		c.Texts = func(handover.Session) handover.Texts { panic("a bug") }
 	}}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
-		require.Equal(t, []string{"Hi, this user need your help."}, userTexts(conv), "the default texts stand in")
-		require.NotEmpty(t, r.saw())
+		conv := r.Opened()
+		require.Equal(t, []string{"Hi, this user need your help."}, systemrig.UserTexts(conv), "the default texts stand in")
+		require.NotEmpty(t, r.Saw())
 	})
 }
 
@@ -204,10 +205,10 @@ func TestWhereACallbackPanicked(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		_, err := r.h.Available(r.t.Context(), r.conv)
-		require.NoError(r.t, err)
-		require.Contains(r.t, logged.String(), "buggyPresence")
-		require.NotContains(r.t, logged.String(), "words of a user")
+		_, err := r.H.Available(r.T.Context(), r.Conv)
+		require.NoError(r.T, err)
+		require.Contains(r.T, logged.String(), "buggyPresence")
+		require.NotContains(r.T, logged.String(), "words of a user")
 	})
 }
 
@@ -220,8 +221,8 @@ func TestObserveThatPanics(t *testing.T) {
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Say("all goes on")
 		ann.Resolve()
-		require.Equal(t, []string{"agent Ann: all goes on", "system: This conversation was closed. You are talking with the bot again."}, r.saw())
-		require.Len(t, r.allEnds(), 1)
+		require.Equal(t, []string{"agent Ann: all goes on", "system: This conversation was closed. You are talking with the bot again."}, r.Saw())
+		require.Len(t, r.Ends(), 1)
 	})
 }
 
@@ -240,14 +241,14 @@ func TestReviseThatPanicsOrCannot(t *testing.T) {
 			}}
 			active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 				fp := ann.Say("at five")
-				r.saw()
+				r.Saw()
 				ann.Edit(fp, "at six")
-				r.after(10 * time.Minute)
-				require.Equal(t, tt.saw, r.saw())
+				r.After(10 * time.Minute)
+				require.Equal(t, tt.saw, r.Saw())
 				ann.Remove(fp)
 				ann.Say("and on")
-				r.after(10 * time.Minute)
-				require.Equal(t, []string{"agent Ann: and on"}, r.saw(), "nothing is held up for ever")
+				r.After(10 * time.Minute)
+				require.Equal(t, []string{"agent Ann: and on"}, r.Saw(), "nothing is held up for ever")
 				require.Equal(t, name == "panics", tries > 2)
 			})
 		})
@@ -256,19 +257,19 @@ func TestReviseThatPanicsOrCannot(t *testing.T) {
 
 func TestUserAwayWithAnEmailInCrisp(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
-		conv := r.crisp.Last()
-		r.saw()
-		r.fails(func(m handover.Message) error { return handover.ErrUserAway })
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		conv := r.Crisp.Last()
+		r.Saw()
+		r.Fails(func(m handover.Message) error { return handover.ErrUserAway })
 		fp := conv.Operator("Ann").Say("are you there?")
-		r.after(5 * time.Minute)
-		r.fails(nil)
+		r.After(5 * time.Minute)
+		r.Fails(nil)
 		m, _ := conv.Message(fp)
 		require.Empty(t, m.Read+m.Delivered, "not marked: the mail follows up")
-		require.Len(t, r.crisp.Mails(), 1)
-		r.says("back again")
-		require.Empty(t, agentsIn(r.saw()), "it was mailed")
-		require.Equal(t, handover.StateActive, r.session().State)
+		require.Len(t, r.Crisp.Mails(), 1)
+		r.Says("back again")
+		require.Empty(t, agentsIn(r.Saw()), "it was mailed")
+		require.Equal(t, handover.StateActive, r.Session().State)
 	})
 }
 
@@ -276,21 +277,21 @@ func TestNoMarks(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.NoMarks = true }}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Say("seen?")
-		r.crisp.Settle()
-		require.Zero(t, r.crisp.CountCalls(handovertest.RouteRead)+r.crisp.CountCalls(handovertest.RouteDelivered))
+		r.Crisp.Settle()
+		require.Zero(t, r.Crisp.CountCalls(handovertest.RouteRead)+r.Crisp.CountCalls(handovertest.RouteDelivered))
 	})
 }
 
 func TestMarksOfABurstGoTogether(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		before := r.crisp.CountCalls(handovertest.RouteRead)
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteDelivered, DelayAnswer: time.Second})
+		before := r.Crisp.CountCalls(handovertest.RouteRead)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteDelivered, DelayAnswer: time.Second})
 		var fps []int64
 		for range 30 {
 			fps = append(fps, ann.Say("x"))
 		}
-		r.after(time.Minute)
-		require.Less(t, r.crisp.CountCalls(handovertest.RouteRead)-before, 10)
+		r.After(time.Minute)
+		require.Less(t, r.Crisp.CountCalls(handovertest.RouteRead)-before, 10)
 		for _, fp := range fps {
 			m, _ := conv.Message(fp)
 			require.Equal(t, "chat", m.Read)
@@ -301,16 +302,16 @@ func TestMarksOfABurstGoTogether(t *testing.T) {
 
 func TestFailingMarksNeverDelayTheUser(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteDelivered, Status: 503})
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteDelivered, Status: 503})
 		ann.Say("seen?")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		begun := time.Now()
-		r.says("yes")
+		r.Says("yes")
 		require.Zero(t, time.Since(begun))
-		require.Equal(t, "yes", userTexts(conv)[1])
-		r.after(time.Hour)
-		require.LessOrEqual(t, r.crisp.CountCalls(handovertest.RouteDelivered), 20, "given up in the end")
-		require.Equal(t, handover.StateActive, r.session().State)
+		require.Equal(t, "yes", systemrig.UserTexts(conv)[1])
+		r.After(time.Hour)
+		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteDelivered), 20, "given up in the end")
+		require.Equal(t, handover.StateActive, r.Session().State)
 	})
 }
 
@@ -318,13 +319,13 @@ func TestHostMayChangeASystemText(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			defer clear(m.Content.QuickReplies)
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		r.opened()
-		r.says("Back to the bot") // the title of the way out, as keyboards send it
-		require.Equal(t, handover.StateBot, r.session().State)
+		r.Opened()
+		r.Says("Back to the bot") // the title of the way out, as keyboards send it
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
@@ -336,7 +337,7 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 		got = nil
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			if len(m.Content.QuickReplies) == 0 || m.From != handover.FromAgent {
-				return r.deliver(ctx, s, m)
+				return r.Deliver(ctx, s, m)
 			}
 			got = append(got, m)
 			got[len(got)-1].Content.QuickReplies = slices.Clone(m.Content.QuickReplies)
@@ -349,7 +350,7 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Picker("Which one?", "red", "blue")
-		r.after(5 * time.Second)
+		r.After(5 * time.Second)
 		require.Len(t, got, 2)
 		require.NotEmpty(t, got[0].Content.QuickReplies[0].Title)
 		require.Equal(t, got[0].Content, got[1].Content)
@@ -359,7 +360,7 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 // An OnEnd that is heard late is of its own handover, not of the next one as well.
 func TestOnEndThatIsHeardLate(t *testing.T) {
 	for name, next := range map[string]func(r *rig, ann *handovertest.Operator){
-		"the user asks again": func(r *rig, _ *handovertest.Operator) { r.opened() },
+		"the user asks again": func(r *rig, _ *handovertest.Operator) { r.Opened() },
 		"an agent takes over": func(_ *rig, ann *handovertest.Operator) { ann.Reopen(); ann.Say("One more thing") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -369,23 +370,23 @@ func TestOnEndThatIsHeardLate(t *testing.T) {
 					if !heard.Load() {
 						return errChannelDown
 					}
-					return r.onEnd(ctx, s, sum)
+					return r.OnEnd(ctx, s, sum)
 				}
 			}}
 			ended(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 				next(r, ann)
-				r.crisp.Settle()
-				r.says("of the next one")
+				r.Crisp.Settle()
+				r.Says("of the next one")
 				ann.Resolve()
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				next(r, ann)
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				heard.Store(true)
-				r.after(time.Minute)
-				require.Len(t, r.allEnds(), 2)
-				require.Len(t, r.allEnds()[0].Messages, 1)
-				require.Equal(t, "Hello", r.allEnds()[0].Messages[0].Content.Text)
-				second := r.allEnds()[1].Messages
+				r.After(time.Minute)
+				require.Len(t, r.Ends(), 2)
+				require.Len(t, r.Ends()[0].Messages, 1)
+				require.Equal(t, "Hello", r.Ends()[0].Messages[0].Content.Text)
+				second := r.Ends()[1].Messages
 				require.Equal(t, "of the next one", second[len(second)-1].Content.Text)
 			})
 		})

@@ -139,7 +139,7 @@ func (h *host) sayText(ctx context.Context, rec *record, e *effect) (string, err
 		s.Locale = e.Locale
 	}
 	texts := h.textsOf(s)
-	content, ok := texts.render(e.Text, e.Agent, rec.choice(h.cfg.Choices.Bot))
+	content, ok := texts.render(e.Text, e.Agent, rec.Offer.choice(h.cfg.Choices.Bot, h.cfg))
 	if !ok {
 		return "", nil
 	}

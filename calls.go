@@ -222,7 +222,7 @@ func (c *crispCalls) create(ctx context.Context, rec *record, e *effect, r resul
 			return r
 		}
 	}
-	r.id, r.err = c.sites.of(rec).api.Create(ctx)
+	r.made, r.err = c.sites.of(rec).api.Create(ctx)
 	return r
 }
 
@@ -355,4 +355,68 @@ func mergeMetas(have, want crispMetas) crispMetas {
 	}
 	want.Segments = segments
 	return want
+}
+
+// humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
+// when it cannot be read.
+func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all []Message, unread bool) {
+	if e.Crisp == "" {
+		return nil, false
+	}
+	read, err := c.sites.of(rec).log(ctx, e.Crisp, e.At, []int64{e.FP}, 0)
+	if err != nil {
+		return nil, true
+	}
+	for _, l := range inOrder(read.messages) {
+		if l.Timestamp < e.At {
+			continue // before the takeover
+		}
+		if rec.beganLater(e, l) {
+			break // OnEnd hears of its end late
+		}
+		from := FromUser
+		var agent Agent
+		if l.From == "operator" {
+			if isPrivate(l.Type) || l.Automated || c.cfg.Policy.isBot(l.Origin) {
+				continue
+			}
+			from, agent = FromAgent, agentOf(l)
+		}
+		if l.Fingerprint == e.FP {
+			all = nil // what came before belongs to an earlier handover
+			continue
+		}
+		parts, err := fromCrisp(l.Type, l.Content, l.Fingerprint)
+		if err != nil {
+			continue
+		}
+		for i, p := range parts {
+			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
+		}
+	}
+	return all, read.cut
+}
+
+// inOrder returns messages in the order of Crisp's log.
+func inOrder(msgs []EventMessage) []*EventMessage {
+	all := make([]*EventMessage, len(msgs))
+	for i := range msgs {
+		all[i] = &msgs[i]
+	}
+	slices.SortStableFunc(all, func(a, b *EventMessage) int {
+		return crisplog.Position{At: a.Timestamp, FP: a.Fingerprint}.Compare(crisplog.Position{At: b.Timestamp, FP: b.Fingerprint})
+	})
+	return all
+}
+
+// beganLater reports whether a message opened, or took over, a handover after the one that has ended.
+func (rec *record) beganLater(end *effect, m *EventMessage) bool {
+	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
+	for _, e := range rec.ToUser {
+		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
+			return true
+		}
+	}
+	ho := rec.Handover
+	return ho != nil && ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
 }

@@ -23,30 +23,30 @@ func dropHooks(handovertest.HookInfo) handovertest.HookFault {
 
 func TestCatchUpFindsWhatNoHookTold(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(dropHooks)
+		r.Crisp.SetHookFaults(dropHooks)
 		ann.Say("one")
 		ann.Note("private")
 		ann.Say("two")
-		r.after(4 * time.Minute)
-		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw())
+		r.After(4 * time.Minute)
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.Saw())
 		ann.Resolve()
-		r.after(6 * time.Minute)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
-		r.saw()
+		r.After(6 * time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+		r.Saw()
 		ann.Say("and one more thing")
-		r.after(4 * time.Minute)
-		require.Contains(t, r.saw(), "agent Ann: and one more thing", "ended conversations are included")
+		r.After(4 * time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: and one more thing", "ended conversations are included")
 	})
 }
 
 func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
 	t.Parallel()
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		before := r.crisp.CountCalls(handovertest.RouteList)
-		r.after(24 * time.Hour)
-		require.LessOrEqual(t, r.crisp.CountCalls(handovertest.RouteList)-before, 501)
-		spent, err := r.h.Spent(context.Background())
+		before := r.Crisp.CountCalls(handovertest.RouteList)
+		r.After(24 * time.Hour)
+		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteList)-before, 501)
+		spent, err := r.H.Spent(context.Background())
 		require.NoError(t, err)
 		require.Less(t, spent.Calls, int64(5000))
 	})
@@ -55,61 +55,61 @@ func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
 func TestCatchUpAfterOurOwnRefusals(t *testing.T) {
 	o := options{crisp: handovertest.Options{HookAttempts: 1}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
-		r.storeFails(true)
+		r.After(time.Minute)
+		r.Store.Fails(true)
 		ann.Say("hello?")
-		r.crisp.Settle()
-		r.storeFails(false)
-		r.after(5 * time.Second)
-		require.Equal(t, []string{"agent Ann: hello?"}, r.saw(), "at once, not at the next turn")
+		r.Crisp.Settle()
+		r.Store.Fails(false)
+		r.After(5 * time.Second)
+		require.Equal(t, []string{"agent Ann: hello?"}, r.Saw(), "at once, not at the next turn")
 	})
 }
 
 // The list of conversations may tell of a message that the log does not show yet.
 func TestCatchUpOnALogThatLags(t *testing.T) {
 	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
-		r.crisp.SetHookFaults(dropHooks)
+		r.After(time.Minute)
+		r.Crisp.SetHookFaults(dropHooks)
 		lags(r, 6*time.Second)
 		ann.Say("one more thing")
-		r.after(time.Minute)
-		require.Contains(t, r.saw(), "agent Ann: one more thing")
+		r.After(time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: one more thing")
 	})
 }
 
 // Another hook meanwhile does not stand in for the second read that a lagging log needs.
 func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
 	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+		r.After(time.Minute)
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
 			if i.Event == "message:received" {
 				f.Delay, f.Drop = 4*time.Second, i.Ordinal > 1
 			}
 			return f
 		})
 		ann.Note("for the team")
-		r.after(1500 * time.Millisecond)
+		r.After(1500 * time.Millisecond)
 		lags(r, 6*time.Second)
 		ann.Say("one more thing")
-		r.after(time.Minute)
-		require.Contains(t, r.saw(), "agent Ann: one more thing")
+		r.After(time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: one more thing")
 	})
 }
 
 // A record that nobody can read does not keep the other conversations from being caught up with.
 func TestCatchUpPassesARecordThatCannotBeRead(t *testing.T) {
 	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.conv.ID = "another"
-		other := r.opened()
-		r.after(time.Minute)
-		r.saw()
-		r.crisp.SetHookFaults(dropHooks)
+		r.Conv.ID = "another"
+		other := r.Opened()
+		r.After(time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(dropHooks)
 		ann.Say("hello")
-		r.after(time.Millisecond)
+		r.After(time.Millisecond)
 		other.Operator("Bob").Say("never read") // the newest change, which is listed first
 		r.alter(func([]byte) []byte { return []byte("not JSON") })
-		r.after(10 * time.Second)
-		require.Contains(t, r.saw(), "agent Ann: hello")
+		r.After(10 * time.Second)
+		require.Contains(t, r.Saw(), "agent Ann: hello")
 	})
 }
 
@@ -118,16 +118,16 @@ func TestCatchUpWhereTheListIsOrderedByState(t *testing.T) {
 	o := options{crisp: handovertest.Options{ListOrder: handovertest.ListByState}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		for i := range 120 {
-			r.crisp.Open("somebody else").UserByChat("hello " + strconv.Itoa(i))
+			r.Crisp.Open("somebody else").UserByChat("hello " + strconv.Itoa(i))
 		}
-		r.after(10 * time.Minute)
-		r.saw()
-		r.crisp.SetHookFaults(dropHooks)
-		tally := r.crisp.Tally()
+		r.After(10 * time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(dropHooks)
+		tally := r.Crisp.Tally()
 		for _, text := range []string{"one", "two"} {
 			ann.Say(text)
-			r.after(30 * time.Minute)
-			require.Equal(t, []string{"agent Ann: " + text}, r.saw())
+			r.After(30 * time.Minute)
+			require.Equal(t, []string{"agent Ann: " + text}, r.Saw())
 		}
 		t.Logf("reads of the list in an hour, where it is ordered by state and 120 are pending: %d", tally.Count(handovertest.RouteList))
 		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 20+10)
@@ -138,38 +138,38 @@ func TestCatchUpWhereTheListIsOrderedByState(t *testing.T) {
 func TestCatchUpWithMorePagesThanOneLookReads(t *testing.T) {
 	o := options{config: oftenListed.config, crisp: handovertest.Options{ListPageSize: 20}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
-		r.saw()
-		r.crisp.SetHookFaults(dropHooks)
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 503, For: 2 * time.Minute})
+		r.After(time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(dropHooks)
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 503, For: 2 * time.Minute})
 		ann.Say("the oldest change of all")
 		for i := range 900 {
-			r.crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+			r.Crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
 		}
-		tally := r.crisp.Tally()
-		r.after(10 * time.Minute)
-		require.Equal(t, []string{"agent Ann: the oldest change of all"}, r.saw())
+		tally := r.Crisp.Tally()
+		r.After(10 * time.Minute)
+		require.Equal(t, []string{"agent Ann: the oldest change of all"}, r.Saw())
 		t.Logf("reads of the list: %d", tally.Count(handovertest.RouteList))
 	})
 }
 
 func TestCatchUpPassesOddRows(t *testing.T) {
 	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(dropHooks)
+		r.Crisp.SetHookFaults(dropHooks)
 		ann.Say("one")
 		for i, odd := range []map[string]any{
 			{"updated_at": "yesterday"}, {"updated_at": 0}, {"updated_at": -1}, {"updated_at": 1e30}, {"updated_at": nil},
 			{"state": 1, "meta": []any{}}, {"session_id": 5}, {"updated_at": time.Now().AddDate(1, 0, 0).UnixMilli()},
 		} {
-			c := r.crisp.Open("somebody else")
+			c := r.Crisp.Open("somebody else")
 			c.UserByChat("hello " + strconv.Itoa(i))
 			c.OddRow(odd)
 		}
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: one"}, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: one"}, r.Saw())
 		ann.Say("two")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: two"}, r.saw(), "the mark has not moved ahead")
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: two"}, r.Saw(), "the mark has not moved ahead")
 	})
 }
 
@@ -182,14 +182,14 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				first := r.conv
-				r.conv.ID = "another"
-				other := r.opened()
+				first := r.Conv
+				r.Conv.ID = "another"
+				other := r.Opened()
 				other.Operator("Bob").Say("hello")
-				r.after(time.Hour)
-				r.saw()
-				r.conv = first
-				r.crisp.SetHookFaults(dropHooks)
+				r.After(time.Hour)
+				r.Saw()
+				r.Conv = first
+				r.Crisp.SetHookFaults(dropHooks)
 				switch n := odd.(type) {
 				case int64:
 					odd = time.Now().UnixMilli() + n
@@ -197,25 +197,25 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 				conv.OddRow(map[string]any{"updated_at": odd})
 				for _, text := range []string{"one", "two"} {
 					ann.Say(text)
-					r.after(20 * time.Minute)
-					require.Equal(t, []string{"agent Ann: " + text}, r.agentLines())
-					r.saw()
+					r.After(20 * time.Minute)
+					require.Equal(t, []string{"agent Ann: " + text}, r.AgentLines())
+					r.Saw()
 				}
 				calls := conv.CountCalls("")
-				r.after(time.Hour)
+				r.After(time.Hour)
 				require.LessOrEqual(t, conv.CountCalls("")-calls, 8, "it is not read for ever")
-				r.saw()
+				r.Saw()
 				other.Operator("Bob").Say("three")
 				for i := range 200 {
-					r.crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+					r.Crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
 				}
-				r.after(time.Minute)
-				require.Equal(t, []string{"agent Bob: three"}, r.agentLines())
-				r.saw()
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Bob: three"}, r.AgentLines())
+				r.Saw()
 				conv.OddRow(nil)
 				ann.Say("four")
-				r.after(20 * time.Minute)
-				require.Equal(t, []string{"agent Ann: four"}, r.agentLines())
+				r.After(20 * time.Minute)
+				require.Equal(t, []string{"agent Ann: four"}, r.AgentLines())
 			})
 		})
 	}
@@ -225,12 +225,12 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
 	o := options{crisp: handovertest.Options{HookAttempts: 1}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		tally := r.crisp.Tally()
+		tally := r.Crisp.Tally()
 		for range 3600 {
-			r.storeFails(true)
+			r.Store.Fails(true)
 			ann.Note("for the team")
-			r.crisp.Settle()
-			r.storeFails(false)
+			r.Crisp.Settle()
+			r.Store.Fails(false)
 			time.Sleep(time.Second)
 		}
 		t.Logf("reads of the list in an hour with one hook a second that is refused: %d", tally.Count(handovertest.RouteList))
@@ -262,12 +262,12 @@ func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.alter(func([]byte) []byte { return []byte("not JSON") })
-		tally := r.crisp.Tally()
+		tally := r.Crisp.Tally()
 		for range 600 {
 			ann.Say("hello?")
-			r.after(time.Second)
+			r.After(time.Second)
 		}
-		for _, hook := range r.crisp.Hooks() {
+		for _, hook := range r.Crisp.Hooks() {
 			require.Equal(t, http.StatusOK, hook.Status)
 		}
 		named := strings.Count(log.String(), "a record cannot be worked on")

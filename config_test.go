@@ -18,6 +18,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // goodConfig is the least that New takes.
@@ -175,7 +176,7 @@ func TestConfigIsCopied(t *testing.T) {
 	var secrets []handover.Secret
 	var noAgent []handover.RichMessage
 	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
-		secrets, sources, bots = handover.NewSecrets(r.crisp.Secret()), []string{"webchat"}, []string{"urn:acme:bot:*"}
+		secrets, sources, bots = handover.NewSecrets(r.Crisp.Secret()), []string{"webchat"}, []string{"urn:acme:bot:*"}
 		noAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: "Mail", Payload: "Contact me back via email"}}}}
 		c.Webhook.Secrets, c.Sources, c.Policy.Bots, c.NoAgent = secrets, sources, bots, noAgent
 	}}
@@ -183,13 +184,13 @@ func TestConfigIsCopied(t *testing.T) {
 		secrets[0], sources[0], bots[0] = handover.NewSecret("changed"), "changed", "*"
 		noAgent[0].Text = "changed"
 		noAgent[0].QuickReplies[0].Title = "changed"
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
-		require.Equal(t, []string{"system: Nobody [Mail]"}, r.saw())
-		r.crisp.Online("Ann")
-		r.after(time.Minute)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		r.crisp.Last().Operator("Ann").Say("hi")
-		require.Contains(t, r.saw(), "agent Ann: hi", "the hook is still verified, and Ann no bot")
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(t, []string{"system: Nobody [Mail]"}, r.Saw())
+		r.Crisp.Online("Ann")
+		r.After(time.Minute)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		r.Crisp.Last().Operator("Ann").Say("hi")
+		require.Contains(t, r.Saw(), "agent Ann: hi", "the hook is still verified, and Ann no bot")
 	})
 }
 
@@ -198,8 +199,8 @@ func TestSourcesEmptyAllowsAll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Sources = sources }}, func(r *rig) {
 				for _, source := range []string{"webchat", "carrier pigeon", ""} {
-					r.conv.Source = source
-					require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+					r.Conv.Source = source
+					require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 				}
 			})
 		})
@@ -248,12 +249,12 @@ func TestBaseURLAndTier(t *testing.T) {
 func TestOriginIsConfigured(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Origin = "urn:acme:handover:0" }}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
-		r.says("hello")
+		conv := r.Opened()
+		r.Says("hello")
 		ann := conv.Operator("Ann")
 		fp := ann.Say("hi")
 		ann.From("urn:acme:handover:0").Say("what bears our URN is ours")
-		require.Equal(t, []string{"agent Ann: hi"}, agentsIn(r.saw()))
+		require.Equal(t, []string{"agent Ann: hi"}, agentsIn(r.Saw()))
 		for _, m := range conv.Messages()[:2] {
 			require.Equal(t, "urn:acme:handover:0", m.Origin)
 		}
@@ -275,14 +276,14 @@ func agentsIn(lines []string) (agents []string) {
 func TestBotsAreConfigured(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.Bots = []string{"urn:acme:*", "urn:other:bot:0"} }}
 	bubble(t, o, func(r *rig) {
-		ann := r.opened().Operator("Ann")
+		ann := r.Opened().Operator("Ann")
 		ann.From("urn:acme:flow:3").Say("I am a bot")
 		ann.From("urn:other:bot:0").Say("me too")
-		r.crisp.Settle()
-		require.Equal(t, handover.StateWaiting, r.session().State, "a bot is no human sign")
+		r.Crisp.Settle()
+		require.Equal(t, handover.StateWaiting, r.Session().State, "a bot is no human sign")
 		ann.From("urn:other:bot:01").Say("people answer from elsewhere")
 		ann.From("urn:crisp.im:slack:0").Say("from Slack, too")
-		require.Equal(t, []string{"agent Ann: people answer from elsewhere", "agent Ann: from Slack, too"}, agentsIn(r.saw()))
+		require.Equal(t, []string{"agent Ann: people answer from elsewhere", "agent Ann: from Slack, too"}, agentsIn(r.Saw()))
 	})
 }
 
@@ -335,9 +336,9 @@ func TestDeadlinesHaveALeastAndAMost(t *testing.T) {
 			c.Timeouts = tt.timeouts
 			_, err := handover.New(c)
 			bubble(t, options{}, func(r *rig) {
-				turn, started := r.receive(handover.Incoming{Text: "help"})
+				turn, started := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, started)
-				_, started = r.h.Start(r.t.Context(), turn, handover.Request{Timeouts: tt.timeouts})
+				_, started = r.H.Start(r.T.Context(), turn, handover.Request{Timeouts: tt.timeouts})
 				if tt.says == "" {
 					require.NoError(t, err)
 					require.NoError(t, started)
@@ -345,7 +346,7 @@ func TestDeadlinesHaveALeastAndAMost(t *testing.T) {
 				}
 				require.ErrorContains(t, err, tt.says)
 				require.ErrorContains(t, started, tt.says)
-				require.Equal(t, handover.StateBot, r.session().State)
+				require.Equal(t, handover.StateBot, r.Session().State)
 			})
 		})
 	}
@@ -402,14 +403,14 @@ func TestChoicesOfAllKindsAreTaken(t *testing.T) {
 
 func TestBotsByDefault(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		ann := r.opened().Operator("Ann")
+		ann := r.Opened().Operator("Ann")
 		for _, origin := range []string{"urn:crisp.im:bot:0", "urn:crisp.im:triggers:0", "local"} {
 			ann.From(origin).Say("I am nobody")
 		}
-		r.crisp.Settle()
-		require.Equal(t, handover.StateWaiting, r.session().State, "nobody came")
+		r.Crisp.Settle()
+		require.Equal(t, handover.StateWaiting, r.Session().State, "nobody came")
 		ann.From("urn:crisp.im:slack:0").Say("from Slack")
-		require.Equal(t, []string{"agent Ann: from Slack"}, agentsIn(r.saw()))
+		require.Equal(t, []string{"agent Ann: from Slack"}, agentsIn(r.Saw()))
 	})
 }
 
@@ -426,31 +427,31 @@ func TestTextsAreConfigured(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		require.Equal(t, handover.Opened, r.asks(handover.Request{Locale: "fr"}))
-		require.Equal(t, []string{"system: Quelqu'un arrive. [Retour]"}, r.saw())
-		conv := r.crisp.Last()
-		require.Equal(t, []string{"Bonjour"}, userTexts(conv))
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Locale: "fr"}))
+		require.Equal(t, []string{"system: Quelqu'un arrive. [Retour]"}, r.Saw())
+		conv := r.Crisp.Last()
+		require.Equal(t, []string{"Bonjour"}, systemrig.UserTexts(conv))
 		conv.Operator("Ann").Say("oui ?")
-		require.Equal(t, []string{"system: Ann est là.", "agent Ann: oui ?"}, r.saw())
+		require.Equal(t, []string{"system: Ann est là.", "agent Ann: oui ?"}, r.Saw())
 		conv.Operator("Ann").Resolve()
-		require.Empty(t, r.saw(), "an empty text is silent")
-		require.Equal(t, handover.StateBot, r.session().State)
+		require.Empty(t, r.Saw(), "an empty text is silent")
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
 func TestTimeoutsOfOneRequest(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
-		_, err = r.h.Start(r.t.Context(), turn, handover.Request{Timeouts: handover.Timeouts{Open: -1}})
+		_, err = r.H.Start(r.T.Context(), turn, handover.Request{Timeouts: handover.Timeouts{Open: -1}})
 		require.ErrorContains(t, err, "Timeouts.Open")
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{Timeouts: handover.Timeouts{Claim: time.Minute, Remind: -1}}))
-		r.saw()
-		r.after(59 * time.Second)
-		require.Equal(t, handover.StateWaiting, r.session().State)
-		r.after(2 * time.Second)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Claim: time.Minute, Remind: -1}}))
+		r.Saw()
+		r.After(59 * time.Second)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		r.After(2 * time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // Nobody knows all that Crisp does: the same flow must come out of each Crisp that may be.
@@ -33,14 +34,14 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
-				c.Token.Tier = handover.Tier(r.crisp.Tier())
-				c.Webhook.Keys = r.hookKeys()
+				c.Token.Tier = handover.Tier(r.Crisp.Tier())
+				c.Webhook.Keys = r.HookKeys()
 			}}
 			bubble(t, o, func(r *rig) {
 				for round := range 2 {
 					wholeFlow(r, round)
 				}
-				require.Len(t, r.allEnds(), 2)
+				require.Len(t, r.Ends(), 2)
 			})
 		})
 	}
@@ -48,19 +49,19 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 
 // wholeFlow is a handover from the question to the bot's next answer.
 func wholeFlow(r *rig, round int) {
-	t := r.t
-	require.True(t, r.says("hello").Bot)
-	require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Data: map[string]any{"round": float64(round)}}}))
-	conv := r.crisp.Last()
-	r.after(5 * time.Second)
-	require.Equal(t, handover.StateWaiting, r.session().State)
-	r.saw()
+	t := r.T
+	require.True(t, r.Says("hello").Bot)
+	require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Data: map[string]any{"round": float64(round)}}}))
+	conv := r.Crisp.Last()
+	r.After(5 * time.Second)
+	require.Equal(t, handover.StateWaiting, r.Session().State)
+	r.Saw()
 	before := len(ours(conv))
 	for i := range 5 {
-		require.False(t, r.says(fmt.Sprint("question ", i)).Bot)
+		require.False(t, r.Says(fmt.Sprint("question ", i)).Bot)
 		time.Sleep(time.Millisecond) // messages of one time have no order
 	}
-	r.after(5 * time.Second)
+	r.After(5 * time.Second)
 	require.Equal(t, []string{"question 0", "question 1", "question 2", "question 3", "question 4"}, ours(conv)[before:])
 
 	ann := conv.Operator("Ann")
@@ -68,30 +69,30 @@ func wholeFlow(r *rig, round int) {
 	fp := ann.Say("one")
 	time.Sleep(time.Millisecond)
 	ann.Say("two")
-	r.after(5 * time.Second)
+	r.After(5 * time.Second)
 	ann.Edit(fp, "one, edited")
-	r.after(5 * time.Second)
-	require.Equal(t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: one, edited"}, agentsIn(r.saw()))
-	require.Equal(t, handover.StateActive, r.session().State)
-	r.says("thanks")
+	r.After(5 * time.Second)
+	require.Equal(t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: one, edited"}, agentsIn(r.Saw()))
+	require.Equal(t, handover.StateActive, r.Session().State)
+	r.Says("thanks")
 	time.Sleep(time.Millisecond)
 	ann.Say("bye")
 	ann.Resolve()
-	r.after(20 * time.Second)
-	lines := r.saw()
+	r.After(20 * time.Second)
+	lines := r.Saw()
 	require.Equal(t, []string{"agent Ann: bye"}, agentsIn(lines))
 	require.Equal(t, "system: This conversation was closed. You are talking with the bot again.", lines[len(lines)-1])
-	require.Equal(t, handover.StateBot, r.session().State)
-	end := r.allEnds()[round]
+	require.Equal(t, handover.StateBot, r.Session().State)
+	end := r.Ends()[round]
 	require.Equal(t, handover.EndResolved, end.Reason)
 	var said []string
 	for _, m := range end.Messages {
 		said = append(said, strings.TrimSpace(m.Content.Text))
 	}
 	require.Equal(t, []string{"question 0", "question 1", "question 2", "question 3", "question 4", "one, edited", "two", "thanks", "bye"}, said)
-	require.True(t, r.says("and now?").Bot)
+	require.True(t, r.Says("and now?").Bot)
 	require.NotContains(t, strings.Join(lines, "\n"), "private")
-	r.after(time.Minute)
+	r.After(time.Minute)
 }
 
 // ours are the texts that the library posted for the user.
@@ -109,19 +110,19 @@ func TestLostAnswersWithFingerprintsOfCrispsOwn(t *testing.T) {
 	for name, hooks := range map[string]bool{"with the echo": true, "without it": false} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, o, func(r *rig) {
-				conv := r.opened()
-				r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+				conv := r.Opened()
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: !hooks && i.Event == "message:send"}
 				})
 				for i := range 4 {
 					if i%2 == 0 {
-						r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
+						r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
 					}
-					require.False(t, r.says("the same words").Bot)
+					require.False(t, r.Says("the same words").Bot)
 				}
-				r.after(time.Minute)
-				require.Equal(t, []string{"the same words", "the same words", "the same words", "the same words"}, userTexts(conv)[1:])
-				require.Equal(t, handover.StateWaiting, r.session().State)
+				r.After(time.Minute)
+				require.Equal(t, []string{"the same words", "the same words", "the same words", "the same words"}, systemrig.UserTexts(conv)[1:])
+				require.Equal(t, handover.StateWaiting, r.Session().State)
 			})
 		})
 	}
@@ -130,13 +131,13 @@ func TestLostAnswersWithFingerprintsOfCrispsOwn(t *testing.T) {
 // Users repeat themselves: what they wrote long ago is no proof that Crisp has it once more.
 func TestALostMessageIsNotTakenForAnOlderOne(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-		r.says("ok")
+		r.Says("ok")
 		for i := range 80 { // more than are known by their fingerprints
-			r.says(fmt.Sprint(i))
+			r.Says(fmt.Sprint(i))
 		}
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
-		r.says("ok")
-		texts := userTexts(conv)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+		r.Says("ok")
+		texts := systemrig.UserTexts(conv)
 		require.Equal(t, "ok", texts[len(texts)-1])
 	})
 }

@@ -2,8 +2,6 @@ package handover
 
 import (
 	"time"
-
-	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
@@ -24,6 +22,8 @@ func (in *intake) judge(x item) {
 			s.State.Doubt, s.State.Updated = in.rec.env.now, at
 		case s.Bounds.Newer(at):
 			in.closed(EndResolved, at)
+		default:
+			in.wasResolved(at)
 		}
 	default:
 		s.State.Told(false, at) // never a reason to mute
@@ -96,6 +96,9 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	s.State.Resolved = s.State.Resolved && resolved
 	if !resolved || s.State.Resolved || s.Bounds.Opening != 0 || updated < s.Bounds.At {
 		s.State.Doubt = time.Time{}
+		if resolved && s.Bounds.Opening == 0 {
+			in.wasResolved(updated)
+		}
 		return
 	}
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
@@ -110,6 +113,15 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 	}
 	if s.State.Confirmed(n.begun) {
 		in.closed(EndResolved, updated)
+	}
+}
+
+// wasResolved notes that the session was resolved before our last opening or end in it, such as while an
+// opening failed. It is so still, unless a message of ours has opened it again.
+func (in *intake) wasResolved(at int64) {
+	runs := in.rec.human() && in.rec.Handover.CrispID == in.s.ID
+	if !runs && !in.s.Log.PostedSince(at) {
+		in.s.State.Told(true, at)
 	}
 }
 
@@ -161,19 +173,4 @@ func (in *intake) confirmsRemoval() bool {
 		}
 	}
 	return s.State.NotFound(n.begun)
-}
-
-// vanished ends at once what runs in a session in which nothing can pass any more.
-func (rec *record) vanished(s *crisplog.Session, reason trigger) {
-	s.State.Gone = true
-	switch f := rec.FollowUp; {
-	case f == nil || f.CrispID != s.ID:
-	case f.Opened.IsZero():
-		rec.followUpFailed()
-	default:
-		rec.dropFollowUp()
-	}
-	if rec.human() && rec.Handover.CrispID == s.ID {
-		rec.fire(reason, cause{})
-	}
 }

@@ -10,47 +10,48 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // resolves ends the handover and has it resolved in Crisp.
 func (r *rig) resolves() {
-	r.t.Helper()
-	require.NoError(r.t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
+	r.T.Helper()
+	require.NoError(r.T, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
 }
 
 // The hook of our own resolve may be lost. An agent's resolve half a minute later, of a conversation
 // that was reopened, is not its echo.
 func TestAnAgentsResolveIsNotTakenForOurs(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		lost := true
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			drop := lost && i.Event == "session:set_state"
 			lost = lost && !drop
 			return handovertest.HookFault{Drop: drop}
 		})
 		r.resolves()
-		r.after(5 * time.Second)
+		r.After(5 * time.Second)
 		require.False(t, lost)
 		ann := conv.Operator("Ann")
 		ann.Reopen()
-		r.after(time.Second)
+		r.After(time.Second)
 		ann.Say("One more thing")
-		r.after(5 * time.Second)
-		require.Equal(t, handover.StateActive, r.session().State)
-		r.after(15 * time.Second)
+		r.After(5 * time.Second)
+		require.Equal(t, handover.StateActive, r.Session().State)
+		r.After(15 * time.Second)
 		ann.Resolve()
-		r.after(5 * time.Second)
-		require.Equal(t, handover.StateBot, r.session().State)
+		r.After(5 * time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
 // A resolve that did not pass yet is not for the handover that begins meanwhile, nor in its way.
 func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 	says := func(_ *rig, conv *handovertest.Conversation) { conv.Operator("Ann").Say("One more thing") }
-	asks := func(r *rig, _ *handovertest.Conversation) { r.opened() }
+	asks := func(r *rig, _ *handovertest.Conversation) { r.Opened() }
 	adopts := func(r *rig, conv *handovertest.Conversation) {
-		require.Equal(r.t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
+		require.Equal(r.T, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID()}))
 	}
 	down := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503}
 	forbidden := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 403, Reason: "token_scope_forbidden"}
@@ -69,14 +70,14 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := func(_ *rig, c *handover.Config) { c.Timeouts.Reopen = tt.reopen }
 			bubble(t, options{config: config}, func(r *rig) {
-				conv := r.opened()
-				r.crisp.Fail(tt.times, tt.fault)
+				conv := r.Opened()
+				r.Crisp.Fail(tt.times, tt.fault)
 				r.resolves()
-				r.after(time.Second / 2)
+				r.After(time.Second / 2)
 				tt.begins(r, conv)
-				r.after(5 * time.Minute)
+				r.After(5 * time.Minute)
 				require.NotEqual(t, "resolved", conv.State())
-				require.NotEqual(t, handover.StateBot, r.session().State)
+				require.NotEqual(t, handover.StateBot, r.Session().State)
 			})
 		})
 	}
@@ -85,15 +86,15 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 // Nor is it for the message of a turn that came too late: the agents must see it.
 func TestAResolveThatFailsHidesNoMessage(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "my question"})
+		turn, err := r.Receive(handover.Incoming{Text: "my question"})
 		require.NoError(t, err)
-		conv := r.opened()
-		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503})
+		conv := r.Opened()
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503})
 		r.resolves()
-		r.after(time.Second / 2)
-		require.ErrorIs(t, r.reply(turn, "too late"), handover.ErrNotYourTurn)
-		r.after(time.Minute)
-		require.Contains(t, userTexts(conv), "my question")
+		r.After(time.Second / 2)
+		require.ErrorIs(t, r.Reply(turn, "too late"), handover.ErrNotYourTurn)
+		r.After(time.Minute)
+		require.Contains(t, systemrig.UserTexts(conv), "my question")
 		require.Equal(t, "pending", conv.State())
 	})
 }
@@ -102,19 +103,19 @@ func TestAResolveThatFailsHidesNoMessage(t *testing.T) {
 // again.
 func TestAResolveComesAfterTheLastWords(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Say("hi")
-		r.after(time.Second)
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 502})
+		r.After(time.Second)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 502})
 		go func() {
-			_, _ = r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "last", Text: "last words"})
+			_, _ = r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "last", Text: "last words"})
 		}()
-		r.after(time.Second / 2)
+		r.After(time.Second / 2)
 		r.resolves()
-		r.after(5 * time.Minute)
-		require.Contains(t, userTexts(conv), "last words")
+		r.After(5 * time.Minute)
+		require.Contains(t, systemrig.UserTexts(conv), "last words")
 		require.Equal(t, "resolved", conv.State())
-		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
@@ -122,17 +123,17 @@ func TestAResolveComesAfterTheLastWords(t *testing.T) {
 func TestAFailedResolveHasNoEcho(t *testing.T) {
 	for _, status := range []int{403, 503} { // after 429 nothing is read, either, until both are tried again
 		bubble(t, options{}, func(r *rig) {
-			conv := r.opened()
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchState, Status: status})
+			conv := r.Opened()
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchState, Status: status})
 			r.resolves()
-			r.after(time.Second / 2)
+			r.After(time.Second / 2)
 			ann := conv.Operator("Ann")
 			ann.Say("Wait, I have it")
-			r.after(8 * time.Second)
+			r.After(8 * time.Second)
 			ann.Resolve()
-			r.after(time.Second)
-			require.Equal(t, handover.StateBot, r.session().State)
-			require.Equal(t, handover.EndResolved, r.allEnds()[1].Reason)
+			r.After(time.Second)
+			require.Equal(t, handover.StateBot, r.Session().State)
+			require.Equal(t, handover.EndResolved, r.Ends()[1].Reason)
 		})
 	}
 }
@@ -140,18 +141,18 @@ func TestAFailedResolveHasNoEcho(t *testing.T) {
 // A follow-up that is to be opened in a conversation that is gone must not vanish without a word.
 func TestAFollowUpInAGoneConversationIsSaidToHaveFailed(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Resolve()
-		r.after(time.Second)
-		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		r.After(time.Second)
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 		conv.Remove()
-		r.crisp.Away()
-		r.after(time.Minute)
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
-		r.saw()
-		r.says(email)
-		r.after(time.Minute)
-		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.saw())
+		r.Crisp.Away()
+		r.After(time.Minute)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.Saw()
+		r.Says(email)
+		r.After(time.Minute)
+		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.Saw())
 	})
 }
 
@@ -160,26 +161,26 @@ func TestAFollowUpInAGoneConversationIsSaidToHaveFailed(t *testing.T) {
 func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
 	reopens := func(t *testing.T, before func(*rig, *handovertest.Conversation), want handover.Outcome) {
 		bubble(t, options{}, func(r *rig) {
-			conv := r.opened()
+			conv := r.Opened()
 			conv.Operator("Ann").Resolve()
-			r.after(time.Second)
+			r.After(time.Second)
 			before(r, conv)
-			require.Equal(t, want, r.asks(handover.Request{Segments: []string{"again"}}))
+			require.Equal(t, want, r.Asks(handover.Request{Segments: []string{"again"}}))
 			if want != handover.Opened {
-				require.Equal(t, handover.Opened, r.asks(handover.Request{}), "in a new conversation")
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "in a new conversation")
 			}
 		})
 	}
 	t.Run("it is there", func(t *testing.T) {
 		reopens(t, func(r *rig, _ *handovertest.Conversation) {
 			for _, route := range []string{handovertest.RouteMeta, handovertest.RouteConversation} {
-				r.crisp.Fail(1, handovertest.Fault{Route: route, Status: 404})
+				r.Crisp.Fail(1, handovertest.Fault{Route: route, Status: 404})
 			}
 		}, handover.Opened)
 	})
 	t.Run("it is gone", func(t *testing.T) {
 		reopens(t, func(r *rig, conv *handovertest.Conversation) {
-			r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+			r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 			conv.Remove()
 		}, handover.OpenFailed)
 	})
@@ -200,22 +201,22 @@ func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				r.after(time.Minute)
+				r.After(time.Minute)
 				withoutStateHooks(r)
-				r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
+				r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
 					return handovertest.Fault{Delay: 100 * time.Millisecond}
 				})
 				if tt.ended {
-					require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-					r.after(time.Minute)
+					require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+					r.After(time.Minute)
 					ann.Resolve()
-					r.after(10 * time.Second)
+					r.After(10 * time.Second)
 				}
 				tt.over(conv)
-				r.after(3 * time.Minute)
-				require.Len(t, r.allEnds(), 1)
+				r.After(3 * time.Minute)
+				require.Len(t, r.Ends(), 1)
 				calls := conv.CountCalls("")
-				r.after(3 * time.Minute)
+				r.After(3 * time.Minute)
 				require.Equal(t, calls, conv.CountCalls(""))
 			})
 		})
@@ -227,49 +228,86 @@ func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
 func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 	adopted := func(t *testing.T, o options, faults handovertest.HookFault, test func(r *rig, conv *handovertest.Conversation)) {
 		bubble(t, o, func(r *rig) {
-			conv := r.opened()
+			conv := r.Opened()
 			conv.Operator("Ann").Say("old words")
-			r.after(time.Minute)
-			require.NoError(t, r.h.Forget(context.Background(), r.conv))
-			r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+			r.After(time.Minute)
+			require.NoError(t, r.H.Forget(context.Background(), r.Conv))
+			r.Crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
 				if i.Event == "message:send" {
 					f = faults
 				}
 				return f
 			})
 			lags(r, 30*time.Second)
-			require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
-			r.saw()
+			require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID()}))
+			r.Saw()
 			test(r, conv)
 		})
 	}
 	t.Run("after an agent's message", func(t *testing.T) {
 		adopted(t, options{}, handovertest.HookFault{Drop: true}, func(r *rig, conv *handovertest.Conversation) {
 			conv.Operator("Ann").Say("new words")
-			r.after(15 * time.Minute)
-			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
-			require.Equal(t, handover.StateActive, r.session().State)
+			r.After(15 * time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.AgentLines())
+			require.Equal(t, handover.StateActive, r.Session().State)
 		})
 	})
 	t.Run("after the end", func(t *testing.T) {
 		adopted(t, options{}, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
-			require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-			r.after(time.Minute)
+			require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+			r.After(time.Minute)
 			conv.Operator("Ann").Say("new words")
-			r.after(time.Minute)
-			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
-			require.Equal(t, handover.StateActive, r.session().State)
+			r.After(time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.AgentLines())
+			require.Equal(t, handover.StateActive, r.Session().State)
 		})
 	})
 	t.Run("after the end, and after catch-up has looked", func(t *testing.T) {
 		adopted(t, oftenListed, handovertest.HookFault{Delay: 29 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
-			require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+			require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 			conv.Operator("Ann").Say("new words")
-			r.after(2 * time.Minute)
-			require.Equal(t, []string{"agent Ann: new words"}, r.agentLines())
-			require.Equal(t, handover.StateActive, r.session().State)
+			r.After(2 * time.Minute)
+			require.Equal(t, []string{"agent Ann: new words"}, r.AgentLines())
+			require.Equal(t, handover.StateActive, r.Session().State)
 		})
 	})
+}
+
+// An agent resolves while a handover opens in their conversation, and the opening fails: what they still write
+// there is shown, and is no takeover.
+func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
+	for name, kind := range map[string]handovertest.HookKind{"a plugin's hooks": handovertest.PluginHooks, "a website's hooks": handovertest.WebsiteHooks} {
+		t.Run(name, func(t *testing.T) {
+			o := options{crisp: handovertest.Options{Hooks: kind}, config: func(r *rig, c *handover.Config) {
+				c.Webhook.Keys = r.HookKeys()
+			}}
+			ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.After(time.Minute)
+				r.Saw()
+				opens := func() {
+					r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
+					turn, err := r.Receive(handover.Incoming{Text: "me again"})
+					require.NoError(t, err)
+					go func() { _, _ = r.H.Start(context.Background(), turn, handover.Request{}) }()
+					r.After(10 * time.Second)
+					require.Equal(t, handover.StateOpening, r.Session().State)
+				}
+				opens()
+				ann.Resolve()
+				r.After(2 * time.Minute)
+				require.Equal(t, handover.EndOpenFailed, r.Ends()[1].Reason)
+				r.Saw()
+				ann.Say("goodbye")
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: goodbye"}, agentsIn(r.Saw()))
+				require.Equal(t, handover.StateBot, r.Session().State)
+				ann.Reopen()
+				ann.Say("one more thing")
+				r.After(time.Minute)
+				require.Equal(t, handover.StateActive, r.Session().State)
+			})
+		})
+	}
 }
 
 // With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
@@ -280,27 +318,27 @@ func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
 		"":                        func(*rig, *handovertest.Operator) {},
 		", with a hook too large": func(_ *rig, ann *handovertest.Operator) { ann.Say(strings.Repeat("a", 70_000)) },
 		", with an edit of what is not known": func(r *rig, ann *handovertest.Operator) {
-			r.crisp.SetHookFaults(dropHooks)
+			r.Crisp.SetHookFaults(dropHooks)
 			fp := ann.Note("for the team")
-			r.crisp.Settle()
-			r.crisp.SetHookFaults(nil)
+			r.Crisp.Settle()
+			r.Crisp.SetHookFaults(nil)
 			ann.Edit(fp, "for the team alone")
 		},
 	} {
 		t.Run("for good"+name, func(t *testing.T) {
 			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				r.after(time.Minute)
-				r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
+				r.After(time.Minute)
+				r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
 				ann.Say("bye")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				more(r, ann)
 				ann.Resolve()
-				r.after(10 * time.Minute)
-				require.Equal(t, []string{"agent Ann: bye"}, r.agentLines())
-				require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
-				r.after(time.Hour)
+				r.After(10 * time.Minute)
+				require.Equal(t, []string{"agent Ann: bye"}, r.AgentLines())
+				require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+				r.After(time.Hour)
 				calls := conv.CountCalls("")
-				r.after(time.Hour)
+				r.After(time.Hour)
 				require.Equal(t, calls, conv.CountCalls(""))
 				require.Zero(t, r.record().Version)
 			})

@@ -92,96 +92,96 @@ func (s *counted) reset() {
 // richStates bring the rig's conversation into states in which its record holds as much as it can.
 var richStates = map[string]func(r *rig){
 	"opening": func(r *rig) {
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
-		turn, err := r.receive(handover.Incoming{Text: "help"})
-		require.NoError(r.t, err)
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
+		require.NoError(r.T, err)
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		_, err = r.h.Start(ctx, turn, handover.Request{Segments: []string{"a"}, Note: "why", Resume: "there", User: handover.UserData{Email: "a@example.com"}})
-		require.Error(r.t, err)
+		_, err = r.H.Start(ctx, turn, handover.Request{Segments: []string{"a"}, Note: "why", Resume: "there", User: handover.UserData{Email: "a@example.com"}})
+		require.Error(r.T, err)
 	},
 	"waiting": func(r *rig) {
-		conv := r.opened()
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+		conv := r.Opened()
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
 		r.receivesInVain("on its way")
 		r.hooked(r.hook("session:set_state", conv.ID(), map[string]any{"state": "resolved"}))
 		conv.Operator("Ann").Say("not read yet")
-		r.after(time.Second)
+		r.After(time.Second)
 	},
 	"active": func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		fp := ann.Say("at five")
 		ann.Picker("Which one?", "red", "blue")
-		r.says("one of mine")
-		r.fails(func(handover.Message) error { return errChannelDown })
+		r.Says("one of mine")
+		r.Fails(func(handover.Message) error { return errChannelDown })
 		ann.Edit(fp, "at six")
 		ann.Say("not shown yet")
 		ann.Note("private")
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteRead, Status: 503})
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteRead, Status: 503})
 		conv.Operator("Bob").Say("nor this")
-		r.after(time.Second)
+		r.After(time.Second)
 	},
 	"offer": func(r *rig) {
-		r.crisp.Away()
-		r.fails(func(handover.Message) error { return errChannelDown })
-		require.Equal(r.t, handover.NobodyThere, r.asks(handover.Request{}))
-		_, err := r.receive(handover.Incoming{Text: "Contact me back via email"})
-		require.NoError(r.t, err)
+		r.Crisp.Away()
+		r.Fails(func(handover.Message) error { return errChannelDown })
+		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
+		require.NoError(r.T, err)
 	},
 	"follow-up": func(r *rig) {
-		r.crisp.Away()
-		require.Equal(r.t, handover.NobodyThere, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
-		_, err := r.receive(handover.Incoming{Text: "Contact me back via email"})
-		require.NoError(r.t, err)
-		r.after(time.Second)
+		r.Crisp.Away()
+		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
+		require.NoError(r.T, err)
+		r.After(time.Second)
 	},
 	"muted": func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "hush"})
-		require.NoError(r.t, err)
-		require.NoError(r.t, r.h.Mute(r.t.Context(), turn))
-		r.says("kept one")
-		r.says("kept two")
+		turn, err := r.Receive(handover.Incoming{Text: "hush"})
+		require.NoError(r.T, err)
+		require.NoError(r.T, r.H.Mute(r.T.Context(), turn))
+		r.Says("kept one")
+		r.Says("kept two")
 	},
 	"ended": func(r *rig) {
-		ann := r.opened().Operator("Ann")
+		ann := r.Opened().Operator("Ann")
 		ann.Say("hello")
-		r.after(time.Second)
-		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		r.After(time.Second)
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		ann.Say("are you there?")
-		r.after(time.Second)
-		r.fails(func(handover.Message) error { return errChannelDown })
+		r.After(time.Second)
+		r.Fails(func(handover.Message) error { return errChannelDown })
 		ann.Say("still there?")
 		ann.Resolve()
-		r.after(time.Second)
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+		r.After(time.Second)
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
 		ann.Say("too late")
-		r.after(time.Second)
+		r.After(time.Second)
 	},
 	"speaking": func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Say("hello")
-		r.after(time.Second)
-		require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "bye", Resolve: true}))
-		turn, err := r.receive(handover.Incoming{Text: "bot?"})
-		require.NoError(r.t, err)
+		r.After(time.Second)
+		require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye", Resolve: true}))
+		turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+		require.NoError(r.T, err)
 		go func() {
-			_ = r.h.Reply(context.Background(), turn, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+			_ = r.H.Reply(context.Background(), turn, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		}()
-		r.after(time.Second)
+		r.After(time.Second)
 		conv.Operator("Ann").Note("hm")
-		r.after(time.Second)
+		r.After(time.Second)
 	},
 }
 
 // receivesInVain has a message of the user whose Receive gives up.
 func (r *rig) receivesInVain(text string) {
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 	defer cancel()
-	_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: text, Text: text})
-	require.Error(r.t, err)
+	_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: text, Text: text})
+	require.Error(r.T, err)
 }
 
 // mutant is a record with one member changed.
@@ -300,7 +300,7 @@ func TestMutatedRecords(t *testing.T) {
 			var log syncBuffer
 			var store counted
 			o := options{config: func(r *rig, c *handover.Config) {
-				store.Store, c.Store = &r.store.MemoryStore, &store
+				store.Store, c.Store = &r.Store.MemoryStore, &store
 				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				c.Revise = func(context.Context, handover.Session, handover.Revision) error { return nil }
 				c.Policy.NoMarks = false
@@ -308,10 +308,10 @@ func TestMutatedRecords(t *testing.T) {
 			bubble(t, o, func(r *rig) {
 				prepare(r)
 				rec := r.record()
-				require.NotZero(r.t, rec.Version)
-				r.crisp.Heal()
-				r.fails(nil)
-				all := mutants(r.t, rec.Data)
+				require.NotZero(r.T, rec.Version)
+				r.Crisp.Heal()
+				r.Fails(nil)
+				all := mutants(r.T, rec.Data)
 				tried := 0
 				for i := range all {
 					if i%stride() != len(name)%stride() {
@@ -321,13 +321,13 @@ func TestMutatedRecords(t *testing.T) {
 					r.tryMutant(&store, &log, rec, all[i])
 				}
 				t.Logf("%d of %d mutants, a record of %d bytes", tried, len(all), len(rec.Data))
-				require.NoError(r.t, r.h.Forget(r.t.Context(), r.conv))
-				r.conv.ID = "another user"
-				r.crisp.Availability("online")
-				r.after(time.Minute)
-				ann := r.opened().Operator("Ann")
+				require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
+				r.Conv.ID = "another user"
+				r.Crisp.Availability("online")
+				r.After(time.Minute)
+				ann := r.Opened().Operator("Ann")
 				ann.Say("good morning")
-				require.Contains(r.t, r.saw(), "agent Ann: good morning", "nobody else is harmed")
+				require.Contains(r.T, r.Saw(), "agent Ann: good morning", "nobody else is harmed")
 			})
 		})
 	}
@@ -335,50 +335,50 @@ func TestMutatedRecords(t *testing.T) {
 
 // tryMutant has a mutated record worked on, and asks all that can be asked about it.
 func (r *rig) tryMutant(store *counted, log *syncBuffer, rec handover.Record, m mutant) {
-	require.NoError(r.t, r.h.Forget(r.t.Context(), r.conv))
+	require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
 	store.reset()
 	log.take()
-	calls := len(r.crisp.Calls())
+	calls := len(r.Crisp.Calls())
 	rec.Version, rec.Data, rec.Due = 0, m.data, time.Now()
-	_, err := r.store.MemoryStore.Save(r.t.Context(), rec)
-	require.NoError(r.t, err)
-	r.after(3 * time.Second)
+	_, err := r.Store.MemoryStore.Save(r.T.Context(), rec)
+	require.NoError(r.T, err)
+	r.After(3 * time.Second)
 
 	bounded := func(call func(ctx context.Context) error) {
-		ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(r.T.Context(), 2*time.Second)
 		defer cancel()
 		_ = call(ctx)
 	}
-	turn := handover.Turn{Conversation: r.conv, Bot: true}
+	turn := handover.Turn{Conversation: r.Conv, Bot: true}
 	bounded(func(ctx context.Context) error {
-		s, err := r.h.Session(ctx, r.conv)
+		s, err := r.H.Session(ctx, r.Conv)
 		if err != nil {
-			require.Contains(r.t, log.take(), r.key(), "%s: it is named in the log", m.name)
-			require.ErrorContains(r.t, err, "stored record", m.name)
+			require.Contains(r.T, log.take(), r.key(), "%s: it is named in the log", m.name)
+			require.ErrorContains(r.T, err, "stored record", m.name)
 		}
 		turn.Epoch = s.Epoch
 		return err
 	})
 	bounded(func(ctx context.Context) error {
-		r.sent++
-		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: fmt.Sprint("new ", r.sent), Text: "hello"})
+		r.Sent++
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: fmt.Sprint("new ", r.Sent), Text: "hello"})
 		return err
 	})
 	bounded(func(ctx context.Context) error {
-		return r.h.Reply(ctx, turn, func(context.Context) error { return nil })
+		return r.H.Reply(ctx, turn, func(context.Context) error { return nil })
 	})
 	for _, id := range rec.CrispIDs {
 		_, session, _ := strings.Cut(id, "/")
 		r.hooked(r.hook("session:set_state", session, map[string]any{"state": "resolved"}))
 		r.hooked(r.hook("message:updated", session, map[string]any{"fingerprint": 163240180126629, "content": "hm"}))
 	}
-	bounded(func(ctx context.Context) error { _, err := r.h.Start(ctx, turn, handover.Request{}); return err })
-	r.after(30 * time.Second)
-	bounded(func(ctx context.Context) error { return r.h.End(ctx, r.conv, handover.EndOptions{Note: "bye"}) })
-	r.after(30 * time.Second)
-	require.NotContains(r.t, log.take(), "panicked", m.name)
-	require.Less(r.t, len(r.crisp.Calls())-calls, 600, "%s: calls", m.name)
-	require.Less(r.t, store.saves.Load(), int64(150), "%s: saves", m.name)
-	require.Less(r.t, store.loads.Load(), int64(300), "%s: loads", m.name)
-	require.Zero(r.t, store.conflicts.Load()/20, "%s: conflicts", m.name)
+	bounded(func(ctx context.Context) error { _, err := r.H.Start(ctx, turn, handover.Request{}); return err })
+	r.After(30 * time.Second)
+	bounded(func(ctx context.Context) error { return r.H.End(ctx, r.Conv, handover.EndOptions{Note: "bye"}) })
+	r.After(30 * time.Second)
+	require.NotContains(r.T, log.take(), "panicked", m.name)
+	require.Less(r.T, len(r.Crisp.Calls())-calls, 600, "%s: calls", m.name)
+	require.Less(r.T, store.saves.Load(), int64(150), "%s: saves", m.name)
+	require.Less(r.T, store.loads.Load(), int64(300), "%s: loads", m.name)
+	require.Zero(r.T, store.conflicts.Load()/20, "%s: conflicts", m.name)
 }

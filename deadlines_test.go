@@ -12,7 +12,7 @@ import (
 
 // countLines says how often the user saw a line, without forgetting any.
 func (r *rig) countLines(line string) (n int) {
-	for _, l := range r.rawLines() {
+	for _, l := range r.Lines() {
 		if l == line {
 			n++
 		}
@@ -25,16 +25,16 @@ func TestDeadlinesRunOnceWithThreeReplicas(t *testing.T) {
 	bubble(t, o, func(r *rig) {
 		r.replica(o)
 		r.replica(o)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
-		r.after(11 * time.Minute)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.After(11 * time.Minute)
 		require.Equal(t, 3, r.countLines("system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"), "after 3, 6 and 9 minutes")
 		require.Equal(t, 1, r.countLines("system: I am sorry, nobody could answer in time."))
 		require.Equal(t, 1, r.countLines(noAgent))
-		require.Len(t, r.allEnds(), 1)
-		require.False(t, r.says(email).Bot)
-		require.True(t, r.session().FollowUp)
-		r.after(3 * time.Hour)
-		require.False(t, r.session().FollowUp)
+		require.Len(t, r.Ends(), 1)
+		require.False(t, r.Says(email).Bot)
+		require.True(t, r.Session().FollowUp)
+		r.After(3 * time.Hour)
+		require.False(t, r.Session().FollowUp)
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool { return a.Reason != "" && a.Kind == handover.ActivityState }))
 	})
 }
@@ -44,70 +44,70 @@ func TestDeadlinesAreStoredWithTheHandover(t *testing.T) {
 		return func(_ *rig, c *handover.Config) { c.Timeouts.Claim, c.Timeouts.Remind = claim, -1 }
 	}
 	bubble(t, options{still: true, config: config(10 * time.Minute)}, func(r *rig) {
-		r.opened()
+		r.Opened()
 		r.replica(options{config: config(time.Minute)}) // a new release, with another setting
-		r.after(9*time.Minute + 50*time.Second)
-		require.Equal(t, handover.StateWaiting, r.session().State)
-		r.after(20 * time.Second)
-		require.Equal(t, handover.StateBot, r.session().State)
+		r.After(9*time.Minute + 50*time.Second)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		r.After(20 * time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
 // dropsHooks loses all hooks, so that only a read of Crisp shows what happened.
 func dropsHooks(r *rig) {
-	r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+	r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 }
 
 func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 	t.Run("claim", func(t *testing.T) {
 		bubble(t, options{}, func(r *rig) {
-			conv := r.opened()
-			r.after(9*time.Minute + 55*time.Second)
-			r.saw()
+			conv := r.Opened()
+			r.After(9*time.Minute + 55*time.Second)
+			r.Saw()
 			dropsHooks(r)
 			conv.Operator("Ann").Say("just in time")
-			r.after(10 * time.Second)
-			require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: just in time"}, r.saw())
-			require.Equal(t, handover.StateActive, r.session().State)
+			r.After(10 * time.Second)
+			require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: just in time"}, r.Saw())
+			require.Equal(t, handover.StateActive, r.Session().State)
 		})
 	})
 	t.Run("idle", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			r.after(2*time.Hour - 5*time.Second)
+			r.After(2*time.Hour - 5*time.Second)
 			dropsHooks(r)
 			ann.Say("sorry, it took long")
-			r.after(10 * time.Second)
-			require.Equal(t, []string{"agent Ann: sorry, it took long"}, r.saw(), "nobody is asked")
+			r.After(10 * time.Second)
+			require.Equal(t, []string{"agent Ann: sorry, it took long"}, r.Saw(), "nobody is asked")
 		})
 	})
 	t.Run("while Crisp cannot be read they wait, but Max does not", func(t *testing.T) {
 		o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 3 * time.Hour }}
 		bubble(t, o, func(r *rig) {
-			r.opened()
-			r.saw()
+			r.Opened()
+			r.Saw()
 			for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {
-				r.crisp.Fail(1_000_000, handovertest.Fault{Route: route, Status: 503})
+				r.Crisp.Fail(1_000_000, handovertest.Fault{Route: route, Status: 503})
 			}
-			r.after(3*time.Hour - time.Minute)
-			require.Empty(t, r.saw(), "no reminder, and no end: an agent may be talking")
-			require.Equal(t, handover.StateWaiting, r.session().State)
-			r.after(2 * time.Minute)
-			require.Equal(t, handover.EndMaxAge, r.allEnds()[0].Reason)
+			r.After(3*time.Hour - time.Minute)
+			require.Empty(t, r.Saw(), "no reminder, and no end: an agent may be talking")
+			require.Equal(t, handover.StateWaiting, r.Session().State)
+			r.After(2 * time.Minute)
+			require.Equal(t, handover.EndMaxAge, r.Ends()[0].Reason)
 		})
 	})
 }
 
 func TestFollowUpExpires(t *testing.T) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
-		r.says(email)
-		r.after(7*24*time.Hour - time.Minute)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		r.Says(email)
+		r.After(7*24*time.Hour - time.Minute)
 		r.replica(options{})
-		r.after(30 * time.Second)
-		require.True(t, r.session().FollowUp)
-		r.after(time.Minute)
-		require.False(t, r.session().FollowUp)
-		require.True(t, r.says("hello").Bot)
+		r.After(30 * time.Second)
+		require.True(t, r.Session().FollowUp)
+		r.After(time.Minute)
+		require.False(t, r.Session().FollowUp)
+		require.True(t, r.Says("hello").Bot)
 	})
 }
 
@@ -124,9 +124,9 @@ func TestTheReopeningWindow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				r.after(tt.after)
-				require.Equal(t, handover.Opened, r.asks(handover.Request{Timeouts: handover.Timeouts{Reopen: tt.reopen}}))
-				require.Len(t, r.crisp.Conversations(), tt.want)
+				r.After(tt.after)
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Reopen: tt.reopen}}))
+				require.Len(t, r.Crisp.Conversations(), tt.want)
 			})
 		})
 	}

@@ -85,7 +85,8 @@ type result struct {
 	effect  int64
 	begun   time.Time
 	err     error
-	id      string // of the Crisp session made, or the channel's id of the message shown
+	id      string // the channel's id of the message shown
+	made    string // the id of the Crisp session made
 	fp      int64  // given by Crisp
 	found   bool   // a look-up found that Crisp has it
 	missing bool   // a look-up found that the message is not in Crisp
@@ -286,4 +287,42 @@ func (e *effect) fault(serial int64) string {
 		return "a post has no content"
 	}
 	return ""
+}
+
+// follows reports whether nothing is queued of the parts that come before this one of a user's message.
+func (q queue) follows(e *effect) bool {
+	return e.Part > 0 && !q.has(func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
+}
+
+// running reports whether a step was begun whose result is not written down yet.
+func (q queue) running() bool { return q.has(func(e *effect) bool { return e.Running }) }
+
+// recover makes ready again what a process had begun that has died or lost its claim. Nobody knows how far
+// it came.
+func (q queue) recover() {
+	for _, e := range q {
+		if e.Running {
+			e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
+		}
+	}
+}
+
+// ends reports whether an end of the session's handover waits for the messages before it.
+func (q queue) ends(crisp string) bool {
+	return q.has(func(e *effect) bool { return e.Kind == kindEnd && e.Crisp == crisp })
+}
+
+// posts is how many messages of the user wait.
+func (q queue) posts() (n int) {
+	for _, e := range q {
+		if e.Kind == kindPost {
+			n++
+		}
+	}
+	return n
+}
+
+// dropResolve forgets that a Crisp session was to be resolved: it is needed again.
+func (q *queue) dropResolve(crisp string) {
+	q.drop(func(e *effect) bool { return e.Kind == kindResolve && e.Crisp == crisp })
 }

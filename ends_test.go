@@ -9,6 +9,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // wayToEnd is a way in which a handover ends, and what OnEnd must hear of it.
@@ -23,7 +24,7 @@ type wayToEnd struct {
 
 // sends makes Crisp refuse the user's messages for long.
 func sends(r *rig) {
-	r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+	r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 }
 
 const noAgent = "system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]"
@@ -35,20 +36,20 @@ var endings = map[handover.EndReason]wayToEnd{
 	},
 	handover.EndHostEnded: {
 		end: func(r *rig, _ *handovertest.Conversation) {
-			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 		},
 		answers: true, saw: []string{"system: You are talking with the bot again."},
 	},
 	handover.EndUserLeft: {
-		end: func(r *rig, _ *handovertest.Conversation) { r.says("Back to the bot") },
+		end: func(r *rig, _ *handovertest.Conversation) { r.Says("Back to the bot") },
 		saw: []string{"system: You are talking with the bot again."},
 	},
 	handover.EndClaimTimeout: {
-		end: func(r *rig, _ *handovertest.Conversation) { r.after(10 * time.Minute) },
+		end: func(r *rig, _ *handovertest.Conversation) { r.After(10 * time.Minute) },
 		saw: []string{"system: I am sorry, nobody could answer in time.", noAgent},
 	},
 	handover.EndIdle: {
-		end:     func(r *rig, _ *handovertest.Conversation) { r.after(3 * time.Hour) },
+		end:     func(r *rig, _ *handovertest.Conversation) { r.After(3 * time.Hour) },
 		answers: true, saw: []string{
 			"system: Are you still there? [Back to the bot]", "system: It has been quiet for a while. You are talking with the bot again.",
 		},
@@ -60,8 +61,8 @@ var endings = map[handover.EndReason]wayToEnd{
 		end: func(r *rig, _ *handovertest.Conversation) {
 			sends(r)
 			_, err := r.receiveFor(time.Second, handover.Incoming{ID: "lost", Text: "anybody?"})
-			require.Error(r.t, err)
-			r.after(5 * time.Minute)
+			require.Error(r.T, err)
+			r.After(5 * time.Minute)
 		},
 		answers: true, unsent: []string{"lost"}, saw: []string{
 			"system: I am sorry, your last message could not be sent. Please send it again.",
@@ -80,7 +81,7 @@ var endings = map[handover.EndReason]wayToEnd{
 		end: func(r *rig, conv *handovertest.Conversation) {
 			for range 24 {
 				conv.Operator("Ann").Say("still here")
-				r.after(time.Hour)
+				r.After(time.Hour)
 			}
 		},
 		answers: true, saw: []string{"system: This conversation has ended. You are talking with the bot again."},
@@ -110,33 +111,33 @@ func TestTheBotAnswersAfterEveryEnd(t *testing.T) {
 }
 
 func (e wayToEnd) run(r *rig, reason handover.EndReason) {
-	t := r.t
+	t := r.T
 	if e.silent {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
 	}
 	asked := time.Now()
-	r.asks(handover.Request{Resume: "step 7", Locale: "en"})
+	r.Asks(handover.Request{Resume: "step 7", Locale: "en"})
 	var conv *handovertest.Conversation
-	id := r.session().HandoverID
+	id := r.Session().HandoverID
 	if !e.silent {
-		conv = r.crisp.Last()
-		r.after(time.Minute)
-		require.False(t, r.says("my parcel is late").Bot)
+		conv = r.Crisp.Last()
+		r.After(time.Minute)
+		require.False(t, r.Says("my parcel is late").Bot)
 		if e.answers {
 			conv.Operator("Ann").Say("I look for it")
 		}
-		r.saw()
+		r.Saw()
 		e.end(r, conv)
 	}
-	r.after(time.Minute)
-	saw := r.saw()
+	r.After(time.Minute)
+	saw := r.Saw()
 	require.Subset(t, saw, e.saw)
 	require.Equal(t, e.saw[len(e.saw)-1], saw[len(saw)-1], "the user knows whom they talk with")
-	r.after(time.Hour)
-	require.Empty(t, r.saw(), "said once, by one of three replicas")
+	r.After(time.Hour)
+	require.Empty(t, r.Saw(), "said once, by one of three replicas")
 
-	require.Len(t, r.allEnds(), 1)
-	end := r.allEnds()[0]
+	require.Len(t, r.Ends(), 1)
+	end := r.Ends()[0]
 	require.Equal(t, reason, end.Reason)
 	require.Equal(t, id, end.HandoverID)
 	require.Equal(t, "step 7", end.Resume)
@@ -152,12 +153,12 @@ func (e wayToEnd) run(r *rig, reason handover.EndReason) {
 		require.NotEmpty(t, end.Messages)
 		require.Equal(t, "my parcel is late", end.Messages[0].Content.Text)
 	}
-	require.True(t, r.says("and now?").Bot)
-	require.Contains(t, r.saw(), "bot: You said: and now?")
+	require.True(t, r.Says("and now?").Bot)
+	require.Contains(t, r.Saw(), "bot: You said: and now?")
 }
 
 func (e wayToEnd) checkTimes(r *rig, end handover.Summary, asked time.Time) {
-	t := r.t
+	t := r.T
 	require.WithinDuration(t, asked, end.Asked, 0)
 	require.True(t, end.Ended.After(asked) || e.silent)
 	require.Equal(t, e.silent, end.Opened.IsZero())
@@ -171,26 +172,26 @@ func (e wayToEnd) checkTimes(r *rig, end handover.Summary, asked time.Time) {
 
 // receiveFor is Receive by a channel that waits no longer than that.
 func (r *rig) receiveFor(d time.Duration, m handover.Incoming) (handover.Turn, error) {
-	m.Conversation = r.conv
-	ctx, cancel := context.WithTimeout(r.t.Context(), d)
+	m.Conversation = r.Conv
+	ctx, cancel := context.WithTimeout(r.T.Context(), d)
 	defer cancel()
-	return r.h.Receive(ctx, m)
+	return r.H.Receive(ctx, m)
 }
 
 // Being assigned may claim a handover: the first reply is another moment then.
 func TestClaimedByAssignmentIsNoReplyYet(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.ClaimOnAssign = true }}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
-		r.saw()
-		r.after(time.Minute)
+		conv := r.Opened()
+		r.Saw()
+		r.After(time.Minute)
 		conv.Operator("Ann").Assign()
-		r.after(20 * time.Minute)
-		require.Empty(t, r.saw(), "claimed: no reminders, and no timeout")
-		require.Equal(t, handover.StateActive, r.session().State)
-		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-		r.crisp.Settle()
-		end := r.allEnds()[0]
+		r.After(20 * time.Minute)
+		require.Empty(t, r.Saw(), "claimed: no reminders, and no timeout")
+		require.Equal(t, handover.StateActive, r.Session().State)
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+		r.Crisp.Settle()
+		end := r.Ends()[0]
 		require.Equal(t, time.Minute, end.Claimed.Sub(end.Opened).Round(time.Second))
 		require.True(t, end.FirstReply.IsZero())
 		require.False(t, end.HumanReplied)
@@ -204,34 +205,34 @@ func TestTheOlderConversationStaysKnown(t *testing.T) {
 	active(t, options{}, func(r *rig, older *handovertest.Conversation, ann *handovertest.Operator) {
 		said := ann.Say("It costs 100")
 		ann.Resolve()
-		r.after(2 * time.Hour)
-		newer := r.opened()
+		r.After(2 * time.Hour)
+		newer := r.Opened()
 		require.NotEqual(t, older.ID(), newer.ID())
 		bob := newer.Operator("Bob")
 		bob.Say("Hello")
-		r.saw()
+		r.Saw()
 
 		ann.Edit(said, "It costs 10")
 		ann.Say("I was wrong")
-		r.after(time.Minute)
-		require.ElementsMatch(t, []string{"agent Ann: It costs 10", "agent Ann: I was wrong"}, r.saw(), "delivered while another one runs")
-		require.Equal(t, newer.ID(), r.session().CrispID, "who has the user stays")
-		require.False(t, r.says("thanks").Bot)
-		require.Equal(t, "thanks", userTexts(newer)[1])
+		r.After(time.Minute)
+		require.ElementsMatch(t, []string{"agent Ann: It costs 10", "agent Ann: I was wrong"}, r.Saw(), "delivered while another one runs")
+		require.Equal(t, newer.ID(), r.Session().CrispID, "who has the user stays")
+		require.False(t, r.Says("thanks").Bot)
+		require.Equal(t, "thanks", systemrig.UserTexts(newer)[1])
 
 		bob.Resolve()
-		r.after(time.Minute)
-		r.saw()
+		r.After(time.Minute)
+		r.Saw()
 		ann.Reopen()
 		ann.Say("One more thing")
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: One more thing"}, r.saw(), "a takeover in the older one")
-		require.Equal(t, older.ID(), r.session().CrispID)
-		require.False(t, r.says("yes?").Bot)
-		require.Equal(t, "yes?", userTexts(older)[1])
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: One more thing"}, r.Saw(), "a takeover in the older one")
+		require.Equal(t, older.ID(), r.Session().CrispID)
+		require.False(t, r.Says("yes?").Bot)
+		require.Equal(t, "yes?", systemrig.UserTexts(older)[1])
 
 		ann.Resolve()
-		r.after(time.Minute)
-		r.opened()
-		require.Equal(t, older.ID(), r.session().CrispID, "the one that ended last is used again")
+		r.After(time.Minute)
+		r.Opened()
+		require.Equal(t, older.ID(), r.Session().CrispID, "the one that ended last is used again")
 	})
 }

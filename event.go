@@ -202,12 +202,12 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	}
 	e = Event{Raw: raw, Ambiguous: !clear}
 	var at jsontext.Value
-	exactjson.ReadObject(raw, exactjson.Fields{"website_id": &e.WebsiteID, "event": &e.Name, "timestamp": &at, "data": &e.Data})
+	exactjson.ReadObject(raw, exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at), exactjson.To("data", &e.Data))
 	if ms := crispapi.Millis(at); ms != 0 {
 		e.At = time.UnixMilli(ms)
 	}
 	var website, session string
-	exactjson.ReadObject(e.Data, exactjson.Fields{"website_id": &website, "session_id": &session})
+	exactjson.ReadObject(e.Data, exactjson.To("website_id", &website), exactjson.To("session_id", &session))
 	if e.WebsiteID == "" {
 		e.WebsiteID = website
 	}
@@ -236,7 +236,7 @@ func withoutDoubt(raw jsontext.Value) jsontext.Value {
 
 // withoutReserved returns an event without the reserved member.
 func withoutReserved(raw jsontext.Value) jsontext.Value {
-	rest := exactjson.ReadObject(raw, exactjson.Fields{reservedMember: new(jsontext.Value)})
+	rest := exactjson.ReadObject(raw, exactjson.To(reservedMember, new(jsontext.Value)))
 	if rest == nil {
 		return jsontext.Value(`{}`)
 	}
@@ -252,48 +252,48 @@ func (e *Event) readData() {
 		}
 	case eventMessageUpdated:
 		var u EventUpdate
-		exactjson.ReadObject(e.Data, exactjson.Fields{"fingerprint": exactjson.FingerprintField(&u.Fingerprint), "content": &u.Content})
+		exactjson.ReadObject(e.Data, exactjson.To("fingerprint", exactjson.FingerprintField(&u.Fingerprint)), exactjson.To("content", &u.Content))
 		if u.Fingerprint != 0 {
 			e.Update = &u
 		}
 	case eventMessageRemoved:
-		exactjson.ReadObject(e.Data, exactjson.Fields{"fingerprint": exactjson.FingerprintField(&e.Removed)})
+		exactjson.ReadObject(e.Data, exactjson.To("fingerprint", exactjson.FingerprintField(&e.Removed)))
 	case eventSessionSetState:
-		exactjson.ReadObject(e.Data, exactjson.Fields{"state": &e.State})
+		exactjson.ReadObject(e.Data, exactjson.To("state", &e.State))
 	case eventSessionSetRouting:
 		var operator jsontext.Value
-		exactjson.ReadObject(e.Data, exactjson.Fields{"routing_id": &operator})
+		exactjson.ReadObject(e.Data, exactjson.To("routing_id", &operator))
 		if id := new(string); exactjson.Set(id, operator) || operator.Kind() == jsontext.KindNull {
 			e.Routing = id
 		}
 	case eventSessionSetBlock:
-		exactjson.ReadObject(e.Data, exactjson.Fields{"is_blocked": &e.Blocked})
+		exactjson.ReadObject(e.Data, exactjson.To("is_blocked", &e.Blocked))
 	case eventSessionSyncRating:
 		var rating jsontext.Value
-		exactjson.ReadObject(e.Data, exactjson.Fields{"rating": &rating})
+		exactjson.ReadObject(e.Data, exactjson.To("rating", &rating))
 		if rating.Kind() == jsontext.KindBeginObject {
 			e.Rating = new(EventRating)
-			exactjson.ReadObject(rating, exactjson.Fields{"stars": &e.Rating.Stars, "comment": &e.Rating.Comment})
+			exactjson.ReadObject(rating, exactjson.To("stars", &e.Rating.Stars), exactjson.To("comment", &e.Rating.Comment))
 			if e.Rating.Stars < 1 || e.Rating.Stars > 5 { // Crisp offers five stars
 				e.Rating = nil
 			}
 		}
 	case eventComposeSend, eventComposeReceive:
 		e.Compose = new(EventCompose)
-		exactjson.ReadObject(e.Data, exactjson.Fields{"type": &e.Compose.Type, "excerpt": &e.Compose.Excerpt,
-			"user": e.Compose.User.read, "automated": &e.Compose.Automated})
+		exactjson.ReadObject(e.Data, exactjson.To("type", &e.Compose.Type), exactjson.To("excerpt", &e.Compose.Excerpt),
+			exactjson.To("user", e.Compose.User.read), exactjson.To("automated", &e.Compose.Automated))
 	default:
 		if strings.HasPrefix(e.Name, eventAcknowledged) {
 			e.Acknowledged = new(EventAcknowledged)
-			exactjson.ReadObject(e.Data, exactjson.Fields{"origin": &e.Acknowledged.Origin, "fingerprints": e.Acknowledged.readFingerprints})
+			exactjson.ReadObject(e.Data, exactjson.To("origin", &e.Acknowledged.Origin), exactjson.To("fingerprints", e.Acknowledged.readFingerprints))
 		}
 	}
 }
 
 // read takes the author of a message, or whoever is typing.
 func (u *EventUser) read(v jsontext.Value) bool {
-	u.Unknown = exactjson.ReadObject(v, exactjson.Fields{"type": &u.Type, "user_id": &u.UserID,
-		"nickname": &u.Nickname, "avatar": &u.Avatar})
+	u.Unknown = exactjson.ReadObject(v, exactjson.To("type", &u.Type), exactjson.To("user_id", &u.UserID),
+		exactjson.To("nickname", &u.Nickname), exactjson.To("avatar", &u.Avatar))
 	return u.Unknown != nil || u.Type+u.UserID+u.Nickname+u.Avatar != ""
 }
 
@@ -344,7 +344,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	var ambiguous, signed bool
-	exactjson.ReadObject(kept, exactjson.Fields{"ambiguous": &ambiguous, "signed": &signed})
+	exactjson.ReadObject(kept, exactjson.To("ambiguous", &ambiguous), exactjson.To("signed", &signed))
 	parsed.Signed = signed && !parsed.Ambiguous
 	parsed.Ambiguous = parsed.Ambiguous || ambiguous
 	*e = parsed
@@ -386,13 +386,13 @@ func (m *EventMessage) UnmarshalJSON(b []byte) error {
 }
 
 func readMessage(v jsontext.Value) (m EventMessage) {
-	m.Unknown = exactjson.ReadObject(v, exactjson.Fields{
-		"website_id": &m.WebsiteID, "session_id": &m.SessionID, "type": &m.Type, "from": &m.From,
-		"origin": &m.Origin, "content": &m.Content, "fingerprint": exactjson.FingerprintField(&m.Fingerprint),
-		"user": m.User.read, "automated": &m.Automated, "edited": &m.Edited,
-		"read": &m.Read, "delivered": &m.Delivered,
-		"timestamp": func(v jsontext.Value) bool { m.Timestamp = crispapi.Millis(v); return m.Timestamp != 0 },
-	})
+	m.Unknown = exactjson.ReadObject(v,
+		exactjson.To("website_id", &m.WebsiteID), exactjson.To("session_id", &m.SessionID), exactjson.To("type", &m.Type), exactjson.To("from", &m.From),
+		exactjson.To("origin", &m.Origin), exactjson.To("content", &m.Content), exactjson.To("fingerprint", exactjson.FingerprintField(&m.Fingerprint)),
+		exactjson.To("user", m.User.read), exactjson.To("automated", &m.Automated), exactjson.To("edited", &m.Edited),
+		exactjson.To("read", &m.Read), exactjson.To("delivered", &m.Delivered),
+		exactjson.To("timestamp", func(v jsontext.Value) bool { m.Timestamp = crispapi.Millis(v); return m.Timestamp != 0 }),
+	)
 	return m
 }
 

@@ -522,7 +522,7 @@ func FuzzParseEvent(f *testing.F) {
 			require.False(t, e.Ambiguous)
 			encoded, err := json.Marshal(e.Message)
 			require.NoError(t, err)
-			data := exactjson.ReadObject(e.Data, exactjson.Fields{"timestamp": new(jsontext.Value)})
+			data := exactjson.ReadObject(e.Data, exactjson.To("timestamp", new(jsontext.Value)))
 			data = fmt.Appendf(data[:len(data)-1], `,"timestamp":%d}`, e.Message.Timestamp) // in ms, whatever it was
 			require.True(t, sameJSON(data, encoded), "%s\n%s", data, encoded)
 		}

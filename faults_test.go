@@ -17,6 +17,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 	"github.com/crisphandover/handover/internal/testmain"
 )
 
@@ -27,25 +28,23 @@ func TestAMessageWithoutWordsThatCannotBeShown(t *testing.T) {
 	}}
 	o.crisp.Away = true
 	bubble(t, o, func(r *rig) {
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if m.Content.Attachment != nil {
 				return fmt.Errorf("no images here: %w", errors.ErrUnsupported)
 			}
 			return nil
 		})
-		require.Equal(r.t, handover.NobodyThere, r.asks(handover.Request{}))
-		r.after(time.Minute)
-		require.Equal(r.t, 1, r.count(handover.ActivityGivenUp))
-		require.Zero(r.t, r.kindsOfFault("panicked"))
-		require.True(r.t, r.says("the bot goes on").Bot)
+		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+		r.After(time.Minute)
+		require.Equal(r.T, 1, r.Count(handover.ActivityGivenUp))
+		require.Zero(r.T, r.kindsOfFault("panicked"))
+		require.True(r.T, r.Says("the bot goes on").Bot)
 	})
 }
 
 // kindsOfFault counts the faults that were told for this reason.
 func (r *rig) kindsOfFault(why string) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, a := range r.activities {
+	for _, a := range r.Activities() {
 		if a.Kind == handover.ActivityFault && a.Why == why {
 			n++
 		}
@@ -107,38 +106,38 @@ func TestPanicsOfTheStoreAndTheNetwork(t *testing.T) {
 			var p panicky
 			var log syncBuffer
 			o := options{config: func(r *rig, c *handover.Config) {
-				p.Store, p.transport = r.store, c.HTTPClient.Transport
+				p.Store, p.transport = r.Store, c.HTTPClient.Transport
 				c.Store, c.HTTPClient = &p, &http.Client{Transport: &p}
 				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			}}
 			bubble(t, o, func(r *rig) {
-				conv := r.opened()
+				conv := r.Opened()
 				ann := conv.Operator("Ann")
 				ann.Say("one")
 				strike(&p)
 				ann.Say("two")
-				r.after(time.Minute)
+				r.After(time.Minute)
 				strike(&p)
-				turn, err := r.receive(handover.Incoming{ID: "hi", Text: "hi"})
+				turn, err := r.Receive(handover.Incoming{ID: "hi", Text: "hi"})
 				for range 5 { // the channel repeats it
 					if err == nil {
 						break
 					}
-					r.after(10 * time.Second)
-					turn, err = r.receive(handover.Incoming{ID: "hi", Text: "hi"})
+					r.After(10 * time.Second)
+					turn, err = r.Receive(handover.Incoming{ID: "hi", Text: "hi"})
 				}
-				require.NoError(r.t, err)
-				require.False(r.t, turn.Bot)
+				require.NoError(r.T, err)
+				require.False(r.T, turn.Bot)
 				strike(&p)
 				ann.Say("three")
 				ann.Resolve()
-				r.after(10 * time.Minute)
-				require.Equal(r.t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: three"}, unlate(r.agentLines()))
-				require.Contains(r.t, userTexts(conv), "hi")
-				require.Len(r.t, r.allEnds(), 1)
+				r.After(10 * time.Minute)
+				require.Equal(r.T, []string{"agent Ann: one", "agent Ann: two", "agent Ann: three"}, unlate(r.AgentLines()))
+				require.Contains(r.T, systemrig.UserTexts(conv), "hi")
+				require.Len(r.T, r.Ends(), 1)
 				words := log.take()
-				require.Contains(r.t, words, "faults_test.go", "the stack")
-				require.NotContains(r.t, words, "words of a user")
+				require.Contains(r.T, words, "faults_test.go", "the stack")
+				require.NotContains(r.T, words, "words of a user")
 			})
 		})
 	}
@@ -158,7 +157,7 @@ func TestDeliveriesThatNeverReturn(t *testing.T) {
 				<-never
 				return "", errChannelDown
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
@@ -167,32 +166,32 @@ func TestDeliveriesThatNeverReturn(t *testing.T) {
 		for _, conv := range all[:69] {
 			conv.Operator("Ann").Say("hang")
 		}
-		r.after(time.Second)
+		r.After(time.Second)
 		all[69].Operator("Ann").Say("quick")
-		r.after(25 * time.Second) // two rounds of workers
-		require.Contains(r.t, r.agentLines(), "agent Ann: quick")
-		r.after(2 * time.Minute)
-		require.Len(r.t, r.agentLines(), 70, "each is tried again")
-		require.Equal(r.t, 69, r.kindsOfFault("abandoned"))
-		require.Contains(r.t, log.take(), "why=abandoned")
+		r.After(25 * time.Second) // two rounds of workers
+		require.Contains(r.T, r.AgentLines(), "agent Ann: quick")
+		r.After(2 * time.Minute)
+		require.Len(r.T, r.AgentLines(), 70, "each is tried again")
+		require.Equal(r.T, 69, r.kindsOfFault("abandoned"))
+		require.Contains(r.T, log.take(), "why=abandoned")
 	})
 }
 
 // A store that gave a record to a process which cannot take it gives it to others at once.
 func TestAClaimThatCannotBeTaken(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
-		r.opened()
+		r.Opened()
 		// A process of another website claims all that is due, again and again.
 		other := r.replica(options{config: func(_ *rig, c *handover.Config) { c.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-00000000000f" }})
-		r.after(time.Hour)
-		require.Equal(r.t, handover.StateWaiting, r.session().State)
+		r.After(time.Hour)
+		require.Equal(r.T, handover.StateWaiting, r.Session().State)
 		r.replica(options{})
 		begun := time.Now()
-		for r.session().State != handover.StateBot && time.Since(begun) < 2*time.Minute {
-			r.after(time.Second)
+		for r.Session().State != handover.StateBot && time.Since(begun) < 2*time.Minute {
+			r.After(time.Second)
 		}
-		require.LessOrEqual(r.t, time.Since(begun), 40*time.Second)
-		require.NoError(r.t, other.Shutdown(r.t.Context()))
+		require.LessOrEqual(r.T, time.Since(begun), 40*time.Second)
+		require.NoError(r.T, other.Shutdown(r.T.Context()))
 	})
 }
 
@@ -200,31 +199,31 @@ func TestAClaimThatCannotBeTaken(t *testing.T) {
 // holds up others.
 func TestAnEffectOfANewerVersion(t *testing.T) {
 	var store counted
-	o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = &r.store.MemoryStore, &store }}
+	o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = &r.Store.MemoryStore, &store }}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		ann.Say("hello")
-		r.after(time.Minute)
+		r.After(time.Minute)
 		for _, queue := range []string{"to_user", "to_crisp"} {
 			r.alter(func(b []byte) []byte {
-				require.NotContains(r.t, string(b), `"`+queue+`"`, "it is empty")
+				require.NotContains(r.T, string(b), `"`+queue+`"`, "it is empty")
 				return []byte(strings.Replace(string(b), `{`, `{"`+queue+`":[{"n":1,"kind":"teleport","to":"Mars"}],`, 1))
 			})
-			require.Contains(r.t, string(r.record().Data), "teleport")
+			require.Contains(r.T, string(r.record().Data), "teleport")
 		}
 		store.reset()
-		r.after(30 * time.Minute)
-		require.LessOrEqual(r.t, store.saves.Load(), int64(0))
-		require.Zero(r.t, store.claimed.Load())
-		require.False(r.t, r.says("hi").Bot)
+		r.After(30 * time.Minute)
+		require.LessOrEqual(r.T, store.saves.Load(), int64(0))
+		require.Zero(r.T, store.claimed.Load())
+		require.False(r.T, r.Says("hi").Bot)
 		ann.Say("how are you?")
 		ann.Resolve()
-		r.after(time.Minute)
-		require.Contains(r.t, r.saw(), "agent Ann: how are you?")
-		require.Len(r.t, r.allEnds(), 1)
-		require.Equal(r.t, 2, strings.Count(string(r.record().Data), `"kind":"teleport","to":"Mars"`), "kept as it is")
-		require.NotContains(r.t, string(r.record().Data), `"claim":{`, "nobody is at it")
+		r.After(time.Minute)
+		require.Contains(r.T, r.Saw(), "agent Ann: how are you?")
+		require.Len(r.T, r.Ends(), 1)
+		require.Equal(r.T, 2, strings.Count(string(r.record().Data), `"kind":"teleport","to":"Mars"`), "kept as it is")
+		require.NotContains(r.T, string(r.record().Data), `"claim":{`, "nobody is at it")
 	})
 }
 
@@ -239,32 +238,32 @@ func TestEditsWhileCrispFails(t *testing.T) {
 		for i := range 100 {
 			fps = append(fps, ann.Say(fmt.Sprint("message ", i)))
 		}
-		r.after(time.Minute)
-		r.saw()
-		r.crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+		r.After(time.Minute)
+		r.Saw()
+		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 			return handovertest.Fault{Status: 503}
 		})
 		long := strings.Repeat("words ", 10_000)
 		most := 0
 		for i := range 400 {
-			require.Equal(r.t, 200, r.hooked(r.hook("message:updated", conv.ID(), map[string]any{"fingerprint": fps[i%100], "content": fmt.Sprintf("edit %d %s", i, long)})).Code)
+			require.Equal(r.T, 200, r.hooked(r.hook("message:updated", conv.ID(), map[string]any{"fingerprint": fps[i%100], "content": fmt.Sprintf("edit %d %s", i, long)})).Code)
 			most = max(most, len(r.record().Data))
 		}
 		t.Logf("the record: %d kB", most>>10)
-		require.Less(r.t, most, 500<<10)
+		require.Less(r.T, most, 500<<10)
 		for i, fp := range fps {
 			ann.Edit(fp, fmt.Sprint("now ", i))
 		}
-		r.after(time.Minute)
-		r.crisp.SetFaults(nil)
-		r.after(5 * time.Minute)
-		lines, missing := r.agentLines(), []int(nil)
+		r.After(time.Minute)
+		r.Crisp.SetFaults(nil)
+		r.After(5 * time.Minute)
+		lines, missing := r.AgentLines(), []int(nil)
 		for i := range fps {
 			if !slices.Contains(lines, fmt.Sprint("agent Ann: now ", i)) {
 				missing = append(missing, i)
 			}
 		}
-		require.Empty(r.t, missing)
+		require.Empty(r.T, missing)
 	})
 }
 
@@ -277,9 +276,9 @@ func TestManyWait(t *testing.T) {
 		for i := range bots {
 			conv := handover.Conversation{ID: fmt.Sprint("user ", i)}
 			all.Go(func() {
-				turn, err := r.h.Receive(r.t.Context(), handover.Incoming{Conversation: conv, ID: "1", Text: "hi"})
-				require.NoError(r.t, err)
-				err = r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+				turn, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: conv, ID: "1", Text: "hi"})
+				require.NoError(r.T, err)
+				err = r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
 					under.Add(1)
 					<-ctx.Done()
 					return ctx.Err()
@@ -289,16 +288,16 @@ func TestManyWait(t *testing.T) {
 				}
 			})
 		}
-		r.after(time.Second)
-		require.EqualValues(r.t, bots, under.Load())
+		r.After(time.Second)
+		require.EqualValues(r.T, bots, under.Load())
 		for _, i := range []int{0, bots / 2, bots - 1} {
-			s, err := r.h.Session(r.t.Context(), handover.Conversation{ID: fmt.Sprint("user ", i)})
-			require.NoError(r.t, err)
-			require.NoError(r.t, r.h.Mute(r.t.Context(), s.Turn()))
+			s, err := r.H.Session(r.T.Context(), handover.Conversation{ID: fmt.Sprint("user ", i)})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Mute(r.T.Context(), s.Turn()))
 		}
-		r.after(time.Second)
-		require.EqualValues(r.t, 3, cut.Load())
+		r.After(time.Second)
+		require.EqualValues(r.T, 3, cut.Load())
 		all.Wait() // Timeouts.Reply ends the others
-		require.Zero(r.t, r.h.Waiting())
+		require.Zero(r.T, r.H.Waiting())
 	})
 }

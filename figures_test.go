@@ -81,16 +81,16 @@ func TestCostOfAMessage(t *testing.T) {
 	for _, pause := range pauses {
 		t.Run(fmt.Sprint("every ", pause), func(t *testing.T) {
 			metered(t, func(r *rig, m *meter) {
-				conv := r.opened()
+				conv := r.Opened()
 				ann := conv.Operator("Ann")
 				agent := func() {
 					ann.Say("Have you tried turning it off and on again?")
-					r.crisp.Settle()
+					r.Crisp.Settle()
 					time.Sleep(pause)
 				}
 				user := func() {
-					r.says("Yes, I did, and it is no better.")
-					r.crisp.Settle()
+					r.Says("Yes, I did, and it is no better.")
+					r.Crisp.Settle()
 					time.Sleep(pause)
 				}
 				var first, firstUser cost
@@ -127,7 +127,7 @@ func TestCostOfAMessage(t *testing.T) {
 func TestCostOfABotMessage(t *testing.T) {
 	metered(t, func(r *rig, m *meter) {
 		message := func() {
-			r.says("What does it cost?")
+			r.Says("What does it cost?")
 			time.Sleep(time.Second)
 		}
 		t.Logf("the first: %s", m.of(1, message))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // freePlan is Crisp's free plan as the connector's customers have it: a website token, unsigned
@@ -21,7 +22,7 @@ func freePlan(away bool, config func(*handover.Config)) options {
 		},
 		config: func(r *rig, c *handover.Config) {
 			c.Token.Tier = handover.TierWebsite
-			c.Webhook = handover.Webhook{Keys: r.hookKeys()}
+			c.Webhook = handover.Webhook{Keys: r.HookKeys()}
 			if config != nil {
 				config(c)
 			}
@@ -31,56 +32,56 @@ func freePlan(away bool, config func(*handover.Config)) options {
 
 func TestFreePlanWholeFlow(t *testing.T) {
 	bubble(t, freePlan(false, nil), func(r *rig) {
-		r.says("hello")
-		require.Equal(t, handover.Opened, r.asks(handover.Request{
+		r.Says("hello")
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{
 			Segments: []string{"Customer"}, Note: "asked twice", Resume: "step 7",
 			User: handover.UserData{FirstName: "Anakin", Email: "anakin@example.com", Data: map[string]any{"gtu_accepted": "false"}},
 		}))
-		conv := r.crisp.Last()
+		conv := r.Crisp.Last()
 		require.Equal(t, "Anakin", conv.Meta().Nickname)
 		require.Equal(t, []string{"Customer"}, conv.Segments())
-		require.Equal(t, []string{"bot: You said: hello", "system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.saw())
+		require.Equal(t, []string{"bot: You said: hello", "system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.Saw())
 
-		require.False(t, r.says("my order is late").Bot)
+		require.False(t, r.Says("my order is late").Bot)
 		ann := conv.Operator("Ann")
 		note := ann.Note("a difficult one")
 		fp := ann.Say("Let me look")
 		ann.Picker("Which one?", "Red", "Blue")
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Let me look", "agent Ann: Which one? [Red] [Blue]"}, r.saw())
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Let me look", "agent Ann: Which one? [Red] [Blue]"}, r.Saw())
 		ann.Edit(fp, "Let me look it up")
 		ann.Edit(note, "a very difficult one")
-		require.Equal(t, []string{"agent Ann: Let me look it up"}, r.saw())
-		r.says("Blue")
-		require.Equal(t, []string{"Hi, this user need your help.", "my order is late"}, userTexts(conv), "the answer went into the picker")
+		require.Equal(t, []string{"agent Ann: Let me look it up"}, r.Saw())
+		r.Says("Blue")
+		require.Equal(t, []string{"Hi, this user need your help.", "my order is late"}, systemrig.UserTexts(conv), "the answer went into the picker")
 
 		ann.Say("It comes tomorrow")
 		ann.Resolve()
-		require.Equal(t, []string{"agent Ann: It comes tomorrow", "system: This conversation was closed. You are talking with the bot again."}, r.saw())
-		require.Len(t, r.allEnds(), 1)
-		require.Equal(t, handover.EndResolved, r.allEnds()[0].Reason)
-		require.Equal(t, "step 7", r.allEnds()[0].Resume)
-		require.True(t, r.says("thanks").Bot)
+		require.Equal(t, []string{"agent Ann: It comes tomorrow", "system: This conversation was closed. You are talking with the bot again."}, r.Saw())
+		require.Len(t, r.Ends(), 1)
+		require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+		require.Equal(t, "step 7", r.Ends()[0].Resume)
+		require.True(t, r.Says("thanks").Bot)
 
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Resolve: true}))
-		r.after(time.Minute)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Resolve: true}))
+		r.After(time.Minute)
 		require.Equal(t, "resolved", conv.State(), "a note that cannot be never holds up the rest")
-		require.Len(t, r.allEnds(), 2)
+		require.Len(t, r.Ends(), 2)
 	})
 }
 
 func TestFreePlanNobodyThere(t *testing.T) {
 	bubble(t, freePlan(true, nil), func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
-		require.Equal(t, []string{"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]"}, r.saw())
-		require.False(t, r.says(email).Bot)
-		require.False(t, r.says("anakin@example.com").Bot)
-		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]", "system: Thank you. We will answer by email."}, r.saw())
-		require.Equal(t, "anakin@example.com", r.crisp.Last().Meta().Email)
-		require.True(t, r.says("meanwhile").Bot)
-		r.crisp.Last().Operator("Ann").Say("Here I am")
-		require.Contains(t, r.saw(), "agent Ann: Here I am")
-		require.False(t, r.says("good").Bot)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(t, []string{"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]"}, r.Saw())
+		require.False(t, r.Says(email).Bot)
+		require.False(t, r.Says("anakin@example.com").Bot)
+		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]", "system: Thank you. We will answer by email."}, r.Saw())
+		require.Equal(t, "anakin@example.com", r.Crisp.Last().Meta().Email)
+		require.True(t, r.Says("meanwhile").Bot)
+		r.Crisp.Last().Operator("Ann").Say("Here I am")
+		require.Contains(t, r.Saw(), "agent Ann: Here I am")
+		require.False(t, r.Says("good").Bot)
 	})
 }
 
@@ -91,15 +92,15 @@ func TestFreePlanRemovedAndBlockedWithoutTheirEvents(t *testing.T) {
 	} {
 		t.Run(string(reason), func(t *testing.T) {
 			bubble(t, freePlan(false, nil), func(r *rig) {
-				conv := r.opened()
+				conv := r.Opened()
 				conv.Operator("Ann").Say("hello")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				act(conv)
-				r.says("are you there?")
-				r.after(10 * time.Minute)
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.Len(t, r.allEnds(), 1)
-				require.Equal(t, reason, r.allEnds()[0].Reason)
+				r.Says("are you there?")
+				r.After(10 * time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Len(t, r.Ends(), 1)
+				require.Equal(t, reason, r.Ends()[0].Reason)
 			})
 		})
 	}
@@ -119,17 +120,17 @@ func TestNoteFallback(t *testing.T) {
 			bubble(t, o, func(r *rig) {
 				user := handover.UserData{Data: map[string]any{"plan": "free"}}
 				for _, note := range []string{"the first note", "the second note"} {
-					require.Equal(t, handover.Opened, r.asks(handover.Request{Note: note, User: user}))
-					r.crisp.Last().Operator("Ann").Resolve()
-					r.after(time.Minute)
+					require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: note, User: user}))
+					r.Crisp.Last().Operator("Ann").Resolve()
+					r.After(time.Minute)
 				}
-				conv := r.crisp.Last()
+				conv := r.Crisp.Last()
 				require.Equal(t, tt.want, conv.Meta().Data["handover_note"])
 				require.Equal(t, "free", conv.Meta().Data["plan"])
 				require.Equal(t, 1, r.refusals(), "the first 402 is remembered")
 
-				r.after(25 * time.Hour)
-				require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "the third note", User: user}))
+				r.After(25 * time.Hour)
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "the third note", User: user}))
 				require.Equal(t, 2, r.refusals(), "plans change: it is tried again the next day")
 			})
 		})
@@ -138,7 +139,7 @@ func TestNoteFallback(t *testing.T) {
 
 // refusals counts the calls that Crisp's plan refused.
 func (r *rig) refusals() (n int) {
-	for _, c := range r.crisp.Calls() {
+	for _, c := range r.Crisp.Calls() {
 		if c.Status == 402 {
 			n++
 		}
@@ -148,10 +149,10 @@ func (r *rig) refusals() (n int) {
 
 func TestNotesWhereThePlanHasThem(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
-		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "the user closed the app"}))
-		r.after(time.Minute)
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "the user closed the app"}))
+		r.After(time.Minute)
 		require.Equal(t, []string{"note: the user closed the app"}, kinds(conv)[2:])
-		require.Equal(t, fmt.Sprint(handover.EndHostEnded), string(r.allEnds()[0].Reason))
+		require.Equal(t, fmt.Sprint(handover.EndHostEnded), string(r.Ends()[0].Reason))
 	})
 }

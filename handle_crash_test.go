@@ -15,6 +15,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 var errKilled = errors.New("the process is dead")
@@ -121,10 +122,10 @@ func crash(t *testing.T, p *killed) {
 		config(r, c)
 	}
 	bubble(t, options{config: with}, func(r *rig) {
-		newest, over := r.h, false
+		newest, over := r.H, false
 		// passes lets time pass, in which another process takes the place of one that has died.
 		passes := func(d time.Duration) {
-			for end := time.Now().Add(d); time.Now().Before(end); r.after(time.Second) {
+			for end := time.Now().Add(d); time.Now().Before(end); r.After(time.Second) {
 				if p.dead.Load() && !over {
 					newest, over = r.replica(next), true
 					end = end.Add(time.Minute)
@@ -135,7 +136,7 @@ func crash(t *testing.T, p *killed) {
 		says := func(id, text string) {
 			for {
 				h, died := newest, p.dead.Load() && !over
-				err := h.Handle(context.Background(), handover.Incoming{Conversation: r.conv, ID: id, Text: text})
+				err := h.Handle(context.Background(), handover.Incoming{Conversation: r.Conv, ID: id, Text: text})
 				passes(2 * time.Second)
 				if err == nil && !died {
 					return
@@ -146,7 +147,7 @@ func crash(t *testing.T, p *killed) {
 		says("2", "I want a human")
 		says("3", "my parcel is lost")
 		conv := asked(r)
-		require.Equal(t, []string{"my parcel is lost"}, userTexts(conv)[1:])
+		require.Equal(t, []string{"my parcel is lost"}, systemrig.UserTexts(conv)[1:])
 		ann := conv.Operator("Ann")
 		ann.Say("I look for it")
 		passes(10 * time.Second)
@@ -156,7 +157,7 @@ func crash(t *testing.T, p *killed) {
 		passes(10 * time.Second)
 		asked(r)
 		var lines []string
-		for _, l := range r.rawLines() { // what was under way is repeated
+		for _, l := range r.Lines() { // what was under way is repeated
 			if len(lines) == 0 || lines[len(lines)-1] != l {
 				lines = append(lines, l)
 			}
@@ -181,8 +182,8 @@ func crash(t *testing.T, p *killed) {
 
 // asked is the one Crisp conversation that agents see: those without a message are hidden.
 func asked(r *rig) *handovertest.Conversation {
-	r.t.Helper()
-	all := slices.DeleteFunc(r.crisp.Conversations(), func(c *handovertest.Conversation) bool { return len(c.Messages()) == 0 })
-	require.Len(r.t, all, 1, "the human is asked once")
+	r.T.Helper()
+	all := slices.DeleteFunc(r.Crisp.Conversations(), func(c *handovertest.Conversation) bool { return len(c.Messages()) == 0 })
+	require.Len(r.T, all, 1, "the human is asked once")
 	return all[0]
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // brain is a bot behind Config.Answer: it says "You said: …", and asks for a human when the user does.
@@ -49,9 +50,7 @@ func (b *brain) answer(ctx context.Context, t handover.Turn, m handover.Incoming
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	b.r.mu.Lock()
-	b.r.lines = append(b.r.lines, "bot: You said: "+m.Text)
-	b.r.mu.Unlock()
+	b.r.Spoke("You said: " + m.Text)
 	if b.after != nil {
 		if err := b.after(ctx); err != nil {
 			return nil, err
@@ -89,41 +88,41 @@ func managed(t *testing.T, o options, test func(r *rig, b *brain)) {
 
 // handles gives the library a message with a new id.
 func (r *rig) handles(text string) {
-	r.t.Helper()
-	require.NoError(r.t, r.tryHandle(handover.Incoming{Text: text}))
+	r.T.Helper()
+	require.NoError(r.T, r.tryHandle(handover.Incoming{Text: text}))
 }
 
 func (r *rig) tryHandle(m handover.Incoming) error {
-	m.Conversation = r.conv
+	m.Conversation = r.Conv
 	if m.ID == "" {
-		r.sent++
-		m.ID = fmt.Sprintf("m%d", r.sent)
+		r.Sent++
+		m.ID = fmt.Sprintf("m%d", r.Sent)
 	}
-	return r.h.Handle(context.Background(), m)
+	return r.H.Handle(context.Background(), m)
 }
 
 func TestHandle(t *testing.T) {
 	managed(t, options{}, func(r *rig, b *brain) {
 		r.handles("hello")
-		require.Equal(t, []string{"bot: You said: hello"}, r.saw())
+		require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
 		r.handles("I want a human")
 		require.Equal(t, []string{
 			"bot: You said: I want a human",
 			"system: A person will be with you soon. You can already describe your question. [Back to the bot]",
-		}, r.saw())
-		require.Equal(t, []string{"Customer"}, r.crisp.Last().Segments())
+		}, r.Saw())
+		require.Equal(t, []string{"Customer"}, r.Crisp.Last().Segments())
 		r.handles("my parcel is lost")
-		r.crisp.Settle()
-		require.Equal(t, "my parcel is lost", userTexts(r.crisp.Last())[1])
-		ann := r.crisp.Last().Operator("Ann")
+		r.Crisp.Settle()
+		require.Equal(t, "my parcel is lost", systemrig.UserTexts(r.Crisp.Last())[1])
+		ann := r.Crisp.Last().Operator("Ann")
 		ann.Say("Hello")
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Hello"}, r.saw())
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Hello"}, r.Saw())
 		ann.Resolve()
-		r.saw()
+		r.Saw()
 		r.handles("thanks")
-		require.Equal(t, []string{"bot: You said: thanks"}, r.saw())
+		require.Equal(t, []string{"bot: You said: thanks"}, r.Saw())
 		require.Equal(t, []string{"m1 #1", "m2 #1", "m4 #1"}, b.attempts())
-		require.Equal(t, 3, r.count(handover.ActivityAnswered))
+		require.Equal(t, 3, r.Count(handover.ActivityAnswered))
 	})
 }
 
@@ -136,15 +135,15 @@ func TestHandleRefusesWhatItCannotTake(t *testing.T) {
 		require.NoError(t, r.tryHandle(handover.Incoming{ID: "x", Text: "one"}))
 		require.NoError(t, r.tryHandle(handover.Incoming{ID: "x", Text: "one"}))
 		require.ErrorIs(t, r.tryHandle(handover.Incoming{ID: "x", Text: "two"}), handover.ErrIDReused)
-		r.storeFails(true)
+		r.Store.Fails(true)
 		require.ErrorIs(t, r.tryHandle(handover.Incoming{Text: "three"}), errStoreDown)
-		r.storeFails(false)
-		r.crisp.Settle()
-		turn, err := r.receive(handover.Incoming{ID: "x", Text: "one"})
+		r.Store.Fails(false)
+		r.Crisp.Settle()
+		turn, err := r.Receive(handover.Incoming{ID: "x", Text: "one"})
 		require.NoError(t, err)
 		require.Equal(t, handover.WhyRepeat, turn.Why)
 		require.Equal(t, []string{"x #1"}, b.attempts())
-		require.NoError(t, r.h.Shutdown(context.Background()))
+		require.NoError(t, r.H.Shutdown(context.Background()))
 		require.ErrorIs(t, r.tryHandle(handover.Incoming{Text: "four"}), handover.ErrShutdown)
 	})
 }
@@ -168,15 +167,15 @@ func TestHandleRepeatedWhileTheBotAnswers(t *testing.T) {
 			var o options
 			managed(t, options{config: func(_ *rig, c *handover.Config) { o.config = func(_ *rig, x *handover.Config) { *x = *c } }}, func(r *rig, b *brain) {
 				b.think = takes(30 * time.Second)
-				all := []*handover.Handover{r.h}
+				all := []*handover.Handover{r.H}
 				for range n - 1 {
 					all = append(all, r.replica(o))
 				}
 				for i := range 20 {
-					require.NoError(t, all[i%n].Handle(context.Background(), handover.Incoming{Conversation: r.conv, ID: "m1", Text: "hello"}))
-					r.after(2 * time.Second)
+					require.NoError(t, all[i%n].Handle(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "m1", Text: "hello"}))
+					r.After(2 * time.Second)
 				}
-				require.Equal(t, []string{"bot: You said: hello"}, r.saw())
+				require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
 				require.Equal(t, []string{"m1 #1"}, b.attempts())
 			})
 		})
@@ -188,15 +187,15 @@ func TestHandleAnswersInOrder(t *testing.T) {
 	var o options
 	managed(t, options{config: func(_ *rig, c *handover.Config) { o.config = func(_ *rig, x *handover.Config) { *x = *c } }}, func(r *rig, b *brain) {
 		b.think = takes(3 * time.Second)
-		all := []*handover.Handover{r.h, r.replica(o), r.replica(o)}
+		all := []*handover.Handover{r.H, r.replica(o), r.replica(o)}
 		var want []string
 		for i := range 10 {
 			text := fmt.Sprint("message ", i)
-			require.NoError(t, all[i%3].Handle(context.Background(), handover.Incoming{Conversation: r.conv, ID: text, Text: text}))
+			require.NoError(t, all[i%3].Handle(context.Background(), handover.Incoming{Conversation: r.Conv, ID: text, Text: text}))
 			want = append(want, "bot: You said: "+text)
 		}
-		r.after(5 * time.Minute)
-		require.Equal(t, want, r.saw())
+		r.After(5 * time.Minute)
+		require.Equal(t, want, r.Saw())
 		require.Equal(t, 1, b.most)
 	})
 }
@@ -217,16 +216,16 @@ func TestHandleInGoroutines(t *testing.T) {
 						})
 					}
 					all.Wait()
-					r.after(time.Minute)
+					r.After(time.Minute)
 					return texts
 				}
 				for i, text := range race(1000) {
-					require.Equal(t, "bot: You said: "+text, r.rawLines()[i])
+					require.Equal(t, "bot: You said: "+text, r.Lines()[i])
 				}
 				r.handles("a human, please")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				texts := race(2000)
-				require.Equal(t, texts, userTexts(r.crisp.Last())[1:])
+				require.Equal(t, texts, systemrig.UserTexts(r.Crisp.Last())[1:])
 				require.Equal(t, 1, b.most)
 			})
 		})
@@ -239,14 +238,14 @@ func TestHandleEndsAtATakeover(t *testing.T) {
 		t.Run(fmt.Sprint("the bot answers all the same ", answers), func(t *testing.T) {
 			managed(t, options{}, func(r *rig, b *brain) {
 				r.handles("I want a human")
-				r.crisp.Settle()
-				conv := r.crisp.Last()
+				r.Crisp.Settle()
+				conv := r.Crisp.Last()
 				ann := conv.Operator("Ann")
 				ann.Say("Hello")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				ann.Resolve()
-				r.after(time.Minute)
-				r.saw()
+				r.After(time.Minute)
+				r.Saw()
 
 				var cause error
 				b.think = func(ctx context.Context, _ handover.Turn, _ handover.Incoming) (*handover.Request, error) {
@@ -258,20 +257,20 @@ func TestHandleEndsAtATakeover(t *testing.T) {
 				}
 				r.handles("and now?")
 				r.handles("hello?")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				ann.Reopen()
 				ann.Say("one moment")
-				r.after(2 * time.Second)
+				r.After(2 * time.Second)
 				require.ErrorIs(t, cause, handover.ErrNotYourTurn)
-				require.Contains(t, r.saw(), "agent Ann: one moment")
-				got := userTexts(conv)[1:]
+				require.Contains(t, r.Saw(), "agent Ann: one moment")
+				got := systemrig.UserTexts(conv)[1:]
 				if answers {
 					require.Equal(t, []string{"hello?"}, got)
 				} else {
 					require.Equal(t, []string{"and now?", "hello?"}, got)
 				}
 				require.Equal(t, []string{"m1 #1", "m2 #1"}, b.attempts())
-				require.Len(t, r.crisp.Conversations(), 1, "nobody asks again for a human who is there")
+				require.Len(t, r.Crisp.Conversations(), 1, "nobody asks again for a human who is there")
 			})
 		})
 	}
@@ -296,8 +295,8 @@ func TestHandleGivesUp(t *testing.T) {
 					b.think = think
 					r.handles("hello")
 					r.handles("are you there?")
-					r.after(10 * time.Minute)
-					require.Empty(t, r.saw())
+					r.After(10 * time.Minute)
+					require.Empty(t, r.Saw())
 					b.mu.Lock()
 					require.Greater(t, len(b.turns), 1)
 					require.Less(t, len(b.turns), 16)
@@ -309,18 +308,18 @@ func TestHandleGivesUp(t *testing.T) {
 						}
 						return nil, nil
 					}
-					r.after(13 * time.Minute)
-					require.Equal(t, 1, r.count(handover.ActivityGivenUp))
+					r.After(13 * time.Minute)
+					require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
 					defer time.Sleep(time.Hour) // those that hang return
 					if away {
 						require.Equal(t, []string{
 							"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]",
 							"bot: You said: are you there?",
-						}, r.saw())
+						}, r.Saw())
 						return
 					}
-					require.Contains(t, r.saw()[0], "system: A person will be with you soon.")
-					require.Equal(t, []string{"hello", "are you there?"}, userTexts(r.crisp.Last())[1:])
+					require.Contains(t, r.Saw()[0], "system: A person will be with you soon.")
+					require.Equal(t, []string{"hello", "are you there?"}, systemrig.UserTexts(r.Crisp.Last())[1:])
 					require.Contains(t, r.everything(), "The bot could not answer the user.")
 				})
 			})
@@ -335,7 +334,7 @@ func TestHandleWithStartInside(t *testing.T) {
 		t.Run(fmt.Sprint("nobody there ", away), func(t *testing.T) {
 			managed(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig, b *brain) {
 				b.think = func(ctx context.Context, turn handover.Turn, m handover.Incoming) (*handover.Request, error) {
-					outcome, err := r.h.Start(ctx, turn, handover.Request{})
+					outcome, err := r.H.Start(ctx, turn, handover.Request{})
 					require.NoError(t, err)
 					if away {
 						require.Equal(t, handover.NobodyThere, outcome)
@@ -347,15 +346,15 @@ func TestHandleWithStartInside(t *testing.T) {
 					return &handover.Request{}, errors.New("cut short")
 				}
 				r.handles("help")
-				r.after(time.Minute)
+				r.After(time.Minute)
 				if away {
 					require.Equal(t, []string{
 						"bot: You said: help",
 						"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]",
-					}, r.saw())
+					}, r.Saw())
 				} else {
-					require.Len(t, r.crisp.Conversations(), 1)
-					require.Len(t, userTexts(r.crisp.Last()), 1, "the bot has answered it")
+					require.Len(t, r.Crisp.Conversations(), 1)
+					require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1, "the bot has answered it")
 				}
 				require.Equal(t, []string{"m1 #1"}, b.attempts())
 			})
@@ -370,9 +369,9 @@ func TestHandleWithABadRequest(t *testing.T) {
 			return &handover.Request{Segments: []string{"VIP"}, Inbox: "Sales"}, nil
 		}
 		r.handles("help")
-		r.after(time.Minute)
-		require.Equal(t, []string{"VIP"}, r.crisp.Last().Segments())
-		require.Equal(t, 1, r.count(handover.ActivityFault))
+		r.After(time.Minute)
+		require.Equal(t, []string{"VIP"}, r.Crisp.Last().Segments())
+		require.Equal(t, 1, r.Count(handover.ActivityFault))
 		require.Equal(t, []string{"m1 #1"}, b.attempts())
 	})
 }
@@ -381,16 +380,16 @@ func TestHandleWithABadRequest(t *testing.T) {
 func TestHandleAnswersWhatCameBack(t *testing.T) {
 	managed(t, options{}, func(r *rig, b *brain) {
 		r.handles("a human, please")
-		r.crisp.Settle()
-		r.saw()
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 503})
+		r.Crisp.Settle()
+		r.Saw()
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 503})
 		r.handles("one")
 		r.handles("two")
-		r.after(10 * time.Minute)
-		lines := r.saw()
+		r.After(10 * time.Minute)
+		lines := r.Saw()
 		require.Equal(t, []string{"bot: You said: one", "bot: You said: two"}, lines[len(lines)-2:], lines)
-		require.Equal(t, handover.EndRelayFailed, r.allEnds()[0].Reason)
-		require.Empty(t, r.allEnds()[0].Unsent)
+		require.Equal(t, handover.EndRelayFailed, r.Ends()[0].Reason)
+		require.Empty(t, r.Ends()[0].Unsent)
 	})
 }
 
@@ -398,18 +397,18 @@ func TestHandleAnswersWhatCameBack(t *testing.T) {
 func TestHandleWhileMuted(t *testing.T) {
 	managed(t, options{}, func(r *rig, b *brain) {
 		b.think = func(ctx context.Context, turn handover.Turn, m handover.Incoming) (*handover.Request, error) {
-			require.NoError(t, r.h.Mute(ctx, turn))
+			require.NoError(t, r.H.Mute(ctx, turn))
 			require.ErrorIs(t, context.Cause(ctx), handover.ErrNotYourTurn)
 			return nil, nil
 		}
 		r.handles("be quiet")
 		r.handles("hello?")
-		r.after(time.Minute)
+		r.After(time.Minute)
 		require.Equal(t, []string{"m1 #1"}, b.attempts())
-		_, err := r.h.Start(context.Background(), handover.Turn{Conversation: r.conv, Epoch: r.session().Epoch}, handover.Request{})
+		_, err := r.H.Start(context.Background(), handover.Turn{Conversation: r.Conv, Epoch: r.Session().Epoch}, handover.Request{})
 		require.NoError(t, err)
-		r.crisp.Settle()
-		require.Equal(t, "hello?", userTexts(r.crisp.Last())[1])
+		r.Crisp.Settle()
+		require.Equal(t, "hello?", systemrig.UserTexts(r.Crisp.Last())[1])
 	})
 }
 
@@ -420,10 +419,10 @@ func TestHandleBoundsWhatWaits(t *testing.T) {
 			r.handles("hello")
 		}
 		require.ErrorIs(t, r.tryHandle(handover.Incoming{ID: "x", Text: "hello"}), handover.ErrCrowded)
-		r.after(90 * time.Second)
+		r.After(90 * time.Second)
 		require.NoError(t, r.tryHandle(handover.Incoming{ID: "x", Text: "hello"}))
-		r.after(5 * time.Minute)
-		require.Len(t, r.saw(), 4)
+		r.After(5 * time.Minute)
+		require.Len(t, r.Saw(), 4)
 	})
 }
 
@@ -437,11 +436,11 @@ func TestHandleIsFairBetweenChannels(t *testing.T) {
 			return nil, nil
 		}
 		for i := range 100 {
-			require.NoError(t, r.h.Handle(context.Background(), handover.Incoming{Conversation: handover.Conversation{Source: "hangs", ID: fmt.Sprint(i)}, ID: "1", Text: "hello"}))
+			require.NoError(t, r.H.Handle(context.Background(), handover.Incoming{Conversation: handover.Conversation{Source: "hangs", ID: fmt.Sprint(i)}, ID: "1", Text: "hello"}))
 		}
 		synctest.Wait()
 		r.handles("hello")
-		require.Equal(t, []string{"bot: You said: hello"}, r.saw())
+		require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
 	})
 }
 
@@ -451,21 +450,21 @@ func TestHandleWithoutAStore(t *testing.T) {
 	managed(t, options{}, func(r *rig, b *brain) {
 		b.think = takes(2 * time.Minute)
 		r.handles("hello")
-		r.after(5 * time.Second)
-		r.storeFails(true)
-		r.after(20 * time.Second)
-		r.storeFails(false)
-		r.after(3 * time.Minute)
-		require.Equal(t, []string{"bot: You said: hello"}, r.saw(), "a short fault does nothing")
+		r.After(5 * time.Second)
+		r.Store.Fails(true)
+		r.After(20 * time.Second)
+		r.Store.Fails(false)
+		r.After(3 * time.Minute)
+		require.Equal(t, []string{"bot: You said: hello"}, r.Saw(), "a short fault does nothing")
 		require.Equal(t, []string{"m1 #1"}, b.attempts())
 
 		r.handles("and now?")
-		r.after(5 * time.Second)
-		r.storeFails(true)
-		r.after(time.Minute)
-		r.storeFails(false)
-		r.after(5 * time.Minute)
-		require.Equal(t, []string{"bot: You said: and now?"}, r.saw())
+		r.After(5 * time.Second)
+		r.Store.Fails(true)
+		r.After(time.Minute)
+		r.Store.Fails(false)
+		r.After(5 * time.Minute)
+		require.Equal(t, []string{"bot: You said: and now?"}, r.Saw())
 		require.Equal(t, []string{"m1 #1", "m2 #1", "m2 #2"}, b.attempts())
 	})
 }

@@ -14,7 +14,7 @@ import (
 // there were.
 func lags(r *rig, during time.Duration) (reads *int) {
 	reads, begun := new(int), time.Now()
-	r.crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
+	r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
 		if i.Route == handovertest.RouteMessages && time.Since(begun) < during {
 			*reads++
 			f.Stale, f.Delay = time.Since(begun)+time.Second, 20*time.Millisecond
@@ -27,7 +27,7 @@ func lags(r *rig, during time.Duration) (reads *int) {
 // withoutStateHooks drops the hooks that tell of states: only the list of conversations tells, which
 // oftenListed has read each second.
 func withoutStateHooks(r *rig) {
-	r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+	r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 		return handovertest.HookFault{Drop: i.Event == "session:set_state"}
 	})
 }
@@ -36,9 +36,9 @@ var oftenListed = options{config: func(_ *rig, c *handover.Config) { c.Limits.Da
 
 func TestAMessageIsNotLostBehindOneThatIsHeld(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(2 * time.Second)
+		r.After(2 * time.Second)
 		first := true
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
 			if i.Event == "message:received" && first {
 				first, f.Delay = false, 9500*time.Millisecond
 			}
@@ -47,80 +47,80 @@ func TestAMessageIsNotLostBehindOneThatIsHeld(t *testing.T) {
 		lags(r, time.Minute)
 		ann.Say("one")
 		ann.Say("two")
-		r.after(40 * time.Second)
-		require.Equal(t, []string{"agent Ann (late): one", "agent Ann (late): two"}, r.saw())
+		r.After(40 * time.Second)
+		require.Equal(t, []string{"agent Ann (late): one", "agent Ann (late): two"}, r.Saw())
 	})
 }
 
 func TestAResolvedStateIsNotLostBehindAMessageThatIsHeld(t *testing.T) {
 	active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
+		r.After(time.Minute)
 		withoutStateHooks(r)
 		lags(r, 6*time.Second)
 		ann.Say("bye")
 		ann.Resolve()
-		r.after(5 * time.Minute)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Contains(t, r.saw(), "agent Ann: bye")
+		r.After(5 * time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Contains(t, r.Saw(), "agent Ann: bye")
 	})
 }
 
 func TestAMessageThatIsHeldCostsFewReads(t *testing.T) {
 	active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(time.Minute)
+		r.After(time.Minute)
 		withoutStateHooks(r)
 		ann.Resolve()
-		r.after(58 * time.Second) // in two seconds it is asked once more whether it is resolved
+		r.After(58 * time.Second) // in two seconds it is asked once more whether it is resolved
 		reads := lags(r, 9*time.Second)
 		ann.Say("one more thing")
-		r.after(9 * time.Second)
+		r.After(9 * time.Second)
 		require.Less(t, *reads, 10)
-		r.after(5 * time.Minute)
-		require.Contains(t, r.saw(), "agent Ann: one more thing")
-		require.Equal(t, handover.StateBot, r.session().State)
+		r.After(5 * time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: one more thing")
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
 // A deadline waits for a message that its hook shows and the log does not: the message could change it.
 func TestADeadlineWaitsForAMessageThatIsHeld(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.after(10*time.Minute - 5*time.Second)
-		r.saw()
+		conv := r.Opened()
+		r.After(10*time.Minute - 5*time.Second)
+		r.Saw()
 		lags(r, 9*time.Second)
 		conv.Operator("Ann").Say("I am here")
-		r.after(time.Minute)
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am here"}, r.saw())
-		require.Empty(t, r.allEnds())
+		r.After(time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am here"}, r.Saw())
+		require.Empty(t, r.Ends())
 	})
 }
 
 // What the list of conversations tells of may be no message: no stream of it puts a deadline off.
 func TestADeadlineDoesNotWaitForEverNewChanges(t *testing.T) {
 	bubble(t, oftenListed, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
-		for begun := time.Now(); time.Since(begun) < 11*time.Minute; r.after(2 * time.Second) {
+		for begun := time.Now(); time.Since(begun) < 11*time.Minute; r.After(2 * time.Second) {
 			ann.Assign()
 			ann.Unassign()
 		}
-		require.Len(t, r.allEnds(), 1)
-		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+		require.Len(t, r.Ends(), 1)
+		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
 	})
 }
 
 // A message counts that comes while the deadline waits for Crisp to be read again.
 func TestADeadlineThatWaitsForCrispHearsOfAMessage(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.after(10*time.Minute - 5*time.Second)
-		r.saw()
-		r.crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 503} })
-		r.after(10 * time.Second)
+		conv := r.Opened()
+		r.After(10*time.Minute - 5*time.Second)
+		r.Saw()
+		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 503} })
+		r.After(10 * time.Second)
 		lags(r, 9*time.Second)
 		conv.Operator("Ann").Say("I am here")
-		r.after(time.Minute)
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am here"}, r.saw())
-		require.Empty(t, r.allEnds())
+		r.After(time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am here"}, r.Saw())
+		require.Empty(t, r.Ends())
 	})
 }

@@ -104,13 +104,7 @@ func (h History) link(c Conversation, now time.Time) string {
 }
 
 // keys are the texts of Key and OldKeys.
-func (h History) keys() []string {
-	texts := []string{h.Key.text()}
-	for _, old := range h.OldKeys {
-		texts = append(texts, old.text())
-	}
-	return texts
-}
+func (h History) keys() []string { return append([]string{h.Key.text()}, textsOf(h.OldKeys)...) }
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
 // errLinkExpired; only a token with a good signature can have expired.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,8 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // hookServer serves a Handover's hooks over real connections. Each body must come within that time.
@@ -206,29 +206,6 @@ func TestKeysAsTheyStandInTheURL(t *testing.T) {
 		require.Error(t, read(row.key, row.query), row)
 	}
 	require.ErrorIs(t, read("of w", "key="+"of+another"), ErrBadSignature, "a key is its website's alone")
-}
-
-func FuzzKeysInURLs(f *testing.F) {
-	f.Add("a+b%", "x=1&")
-	f.Add("%zz;&#", "key=&")
-	f.Add("\xff\x00", "")
-	f.Fuzz(func(t *testing.T, key, before string) {
-		for _, given := range givenKeys(before + key) {
-			require.NotEmpty(t, before+key)
-			require.False(t, sameAsOne([]string{given}, nil))
-		}
-		if key == "" || strings.Contains("&"+before, "&key=") {
-			return
-		}
-		if before != "" {
-			before += "&"
-		}
-		require.True(t, sameAsOne(givenKeys(before+"key="+url.QueryEscape(key)), NewSecrets(key)))
-		if !strings.Contains(key, "&") {
-			require.True(t, sameAsOne(givenKeys(before+"key="+url.PathEscape(key)), NewSecrets(key)))
-			require.True(t, sameAsOne(givenKeys(before+"key="+key+"&after"), NewSecrets(key)))
-		}
-	})
 }
 
 // Nobody would notice otherwise that strangers take the places of Crisp's hooks.

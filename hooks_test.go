@@ -20,26 +20,27 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // hooked gives the library a request, as a server would.
 func (r *rig) hooked(req *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	r.h.ServeHTTP(w, req)
+	r.H.ServeHTTP(w, req)
 	return w
 }
 
 // hook is a signed hook about a Crisp session.
 func (r *rig) hook(event, session string, members map[string]any) *http.Request {
-	data := map[string]any{"website_id": r.crisp.WebsiteID(), "session_id": session}
+	data := map[string]any{"website_id": r.Crisp.WebsiteID(), "session_id": session}
 	for name, v := range members {
 		data[name] = v
 	}
-	return r.signed(handovertest.HookBody(r.crisp.WebsiteID(), event, time.Now(), data))
+	return r.signed(handovertest.HookBody(r.Crisp.WebsiteID(), event, time.Now(), data))
 }
 
 func (r *rig) signed(body []byte) *http.Request {
-	return handovertest.Hook("/crisp/hooks", r.crisp.Secret(), time.Now(), body)
+	return handovertest.Hook("/crisp/hooks", r.Crisp.Secret(), time.Now(), body)
 }
 
 func TestHookAnswers(t *testing.T) {
@@ -49,7 +50,7 @@ func TestHookAnswers(t *testing.T) {
 		want    int
 	}{
 		"a hook": {func(r *rig) *http.Request {
-			return r.hook("session:set_state", r.session().CrispID, map[string]any{"state": "pending"})
+			return r.hook("session:set_state", r.Session().CrispID, map[string]any{"state": "pending"})
 		}, 200},
 		"GET":            {func(*rig) *http.Request { return httptest.NewRequest("GET", "/crisp/hooks", nil) }, 405},
 		"PUT":            {func(*rig) *http.Request { return httptest.NewRequest("PUT", "/crisp/hooks", strings.NewReader("{}")) }, 405},
@@ -66,7 +67,7 @@ func TestHookAnswers(t *testing.T) {
 		"1 MiB":                  {func(r *rig) *http.Request { return r.signed(sized(r, 1<<20)) }, 200},
 		"over 1 MiB":             {func(r *rig) *http.Request { return r.signed(sized(r, 1<<20+1)) }, 413},
 		"over 1 MiB, unsigned":   {func(r *rig) *http.Request { return handovertest.Hook("/", "", time.Now(), sized(r, 1<<20+1)) }, 401},
-		"an unknown event":       {func(r *rig) *http.Request { return r.hook("session:sang_a_song", r.session().CrispID, nil) }, 200},
+		"an unknown event":       {func(r *rig) *http.Request { return r.hook("session:sang_a_song", r.Session().CrispID, nil) }, 200},
 		"a website's event": {func(r *rig) *http.Request {
 			return r.hook("website:users:available", "", map[string]any{"available": true})
 		}, 200},
@@ -75,22 +76,22 @@ func TestHookAnswers(t *testing.T) {
 		}, 200},
 		"a foreign website": {func(r *rig) *http.Request {
 			return r.signed(handovertest.HookBody("00000000-0000-4000-8000-000000000000", "message:received", time.Now(),
-				map[string]any{"session_id": r.session().CrispID, "type": "text", "from": "operator", "content": "hi", "fingerprint": 1, "timestamp": 1}))
+				map[string]any{"session_id": r.Session().CrispID, "type": "text", "from": "operator", "content": "hi", "fingerprint": 1, "timestamp": 1}))
 		}, 200},
 		"an id that is none": {func(r *rig) *http.Request { return r.hook("session:removed", "../../x", nil) }, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				r.opened()
-				r.saw()
+				r.Opened()
+				r.Saw()
 				w := r.hooked(tt.request(r))
 				require.Equal(t, tt.want, w.Code)
 				require.Equal(t, tt.want == 405, w.Header().Get("Allow") == "POST")
 				require.Empty(t, w.Header().Get("Retry-After"))
 				require.Equal(t, tt.want != 200, strings.HasPrefix(w.Body.String(), "handover: "), "what is wrong is said")
-				require.NotContains(t, w.Body.String(), r.crisp.Secret())
-				require.Empty(t, r.saw())
-				require.Equal(t, handover.StateWaiting, r.session().State)
+				require.NotContains(t, w.Body.String(), r.Crisp.Secret())
+				require.Empty(t, r.Saw())
+				require.Equal(t, handover.StateWaiting, r.Session().State)
 			})
 		})
 	}
@@ -111,7 +112,7 @@ func TestRefusedHooksAreLoggedOnceAMinute(t *testing.T) {
 
 // sized is a hook of that many bytes, of an event that nobody knows.
 func sized(r *rig, n int) []byte {
-	body := handovertest.HookBody(r.crisp.WebsiteID(), "session:sang_a_song", time.Now(), map[string]any{"song": ""})
+	body := handovertest.HookBody(r.Crisp.WebsiteID(), "session:sang_a_song", time.Now(), map[string]any{"song": ""})
 	return bytes.Replace(body, []byte(`"song":"`), []byte(`"song":"`+strings.Repeat("a", n-len(body))), 1)
 }
 
@@ -124,11 +125,11 @@ func TestHookAnswers503(t *testing.T) {
 		err    error
 	}{
 		"when the store fails": {nil, func(r *rig) func() {
-			r.storeFails(true)
-			return func() { r.storeFails(false) }
+			r.Store.Fails(true)
+			return func() { r.Store.Fails(false) }
 		}, errStoreDown},
 		"after Shutdown": {nil, func(r *rig) func() {
-			require.NoError(r.t, r.h.Shutdown(r.t.Context()))
+			require.NoError(r.T, r.H.Shutdown(r.T.Context()))
 			return nil
 		}, handover.ErrShutdown},
 		"when too much waits": {func(r *rig, c *handover.Config) {
@@ -138,21 +139,21 @@ func TestHookAnswers503(t *testing.T) {
 				if stuck {
 					<-blocked
 				}
-				return r.deliver(ctx, s, m)
+				return r.Deliver(ctx, s, m)
 			}
 		}, func(r *rig) func() {
-			all := append(r.crisp.Conversations(), r.crowd(1)...)
+			all := append(r.Crisp.Conversations(), r.crowd(1)...)
 			stuck = true
 			for _, conv := range all { // one holds the worker, one waits for it
 				conv.Operator("Ann").Say("hello")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 			}
-			return func() { close(blocked); r.crisp.Settle() }
+			return func() { close(blocked); r.Crisp.Settle() }
 		}, handover.ErrBusy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{config: tt.config}, func(r *rig) {
-				conv := r.opened()
+				conv := r.Opened()
 				heal := tt.breaks(r)
 				hook := func() *http.Request {
 					return r.hook("message:received", conv.ID(), map[string]any{"type": "text", "from": "operator", "content": "hi", "fingerprint": 1, "timestamp": 1})
@@ -160,9 +161,9 @@ func TestHookAnswers503(t *testing.T) {
 				w := r.hooked(hook())
 				require.Equal(t, 503, w.Code)
 				require.NotEmpty(t, w.Header().Get("Retry-After"))
-				ev, err := handover.ReadEvent(nil, hook(), handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())})
+				ev, err := handover.ReadEvent(nil, hook(), handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())})
 				require.NoError(t, err)
-				require.ErrorIs(t, r.h.HandleEvent(r.t.Context(), ev), tt.err)
+				require.ErrorIs(t, r.H.HandleEvent(r.T.Context(), ev), tt.err)
 				if heal != nil {
 					heal()
 					require.Equal(t, 200, r.hooked(hook()).Code)
@@ -174,7 +175,7 @@ func TestHookAnswers503(t *testing.T) {
 
 func TestHookOfACancelledRequest(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-		ctx, cancel := context.WithCancel(r.t.Context())
+		ctx, cancel := context.WithCancel(r.T.Context())
 		cancel()
 		req := r.hook("session:set_state", conv.ID(), map[string]any{"state": "resolved"})
 		require.Equal(t, 503, r.hooked(req.WithContext(ctx)).Code, "it was not stored")
@@ -191,8 +192,8 @@ func TestHookIsStoredBeforeIts200(t *testing.T) {
 		require.Equal(t, 200, r.hooked(req).Code)
 		first.dead.Store(true)
 		r.replica(options{})
-		r.after(2 * time.Minute)
-		require.Len(t, agentsIn(r.saw()), 1)
+		r.After(2 * time.Minute)
+		require.Len(t, agentsIn(r.Saw()), 1)
 	})
 }
 
@@ -241,7 +242,7 @@ func TestOldHooksAreRefusedOnRequest(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Webhook.MaxAge = 15 * time.Minute }}
 	modern(t, o, func(r *rig) {
 		for ago, want := range map[time.Duration]int{0: 200, 14 * time.Minute: 200, 16 * time.Minute: 403, -16 * time.Minute: 403} {
-			require.Equal(t, want, r.hooked(handovertest.Hook("/", r.crisp.Secret(), time.Now().Add(-ago), []byte("{}"))).Code, ago)
+			require.Equal(t, want, r.hooked(handovertest.Hook("/", r.Crisp.Secret(), time.Now().Add(-ago), []byte("{}"))).Code, ago)
 		}
 	})
 }
@@ -255,17 +256,17 @@ func TestHooksOfEveryKindOfCrisp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
 				c.Webhook.MaxAge = time.Hour
-				c.Webhook.Keys = r.hookKeys()
+				c.Webhook.Keys = r.HookKeys()
 			}}
 			modern(t, o, func(r *rig) {
-				ann := r.opened().Operator("Ann")
-				r.saw()
-				r.storeFails(true)
+				ann := r.Opened().Operator("Ann")
+				r.Saw()
+				r.Store.Fails(true)
 				ann.Say("the first attempt fails")
-				r.crisp.Settle()
-				r.storeFails(false)
-				r.after(time.Minute)
-				require.Equal(t, []string{"agent Ann: the first attempt fails"}, agentsIn(r.saw()))
+				r.Crisp.Settle()
+				r.Store.Fails(false)
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: the first attempt fails"}, agentsIn(r.Saw()))
 			})
 		})
 	}
@@ -273,15 +274,15 @@ func TestHooksOfEveryKindOfCrisp(t *testing.T) {
 
 func TestHandleEventForHostsWithAQueue(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 		ann.Say("through the queue")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		var queue [][]byte
-		for _, call := range r.crisp.Hooks() {
+		for _, call := range r.Crisp.Hooks() {
 			if !call.Dropped {
 				continue
 			}
-			ev, err := handover.ReadEvent(nil, r.signed(call.Body), handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())})
+			ev, err := handover.ReadEvent(nil, r.signed(call.Body), handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())})
 			require.NoError(t, err)
 			wire, err := json.Marshal(ev)
 			require.NoError(t, err)
@@ -291,57 +292,57 @@ func TestHandleEventForHostsWithAQueue(t *testing.T) {
 		for _, wire := range append(queue, queue...) {
 			var ev handover.Event
 			require.NoError(t, json.Unmarshal(wire, &ev))
-			require.NoError(t, r.h.HandleEvent(r.t.Context(), ev))
+			require.NoError(t, r.H.HandleEvent(r.T.Context(), ev))
 		}
-		require.Equal(t, []string{"agent Ann: through the queue"}, r.saw())
-		require.NoError(t, r.h.HandleEvent(r.t.Context(), handover.Event{}), "an empty one is not ours")
+		require.Equal(t, []string{"agent Ann: through the queue"}, r.Saw())
+		require.NoError(t, r.H.HandleEvent(r.T.Context(), handover.Event{}), "an empty one is not ours")
 	})
 }
 
 func TestAmbiguousHookIsOnlyAReasonToRead(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 		ann.Say("what the log says")
 		body := fmt.Sprintf(`{"website_id":%q,"event":"message:received","timestamp":1,"data":{"website_id":%q,"session_id":%q,
 			"type":"note","type":"text","from":"operator","origin":"chat","content":"a private note","fingerprint":163240180126629,"timestamp":%d}}`,
-			r.crisp.WebsiteID(), r.crisp.WebsiteID(), conv.ID(), time.Now().UnixMilli())
+			r.Crisp.WebsiteID(), r.Crisp.WebsiteID(), conv.ID(), time.Now().UnixMilli())
 		require.Equal(t, 200, r.hooked(r.signed([]byte(body))).Code)
-		require.Equal(t, []string{"agent Ann: what the log says"}, r.saw())
-		require.Equal(t, 1, r.count(handover.ActivityHook))
+		require.Equal(t, []string{"agent Ann: what the log says"}, r.Saw())
+		require.Equal(t, 1, r.Count(handover.ActivityHook))
 
 		twice := strings.Replace(body, `"session_id"`, `"session_id":"session_x","session_id"`, 1)
-		before := r.crisp.CountCalls(handovertest.RouteMessages)
+		before := r.Crisp.CountCalls(handovertest.RouteMessages)
 		require.Equal(t, 200, r.hooked(r.signed([]byte(twice))).Code)
-		r.crisp.Settle()
-		require.Equal(t, before, r.crisp.CountCalls(handovertest.RouteMessages), "it could be about any conversation")
-		r.after(time.Minute)
-		require.Empty(t, agentsIn(r.saw()))
+		r.Crisp.Settle()
+		require.Equal(t, before, r.Crisp.CountCalls(handovertest.RouteMessages), "it could be about any conversation")
+		r.After(time.Minute)
+		require.Empty(t, agentsIn(r.Saw()))
 	})
 }
 
 func TestEchoesOfOurOwnCostNoRead(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		before := r.crisp.CountCalls("GET")
+		conv := r.Opened()
+		before := r.Crisp.CountCalls("GET")
 		for i := range 20 {
-			r.says(fmt.Sprint("message ", i))
+			r.Says(fmt.Sprint("message ", i))
 		}
-		r.crisp.Settle()
-		require.Equal(t, before, r.crisp.CountCalls("GET"))
-		require.Len(t, userTexts(conv), 21)
-		require.GreaterOrEqual(t, r.crisp.CountHooks("message:send"), 21)
+		r.Crisp.Settle()
+		require.Equal(t, before, r.Crisp.CountCalls("GET"))
+		require.Len(t, systemrig.UserTexts(conv), 21)
+		require.GreaterOrEqual(t, r.Crisp.CountHooks("message:send"), 21)
 	})
 }
 
 // waitingHooks are the names of the hooks that wait in the conversation's record, "" for one that only
 // says what to read.
 func (r *rig) waitingHooks(key string) (names []string) {
-	rec, err := r.store.Load(context.Background(), key)
-	require.NoError(r.t, err)
+	rec, err := r.Store.Load(context.Background(), key)
+	require.NoError(r.T, err)
 	var d struct {
 		Hooks []struct{ Raw struct{ Event string } }
 	}
-	require.NoError(r.t, json.Unmarshal(rec.Data, &d))
+	require.NoError(r.T, json.Unmarshal(rec.Data, &d))
 	for _, k := range d.Hooks {
 		names = append(names, k.Raw.Event)
 	}
@@ -353,16 +354,16 @@ func TestHookQueueOverflow(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.ClaimOnAssign = true }}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.after(time.Minute) // the catch-up of the start is over
-		r.saw()
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
-		turn, err := r.receive(handover.Incoming{Text: "again"})
+		r.After(time.Minute) // the catch-up of the start is over
+		r.Saw()
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
+		turn, err := r.Receive(handover.Incoming{Text: "again"})
 		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		outcome, _ := r.h.Start(ctx, turn, handover.Request{})
+		outcome, _ := r.H.Start(ctx, turn, handover.Request{})
 		require.Equal(t, handover.Opening, outcome)
-		require.Equal(t, conv.ID(), r.session().CrispID)
+		require.Equal(t, conv.ID(), r.Session().CrispID)
 		var want []string
 		for i := range 100 {
 			ann.Say(fmt.Sprint("message ", i))
@@ -371,8 +372,8 @@ func TestHookQueueOverflow(t *testing.T) {
 		gone := ann.Say("I should not have said that")
 		ann.Remove(gone)
 		conv.Operator("Bob").Assign()
-		r.crisp.Settle()
-		key := r.crisp.WebsiteID() + "/webchat/user-1"
+		r.Crisp.Settle()
+		key := r.Crisp.WebsiteID() + "/webchat/user-1"
 		names := r.waitingHooks(key)
 		require.LessOrEqual(t, len(names), 70)
 		count := map[string]int{}
@@ -383,10 +384,10 @@ func TestHookQueueOverflow(t *testing.T) {
 		require.Equal(t, 1, count[""], "one read finds all the others")
 		require.Equal(t, 1, count["message:removed"], "the log does not show it")
 		require.Equal(t, 1, count["session:set_routing"])
-		require.Less(t, len(r.saw()), 5)
-		r.crisp.Heal()
-		r.after(10 * time.Minute)
-		require.Equal(t, want, agentsIn(r.saw()), "each once, in the log's order")
+		require.Less(t, len(r.Saw()), 5)
+		r.Crisp.Heal()
+		r.After(10 * time.Minute)
+		require.Equal(t, want, agentsIn(r.Saw()), "each once, in the log's order")
 		require.Empty(t, r.waitingHooks(key))
 	})
 }
@@ -394,8 +395,8 @@ func TestHookQueueOverflow(t *testing.T) {
 func TestHookStorm(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		fp := ann.Say("once")
-		r.saw()
-		reads := r.crisp.CountCalls("GET")
+		r.Saw()
+		reads := r.Crisp.CountCalls("GET")
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
@@ -407,11 +408,11 @@ func TestHookStorm(t *testing.T) {
 			})
 		}
 		all.Wait()
-		r.crisp.Settle()
-		require.Empty(t, r.saw())
-		require.Less(t, r.crisp.CountCalls("GET")-reads, 100, "a burst is read together")
+		r.Crisp.Settle()
+		require.Empty(t, r.Saw())
+		require.Less(t, r.Crisp.CountCalls("GET")-reads, 100, "a burst is read together")
 		ann.Say("and on")
-		require.Equal(t, []string{"agent Ann: and on"}, r.saw())
+		require.Equal(t, []string{"agent Ann: and on"}, r.Saw())
 	})
 }
 
@@ -426,18 +427,18 @@ func TestEventsThatOnlyPluginHooksHave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				r.after(time.Second) // the fake's messages may be a few ms ahead of its clock
+				r.After(time.Second) // the fake's messages may be a few ms ahead of its clock
 				require.Equal(t, 200, r.hooked(r.hook(tt.event, conv.ID(), tt.members)).Code)
-				r.after(time.Minute)
-				require.Len(t, r.allEnds(), 1)
-				require.Equal(t, tt.want, r.allEnds()[0].Reason)
+				r.After(time.Minute)
+				require.Len(t, r.Ends(), 1)
+				require.Equal(t, tt.want, r.Ends()[0].Reason)
 			})
 		})
 	}
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		require.Equal(t, 200, r.hooked(r.hook("session:set_block", conv.ID(), map[string]any{"is_blocked": false})).Code)
-		r.after(time.Minute)
-		require.Equal(t, handover.StateActive, r.session().State, "let in again is no end")
+		r.After(time.Minute)
+		require.Equal(t, handover.StateActive, r.Session().State, "let in again is no end")
 	})
 }
 

@@ -38,7 +38,11 @@ func (rec *record) receive(ev *Event) bool {
 	}
 	switch {
 	case ev.Rating != nil:
-		return rec.rated(s, ev)
+		news := s.Rated(ev.Rating.Stars, ev.Signed)
+		if news {
+			rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(s.Stars)})
+		}
+		return news
 	case !ev.Signed && ev.Message != nil && s.Settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),
@@ -72,18 +76,6 @@ func (rec *record) look(crisp string) {
 	rec.Hooks.put(hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true, Signed: true})
 }
 
-// rated tells of a rating, once. Nothing that can be read proves one: of hooks that are not signed only
-// the first counts.
-func (rec *record) rated(s *crisplog.Session, ev *Event) bool {
-	stars := ev.Rating.Stars
-	if stars < 1 || stars > 5 || stars == s.Stars || !ev.Signed && s.Stars != 0 {
-		return false
-	}
-	s.Stars = stars
-	rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(stars)})
-	return true
-}
-
 // echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
 // say nothing new that would be worth a save.
 func (rec *record) echo(s *crisplog.Session, m *EventMessage) (ours, news bool) {
@@ -113,7 +105,7 @@ func (rec *record) take(n *reading) {
 		in.clear()
 		return
 	}
-	t := rec.timelineOf(s, n)
+	t := newTimeline(rec, s, n)
 	done := in.run(t)
 	for _, o := range n.odd { // now that our opening message is known, if it was read
 		in.report(o)
@@ -222,7 +214,7 @@ func (in *intake) run(t *timeline) int {
 			in.later(t.items[i:])
 			return i
 		}
-		if in.rec.ending(in.s.ID) {
+		if in.rec.ToUser.ends(in.s.ID) {
 			in.later(t.items[i+1:])
 			return i + 1
 		}
@@ -286,7 +278,7 @@ func (in *intake) clear() {
 	})
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if !n.held[k.N] || rec.ending(in.s.ID) {
+		if !n.held[k.N] || rec.ToUser.ends(in.s.ID) {
 			continue
 		}
 		if n.err == nil && !n.blind && n.crowded(k) {
@@ -329,8 +321,8 @@ func (in *intake) recall() {
 // recallMessage makes a message known again if it was. What is older than all that is known counts as
 // judged.
 func (in *intake) recallMessage(m *EventMessage) {
-	l, at := &in.s.Log, in.rec.counted(&in.s.Log, m)
-	if !in.rec.forgot(l, m) {
+	l, at := &in.s.Log, counted(&in.s.Log, m, in.rec.env.now)
+	if !forgot(l, m, in.rec.env.now) {
 		return
 	}
 	switch e := in.n.old.Entry(m.Fingerprint); {

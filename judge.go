@@ -31,7 +31,7 @@ func (in *intake) see(x item) bool {
 	}
 	switch {
 	case e != nil:
-		if !slices.Contains(e.Was, crispcontent.Hash(m.Type, m.Content)) {
+		if e.Status == crisplog.Shown && !slices.Contains(e.Was, crispcontent.Hash(m.Type, m.Content)) {
 			in.edit(e, m.Type, m.Content)
 		}
 		return true
@@ -132,7 +132,7 @@ func (in *intake) mustKnowState(x item) bool {
 func (in *intake) fromUser(x item, e *crisplog.Entry) {
 	rec := in.rec
 	if x.msg.Origin == rec.env.cfg.Origin {
-		rec.match(in.s, x.msg)
+		in.match(in.s, x.msg)
 		e.Status = crisplog.Ours
 		return
 	}
@@ -203,7 +203,7 @@ func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
 	}
 	rec.Pickers.Shown(s.ID, m.Fingerprint, m.Type, m.Content)
 	msg.At = time.UnixMilli(x.At).UTC()
-	rec.queueParts(&rec.ToUser, s, e, parts, msg, "")
+	in.queueParts(&rec.ToUser, s, e, parts, msg, "")
 }
 
 // edit gives the user the new content of a message that was shown.
@@ -224,7 +224,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content jsontext.Value) {
 	in.news = true
 	rec.Pickers.Edited(s.ID, e.FP, content)
 	msg := Message{From: FromAgent, Agent: Agent(s.Log.Author(e)), At: time.UnixMilli(e.At).UTC()}
-	if rec.replaceKept(s, e, parts, msg, suffix) {
+	if in.replaceKept(s, e, parts, msg, suffix) {
 		return
 	}
 	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content instead
@@ -233,7 +233,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content jsontext.Value) {
 		})
 		suffix = ""
 	}
-	rec.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
+	in.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
 }
 
 // amend carries out the edits and removals that hooks told of. An edit of something that was not shown

@@ -36,7 +36,7 @@ func TestMessagesBeyondALimit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
-				_, err := r.receive(handover.Incoming{Files: tt.files})
+				_, err := r.Receive(handover.Incoming{Files: tt.files})
 				if tt.says == "" {
 					require.NoError(t, err)
 					return
@@ -52,11 +52,11 @@ func TestMessagesBeyondALimit(t *testing.T) {
 
 func TestNotesBeyondALimit(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
-		_, err = r.h.Start(r.t.Context(), turn, handover.Request{Note: strings.Repeat("a", 100_001)})
+		_, err = r.H.Start(r.T.Context(), turn, handover.Request{Note: strings.Repeat("a", 100_001)})
 		require.ErrorContains(t, err, "Request.Note is longer than Limits.Text")
-		err = r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: strings.Repeat("a", 100_001)})
+		err = r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: strings.Repeat("a", 100_001)})
 		require.ErrorContains(t, err, "EndOptions.Note is longer than Limits.Text")
 	})
 }
@@ -70,10 +70,10 @@ func TestGreedyUsers(t *testing.T) {
 	bubble(t, o, func(r *rig) {
 		convs := map[string]*handovertest.Conversation{}
 		for _, id := range []string{"greedy 1", "greedy 2", "greedy 3", "modest"} {
-			r.conv.ID = id
-			convs[id] = r.opened()
+			r.Conv.ID = id
+			convs[id] = r.Opened()
 		}
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 500 * time.Millisecond})
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 500 * time.Millisecond})
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		crowded := 0
@@ -81,7 +81,7 @@ func TestGreedyUsers(t *testing.T) {
 			for i := range 15 {
 				all.Go(func() {
 					m := handover.Incoming{Conversation: handover.Conversation{Source: "webchat", ID: id}, ID: fmt.Sprint(i), Text: strings.Repeat("word ", 7_999)}
-					if _, err := r.h.Receive(context.Background(), m); err != nil {
+					if _, err := r.H.Receive(context.Background(), m); err != nil {
 						require.ErrorIs(t, err, handover.ErrCrowded)
 						require.ErrorContains(t, err, "Limits.Waiting")
 						require.False(t, handover.Permanent(err), "the channel repeats it")
@@ -94,7 +94,7 @@ func TestGreedyUsers(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		begun := time.Now()
-		_, err := r.h.Receive(r.t.Context(), handover.Incoming{Conversation: handover.Conversation{Source: "webchat", ID: "modest"}, ID: "x", Text: "hello"})
+		_, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: handover.Conversation{Source: "webchat", ID: "modest"}, ID: "x", Text: "hello"})
 		require.NoError(t, err)
 		waited := time.Since(begun)
 		all.Wait()
@@ -107,18 +107,18 @@ func TestGreedyUsers(t *testing.T) {
 // A host may tell of each key that is pressed.
 func TestTypingIsThrottled(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-		tally := r.crisp.Tally()
+		tally := r.Crisp.Tally()
 		for range 1000 {
-			require.NoError(t, r.h.Typing(r.t.Context(), r.conv, true))
+			require.NoError(t, r.H.Typing(r.T.Context(), r.Conv, true))
 			time.Sleep(10 * time.Millisecond)
 		}
-		require.NoError(t, r.h.Typing(r.t.Context(), r.conv, false))
-		require.NoError(t, r.h.Typing(r.t.Context(), r.conv, false))
-		r.after(time.Minute)
+		require.NoError(t, r.H.Typing(r.T.Context(), r.Conv, false))
+		require.NoError(t, r.H.Typing(r.T.Context(), r.Conv, false))
+		r.After(time.Minute)
 		t.Logf("calls for 1,000 signs of typing in 10 s: %d", tally.Count(handovertest.RouteCompose))
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 4)
 		require.GreaterOrEqual(t, tally.Count(handovertest.RouteCompose), 3)
-		require.NoError(t, r.h.Typing(r.t.Context(), r.conv, true))
+		require.NoError(t, r.H.Typing(r.T.Context(), r.Conv, true))
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 5, "at once after a pause")
 	})
 }
@@ -143,11 +143,11 @@ func TestChannelThatHangsDelaysNoOther(t *testing.T) {
 	bubble(t, o, func(r *rig) {
 		var slow []*handovertest.Conversation
 		for i := range 400 {
-			r.conv = handover.Conversation{Source: "slow", ID: fmt.Sprint(i)}
-			slow = append(slow, r.opened())
+			r.Conv = handover.Conversation{Source: "slow", ID: fmt.Sprint(i)}
+			slow = append(slow, r.Opened())
 		}
-		r.conv = handover.Conversation{Source: "fast", ID: "1"}
-		fast := r.opened()
+		r.Conv = handover.Conversation{Source: "fast", ID: "1"}
+		fast := r.Opened()
 		for _, conv := range slow {
 			conv.Operator("Ann").Say("hello")
 		}

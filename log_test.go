@@ -17,28 +17,28 @@ import (
 // active is a rig with an agent talking; what came before is not in saw.
 func active(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		ann.Say("Hello")
-		r.saw()
+		r.Saw()
 		test(r, conv, ann)
 	})
 }
 
 func TestDeliverShowsTheAgent(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		m := r.last()
+		m := r.Last()
 		require.Equal(t, handover.FromAgent, m.From)
 		require.Equal(t, "Ann", m.Agent.Name)
 		require.Equal(t, ann.ID(), m.Agent.ID)
 		require.Equal(t, 1, m.Attempt)
 		require.False(t, m.Late)
 		conv.Operator("Bob").Say("I take over")
-		require.Equal(t, []string{"system: Bob continues the conversation.", "agent Bob: I take over"}, r.saw())
-		require.Equal(t, "Bob", r.session().Agent.Name)
+		require.Equal(t, []string{"system: Bob continues the conversation.", "agent Bob: I take over"}, r.Saw())
+		require.Equal(t, "Bob", r.Session().Agent.Name)
 		ann.Resolve()
-		r.crisp.Settle()
-		require.Len(t, r.allEnds()[0].Agents, 2)
+		r.Crisp.Settle()
+		require.Len(t, r.Ends()[0].Agents, 2)
 	})
 }
 
@@ -50,9 +50,9 @@ func TestDeliverEveryTypeForTheUser(t *testing.T) {
 		ann.Audio("https://example.com/x.m4a", "audio/mp4", 12)
 		ann.Picker("Topic?", "Sales", "Help")
 		ann.Field("Order number?", "Type it here")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		var kinds []string
-		for _, m := range r.shown[len(r.shown)-6:] {
+		for _, m := range r.Shown()[len(r.Shown())-6:] {
 			kind := "text"
 			if m.Content.Attachment != nil {
 				kind = m.Content.Attachment.Type
@@ -60,7 +60,7 @@ func TestDeliverEveryTypeForTheUser(t *testing.T) {
 			kinds = append(kinds, kind)
 		}
 		require.Equal(t, []string{"text", "file", "image", "audio", "text", "text"}, kinds)
-		require.Equal(t, "invoice.pdf", r.shown[len(r.shown)-5].File.Name)
+		require.Equal(t, "invoice.pdf", r.Shown()[len(r.Shown())-5].File.Name)
 	})
 }
 
@@ -70,11 +70,11 @@ func TestNeverShown(t *testing.T) {
 		ann.Send("event", map[string]any{"namespace": "state:resolved"})
 		conv.Bot("Hugo").Say("I am a bot")
 		conv.UserByEmail("an answer by mail")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		ann.Edit(note, "very difficult")
 		ann.Remove(note)
-		require.Empty(t, r.saw())
-		require.Equal(t, 1, r.count(handover.ActivityOtherBot))
+		require.Empty(t, r.Saw())
+		require.Equal(t, 1, r.Count(handover.ActivityOtherBot))
 		for _, m := range conv.Messages() {
 			require.NotContains(t, m.Content, "could not be shown", "nothing is reported as not shown")
 		}
@@ -84,7 +84,7 @@ func TestNeverShown(t *testing.T) {
 func TestUnknownTypeIsReportedToTheAgents(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Send("hologram", map[string]any{"x": 1})
-		require.Empty(t, r.saw())
+		require.Empty(t, r.Saw())
 		last := conv.Messages()[len(conv.Messages())-1]
 		require.Equal(t, "note", last.Type)
 		require.Equal(t, "A message could not be shown to the user. Please send it as plain text.", last.Content)
@@ -94,9 +94,9 @@ func TestUnknownTypeIsReportedToTheAgents(t *testing.T) {
 func TestUserByEmailIsDeliveredOnRequest(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.DeliverUser = true }}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-		r.says("from the channel")
+		r.Says("from the channel")
 		conv.UserByEmail("by mail")
-		require.Equal(t, []string{"user: by mail"}, r.saw(), "and no echo of what the channel brought")
+		require.Equal(t, []string{"user: by mail"}, r.Saw(), "and no echo of what the channel brought")
 	})
 }
 
@@ -112,87 +112,87 @@ func TestEditsAndRemovals(t *testing.T) {
 	t.Run("without Revise an edit is a correction", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			fp := ann.Say("at five")
-			r.saw()
-			first := r.last()
+			r.Saw()
+			first := r.Last()
 			ann.Edit(fp, "at six")
-			require.Equal(t, []string{"agent Ann: at six"}, r.saw())
-			second := r.last()
+			require.Equal(t, []string{"agent Ann: at six"}, r.Saw())
+			second := r.Last()
 			require.Equal(t, first.ID, second.Corrects)
 			require.NotEqual(t, first.ID, second.ID)
 			require.NotEmpty(t, second.ChannelID)
 			ann.Remove(fp)
-			require.Empty(t, r.saw())
+			require.Empty(t, r.Saw())
 		})
 	})
 	t.Run("with Revise", func(t *testing.T) {
 		active(t, options{config: revise}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			fp := ann.Say("at five")
-			r.crisp.Settle()
-			first := r.last()
+			r.Crisp.Settle()
+			first := r.Last()
 			ann.Edit(fp, "at six")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			ann.Remove(fp)
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			require.Len(t, revised, 2)
 			require.Equal(t, "at six", revised[0].Message.Content.Text)
 			require.Equal(t, first.ID, revised[0].Message.Corrects)
-			require.Equal(t, fmt.Sprintf("channel-%d", len(r.shown)), revised[0].Message.ChannelID)
+			require.Equal(t, fmt.Sprintf("channel-%d", len(r.Shown())), revised[0].Message.ChannelID)
 			require.True(t, revised[1].Removed)
 			require.Equal(t, revised[0].Message.ChannelID, revised[1].Message.ChannelID)
 		})
 	})
 	t.Run("removed before it was seen", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 				if i.Event == "message:received" {
 					return handovertest.HookFault{Delay: 3 * time.Second}
 				}
 				return handovertest.HookFault{}
 			})
 			ann.Remove(ann.Say("oops"))
-			r.after(time.Minute)
-			require.Empty(t, r.saw())
+			r.After(time.Minute)
+			require.Empty(t, r.Saw())
 		})
 	})
 	t.Run("edited before it was delivered", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			r.fails(func(handover.Message) error { return errChannelDown })
+			r.Fails(func(handover.Message) error { return errChannelDown })
 			ann.Say("blocks the queue")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			fp := ann.Say("at five")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			ann.Edit(fp, "at six")
-			r.crisp.Settle()
-			r.fails(nil)
-			r.after(time.Minute)
-			require.Equal(t, []string{"agent Ann: blocks the queue", "agent Ann: at six"}, r.saw())
+			r.Crisp.Settle()
+			r.Fails(nil)
+			r.After(time.Minute)
+			require.Equal(t, []string{"agent Ann: blocks the queue", "agent Ann: at six"}, r.Saw())
 		})
 	})
 	t.Run("a stale read is no edit back", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			fp := ann.Say("at five")
-			r.after(3 * time.Second)
+			r.After(3 * time.Second)
 			ann.Edit(fp, "at six")
-			require.Equal(t, []string{"agent Ann: at five", "agent Ann: at six"}, r.saw())
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, Stale: 2 * time.Second})
-			r.after(time.Second)
+			require.Equal(t, []string{"agent Ann: at five", "agent Ann: at six"}, r.Saw())
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, Stale: 2 * time.Second})
+			r.After(time.Second)
 			ann.Note("hm")
-			require.Empty(t, r.saw())
+			require.Empty(t, r.Saw())
 			ann.Edit(fp, "at five")
-			require.Equal(t, []string{"agent Ann: at five"}, r.saw(), "a real one is")
+			require.Equal(t, []string{"agent Ann: at five"}, r.Saw(), "a real one is")
 		})
 	})
 	t.Run("an edit whose message's hook never came", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 				return handovertest.HookFault{Drop: i.Event == "message:received"}
 			})
 			fp := ann.Say("at five")
 			note := ann.Note("hm")
 			ann.Edit(fp, "at six")
 			ann.Edit(note, "hm hm")
-			r.after(time.Minute)
-			require.Equal(t, []string{"agent Ann: at six"}, r.saw())
+			r.After(time.Minute)
+			require.Equal(t, []string{"agent Ann: at six"}, r.Saw())
 		})
 	})
 }
@@ -200,7 +200,7 @@ func TestEditsAndRemovals(t *testing.T) {
 func TestDeliverIsRepeatedWithTheSameID(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		var tries []handover.Message
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if tries = append(tries, m); len(tries) < 4 {
 				return errChannelDown
 			}
@@ -208,8 +208,8 @@ func TestDeliverIsRepeatedWithTheSameID(t *testing.T) {
 		})
 		ann.Say("one")
 		ann.Say("two")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.Saw())
 		for i, m := range tries[:4] {
 			require.Equal(t, tries[0].ID, m.ID)
 			require.Equal(t, i+1, m.Attempt)
@@ -220,7 +220,7 @@ func TestDeliverIsRepeatedWithTheSameID(t *testing.T) {
 func TestDeliverIsGivenUpOnceAndSaid(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		tries := 0
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if m.Content.Text == "cursed" {
 				tries++
 				return errChannelDown
@@ -229,12 +229,12 @@ func TestDeliverIsGivenUpOnceAndSaid(t *testing.T) {
 		})
 		ann.Say("cursed")
 		ann.Say("fine")
-		r.after(10 * time.Minute)
-		require.Equal(t, []string{"agent Ann: fine"}, r.saw())
-		require.Zero(t, r.count(handover.ActivityGivenUp))
-		r.after(6 * time.Hour)
+		r.After(10 * time.Minute)
+		require.Equal(t, []string{"agent Ann: fine"}, r.Saw())
+		require.Zero(t, r.Count(handover.ActivityGivenUp))
+		r.After(6 * time.Hour)
 		require.Greater(t, tries, 100)
-		require.Equal(t, 1, r.count(handover.ActivityGivenUp))
+		require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
 		last := conv.Messages()[len(conv.Messages())-1]
 		require.Equal(t, "note", last.Type)
 	})
@@ -243,7 +243,7 @@ func TestDeliverIsGivenUpOnceAndSaid(t *testing.T) {
 // A page shows what was said long ago as well: what could not be shown then is not reported again.
 func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if m.Content.Text == "cursed" {
 				return errChannelDown
 			}
@@ -252,12 +252,12 @@ func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
 		ann.Send("hologram", map[string]any{"x": 1})
 		ann.Say("cursed")
 		for range 4 {
-			r.after(15 * time.Minute)
+			r.After(15 * time.Minute)
 			ann.Say("and another thing")
 		}
-		r.fails(nil)
-		r.after(15 * time.Minute)
-		require.NotContains(t, r.saw(), "agent Ann (late): cursed")
+		r.Fails(nil)
+		r.After(15 * time.Minute)
+		require.NotContains(t, r.Saw(), "agent Ann (late): cursed")
 		notes := 0
 		for _, m := range conv.Messages() {
 			if m.Type == "note" {
@@ -271,33 +271,33 @@ func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
 func TestDeliverPanics(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		tries := 0
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if tries++; tries == 1 {
 				panic("a bug of the host's")
 			}
 			return nil
 		})
 		ann.Say("hello?")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: hello?"}, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: hello?"}, r.Saw())
 	})
 }
 
 func TestDeliverUnsupportedFallsBackToText(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if m.Content.Attachment != nil {
 				return fmt.Errorf("sms: %w", errors.ErrUnsupported)
 			}
 			return nil
 		})
 		ann.File("cat.png", "https://example.com/x.png", "image/png")
-		saw := r.saw()
+		saw := r.Saw()
 		require.Len(t, saw, 1)
 		require.Contains(t, saw[0], "https://example.com/x.png")
-		r.fails(func(handover.Message) error { return errors.ErrUnsupported })
+		r.Fails(func(handover.Message) error { return errors.ErrUnsupported })
 		ann.File("dog.png", "https://example.com/y.png", "image/png")
-		r.after(time.Minute)
+		r.After(time.Minute)
 		require.Equal(t, "note", conv.Messages()[len(conv.Messages())-1].Type, "the agents are told")
 	})
 }
@@ -306,7 +306,7 @@ func TestShownMessagesAreMarked(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		fp := ann.Say("seen?")
 		note := ann.Note("private")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		m, _ := conv.Message(fp)
 		require.Equal(t, "chat", m.Read)
 		require.Equal(t, "chat", m.Delivered)
@@ -317,7 +317,7 @@ func TestShownMessagesAreMarked(t *testing.T) {
 
 func TestHooksDoubledSwappedAndLate(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Twice: true, Swap: true, Delay: time.Duration(i.Ordinal%5) * time.Second}
 		})
 		var want []string
@@ -326,17 +326,17 @@ func TestHooksDoubledSwappedAndLate(t *testing.T) {
 			ann.Say(text)
 			want = append(want, "agent Ann: "+text)
 			if i%7 == 0 {
-				r.after(time.Second)
+				r.After(time.Second)
 			}
 		}
-		r.after(time.Minute)
-		require.Equal(t, want, r.saw(), "each once, in the log's order")
+		r.After(time.Minute)
+		require.Equal(t, want, r.Saw(), "each once, in the log's order")
 	})
 }
 
 func TestResolvedBeforeTheLastMessage(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			if i.Event == "message:received" {
 				return handovertest.HookFault{Delay: 3 * time.Second}
 			}
@@ -344,42 +344,42 @@ func TestResolvedBeforeTheLastMessage(t *testing.T) {
 		})
 		ann.Say("bye")
 		ann.Resolve()
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: bye", "system: This conversation was closed. You are talking with the bot again."}, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: bye", "system: This conversation was closed. You are talking with the bot again."}, r.Saw())
 	})
 }
 
 func TestLogThatLagsBehindItsHook(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, Stale: 5 * time.Second})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, Stale: 5 * time.Second})
 		ann.Say("one")
 		ann.Say("two")
-		r.after(20 * time.Second)
-		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw())
-		require.False(t, r.last().Late)
+		r.After(20 * time.Second)
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.Saw())
+		require.False(t, r.Last().Late)
 	})
 }
 
 func TestLogThatCannotBeRead(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
 		ann.Say("one")
 		ann.Say("two")
-		r.after(45 * time.Second)
-		require.Empty(t, r.saw(), "the log's order counts")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.saw(), "from the hooks")
-		r.crisp.Heal()
+		r.After(45 * time.Second)
+		require.Empty(t, r.Saw(), "the log's order counts")
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.Saw(), "from the hooks")
+		r.Crisp.Heal()
 		ann.Say("three")
-		r.after(5 * time.Minute)
-		require.Equal(t, []string{"agent Ann: three"}, r.saw())
+		r.After(5 * time.Minute)
+		require.Equal(t, []string{"agent Ann: three"}, r.Saw())
 	})
 }
 
 func TestLongLogIsReadPageByPage(t *testing.T) {
 	o := options{crisp: handovertest.Options{PageSize: 20}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Drop: i.Event == "message:received" && i.Ordinal < 150}
 		})
 		var want []string
@@ -387,8 +387,8 @@ func TestLongLogIsReadPageByPage(t *testing.T) {
 			ann.Say(fmt.Sprint(i))
 			want = append(want, fmt.Sprint("agent Ann: ", i))
 		}
-		r.after(time.Minute)
-		require.Equal(t, want, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, want, r.Saw())
 	})
 }
 
@@ -396,17 +396,17 @@ func TestLateMessageAfterTheEnd(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Say("nearly done")
 		ann.Resolve()
-		r.crisp.Settle()
-		r.saw()
+		r.Crisp.Settle()
+		r.Saw()
 		ann.SayLate("what I wrote just before", 5*time.Second)
-		require.Equal(t, []string{"agent Ann (late): what I wrote just before"}, r.saw())
-		require.Equal(t, handover.StateBot, r.session().State, "older than the end: no takeover")
-		r.after(time.Minute)
+		require.Equal(t, []string{"agent Ann (late): what I wrote just before"}, r.Saw())
+		require.Equal(t, handover.StateBot, r.Session().State, "older than the end: no takeover")
+		r.After(time.Minute)
 		ann.Reopen()
 		ann.Say("one more thing")
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: one more thing"}, r.saw())
-		require.Equal(t, handover.StateActive, r.session().State, "newer than the end: takeover")
-		require.False(t, r.says("yes?").Bot)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: one more thing"}, r.Saw())
+		require.Equal(t, handover.StateActive, r.Session().State, "newer than the end: takeover")
+		require.False(t, r.Says("yes?").Bot)
 	})
 }
 
@@ -414,22 +414,22 @@ func TestTakeoverCanBeOff(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.NoTakeover = true }}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.crisp.Settle()
-		r.saw()
+		r.Crisp.Settle()
+		r.Saw()
 		ann.Say("one more thing")
-		require.Equal(t, []string{"agent Ann: one more thing"}, r.saw())
-		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, []string{"agent Ann: one more thing"}, r.Saw())
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
 func TestReopenedNeverMutes(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		ann.Reopen()
 		conv.UserByEmail("an answer by mail")
-		r.after(time.Minute)
-		require.Equal(t, handover.StateBot, r.session().State)
+		r.After(time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
@@ -440,11 +440,11 @@ func TestRemovedAndBlocked(t *testing.T) {
 	} {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			act(conv)
-			r.after(time.Minute)
-			require.Equal(t, handover.StateBot, r.session().State)
-			require.Equal(t, reason, r.allEnds()[0].Reason)
-			require.True(t, r.says("hello").Bot)
-			require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+			r.After(time.Minute)
+			require.Equal(t, handover.StateBot, r.Session().State)
+			require.Equal(t, reason, r.Ends()[0].Reason)
+			require.True(t, r.Says("hello").Bot)
+			require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 		})
 	}
 }
@@ -455,24 +455,24 @@ func TestRemovedBeforeTheMessageWasRead(t *testing.T) {
 	for _, name := range []string{"read"} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-				r.saw()
-				r.crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
+				conv := r.Opened()
+				require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+				r.Saw()
+				r.Crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
 					return handovertest.Fault{Refuse: i.Route == handovertest.RouteSend}
 				})
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				go func() {
-					_, _ = r.h.Start(context.Background(), turn, handover.Request{})
+					_, _ = r.H.Start(context.Background(), turn, handover.Request{})
 				}()
-				r.after(time.Second)
+				r.After(time.Second)
 				conv.Operator("Ann").Say("I am here")
 				conv.Remove()
-				r.after(time.Minute)
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again.", "agent Ann (late): I am here"}, r.saw())
-				require.Len(t, r.allEnds(), 2)
+				r.After(time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again.", "agent Ann (late): I am here"}, r.Saw())
+				require.Len(t, r.Ends(), 2)
 			})
 		})
 	}
@@ -483,40 +483,40 @@ func TestRemovedBeforeTheMessageWasRead(t *testing.T) {
 func TestConversationThatReadsDoNotFind(t *testing.T) {
 	missing := func(r *rig, n int) {
 		for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {
-			r.crisp.Fail(n, handovertest.Fault{Route: route, Status: http.StatusNotFound})
+			r.Crisp.Fail(n, handovertest.Fault{Route: route, Status: http.StatusNotFound})
 		}
 	}
 	t.Run("once", func(t *testing.T) {
 		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			note := ann.Note("to myself")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			missing(r, 1)
 			ann.Edit(note, "to myself, edited")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			ann.Say("still there")
-			r.after(5 * time.Second)
-			require.Equal(t, handover.StateActive, r.session().State)
-			require.Equal(t, []string{"agent Ann: still there"}, r.saw())
+			r.After(5 * time.Second)
+			require.Equal(t, handover.StateActive, r.Session().State)
+			require.Equal(t, []string{"agent Ann: still there"}, r.Saw())
 		})
 	})
 	t.Run("for good", func(t *testing.T) {
 		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			note := ann.Note("to myself")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 			missing(r, 1000)
 			ann.Edit(note, "to myself, edited")
-			r.after(50 * time.Second)
-			require.Equal(t, handover.StateActive, r.session().State)
-			r.after(time.Minute)
-			require.Equal(t, handover.EndRemoved, r.allEnds()[0].Reason)
+			r.After(50 * time.Second)
+			require.Equal(t, handover.StateActive, r.Session().State)
+			r.After(time.Minute)
+			require.Equal(t, handover.EndRemoved, r.Ends()[0].Reason)
 		})
 	})
 	t.Run("while a post is looked up", func(t *testing.T) {
 		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
 			missing(r, 1)
-			require.False(t, r.says("are you there?").Bot)
-			require.Equal(t, handover.StateActive, r.session().State)
+			require.False(t, r.Says("are you there?").Bot)
+			require.Equal(t, handover.StateActive, r.Session().State)
 			require.Equal(t, "are you there?", conv.Messages()[len(conv.Messages())-1].Text())
 		})
 	})
@@ -525,26 +525,26 @@ func TestConversationThatReadsDoNotFind(t *testing.T) {
 func TestClaimOnAssign(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.ClaimOnAssign = on }}, func(r *rig) {
-			conv := r.opened()
+			conv := r.Opened()
 			conv.Operator("Ann").Assign()
-			r.crisp.Settle()
-			require.Equal(t, on, r.session().State == handover.StateActive)
+			r.Crisp.Settle()
+			require.Equal(t, on, r.Session().State == handover.StateActive)
 		})
 	}
 }
 
 func TestAdoptedConversation(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Say("old words")
-		r.crisp.Settle()
-		crispID := r.session().CrispID
-		require.NoError(t, r.h.Forget(context.Background(), r.conv))
-		r.conv.ID = "user-2"
-		r.saw()
-		require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: crispID}))
+		r.Crisp.Settle()
+		crispID := r.Session().CrispID
+		require.NoError(t, r.H.Forget(context.Background(), r.Conv))
+		r.Conv.ID = "user-2"
+		r.Saw()
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: crispID}))
 		conv.Operator("Ann").Say("new words")
 		require.Equal(t, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]",
-			"system: Ann joined the conversation.", "agent Ann: new words"}, r.saw())
+			"system: Ann joined the conversation.", "agent Ann: new words"}, r.Saw())
 	})
 }

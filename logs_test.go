@@ -13,21 +13,22 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 	"github.com/crisphandover/handover/internal/testmain"
 )
 
 // keyed is a hook that is not signed, as anybody sends it who knows the key of its URL.
 func (r *rig) keyed(event, session string, at time.Time, members map[string]any) *http.Request {
-	data := map[string]any{"website_id": r.crisp.WebsiteID(), "session_id": session}
+	data := map[string]any{"website_id": r.Crisp.WebsiteID(), "session_id": session}
 	for name, v := range members {
 		data[name] = v
 	}
-	body := handovertest.HookBody(r.crisp.WebsiteID(), event, at, data)
-	return handovertest.Hook("/crisp/hooks?key="+r.crisp.HookKey(), "", at, body)
+	body := handovertest.HookBody(r.Crisp.WebsiteID(), event, at, data)
+	return handovertest.Hook("/crisp/hooks?key="+r.Crisp.HookKey(), "", at, body)
 }
 
 // bothHooks takes signed hooks and those of a key.
-var bothHooks = options{config: func(r *rig, c *handover.Config) { c.Webhook.Keys = r.hookKeys() }}
+var bothHooks = options{config: func(r *rig, c *handover.Config) { c.Webhook.Keys = r.HookKeys() }}
 
 // Whoever knows the key can make the library read, some times a minute, and nothing else.
 func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
@@ -93,9 +94,9 @@ func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
 				c.Typing = func(_ context.Context, _ handover.Session, _ handover.Typing) { typed++ }
 			}}
 			bubble(t, o, func(r *rig) {
-				conv := r.opened()
-				r.after(20 * time.Second)
-				r.saw()
+				conv := r.Opened()
+				r.After(20 * time.Second)
+				r.Saw()
 				calls, entries := conv.CountCalls(""), r.logged()
 				for i := range 1000 {
 					event, at, members := forge(time.Now(), i)
@@ -105,23 +106,23 @@ func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
 				spent := conv.CountCalls("") - calls
 				t.Logf("1,000 forged hooks in a minute cost %d calls", spent)
 				require.LessOrEqual(t, spent, 60)
-				r.after(15 * time.Second)
-				require.Empty(t, r.saw())
-				require.Equal(t, handover.StateWaiting, r.session().State)
-				require.LessOrEqual(t, r.count(handover.ActivityRated), 1)
+				r.After(15 * time.Second)
+				require.Empty(t, r.Saw())
+				require.Equal(t, handover.StateWaiting, r.Session().State)
+				require.LessOrEqual(t, r.Count(handover.ActivityRated), 1)
 				require.Zero(t, typed)
 				require.LessOrEqual(t, r.logged()-entries, 200)
 
 				conv.Operator("Ann").Say("I am here")
-				r.after(40 * time.Second)
-				require.Equal(t, []string{"agent Ann: I am here"}, agentsIn(r.saw()))
+				r.After(40 * time.Second)
+				require.Equal(t, []string{"agent Ann: I am here"}, agentsIn(r.Saw()))
 				conv.Operator("Ann").Resolve()
-				r.after(40 * time.Second)
-				require.Equal(t, handover.StateBot, r.session().State)
+				r.After(40 * time.Second)
+				require.Equal(t, handover.StateBot, r.Session().State)
 				conv.Operator("Ann").Reopen()
 				conv.Operator("Ann").Say("One more thing")
-				r.after(40 * time.Second)
-				require.Equal(t, handover.StateActive, r.session().State, "takeovers live")
+				r.After(40 * time.Second)
+				require.Equal(t, handover.StateActive, r.Session().State, "takeovers live")
 			})
 		})
 	}
@@ -129,8 +130,8 @@ func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
 
 // logged is how much is kept of the log, in entries.
 func (r *rig) logged() int {
-	rec, err := r.store.Load(r.t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
-	require.NoError(r.t, err)
+	rec, err := r.Store.Load(r.T.Context(), r.Crisp.WebsiteID()+"/webchat/user-1")
+	require.NoError(r.T, err)
 	return strings.Count(string(rec.Data), `"status":"`)
 }
 
@@ -141,14 +142,14 @@ func TestForgedHooksPutOffNoDeadline(t *testing.T) {
 		c.Timeouts.Claim, c.Timeouts.Remind = 2*time.Minute, -1
 	}}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		for i := range 400 {
 			r.hooked(r.keyed("message:received", conv.ID(), time.Now(), map[string]any{"type": "text", "from": "operator", "origin": "chat", "content": "forged",
 				"fingerprint": 500_000_000_000_000 + i, "timestamp": time.Now().UnixMilli()}))
 			time.Sleep(500 * time.Millisecond)
 		}
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
 	})
 }
 
@@ -175,37 +176,37 @@ func TestMessagesInHandAreShownWhateverReadsDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				r.after(20 * time.Second)
-				r.saw()
+				r.After(20 * time.Second)
+				r.Saw()
 				for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation, handovertest.RouteMessage} {
 					f := fault
 					f.Route = route
-					r.crisp.Fail(handovertest.Always, f)
+					r.Crisp.Fail(handovertest.Always, f)
 				}
 				begun := time.Now()
 				var want []string
 				for i := range 5 {
 					ann.Say(fmt.Sprint("message ", i))
 					want = append(want, fmt.Sprint("message ", i))
-					r.crisp.Settle()
+					r.Crisp.Settle()
 					time.Sleep(7 * time.Second)
 				}
 				time.Sleep(2*time.Minute - time.Since(begun))
 				var got []string
-				for _, l := range r.agentLines() {
+				for _, l := range r.AgentLines() {
 					_, text, _ := strings.Cut(l, ": ")
 					got = append(got, text)
 				}
 				require.GreaterOrEqual(t, len(got), 1, "the first one, after two minutes")
 				time.Sleep(35 * time.Second)
 				got = nil
-				for _, l := range r.agentLines() {
+				for _, l := range r.AgentLines() {
 					_, text, _ := strings.Cut(l, ": ")
 					got = append(got, text)
 				}
 				require.Equal(t, want, got)
 				if fault.Status != http.StatusNotFound && fault.Stale == 0 { // those say that it is removed
-					require.Equal(t, handover.StateActive, r.session().State)
+					require.Equal(t, handover.StateActive, r.Session().State)
 				}
 			})
 		})
@@ -224,21 +225,21 @@ func TestStatesWithoutAnUsableTime(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(name, " ", reason), func(t *testing.T) {
 				active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-					r.after(10 * time.Second)
-					r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Rewrite: rewrite} })
+					r.After(10 * time.Second)
+					r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Rewrite: rewrite} })
 					act(conv, ann)
-					r.after(2 * time.Second)
-					require.Equal(t, handover.StateBot, r.session().State)
-					require.Equal(t, reason, r.allEnds()[0].Reason)
-					r.after(10 * time.Second)
+					r.After(2 * time.Second)
+					require.Equal(t, handover.StateBot, r.Session().State)
+					require.Equal(t, reason, r.Ends()[0].Reason)
+					r.After(10 * time.Second)
 					if reason == handover.EndResolved {
 						ann.Say("Good bye")
-						r.after(20 * time.Second)
-						require.Equal(t, handover.StateBot, r.session().State, "as long as it is resolved nobody takes over")
+						r.After(20 * time.Second)
+						require.Equal(t, handover.StateBot, r.Session().State, "as long as it is resolved nobody takes over")
 						ann.Reopen()
 						ann.Say("One more thing")
-						r.after(20 * time.Second)
-						require.Equal(t, handover.StateActive, r.session().State)
+						r.After(20 * time.Second)
+						require.Equal(t, handover.StateActive, r.Session().State)
 					}
 				})
 			})
@@ -254,9 +255,9 @@ func TestMessagesDatedWrongly(t *testing.T) {
 				var g rogue
 				o := options{config: g.config, crisp: handovertest.Options{Skew: skew}}
 				active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-					r.after(5 * time.Second)
+					r.After(5 * time.Second)
 					g.extra.Store(badMessage(time.Now().Add(skew+off), map[string]string{"content": `"dated wrongly"`}))
-					r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+					r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 						return handovertest.HookFault{Drop: i.Event == "message:received" && i.Ordinal%2 == 1}
 					})
 					var want []string
@@ -265,12 +266,12 @@ func TestMessagesDatedWrongly(t *testing.T) {
 						want = append(want, fmt.Sprint("agent Ann: message ", i))
 						time.Sleep(time.Second)
 					}
-					r.crisp.SetHookFaults(nil)
+					r.Crisp.SetHookFaults(nil)
 					ann.Say("the last")
-					r.after(time.Minute)
+					r.After(time.Minute)
 					var got []string
 					odd := 0
-					for _, l := range agentsIn(r.saw()) {
+					for _, l := range agentsIn(r.Saw()) {
 						if strings.HasSuffix(l, ": dated wrongly") {
 							odd++
 							continue
@@ -280,12 +281,12 @@ func TestMessagesDatedWrongly(t *testing.T) {
 					require.Equal(t, append(want, "agent Ann: the last"), got)
 					require.Equal(t, 1, odd, "shown, once")
 					ann.Resolve()
-					r.after(2 * time.Second)
-					require.Equal(t, handover.StateBot, r.session().State)
+					r.After(2 * time.Second)
+					require.Equal(t, handover.StateBot, r.Session().State)
 					ann.Reopen()
 					ann.Say("One more thing")
-					r.after(2 * time.Second)
-					require.Equal(t, handover.StateActive, r.session().State)
+					r.After(2 * time.Second)
+					require.Equal(t, handover.StateActive, r.Session().State)
 				})
 			})
 		}
@@ -296,25 +297,25 @@ func TestMessagesDatedWrongly(t *testing.T) {
 func TestABurstInOneMillisecond(t *testing.T) {
 	o := options{crisp: handovertest.Options{PageSize: 5, Ties: true}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(5 * time.Second)
+		r.After(5 * time.Second)
 		want := map[string]bool{}
 		for i := range 25 {
 			ann.Say(fmt.Sprint("message ", i))
 			want[fmt.Sprint("message ", i)] = true
 		}
-		r.after(time.Minute)
+		r.After(time.Minute)
 		got := map[string]bool{}
-		for _, l := range r.agentLines() {
+		for _, l := range r.AgentLines() {
 			_, text, _ := strings.Cut(l, ": ")
 			require.False(t, got[text], "twice: %s", text)
 			got[text] = true
 		}
 		delete(got, "Hello")
 		require.Equal(t, want, got)
-		require.LessOrEqual(t, r.count(handover.ActivityNotShown), 1, "a cut is said once")
+		require.LessOrEqual(t, r.Count(handover.ActivityNotShown), 1, "a cut is said once")
 		ann.Say("and on")
-		r.after(20 * time.Second)
-		require.Contains(t, r.saw(), "agent Ann: and on")
+		r.After(20 * time.Second)
+		require.Contains(t, r.Saw(), "agent Ann: and on")
 	})
 }
 
@@ -324,20 +325,20 @@ func TestALongTalkIsReadWholeOrSaidToBeCut(t *testing.T) {
 		t.Run(fmt.Sprint(n, " messages"), func(t *testing.T) {
 			o := options{crisp: handovertest.Options{PageSize: 20}}
 			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: i.Event == "message:received" && i.Ordinal%100 != 0}
 				})
 				for i := range n {
 					ann.Say(fmt.Sprint("message ", i))
 					if i%100 == 99 {
-						r.after(time.Second)
+						r.After(time.Second)
 					}
 				}
-				r.after(5 * time.Minute)
-				require.Len(t, r.agentLines(), n)
+				r.After(5 * time.Minute)
+				require.Len(t, r.AgentLines(), n)
 				ann.Resolve()
-				r.after(time.Minute)
-				end := r.allEnds()[0]
+				r.After(time.Minute)
+				end := r.Ends()[0]
 				require.Equal(t, !whole, end.Unread)
 				require.Equal(t, whole, len(end.Messages) == n+1)
 			})
@@ -359,22 +360,22 @@ func TestAHookTooLargeToBeKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{crisp: handovertest.Options{LogLag: tt.lag}}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				r.after(20 * time.Second)
-				r.saw()
+				r.After(20 * time.Second)
+				r.Saw()
 				ann.Say(long)
-				r.after(tt.shown)
-				require.NotEmpty(t, r.agentLines())
-				require.Len(t, strings.ReplaceAll(strings.Join(r.agentLines(), ""), "agent Ann: ", ""), len(long))
+				r.After(tt.shown)
+				require.NotEmpty(t, r.AgentLines())
+				require.Len(t, strings.ReplaceAll(strings.Join(r.AgentLines(), ""), "agent Ann: ", ""), len(long))
 			})
 		})
 	}
 	active(t, options{crisp: handovertest.Options{LogLag: time.Hour}}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(20 * time.Second)
-		r.saw()
+		r.After(20 * time.Second)
+		r.Saw()
 		ann.Say(long)
-		r.after(2 * time.Minute)
-		require.Empty(t, r.agentLines())
-		require.Equal(t, 1, r.count(handover.ActivityNotShown), "it is not lost without a word")
+		r.After(2 * time.Minute)
+		require.Empty(t, r.AgentLines())
+		require.Equal(t, 1, r.Count(handover.ActivityNotShown), "it is not lost without a word")
 		require.Equal(t, notShown, kinds(conv)[len(kinds(conv))-1])
 	})
 }
@@ -407,17 +408,17 @@ func TestManyHooksASecond(t *testing.T) {
 				}
 			}}
 			bubble(t, o, func(r *rig) {
-				r.opened()
-				convs := append([]*handovertest.Conversation{r.crisp.Last()}, r.crowd(users-1)...)
-				r.after(5 * time.Second)
-				r.crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
+				r.Opened()
+				convs := append([]*handovertest.Conversation{r.Crisp.Last()}, r.crowd(users-1)...)
+				r.After(5 * time.Second)
+				r.Crisp.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
 					return handovertest.Fault{Delay: 50 * time.Millisecond}
 				})
 				ids := []string{"user-1"}
 				for _, c := range convs {
 					c.Operator("Ann").Say("first")
 				}
-				r.after(10 * time.Second)
+				r.After(10 * time.Second)
 				mu.Lock()
 				require.Len(t, shown, users)
 				ids = ids[:0]
@@ -469,7 +470,7 @@ func TestManyHooksASecond(t *testing.T) {
 func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
 	var g rogue
 	active(t, options{config: g.config}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(20 * time.Second)
+		r.After(20 * time.Second)
 		var odd []string
 		for i := range 60 {
 			odd = append(odd, badMessage(time.Now(), map[string]string{"fingerprint": "0", "content": fmt.Sprintf(`"odd %d"`, i)}))
@@ -479,9 +480,9 @@ func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
 		g.extra.Store(strings.Join(odd, ","))
 		for i := range 10 {
 			ann.Say(fmt.Sprint("message ", i))
-			r.after(20 * time.Second)
+			r.After(20 * time.Second)
 		}
-		require.Equal(t, 120, r.count(handover.ActivityNotShown))
+		require.Equal(t, 120, r.Count(handover.ActivityNotShown))
 		notes := 0
 		for _, m := range conv.Messages() {
 			if m.Type == "note" {
@@ -489,7 +490,7 @@ func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, notes, "one note tells of all that one read found")
-		require.Len(t, r.agentLines(), 10)
+		require.Len(t, r.AgentLines(), 10)
 
 		before := r.stored()
 		for n := range 20 {
@@ -499,7 +500,7 @@ func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
 			}
 			g.extra.Store(strings.Join(odd, ","))
 			ann.Say("and on")
-			r.after(20 * time.Second)
+			r.After(20 * time.Second)
 		}
 		require.Less(t, r.stored()-before, 16_000)
 	})
@@ -507,8 +508,8 @@ func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
 
 // stored is the size of the conversation's record.
 func (r *rig) stored() int {
-	rec, err := r.store.Load(r.t.Context(), r.crisp.WebsiteID()+"/webchat/user-1")
-	require.NoError(r.t, err)
+	rec, err := r.Store.Load(r.T.Context(), r.Crisp.WebsiteID()+"/webchat/user-1")
+	require.NoError(r.T, err)
 	return len(rec.Data)
 }
 
@@ -518,32 +519,32 @@ func TestALongAdoptedConversation(t *testing.T) {
 	for name, newer := range map[string]int{"nothing newer": 0, "a page that is newer": 20, "pages that are newer": 70} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				r.crisp.SetHookFaults(dropHooks)
+				conv := r.Opened()
+				r.Crisp.SetHookFaults(dropHooks)
 				ann := conv.Operator("Ann")
 				for i := range 2100 {
 					ann.Say(fmt.Sprint("old ", i))
 				}
-				r.crisp.Settle()
-				require.NoError(t, r.h.Forget(r.t.Context(), r.conv))
-				r.conv.ID = "user-2"
-				r.saw()
-				require.Equal(t, handover.Opened, r.asks(handover.Request{CrispID: conv.ID()}))
+				r.Crisp.Settle()
+				require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+				r.Conv.ID = "user-2"
+				r.Saw()
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID()}))
 				want := []string{}
 				for i := range newer {
 					ann.Say(fmt.Sprint("new ", i))
 					want = append(want, fmt.Sprint("agent Ann: new ", i))
 				}
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				calls := conv.CountCalls("GET")
-				r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: i.Event == "message:send"}
 				})
 				ann.Say("the last")
-				r.after(20 * time.Second)
-				require.Equal(t, append(want, "agent Ann: the last"), r.agentLines())
+				r.After(20 * time.Second)
+				require.Equal(t, append(want, "agent Ann: the last"), r.AgentLines())
 				require.LessOrEqual(t, conv.CountCalls("GET")-calls, 5+newer/20)
-				require.Equal(t, handover.StateActive, r.session().State)
+				require.Equal(t, handover.StateActive, r.Session().State)
 			})
 		})
 	}
@@ -553,13 +554,13 @@ func TestALongAdoptedConversation(t *testing.T) {
 func TestMessagesOfTheUserAreTakenWhateverTheirTime(t *testing.T) {
 	for _, at := range []time.Time{{}, time.Unix(-1, 0), time.Unix(1<<55, 0), time.Date(33658, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().AddDate(100, 0, 0)} {
 		bubble(t, options{}, func(r *rig) {
-			turn, err := r.receive(handover.Incoming{Text: "hello", At: at})
+			turn, err := r.Receive(handover.Incoming{Text: "hello", At: at})
 			require.NoError(t, err, at)
 			require.True(t, turn.Bot)
-			conv := r.opened()
-			_, err = r.receive(handover.Incoming{Text: "and on", At: at})
+			conv := r.Opened()
+			_, err = r.Receive(handover.Incoming{Text: "and on", At: at})
 			require.NoError(t, err, at)
-			require.Contains(t, userTexts(conv), "and on")
+			require.Contains(t, systemrig.UserTexts(conv), "and on")
 		})
 	}
 }

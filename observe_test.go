@@ -20,9 +20,7 @@ import (
 
 // heard is what Observe was told.
 func (r *rig) heard() []handover.Activity {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.activities)
+	return r.Activities()
 }
 
 // kindsOf are the activities of these kinds, with what they say, in order.
@@ -45,11 +43,11 @@ func TestFaultsOfTheHistoryPage(t *testing.T) {
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, down }
 		c.HistoryHead = func(context.Context, handover.Conversation) ([]handover.HistoryField, error) { return nil, odd }
 	}}, func(r *rig) {
-		link, err := r.h.HistoryLink(t.Context(), r.conv)
+		link, err := r.H.HistoryLink(t.Context(), r.Conv)
 		require.NoError(t, err)
 		visit := func() int {
 			w := httptest.NewRecorder()
-			r.h.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
+			r.H.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
 			return w.Code
 		}
 		require.Equal(t, http.StatusServiceUnavailable, visit())
@@ -59,7 +57,7 @@ func TestFaultsOfTheHistoryPage(t *testing.T) {
 		require.Len(t, all, 2)
 		require.Equal(t, handover.Activity{Kind: handover.ActivityFault, Conversation: all[0].Conversation, Effect: "transcript", Err: all[0].Err, At: time.Now()}, all[0])
 		require.EqualError(t, all[0].Err, "the database is down")
-		require.Equal(t, r.conv.ID, all[0].Conversation.ID)
+		require.Equal(t, r.Conv.ID, all[0].Conversation.ID)
 		require.Equal(t, "history head", all[1].Effect)
 		require.ErrorIs(t, all[1].Err, odd)
 	})
@@ -67,28 +65,28 @@ func TestFaultsOfTheHistoryPage(t *testing.T) {
 
 func TestActivitiesOfAHandover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.says("hello")
+		conv := r.Opened()
+		r.Says("hello")
 		ann := conv.Operator("Ann")
 		ann.Note("private")
 		conv.Bot("Hugo").Say("beep")
 		ann.Say("hi")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		ann.Resolve()
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		conv.Rate(4, "thanks")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		require.Equal(t, []string{
 			"state bot opening", "asked opened", "state opening waiting", "withheld private", "other_bot",
 			"state waiting active", "state active bot resolved", "ended resolved", "rated",
 		}, fixAsked(r.kindsOf(handover.ActivityState, handover.ActivityAsked, handover.ActivityWithheld, handover.ActivityOtherBot,
 			handover.ActivityEnded, handover.ActivityRated)))
-		require.Equal(t, 1, r.count(handover.ActivityRelayed))
-		require.Equal(t, 1, r.count(handover.ActivityDelivered)-r.systemDelivered())
-		require.Zero(t, r.count(handover.ActivityFault))
+		require.Equal(t, 1, r.Count(handover.ActivityRelayed))
+		require.Equal(t, 1, r.Count(handover.ActivityDelivered)-r.systemDelivered())
+		require.Zero(t, r.Count(handover.ActivityFault))
 		for _, a := range r.heard() {
 			require.False(t, a.At.IsZero())
-			require.True(t, a.Kind == handover.ActivityCall || a.Conversation == r.conv, a.Kind)
+			require.True(t, a.Kind == handover.ActivityCall || a.Conversation == r.Conv, a.Kind)
 		}
 		all := r.heard()
 		require.Equal(t, 4, all[len(all)-1].Stars)
@@ -117,8 +115,8 @@ func (r *rig) systemDelivered() (n int) {
 
 func TestActivitiesOfFaults(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503, Reason: "down"})
-		r.says("hello")
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503, Reason: "down"})
+		r.Says("hello")
 		var api *handover.APIError
 		faults := 0
 		for _, a := range r.heard() {
@@ -133,10 +131,10 @@ func TestActivitiesOfFaults(t *testing.T) {
 		}
 		require.Equal(t, 2, faults)
 
-		r.fails(func(handover.Message) error { return errChannelDown })
+		r.Fails(func(handover.Message) error { return errChannelDown })
 		ann.Say("never shown")
-		r.after(10 * time.Minute)
-		require.Equal(t, 1, r.count(handover.ActivityGivenUp))
+		r.After(10 * time.Minute)
+		require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
 			return a.Kind == handover.ActivityGivenUp && errors.Is(a.Err, errChannelDown) && a.Attempt == 8 && a.CrispID == conv.ID()
 		}))
@@ -154,15 +152,15 @@ func (r *rig) countWhere(match func(handover.Activity) bool) (n int) {
 
 func TestActivitiesTellHowLongThingsTook(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.after(90 * time.Second)
+		conv := r.Opened()
+		r.After(90 * time.Second)
 		conv.Operator("Ann").Say("sorry for the wait")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
 			return a.Kind == handover.ActivityState && a.To == handover.StateActive && a.Took == 90*time.Second
 		}), "the time that the user waited")
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
-		r.says("hello")
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
+		r.Says("hello")
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
 			return a.Kind == handover.ActivityRelayed && a.Took == 3*time.Second
 		}))
@@ -175,33 +173,31 @@ func TestActivitiesAreToldAfterTheyAreStored(t *testing.T) {
 		r = rr
 		c.Observe = func(ctx context.Context, a handover.Activity) {
 			if a.Kind == handover.ActivityState {
-				s, err := r.h.Session(ctx, a.Conversation)
-				require.NoError(r.t, err)
+				s, err := r.H.Session(ctx, a.Conversation)
+				require.NoError(r.T, err)
 				if a.To == handover.StateActive {
-					require.Equal(r.t, handover.StateActive, s.State)
+					require.Equal(r.T, handover.StateActive, s.State)
 				}
 			}
-			rr.observe(ctx, a)
+			rr.Observe(ctx, a)
 		}
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.crisp.Settle()
-		require.Equal(t, 4, r.count(handover.ActivityState))
+		r.Crisp.Settle()
+		require.Equal(t, 4, r.Count(handover.ActivityState))
 	})
 }
 
 func TestActivitiesBearTheirOwnHandover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		for range 2 {
-			r.mu.Lock()
-			r.activities = nil
-			r.mu.Unlock()
-			conv := r.opened()
-			id := r.session().HandoverID
+			r.Forget()
+			conv := r.Opened()
+			id := r.Session().HandoverID
 			conv.Operator("Ann").Say("hi")
 			conv.Operator("Ann").Resolve()
-			r.after(time.Minute)
+			r.After(time.Minute)
 			for _, a := range r.heard() {
 				if a.Kind != handover.ActivityCall {
 					require.Equal(t, id, a.HandoverID, "%+v", a)
@@ -216,14 +212,14 @@ func TestActivitiesBearTheirOwnHandover(t *testing.T) {
 func TestActivitiesAreNumberedInTheOrderOfTheRecord(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.replica(options{})
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		for i := range 10 {
 			ann.Say(fmt.Sprint("message ", i))
-			r.says(fmt.Sprint("answer ", i))
+			r.Says(fmt.Sprint("answer ", i))
 		}
 		ann.Resolve()
-		r.after(time.Minute)
+		r.After(time.Minute)
 		all := slices.DeleteFunc(r.heard(), func(a handover.Activity) bool { return a.Kind == handover.ActivityCall })
 		slices.SortFunc(all, func(a, b handover.Activity) int { return cmp.Compare(a.N, b.N) })
 		var states []handover.State

@@ -11,6 +11,15 @@ import (
 	"github.com/crisphandover/handover/internal/persondata"
 )
 
+// offer is what is open while the user is asked how to go on without an agent.
+type offer struct {
+	ID      string    `json:"id"`
+	Request Request   `json:"request"`
+	Asking  bool      `json:"asking,omitzero"` // for an email address
+	Missed  bool      `json:"missed,omitzero"` // there was none in the first answer
+	Expires time.Time `json:"expires"`
+}
+
 // wantEmail opens a follow-up, or asks for the address that it needs.
 func (rec *record) wantEmail() {
 	r := rec.Offer.Request
@@ -47,9 +56,9 @@ func (rec *record) gaveEmail(text string) bool {
 func (rec *record) takeChoice(in *userMessage) bool {
 	choices := rec.env.cfg.Choices
 	switch {
-	case rec.chose(in.Incoming, choices.Bot):
+	case rec.Offer.chosen(in.Incoming, choices.Bot, rec.env.cfg):
 		return rec.fire(onChoiceBot, cause{})
-	case rec.chose(in.Incoming, choices.Email):
+	case rec.Offer.chosen(in.Incoming, choices.Email, rec.env.cfg):
 		return rec.fire(onChoiceEmail, cause{})
 	case rec.Offer.Asking && len(in.Incoming.Files) == 0 && rec.gaveEmail(in.Incoming.Text):
 		return true
@@ -58,16 +67,36 @@ func (rec *record) takeChoice(in *userMessage) bool {
 	return false
 }
 
-// chose reports whether a message chooses the quick reply with this payload.
-func (rec *record) chose(m *Incoming, payload string) bool {
-	if m.Payload == payload || means(m.Text, payload) || means(m.Text, rec.choice(payload).Title) {
+// messages are what the offer shows; without an offer, what one would show.
+func (o *offer) messages(cfg *Config) []RichMessage {
+	if o != nil && len(o.Request.NoAgent) > 0 {
+		return o.Request.NoAgent
+	}
+	return cfg.NoAgent
+}
+
+// choice returns the offer's quick reply with this payload; one of the same title if there is none.
+func (o *offer) choice(payload string, cfg *Config) QuickReply {
+	for _, m := range o.messages(cfg) {
+		for _, q := range m.QuickReplies {
+			if q.Payload == payload {
+				return q
+			}
+		}
+	}
+	return QuickReply{ContentType: "text", Title: payload, Payload: payload}
+}
+
+// chosen reports whether a message chooses the quick reply with this payload.
+func (o *offer) chosen(m *Incoming, payload string, cfg *Config) bool {
+	if m.Payload == payload || means(m.Text, payload) || means(m.Text, o.choice(payload, cfg).Title) {
 		return true
 	}
-	if rec.Offer.Asking {
+	if o.Asking {
 		return false
 	}
 	text, n, chosen := strings.TrimSpace(m.Text), 0, false
-	for _, no := range rec.noAgent() { // by its number, as PlainText shows it
+	for _, no := range o.messages(cfg) { // by its number, as PlainText shows it
 		for _, q := range no.QuickReplies {
 			n++
 			chosen = chosen || q.Payload == payload && text == strconv.Itoa(n)
@@ -84,40 +113,11 @@ func means(text, title string) bool {
 	return title != "" && strings.EqualFold(strings.Trim(text, around), title)
 }
 
-// noAgent is what the offer shows.
-func (rec *record) noAgent() []RichMessage {
-	if rec.Offer != nil && len(rec.Offer.Request.NoAgent) > 0 {
-		return rec.Offer.Request.NoAgent
-	}
-	return rec.env.cfg.NoAgent
-}
-
-// choice returns the offer's quick reply with this payload; one of the same title if there is none.
-func (rec *record) choice(payload string) QuickReply {
-	for _, m := range rec.noAgent() {
-		for _, q := range m.QuickReplies {
-			if q.Payload == payload {
-				return q
-			}
-		}
-	}
-	return QuickReply{ContentType: "text", Title: payload, Payload: payload}
-}
-
-// offer is what is open while the user is asked how to go on without an agent.
-type offer struct {
-	ID      string    `json:"id"`
-	Request Request   `json:"request"`
-	Asking  bool      `json:"asking,omitzero"` // for an email address
-	Missed  bool      `json:"missed,omitzero"` // there was none in the first answer
-	Expires time.Time `json:"expires"`
-}
-
 // makeOffer says that nobody is there, and what can be chosen.
 func (rec *record) makeOffer(r *Request) {
 	rec.Mute = nil
 	rec.Offer = &offer{ID: newID(), Request: *r, Expires: rec.env.now.Add(rec.env.cfg.Timeouts.override(r.Timeouts).Followup)}
-	for i, m := range rec.noAgent() {
+	for i, m := range rec.Offer.messages(rec.env.cfg) {
 		rec.push(&rec.ToUser, effect{Kind: kindDeliver, Message: &Message{
 			ID: systemID(rec.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: rec.env.now.UTC(),
 		}})
@@ -168,12 +168,8 @@ func (rec *record) followUpFailed() {
 
 // dropOpen ends what is open beside the bot.
 func (rec *record) dropOpen() {
-	rec.dropOffer()
-	rec.dropFollowUp()
-}
-
-func (rec *record) dropOffer() {
 	rec.Offer = nil
+	rec.dropFollowUp()
 }
 
 // dropFollowUp forgets a follow-up, and its opening if that is not done yet.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 const email, bot = "Contact me back via email", "Continue with the bot"
@@ -16,20 +17,20 @@ const email, bot = "Contact me back via email", "Continue with the bot"
 // nobody is a rig whose user was told that nobody is there.
 func nobody(t *testing.T, req handover.Request, config func(*rig, *handover.Config), test func(r *rig)) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}, config: config}, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.asks(req))
+		require.Equal(t, handover.NobodyThere, r.Asks(req))
 		test(r)
 	})
 }
 
 func TestNoAgentMessageIsTheConnectorsExample(t *testing.T) {
 	nobody(t, handover.Request{}, nil, func(r *rig) {
-		require.Len(t, r.shown, 1)
-		m := r.shown[0]
+		require.Len(t, r.Shown(), 1)
+		m := r.Shown()[0]
 		require.Equal(t, handover.FromSystem, m.From)
 		require.Equal(t, "It seems that nobody is available right now ", m.Content.Text)
 		require.Len(t, m.Content.QuickReplies, 2)
 		require.Equal(t, handover.QuickReply{Payload: email, Title: email, ContentType: "text"}, m.Content.QuickReplies[0])
-		require.True(t, r.session().Offer)
+		require.True(t, r.Session().Offer)
 	})
 }
 
@@ -41,7 +42,7 @@ func TestNoAgentMessageIsConfigured(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			nobody(t, handover.Request{}, func(_ *rig, c *handover.Config) { set(c) }, func(r *rig) {
-				require.Equal(t, []string{"system: Come back at nine."}, r.saw())
+				require.Equal(t, []string{"system: Come back at nine."}, r.Saw())
 			})
 		})
 	}
@@ -56,13 +57,13 @@ func TestContinueWithTheBot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			nobody(t, handover.Request{}, nil, func(r *rig) {
-				r.saw()
-				turn, err := r.receive(m)
+				r.Saw()
+				turn, err := r.Receive(m)
 				require.NoError(t, err)
 				require.False(t, turn.Bot, "it was an answer to our question")
-				require.Equal(t, []string{"system: All right, I am listening."}, r.saw())
-				require.False(t, r.session().Offer)
-				require.True(t, r.says("what is your name?").Bot)
+				require.Equal(t, []string{"system: All right, I am listening."}, r.Saw())
+				require.False(t, r.Session().Offer)
+				require.True(t, r.Says("what is your name?").Bot)
 			})
 		})
 	}
@@ -70,11 +71,11 @@ func TestContinueWithTheBot(t *testing.T) {
 
 func TestOtherTextGoesToTheBotAndEndsTheOffer(t *testing.T) {
 	nobody(t, handover.Request{}, nil, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Payload: "SOME_BUTTON_OF_THE_BOT", Text: "Prices"})
+		turn, err := r.Receive(handover.Incoming{Payload: "SOME_BUTTON_OF_THE_BOT", Text: "Prices"})
 		require.NoError(t, err)
 		require.True(t, turn.Bot)
-		require.False(t, r.session().Offer)
-		require.True(t, r.says(email).Bot, "without an offer it is a text like any other")
+		require.False(t, r.Session().Offer)
+		require.True(t, r.Says(email).Bot, "without an offer it is a text like any other")
 	})
 }
 
@@ -84,109 +85,109 @@ func TestOneChoiceHasNoNumber(t *testing.T) {
 		c.NoAgent = []handover.RichMessage{{Text: "Nobody is there.", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: email, Payload: email}}}}
 	}
 	nobody(t, handover.Request{}, one, func(r *rig) {
-		require.NotContains(t, r.last().Content.PlainText(), "1.")
-		require.True(t, r.says("1").Bot)
+		require.NotContains(t, r.Last().Content.PlainText(), "1.")
+		require.True(t, r.Says("1").Bot)
 	})
 }
 
 func TestOfferExpires(t *testing.T) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{}))
-		r.after(7*24*time.Hour - time.Minute)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		r.After(7*24*time.Hour - time.Minute)
 		r.replica(options{})
-		r.after(30 * time.Second)
-		require.True(t, r.session().Offer)
-		r.after(time.Minute)
-		require.False(t, r.session().Offer)
+		r.After(30 * time.Second)
+		require.True(t, r.Session().Offer)
+		r.After(time.Minute)
+		require.False(t, r.Session().Offer)
 	})
 }
 
 func TestContactByEmailWithAKnownAddress(t *testing.T) {
 	req := handover.Request{User: handover.UserData{Email: "anakin@example.com", FirstName: "Anakin"}, Segments: []string{"Customer"}}
 	nobody(t, req, nil, func(r *rig) {
-		r.saw()
-		require.False(t, r.says(email).Bot)
-		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.saw())
-		conv := r.crisp.Last()
+		r.Saw()
+		require.False(t, r.Says(email).Bot)
+		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.Saw())
+		conv := r.Crisp.Last()
 		require.Equal(t, "anakin@example.com", conv.Meta().Email)
 		require.Equal(t, []string{"Customer"}, conv.Segments())
-		require.Equal(t, []string{"Hi, this user asks for an answer by email."}, userTexts(conv))
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.True(t, r.session().FollowUp)
-		require.True(t, r.says("meanwhile").Bot, "the bot goes on")
-		require.Empty(t, r.allEnds(), "a follow-up is no handover")
+		require.Equal(t, []string{"Hi, this user asks for an answer by email."}, systemrig.UserTexts(conv))
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.True(t, r.Session().FollowUp)
+		require.True(t, r.Says("meanwhile").Bot, "the bot goes on")
+		require.Empty(t, r.Ends(), "a follow-up is no handover")
 	})
 }
 
 func TestContactByEmailAsksForTheAddress(t *testing.T) {
 	nobody(t, handover.Request{}, nil, func(r *rig) {
-		r.saw()
-		require.False(t, r.says(email).Bot)
-		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]"}, r.saw())
-		require.False(t, r.says("anakin at home").Bot)
-		require.Equal(t, []string{"system: That does not look like an email address. Which address may we write to? [Continue with the bot]"}, r.saw())
-		require.False(t, r.says(" anakin@example.com ").Bot)
-		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.saw())
-		require.Equal(t, "anakin@example.com", r.crisp.Last().Meta().Email)
-		require.True(t, r.says("bye").Bot)
+		r.Saw()
+		require.False(t, r.Says(email).Bot)
+		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]"}, r.Saw())
+		require.False(t, r.Says("anakin at home").Bot)
+		require.Equal(t, []string{"system: That does not look like an email address. Which address may we write to? [Continue with the bot]"}, r.Saw())
+		require.False(t, r.Says(" anakin@example.com ").Bot)
+		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.Saw())
+		require.Equal(t, "anakin@example.com", r.Crisp.Last().Meta().Email)
+		require.True(t, r.Says("bye").Bot)
 	})
 }
 
 func TestContactByEmailCanBeLeft(t *testing.T) {
 	nobody(t, handover.Request{}, nil, func(r *rig) {
-		r.says(email)
-		r.saw()
-		require.False(t, r.says(bot).Bot)
-		require.Equal(t, []string{"system: All right, I am listening."}, r.saw())
-		require.Empty(t, r.crisp.Conversations())
-		require.True(t, r.says("anakin@example.com").Bot)
+		r.Says(email)
+		r.Saw()
+		require.False(t, r.Says(bot).Bot)
+		require.Equal(t, []string{"system: All right, I am listening."}, r.Saw())
+		require.Empty(t, r.Crisp.Conversations())
+		require.True(t, r.Says("anakin@example.com").Bot)
 	})
 }
 
 func TestFollowUpThatCannotBeOpened(t *testing.T) {
 	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
-		r.saw()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
-		r.says(email)
-		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.saw())
-		require.False(t, r.session().FollowUp)
+		r.Saw()
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
+		r.Says(email)
+		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.Saw())
+		require.False(t, r.Session().FollowUp)
 	})
 }
 
 func TestAnswerToAFollowUpTakesOverWhenShown(t *testing.T) {
 	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
-		r.says(email)
-		r.saw()
-		conv := r.crisp.Last()
-		r.fails(func(m handover.Message) error { return handover.ErrUserAway })
+		r.Says(email)
+		r.Saw()
+		conv := r.Crisp.Last()
+		r.Fails(func(m handover.Message) error { return handover.ErrUserAway })
 		conv.Operator("Ann").Say("We are back")
-		r.crisp.Settle()
-		require.Equal(t, handover.StateBot, r.session().State, "the user is gone: the mail follows up")
-		require.True(t, r.session().FollowUp)
-		r.fails(nil)
+		r.Crisp.Settle()
+		require.Equal(t, handover.StateBot, r.Session().State, "the user is gone: the mail follows up")
+		require.True(t, r.Session().FollowUp)
+		r.Fails(nil)
 		conv.Operator("Ann").Say("Are you there?")
-		require.Contains(t, r.saw(), "agent Ann: Are you there?")
-		require.Equal(t, handover.StateActive, r.session().State)
-		require.False(t, r.says("yes").Bot)
+		require.Contains(t, r.Saw(), "agent Ann: Are you there?")
+		require.Equal(t, handover.StateActive, r.Session().State)
+		require.False(t, r.Says("yes").Bot)
 	})
 }
 
 func TestClaimTimeoutMakesAnOffer(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.saw()
-		r.after(11 * time.Minute)
-		saw := r.saw()
+		conv := r.Opened()
+		r.Saw()
+		r.After(11 * time.Minute)
+		saw := r.Saw()
 		require.Contains(t, saw, "system: I am sorry, nobody could answer in time.")
-		require.True(t, r.session().Offer)
-		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
-		require.False(t, r.allEnds()[0].HumanReplied)
+		require.True(t, r.Session().Offer)
+		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
+		require.False(t, r.Ends()[0].HumanReplied)
 		notes := conv.Messages()
 		require.Equal(t, "note", notes[len(notes)-1].Type)
 		conv.Operator("Ann").Say("Sorry, I was at lunch")
-		require.Contains(t, r.saw(), "agent Ann: Sorry, I was at lunch")
-		require.Equal(t, handover.StateActive, r.session().State, "a later reply takes over")
-		require.False(t, r.session().Offer)
+		require.Contains(t, r.Saw(), "agent Ann: Sorry, I was at lunch")
+		require.Equal(t, handover.StateActive, r.Session().State, "a later reply takes over")
+		require.False(t, r.Session().Offer)
 	})
 }
 
@@ -197,28 +198,28 @@ func TestNoAgentMessageOfOneRequest(t *testing.T) {
 	}}}
 	req := handover.Request{Locale: "fr", NoAgent: french}
 	for name, asks := range map[string]func(r *rig){
-		"nobody is there": func(r *rig) { r.crisp.Away(); require.Equal(r.t, handover.NobodyThere, r.asks(req)) },
+		"nobody is there": func(r *rig) { r.Crisp.Away(); require.Equal(r.T, handover.NobodyThere, r.Asks(req)) },
 		"nobody came": func(r *rig) {
-			require.Equal(r.t, handover.Opened, r.asks(req))
-			r.after(11 * time.Minute)
+			require.Equal(r.T, handover.Opened, r.Asks(req))
+			r.After(11 * time.Minute)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				asks(r)
-				saw := r.saw()
+				saw := r.Saw()
 				require.Equal(t, "system: Personne n'est là. [Par email] [Avec le bot]", saw[len(saw)-1])
-				require.False(t, r.says("Par email").Bot)
-				require.Equal(t, []string{"system: Which email address may we write to? [Avec le bot]"}, r.saw())
-				require.False(t, r.says("Avec le bot").Bot)
-				require.Equal(t, []string{"system: All right, I am listening."}, r.saw())
+				require.False(t, r.Says("Par email").Bot)
+				require.Equal(t, []string{"system: Which email address may we write to? [Avec le bot]"}, r.Saw())
+				require.False(t, r.Says("Avec le bot").Bot)
+				require.Equal(t, []string{"system: All right, I am listening."}, r.Saw())
 			})
 		})
 	}
 	bubble(t, options{}, func(r *rig) {
-		_, err := r.h.Start(r.t.Context(), r.session().Turn(), handover.Request{NoAgent: []handover.RichMessage{{}}})
+		_, err := r.H.Start(r.T.Context(), r.Session().Turn(), handover.Request{NoAgent: []handover.RichMessage{{}}})
 		require.ErrorContains(t, err, "Request.NoAgent[0]")
-		require.Equal(t, handover.StateBot, r.session().State)
+		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
 
@@ -235,7 +236,7 @@ func TestNoAgentMessageMadeInGo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			nobody(t, c.request, c.set, func(r *rig) {
-				require.Equal(t, []handover.QuickReply{whole}, r.last().Content.QuickReplies)
+				require.Equal(t, []handover.QuickReply{whole}, r.Last().Content.QuickReplies)
 				require.Empty(t, short[0].QuickReplies[0].Payload, "the host's own message stays as it is")
 			})
 		})
@@ -244,11 +245,11 @@ func TestNoAgentMessageMadeInGo(t *testing.T) {
 
 func TestTheSessionShowsTheNewestRequest(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-		first := r.session().HandoverID
-		r.crisp.Away()
-		r.after(time.Minute)
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{Locale: "fr", Resume: "second"}))
-		s := r.session()
+		first := r.Session().HandoverID
+		r.Crisp.Away()
+		r.After(time.Minute)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{Locale: "fr", Resume: "second"}))
+		s := r.Session()
 		require.Equal(t, "fr", s.Locale)
 		require.Equal(t, "second", s.Resume)
 		require.Equal(t, first, s.HandoverID, "the last handover is still that one")
@@ -261,17 +262,17 @@ func TestContactByEmailTwice(t *testing.T) {
 	for name, failing := range map[string]int{"one after the other": 0, "while the first is being opened": 3} {
 		t.Run(name, func(t *testing.T) {
 			nobody(t, req, nil, func(r *rig) {
-				r.crisp.Fail(failing, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
-				r.says(email)
-				r.crisp.Settle()
-				require.Equal(t, handover.NobodyThere, r.asks(req))
-				r.says(email)
-				r.after(time.Minute)
-				require.True(t, r.session().FollowUp)
-				require.Len(t, r.crisp.Conversations(), 1)
-				require.Contains(t, r.saw(), "system: Thank you. We will answer by email.")
-				r.crisp.Online("Ann")
-				require.Equal(t, handover.Opened, r.asks(req))
+				r.Crisp.Fail(failing, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+				r.Says(email)
+				r.Crisp.Settle()
+				require.Equal(t, handover.NobodyThere, r.Asks(req))
+				r.Says(email)
+				r.After(time.Minute)
+				require.True(t, r.Session().FollowUp)
+				require.Len(t, r.Crisp.Conversations(), 1)
+				require.Contains(t, r.Saw(), "system: Thank you. We will answer by email.")
+				r.Crisp.Online("Ann")
+				require.Equal(t, handover.Opened, r.Asks(req))
 			})
 		})
 	}

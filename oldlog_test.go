@@ -20,9 +20,9 @@ func long(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversa
 		var said []int64
 		for i := range 100 {
 			said = append(said, ann.Say(fmt.Sprint("message ", i)))
-			r.after(time.Second)
+			r.After(time.Second)
 		}
-		require.Len(t, agentsIn(r.saw()), 100)
+		require.Len(t, agentsIn(r.Saw()), 100)
 		require.NotZero(t, r.oldLog(conv).Version)
 		test(r, conv, ann, said)
 	})
@@ -30,30 +30,30 @@ func long(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversa
 
 // oldLog is the stored old log of a Crisp session.
 func (r *rig) oldLog(conv *handovertest.Conversation) handover.Record {
-	r.t.Helper()
-	rec, err := r.store.Load(context.Background(), r.oldLogKey(conv))
-	require.NoError(r.t, err)
+	r.T.Helper()
+	rec, err := r.Store.Load(context.Background(), r.oldLogKey(conv))
+	require.NoError(r.T, err)
 	return rec
 }
 
 func (r *rig) oldLogKey(conv *handovertest.Conversation) string {
-	return "log/" + r.crisp.WebsiteID() + "/" + conv.ID()
+	return "log/" + r.Crisp.WebsiteID() + "/" + conv.ID()
 }
 
 func TestEditOfAnOldMessage(t *testing.T) {
 	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 		ann.Edit(said[3], "corrected")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: corrected"}, r.saw())
-		require.True(t, strings.HasSuffix(r.last().Corrects, fmt.Sprint("/", said[3])))
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: corrected"}, r.Saw())
+		require.True(t, strings.HasSuffix(r.Last().Corrects, fmt.Sprint("/", said[3])))
 		for range 30 {
 			ann.Say("more")
-			r.after(time.Second)
+			r.After(time.Second)
 		}
-		r.saw()
+		r.Saw()
 		ann.Edit(said[3], "corrected again")
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann: corrected again"}, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: corrected again"}, r.Saw())
 	})
 }
 
@@ -67,15 +67,15 @@ func TestEditOfAnOldMessageIsRevised(t *testing.T) {
 	}}
 	long(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 		ann.Edit(said[3], "corrected")
-		r.after(time.Minute)
+		r.After(time.Minute)
 		ann.Remove(said[4])
-		r.after(time.Minute)
+		r.After(time.Minute)
 		require.Len(t, revised, 2)
 		require.NotEmpty(t, revised[0].Message.ChannelID)
 		require.Equal(t, "corrected", revised[0].Message.Content.Text)
 		require.True(t, revised[1].Removed)
 		require.NotEqual(t, revised[0].Message.ChannelID, revised[1].Message.ChannelID)
-		require.Empty(t, r.saw())
+		require.Empty(t, r.Saw())
 	})
 }
 
@@ -85,7 +85,7 @@ func TestAnOldMessageIsShownOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 				if broken {
-					r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
+					r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
 				}
 				at := make(map[int64]int64)
 				for _, m := range conv.Messages() {
@@ -98,8 +98,8 @@ func TestAnOldMessageIsShownOnce(t *testing.T) {
 					})
 					require.Equal(t, 200, r.hooked(req).Code)
 				}
-				r.after(10 * time.Minute)
-				require.Empty(t, agentsIn(r.saw()))
+				r.After(10 * time.Minute)
+				require.Empty(t, agentsIn(r.Saw()))
 			})
 		})
 	}
@@ -108,27 +108,27 @@ func TestAnOldMessageIsShownOnce(t *testing.T) {
 func TestAMessageThatBecomesVisibleVeryLate(t *testing.T) {
 	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
 		ann.SayLate("where were we?", 70*time.Second)
-		r.after(time.Minute)
-		require.Equal(t, []string{"agent Ann (late): where were we?"}, r.saw())
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann (late): where were we?"}, r.Saw())
 	})
 }
 
 func TestOldLogsGoWithTheirConversation(t *testing.T) {
 	for name, end := range map[string]func(r *rig, ann *handovertest.Operator){
 		"forgotten": func(r *rig, _ *handovertest.Operator) {
-			require.NoError(r.t, r.h.Forget(r.t.Context(), r.conv))
+			require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
 		},
 		"expired": func(r *rig, ann *handovertest.Operator) {
 			ann.Resolve()
-			r.after(time.Minute)
+			r.After(time.Minute)
 			for range 8 {
 				time.Sleep(24 * time.Hour)
 				r.runs(time.Second)
 			}
-			require.Zero(r.t, r.record().Version)
+			require.Zero(r.T, r.record().Version)
 		},
 		"gone without a word": func(r *rig, _ *handovertest.Operator) {
-			require.NoError(r.t, r.store.Delete(r.t.Context(), r.key(), r.record().Version))
+			require.NoError(r.T, r.Store.Delete(r.T.Context(), r.key(), r.record().Version))
 			time.Sleep(25 * time.Hour)
 			r.runs(time.Second)
 		},
@@ -148,14 +148,14 @@ func TestAnOldLogThatCannotBeRead(t *testing.T) {
 			long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 				old := r.oldLog(conv)
 				old.Data = []byte(data)
-				_, err := r.store.Save(t.Context(), old)
+				_, err := r.Store.Save(t.Context(), old)
 				require.NoError(t, err)
 				ann.Edit(said[3], "corrected")
 				for i := range 30 {
 					ann.Say(fmt.Sprint("more ", i))
-					r.after(time.Second)
+					r.After(time.Second)
 				}
-				require.Len(t, agentsIn(r.saw()), 30)
+				require.Len(t, agentsIn(r.Saw()), 30)
 			})
 		})
 	}
@@ -164,12 +164,12 @@ func TestAnOldLogThatCannotBeRead(t *testing.T) {
 // A store that has lost the old log loses no more than the edits of old messages.
 func TestAnOldLogThatIsLost(t *testing.T) {
 	long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
-		require.NoError(t, r.store.Delete(t.Context(), r.oldLogKey(conv), r.oldLog(conv).Version))
+		require.NoError(t, r.Store.Delete(t.Context(), r.oldLogKey(conv), r.oldLog(conv).Version))
 		ann.SayLate("late", 70*time.Second)
 		ann.Edit(said[3], "corrected")
 		ann.Say("more")
-		r.after(10 * time.Minute)
-		require.Contains(t, r.saw(), "agent Ann: more")
-		require.True(t, slices.ContainsFunc(r.activities, func(a handover.Activity) bool { return a.Why == "too_old" }))
+		r.After(10 * time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: more")
+		require.True(t, slices.ContainsFunc(r.Activities(), func(a handover.Activity) bool { return a.Why == "too_old" }))
 	})
 }

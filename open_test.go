@@ -18,13 +18,14 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 const inbox = "bf690000-0000-4000-8000-000000000001"
 
 // steps are the calls that changed something in Crisp, in order, as long as they were answered 2xx.
 func (r *rig) steps() (routes []string) {
-	for _, c := range r.crisp.Calls() {
+	for _, c := range r.Crisp.Calls() {
 		if c.Method != "GET" && c.Status/100 == 2 {
 			routes = append(routes, c.Route)
 		}
@@ -34,10 +35,10 @@ func (r *rig) steps() (routes []string) {
 
 func TestOpeningStepByStep(t *testing.T) {
 	bubble(t, options{crisp: handovertest.Options{Operators: []string{"Ann"}}}, func(r *rig) {
-		ann := r.opened().Operator("Ann").ID()
+		ann := r.Opened().Operator("Ann").ID()
 		before := len(r.steps())
-		r.conv.ID = "user-2"
-		require.Equal(t, handover.Opened, r.asks(handover.Request{
+		r.Conv.ID = "user-2"
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{
 			Segments: []string{"Customer", "vip", "Customer", ""},
 			Inbox:    inbox, Operator: ann, Locale: "fr", Note: "asked three times",
 			User: handover.UserData{FirstName: "Anakin", LastName: "Skywalker", Email: "anakin@example.com", Phone: "06 05 77 69 95", Data: map[string]any{"plan": "pro", "seats": 3.0}},
@@ -46,7 +47,7 @@ func TestOpeningStepByStep(t *testing.T) {
 			handovertest.RouteCreate, handovertest.RoutePatchMeta, handovertest.RoutePatchInbox, handovertest.RoutePatchRouting,
 			handovertest.RouteSend, handovertest.RouteSend,
 		}, r.steps()[before:])
-		conv := r.crisp.Last()
+		conv := r.Crisp.Last()
 		require.Equal(t, inbox, conv.Inbox())
 		require.Equal(t, "Ann", conv.Assigned())
 		require.Equal(t, []string{"Customer", "vip"}, conv.Segments())
@@ -57,7 +58,7 @@ func TestOpeningStepByStep(t *testing.T) {
 		require.Equal(t, map[string]any{"plan": "pro", "seats": 3.0}, meta.Data)
 		require.JSONEq(t, `{"locales":["fr"]}`, string(meta.Device))
 		require.Equal(t, []string{"user: Hi, this user need your help.", "note: asked three times"}, kinds(conv))
-		require.Equal(t, handover.StateWaiting, r.session().State, "being assigned is no human sign")
+		require.Equal(t, handover.StateWaiting, r.Session().State, "being assigned is no human sign")
 	})
 }
 
@@ -79,15 +80,15 @@ func TestOpeningWithTheConnectorsUserData(t *testing.T) {
 		"first_name":"Anakin", "last_name":"Skywalker", "email":"[email protected]", "phone_number":"0605776995",
 		"gtu_accepted":"false", "comments":"in this guy, the force is strong"}`), &user))
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.Opened, r.asks(handover.Request{User: user}))
-		meta := r.crisp.Last().Meta()
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user}))
+		meta := r.Crisp.Last().Meta()
 		require.Equal(t, "Anakin Skywalker", meta.Nickname)
 		require.Equal(t, "0605776995", meta.Phone)
 		require.Empty(t, meta.Email)
 		require.Equal(t, map[string]any{
 			"email": "[email protected]", "gtu_accepted": "false", "comments": "in this guy, the force is strong",
 		}, meta.Data, "an address that is none goes among the data; the text false stays a text")
-		require.Empty(t, r.crisp.FaultCounts())
+		require.Empty(t, r.Crisp.FaultCounts())
 	})
 }
 
@@ -97,14 +98,14 @@ func TestOpeningWithAThousandKeys(t *testing.T) {
 		for i := range 1000 {
 			data[fmt.Sprintf("Key %d!", i)] = strings.Repeat("v", 100)
 		}
-		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Data: data}}))
-		require.Len(t, r.crisp.Last().Meta().Data, 1000)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Data: data}}))
+		require.Len(t, r.Crisp.Last().Meta().Data, 1000)
 	})
 }
 
 // refusing lets Crisp refuse the metas whole, and then the ones with these numbers.
 func refusing(r *rig, numbers ...int) {
-	r.crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+	r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 		if c.Route == handovertest.RoutePatchMeta && slices.Contains(numbers, c.Ordinal) {
 			return handovertest.Fault{Status: 400, Reason: "invalid_data"}
 		}
@@ -122,8 +123,8 @@ func TestMetasRefusedFieldByField(t *testing.T) {
 		t.Run(lost, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				refusing(r, 0, refused)
-				require.Equal(t, handover.Opened, r.asks(handover.Request{User: user, Segments: []string{"vip"}, Locale: "fr"}))
-				m := r.crisp.Last().Meta()
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user, Segments: []string{"vip"}, Locale: "fr"}))
+				m := r.Crisp.Last().Meta()
 				got := map[string]string{"nickname": m.Nickname, "email": m.Email, "phone": m.Phone, "avatar": m.Avatar, "segments": strings.Join(m.Segments, ","), "locale": string(m.Device)}
 				want := map[string]string{"nickname": "Ann", "email": "a@example.com", "phone": "0605776995", "avatar": "https://example.com/a.png", "segments": "vip", "locale": `{"locales":["fr"]}`}
 				data := map[string]any{"plan": "pro"}
@@ -138,7 +139,7 @@ func TestMetasRefusedFieldByField(t *testing.T) {
 				}
 				require.Equal(t, want, got)
 				require.Equal(t, data, m.Data, "what has no field is shown among the data")
-				require.Equal(t, 1, r.count(handover.ActivityLimited), "and the host is told")
+				require.Equal(t, 1, r.Count(handover.ActivityLimited), "and the host is told")
 			})
 		})
 	}
@@ -151,9 +152,9 @@ func TestMetasThatCrispRefusesAltogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				f.Route = handovertest.RoutePatchMeta
-				r.crisp.Fail(100, f)
-				require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{FirstName: "Ann"}, Segments: []string{"x"}}))
-				require.Len(t, userTexts(r.crisp.Last()), 1)
+				r.Crisp.Fail(100, f)
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{FirstName: "Ann"}, Segments: []string{"x"}}))
+				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1)
 			})
 		})
 	}
@@ -171,14 +172,14 @@ func TestRequestsThatCannotBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
-				outcome, err := r.h.Start(r.t.Context(), turn, req)
+				outcome, err := r.H.Start(r.T.Context(), turn, req)
 				require.ErrorContains(t, err, "handover: ")
 				require.Empty(t, outcome)
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.NoError(t, r.reply(turn, "the turn still holds"))
-				require.Zero(t, r.crisp.CountCalls("POST"))
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.NoError(t, r.Reply(turn, "the turn still holds"))
+				require.Zero(t, r.Crisp.CountCalls("POST"))
 			})
 		})
 	}
@@ -188,19 +189,19 @@ func TestReopeningKeepsDataAndSegments(t *testing.T) {
 	for name, replaced := range map[string]bool{"Crisp merges": false, "Crisp replaces": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: handovertest.Options{DataReplaced: replaced}}, func(r *rig) {
-				require.Equal(t, handover.Opened, r.asks(handover.Request{
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{
 					Segments: []string{"first"}, User: handover.UserData{Data: map[string]any{"plan": "free", "visits": 1.0}},
 				}))
-				conv := r.crisp.Last()
+				conv := r.Crisp.Last()
 				conv.Operator("Ann").Resolve()
-				r.crisp.Settle()
-				require.Equal(t, handover.Opened, r.asks(handover.Request{
+				r.Crisp.Settle()
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{
 					Segments: []string{"second", "first"}, User: handover.UserData{Data: map[string]any{"plan": "pro", "seats": 2.0}},
 				}))
-				require.Len(t, r.crisp.Conversations(), 1)
+				require.Len(t, r.Crisp.Conversations(), 1)
 				require.Equal(t, []string{"first", "second"}, conv.Segments())
 				require.Equal(t, map[string]any{"plan": "pro", "visits": 1.0, "seats": 2.0}, conv.Meta().Data)
-				require.Len(t, userTexts(conv), 2, "two opening messages, and none twice")
+				require.Len(t, systemrig.UserTexts(conv), 2, "two opening messages, and none twice")
 			})
 		})
 	}
@@ -219,14 +220,14 @@ func TestEmailPolicies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.Email = tt.policy }}, func(r *rig) {
-				require.Equal(t, handover.Opened, r.asks(handover.Request{User: user}))
-				conv := r.crisp.Last()
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user}))
+				conv := r.Crisp.Last()
 				require.Equal(t, tt.first, conv.Meta().Email)
 				require.Equal(t, tt.data, conv.Meta().Data["email"])
 				require.Equal(t, "pro", conv.Meta().Data["plan"])
-				r.fails(func(handover.Message) error { return handover.ErrUserAway })
+				r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 				conv.Operator("Ann").Say("are you there?")
-				r.after(time.Minute)
+				r.After(time.Minute)
 				require.Equal(t, tt.away, conv.Meta().Email)
 			})
 		})
@@ -237,17 +238,17 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
 		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32)), TTL: time.Hour}
 		c.Transcript = func(_ context.Context, conv handover.Conversation) ([]handover.Message, error) {
-			require.Equal(r.t, r.conv, conv)
+			require.Equal(r.T, r.Conv, conv)
 			return []handover.Message{{From: handover.FromUser, Content: handover.RichMessage{Text: "where is my <b>order</b>?"}}}, nil
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		text := userTexts(r.opened())[0]
+		text := systemrig.UserTexts(r.Opened())[0]
 		link, ok := strings.CutPrefix(text, "Hi, this user need your help.\nYou can find the conversation history here: ")
 		require.True(t, ok, "the connector's two lines: %q", text)
 		page := func(link string) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
-			r.h.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
+			r.H.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
 			return w
 		}
 		for range 3 {
@@ -255,7 +256,7 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 			require.Equal(t, http.StatusOK, w.Code)
 			require.Contains(t, w.Body.String(), "where is my &lt;b&gt;order&lt;/b&gt;?")
 		}
-		same, err := r.h.HistoryLink(r.t.Context(), r.conv)
+		same, err := r.H.HistoryLink(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, link, same)
 
@@ -270,12 +271,12 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 
 func TestHistoryLinkOfTheHostsOwn(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.Opened, r.asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
-		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, userTexts(r.crisp.Last()))
-		link, err := r.h.HistoryLink(r.t.Context(), r.conv)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
+		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, systemrig.UserTexts(r.Crisp.Last()))
+		link, err := r.H.HistoryLink(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Empty(t, link, "there is no page of ours")
-		_, err = r.h.HistoryLink(r.t.Context(), handover.Conversation{})
+		_, err = r.H.HistoryLink(r.T.Context(), handover.Conversation{})
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 	})
 }
@@ -285,7 +286,7 @@ func TestOpeningMessageThatIsSilencedStillExists(t *testing.T) {
 		c.Texts = func(handover.Session) handover.Texts { return handover.Texts{Opening: "{link}"} }
 	}}
 	bubble(t, o, func(r *rig) {
-		require.Len(t, userTexts(r.opened()), 1, "Crisp's lists hide a conversation without a message")
+		require.Len(t, systemrig.UserTexts(r.Opened()), 1, "Crisp's lists hide a conversation without a message")
 	})
 }
 
@@ -306,20 +307,20 @@ func TestCreationIsPaced(t *testing.T) {
 				second := r.replica(o)
 				var all sync.WaitGroup
 				for i := range tt.asked {
-					h := []*handover.Handover{r.h, second}[i%2]
+					h := []*handover.Handover{r.H, second}[i%2]
 					all.Go(func() {
 						conv := handover.Conversation{ID: fmt.Sprint("user ", i)}
-						s, err := h.Session(r.t.Context(), conv)
+						s, err := h.Session(r.T.Context(), conv)
 						require.NoError(t, err)
-						outcome, err := h.Start(r.t.Context(), s.Turn(), handover.Request{})
+						outcome, err := h.Start(r.T.Context(), s.Turn(), handover.Request{})
 						require.NoError(t, err)
 						require.Equal(t, handover.Opened, outcome)
 					})
 				}
-				r.after(59 * time.Second)
-				require.Len(t, r.crisp.Conversations(), tt.first, "over all replicas")
+				r.After(59 * time.Second)
+				require.Len(t, r.Crisp.Conversations(), tt.first, "over all replicas")
 				all.Wait()
-				require.Len(t, r.crisp.Conversations(), tt.asked)
+				require.Len(t, r.Crisp.Conversations(), tt.asked)
 			})
 		})
 	}
@@ -357,7 +358,7 @@ func (m *mortal) config(r *rig, c *handover.Config) {
 		if m.dead.Load() {
 			return "", errDead
 		}
-		return r.deliver(ctx, s, msg)
+		return r.Deliver(ctx, s, msg)
 	}
 }
 
@@ -414,26 +415,26 @@ func TestOpeningIsResumedByAnotherReplica(t *testing.T) {
 // resumed has a replica die in the middle of an opening, and another one finish it.
 func resumed(t *testing.T, m *mortal) {
 	bubble(t, options{config: m.config}, func(r *rig) {
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Drop: i.Event == "message:send"} // no echo helps
 		})
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
-		_, err = r.h.Start(r.t.Context(), turn, handover.Request{
+		_, err = r.H.Start(r.T.Context(), turn, handover.Request{
 			Segments: []string{"Customer"}, User: handover.UserData{FirstName: "Ann"}, Inbox: inbox, Operator: inbox,
 		})
 		require.Error(t, err)
 		require.True(t, m.dead.Load())
-		r.h = r.replica(options{})
-		r.after(4 * time.Minute)
-		require.Equal(t, handover.StateWaiting, r.session().State)
-		require.Equal(t, "A person will be with you soon. You can already describe your question. [Back to the bot]", systemIn(r.saw())[0])
-		conv := r.crisp.Last()
-		require.Equal(t, []string{"Hi, this user need your help."}, userTexts(conv))
+		r.H = r.replica(options{})
+		r.After(4 * time.Minute)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		require.Equal(t, "A person will be with you soon. You can already describe your question. [Back to the bot]", systemIn(r.Saw())[0])
+		conv := r.Crisp.Last()
+		require.Equal(t, []string{"Hi, this user need your help."}, systemrig.UserTexts(conv))
 		require.Equal(t, []string{"Customer"}, conv.Segments())
 		require.Equal(t, "Ann", conv.Meta().Nickname)
 		require.Equal(t, inbox, conv.Inbox())
-		for _, other := range r.crisp.Conversations()[:conv.Number()] {
+		for _, other := range r.Crisp.Conversations()[:conv.Number()] {
 			require.Empty(t, other.Messages(), "never a second conversation with a message in it")
 		}
 	})
@@ -451,31 +452,31 @@ func systemIn(lines []string) (texts []string) {
 
 func TestOpeningIsResumedByACall(t *testing.T) {
 	for name, call := range map[string]func(r *rig){
-		"Receive": func(r *rig) { require.False(r.t, r.says("are you there?").Bot) },
+		"Receive": func(r *rig) { require.False(r.T, r.Says("are you there?").Bot) },
 		"Start": func(r *rig) {
-			outcome, err := r.h.Start(r.t.Context(), r.session().Turn(), handover.Request{})
-			require.NoError(r.t, err)
-			require.Equal(r.t, handover.AlreadyOpen, outcome)
-			r.crisp.Settle()
+			outcome, err := r.H.Start(r.T.Context(), r.Session().Turn(), handover.Request{})
+			require.NoError(r.T, err)
+			require.Equal(r.T, handover.AlreadyOpen, outcome)
+			r.Crisp.Settle()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := &mortal{method: "none"}
 			bubble(t, options{config: first.config, still: true}, func(r *rig) {
-				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
-				ctx, cancel := context.WithTimeout(r.t.Context(), time.Second/2)
+				ctx, cancel := context.WithTimeout(r.T.Context(), time.Second/2)
 				defer cancel()
-				outcome, err := r.h.Start(ctx, turn, handover.Request{})
+				outcome, err := r.H.Start(ctx, turn, handover.Request{})
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.Equal(t, handover.Opening, outcome)
 				first.dead.Store(true) // while it waits for the next attempt
-				r.after(10 * time.Second)
-				r.h = r.replica(options{still: true})
+				r.After(10 * time.Second)
+				r.H = r.replica(options{still: true})
 				call(r)
-				require.Equal(t, handover.StateWaiting, r.session().State)
-				require.Len(t, r.crisp.Conversations(), 1)
+				require.Equal(t, handover.StateWaiting, r.Session().State)
+				require.Len(t, r.Crisp.Conversations(), 1)
 			})
 		})
 	}
@@ -485,14 +486,14 @@ func TestOpeningMessageOfUnknownFateIsLookedForUntilThatIsKnown(t *testing.T) {
 	for name, f := range map[string]handovertest.Fault{"429": {Status: 429}, "refused": {Refuse: true}, "503": {Status: 503}, "404": {Status: 404, Reason: "not_found"}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: i.Event == "message:send"}
 				})
-				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
+				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
 				f.Route = handovertest.RouteMessages
-				r.crisp.Fail(1, f)
-				require.Equal(t, handover.Opened, r.asks(handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}}))
-				require.Len(t, userTexts(r.crisp.Last()), 1, "never posted twice")
+				r.Crisp.Fail(1, f)
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}}))
+				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1, "never posted twice")
 			})
 		})
 	}

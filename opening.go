@@ -23,14 +23,17 @@ func (rec *record) queueOpening(ho *handover) {
 		e.HandoverID, e.Crisp = ho.ID, ho.CrispID
 		rec.push(&rec.ToCrisp, e)
 	}
-	ho.CrispID = cmp.Or(ho.Request.CrispID, rec.reopens(ho))
+	ho.CrispID = ho.Request.CrispID
+	if s := rec.Sessions.Reusable(ho.Timeouts.Reopen, rec.env.now); s != nil && ho.CrispID == "" {
+		ho.CrispID = s.ID // it ended a short time ago
+	}
 	switch {
 	case ho.CrispID == "":
 		step(effect{Kind: kindCreate})
 	case rec.Sessions.ByID(ho.CrispID) == nil:
 		rec.Sessions = append(rec.Sessions, &crisplog.Session{ID: ho.CrispID, Bounds: crisplog.Boundary{Adopted: true}})
 	}
-	rec.dropResolve(ho.CrispID)
+	rec.ToCrisp.dropResolve(ho.CrispID)
 	step(effect{Kind: kindMetas, Metas: &metasRequest{Merge: ho.CrispID != ""}})
 	if ho.Request.Inbox != "" {
 		step(effect{Kind: kindInbox, Note: ho.Request.Inbox})
@@ -39,26 +42,10 @@ func (rec *record) queueOpening(ho *handover) {
 		step(effect{Kind: kindAssign, Note: ho.Request.Operator})
 	}
 	ho.Opening = fingerprint(rec.Conversation, ho.ID, ofOpening, "", 0)
-	step(effect{Kind: kindGreet, FP: ho.Opening, At: rec.newest(ho.CrispID)})
+	step(effect{Kind: kindGreet, FP: ho.Opening, At: rec.Sessions.Newest(ho.CrispID)})
 	if ho.CrispID != "" {
-		rec.awaitOpening(ho)
+		rec.Sessions.ByID(ho.CrispID).AwaitOpening(ho.Opening)
 	}
-}
-
-// reopens returns the id of the Crisp session that is used again: the one that ended last, if that was
-// a short time ago; else "".
-func (rec *record) reopens(ho *handover) string {
-	if s := rec.Sessions.Reusable(ho.Timeouts.Reopen, rec.env.now); s != nil {
-		return s.ID
-	}
-	return ""
-}
-
-// awaitOpening makes our opening message the session's boundary, as soon as Crisp's log shows it.
-func (rec *record) awaitOpening(ho *handover) {
-	s := rec.Sessions.ByID(ho.CrispID)
-	s.Bounds.Await(ho.Opening)
-	s.Log.Ours(ho.Opening)
 }
 
 // created notes the Crisp conversation that was made.
@@ -67,7 +54,7 @@ func (o *settlement) created() {
 	if ho == nil {
 		return
 	}
-	id := o.r.id
+	id := o.r.made
 	ho.CrispID = id
 	o.rec.Sessions = append(o.rec.Sessions, &crisplog.Session{ID: id, Log: crisplog.Log{First: ho.Opening}})
 	for _, x := range o.rec.ToCrisp {
@@ -75,7 +62,7 @@ func (o *settlement) created() {
 			x.Crisp = id
 		}
 	}
-	o.rec.awaitOpening(ho)
+	o.rec.Sessions.ByID(ho.CrispID).AwaitOpening(ho.Opening)
 }
 
 // greeted ends the opening: the Crisp conversation has its first message.
@@ -125,15 +112,15 @@ func (o *settlement) nextPart() bool {
 
 // paced notes that an opening waits for our own pace: until then it has not begun. Who waits for long
 // hears so, once.
-func (rec *record) paced(e *effect) {
-	ho := rec.handoverOf(e.HandoverID)
+func (o *settlement) paced() {
+	ho := o.rec.handoverOf(o.e.HandoverID)
 	if ho == nil {
 		return
 	}
-	if ho.Paced.IsZero() && rec.runs(ho.ID) && e.Next.Sub(rec.env.now) > patience {
-		rec.say(textQueued, "")
+	if ho.Paced.IsZero() && o.rec.runs(ho.ID) && o.e.Next.Sub(o.rec.env.now) > patience {
+		o.rec.say(textQueued, "")
 	}
-	ho.Paced = e.Next
+	ho.Paced = o.e.Next
 }
 
 // patience is how long a user waits for an opening without a word.

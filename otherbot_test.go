@@ -19,56 +19,56 @@ var crowded = options{crisp: handovertest.Options{
 
 func TestAnotherBotAndARuleAreNoHuman(t *testing.T) {
 	bubble(t, crowded, func(r *rig) {
-		conv := r.opened()
-		r.after(5 * time.Second)
+		conv := r.Opened()
+		r.After(5 * time.Second)
 		require.Equal(t, "Bob", conv.Assigned())
-		require.Equal(t, handover.StateWaiting, r.session().State)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
 		require.Equal(t, []string{
 			"system: A person will be with you soon. You can already describe your question. [Back to the bot]",
 			"system: We are still looking for somebody. Thank you for your patience. [Back to the bot]",
-		}, r.saw(), "its answer is not shown, but the way out is")
-		require.False(t, r.says("Are you a person?").Bot)
-		r.after(5 * time.Second)
-		require.Empty(t, r.saw(), "offered once")
-		require.Equal(t, 2, r.count(handover.ActivityOtherBot), "the host hears of each")
+		}, r.Saw(), "its answer is not shown, but the way out is")
+		require.False(t, r.Says("Are you a person?").Bot)
+		r.After(5 * time.Second)
+		require.Empty(t, r.Saw(), "offered once")
+		require.Equal(t, 2, r.Count(handover.ActivityOtherBot), "the host hears of each")
 
-		require.False(t, r.says("Back to the bot").Bot)
-		require.Equal(t, []string{"system: You are talking with the bot again."}, r.saw())
-		end := r.allEnds()[0]
+		require.False(t, r.Says("Back to the bot").Bot)
+		require.Equal(t, []string{"system: You are talking with the bot again."}, r.Saw())
+		end := r.Ends()[0]
 		require.Equal(t, handover.EndUserLeft, end.Reason)
 		require.False(t, end.HumanReplied)
 		require.Empty(t, end.Agents)
 		for _, m := range end.Messages {
 			require.Equal(t, handover.FromUser, m.From, "nor is it part of the human part")
 		}
-		require.True(t, r.says("hello").Bot)
+		require.True(t, r.Says("hello").Bot)
 	})
 }
 
 func TestAnotherBotDoesNotKeepTheUserWaiting(t *testing.T) {
 	bubble(t, crowded, func(r *rig) {
-		r.opened()
+		r.Opened()
 		for range 10 { // each message of the user gets an answer from the other bot
-			require.False(t, r.says("hello?").Bot)
-			r.after(time.Minute)
+			require.False(t, r.Says("hello?").Bot)
+			r.After(time.Minute)
 		}
-		require.Len(t, r.allEnds(), 1)
-		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
-		require.Contains(t, r.saw(), noAgent)
+		require.Len(t, r.Ends(), 1)
+		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
+		require.Contains(t, r.Saw(), noAgent)
 	})
 }
 
 func TestAPersonAmongBots(t *testing.T) {
 	bubble(t, crowded, func(r *rig) {
-		require.Equal(t, handover.Opened, r.asks(handover.Request{User: handover.UserData{Email: "anakin@example.com"}}))
-		r.after(5 * time.Second)
-		r.saw()
-		fp := r.crisp.Last().Operator("Ann").Say("I am a person")
-		r.crisp.Settle()
-		r.says("good")
-		r.after(5 * time.Minute)
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am a person"}, r.saw())
-		for _, mail := range r.crisp.Mails() {
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "anakin@example.com"}}))
+		r.After(5 * time.Second)
+		r.Saw()
+		fp := r.Crisp.Last().Operator("Ann").Say("I am a person")
+		r.Crisp.Settle()
+		r.Says("good")
+		r.After(5 * time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am a person"}, r.Saw())
+		for _, mail := range r.Crisp.Mails() {
 			require.NotEqual(t, fp, mail.Fingerprint, "what the user has seen is not mailed")
 		}
 	})

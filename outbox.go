@@ -14,53 +14,24 @@ import (
 
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
 func (rec *record) queuePosts(s *userMessage, ho *handover) {
-	rec.posting(s, ho)
+	s.Status, s.Epoch, s.Handover = messagePosting, rec.Epoch, ho.ID
+	if !rec.runs(ho.ID) {
+		s.Handover = ""
+	}
 	for i, p := range s.Incoming.posts() {
 		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
-		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.newest(ho.CrispID)})
+		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.Sessions.Newest(ho.CrispID)})
 		if c := rec.Sessions.ByID(ho.CrispID); c != nil {
 			c.Log.Ours(fp)
 		}
 	}
 }
 
-// posting notes that a message of the user is on its way to Crisp.
-func (rec *record) posting(s *userMessage, ho *handover) {
-	s.Status, s.Epoch, s.Handover = messagePosting, rec.Epoch, ""
-	if rec.runs(ho.ID) {
-		s.Handover = ho.ID
-	}
-}
-
-// crowded reports whether too much waits for Crisp already to take n messages more.
-func (rec *record) crowded(n int) bool {
-	waiting := 0
-	for _, e := range rec.ToCrisp {
-		if e.Kind == kindPost {
-			waiting++
-		}
-	}
-	for _, m := range rec.UserMessages {
-		if m.inHand() {
-			waiting += m.Incoming.size()
-		}
-	}
-	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
-}
-
-// newest is Crisp's time of the newest that is known of a session: what is posted now comes after it.
-func (rec *record) newest(crisp string) int64 {
-	if s := rec.Sessions.ByID(crisp); s != nil {
-		return s.Log.Newest
-	}
-	return 0
-}
-
 // match finds the post of ours to which Crisp gave another fingerprint, and settles it.
-func (rec *record) match(s *crisplog.Session, m *EventMessage) {
-	for _, e := range rec.ToCrisp {
-		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, rec.env.cfg.Origin) {
-			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
+func (in *intake) match(s *crisplog.Session, m *EventMessage) {
+	for _, e := range in.rec.ToCrisp {
+		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, in.rec.env.cfg.Origin) {
+			in.rec.settle(&in.rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
 			return
 		}
 	}
@@ -77,29 +48,6 @@ func (rec *record) proved(s *crisplog.Session, fp int64) {
 			return
 		}
 	}
-}
-
-// passed notes that one effect for a message of the user is done.
-func (rec *record) passed(e *effect) {
-	rest := slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
-	in := rec.UserMessages.find(e.Incoming)
-	if rest || in == nil || in.Status != messagePosting {
-		return
-	}
-	in.done(messagePosted)
-	rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: rec.env.now.Sub(in.At)})
-}
-
-// giveBack gives the bot a message that Crisp has no part of.
-func (rec *record) giveBack(e *effect) {
-	rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
-	rec.env.returned = append(rec.env.returned, e.Incoming)
-	rec.returnToBot()
-}
-
-// follows reports whether Crisp has all parts of the message that come before this one.
-func (rec *record) follows(e *effect) bool {
-	return e.Part > 0 && !slices.ContainsFunc(rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming && x.Part < e.Part })
 }
 
 // returnToBot makes turns of the messages that an end gave back. One that nobody waits for any
@@ -134,7 +82,7 @@ func (rec *record) queueAnswer(s *userMessage, q crispcontent.Question, i int) b
 	if err != nil {
 		return false
 	}
-	rec.posting(s, rec.Handover)
+	s.Status, s.Epoch, s.Handover = messagePosting, rec.Epoch, rec.Handover.ID // it runs
 	rec.push(&rec.ToCrisp, effect{Kind: kindAnswer, HandoverID: rec.Handover.ID, Crisp: q.Crisp, Incoming: s.ID, FP: q.FP, Content: content, Else: label})
 	return true
 }
@@ -171,10 +119,10 @@ func messageID(crisp string, fp int64, part int) string {
 func systemID(id, what string, n int64) string { return fmt.Sprintf("%s/%s/%d", id, what, n) }
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
-func (rec *record) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) {
+func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) {
 	id := ""
-	if rec.Handover != nil && rec.Handover.CrispID == s.ID {
-		id = rec.Handover.ID
+	if in.rec.Handover != nil && in.rec.Handover.CrispID == s.ID {
+		id = in.rec.Handover.ID
 	}
 	for i, p := range parts {
 		one := msg
@@ -184,10 +132,10 @@ func (rec *record) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, 
 		}
 		one.Content, one.File = p.Content, p.File
 		kind := kindDeliver
-		if suffix != "" && rec.env.cfg.Revise != nil {
+		if suffix != "" && in.rec.env.cfg.Revise != nil {
 			kind = kindRevise
 		}
-		rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
+		in.rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
 	}
 }
 
@@ -199,37 +147,23 @@ func kept(s *crisplog.Session, fp int64) func(*effect) bool {
 // replaceKept gives a message that is kept until the user is there again its new content. It reports
 // whether nothing more is to do: a host that keeps the message as well has it revised, too. Where a part
 // was shown, or what is kept is a correction, the new content becomes a correction.
-func (rec *record) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) bool {
-	at := slices.IndexFunc(rec.Away, kept(s, e.FP))
+func (in *intake) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) bool {
+	at := slices.IndexFunc(in.rec.Away, kept(s, e.FP))
 	if at < 0 {
 		return false
 	}
-	first := rec.Away[at]
+	first := in.rec.Away[at]
 	corrects := first.Message.Corrects != "" || first.Part > 0
 	if !corrects {
 		suffix = ""
 	}
 	var l queue
-	rec.queueParts(&l, s, e, parts, msg, suffix)
+	in.queueParts(&l, s, e, parts, msg, suffix)
 	for _, x := range l {
 		x.Attempts = first.Attempts
 	}
-	rec.Away = slices.Insert(slices.DeleteFunc(rec.Away, kept(s, e.FP)), at, l...)
-	return corrects || len(e.ChannelID) == 0 || rec.env.cfg.Revise == nil
-}
-
-// mark queues the delivered and read marks, together with those that wait already.
-func (rec *record) mark(s *crisplog.Session, fp int64) {
-	if rec.env.cfg.Policy.NoMarks {
-		return
-	}
-	for _, e := range rec.ToCrisp {
-		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
-			e.FPs = append(e.FPs, fp)
-			return
-		}
-	}
-	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
+	in.rec.Away = slices.Insert(slices.DeleteFunc(in.rec.Away, kept(s, e.FP)), at, l...)
+	return corrects || len(e.ChannelID) == 0 || in.rec.env.cfg.Revise == nil
 }
 
 // named notes the channel's id of the part that a delivery showed.

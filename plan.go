@@ -41,22 +41,30 @@ func (rec *record) absorb(dir direction, r result) bool {
 	return rec.settle(rec.queue(dir), r)
 }
 
-// plan decides on the next step, and counts the attempt. changed is set when it altered the record.
-func (rec *record) plan(dir direction, changed *bool) *step {
-	now := rec.env.now
-	*changed = rec.dropDeadReplies() || *changed
-	*changed = rec.dropUnheard() || *changed
-	*changed = rec.handOn() || *changed
-	*changed = rec.dropAway() || *changed
+// planner decides what is to be done next, and when.
+type planner struct {
+	rec     *record
+	changed bool // the record was altered
+}
+
+func (rec *record) planner() *planner { return &planner{rec: rec} }
+
+// next decides on the next step in a direction, and counts the attempt.
+func (p *planner) next(dir direction) *step {
+	now := p.rec.env.now
+	p.changed = p.rec.dropDeadReplies() || p.changed
+	p.changed = p.dropUnheard() || p.changed
+	p.changed = p.rec.handOn() || p.changed
+	p.changed = p.rec.dropAway() || p.changed
 	if dir == toUser {
-		if l := rec.planRead(changed); l != nil {
+		if l := p.read(); l != nil {
 			return &step{read: l}
 		}
-		if rec.botSpeaks() {
+		if p.rec.botSpeaks() {
 			return nil // the bot is still speaking: what an agent wrote waits
 		}
 	}
-	q := rec.queue(dir)
+	q := p.rec.queue(dir)
 	for {
 		e, _ := q.ready(now)
 		if e == nil {
@@ -64,8 +72,8 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 		}
 		if e.Kind == kindEnd {
 			q.drop(func(x *effect) bool { return x == e })
-			rec.ended(e)
-			*changed = true
+			p.end(e)
+			p.changed = true
 			continue
 		}
 		e.begin(now)
@@ -73,22 +81,22 @@ func (rec *record) plan(dir direction, changed *bool) *step {
 	}
 }
 
-// planRead returns the read that hooks or deadlines want now, or nil. Where no read may be made, it
+// read returns the read that hooks or deadlines want now, or nil. Where no read may be made, it
 // shows what hooks say that have waited for inHandFor.
-func (rec *record) planRead(changed *bool) *logRead {
+func (p *planner) read() *logRead {
 	for {
-		l, blind := rec.wantedRead(rec.env.now)
+		l, blind := p.wantedRead(p.rec.env.now)
 		if l == nil {
 			break
 		}
-		n := &reading{of: l, begun: rec.env.now, blind: true}
-		if l.blind = blind; !blind || rec.oldWanted(rec.Sessions.ByID(l.crisp), n) {
+		n := &reading{of: l, begun: p.rec.env.now, blind: true}
+		if l.blind = blind; !blind || p.rec.oldWanted(p.rec.Sessions.ByID(l.crisp), n) {
 			return l
 		}
-		rec.take(n)
-		*changed = true
+		p.rec.take(n)
+		p.changed = true
 	}
-	return rec.deadlines(changed)
+	return p.deadlines()
 }
 
 // begin counts an attempt.
@@ -100,67 +108,21 @@ func (e *effect) begin(now time.Time) {
 	}
 }
 
-// recover makes ready again what a dead process had begun. The same goes for an effect that is marked
-// as running in the direction which this process is about to work on: its result was lost.
-func (rec *record) recover(process string, dir direction) {
-	for _, d := range []direction{toUser, toCrisp} {
-		if d != dir && rec.Claim.Holder == process {
-			continue
-		}
-		for _, e := range *rec.queue(d) {
-			if e.Running {
-				e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
-			}
-		}
-	}
-}
-
-// working reports whether a step was begun whose result is not written down yet.
-func (rec *record) working() bool {
-	running := func(e *effect) bool { return e.Running }
-	return rec.ToUser.has(running) || rec.ToCrisp.has(running)
-}
-
-// orphaned makes ready again the steps that a process had begun which has lost its claim. Nobody knows
-// how far they came.
-func (rec *record) orphaned() {
-	for _, q := range []queue{rec.ToUser, rec.ToCrisp} {
-		for _, e := range q {
-			if e.Running {
-				e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
-			}
-		}
-	}
-	rec.reopen()
-}
-
-// openAgain is for how long after an asking an opening gets its whole time again, when the process has died
-// that was at it.
-const openAgain = 5 * time.Minute
-
-// reopen gives an opening its time again whose process has died: nobody was at it for as long as a claim
-// holds, which may be as long as Timeouts.Open.
-func (rec *record) reopen() {
-	if rec.State == StateOpening && !rec.Claim.free() && rec.env.now.Before(rec.Handover.Asked.Add(openAgain)) {
-		rec.Handover.Paced = rec.env.now
-	}
-}
-
 // wants reports whether there is something to begin now in one direction.
-func (rec *record) wants(dir direction) bool {
+func (p *planner) wants(dir direction) bool {
 	if dir == toBot {
-		m, _ := rec.forBot()
+		m, _ := p.rec.forBot()
 		return m != nil
 	}
 	if dir == toUser {
-		if l, _ := rec.wantedRead(rec.env.now); l != nil {
+		if l, _ := p.wantedRead(p.rec.env.now); l != nil {
 			return true
 		}
-		if rec.botSpeaks() {
+		if p.rec.botSpeaks() {
 			return false
 		}
 	}
-	e, _ := rec.queue(dir).ready(rec.env.now)
+	e, _ := p.rec.queue(dir).ready(p.rec.env.now)
 	return e != nil && !e.Running
 }
 
@@ -175,69 +137,69 @@ type deadline struct {
 }
 
 // pending returns the deadlines of the conversation's state.
-func (rec *record) pending() []deadline {
+func (p *planner) pending() []deadline {
 	var all []deadline
 	add := func(from time.Time, after time.Duration, t trigger, blind bool) {
 		if after > 0 && !from.IsZero() {
 			all = append(all, deadline{from.Add(after), t, blind})
 		}
 	}
-	if rec.Offer != nil {
-		all = append(all, deadline{rec.Offer.Expires, onOfferExpired, true})
+	if p.rec.Offer != nil {
+		all = append(all, deadline{p.rec.Offer.Expires, onOfferExpired, true})
 	}
-	if f := rec.FollowUp; f != nil {
+	if f := p.rec.FollowUp; f != nil {
 		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, true)
 	}
-	switch rec.State {
+	switch p.rec.State {
 	case StateMuted:
-		add(rec.Since, rec.env.cfg.Timeouts.Max, onMax, true)
+		add(p.rec.Since, p.rec.env.cfg.Timeouts.Max, onMax, true)
 	case StateOpening:
-		add(times.Later(rec.Handover.Asked, rec.Handover.Paced), rec.Handover.Timeouts.Open, onOpenFailed, true)
+		add(times.Later(p.rec.Handover.Asked, p.rec.Handover.Paced), p.rec.Handover.Timeouts.Open, onOpenFailed, true)
 	case StateWaiting:
-		add(rec.Handover.Opened, rec.Handover.Timeouts.Claim, onClaimTimeout, false)
-		add(times.Later(rec.Handover.Opened, rec.Handover.Reminded), rec.Handover.Timeouts.Remind, onRemind, false)
+		add(p.rec.Handover.Opened, p.rec.Handover.Timeouts.Claim, onClaimTimeout, false)
+		add(times.Later(p.rec.Handover.Opened, p.rec.Handover.Reminded), p.rec.Handover.Timeouts.Remind, onRemind, false)
 	case StateActive:
-		if rec.Handover.AskedIdle.Before(rec.Handover.LastWord) {
-			add(rec.Handover.LastWord, rec.Handover.Timeouts.Idle, onQuiet, false)
+		if p.rec.Handover.AskedIdle.Before(p.rec.Handover.LastWord) {
+			add(p.rec.Handover.LastWord, p.rec.Handover.Timeouts.Idle, onQuiet, false)
 		} else {
-			add(rec.Handover.AskedIdle, rec.Handover.Timeouts.Idle/2, onIdle, false)
+			add(p.rec.Handover.AskedIdle, p.rec.Handover.Timeouts.Idle/2, onIdle, false)
 		}
 	}
-	if rec.State == StateWaiting || rec.State == StateActive {
-		for _, e := range rec.ToCrisp {
-			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == rec.Handover.ID {
-				add(e.Since, rec.Handover.Timeouts.Relay, onRelayFailed, true)
+	if p.rec.State == StateWaiting || p.rec.State == StateActive {
+		for _, e := range p.rec.ToCrisp {
+			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == p.rec.Handover.ID {
+				add(e.Since, p.rec.Handover.Timeouts.Relay, onRelayFailed, true)
 				break
 			}
 		}
 	}
-	if rec.human() {
-		add(rec.Handover.Asked, rec.Handover.Timeouts.Max, onMax, true)
+	if p.rec.human() {
+		add(p.rec.Handover.Asked, p.rec.Handover.Timeouts.Max, onMax, true)
 	}
 	return all
 }
 
 // deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is
 // judged only after a read of the messages that began later than it: the read is returned.
-func (rec *record) deadlines(changed *bool) *logRead {
+func (p *planner) deadlines() *logRead {
 	var passed []trigger
 	for again := true; again; {
 		again = false
-		for _, dl := range rec.pending() {
-			if dl.at.After(rec.env.now) || slices.Contains(passed, dl.trigger) {
+		for _, dl := range p.pending() {
+			if dl.at.After(p.rec.env.now) || slices.Contains(passed, dl.trigger) {
 				continue
 			}
-			if s := rec.current(); s != nil && !dl.blind {
-				if rec.readDue(s, dl.at).After(rec.env.now) || rec.ending(s.ID) {
+			if s := p.rec.current(); s != nil && !dl.blind {
+				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.ToUser.ends(s.ID) {
 					continue
 				}
 				if s.Reads.Good.Before(dl.at) {
-					return rec.readOf(s, false)
+					return p.readOf(s, false)
 				}
 			}
 			passed = append(passed, dl.trigger)
-			if again = rec.fire(dl.trigger, cause{}); again {
-				*changed = true
+			if again = p.rec.fire(dl.trigger, cause{}); again {
+				p.changed = true
 				break // others may be pending now
 			}
 		}
@@ -248,10 +210,10 @@ func (rec *record) deadlines(changed *bool) *logRead {
 // readDue is when a session is read next for a deadline that passes at by. A message that a hook told of
 // and the log does not show yet is waited for, earlyFor at the most, since a stream of hooks would put the
 // deadline off for ever. What the list of conversations, or a stranger, told of later than by is not.
-func (rec *record) readDue(s *crisplog.Session, by time.Time) time.Time {
+func (p *planner) readDue(s *crisplog.Session, by time.Time) time.Time {
 	var wait time.Time
-	for i := range rec.Hooks {
-		k := &rec.Hooks[i]
+	for i := range p.rec.Hooks {
+		k := &p.rec.Hooks[i]
 		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
 			continue
 		}
@@ -275,47 +237,215 @@ func (rec *record) current() *crisplog.Session {
 }
 
 // due is when the conversation next wants attention.
-func (rec *record) due() time.Time {
-	if !rec.Claim.free() {
-		return rec.Claim.Until
+func (p *planner) due() time.Time {
+	if !p.rec.Claim.free() {
+		return p.rec.Claim.Until
 	}
-	now := rec.env.now
+	now := p.rec.env.now
 	var at time.Time
-	if rec.idle() {
-		at = rec.keepUntil()
+	if p.rec.idle() {
+		at = p.rec.keepUntil()
 	}
-	_, wait := rec.ToCrisp.ready(now)
+	_, wait := p.rec.ToCrisp.ready(now)
 	at = times.Earlier(at, wait)
-	for i := range rec.Hooks {
-		k := &rec.Hooks[i]
-		if s := rec.Sessions.ByID(k.Crisp); s != nil && !rec.ending(s.ID) {
-			at = times.Earlier(at, rec.wanted(k, s))
+	for i := range p.rec.Hooks {
+		k := &p.rec.Hooks[i]
+		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.ToUser.ends(s.ID) {
+			at = times.Earlier(at, p.hookDue(k, s))
 		}
 	}
-	for _, s := range rec.Sessions {
+	for _, s := range p.rec.Sessions {
 		if !s.State.Doubt.IsZero() {
 			at = times.Earlier(at, s.DoubtDue())
 		}
 	}
-	for _, dl := range rec.pending() {
+	for _, dl := range p.pending() {
 		next := dl.at
-		if s := rec.current(); s != nil && !dl.blind {
-			next = times.Later(next, rec.readDue(s, dl.at))
+		if s := p.rec.current(); s != nil && !dl.blind {
+			next = times.Later(next, p.readDue(s, dl.at))
 		}
 		at = times.Earlier(at, next)
 	}
-	at = times.Earlier(at, rec.UserMessages.waits(""))
-	_, wait = rec.forBot()
+	at = times.Earlier(at, p.rec.UserMessages.waits(""))
+	_, wait = p.rec.forBot()
 	at = times.Earlier(at, wait)
-	for _, r := range rec.Replies { // its process may die
+	for _, r := range p.rec.Replies { // its process may die
 		at = times.Earlier(at, r.Until)
 	}
-	if len(rec.Replies) > 0 {
+	if len(p.rec.Replies) > 0 {
 		return at
 	}
-	_, wait = rec.ToUser.ready(now)
-	if rec.env.speaking && !wait.IsZero() { // this process goes on then, or another one when it is dead
-		wait = times.Later(wait, now.Add(rec.env.cfg.Timeouts.Reply))
+	_, wait = p.rec.ToUser.ready(now)
+	if p.rec.env.speaking && !wait.IsZero() { // this process goes on then, or another one when it is dead
+		wait = times.Later(wait, now.Add(p.rec.env.cfg.Timeouts.Reply))
 	}
 	return times.Earlier(at, wait)
+}
+
+// dropUnheard says of the messages whose Receive has died that they were not sent. It reports whether
+// there are any.
+func (p *planner) dropUnheard() (any bool) {
+	for _, m := range p.rec.UserMessages {
+		if m.Status == messageTurn && !m.Waits.IsZero() && !m.Waits.After(p.rec.env.now) {
+			m.Waits = time.Time{}
+			p.rec.unsent(m)
+			any = true
+		}
+	}
+	if any {
+		p.rec.say(textNotSent, "")
+		p.rec.holdEnds()
+	}
+	return any
+}
+
+// mustSave reports whether a plan has to be stored before it is carried out. A read, and an effect
+// that does no harm when it is carried out twice, need no save of their own while the claim holds.
+func (p *planner) mustSave(process string, next *step) bool {
+	held := p.rec.Claim.Holder == process
+	if next == nil {
+		return held && !p.working() && !p.wants(toUser) && !p.wants(toCrisp) && !p.wants(toBot)
+	}
+	fresh := held && p.rec.Claim.Until.Sub(p.rec.env.now) > claimTTL/2
+	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
+}
+
+// end carries out a queued end, unless its handover is over already.
+func (p *planner) end(e *effect) {
+	if !p.rec.runs(e.HandoverID) {
+		return
+	}
+	p.rec.fire(endTrigger(e.Reason), cause{at: e.At})
+}
+
+// wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
+// now, but a hook is overdue. While an end waits for the messages before it, what came after it waits as
+// well.
+func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
+	opening := p.rec.State == StateOpening
+	for i := range p.rec.Hooks {
+		k := &p.rec.Hooks[i]
+		s := p.rec.Sessions.ByID(k.Crisp)
+		if s == nil || p.rec.ToUser.ends(s.ID) || p.hookDue(k, s).After(now) || opening && !k.overdue(now) {
+			continue
+		}
+		return p.readOf(s, false), opening || s.Reads.Retry.After(now) || p.rec.env.trustHooks
+	}
+	if opening {
+		return nil, false
+	}
+	for _, s := range p.rec.Sessions {
+		if !s.State.Doubt.IsZero() && !now.Before(s.DoubtDue()) {
+			return p.readOf(s, true), false
+		}
+	}
+	return nil, false
+}
+
+// hookDue is when a hook is to be worked on; zero for not yet. While a handover opens, hooks wait: what
+// agents write belongs to the handover that is about to exist. A message in hand does not wait for ever.
+func (p *planner) hookDue(k *hook, s *crisplog.Session) time.Time {
+	if p.rec.State != StateOpening {
+		return k.wanted(&s.Reads)
+	}
+	if len(k.Raw) == 0 {
+		return time.Time{}
+	}
+	return times.Later(k.Got.Add(inHandFor), k.Next)
+}
+
+// readOf is the read that brings a session up to date.
+func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
+	l := &logRead{crisp: s.ID, since: max(s.Log.Watermark-crisplog.Overlap.Milliseconds(), s.Bounds.From-1), upto: p.rec.Serial, state: state}
+	l.stop = []int64{s.Log.First, s.Bounds.Opening}
+	if l.early = s.Bounds.Early(); l.early {
+		l.singles = []int64{s.Bounds.Opening}
+	}
+	last := s.Log.Last
+	for _, k := range p.rec.Hooks.of(s.ID, p.rec.Serial) {
+		whole := len(k.Raw) > 0
+		l.state = l.state || !whole && k.State
+		if s.State.Resolved && k.Want != 0 {
+			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
+		}
+		if !k.Next.After(p.rec.env.now) && (k.Edited && (!whole || s.Log.Entry(k.Want) == nil) || k.Removed && !whole) {
+			l.singles = append(l.singles, k.Want)
+		}
+		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
+			last = 0
+			l.since = max(min(l.since, k.At-1), l.since-crisplog.Overlap.Milliseconds(), s.Bounds.From-1)
+		}
+		if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 {
+			l.until = times.Earlier(l.until, overdue)
+		}
+	}
+	l.singles = l.singles[:min(len(l.singles), maxSingles)]
+	l.stop = slices.DeleteFunc(append(l.stop, last), func(fp int64) bool { return fp == 0 })
+	return l
+}
+
+// working reports whether a step was begun whose result is not written down yet.
+func (p *planner) working() bool { return p.rec.ToUser.running() || p.rec.ToCrisp.running() }
+
+// recover makes ready again what a dead process had begun. The same goes for an effect that is marked
+// as running in the direction which this process is about to work on: its result was lost.
+func (p *planner) recover(process string, dir direction) {
+	for _, d := range []direction{toUser, toCrisp} {
+		if d == dir || p.rec.Claim.Holder != process {
+			p.rec.queue(d).recover()
+		}
+	}
+}
+
+// orphaned makes ready again the steps that a process had begun which has lost its claim.
+func (p *planner) orphaned() {
+	p.rec.ToUser.recover()
+	p.rec.ToCrisp.recover()
+	p.openAgain()
+}
+
+// openingFor is for how long after an asking an opening gets its whole time again, when the process has died
+// that was at it.
+const openingFor = 5 * time.Minute
+
+// openAgain gives an opening its time again whose process has died: nobody was at it for as long as a claim
+// holds, which may be as long as Timeouts.Open.
+func (p *planner) openAgain() {
+	if p.rec.State == StateOpening && !p.rec.Claim.free() && p.rec.env.now.Before(p.rec.Handover.Asked.Add(openingFor)) {
+		p.rec.Handover.Paced = p.rec.env.now
+	}
+}
+
+// awaited is what callers in other processes may wait to see changed.
+type awaited struct {
+	epoch   int64
+	opening string   // the handover that opens
+	pending []string // the user's messages that are on their way to Crisp, or given to somebody to answer them
+}
+
+// awaited returns what may be waited for now.
+func (rec *record) awaited() (a awaited) {
+	a.epoch = rec.Epoch
+	if rec.State == StateOpening {
+		a.opening = rec.Handover.ID
+	}
+	for _, m := range rec.UserMessages {
+		if m.pending() {
+			a.pending = append(a.pending, m.ID)
+		}
+	}
+	return a
+}
+
+// over reports whether something that was waited for has happened in the record.
+func (a awaited) over(rec *record) bool {
+	if a.epoch != rec.Epoch || a.opening != "" && (rec.State != StateOpening || rec.Handover.ID != a.opening) {
+		return true
+	}
+	for _, id := range a.pending {
+		if m := rec.UserMessages.find(id); m == nil || !m.pending() {
+			return true
+		}
+	}
+	return false
 }

@@ -18,8 +18,8 @@ func TestAvailableTellsOnlineAwayAndUnknownApart(t *testing.T) {
 	} {
 		t.Run(status, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				r.crisp.Availability(status)
-				got, err := r.h.Available(r.t.Context(), r.conv)
+				r.Crisp.Availability(status)
+				got, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(t, err)
 				require.Equal(t, want, got)
 			})
@@ -29,21 +29,21 @@ func TestAvailableTellsOnlineAwayAndUnknownApart(t *testing.T) {
 
 func TestAvailableNeedsAConversation(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		there, err := r.h.Available(r.t.Context(), handover.Conversation{})
+		there, err := r.H.Available(r.T.Context(), handover.Conversation{})
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 		require.Equal(t, handover.Unknown, there)
-		require.Zero(t, r.crisp.CountCalls(handovertest.RouteAvailability))
+		require.Zero(t, r.Crisp.CountCalls(handovertest.RouteAvailability))
 	})
 }
 
 func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
-		there, err := r.h.Available(r.t.Context(), r.conv)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
+		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.Error(t, err)
 		require.Equal(t, handover.Unknown, there)
-		r.after(10 * time.Second)
-		there, err = r.h.Available(r.t.Context(), r.conv)
+		r.After(10 * time.Second)
+		there, err = r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, handover.Online, there)
 	})
@@ -51,13 +51,13 @@ func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
 
 func TestAvailableWithAContextThatEnds(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		there, err := r.h.Available(ctx, r.conv)
+		there, err := r.H.Available(ctx, r.Conv)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, handover.Unknown, there)
-		there, err = r.h.Available(r.t.Context(), r.conv)
+		there, err = r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err, "one caller's end is not another's answer")
 		require.Equal(t, handover.Online, there)
 	})
@@ -65,39 +65,39 @@ func TestAvailableWithAContextThatEnds(t *testing.T) {
 
 func TestAvailableDoesNotWaitForAnotherCallersContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
 		var all sync.WaitGroup
 		all.Go(func() {
-			there, err := r.h.Available(r.t.Context(), r.conv)
+			there, err := r.H.Available(r.T.Context(), r.Conv)
 			require.NoError(t, err)
 			require.Equal(t, handover.Online, there)
 		})
-		r.crisp.Settle()
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		r.Crisp.Settle()
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
 		begun := time.Now()
-		there, err := r.h.Available(ctx, r.conv)
+		there, err := r.H.Available(ctx, r.Conv)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, handover.Unknown, there)
 		require.Equal(t, time.Second, time.Since(begun))
 		all.Wait()
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability))
+		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability))
 	})
 }
 
 func TestABurstAsksOnce(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: time.Second})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: time.Second})
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				there, err := r.h.Available(r.t.Context(), r.conv)
+				there, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(t, err)
 				require.Equal(t, handover.Online, there)
 			})
 		}
 		all.Wait()
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability))
+		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability))
 	})
 }
 
@@ -116,18 +116,18 @@ func TestPresenceGetsWhatCrispSaysAndTheRequest(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		there, err := r.h.Available(r.t.Context(), r.conv)
+		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, handover.Away, there)
-		require.Equal(t, heard{r.conv, "", handover.Online}, last)
+		require.Equal(t, heard{r.Conv, "", handover.Online}, last)
 
-		require.Equal(t, handover.NobodyThere, r.asks(handover.Request{Locale: "fr"}))
-		require.Equal(t, heard{r.conv, "fr", handover.Online}, last)
+		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{Locale: "fr"}))
+		require.Equal(t, heard{r.Conv, "fr", handover.Online}, last)
 
-		r.after(time.Minute)
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500})
+		r.After(time.Minute)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500})
 		say = handover.Online
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 		require.Equal(t, handover.Unknown, last.crisp)
 	})
 }
@@ -137,19 +137,19 @@ func TestPresenceThatPanics(t *testing.T) {
 		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence { panic("a bug") }
 	}}
 	bubble(t, o, func(r *rig) {
-		there, err := r.h.Available(r.t.Context(), r.conv)
+		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, handover.Online, there, "what Crisp says stands")
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 	})
 }
 
 func TestASourceThatIsNotAllowedAsksNobody(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }}
 	bubble(t, o, func(r *rig) {
-		require.Equal(t, handover.NotAllowed, r.asks(handover.Request{}))
-		require.Zero(t, r.crisp.CountCalls(""))
-		require.True(t, r.says("well then").Bot)
+		require.Equal(t, handover.NotAllowed, r.Asks(handover.Request{}))
+		require.Zero(t, r.Crisp.CountCalls(""))
+		require.True(t, r.Says("well then").Bot)
 	})
 }
 
@@ -162,7 +162,7 @@ func TestPresenceThatTakesItsTime(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Delay: time.Minute})
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Delay: time.Minute})
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 	})
 }

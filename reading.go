@@ -7,8 +7,6 @@ import (
 
 	"github.com/crisphandover/handover/internal/crispcontent"
 
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 
@@ -94,77 +92,6 @@ func (n *reading) crowded(k *hook) bool {
 // from a cache.
 func (n *reading) fresh(at int64) bool { return n.state != nil && n.state.Changed() >= at }
 
-// wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
-// now, but a hook is overdue. While an end waits for the messages before it, what came after it waits as
-// well.
-func (rec *record) wantedRead(now time.Time) (l *logRead, blind bool) {
-	opening := rec.State == StateOpening
-	for i := range rec.Hooks {
-		k := &rec.Hooks[i]
-		s := rec.Sessions.ByID(k.Crisp)
-		if s == nil || rec.ending(s.ID) || rec.wanted(k, s).After(now) || opening && !k.overdue(now) {
-			continue
-		}
-		return rec.readOf(s, false), opening || s.Reads.Retry.After(now) || rec.env.trustHooks
-	}
-	if opening {
-		return nil, false
-	}
-	for _, s := range rec.Sessions {
-		if !s.State.Doubt.IsZero() && !now.Before(s.DoubtDue()) {
-			return rec.readOf(s, true), false
-		}
-	}
-	return nil, false
-}
-
-// wanted is when a hook is to be worked on; zero for not yet. While a handover opens, hooks wait: what
-// agents write belongs to the handover that is about to exist. A message in hand does not wait for ever.
-func (rec *record) wanted(k *hook, s *crisplog.Session) time.Time {
-	if rec.State != StateOpening {
-		return k.wanted(&s.Reads)
-	}
-	if len(k.Raw) == 0 {
-		return time.Time{}
-	}
-	return times.Later(k.Got.Add(inHandFor), k.Next)
-}
-
-// ending reports whether an end of the session's handover waits for the messages before it.
-func (rec *record) ending(crisp string) bool {
-	return rec.ToUser.has(func(e *effect) bool { return e.Kind == kindEnd && e.Crisp == crisp })
-}
-
-// readOf is the read that brings a session up to date.
-func (rec *record) readOf(s *crisplog.Session, state bool) *logRead {
-	l := &logRead{crisp: s.ID, since: max(s.Log.Watermark-crisplog.Overlap.Milliseconds(), s.Bounds.From-1), upto: rec.Serial, state: state}
-	l.stop = []int64{s.Log.First, s.Bounds.Opening}
-	if l.early = s.Bounds.Early(); l.early {
-		l.singles = []int64{s.Bounds.Opening}
-	}
-	last := s.Log.Last
-	for _, k := range rec.Hooks.of(s.ID, rec.Serial) {
-		whole := len(k.Raw) > 0
-		l.state = l.state || !whole && k.State
-		if s.State.Resolved && k.Want != 0 {
-			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
-		}
-		if !k.Next.After(rec.env.now) && (k.Edited && (!whole || s.Log.Entry(k.Want) == nil) || k.Removed && !whole) {
-			l.singles = append(l.singles, k.Want)
-		}
-		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
-			last = 0
-			l.since = max(min(l.since, k.At-1), l.since-crisplog.Overlap.Milliseconds(), s.Bounds.From-1)
-		}
-		if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 {
-			l.until = times.Earlier(l.until, overdue)
-		}
-	}
-	l.singles = l.singles[:min(len(l.singles), maxSingles)]
-	l.stop = slices.DeleteFunc(append(l.stop, last), func(fp int64) bool { return fp == 0 })
-	return l
-}
-
 // item is a message or a change of state, at its place in Crisp's order.
 type item struct {
 	crisplog.Position
@@ -195,7 +122,7 @@ type timeline struct {
 	held  *crisplog.Position
 }
 
-func (rec *record) timelineOf(s *crisplog.Session, n *reading) *timeline {
+func newTimeline(rec *record, s *crisplog.Session, n *reading) *timeline {
 	t := &timeline{rec: rec, s: s, n: n}
 	for i := range n.messages {
 		t.add(&n.messages[i], 0, false)
@@ -376,14 +303,14 @@ func (rec *record) oldWanted(s *crisplog.Session, n *reading) bool {
 	}
 	for _, all := range [][]EventMessage{n.messages, n.singles} {
 		for i := range all {
-			if rec.forgot(l, &all[i]) {
+			if forgot(l, &all[i], rec.env.now) {
 				return true
 			}
 		}
 	}
 	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
 		if m := k.message(); m != nil {
-			if rec.forgot(l, m) {
+			if forgot(l, m, rec.env.now) {
 				return true
 			}
 		} else if fp := k.about(); fp != 0 && l.Entry(fp) == nil {
@@ -394,13 +321,13 @@ func (rec *record) oldWanted(s *crisplog.Session, n *reading) bool {
 }
 
 // forgot reports whether more may have been known of a message than there is.
-func (rec *record) forgot(l *crisplog.Log, m *EventMessage) bool {
-	return l.Forgot(rec.counted(l, m), m.Fingerprint, m.Type, m.Content)
+func forgot(l *crisplog.Log, m *EventMessage, now time.Time) bool {
+	return l.Forgot(counted(l, m, now), m.Fingerprint, m.Type, m.Content)
 }
 
 // counted is the time that a message counts with.
-func (rec *record) counted(l *crisplog.Log, m *EventMessage) int64 {
-	at, ok := l.Plausible(m.Timestamp, rec.env.now)
+func counted(l *crisplog.Log, m *EventMessage, now time.Time) int64 {
+	at, ok := l.Plausible(m.Timestamp, now)
 	if !ok {
 		return 0 // it may be as old as any
 	}

@@ -105,3 +105,8 @@ func (m *userMessage) answerUntil(until time.Time) bool {
 
 // given reports whether a caller of Receive has the message to answer it.
 func (m *userMessage) given(now time.Time) bool { return m.Status == messageTurn && m.Given.After(now) }
+
+// pending reports whether it is open what becomes of a message, so that a Receive waits for it.
+func (m *userMessage) pending() bool {
+	return m.Status == messagePosting || m.Status == messageTurn && !m.Managed && !m.Given.IsZero()
+}

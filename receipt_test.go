@@ -20,7 +20,7 @@ func TestReceiveRepeatedWhileTheBotAnswers(t *testing.T) {
 		for _, inside := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d replicas, within send %v", n, inside), func(t *testing.T) {
 				bubble(t, options{}, func(r *rig) {
-					all := []*handover.Handover{r.h}
+					all := []*handover.Handover{r.H}
 					for range n - 1 {
 						all = append(all, r.replica(options{}))
 					}
@@ -30,7 +30,7 @@ func TestReceiveRepeatedWhileTheBotAnswers(t *testing.T) {
 					for i := range 6 {
 						h := all[i%n]
 						repeats.Go(func() {
-							turn, err := h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "m1", Text: "hello"})
+							turn, err := h.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "m1", Text: "hello"})
 							require.NoError(t, err)
 							mu.Lock()
 							turns = append(turns, turn)
@@ -45,16 +45,14 @@ func TestReceiveRepeatedWhileTheBotAnswers(t *testing.T) {
 								if inside {
 									time.Sleep(30 * time.Second)
 								}
-								r.mu.Lock()
-								defer r.mu.Unlock()
-								r.lines = append(r.lines, "bot: hello")
+								r.Spoke("hello")
 								return nil
 							}))
 						})
-						r.after(2 * time.Second)
+						r.After(2 * time.Second)
 					}
 					repeats.Wait()
-					require.Equal(t, []string{"bot: hello"}, r.saw())
+					require.Equal(t, []string{"bot: hello"}, r.Saw())
 					require.True(t, turns[0].Bot)
 					for _, turn := range turns[1:] {
 						require.False(t, turn.Bot)
@@ -69,45 +67,45 @@ func TestReceiveRepeatedWhileTheBotAnswers(t *testing.T) {
 // A repeat does not wait for longer than its context, and says what it waited for.
 func TestReceiveSaysThatTheBotAnswers(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.conv}
-		turn, err := r.receive(m)
+		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.Conv}
+		turn, err := r.Receive(m)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_, err = r.h.Receive(ctx, m)
+		_, err = r.H.Receive(ctx, m)
 		require.ErrorIs(t, err, handover.ErrUnderWay)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.False(t, handover.Permanent(err))
 
 		broken := errors.New("no model")
-		require.ErrorIs(t, r.h.Reply(context.Background(), turn, func(context.Context) error { return broken }), broken)
+		require.ErrorIs(t, r.H.Reply(context.Background(), turn, func(context.Context) error { return broken }), broken)
 		begin := time.Now()
-		turn, err = r.receive(m)
+		turn, err = r.Receive(m)
 		require.NoError(t, err)
 		require.True(t, turn.Bot, "a failed answer lets the next one begin")
 		require.Zero(t, time.Since(begin))
 
-		next, err := r.receive(m) // whoever has the turn has died
+		next, err := r.Receive(m) // whoever has the turn has died
 		require.NoError(t, err)
 		require.True(t, next.Bot)
 		require.Equal(t, 2*time.Minute+10*time.Second, time.Since(begin))
-		require.NoError(t, r.reply(next, "hello"))
-		require.Equal(t, []string{"bot: hello"}, r.saw())
+		require.NoError(t, r.Reply(next, "hello"))
+		require.Equal(t, []string{"bot: hello"}, r.Saw())
 	})
 }
 
 // A reply that begins late has its whole time.
 func TestReceiveRepeatedAfterALateReply(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.conv}
-		turn, err := r.receive(m)
+		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.Conv}
+		turn, err := r.Receive(m)
 		require.NoError(t, err)
 		time.Sleep(100 * time.Second)
 		go func() {
-			_ = r.h.Reply(context.Background(), turn, func(ctx context.Context) error { return sleep(ctx, 100*time.Second) })
+			_ = r.H.Reply(context.Background(), turn, func(ctx context.Context) error { return sleep(ctx, 100*time.Second) })
 		}()
-		r.after(time.Second)
-		turn, err = r.receive(m)
+		r.After(time.Second)
+		turn, err = r.Receive(m)
 		require.NoError(t, err)
 		require.Equal(t, handover.WhyRepeat, turn.Why)
 	})
@@ -125,18 +123,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 // Two repeats that wait for Crisp hear of an end that gives the message back: one of them answers.
 func TestReceiveTwiceOfWhatCameBack(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 503})
+		r.Opened()
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 503})
 		var mu sync.Mutex
 		var bots, repeats int
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
-				turn, err := r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "m9", Text: "hello"})
+				turn, err := r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "m9", Text: "hello"})
 				require.NoError(t, err)
 				if turn.Bot {
 					time.Sleep(time.Second)
-					require.NoError(t, r.reply(turn, "hi"))
+					require.NoError(t, r.Reply(turn, "hi"))
 				}
 				mu.Lock()
 				defer mu.Unlock()
@@ -150,7 +148,7 @@ func TestReceiveTwiceOfWhatCameBack(t *testing.T) {
 		all.Wait()
 		require.Equal(t, 1, bots)
 		require.Equal(t, 3, repeats)
-		require.Empty(t, r.allEnds()[0].Unsent)
+		require.Empty(t, r.Ends()[0].Unsent)
 	})
 }
 
@@ -158,23 +156,23 @@ func TestReceiveTwiceOfWhatCameBack(t *testing.T) {
 func TestTurnSaysWhy(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		why := func(text, id string) handover.Why {
-			turn, err := r.receive(handover.Incoming{Text: text, ID: id})
+			turn, err := r.Receive(handover.Incoming{Text: text, ID: id})
 			require.NoError(t, err)
 			require.Equal(t, turn.Bot, turn.Why == "")
 			if turn.Bot {
-				require.NoError(t, r.reply(turn, "hi"))
+				require.NoError(t, r.Reply(turn, "hi"))
 			}
 			return turn.Why
 		}
 		require.Empty(t, why("hello", "1"))
 		require.Equal(t, handover.WhyRepeat, why("hello", "1"))
-		r.opened()
+		r.Opened()
 		require.Equal(t, handover.WhyHuman, why("my parcel", "2"))
 		require.Equal(t, handover.WhyHuman, why("my parcel", "2"))
 		require.Equal(t, handover.WhyChoice, why("Back to the bot", "3"))
-		turn, err := r.receive(handover.Incoming{Text: "be quiet"})
+		turn, err := r.Receive(handover.Incoming{Text: "be quiet"})
 		require.NoError(t, err)
-		require.NoError(t, r.h.Mute(context.Background(), turn))
+		require.NoError(t, r.H.Mute(context.Background(), turn))
 		require.Equal(t, handover.WhyMuted, why("hello?", "4"))
 	})
 }

@@ -66,6 +66,7 @@ type env struct {
 	activity   []Activity // told to the observer when the change is saved
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // ablation.log
+	free       bool       // who makes the change does not look at the record after it is saved
 	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
 }
 
@@ -176,6 +177,11 @@ func (rec *record) handoverOf(id string) *handover {
 
 // runs reports whether the handover with this id is the one that runs.
 func (rec *record) runs(id string) bool { return rec.human() && rec.Handover.ID == id }
+
+// coolsDown reports whether nobody came so recently, within wait, that asking again is of no use.
+func (ho *handover) coolsDown(wait time.Duration, now time.Time) bool {
+	return ho != nil && ho.Reason == EndClaimTimeout && wait > 0 && ho.Ended.Add(wait).After(now)
+}
 
 // newID returns a random id that no one can guess.
 func newID() string { return rand.Text() }

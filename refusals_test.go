@@ -13,13 +13,12 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 	"github.com/crisphandover/handover/internal/crispapi"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // givenUp are the effects that the host was told are given up.
 func (r *rig) givenUp() (effects []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, a := range r.activities {
+	for _, a := range r.Activities() {
 		if a.Kind == handover.ActivityGivenUp {
 			effects = append(effects, a.Effect)
 		}
@@ -45,10 +44,10 @@ func TestOptionalStepsOfAnOpeningAreLeftOut(t *testing.T) {
 				for route := range steps {
 					fault := fault
 					fault.Route = route
-					r.crisp.Fail(handovertest.Always, fault)
+					r.Crisp.Fail(handovertest.Always, fault)
 				}
 				begun := time.Now()
-				require.Equal(t, handover.Opened, r.asks(handover.Request{
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{
 					User: handover.UserData{Email: "a@example.com"}, Segments: []string{"Customer"},
 					Inbox: "0123-4567", Operator: "89ab-cdef",
 				}))
@@ -56,7 +55,7 @@ func TestOptionalStepsOfAnOpeningAreLeftOut(t *testing.T) {
 				if name != "400" { // of metas the fields are left out one by one
 					require.ElementsMatch(t, []string{"metas", "inbox", "assign"}, r.givenUp())
 				}
-				require.Len(t, userTexts(r.crisp.Last()), 1)
+				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1)
 			})
 		})
 	}
@@ -65,11 +64,11 @@ func TestOptionalStepsOfAnOpeningAreLeftOut(t *testing.T) {
 // What is refused for a moment only is not left out.
 func TestOptionalStepsOfAnOpeningAreTriedAgain(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(3, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 404})
-		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchRouting, Status: 503})
-		ann := r.crisp.Open("somebody else").Operator("Ann").ID()
-		require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"Customer"}, Operator: ann}))
-		require.Equal(t, []string{"Customer"}, r.crisp.Last().Segments())
+		r.Crisp.Fail(3, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 404})
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchRouting, Status: 503})
+		ann := r.Crisp.Open("somebody else").Operator("Ann").ID()
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"Customer"}, Operator: ann}))
+		require.Equal(t, []string{"Customer"}, r.Crisp.Last().Segments())
 		require.Empty(t, r.givenUp())
 	})
 }
@@ -78,11 +77,11 @@ func TestOptionalStepsOfAnOpeningAreTriedAgain(t *testing.T) {
 func TestOddMetasWhenOpeningAgain(t *testing.T) {
 	for _, body := range []string{handovertest.BodyList, handovertest.BodyNull, handovertest.BodyOther, handovertest.BodyHTML, handovertest.BodyEmpty, handovertest.BodyError} {
 		bubble(t, options{}, func(r *rig) {
-			r.opened()
-			require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-			r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMeta, Status: 200, Body: body})
-			require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"Customer"}}), body)
-			require.Len(t, r.crisp.Conversations(), 1)
+			r.Opened()
+			require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMeta, Status: 200, Body: body})
+			require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"Customer"}}), body)
+			require.Len(t, r.Crisp.Conversations(), 1)
 		})
 	}
 }
@@ -90,15 +89,15 @@ func TestOddMetasWhenOpeningAgain(t *testing.T) {
 func TestFollowUpsGoOnWithoutOptionalSteps(t *testing.T) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}}, func(r *rig) {
 		for _, route := range []string{handovertest.RoutePatchMeta, handovertest.RoutePatchRouting} {
-			r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: route, Status: 404})
+			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: route, Status: 404})
 		}
-		r.asks(handover.Request{User: handover.UserData{Email: "a@example.com"}, Operator: "89ab-cdef"})
-		r.says("Contact me back via email")
-		r.after(time.Minute)
-		require.True(t, r.session().FollowUp)
-		require.Contains(t, strings.Join(r.saw(), "\n"), "We will answer by email.")
+		r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}, Operator: "89ab-cdef"})
+		r.Says("Contact me back via email")
+		r.After(time.Minute)
+		require.True(t, r.Session().FollowUp)
+		require.Contains(t, strings.Join(r.Saw(), "\n"), "We will answer by email.")
 		require.ElementsMatch(t, []string{"metas", "assign"}, r.givenUp())
-		require.Equal(t, []string{"a@example.com"}, notesOf(r.crisp.Last()), "else nobody could answer")
+		require.Equal(t, []string{"a@example.com"}, notesOf(r.Crisp.Last()), "else nobody could answer")
 	})
 }
 
@@ -124,10 +123,10 @@ func TestConversationThatTakesNothingMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				tt.fault.Route, tt.fault.Conversation = handovertest.RouteSend, conv
-				r.crisp.Fail(handovertest.Always, tt.fault)
+				r.Crisp.Fail(handovertest.Always, tt.fault)
 				for i := range tt.until {
-					require.Equal(t, handover.StateActive, r.session().State, i)
-					turn, err := r.trySay(fmt.Sprint("message ", i))
+					require.Equal(t, handover.StateActive, r.Session().State, i)
+					turn, err := r.TrySay(fmt.Sprint("message ", i))
 					if name == "full" {
 						require.NoError(t, err)
 						require.True(t, turn.Bot, "the message is the bot's")
@@ -135,15 +134,15 @@ func TestConversationThatTakesNothingMore(t *testing.T) {
 						require.ErrorIs(t, err, handover.ErrRefused)
 					}
 				}
-				r.crisp.Settle()
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.Len(t, r.allEnds(), 1)
-				require.Equal(t, handover.EndRelayFailed, r.allEnds()[0].Reason)
+				r.Crisp.Settle()
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Len(t, r.Ends(), 1)
+				require.Equal(t, handover.EndRelayFailed, r.Ends()[0].Reason)
 				ann.Say("are you there?")
-				r.crisp.Settle()
-				require.Equal(t, handover.StateBot, r.session().State, "an answer could not be passed on")
-				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-				require.Len(t, r.crisp.Conversations(), 2)
+				r.Crisp.Settle()
+				require.Equal(t, handover.StateBot, r.Session().State, "an answer could not be passed on")
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+				require.Len(t, r.Crisp.Conversations(), 2)
 			})
 		})
 	}
@@ -158,14 +157,14 @@ func TestConversationThatRefusesTheOpening(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				first := r.opened()
-				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-				r.crisp.Settle()
+				first := r.Opened()
+				require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+				r.Crisp.Settle()
 				fault.Route, fault.Conversation = handovertest.RouteSend, first
-				r.crisp.Fail(handovertest.Always, fault)
-				require.Equal(t, handover.OpenFailed, r.asks(handover.Request{}))
-				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-				require.Len(t, r.crisp.Conversations(), 2)
+				r.Crisp.Fail(handovertest.Always, fault)
+				require.Equal(t, handover.OpenFailed, r.Asks(handover.Request{}))
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+				require.Len(t, r.Crisp.Conversations(), 2)
 			})
 		})
 	}
@@ -175,14 +174,14 @@ func TestConversationThatRefusesTheOpening(t *testing.T) {
 func TestBlockedUserWhoAsksAgain(t *testing.T) {
 	for _, blocked := range []handovertest.Blocked{handovertest.BlockedStored, handovertest.BlockedRefused, handovertest.BlockedDropped} {
 		bubble(t, options{crisp: handovertest.Options{Blocked: blocked}}, func(r *rig) {
-			conv := r.opened()
+			conv := r.Opened()
 			conv.Block(true)
-			r.after(time.Minute)
-			require.Equal(t, handover.EndBlocked, r.allEnds()[0].Reason)
-			require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-			require.NotEqual(t, conv.ID(), r.crisp.Last().ID())
-			r.after(5 * time.Minute)
-			require.Equal(t, handover.StateWaiting, r.session().State, "it is not ended by the old block")
+			r.After(time.Minute)
+			require.Equal(t, handover.EndBlocked, r.Ends()[0].Reason)
+			require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+			require.NotEqual(t, conv.ID(), r.Crisp.Last().ID())
+			r.After(5 * time.Minute)
+			require.Equal(t, handover.StateWaiting, r.Session().State, "it is not ended by the old block")
 		})
 	}
 }
@@ -190,16 +189,16 @@ func TestBlockedUserWhoAsksAgain(t *testing.T) {
 // A hook that tells once more of a block from which the user was let in again blocks nobody.
 func TestRepeatedBlock(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Block(true)
 		blocked := r.hook("session:set_block", conv.ID(), map[string]any{"is_blocked": true})
-		r.after(time.Second)
+		r.After(time.Second)
 		conv.Block(false)
-		r.after(time.Minute)
+		r.After(time.Minute)
 		require.Equal(t, http.StatusOK, r.hooked(blocked).Code)
-		r.after(time.Minute)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		require.Equal(t, conv.ID(), r.crisp.Last().ID(), "it is used again: nobody is blocked")
+		r.After(time.Minute)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, conv.ID(), r.Crisp.Last().ID(), "it is used again: nobody is blocked")
 	})
 }
 
@@ -208,20 +207,20 @@ func TestNotesThatATokenMayNotWrite(t *testing.T) {
 	for _, reason := range []string{"not_allowed", "token_scope_forbidden"} {
 		t.Run(reason, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				mend := r.crisp.Fail(handovertest.Always, handovertest.Fault{
+				mend := r.Crisp.Fail(handovertest.Always, handovertest.Fault{
 					Route: handovertest.RouteSend, Status: 403, Reason: reason,
 					Match: func(i handovertest.CallInfo) bool { return i.Type == "note" },
 				})
-				tally := r.crisp.Tally()
+				tally := r.Crisp.Tally()
 				for i := range 20 {
-					r.conv.ID = fmt.Sprint("user-", i)
-					require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "why"}))
-					_, err := r.trySay("what the user writes is passed on all the same")
+					r.Conv.ID = fmt.Sprint("user-", i)
+					require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "why"}))
+					_, err := r.TrySay("what the user writes is passed on all the same")
 					require.NoError(t, err)
 				}
-				r.after(50 * time.Minute)
+				r.After(50 * time.Minute)
 				var told []error
-				for _, a := range r.activities {
+				for _, a := range r.Activities() {
 					if a.Kind == handover.ActivityFault && a.Effect == "note" {
 						told = append(told, a.Err)
 					}
@@ -233,8 +232,8 @@ func TestNotesThatATokenMayNotWrite(t *testing.T) {
 				t.Logf("calls for 20 notes that are refused with %s, in 50 minutes: %d", reason, tally.Status(403))
 				require.LessOrEqual(t, tally.Status(403), 100)
 				mend()
-				r.after(2 * time.Hour)
-				for _, c := range r.crisp.Conversations() {
+				r.After(2 * time.Hour)
+				for _, c := range r.Crisp.Conversations() {
 					require.Contains(t, notesOf(c), "why", "once it is mended")
 				}
 			})
@@ -247,20 +246,20 @@ func TestDoneIsTheDocumentedAnswer(t *testing.T) {
 	for name, body := range map[string]string{"error": handovertest.BodyError, "empty": handovertest.BodyEmpty, "HTML": handovertest.BodyHTML} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, For: 20 * time.Second})
+				r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, For: 20 * time.Second})
 				begun := time.Now()
-				turn := r.says("My parcel is lost")
+				turn := r.Says("My parcel is lost")
 				require.False(t, turn.Bot)
 				require.GreaterOrEqual(t, time.Since(begun), 20*time.Second, "nil means that Crisp has it")
-				require.Contains(t, userTexts(conv), "My parcel is lost")
+				require.Contains(t, systemrig.UserTexts(conv), "My parcel is lost")
 
-				r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 200, Body: body, For: 20 * time.Second})
-				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Resolve: true}))
-				r.after(10 * time.Second)
+				r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 200, Body: body, For: 20 * time.Second})
+				require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Resolve: true}))
+				r.After(10 * time.Second)
 				require.NotEqual(t, "resolved", conv.State())
-				r.after(time.Minute)
+				r.After(time.Minute)
 				require.Equal(t, "resolved", conv.State())
-				require.Len(t, userTexts(conv), 2, "nothing was posted twice")
+				require.Len(t, systemrig.UserTexts(conv), 2, "nothing was posted twice")
 			})
 		})
 	}
@@ -278,19 +277,19 @@ func TestPostedMeansAFingerprint(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, posted: %t", name, commit), func(t *testing.T) {
 				bubble(t, options{}, func(r *rig) {
 					once := handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, Commit: commit}
-					r.crisp.Fail(2, once) // the opening message, and what is tried next
-					require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-					conv := r.crisp.Last()
+					r.Crisp.Fail(2, once) // the opening message, and what is tried next
+					require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+					conv := r.Crisp.Last()
 					conv.Operator("Ann").Say("hello")
-					r.after(time.Minute)
-					r.crisp.Fail(1, once)
-					require.False(t, r.says("My parcel is lost").Bot)
-					require.Equal(t, []string{"Hi, this user need your help.", "My parcel is lost"}, userTexts(conv))
-					r.after(time.Minute)
+					r.After(time.Minute)
+					r.Crisp.Fail(1, once)
+					require.False(t, r.Says("My parcel is lost").Bot)
+					require.Equal(t, []string{"Hi, this user need your help.", "My parcel is lost"}, systemrig.UserTexts(conv))
+					r.After(time.Minute)
 					once.Match = func(i handovertest.CallInfo) bool { return i.Type == "note" }
-					r.crisp.Fail(1, once)
-					require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
-					r.after(time.Minute)
+					r.Crisp.Fail(1, once)
+					require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye"}))
+					r.After(time.Minute)
 					require.Equal(t, []string{"bye"}, notesOf(conv))
 				})
 			})
@@ -318,20 +317,20 @@ func TestLongOpeningsAndNotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, o, func(r *rig) {
 				if fault.Route != "" {
-					r.crisp.Fail(2, fault)
+					r.Crisp.Fail(2, fault)
 				}
-				require.Equal(t, handover.Opened, r.asks(handover.Request{Note: long(4500)}))
-				conv := r.crisp.Last()
-				require.Equal(t, 1000, words(userTexts(conv)))
-				require.Len(t, userTexts(conv), 3)
-				r.says("and now?")
-				r.after(time.Minute)
-				require.Equal(t, "and now?", userTexts(conv)[3])
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: long(4500)}))
+				conv := r.Crisp.Last()
+				require.Equal(t, 1000, words(systemrig.UserTexts(conv)))
+				require.Len(t, systemrig.UserTexts(conv), 3)
+				r.Says("and now?")
+				r.After(time.Minute)
+				require.Equal(t, "and now?", systemrig.UserTexts(conv)[3])
 				require.Equal(t, 900, words(notesOf(conv)))
-				require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: long(2500)}))
-				r.after(time.Minute)
+				require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: long(2500)}))
+				r.After(time.Minute)
 				require.Equal(t, 900+500, words(notesOf(conv)))
-				require.Len(t, userTexts(conv), 4)
+				require.Len(t, systemrig.UserTexts(conv), 4)
 			})
 		})
 	}
@@ -340,9 +339,9 @@ func TestLongOpeningsAndNotes(t *testing.T) {
 // A note that is given up is told of.
 func TestNoteThatIsGivenUp(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Match: func(i handovertest.CallInfo) bool { return i.Type == "note" }})
-		require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "why"}))
-		r.after(time.Minute)
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Match: func(i handovertest.CallInfo) bool { return i.Type == "note" }})
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "why"}))
+		r.After(time.Minute)
 		require.Equal(t, []string{"note"}, r.givenUp())
 	})
 }
@@ -350,11 +349,11 @@ func TestNoteThatIsGivenUp(t *testing.T) {
 // Calls that were not made use up no attempt: a note waits until Crisp may be called again.
 func TestAttemptsThatWereNotMade(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour, For: 3 * time.Hour})
-		require.NoError(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Note: "bye"}))
-		r.after(5 * time.Hour)
-		require.Equal(t, []string{"bye"}, notesOf(r.crisp.Last()))
+		r.Opened()
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour, For: 3 * time.Hour})
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye"}))
+		r.After(5 * time.Hour)
+		require.Equal(t, []string{"bye"}, notesOf(r.Crisp.Last()))
 		require.Empty(t, r.givenUp())
 	})
 }

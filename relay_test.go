@@ -13,68 +13,69 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestReceiveRefusesBadMessages(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		for name, m := range map[string]handover.Incoming{
-			"no id":             {Conversation: r.conv, Text: "a"},
+			"no id":             {Conversation: r.Conv, Text: "a"},
 			"no conversation":   {ID: "1", Text: "a"},
-			"nothing":           {Conversation: r.conv, ID: "1"},
-			"white space":       {Conversation: r.conv, ID: "1", Text: " \n\t"},
-			"invisible":         {Conversation: r.conv, ID: "1", Text: "\u200b", Payload: "\x00"},
-			"too long":          {Conversation: r.conv, ID: "1", Text: strings.Repeat("a", 100_001)},
-			"long payload":      {Conversation: r.conv, ID: "1", Payload: strings.Repeat("a", 100_001)},
-			"NUL in the id":     {Conversation: r.conv, ID: "a\x00b", Text: "a"},
+			"nothing":           {Conversation: r.Conv, ID: "1"},
+			"white space":       {Conversation: r.Conv, ID: "1", Text: " \n\t"},
+			"invisible":         {Conversation: r.Conv, ID: "1", Text: "\u200b", Payload: "\x00"},
+			"too long":          {Conversation: r.Conv, ID: "1", Text: strings.Repeat("a", 100_001)},
+			"long payload":      {Conversation: r.Conv, ID: "1", Payload: strings.Repeat("a", 100_001)},
+			"NUL in the id":     {Conversation: r.Conv, ID: "a\x00b", Text: "a"},
 			"NUL in the conv":   {Conversation: handover.Conversation{ID: "a\x00b"}, ID: "1", Text: "a"},
-			"long id":           {Conversation: r.conv, ID: strings.Repeat("a", 257), Text: "a"},
-			"id not UTF-8":      {Conversation: r.conv, ID: "\xff\xfe", Text: "a"},
+			"long id":           {Conversation: r.Conv, ID: strings.Repeat("a", 257), Text: "a"},
+			"id not UTF-8":      {Conversation: r.Conv, ID: "\xff\xfe", Text: "a"},
 			"another website":   {Conversation: handover.Conversation{WebsiteID: "00", ID: "1"}, ID: "1", Text: "a"},
-			"file without URL":  {Conversation: r.conv, ID: "1", Files: []handover.File{{Name: "x"}}},
-			"script as a file":  {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "javascript:alert(1)"}}},
-			"password in a URL": {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://a:b@example.com/x"}}},
-			"Telegram's token":  {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://api.telegram.org/file/bot123:secret/photo.jpg"}}},
-			"own server's":      {Conversation: r.conv, ID: "1", Files: []handover.File{{URL: "https://telegram.example.com/api/file/bot123:secret/photo.jpg"}}},
+			"file without URL":  {Conversation: r.Conv, ID: "1", Files: []handover.File{{Name: "x"}}},
+			"script as a file":  {Conversation: r.Conv, ID: "1", Files: []handover.File{{URL: "javascript:alert(1)"}}},
+			"password in a URL": {Conversation: r.Conv, ID: "1", Files: []handover.File{{URL: "https://a:b@example.com/x"}}},
+			"Telegram's token":  {Conversation: r.Conv, ID: "1", Files: []handover.File{{URL: "https://api.telegram.org/file/bot123:secret/photo.jpg"}}},
+			"own server's":      {Conversation: r.Conv, ID: "1", Files: []handover.File{{URL: "https://telegram.example.com/api/file/bot123:secret/photo.jpg"}}},
 		} {
-			_, err := r.h.Receive(context.Background(), m)
+			_, err := r.H.Receive(context.Background(), m)
 			require.Error(t, err, name)
 			require.True(t, errors.Is(err, handover.ErrBadMessage) || errors.Is(err, handover.ErrUnsafeFile), name)
 			require.NotContains(t, err.Error(), "secret")
 		}
-		require.True(t, r.says("all is well").Bot)
+		require.True(t, r.Says("all is well").Bot)
 	})
 }
 
 func TestOddIDsArePassedThrough(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		for _, id := range []string{"a/b", "../../x", "a?b=c", "100%", "a b", "ä€😀"} {
-			r.conv = handover.Conversation{Source: "telegram/?", ID: id}
-			require.Equal(t, handover.Opened, r.asks(handover.Request{}), "%q", id)
-			require.False(t, r.says("hello from "+id).Bot)
-			require.Equal(t, r.conv, r.session().Conversation)
+			r.Conv = handover.Conversation{Source: "telegram/?", ID: id}
+			require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "%q", id)
+			require.False(t, r.Says("hello from "+id).Bot)
+			require.Equal(t, r.Conv, r.Session().Conversation)
 		}
-		require.Len(t, r.crisp.Conversations(), 6)
+		require.Len(t, r.Crisp.Conversations(), 6)
 	})
 }
 
 func TestReceiveTakesAMessageOnce(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		m := handover.Incoming{ID: "same", Text: "once"}
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
 				m := m
-				m.Conversation = r.conv
-				turn, err := r.h.Receive(context.Background(), m)
+				m.Conversation = r.Conv
+				turn, err := r.H.Receive(context.Background(), m)
 				require.NoError(t, err)
 				require.False(t, turn.Bot)
 			})
 		}
 		all.Wait()
-		require.Equal(t, []string{"Hi, this user need your help.", "once"}, userTexts(conv))
+		require.Equal(t, []string{"Hi, this user need your help.", "once"}, systemrig.UserTexts(conv))
 		m.Text = "other"
-		_, err := r.receive(m)
+		_, err := r.Receive(m)
 		require.ErrorIs(t, err, handover.ErrIDReused)
 	})
 }
@@ -82,14 +83,14 @@ func TestReceiveTakesAMessageOnce(t *testing.T) {
 func TestRepeatedReceiveGetsTheSameTurnUntilAnswered(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		m := handover.Incoming{ID: "m", Text: "hello"}
-		first, err := r.receive(m)
+		first, err := r.Receive(m)
 		require.NoError(t, err)
-		second, err := r.receive(m)
+		second, err := r.Receive(m)
 		require.NoError(t, err)
 		require.Equal(t, first, second)
 		require.True(t, first.Bot)
-		require.NoError(t, r.reply(first, "hi"))
-		third, err := r.receive(m)
+		require.NoError(t, r.Reply(first, "hi"))
+		third, err := r.Receive(m)
 		require.NoError(t, err)
 		require.False(t, third.Bot, "it was answered")
 	})
@@ -97,20 +98,20 @@ func TestRepeatedReceiveGetsTheSameTurnUntilAnswered(t *testing.T) {
 
 func TestRelayKeepsTheOrder(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		want := []string{"Hi, this user need your help."}
 		for i := range 30 {
 			text := strings.Repeat("x", i+1)
 			want = append(want, text)
-			r.says(text)
+			r.Says(text)
 		}
-		require.Equal(t, want, userTexts(conv))
+		require.Equal(t, want, systemrig.UserTexts(conv))
 	})
 }
 
 func TestRelayKindsOfContent(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		for _, m := range []handover.Incoming{
 			{Text: "plain"},
 			{Payload: "BUTTON_7", Text: "Seven"},
@@ -119,7 +120,7 @@ func TestRelayKindsOfContent(t *testing.T) {
 			{Text: "listen", Files: []handover.File{{URL: "https://example.com/v", MIMEType: "audio/mp4", Duration: 12 * time.Second}}},
 			{Files: []handover.File{{URL: "https://example.com/d", Name: "invoice.pdf"}}},
 		} {
-			_, err := r.receive(m)
+			_, err := r.Receive(m)
 			require.NoError(t, err)
 		}
 		var got []any
@@ -141,10 +142,10 @@ func TestRelayKindsOfContent(t *testing.T) {
 
 func TestRelayLongTextInParts(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		text := strings.Repeat("some words and then 😀 ", 4000)
-		r.says(text)
-		parts := userTexts(conv)[1:]
+		r.Says(text)
+		parts := systemrig.UserTexts(conv)[1:]
 		require.Greater(t, len(parts), 40)
 		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(parts, " ")), "nothing is cut")
 	})
@@ -152,11 +153,11 @@ func TestRelayLongTextInParts(t *testing.T) {
 
 func TestRelayOddText(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		for _, text := range []string{"a\x00b", "bad \xff utf-8", "\u202eright to left", `"}],{`, strings.Repeat("é", 2001)} {
-			r.says(text)
+			r.Says(text)
 		}
-		require.Equal(t, []string{"a\ufffdb", "bad \ufffd utf-8", "\u202eright to left", `"}],{`}, userTexts(conv)[1:5], "no NUL is stored: databases refuse it")
+		require.Equal(t, []string{"a\ufffdb", "bad \ufffd utf-8", "\u202eright to left", `"}],{`}, systemrig.UserTexts(conv)[1:5], "no NUL is stored: databases refuse it")
 	})
 }
 
@@ -177,14 +178,14 @@ func TestRelayWaitsOutFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
+				conv := r.Opened()
 				f.Route = handovertest.RouteSend
-				r.crisp.Fail(1, f)
-				require.False(t, r.says("does it pass?").Bot)
-				r.says("and the next?")
-				r.after(time.Minute)
-				require.Equal(t, []string{"does it pass?", "and the next?"}, userTexts(conv)[1:], "once, in order")
-				require.Equal(t, handover.StateWaiting, r.session().State)
+				r.Crisp.Fail(1, f)
+				require.False(t, r.Says("does it pass?").Bot)
+				r.Says("and the next?")
+				r.After(time.Minute)
+				require.Equal(t, []string{"does it pass?", "and the next?"}, systemrig.UserTexts(conv)[1:], "once, in order")
+				require.Equal(t, handover.StateWaiting, r.Session().State)
 			})
 		})
 	}
@@ -192,48 +193,48 @@ func TestRelayWaitsOutFaults(t *testing.T) {
 
 func TestRelayedMessageThatCrispRefuses(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.saw()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
+		conv := r.Opened()
+		r.Saw()
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
 		m := handover.Incoming{ID: "bad", Text: "odd"}
-		_, err := r.receive(m)
+		_, err := r.Receive(m)
 		require.ErrorIs(t, err, handover.ErrRefused)
-		_, err = r.receive(m)
+		_, err = r.Receive(m)
 		require.ErrorIs(t, err, handover.ErrRefused, "the recorded answer")
-		require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.saw())
-		r.says("next")
-		require.Equal(t, []string{"next"}, userTexts(conv)[1:])
+		require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.Saw())
+		r.Says("next")
+		require.Equal(t, []string{"next"}, systemrig.UserTexts(conv)[1:])
 	})
 }
 
 func TestRelayFailedEndsTheHandover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		r.saw()
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
-		turn, err := r.receive(handover.Incoming{Text: "anybody?"})
+		r.Opened()
+		r.Saw()
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		turn, err := r.Receive(handover.Incoming{Text: "anybody?"})
 		require.NoError(t, err)
 		require.True(t, turn.Bot, "the message becomes the bot's")
-		require.NoError(t, r.reply(turn, "I am here"))
-		r.crisp.Settle()
-		require.Equal(t, handover.EndRelayFailed, r.allEnds()[0].Reason)
-		require.Contains(t, r.saw(), "bot: I am here")
+		require.NoError(t, r.Reply(turn, "I am here"))
+		r.Crisp.Settle()
+		require.Equal(t, handover.EndRelayFailed, r.Ends()[0].Reason)
+		require.Contains(t, r.Saw(), "bot: I am here")
 	})
 }
 
 func TestReceiveEndsItsWaitWithItsContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		conv := r.Opened()
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		m := handover.Incoming{Conversation: r.conv, ID: "slow", Text: "hello?"}
-		_, err := r.h.Receive(ctx, m)
+		m := handover.Incoming{Conversation: r.Conv, ID: "slow", Text: "hello?"}
+		_, err := r.H.Receive(ctx, m)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		turn, err := r.h.Receive(context.Background(), m)
+		turn, err := r.H.Receive(context.Background(), m)
 		require.NoError(t, err, "repeating the id joins it")
 		require.False(t, turn.Bot)
-		require.Equal(t, []string{"hello?"}, userTexts(conv)[1:])
+		require.Equal(t, []string{"hello?"}, systemrig.UserTexts(conv)[1:])
 	})
 }
 
@@ -241,23 +242,23 @@ func TestMessagesDuringTheOpening(t *testing.T) {
 	for name, fails := range map[string]int{"it succeeds": 2, "it fails": 100} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				r.crisp.Fail(fails, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+				r.Crisp.Fail(fails, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				var all sync.WaitGroup
-				all.Go(func() { _, _ = r.h.Start(context.Background(), turn, handover.Request{}) })
+				all.Go(func() { _, _ = r.H.Start(context.Background(), turn, handover.Request{}) })
 				time.Sleep(time.Second / 2)
-				turn, err = r.receive(handover.Incoming{Text: "it is about my order"})
+				turn, err = r.Receive(handover.Incoming{Text: "it is about my order"})
 				require.NoError(t, err)
 				all.Wait()
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				require.Equal(t, fails == 100, turn.Bot)
 				if fails == 2 {
-					require.Equal(t, []string{"Hi, this user need your help.", "it is about my order"}, userTexts(r.crisp.Last()))
+					require.Equal(t, []string{"Hi, this user need your help.", "it is about my order"}, systemrig.UserTexts(r.Crisp.Last()))
 				} else {
-					require.NoError(t, r.reply(turn, "let me try"))
-					r.crisp.Settle()
-					require.Equal(t, handover.EndOpenFailed, r.allEnds()[0].Reason)
+					require.NoError(t, r.Reply(turn, "let me try"))
+					r.Crisp.Settle()
+					require.Equal(t, handover.EndOpenFailed, r.Ends()[0].Reason)
 				}
 			})
 		})
@@ -266,16 +267,16 @@ func TestMessagesDuringTheOpening(t *testing.T) {
 
 func TestUnsentMessagesAreTold(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		r.saw()
-		r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		r.Opened()
+		r.Saw()
+		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "lost?", Text: "hello?"})
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "lost?", Text: "hello?"})
 		require.Error(t, err)
-		r.after(5 * time.Minute)
-		require.Equal(t, []string{"lost?"}, r.allEnds()[0].Unsent)
-		require.Contains(t, r.saw(), "system: I am sorry, your last message could not be sent. Please send it again.")
+		r.After(5 * time.Minute)
+		require.Equal(t, []string{"lost?"}, r.Ends()[0].Unsent)
+		require.Contains(t, r.Saw(), "system: I am sorry, your last message could not be sent. Please send it again.")
 	})
 }
 
@@ -286,20 +287,20 @@ func TestAnsweringAPicker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
+				conv := r.Opened()
 				fp := conv.Operator("Ann").Picker("Which one?", "Red", "Blue")
-				r.saw()
-				shown := r.shown[len(r.shown)-1].Content
+				r.Saw()
+				shown := r.Shown()[len(r.Shown())-1].Content
 				require.Equal(t, "Blue", shown.QuickReplies[1].Title)
-				_, err := r.receive(answer(shown.QuickReplies[1]))
+				_, err := r.Receive(answer(shown.QuickReplies[1]))
 				require.NoError(t, err)
 				m, _ := conv.Message(fp)
 				choices := m.Content.(map[string]any)["choices"].([]any)
 				require.Equal(t, map[string]any{"value": "Blue", "label": "Blue", "selected": true}, choices[1])
 				require.Equal(t, false, choices[0].(map[string]any)["selected"])
-				require.Empty(t, userTexts(conv)[1:])
-				r.after(time.Minute)
-				require.Empty(t, r.saw(), "our own update is no edit")
+				require.Empty(t, systemrig.UserTexts(conv)[1:])
+				r.After(time.Minute)
+				require.Empty(t, r.Saw(), "our own update is no edit")
 			})
 		})
 	}
@@ -307,12 +308,12 @@ func TestAnsweringAPicker(t *testing.T) {
 
 func TestAnswerThatThePickerRefusesGoesAsText(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Picker("Which one?", "Red", "Blue")
-		r.crisp.Settle()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteEdit, Status: 400, Reason: "invalid_data"})
-		r.says("Blue")
-		require.Equal(t, []string{"Blue"}, userTexts(conv)[1:])
+		r.Crisp.Settle()
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteEdit, Status: 400, Reason: "invalid_data"})
+		r.Says("Blue")
+		require.Equal(t, []string{"Blue"}, systemrig.UserTexts(conv)[1:])
 	})
 }
 
@@ -324,13 +325,13 @@ func TestTheWayOutWhileWaiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				r.saw()
-				turn, err := r.receive(m)
+				conv := r.Opened()
+				r.Saw()
+				turn, err := r.Receive(m)
 				require.NoError(t, err)
 				require.False(t, turn.Bot)
-				require.Equal(t, []string{"system: You are talking with the bot again."}, r.saw())
-				require.Equal(t, handover.EndUserLeft, r.allEnds()[0].Reason)
+				require.Equal(t, []string{"system: You are talking with the bot again."}, r.Saw())
+				require.Equal(t, handover.EndUserLeft, r.Ends()[0].Reason)
 				require.Equal(t, "note", conv.Messages()[len(conv.Messages())-1].Type)
 			})
 		})
@@ -342,26 +343,26 @@ func TestTheWayOutWhileWaiting(t *testing.T) {
 func TestTheWayOutWhileActive(t *testing.T) {
 	for name, leave := range map[string]func(*rig){
 		"pressed": func(r *rig) {
-			_, err := r.receive(handover.Incoming{Payload: "handover:leave"})
-			require.NoError(r.t, err)
+			_, err := r.Receive(handover.Incoming{Payload: "handover:leave"})
+			require.NoError(r.T, err)
 		},
-		"written": func(r *rig) { require.False(r.t, r.says("Back to the bot").Bot) },
+		"written": func(r *rig) { require.False(r.T, r.Says("Back to the bot").Bot) },
 		"by the host's own menu": func(r *rig) {
-			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{Reason: handover.EndUserLeft}))
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Reason: handover.EndUserLeft}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				for i := range 2 {
 					leave(r)
-					require.Equal(t, []string{"system: You are talking with the bot again."}, r.saw())
-					require.Equal(t, handover.EndUserLeft, r.allEnds()[i].Reason)
+					require.Equal(t, []string{"system: You are talking with the bot again."}, r.Saw())
+					require.Equal(t, handover.EndUserLeft, r.Ends()[i].Reason)
 					require.Equal(t, "note", conv.Messages()[len(conv.Messages())-1].Type, "the agents are told")
-					require.NotContains(t, userTexts(conv), "Back to the bot")
-					require.True(t, r.says("hello bot").Bot)
+					require.NotContains(t, systemrig.UserTexts(conv), "Back to the bot")
+					require.True(t, r.Says("hello bot").Bot)
 					ann.Say("one more thing")
-					r.saw()
-					require.Equal(t, handover.StateActive, r.session().State, "a takeover")
+					r.Saw()
+					require.Equal(t, handover.StateActive, r.Session().State, "a takeover")
 				}
 			})
 		})
@@ -375,17 +376,17 @@ func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				ann.Picker("Which?", "red", "blue")
-				r.after(time.Second)
-				r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteEdit, Delay: 3 * time.Second, Status: status})
+				r.After(time.Second)
+				r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteEdit, Delay: 3 * time.Second, Status: status})
 				turns := make(chan handover.Turn, 1)
 				go func() {
-					turn, _ := r.receive(handover.Incoming{Text: "red"})
+					turn, _ := r.Receive(handover.Incoming{Text: "red"})
 					turns <- turn
 				}()
 				time.Sleep(time.Second)
 				ann.Resolve()
 				require.True(t, (<-turns).Bot)
-				require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 			})
 		})
 	}
@@ -397,24 +398,24 @@ func TestAMessageInPartsIsNotDividedByTheEnd(t *testing.T) {
 	for name, blind := range map[string]bool{"looked for": false, "while the log cannot be read": true} {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
+				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
 				if blind {
-					r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
+					r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
 				}
 				text := strings.Repeat("some words ", 300)
 				turn, err := handover.Turn{Bot: true}, error(nil)
-				go func() { turn, err = r.trySay(text) }()
-				r.after(time.Second)
-				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-				r.after(5 * time.Minute)
+				go func() { turn, err = r.TrySay(text) }()
+				r.After(time.Second)
+				require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+				r.After(5 * time.Minute)
 				require.False(t, turn.Bot)
 				if blind {
 					require.ErrorIs(t, err, handover.ErrRefused)
-					require.Len(t, userTexts(conv), 1)
+					require.Len(t, systemrig.UserTexts(conv), 1)
 					return
 				}
 				require.NoError(t, err)
-				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(userTexts(conv)[1:], " ")))
+				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(systemrig.UserTexts(conv)[1:], " ")))
 			})
 		})
 	}
@@ -435,7 +436,7 @@ func TestAPartThatIsRefusedAfterTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				calls := 0
-				r.crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
+				r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
 					if i.Route != handovertest.RouteSend {
 						return f
 					}
@@ -450,14 +451,14 @@ func TestAPartThatIsRefusedAfterTheEnd(t *testing.T) {
 				})
 				text := strings.Repeat("some words ", 500)
 				var turn handover.Turn
-				go func() { turn, _ = r.trySay(text) }()
-				r.after(500 * time.Millisecond)
-				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-				r.after(5 * time.Minute)
+				go func() { turn, _ = r.TrySay(text) }()
+				r.After(500 * time.Millisecond)
+				require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+				r.After(5 * time.Minute)
 				require.Equal(t, tt.bot, turn.Bot)
-				require.Len(t, userTexts(conv)[1:], tt.parts)
+				require.Len(t, systemrig.UserTexts(conv)[1:], tt.parts)
 				if !tt.bot {
-					require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(userTexts(conv)[1:], " ")))
+					require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(systemrig.UserTexts(conv)[1:], " ")))
 				}
 			})
 		})

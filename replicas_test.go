@@ -18,6 +18,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/testmain"
 )
@@ -84,13 +85,13 @@ func (m *perishable) RoundTrip(r *http.Request) (*http.Response, error) {
 // config puts a process into the world. Its Deliver never returns once it is dead.
 func (m *perishable) config(r *rig, c *handover.Config) {
 	if m.Store == nil {
-		m.Store = r.store
+		m.Store = r.Store
 	}
 	m.transport = c.HTTPClient.Transport
 	c.Store, c.HTTPClient = m, &http.Client{Transport: m}
 	c.Deliver = func(ctx context.Context, s handover.Session, msg handover.Message) (string, error) {
 		if !m.dead.Load() {
-			return r.deliver(ctx, s, msg)
+			return r.Deliver(ctx, s, msg)
 		}
 		<-ctx.Done()
 		return "", errPerished
@@ -114,8 +115,8 @@ func TestTakeoverAfterADeath(t *testing.T) {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
 			m := new(perishable)
 			bubble(t, options{config: m.config}, func(r *rig) {
-				conv := r.opened()
-				r.fails(func(msg handover.Message) error {
+				conv := r.Opened()
+				r.Fails(func(msg handover.Message) error {
 					if msg.Content.Text == "hello" && msg.Attempt == 1 {
 						m.dead.Store(true) // while it shows the message
 						return errPerished
@@ -123,18 +124,18 @@ func TestTakeoverAfterADeath(t *testing.T) {
 					return nil
 				})
 				conv.Operator("Ann").Say("hello")
-				r.crisp.Settle()
-				require.True(r.t, m.dead.Load())
+				r.Crisp.Settle()
+				require.True(r.T, m.dead.Load())
 				begun := time.Now()
 				for range replicas {
-					r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store = r.store }})
+					r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store = r.Store }})
 				}
-				for len(r.agentLines()) == 0 && time.Since(begun) < 5*time.Minute {
+				for len(r.AgentLines()) == 0 && time.Since(begun) < 5*time.Minute {
 					time.Sleep(100 * time.Millisecond)
 				}
 				t.Logf("%d replicas: taken over after %v", replicas, time.Since(begun))
-				require.LessOrEqual(r.t, time.Since(begun), 45*time.Second)
-				require.Equal(r.t, []string{"agent Ann: hello"}, r.agentLines())
+				require.LessOrEqual(r.T, time.Since(begun), 45*time.Second)
+				require.Equal(r.T, []string{"agent Ann: hello"}, r.AgentLines())
 			})
 		})
 	}
@@ -147,13 +148,13 @@ func TestAStoreThatIsAwayForSeconds(t *testing.T) {
 			var gone atomic.Bool
 			m := &perishable{away: &gone}
 			bubble(t, options{config: m.config}, func(r *rig) {
-				r.startProcess(&gone, r.store)
-				conv := r.opened()
+				r.startProcess(&gone, r.Store)
+				conv := r.Opened()
 				ann := conv.Operator("Ann")
 				ann.Say("first")
-				r.after(time.Minute)
+				r.After(time.Minute)
 				tried := map[string]int{}
-				r.fails(func(m handover.Message) error {
+				r.Fails(func(m handover.Message) error {
 					tried[m.Content.Text]++
 					if m.Content.Text == "hello" {
 						gone.Store(true)
@@ -164,14 +165,14 @@ func TestAStoreThatIsAwayForSeconds(t *testing.T) {
 				begun := time.Now()
 				ann.Say("hello")
 				ann.Say("and on")
-				for !slices.Contains(r.agentLines(), "agent Ann: and on") && time.Since(begun) < time.Minute {
+				for !slices.Contains(r.AgentLines(), "agent Ann: and on") && time.Since(begun) < time.Minute {
 					time.Sleep(100 * time.Millisecond)
 				}
 				t.Logf("goes on after %v", time.Since(begun))
-				require.LessOrEqual(r.t, time.Since(begun), away+12*time.Second)
-				r.after(5 * time.Minute)
-				require.Equal(r.t, map[string]int{"hello": 1, "and on": 1}, tried, "no result is lost")
-				require.Equal(r.t, []string{"agent Ann: first", "agent Ann: hello", "agent Ann: and on"}, unlate(r.agentLines()))
+				require.LessOrEqual(r.T, time.Since(begun), away+12*time.Second)
+				r.After(5 * time.Minute)
+				require.Equal(r.T, map[string]int{"hello": 1, "and on": 1}, tried, "no result is lost")
+				require.Equal(r.T, []string{"agent Ann: first", "agent Ann: hello", "agent Ann: and on"}, unlate(r.AgentLines()))
 			})
 		})
 	}
@@ -182,31 +183,31 @@ func TestWhatADueRecordCosts(t *testing.T) {
 	const records, replicas = 300, 10
 	bubble(t, options{still: true}, func(r *rig) {
 		var store counted
-		store.Store = &r.store.MemoryStore
+		store.Store = &r.Store.MemoryStore
 		for i := range replicas {
 			h, _ := r.startProcess(nil, &store, func(c *handover.Config) {
 				c.Limits.CreatesPerMinute, c.Limits.DailyCalls = -1, 10 // catch-up looks at others
 				c.Timeouts.Claim, c.Timeouts.Remind = 4*time.Hour, 20*time.Minute
 			})
 			if i == 0 {
-				r.h = h
+				r.H = h
 			}
 		}
 		for i := range records {
-			r.conv.ID = fmt.Sprint("user ", i)
-			r.opened()
+			r.Conv.ID = fmt.Sprint("user ", i)
+			r.Opened()
 		}
-		r.after(time.Minute)
+		r.After(time.Minute)
 		for _, what := range []string{"reminded", "reminded again"} {
 			store.reset()
-			r.saw()
-			r.after(20 * time.Minute)
-			require.Len(r.t, r.saw(), records)
+			r.Saw()
+			r.After(20 * time.Minute)
+			require.Len(r.T, r.Saw(), records)
 			claimed, loads, conflicts := store.claimed.Load(), store.loads.Load(), store.conflicts.Load()
 			t.Logf("%d records %s by %d replicas: %d claimed, %d loads, %d saves, %d conflicts", records, what, replicas, claimed, loads, store.saves.Load(), conflicts)
-			require.GreaterOrEqual(r.t, claimed, int64(records))
-			require.LessOrEqual(r.t, float64(loads), 1.5*float64(claimed))
-			require.LessOrEqual(r.t, conflicts, int64(records/20))
+			require.GreaterOrEqual(r.T, claimed, int64(records))
+			require.LessOrEqual(r.T, float64(loads), 1.5*float64(claimed))
+			require.LessOrEqual(r.T, conflicts, int64(records/20))
 		}
 	})
 }
@@ -216,40 +217,40 @@ func TestWhatADueRecordCosts(t *testing.T) {
 func TestIdleConversationsCostNothing(t *testing.T) {
 	const records = 10_000
 	bubble(t, options{still: true}, func(r *rig) {
-		r.h = r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store, c.Timeouts.Late = r.store, time.Hour }})
-		ann := r.opened().Operator("Ann")
+		r.H = r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store, c.Timeouts.Late = r.Store, time.Hour }})
+		ann := r.Opened().Operator("Ann")
 		ann.Say("hello")
 		ann.Resolve()
-		r.after(time.Minute)
+		r.After(time.Minute)
 		rec := r.record()
 		_, session, _ := strings.Cut(rec.CrispIDs[0], "/")
-		require.NoError(r.t, r.h.Shutdown(r.t.Context()))
+		require.NoError(r.T, r.H.Shutdown(r.T.Context()))
 		for i := range records {
 			one := rec
 			id, crisp := fmt.Sprintf("idle-%d", i), fmt.Sprintf("session_%08d-0000-4000-8000-000000000000", i)
-			one.Version, one.Key = 0, r.crisp.WebsiteID()+"/webchat/"+id
-			one.CrispIDs = []string{r.crisp.WebsiteID() + "/" + crisp}
+			one.Version, one.Key = 0, r.Crisp.WebsiteID()+"/webchat/"+id
+			one.CrispIDs = []string{r.Crisp.WebsiteID() + "/" + crisp}
 			one.Data = []byte(strings.NewReplacer(`"id":"user-1"`, fmt.Sprintf(`"id":%q`, id), session, crisp).Replace(string(rec.Data)))
-			_, err := r.store.Save(r.t.Context(), one)
-			require.NoError(r.t, err)
+			_, err := r.Store.Save(r.T.Context(), one)
+			require.NoError(r.T, err)
 		}
 		time.Sleep(2 * time.Hour) // all are past the late window
 		var store counted
-		store.Store = &r.store.MemoryStore
+		store.Store = &r.Store.MemoryStore
 		for range 3 {
 			r.startProcess(nil, &store, func(c *handover.Config) {
 				c.Timeouts.Late, c.Timeouts.Max = 30*24*time.Hour, 30*24*time.Hour
 				c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 			})
 		}
-		r.after(5 * time.Minute)
+		r.After(5 * time.Minute)
 		t.Logf("after the change: %d claimed, %d loads, %d saves", store.claimed.Load(), store.loads.Load(), store.saves.Load())
-		require.LessOrEqual(r.t, store.claimed.Load(), int64(records+10))
+		require.LessOrEqual(r.T, store.claimed.Load(), int64(records+10))
 		store.reset()
-		r.after(10 * time.Minute)
+		r.After(10 * time.Minute)
 		t.Logf("in 10 minutes: %d claims, %d claimed, %d loads, %d saves", store.claims.Load(), store.claimed.Load(), store.loads.Load(), store.saves.Load())
-		require.Zero(r.t, store.claimed.Load()+store.saves.Load())
-		require.LessOrEqual(r.t, store.loads.Load(), int64(10), "catch-up looks at the one that is in Crisp's list")
+		require.Zero(r.T, store.claimed.Load()+store.saves.Load())
+		require.LessOrEqual(r.T, store.loads.Load(), int64(10), "catch-up looks at the one that is in Crisp's list")
 	})
 }
 
@@ -260,29 +261,29 @@ func TestStuckRecordsStarveNobody(t *testing.T) {
 	}
 	const records = 20_000
 	bubble(t, options{still: true}, func(r *rig) {
-		r.h = r.replica(options{})
-		conv := r.opened()
-		r.after(time.Minute)
-		require.NoError(r.t, r.h.Shutdown(r.t.Context()))
+		r.H = r.replica(options{})
+		conv := r.Opened()
+		r.After(time.Minute)
+		require.NoError(r.T, r.H.Shutdown(r.T.Context()))
 		for i := range records {
-			_, err := r.store.Save(r.t.Context(), handover.Record{Key: fmt.Sprintf("%s/webchat/bad-%d", r.crisp.WebsiteID(), i), Due: time.Now().Add(-time.Hour), Data: []byte("rubbish")})
-			require.NoError(r.t, err)
+			_, err := r.Store.Save(r.T.Context(), handover.Record{Key: fmt.Sprintf("%s/webchat/bad-%d", r.Crisp.WebsiteID(), i), Due: time.Now().Add(-time.Hour), Data: []byte("rubbish")})
+			require.NoError(r.T, err)
 		}
 		var store counted
-		store.Store = &r.store.MemoryStore
-		r.h, _ = r.startProcess(nil, &store)
-		r.after(5 * time.Second)
+		store.Store = &r.Store.MemoryStore
+		r.H, _ = r.startProcess(nil, &store)
+		r.After(5 * time.Second)
 		begun := time.Now()
 		conv.Operator("Ann").Say("hello")
-		r.crisp.Settle()
-		require.Zero(r.t, time.Since(begun))
-		require.Contains(r.t, r.agentLines(), "agent Ann: hello")
-		r.after(10 * time.Minute)
+		r.Crisp.Settle()
+		require.Zero(r.T, time.Since(begun))
+		require.Contains(r.T, r.AgentLines(), "agent Ann: hello")
+		r.After(10 * time.Minute)
 		store.reset()
-		r.after(10 * time.Minute)
+		r.After(10 * time.Minute)
 		t.Logf("%d records that cannot be read: %d loads in 10 minutes", records, store.loads.Load())
-		require.Less(r.t, store.loads.Load(), int64(2*records))
-		require.False(r.t, r.says("thank you").Bot)
+		require.Less(r.T, store.loads.Load(), int64(2*records))
+		require.False(r.T, r.Says("thank you").Bot)
 	})
 }
 
@@ -314,47 +315,47 @@ func TestClocksThatDiffer(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
 		var all []*handover.Handover
 		for _, skew := range []time.Duration{time.Hour, -time.Hour, 0} {
-			cfg := r.config()
-			cfg.Store = wallClock{r.store}
+			cfg := r.Config()
+			cfg.Store = wallClock{r.Store}
 			h, err := handover.New(cfg)
-			require.NoError(r.t, err)
+			require.NoError(r.T, err)
 			testhook.Set(h, testhook.Hooks{Skew: skew})
-			detach := r.crisp.Attach(h)
+			detach := r.Crisp.Attach(h)
 			ctx, cancel := context.WithCancel(context.Background())
 			var running sync.WaitGroup
 			running.Go(func() { _ = h.Run(ctx) })
-			r.t.Cleanup(func() { cancel(); running.Wait(); detach(); _ = h.Shutdown(context.Background()) })
+			r.T.Cleanup(func() { cancel(); running.Wait(); detach(); _ = h.Shutdown(context.Background()) })
 			all = append(all, h)
 		}
 		for i, h := range all {
-			r.h, r.conv.ID = h, fmt.Sprint("user ", i)
+			r.H, r.Conv.ID = h, fmt.Sprint("user ", i)
 			begun := time.Now()
-			conv := r.opened()
-			require.Zero(r.t, time.Since(begun))
-			r.after(9 * time.Minute)
-			require.Equal(r.t, handover.StateWaiting, r.session().State)
+			conv := r.Opened()
+			require.Zero(r.T, time.Since(begun))
+			r.After(9 * time.Minute)
+			require.Equal(r.T, handover.StateWaiting, r.Session().State)
 			conv.Operator("Ann").Say("hello")
 			for j := range all {
-				r.h = all[j]
+				r.H = all[j]
 				begun = time.Now()
-				require.False(r.t, r.says("and me?").Bot)
-				require.Less(r.t, time.Since(begun), time.Second)
+				require.False(r.T, r.Says("and me?").Bot)
+				require.Less(r.T, time.Since(begun), time.Second)
 			}
-			r.after(100 * time.Minute)
-			require.Equal(r.t, handover.StateActive, r.session().State)
+			r.After(100 * time.Minute)
+			require.Equal(r.T, handover.StateActive, r.Session().State)
 			conv.Operator("Ann").Resolve()
-			r.after(time.Minute)
-			require.Equal(r.t, handover.StateBot, r.session().State)
+			r.After(time.Minute)
+			require.Equal(r.T, handover.StateBot, r.Session().State)
 
-			r.conv.ID += " alone"
-			r.opened()
+			r.Conv.ID += " alone"
+			r.Opened()
 			begun = time.Now()
-			for r.session().State == handover.StateWaiting {
-				r.after(time.Second)
+			for r.Session().State == handover.StateWaiting {
+				r.After(time.Second)
 			}
-			require.InDelta(r.t, 600, time.Since(begun).Seconds(), 5)
+			require.InDelta(r.T, 600, time.Since(begun).Seconds(), 5)
 		}
-		require.Len(r.t, r.allEnds(), 6)
+		require.Len(r.T, r.Ends(), 6)
 	})
 }
 
@@ -362,15 +363,15 @@ func TestClocksThatDiffer(t *testing.T) {
 func TestOddTimesOfIncoming(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		for i, at := range []time.Time{{}, time.Unix(-1, 0), time.Date(30000, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(24 * time.Hour)} {
-			_, err := r.receive(handover.Incoming{Text: fmt.Sprint("at ", i), At: at})
-			require.NoError(r.t, err)
-			require.Contains(r.t, userTexts(conv), fmt.Sprint("at ", i))
+			_, err := r.Receive(handover.Incoming{Text: fmt.Sprint("at ", i), At: at})
+			require.NoError(r.T, err)
+			require.Contains(r.T, systemrig.UserTexts(conv), fmt.Sprint("at ", i))
 		}
 		ann.Resolve()
-		r.after(time.Minute)
-		turn, err := r.receive(handover.Incoming{Text: "bot?", At: time.Date(30000, 1, 1, 0, 0, 0, 0, time.UTC)})
-		require.NoError(r.t, err)
-		require.True(r.t, turn.Bot)
+		r.After(time.Minute)
+		turn, err := r.Receive(handover.Incoming{Text: "bot?", At: time.Date(30000, 1, 1, 0, 0, 0, 0, time.UTC)})
+		require.NoError(r.T, err)
+		require.True(r.T, turn.Bot)
 	})
 }
 
@@ -380,37 +381,37 @@ func TestTheProcessOfAReceiveDies(t *testing.T) {
 	for name, dies := range map[string]bool{"it dies": true, "it lives": false} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{still: true}, func(r *rig) {
-				first, m := r.startProcess(nil, r.store)
-				second, _ := r.startProcess(nil, r.store)
-				r.h = second
-				conv := r.opened()
+				first, m := r.startProcess(nil, r.Store)
+				second, _ := r.startProcess(nil, r.Store)
+				r.H = second
+				conv := r.Opened()
 				conv.Operator("Ann").Say("hello")
-				r.after(time.Minute)
-				r.saw()
-				r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Refuse: true})
+				r.After(time.Minute)
+				r.Saw()
+				r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Refuse: true})
 				heard := make(chan handover.Turn, 1)
 				go func() {
 					ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 					defer cancel()
-					turn, _ := first.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "lost", Text: "please"})
+					turn, _ := first.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "lost", Text: "please"})
 					heard <- turn
 				}()
 				time.Sleep(25 * time.Second)
 				m.dead.Store(dies)
 				time.Sleep(time.Second)
-				require.NoError(r.t, second.End(r.t.Context(), r.conv, handover.EndOptions{}))
-				r.after(2 * time.Minute)
-				lines := strings.Join(r.saw(), "\n")
-				require.Len(r.t, r.allEnds(), 1)
+				require.NoError(r.T, second.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+				r.After(2 * time.Minute)
+				lines := strings.Join(r.Saw(), "\n")
+				require.Len(r.T, r.Ends(), 1)
 				if dies {
-					require.Contains(r.t, lines, handover.DefaultTexts().NotSent)
-					require.Equal(r.t, []string{"lost"}, r.allEnds()[0].Unsent)
+					require.Contains(r.T, lines, handover.DefaultTexts().NotSent)
+					require.Equal(r.T, []string{"lost"}, r.Ends()[0].Unsent)
 					<-heard
 					return
 				}
-				require.NotContains(r.t, lines, handover.DefaultTexts().NotSent)
-				require.Empty(r.t, r.allEnds()[0].Unsent)
-				require.True(r.t, (<-heard).Bot)
+				require.NotContains(r.T, lines, handover.DefaultTexts().NotSent)
+				require.Empty(r.T, r.Ends()[0].Unsent)
+				require.True(r.T, (<-heard).Bot)
 			})
 		})
 	}
@@ -418,38 +419,38 @@ func TestTheProcessOfAReceiveDies(t *testing.T) {
 
 // A conversation that is forgotten while something is under way stays forgotten.
 func TestForgetWhileSomethingIsUnderWay(t *testing.T) {
-	forget := func(r *rig) { require.NoError(r.t, r.h.Forget(context.Background(), r.conv)) }
+	forget := func(r *rig) { require.NoError(r.T, r.H.Forget(context.Background(), r.Conv)) }
 	for name, during := range map[string]func(r *rig, conv *handovertest.Conversation){
 		"Reply, with a Crisp session": func(r *rig, conv *handovertest.Conversation) {
-			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-			turn, err := r.receive(handover.Incoming{Text: "bot?"})
-			require.NoError(r.t, err)
-			require.NoError(r.t, r.h.Reply(r.t.Context(), turn, func(context.Context) error { forget(r); return nil }))
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
 		},
 		"Reply, without": func(r *rig, _ *handovertest.Conversation) {
-			r.conv.ID = "somebody else"
-			turn, err := r.receive(handover.Incoming{Text: "bot?"})
-			require.NoError(r.t, err)
-			require.NoError(r.t, r.h.Reply(r.t.Context(), turn, func(context.Context) error { forget(r); return nil }))
+			r.Conv.ID = "somebody else"
+			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
 		},
 		"Receive": func(r *rig, _ *handovertest.Conversation) {
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 5 * time.Second})
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 5 * time.Second})
 			time.AfterFunc(time.Second, func() { forget(r) })
-			_, err := r.receive(handover.Incoming{Text: "hi"})
-			require.ErrorContains(r.t, err, "forgotten")
+			_, err := r.Receive(handover.Incoming{Text: "hi"})
+			require.ErrorContains(r.T, err, "forgotten")
 		},
 		"Deliver": func(r *rig, conv *handovertest.Conversation) {
-			r.fails(func(handover.Message) error { forget(r); return nil })
+			r.Fails(func(handover.Message) error { forget(r); return nil })
 			conv.Operator("Ann").Say("hello")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				r.after(time.Minute)
+				conv := r.Opened()
+				r.After(time.Minute)
 				during(r, conv)
-				r.after(time.Minute)
-				require.Zero(r.t, r.record().Version)
+				r.After(time.Minute)
+				require.Zero(r.T, r.record().Version)
 			})
 		})
 	}
@@ -459,56 +460,56 @@ func TestForgetWhileSomethingIsUnderWay(t *testing.T) {
 func TestWaitersOfOtherProcessesAreWoken(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
 		var mine counted
-		mine.Store = &r.store.MemoryStore
+		mine.Store = &r.Store.MemoryStore
 		waits := r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store = &mine }})
-		works := r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store = r.store }})
-		r.after(time.Second)
+		works := r.replica(options{config: func(_ *rig, c *handover.Config) { c.Store = r.Store }})
+		r.After(time.Second)
 
 		// Reply: the bot speaks for long, and costs nothing until somebody takes over.
-		turn, err := waits.Receive(r.t.Context(), handover.Incoming{Conversation: r.conv, ID: "1", Text: "hi"})
-		require.NoError(r.t, err)
+		turn, err := waits.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "1", Text: "hi"})
+		require.NoError(r.T, err)
 		mine.reset()
 		var cut time.Time
 		done := make(chan error)
 		go func() {
-			done <- waits.Reply(r.t.Context(), turn, func(ctx context.Context) error { <-ctx.Done(); cut = time.Now(); return ctx.Err() })
+			done <- waits.Reply(r.T.Context(), turn, func(ctx context.Context) error { <-ctx.Done(); cut = time.Now(); return ctx.Err() })
 		}()
 		time.Sleep(100 * time.Second)
-		require.LessOrEqual(r.t, mine.loads.Load(), int64(1), "no polling")
-		s, err := works.Session(r.t.Context(), r.conv)
-		require.NoError(r.t, err)
+		require.LessOrEqual(r.T, mine.loads.Load(), int64(1), "no polling")
+		s, err := works.Session(r.T.Context(), r.Conv)
+		require.NoError(r.T, err)
 		asked := time.Now()
-		outcome, err := works.Start(r.t.Context(), s.Turn(), handover.Request{})
-		require.NoError(r.t, err)
-		require.Equal(r.t, handover.Opened, outcome)
-		require.ErrorIs(r.t, <-done, handover.ErrNotYourTurn)
-		require.Zero(r.t, cut.Sub(asked))
+		outcome, err := works.Start(r.T.Context(), s.Turn(), handover.Request{})
+		require.NoError(r.T, err)
+		require.Equal(r.T, handover.Opened, outcome)
+		require.ErrorIs(r.T, <-done, handover.ErrNotYourTurn)
+		require.Zero(r.T, cut.Sub(asked))
 
 		// Receive: another process passes the message on.
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
 		mine.reset()
 		begun := time.Now()
-		_, err = waits.Receive(r.t.Context(), handover.Incoming{Conversation: r.conv, ID: "2", Text: "please"})
-		require.NoError(r.t, err)
-		require.Equal(r.t, 3*time.Second, time.Since(begun))
+		_, err = waits.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "2", Text: "please"})
+		require.NoError(r.T, err)
+		require.Equal(r.T, 3*time.Second, time.Since(begun))
 		t.Logf("Receive: %d loads", mine.loads.Load())
-		require.LessOrEqual(r.t, mine.loads.Load(), int64(5), "polling would take ten")
+		require.LessOrEqual(r.T, mine.loads.Load(), int64(5), "polling would take ten")
 	})
 }
 
 // A process whose Run is missing works on what it takes in.
 func TestAProcessWithoutRun(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		ann.Say("hello")
-		require.Contains(r.t, r.saw(), "agent Ann: hello")
-		require.False(r.t, r.says("hi").Bot)
-		require.Contains(r.t, userTexts(conv), "hi")
+		require.Contains(r.T, r.Saw(), "agent Ann: hello")
+		require.False(r.T, r.Says("hi").Bot)
+		require.Contains(r.T, systemrig.UserTexts(conv), "hi")
 		ann.Resolve()
-		r.crisp.Settle()
-		require.Len(r.t, r.allEnds(), 1)
-		require.True(r.t, r.says("bot?").Bot)
+		r.Crisp.Settle()
+		require.Len(r.T, r.Ends(), 1)
+		require.True(r.T, r.Says("bot?").Bot)
 	})
 }
 
@@ -516,23 +517,23 @@ func TestAProcessWithoutRun(t *testing.T) {
 func TestShutdownGivesClaimsUp(t *testing.T) {
 	o := options{config: slowly(3*time.Second, nil), still: true}
 	bubble(t, o, func(r *rig) {
-		ann := r.opened().Operator("Ann")
-		r.after(time.Minute)
+		ann := r.Opened().Operator("Ann")
+		r.After(time.Minute)
 		for i := range 5 {
 			ann.Say(fmt.Sprint(i))
 		}
 		time.Sleep(time.Second)
-		require.NoError(r.t, r.h.Shutdown(r.t.Context()))
+		require.NoError(r.T, r.H.Shutdown(r.T.Context()))
 		begun := time.Now()
 		r.replica(o)
 		other := r.replica(options{})
 		_ = other
-		for len(r.agentLines()) < 5 && time.Since(begun) < 3*time.Minute {
+		for len(r.AgentLines()) < 5 && time.Since(begun) < 3*time.Minute {
 			time.Sleep(time.Second)
 		}
 		t.Logf("all are shown %v after", time.Since(begun))
-		require.LessOrEqual(r.t, time.Since(begun), 45*time.Second)
-		require.Len(r.t, r.agentLines(), 5)
+		require.LessOrEqual(r.T, time.Since(begun), 45*time.Second)
+		require.Len(r.T, r.AgentLines(), 5)
 	})
 }
 
@@ -542,44 +543,44 @@ func TestTheDefaultWebsiteChanges(t *testing.T) {
 	o := options{still: true}
 	o.crisp.Websites = []string{other}
 	for name, before := range map[string]func(r *rig) *handovertest.Conversation{
-		"while the bot answers": func(r *rig) *handovertest.Conversation { r.says("hello"); return nil },
-		"while an agent does":   func(r *rig) *handovertest.Conversation { return r.opened() },
+		"while the bot answers": func(r *rig) *handovertest.Conversation { r.Says("hello"); return nil },
+		"while an agent does":   func(r *rig) *handovertest.Conversation { return r.Opened() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, o, func(r *rig) {
-				first := r.crisp.WebsiteID()
+				first := r.Crisp.WebsiteID()
 				conv := before(r)
-				require.NoError(r.t, r.h.Shutdown(r.t.Context()))
-				r.h = r.replica(options{config: func(_ *rig, c *handover.Config) {
-					c.Store, c.WebsiteID, c.Websites = r.store, other, []string{first}
+				require.NoError(r.T, r.H.Shutdown(r.T.Context()))
+				r.H = r.replica(options{config: func(_ *rig, c *handover.Config) {
+					c.Store, c.WebsiteID, c.Websites = r.Store, other, []string{first}
 				}})
 				if conv == nil {
-					require.True(r.t, r.says("still there?").Bot)
-					conv = r.opened()
+					require.True(r.T, r.Says("still there?").Bot)
+					conv = r.Opened()
 				}
-				require.Equal(r.t, first, conv.WebsiteID())
-				require.Equal(r.t, handover.StateWaiting, r.session().State)
-				require.False(r.t, r.says("a human?").Bot)
-				require.Contains(r.t, userTexts(conv), "a human?")
+				require.Equal(r.T, first, conv.WebsiteID())
+				require.Equal(r.T, handover.StateWaiting, r.Session().State)
+				require.False(r.T, r.Says("a human?").Bot)
+				require.Contains(r.T, systemrig.UserTexts(conv), "a human?")
 				conv.Operator("Ann").Say("hello")
-				r.after(time.Minute) // the process that ended refuses the hook
-				require.Contains(r.t, unlate(r.saw()), "agent Ann: hello")
-				require.NoError(r.t, r.h.Typing(r.t.Context(), r.conv, true))
-				_, err := r.h.Available(r.t.Context(), r.conv)
-				require.NoError(r.t, err)
-				require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-				r.after(time.Minute)
-				require.Len(r.t, r.allEnds(), 1)
-				require.True(r.t, r.says("bot?").Bot)
-				require.Equal(r.t, first, r.opened().WebsiteID(), "it goes on where it began")
+				r.After(time.Minute) // the process that ended refuses the hook
+				require.Contains(r.T, unlate(r.Saw()), "agent Ann: hello")
+				require.NoError(r.T, r.H.Typing(r.T.Context(), r.Conv, true))
+				_, err := r.H.Available(r.T.Context(), r.Conv)
+				require.NoError(r.T, err)
+				require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+				r.After(time.Minute)
+				require.Len(r.T, r.Ends(), 1)
+				require.True(r.T, r.Says("bot?").Bot)
+				require.Equal(r.T, first, r.Opened().WebsiteID(), "it goes on where it began")
 
-				r.conv.ID = "new"
-				require.True(r.t, r.says("hello").Bot)
-				require.Equal(r.t, other, r.opened().WebsiteID())
+				r.Conv.ID = "new"
+				require.True(r.T, r.Says("hello").Bot)
+				require.Equal(r.T, other, r.Opened().WebsiteID())
 
-				r.conv.ID = "user-1"
-				require.NoError(r.t, r.h.Forget(r.t.Context(), r.conv))
-				require.Equal(r.t, handover.StateBot, r.session().State)
+				r.Conv.ID = "user-1"
+				require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
+				require.Equal(r.T, handover.StateBot, r.Session().State)
 			})
 		})
 	}

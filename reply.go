@@ -140,7 +140,7 @@ func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent erro
 		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
 		return
 	}
-	if rec.wants(toUser) { // it waited for the bot
+	if rec.planner().wants(toUser) { // it waited for the bot
 		h.pool.Nudge(jobOf(key, toUser))
 	}
 }
@@ -196,7 +196,7 @@ func (rec *record) passOn(id string) error {
 	switch {
 	case rec.human(), rec.cameAndWent(in):
 		in.Waits = time.Time{}
-		rec.dropResolve(rec.Handover.CrispID) // the agents must see it
+		rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
 		rec.queuePosts(in, rec.Handover)
 		rec.holdEnds()
 	case rec.State == StateMuted:

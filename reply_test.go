@@ -12,6 +12,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // ended is a rig whose handover was resolved, and whose agent opened the conversation in Crisp again, so
@@ -19,38 +20,38 @@ import (
 func ended(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
-		r.saw()
+		r.Saw()
 		ann.Reopen()
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		test(r, conv, ann)
 	})
 }
 
 func TestReplyReturnsWhatSendReturns(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "hello"})
+		turn, err := r.Receive(handover.Incoming{Text: "hello"})
 		require.NoError(t, err)
-		require.ErrorIs(t, r.h.Reply(context.Background(), turn, func(context.Context) error { return errChannelDown }), errChannelDown)
-		require.Error(t, r.h.Reply(context.Background(), turn, func(context.Context) error { panic("a bug") }))
-		again, err := r.receive(handover.Incoming{ID: "m1", Text: "hello"})
+		require.ErrorIs(t, r.H.Reply(context.Background(), turn, func(context.Context) error { return errChannelDown }), errChannelDown)
+		require.Error(t, r.H.Reply(context.Background(), turn, func(context.Context) error { panic("a bug") }))
+		again, err := r.Receive(handover.Incoming{ID: "m1", Text: "hello"})
 		require.NoError(t, err)
 		require.True(t, again.Bot, "not answered yet")
-		require.NoError(t, r.reply(turn, "hi"))
+		require.NoError(t, r.Reply(turn, "hi"))
 	})
 }
 
 func TestReplyIsRefusedAndTheAgentGetsTheMessage(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		turn, err := r.receive(handover.Incoming{Text: "a question for the bot"})
+		turn, err := r.Receive(handover.Incoming{Text: "a question for the bot"})
 		require.NoError(t, err)
 		ann.Say("one more thing")
-		r.crisp.Settle()
-		require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
-		require.NotContains(t, r.saw(), "bot: the bot's answer")
-		require.Equal(t, "a question for the bot", userTexts(conv)[len(userTexts(conv))-1])
-		require.ErrorIs(t, r.reply(turn, "again"), handover.ErrNotYourTurn)
-		r.crisp.Settle()
-		require.Len(t, userTexts(conv), 2, "passed on once")
+		r.Crisp.Settle()
+		require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+		require.NotContains(t, r.Saw(), "bot: the bot's answer")
+		require.Equal(t, "a question for the bot", systemrig.UserTexts(conv)[len(systemrig.UserTexts(conv))-1])
+		require.ErrorIs(t, r.Reply(turn, "again"), handover.ErrNotYourTurn)
+		r.Crisp.Settle()
+		require.Len(t, systemrig.UserTexts(conv), 2, "passed on once")
 	})
 }
 
@@ -59,26 +60,26 @@ func TestReplyIsRefusedAndTheAgentGetsTheMessage(t *testing.T) {
 func TestReplyThatNobodyCanAnswerAnyMore(t *testing.T) {
 	for name, between := range map[string]func(r *rig){
 		"muted and un-muted": func(r *rig) {
-			require.NoError(r.t, r.h.Mute(r.t.Context(), r.session().Turn()))
-			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
+			require.NoError(r.T, r.H.Mute(r.T.Context(), r.Session().Turn()))
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 		},
 		"an opening that failed": func(r *rig) {
-			r.after(2 * time.Hour) // the first Crisp conversation is not used again
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
-			require.Equal(r.t, handover.OpenFailed, r.asks(handover.Request{}))
+			r.After(2 * time.Hour) // the first Crisp conversation is not used again
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+			require.Equal(r.T, handover.OpenFailed, r.Asks(handover.Request{}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				m := handover.Incoming{ID: "slow", Text: "a question for the bot"}
-				turn, err := r.receive(m)
+				turn, err := r.Receive(m)
 				require.NoError(t, err)
 				between(r)
-				r.saw()
-				require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
-				require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.saw())
-				require.NotContains(t, userTexts(conv), m.Text, "no human had it since")
-				again, err := r.receive(m)
+				r.Saw()
+				require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+				require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.Saw())
+				require.NotContains(t, systemrig.UserTexts(conv), m.Text, "no human had it since")
+				again, err := r.Receive(m)
 				require.NoError(t, err)
 				require.False(t, again.Bot)
 			})
@@ -92,30 +93,30 @@ func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
 	sorry := "system: I am sorry, your last message could not be sent. Please send it again."
 	t.Run("by a refused Reply", func(t *testing.T) {
 		ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			turn, err := r.receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
+			turn, err := r.Receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
 			require.NoError(t, err)
 			ann.Say("one more thing")
-			r.saw()
-			r.crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
-			require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
-			r.after(5 * time.Minute)
-			require.Equal(t, handover.EndRelayFailed, r.allEnds()[1].Reason)
-			require.Equal(t, []string{"slow"}, r.allEnds()[1].Unsent)
-			require.Contains(t, r.saw(), sorry)
+			r.Saw()
+			r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+			require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+			r.After(5 * time.Minute)
+			require.Equal(t, handover.EndRelayFailed, r.Ends()[1].Reason)
+			require.Equal(t, []string{"slow"}, r.Ends()[1].Unsent)
+			require.Contains(t, r.Saw(), sorry)
 		})
 	})
 	t.Run("while muted", func(t *testing.T) {
 		bubble(t, options{}, func(r *rig) {
-			turn := r.says("be quiet")
-			require.NoError(t, r.h.Mute(r.t.Context(), turn))
-			r.says("kept")
-			r.saw()
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
-			outcome, err := r.h.Start(r.t.Context(), turn, handover.Request{})
+			turn := r.Says("be quiet")
+			require.NoError(t, r.H.Mute(r.T.Context(), turn))
+			r.Says("kept")
+			r.Saw()
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+			outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
 			require.NoError(t, err)
 			require.Equal(t, handover.OpenFailed, outcome)
-			require.Contains(t, r.saw(), sorry)
-			require.Equal(t, []string{"m2"}, r.allEnds()[0].Unsent)
+			require.Contains(t, r.Saw(), sorry)
+			require.Equal(t, []string{"m2"}, r.Ends()[0].Unsent)
 		})
 	})
 }
@@ -128,61 +129,61 @@ func TestUnsentAfterTheEnd(t *testing.T) {
 			if told++; told == 2 { // of the second handover
 				return errChannelDown
 			}
-			return r.onEnd(ctx, s, sum)
+			return r.OnEnd(ctx, s, sum)
 		}
 	}}
 	ended(t, flaky, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		turn, err := r.receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
+		turn, err := r.Receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
 		require.NoError(t, err)
 		ann.Say("one more thing")
-		r.crisp.Settle()
-		r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
-		require.NoError(t, r.h.End(t.Context(), r.conv, handover.EndOptions{}))
-		require.ErrorIs(t, r.reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
-		r.after(2 * time.Minute)
-		require.Contains(t, r.saw(), "system: "+handover.DefaultTexts().NotSent)
-		require.Len(t, r.allEnds(), 2)
-		require.Empty(t, r.allEnds()[1].Unsent)
+		r.Crisp.Settle()
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
+		require.NoError(t, r.H.End(t.Context(), r.Conv, handover.EndOptions{}))
+		require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
+		r.After(2 * time.Minute)
+		require.Contains(t, r.Saw(), "system: "+handover.DefaultTexts().NotSent)
+		require.Len(t, r.Ends(), 2)
+		require.Empty(t, r.Ends()[1].Unsent)
 	})
 }
 
 func TestReplyIsCutShortByATakeover(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		turn, err := r.receive(handover.Incoming{Text: "tell me a story"})
+		turn, err := r.Receive(handover.Incoming{Text: "tell me a story"})
 		require.NoError(t, err)
 		speaking, done := make(chan struct{}), make(chan error)
 		go func() {
-			done <- r.h.Reply(context.Background(), turn, func(ctx context.Context) error {
+			done <- r.H.Reply(context.Background(), turn, func(ctx context.Context) error {
 				close(speaking)
 				<-ctx.Done()
 				require.ErrorIs(t, context.Cause(ctx), handover.ErrNotYourTurn)
 				time.Sleep(3 * time.Second) // slow to stop
-				require.Empty(t, r.rawLines(), "what the agent wrote waits for the reply")
+				require.Empty(t, r.Lines(), "what the agent wrote waits for the reply")
 				return ctx.Err()
 			})
 		}()
 		<-speaking
-		require.Equal(t, handover.StateBot, r.session().State)
-		other, err := r.receive(handover.Incoming{Text: "meanwhile"})
+		require.Equal(t, handover.StateBot, r.Session().State)
+		other, err := r.Receive(handover.Incoming{Text: "meanwhile"})
 		require.NoError(t, err, "messages are taken while the bot streams")
 		require.True(t, other.Bot)
 		ann.Say("let me")
 		require.ErrorIs(t, <-done, handover.ErrNotYourTurn)
-		r.after(2 * time.Second)
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: let me"}, r.saw())
-		require.Equal(t, "tell me a story", userTexts(conv)[1])
+		r.After(2 * time.Second)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: let me"}, r.Saw())
+		require.Equal(t, "tell me a story", systemrig.UserTexts(conv)[1])
 	})
 }
 
 // deafReply has the bot speak for an hour in a send that ignores its context.
 func (r *rig) deafReply() (done chan error) {
-	turn, err := r.receive(handover.Incoming{Text: "hm"})
-	require.NoError(r.t, err)
+	turn, err := r.Receive(handover.Incoming{Text: "hm"})
+	require.NoError(r.T, err)
 	done = make(chan error)
 	go func() {
-		done <- r.h.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
+		done <- r.H.Reply(context.Background(), turn, func(context.Context) error { time.Sleep(time.Hour); return nil })
 	}()
-	r.after(time.Second)
+	r.After(time.Second)
 	return done
 }
 
@@ -191,23 +192,23 @@ func TestReplyThatIgnoresItsContextEndsAfterTimeoutsReply(t *testing.T) {
 	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		done := r.deafReply()
 		ann.Say("let me")
-		r.after(15 * time.Second)
-		require.Empty(t, r.saw())
-		r.after(10 * time.Second)
-		require.Contains(t, r.saw(), "agent Ann: let me")
+		r.After(15 * time.Second)
+		require.Empty(t, r.Saw())
+		r.After(10 * time.Second)
+		require.Contains(t, r.Saw(), "agent Ann: let me")
 		require.NoError(t, <-done, "what was sent was sent")
 	})
 }
 
 func TestReplyAcrossReplicas(t *testing.T) {
 	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		turn, err := r.receive(handover.Incoming{Text: "tell me"})
+		turn, err := r.Receive(handover.Incoming{Text: "tell me"})
 		require.NoError(t, err)
 		wire, err := json.Marshal(turn)
 		require.NoError(t, err)
 		var there handover.Turn
 		require.NoError(t, json.Unmarshal(wire, &there))
-		cfg := r.config()
+		cfg := r.Config()
 		worker, err := handover.New(cfg) // gets no hooks and runs nothing
 		require.NoError(t, err)
 		started := make(chan struct{})
@@ -224,19 +225,19 @@ func TestReplyAcrossReplicas(t *testing.T) {
 		ann.Say("let me")
 		require.ErrorIs(t, <-done, handover.ErrNotYourTurn)
 		require.LessOrEqual(t, time.Since(begin), time.Second)
-		r.after(2 * time.Second)
-		require.Contains(t, r.saw(), "agent Ann: let me")
+		r.After(2 * time.Second)
+		require.Contains(t, r.Saw(), "agent Ann: let me")
 	})
 }
 
 func TestReplyWithoutAStoreSendsNothing(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "hello"})
+		turn, err := r.Receive(handover.Incoming{Text: "hello"})
 		require.NoError(t, err)
-		r.storeFails(true)
-		require.ErrorIs(t, r.reply(turn, "hi"), errStoreDown)
-		r.storeFails(false)
-		require.Empty(t, r.saw())
+		r.Store.Fails(true)
+		require.ErrorIs(t, r.Reply(turn, "hi"), errStoreDown)
+		r.Store.Fails(false)
+		require.Empty(t, r.Saw())
 	})
 }
 
@@ -244,10 +245,10 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 	for name, away := range map[string]bool{"agent there": false, "nobody there": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
-				err = r.h.Reply(context.Background(), turn, func(ctx context.Context) error {
-					outcome, err := r.h.Start(ctx, turn, handover.Request{})
+				err = r.H.Reply(context.Background(), turn, func(ctx context.Context) error {
+					outcome, err := r.H.Start(ctx, turn, handover.Request{})
 					require.NoError(t, err)
 					require.Equal(t, away, outcome == handover.NobodyThere)
 					if away {
@@ -258,9 +259,9 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 					return nil
 				})
 				require.NoError(t, err)
-				r.crisp.Settle()
-				require.NotEmpty(t, r.saw())
-				require.Equal(t, away, r.session().State == handover.StateBot)
+				r.Crisp.Settle()
+				require.NotEmpty(t, r.Saw())
+				require.Equal(t, away, r.Session().State == handover.StateBot)
 			})
 		})
 	}
@@ -269,15 +270,15 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
 	var r *rig
 	calls := func(ctx context.Context) {
-		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "inner", Text: "x"})
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "inner", Text: "x"})
 		require.ErrorIs(t, err, handover.ErrReentrant)
-		err = r.h.Reply(ctx, handover.Turn{Conversation: r.conv}, func(context.Context) error { return nil })
+		err = r.H.Reply(ctx, handover.Turn{Conversation: r.Conv}, func(context.Context) error { return nil })
 		require.ErrorIs(t, err, handover.ErrReentrant)
-		_, err = r.h.Session(ctx, r.conv)
+		_, err = r.H.Session(ctx, r.Conv)
 		require.NoError(t, err)
-		_, err = r.h.Start(ctx, handover.Turn{Conversation: r.conv}, handover.Request{})
+		_, err = r.H.Start(ctx, handover.Turn{Conversation: r.Conv}, handover.Request{})
 		require.True(t, err == nil || errors.Is(err, handover.ErrNotYourTurn))
-		require.NoError(t, r.h.End(ctx, r.conv, handover.EndOptions{}))
+		require.NoError(t, r.H.End(ctx, r.Conv, handover.EndOptions{}))
 	}
 	o := options{config: func(rr *rig, c *handover.Config) {
 		r = rr
@@ -292,10 +293,10 @@ func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		r.asks(handover.Request{})
-		r.after(time.Minute)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Len(t, r.allEnds(), 1)
+		r.Asks(handover.Request{})
+		r.After(time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Len(t, r.Ends(), 1)
 	})
 }
 
@@ -321,10 +322,10 @@ func TestAReplyThatEndsWhileOthersSave(t *testing.T) {
 	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		done := r.deafReply()
 		ann.Say("let me")
-		r.after(10 * time.Second)
+		r.After(10 * time.Second)
 		late.Store(true)
-		r.after(15 * time.Second)
-		require.Contains(t, r.saw(), "agent Ann: let me")
+		r.After(15 * time.Second)
+		require.Contains(t, r.Saw(), "agent Ann: let me")
 		require.NoError(t, <-done)
 	})
 }

@@ -2,6 +2,8 @@ package handover
 
 import (
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"time"
 )
 
@@ -23,3 +25,48 @@ type retryAfter struct {
 func (e *retryAfter) Error() string { return e.err.Error() }
 
 func (e *retryAfter) Unwrap() error { return e.err }
+
+// deliverAgain sets the time of the next attempt to show something, not before the channel wants it. It is
+// false when that would be later than Timeouts.Deliver after the first.
+func (o *settlement) deliverAgain() bool {
+	now := o.rec.env.now
+	wait := spread(delay(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
+	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
+		wait = max(busy.after, time.Second)
+	}
+	if wait > o.rec.env.cfg.Timeouts.Deliver || o.e.Since.Add(o.rec.env.cfg.Timeouts.Deliver).Before(now.Add(wait)) {
+		return false
+	}
+	o.e.Next = now.Add(wait)
+	for _, x := range o.rec.ToUser {
+		if x.N < o.e.N && x.overdue() {
+			o.e.Next = x.Next.Add(time.Millisecond) // when that was tried again
+		}
+	}
+	return true
+}
+
+// overtook marks those that could not be shown for long as late: a later one was shown.
+func (o *settlement) overtook() {
+	for _, x := range o.rec.ToUser {
+		if x.N < o.e.N && x.overdue() && x.Message != nil {
+			x.Message.Late = true
+		}
+	}
+}
+
+// spread makes a wait up to a quarter longer, differently for each conversation and effect, so that what failed
+// together is not tried together again.
+func spread(wait time.Duration, conversation string, n int64) time.Duration {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s %d", conversation, n)
+	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
+}
+
+// whyNotShown says for what reason a message is given up, in a word and in a note for the agents.
+func whyNotShown(unsupported bool) (string, textName) {
+	if unsupported {
+		return "unsupported", noteNotShown
+	}
+	return "failed", noteNotReached
+}

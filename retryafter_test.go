@@ -17,18 +17,18 @@ import (
 func TestDeliverRetriesAfterTheChannelsPause(t *testing.T) {
 	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		var tries []time.Time
-		r.fails(func(handover.Message) error {
+		r.Fails(func(handover.Message) error {
 			if tries = append(tries, time.Now()); len(tries) == 1 {
 				return fmt.Errorf("show: %w", handover.RetryAfter(291*time.Second, errors.New("flood wait")))
 			}
 			return nil
 		})
 		ann.Say("hello")
-		r.after(10 * time.Minute)
+		r.After(10 * time.Minute)
 		require.Len(t, tries, 2)
 		require.GreaterOrEqual(t, tries[1].Sub(tries[0]), 291*time.Second)
 		require.Less(t, tries[1].Sub(tries[0]), 294*time.Second)
-		require.Equal(t, []string{"agent Ann: hello"}, r.saw())
+		require.Equal(t, []string{"agent Ann: hello"}, r.Saw())
 	})
 	require.EqualError(t, handover.RetryAfter(time.Second, nil), "the channel is busy")
 }
@@ -36,10 +36,10 @@ func TestDeliverRetriesAfterTheChannelsPause(t *testing.T) {
 // A pause that is longer than the message is tried for gives it up at once, and the agents hear why.
 func TestDeliverGivesUpForALongPause(t *testing.T) {
 	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.fails(func(handover.Message) error { return handover.RetryAfter(24*time.Hour, errors.New("banned")) })
+		r.Fails(func(handover.Message) error { return handover.RetryAfter(24*time.Hour, errors.New("banned")) })
 		ann.Say("hello")
-		r.after(time.Minute)
-		require.Equal(t, 1, r.count(handover.ActivityGivenUp))
+		r.After(time.Minute)
+		require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
 		require.Contains(t, r.everything(), handover.DefaultTexts().NoteNotReached)
 	})
 }
@@ -49,23 +49,23 @@ func TestDeliverGivesUpForALongPause(t *testing.T) {
 func TestDeliverKeepsTheOrderThroughAnOutage(t *testing.T) {
 	for _, minutes := range []int{1, 3, 10, 60} {
 		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-			r.fails(func(handover.Message) error { return errChannelDown })
+			r.Fails(func(handover.Message) error { return errChannelDown })
 			for i := range 5 {
 				ann.Say(fmt.Sprint("message ", i))
 			}
-			r.after(time.Duration(minutes) * time.Minute)
-			r.fails(nil)
-			r.after(5 * time.Minute)
+			r.After(time.Duration(minutes) * time.Minute)
+			r.Fails(nil)
+			r.After(5 * time.Minute)
 			var want []string
 			for i := range 5 {
 				want = append(want, fmt.Sprint("agent Ann: message ", i))
 			}
-			require.Equal(t, want, r.saw())
+			require.Equal(t, want, r.Saw())
 		})
 	}
 	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		heals := false
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if m.Content.Text == "cursed" && !heals {
 				return errChannelDown
 			}
@@ -75,11 +75,11 @@ func TestDeliverKeepsTheOrderThroughAnOutage(t *testing.T) {
 		for i := range 3 {
 			ann.Say(fmt.Sprint("message ", i))
 		}
-		r.after(5 * time.Minute)
-		require.Equal(t, []string{"agent Ann: message 0", "agent Ann: message 1", "agent Ann: message 2"}, r.saw())
+		r.After(5 * time.Minute)
+		require.Equal(t, []string{"agent Ann: message 0", "agent Ann: message 1", "agent Ann: message 2"}, r.Saw())
 		heals = true
-		r.after(2 * time.Minute)
-		require.Equal(t, []string{"agent Ann (late): cursed"}, r.saw())
+		r.After(2 * time.Minute)
+		require.Equal(t, []string{"agent Ann (late): cursed"}, r.Saw())
 	})
 }
 
@@ -87,10 +87,10 @@ func TestDeliverKeepsTheOrderThroughAnOutage(t *testing.T) {
 func TestAnswersOfDeliverAreNoFaults(t *testing.T) {
 	for _, answer := range []error{handover.ErrUserAway, errors.ErrUnsupported} {
 		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-			r.fails(func(handover.Message) error { return answer })
+			r.Fails(func(handover.Message) error { return answer })
 			ann.Say("hello")
-			r.after(time.Minute)
-			require.Zero(t, r.count(handover.ActivityFault))
+			r.After(time.Minute)
+			require.Zero(t, r.Count(handover.ActivityFault))
 		})
 	}
 }
@@ -110,16 +110,16 @@ func TestDeliverMayTakeAsLongAsCallbackSays(t *testing.T) {
 		}
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.after(5 * time.Minute)
-		r.saw()
+		r.After(5 * time.Minute)
+		r.Saw()
 		ann.Say("hello")
-		r.after(3 * time.Minute)
-		require.Equal(t, []string{"agent Ann: hello"}, r.saw())
-		require.Zero(t, r.count(handover.ActivityFault))
-		require.Equal(t, 1, r.last().Attempt)
+		r.After(3 * time.Minute)
+		require.Equal(t, []string{"agent Ann: hello"}, r.Saw())
+		require.Zero(t, r.Count(handover.ActivityFault))
+		require.Equal(t, 1, r.Last().Attempt)
 	})
 	bubble(t, options{}, func(r *rig) {
-		c := r.config()
+		c := r.Config()
 		c.Timeouts.Callback = time.Hour
 		_, err := handover.New(c)
 		require.ErrorContains(t, err, "Timeouts.Callback")

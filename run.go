@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
@@ -146,8 +147,8 @@ func (h *engine) work(j worker.Job) {
 	k := known{key: j.Key}
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
 		k.record, k.claimed = r.(Record), true
-	} else if r, ok := j.Known.(Record); ok {
-		k.record = r
+	} else if saved, ok := j.Known.(known); ok {
+		k = saved
 	}
 	name, old := strings.CutPrefix(j.Key, oldLogPrefix)
 	name, whole := strings.CutPrefix(name, websitePrefix)
@@ -248,23 +249,30 @@ func (h *engine) unreadable(ctx context.Context, key string, err error) {
 }
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
-// worker when there is something to do now.
+// worker when there is something to do now. A record that is free belongs to that worker from then on.
 func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.host.tell(rec.env.activity...)
 	rec.env.activity = nil
-	if rec.env.version != 0 && rec.wants(toBot) { // whoever has the claim: an answer has its own place in the record
+	if rec.env.version != 0 && rec.planner().wants(toBot) { // whoever has the claim: an answer has its own place in the record
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}
+	var jobs []worker.Job
 	for _, dir := range []direction{toUser, toCrisp} {
-		if dir != rec.env.attending && rec.wants(dir) {
+		if dir != rec.env.attending && rec.planner().wants(dir) {
 			j := jobOf(key, dir)
-			j.Known = rec.env.record
-			h.pool.Nudge(j)
+			j.Known = known{key: key, record: rec.env.record}
+			jobs = append(jobs, j)
 		}
+	}
+	if rec.env.free && len(jobs) > 0 {
+		jobs[0].Known = known{key: key, saved: rec}
+	}
+	for _, j := range jobs {
+		h.pool.Nudge(j)
 	}
 }
 
@@ -281,4 +289,112 @@ func (h *Handover) Drain(ctx context.Context) error { return h.pool.Drain(ctx) }
 func (h *Handover) Shutdown(ctx context.Context) error {
 	h.pool.Close()
 	return h.pool.Drain(ctx)
+}
+
+// Receive, Start and Reply wait for what becomes of a conversation. What this process saves wakes them
+// at once, and so does what others save where the store can tell of it. Else they load the record now
+// and then.
+
+const (
+	pollFirst = 50 * time.Millisecond  // the first pause, where another process may be at work
+	pollAway  = 500 * time.Millisecond // the longest pause then
+	pollKnown = 5 * time.Second        // each pause, where this process is at work or the store tells
+)
+
+// laneWake is the lane of the pool in which records are loaded that another process saved.
+const laneWake = "wake"
+
+// listening hears of each save of one record that this process makes, or is told of.
+type listening struct {
+	h       *engine
+	key     string
+	works   bool  // what is waited for comes of the work on the record
+	version int64 // the newest that was loaded
+	waiter  *worker.Waiter[*record]
+
+	mu   sync.Mutex
+	ok   func(*record) bool // what is waited for
+	said bool               // ok has said yes, and is not asked again
+}
+
+// listen prepares to wait until the record is as ok wants it. ok is called while others wait: it only
+// looks. begin must be called, and stop after it.
+func (h *engine) listen(key string, ok func(*record) bool) *listening {
+	return &listening{h: h, key: key, ok: ok}
+}
+
+// begin listens from now on. Called at the end of a change to the record, it misses nothing that is
+// saved after that change. Whoever changes what ok uses calls stop before.
+func (l *listening) begin(rec *record) {
+	l.stop()
+	l.said = false // of a change that was not saved after all
+	epoch, serial := rec.Epoch, rec.Serial
+	l.version = rec.env.version
+	l.waiter = l.h.waiters.Listen(l.key, func(rec *record) bool {
+		// One save may be told of after a later one.
+		older := rec.Epoch < epoch || rec.Epoch == epoch && rec.Serial <= serial
+		return !older && l.ask(rec)
+	})
+}
+
+// ask reports whether the record, or one before it, is as it is wanted.
+func (l *listening) ask(rec *record) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said = l.said || l.ok(rec)
+	return l.said
+}
+
+// stop ends the listening: ok is not called any more.
+func (l *listening) stop() {
+	if l.waiter != nil {
+		l.waiter.Stop()
+	}
+}
+
+// wait waits until the record is as it is wanted. rec is what the caller knows of it.
+func (l *listening) wait(ctx context.Context, rec *record) error {
+	if l.ask(rec) {
+		return nil
+	}
+	l.version = rec.env.version
+	first, most := pollFirst, pollAway
+	if l.h.watching.Load() || l.works && rec.Claim.Holder == l.h.process {
+		first, most = pollKnown, pollKnown
+	}
+	return l.poll(ctx, first, most)
+}
+
+// waitIdly is wait for what hardly ever happens: it costs no loads where the store tells, and few where
+// it does not.
+func (l *listening) waitIdly(ctx context.Context, rec *record) error {
+	if l.ask(rec) {
+		return nil
+	}
+	l.version = rec.env.version
+	if l.h.watching.Load() {
+		_, err := l.waiter.Wait(ctx, nil, 0, 0)
+		return err
+	}
+	return l.poll(ctx, pollKnown, pollKnown)
+}
+
+// poll waits, and loads the record after a first pause, and then with pauses that double up to most.
+func (l *listening) poll(ctx context.Context, first, most time.Duration) error {
+	_, err := l.waiter.Wait(ctx, l.load, first, most)
+	return err
+}
+
+// load is a worker.PollFunc.
+func (l *listening) load(ctx context.Context) (*record, bool, error) {
+	r, err := l.h.store.load(ctx, l.key)
+	if err != nil {
+		return nil, false, err
+	}
+	if r.Version == l.version {
+		return nil, false, nil
+	}
+	l.version = r.Version
+	rec, err := decodeRecord(r, l.key, Conversation{}, l.h.store.now())
+	return rec, err == nil, nil
 }

@@ -15,14 +15,15 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestRunReturnsTheCauseOfItsEnd(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
 		reason := errors.New("the host restarts")
-		ctx, cancel := context.WithCancelCause(r.t.Context())
+		ctx, cancel := context.WithCancelCause(r.T.Context())
 		done := make(chan error)
-		go func() { done <- r.h.Run(ctx) }()
+		go func() { done <- r.H.Run(ctx) }()
 		time.Sleep(3 * time.Second)
 		cancel(reason)
 		require.ErrorIs(t, <-done, reason)
@@ -31,36 +32,36 @@ func TestRunReturnsTheCauseOfItsEnd(t *testing.T) {
 
 func TestWithoutRunNoDeadlinePasses(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
-		r.opened()
-		r.after(time.Hour)
-		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.Opened()
+		r.After(time.Hour)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
 		r.replica(options{})
-		r.after(2 * time.Second)
-		require.Equal(t, handover.StateBot, r.session().State, "what is due is attended by whoever runs")
-		require.Equal(t, handover.EndClaimTimeout, r.allEnds()[0].Reason)
+		r.After(2 * time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State, "what is due is attended by whoever runs")
+		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
 	})
 }
 
 func TestRestart(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
-		conv := r.opened()
-		r.saw()
-		r.fails(func(handover.Message) error { return errChannelDown })
+		conv := r.Opened()
+		r.Saw()
+		r.Fails(func(handover.Message) error { return errChannelDown })
 		conv.Operator("Ann").Say("before the restart")
-		r.after(time.Second)
-		require.NoError(t, r.h.Shutdown(r.t.Context()))
+		r.After(time.Second)
+		require.NoError(t, r.H.Shutdown(r.T.Context()))
 		conv.Operator("Ann").Say("during the restart")
-		r.after(10 * time.Second)
-		r.fails(nil)
-		require.Empty(t, r.saw())
-		r.h = r.replica(options{})
-		r.after(5 * time.Minute)
-		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: before the restart", "agent Ann: during the restart"}, r.saw())
-		r.says("and I can answer")
-		require.Equal(t, "and I can answer", userTexts(conv)[1])
+		r.After(10 * time.Second)
+		r.Fails(nil)
+		require.Empty(t, r.Saw())
+		r.H = r.replica(options{})
+		r.After(5 * time.Minute)
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: before the restart", "agent Ann: during the restart"}, r.Saw())
+		r.Says("and I can answer")
+		require.Equal(t, "and I can answer", systemrig.UserTexts(conv)[1])
 		conv.Operator("Ann").Resolve()
-		r.crisp.Settle()
-		require.Len(t, r.allEnds(), 1)
+		r.Crisp.Settle()
+		require.Len(t, r.Ends(), 1)
 	})
 }
 
@@ -103,18 +104,18 @@ func TestAStoreThatGivesNoAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := new(silent)
-			o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}
+			o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.Store, store }}
 			bubble(t, o, func(r *rig) {
-				conv := r.opened()
-				r.crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+				conv := r.Opened()
+				r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 				conv.Operator("Ann").Say("Hello")
 				next(store).Store(true)
-				r.after(8 * time.Minute)
+				r.After(8 * time.Minute)
 				require.False(t, next(store).Load())
-				require.Contains(t, r.saw(), "agent Ann: Hello")
-				require.Equal(t, handover.StateActive, r.session().State)
-				r.after(4 * time.Hour)
-				require.Equal(t, handover.StateBot, r.session().State)
+				require.Contains(t, r.Saw(), "agent Ann: Hello")
+				require.Equal(t, handover.StateActive, r.Session().State)
+				r.After(4 * time.Hour)
+				require.Equal(t, handover.StateBot, r.Session().State)
 			})
 		})
 	}
@@ -130,34 +131,34 @@ func slowly(d time.Duration, count *atomic.Int64) func(*rig, *handover.Config) {
 			}
 			defer running.Add(-1)
 			time.Sleep(d)
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}
 }
 
 func TestShutdownDrains(t *testing.T) {
 	bubble(t, options{config: slowly(5*time.Second, nil)}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
-		_, err = r.h.Start(r.t.Context(), turn, handover.Request{})
+		_, err = r.H.Start(r.T.Context(), turn, handover.Request{})
 		require.NoError(t, err)
-		r.crisp.Settle() // the text for the user is on its way
+		r.Crisp.Settle() // the text for the user is on its way
 
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, r.h.Shutdown(ctx), context.DeadlineExceeded)
-		require.Empty(t, r.rawLines())
+		require.ErrorIs(t, r.H.Shutdown(ctx), context.DeadlineExceeded)
+		require.Empty(t, r.Lines())
 		begun := time.Now()
-		require.NoError(t, r.h.Shutdown(r.t.Context()), "it may be called again")
+		require.NoError(t, r.H.Shutdown(r.T.Context()), "it may be called again")
 		require.Equal(t, 4*time.Second, time.Since(begun))
-		require.Len(t, r.rawLines(), 1, "what was begun is done")
+		require.Len(t, r.Lines(), 1, "what was begun is done")
 
-		_, err = r.receive(handover.Incoming{Text: "anybody?"})
+		_, err = r.Receive(handover.Incoming{Text: "anybody?"})
 		require.ErrorIs(t, err, handover.ErrShutdown)
-		require.NoError(t, r.h.Shutdown(r.t.Context()))
-		require.ErrorIs(t, r.h.Run(r.t.Context()), handover.ErrShutdown)
-		r.h = r.replica(options{})
-		require.False(t, r.says("anybody?").Bot, "the channel repeats it to another process")
+		require.NoError(t, r.H.Shutdown(r.T.Context()))
+		require.ErrorIs(t, r.H.Run(r.T.Context()), handover.ErrShutdown)
+		r.H = r.replica(options{})
+		require.False(t, r.Says("anybody?").Bot, "the channel repeats it to another process")
 	})
 }
 
@@ -165,16 +166,16 @@ func TestShutdownDrains(t *testing.T) {
 // the handover.
 func TestStartAfterShutdown(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
-		require.NoError(t, r.h.Shutdown(r.t.Context()))
-		require.NoError(t, r.h.Reply(r.t.Context(), turn, func(context.Context) error { return nil }))
-		outcome, err := r.h.Start(r.t.Context(), turn, handover.Request{})
+		require.NoError(t, r.H.Shutdown(r.T.Context()))
+		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(context.Context) error { return nil }))
+		outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
 		require.Equal(t, handover.Opening, outcome)
 		require.ErrorIs(t, err, handover.ErrShutdown)
-		r.h = r.replica(options{})
-		r.after(2 * time.Second)
-		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.H = r.replica(options{})
+		r.After(2 * time.Second)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
 	})
 }
 
@@ -188,24 +189,24 @@ func TestShutdownOfWhatNeverRan(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	bubble(t, options{config: slowly(5*time.Second, nil)}, func(r *rig) {
-		r.opened()
-		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		r.Opened()
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, r.h.Drain(ctx), context.DeadlineExceeded)
-		require.NoError(t, r.h.Drain(r.t.Context()))
-		require.Len(t, r.rawLines(), 1)
-		require.False(t, r.says("it goes on").Bot)
+		require.ErrorIs(t, r.H.Drain(ctx), context.DeadlineExceeded)
+		require.NoError(t, r.H.Drain(r.T.Context()))
+		require.Len(t, r.Lines(), 1)
+		require.False(t, r.Says("it goes on").Bot)
 	})
 }
 
 // crowd opens a handover for each of n users, and returns their Crisp conversations.
 func (r *rig) crowd(n int) (all []*handovertest.Conversation) {
 	for i := range n {
-		r.conv.ID = fmt.Sprint("user ", i)
-		all = append(all, r.opened())
+		r.Conv.ID = fmt.Sprint("user ", i)
+		all = append(all, r.Opened())
 	}
-	r.after(time.Minute)
-	r.saw()
+	r.After(time.Minute)
+	r.Saw()
 	return all
 }
 
@@ -226,7 +227,7 @@ func TestConversationsRunInParallelUpToLimitsWorkers(t *testing.T) {
 				}
 				time.Sleep(want)
 				synctest.Wait()
-				require.Len(t, r.rawLines(), 12)
+				require.Len(t, r.Lines(), 12)
 				if workers > 0 {
 					require.EqualValues(t, workers, most.Load())
 				}
@@ -241,19 +242,19 @@ func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
 		c.Limits.Workers = 1
 	}}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		for i := range 10 {
 			conv.Operator("Ann").Say(fmt.Sprint(i))
 		}
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		begun := time.Now()
 		for i := range 10 {
-			require.False(t, r.says(fmt.Sprint("user ", i)).Bot)
+			require.False(t, r.Says(fmt.Sprint("user ", i)).Bot)
 		}
 		require.Zero(t, time.Since(begun))
-		require.Len(t, userTexts(conv), 11)
-		r.after(2 * time.Minute)
-		require.Len(t, r.agentLines(), 10)
+		require.Len(t, systemrig.UserTexts(conv), 11)
+		r.After(2 * time.Minute)
+		require.Len(t, r.AgentLines(), 10)
 	})
 }
 
@@ -267,7 +268,7 @@ func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 			if stuck {
 				<-blocked
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
@@ -275,9 +276,9 @@ func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 		stuck = true
 		for _, conv := range all {
 			conv.Operator("Ann").Say("hello")
-			r.crisp.Settle()
+			r.Crisp.Settle()
 		}
-		ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(r.T.Context(), 5*time.Second)
 		defer cancel()
 		_, err := r.receiveWith(ctx, "quick")
 		close(blocked)
@@ -287,13 +288,13 @@ func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 
 func TestASlowCrispNeverDelaysTheAgent(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 9 * time.Second})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 9 * time.Second})
 		var all sync.WaitGroup
-		all.Go(func() { r.says("slow") })
+		all.Go(func() { r.Says("slow") })
 		synctest.Wait()
 		begun := time.Now()
 		ann.Say("quick")
-		require.Equal(t, []string{"agent Ann: quick"}, r.saw())
+		require.Equal(t, []string{"agent Ann: quick"}, r.Saw())
 		require.Zero(t, time.Since(begun))
 		all.Wait()
 	})
@@ -304,7 +305,7 @@ func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
 	bubble(t, o, func(r *rig) {
 		r.replica(o)
 		r.replica(o)
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		var want []string
 		for i := range 60 {
@@ -312,11 +313,9 @@ func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
 			want = append(want, fmt.Sprint("agent Ann: ", i))
 			time.Sleep(100 * time.Millisecond)
 		}
-		r.after(time.Minute)
-		require.Equal(t, want, r.agentLines())
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for _, m := range r.shown {
+		r.After(time.Minute)
+		require.Equal(t, want, r.AgentLines())
+		for _, m := range r.Shown() {
 			require.Equal(t, 1, m.Attempt)
 		}
 	})
@@ -329,7 +328,7 @@ func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			mu.Lock()
 			running++
-			require.Equal(r.t, 1, running, "deliveries for one conversation never overlap")
+			require.Equal(r.T, 1, running, "deliveries for one conversation never overlap")
 			tries[m.ID] = append(tries[m.ID], m.Attempt)
 			mu.Unlock()
 			time.Sleep(300 * time.Millisecond)
@@ -339,17 +338,17 @@ func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 			if m.Attempt == 1 {
 				return "", errChannelDown
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
 		r.replica(o) // both ask for what is due in the same moment
-		ann := r.opened().Operator("Ann")
+		ann := r.Opened().Operator("Ann")
 		for range 5 {
 			ann.Say("hello")
 		}
-		r.after(time.Minute)
-		require.Len(t, r.agentLines(), 5)
+		r.After(time.Minute)
+		require.Len(t, r.AgentLines(), 5)
 		for _, attempts := range tries {
 			require.Equal(t, []int{1, 2}, attempts)
 		}
@@ -359,68 +358,68 @@ func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 func TestTwoReplicasKeepTheUsersOrder(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		second := r.replica(options{})
-		conv := r.opened()
+		conv := r.Opened()
 		want := []string{"Hi, this user need your help."}
 		for i := range 40 {
-			r.h, second = second, r.h
+			r.H, second = second, r.H
 			text := fmt.Sprint("message ", i)
-			require.False(t, r.says(text).Bot)
+			require.False(t, r.Says(text).Bot)
 			want = append(want, text)
 		}
-		require.Equal(t, want, userTexts(conv))
+		require.Equal(t, want, systemrig.UserTexts(conv))
 	})
 }
 
 // calls are all that a host may call about a conversation, with a context.
 var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) error{
 	"Receive": func(ctx context.Context, r *rig, turn handover.Turn) error {
-		_, err := r.h.Receive(ctx, handover.Incoming{Conversation: r.conv, ID: "new", Text: "new"})
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "new", Text: "new"})
 		return err
 	},
 	"Reply": func(ctx context.Context, r *rig, turn handover.Turn) error {
-		return r.h.Reply(ctx, turn, func(context.Context) error { r.t.Error("send was called"); return nil })
+		return r.H.Reply(ctx, turn, func(context.Context) error { r.T.Error("send was called"); return nil })
 	},
 	"Start": func(ctx context.Context, r *rig, turn handover.Turn) error {
-		_, err := r.h.Start(ctx, turn, handover.Request{})
+		_, err := r.H.Start(ctx, turn, handover.Request{})
 		return err
 	},
 	"Apply": func(ctx context.Context, r *rig, turn handover.Turn) error {
-		_, err := r.h.Apply(ctx, turn, handover.BotOutput{NeedHelp: true}, handover.Request{})
+		_, err := r.H.Apply(ctx, turn, handover.BotOutput{NeedHelp: true}, handover.Request{})
 		return err
 	},
-	"Mute": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.h.Mute(ctx, turn) },
+	"Mute": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Mute(ctx, turn) },
 	"Session": func(ctx context.Context, r *rig, turn handover.Turn) error {
-		_, err := r.h.Session(ctx, r.conv)
+		_, err := r.H.Session(ctx, r.Conv)
 		return err
 	},
 	"Available": func(ctx context.Context, r *rig, turn handover.Turn) error {
-		_, err := r.h.Available(ctx, r.conv)
+		_, err := r.H.Available(ctx, r.Conv)
 		return err
 	},
-	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.h.Forget(ctx, r.conv) },
-	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.h.Typing(ctx, r.conv, true) },
+	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
+	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Typing(ctx, r.Conv, true) },
 }
 
 func TestCallsWithACancelledContext(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "hello"})
+				turn, err := r.Receive(handover.Incoming{Text: "hello"})
 				require.NoError(t, err)
-				ctx, cancel := context.WithCancel(r.t.Context())
+				ctx, cancel := context.WithCancel(r.T.Context())
 				cancel()
-				r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Delay: time.Second}) // something to wait for
+				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Delay: time.Second}) // something to wait for
 				require.ErrorIs(t, call(ctx, r, turn), context.Canceled)
-				r.after(time.Minute)
+				r.After(time.Minute)
 				if name == "Start" || name == "Apply" { // only the wait is the caller's
-					require.Equal(t, handover.StateWaiting, r.session().State)
+					require.Equal(t, handover.StateWaiting, r.Session().State)
 					return
 				}
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.Empty(t, r.saw())
-				require.Empty(t, r.crisp.Conversations())
-				require.NoError(t, r.reply(turn, "the turn still holds"))
-				require.Zero(t, r.h.Waiting())
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Empty(t, r.Saw())
+				require.Empty(t, r.Crisp.Conversations())
+				require.NoError(t, r.Reply(turn, "the turn still holds"))
+				require.Zero(t, r.H.Waiting())
 			})
 		})
 	}
@@ -428,17 +427,17 @@ func TestCallsWithACancelledContext(t *testing.T) {
 
 func TestCallsAboutTheWebsiteWithACancelledContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		ctx, cancel := context.WithCancel(r.t.Context())
+		ctx, cancel := context.WithCancel(r.T.Context())
 		cancel()
-		require.ErrorIs(t, r.h.Check(ctx), context.Canceled)
-		r.says("something to spend")
-		require.NoError(t, r.h.Check(r.t.Context()))
-		_, err := r.h.Spent(ctx)
+		require.ErrorIs(t, r.H.Check(ctx), context.Canceled)
+		r.Says("something to spend")
+		require.NoError(t, r.H.Check(r.T.Context()))
+		_, err := r.H.Spent(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		spent, err := r.h.Spent(r.t.Context())
+		spent, err := r.H.Spent(r.T.Context())
 		require.NoError(t, err)
 		require.Positive(t, spent.Calls, "nothing is lost of the count")
-		require.ErrorIs(t, r.h.Run(ctx), context.Canceled)
+		require.ErrorIs(t, r.H.Run(ctx), context.Canceled)
 	})
 }
 
@@ -446,17 +445,17 @@ func TestCallsWithoutAStore(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "hello"})
+				turn, err := r.Receive(handover.Incoming{Text: "hello"})
 				require.NoError(t, err)
-				r.storeFails(true)
-				err = call(r.t.Context(), r, turn)
+				r.Store.Fails(true)
+				err = call(r.T.Context(), r, turn)
 				require.ErrorIs(t, err, errStoreDown)
 				require.ErrorContains(t, err, "handover: ")
-				require.ErrorIs(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}), errStoreDown)
-				r.after(10 * time.Second)
-				r.storeFails(false)
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.Empty(t, r.saw())
+				require.ErrorIs(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}), errStoreDown)
+				r.After(10 * time.Second)
+				r.Store.Fails(false)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Empty(t, r.Saw())
 			})
 		})
 	}
@@ -464,32 +463,32 @@ func TestCallsWithoutAStore(t *testing.T) {
 
 func TestCallsAboutNoConversation(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.conv = handover.Conversation{}
+		r.Conv = handover.Conversation{}
 		for name, call := range calls {
-			require.ErrorIs(t, call(r.t.Context(), r, handover.Turn{}), handover.ErrBadMessage, name)
+			require.ErrorIs(t, call(r.T.Context(), r, handover.Turn{}), handover.ErrBadMessage, name)
 		}
-		require.ErrorIs(t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}), handover.ErrBadMessage)
-		_, err := r.h.HistoryLink(r.t.Context(), r.conv)
+		require.ErrorIs(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}), handover.ErrBadMessage)
+		_, err := r.H.HistoryLink(r.T.Context(), r.Conv)
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 	})
 }
 
 func TestWaitsAreWokenAndForgotten(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
+		conv := r.Opened()
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
 		var all sync.WaitGroup
 		begun := time.Now()
 		for range 20 {
 			all.Go(func() {
-				_, err := r.h.Receive(r.t.Context(), handover.Incoming{Conversation: r.conv, ID: "same", Text: "hello"})
+				_, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "same", Text: "hello"})
 				require.NoError(t, err)
 				require.Equal(t, 3*time.Second, time.Since(begun), "woken at once")
 			})
 		}
 		all.Wait()
-		require.Zero(t, r.h.Waiting())
-		require.Equal(t, []string{"hello"}, userTexts(conv)[1:])
+		require.Zero(t, r.H.Waiting())
+		require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
 	})
 }
 

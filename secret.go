@@ -37,6 +37,15 @@ func NewSecrets(texts ...string) []Secret {
 	return list
 }
 
+// textsOf returns what is hidden in several.
+func textsOf(secrets []Secret) []string {
+	texts := make([]string, len(secrets))
+	for i, s := range secrets {
+		texts[i] = s.text()
+	}
+	return texts
+}
+
 // text returns what is hidden. Its result must go nowhere but into a computation or a request.
 func (s Secret) text() string {
 	if s.reveal == nil {

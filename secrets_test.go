@@ -70,7 +70,7 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 	ears := &listener{}
 	var deliveries int
 	o := options{crisp: handovertest.Options{FreePlan: true}, config: func(r *rig, c *handover.Config) {
-		identifier, key := r.crisp.Token()
+		identifier, key := r.Crisp.Token()
 		c.Token.Identifier, c.Token.Key = handover.NewSecret(identifier), handover.NewSecret(key)
 		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(hush("hookkey"))}
 		c.Webhook.Secrets = append(c.Webhook.Secrets, handover.NewSecret(hush("secret")))
@@ -79,7 +79,7 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 			return nil, errors.New("down")
 		}
 		c.Logger = slog.New(slog.NewJSONHandler(io.MultiWriter(ears), &slog.HandlerOptions{Level: slog.LevelDebug - 10, AddSource: true}))
-		c.Observe = func(ctx context.Context, a handover.Activity) { ears.observe(a); r.observe(ctx, a) }
+		c.Observe = func(ctx context.Context, a handover.Activity) { ears.observe(a); r.Observe(ctx, a) }
 		c.Policy.NoteFallback = handover.NoteInData
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			switch deliveries++; deliveries % 4 {
@@ -88,23 +88,23 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 			case 2:
 				panic(hush("panic"))
 			}
-			return r.deliver(ctx, s, m)
+			return r.Deliver(ctx, s, m)
 		}
 		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
 			if deliveries++; deliveries%2 == 0 {
 				return errHosts
 			}
-			return r.onEnd(ctx, s, sum)
+			return r.OnEnd(ctx, s, sum)
 		}
 	}}
 	bubble(t, o, func(r *rig) {
 		noisyHandover(r, ears)
-		identifier, key := r.crisp.Token()
+		identifier, key := r.Crisp.Token()
 		text := ears.heard.String()
 		require.Greater(t, ears.errors, 25)
 		require.Greater(t, strings.Count(text, `"level":"WARN"`), 10, "there was something to log")
 		require.Greater(t, strings.Count(text, "activity:"), 50)
-		for _, secret := range []string{identifier, key, r.crisp.Secret(), r.crisp.HookKey(), private, "%77qprivate", "t=AAAA"} {
+		for _, secret := range []string{identifier, key, r.Crisp.Secret(), r.Crisp.HookKey(), private, "%77qprivate", "t=AAAA"} {
 			for line := range strings.Lines(text) {
 				if at := strings.Index(strings.ToLower(line), strings.ToLower(secret)); at >= 0 {
 					t.Errorf("%s\n… %.300s", line[:min(len(line), 200)], line[max(0, at-100):])
@@ -121,10 +121,10 @@ func quoting(status int) handovertest.Fault {
 
 // noisyHandover is a handover in which everything fails once.
 func noisyHandover(r *rig, ears *listener) {
-	ctx := r.t.Context()
+	ctx := r.T.Context()
 	fail := func(n int, route string, f handovertest.Fault) {
 		f.Route = route
-		r.crisp.Fail(n, f)
+		r.Crisp.Fail(n, f)
 	}
 	fail(1, handovertest.RouteAvailability, quoting(500))
 	fail(1, handovertest.RouteCreate, quoting(503))
@@ -133,24 +133,24 @@ func noisyHandover(r *rig, ears *listener) {
 	fail(1, handovertest.RoutePatchInbox, quoting(400))
 	fail(1, handovertest.RouteSend, handovertest.Fault{CutAfter: true})
 	say := func(m handover.Incoming) {
-		_, err := r.receive(m)
+		_, err := r.Receive(m)
 		_ = ears.err(err)
 	}
-	turn, err := r.receive(handover.Incoming{Text: hush("text")})
-	require.NoError(r.t, err)
-	_ = ears.err(r.h.Reply(ctx, turn, func(context.Context) error { return nil }))
-	turn, err = r.receive(handover.Incoming{Text: hush("help"), Payload: hush("payload")})
-	require.NoError(r.t, err)
-	_, err = r.h.Start(ctx, turn, handover.Request{
+	turn, err := r.Receive(handover.Incoming{Text: hush("text")})
+	require.NoError(r.T, err)
+	_ = ears.err(r.H.Reply(ctx, turn, func(context.Context) error { return nil }))
+	turn, err = r.Receive(handover.Incoming{Text: hush("help"), Payload: hush("payload")})
+	require.NoError(r.T, err)
+	_, err = r.H.Start(ctx, turn, handover.Request{
 		Segments: []string{hush("segment")}, Note: hush("note"), Resume: hush("resume"), Inbox: inbox,
 		User: handover.UserData{
 			FirstName: hush("first"), LastName: hush("last"), Email: private + "@example.com", Phone: hush("phone"),
 			Avatar: "https://example.com/" + private, Data: map[string]any{hush("key"): hush("value")},
 		},
 	})
-	require.NoError(r.t, ears.err(err))
-	r.after(time.Minute)
-	conv := r.crisp.Last()
+	require.NoError(r.T, ears.err(err))
+	r.After(time.Minute)
+	conv := r.Crisp.Last()
 
 	for _, f := range []handovertest.Fault{quoting(500), quoting(400), quoting(429), quoting(401), {CutAfter: true}, {CutBody: true}, {Refuse: true}, {Status: 200, Body: hush("body")}} {
 		fail(1, handovertest.RouteSend, f)
@@ -166,24 +166,24 @@ func noisyHandover(r *rig, ears *listener) {
 	ann.Note(hush("privatenote"))
 	ann.Send(hush("type"), map[string]any{"x": hush("content")})
 	ann.Picker(hush("question"), hush("choice"))
-	r.after(time.Minute)
+	r.After(time.Minute)
 	ann.Edit(fp, hush("edited"))
-	r.after(time.Minute)
+	r.After(time.Minute)
 	say(handover.Incoming{Text: hush("choice")})
 	forgedHooks(r, ears, conv)
 	historyPages(r)
 	ann.Resolve()
-	r.after(time.Minute)
-	r.asks(handover.Request{})
+	r.After(time.Minute)
+	r.Asks(handover.Request{})
 	fail(1000, handovertest.RouteSend, quoting(503))
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, err = r.h.Receive(short, handover.Incoming{Conversation: r.conv, ID: "unsent", Text: hush("unsent")})
-	require.Error(r.t, ears.err(err))
-	r.after(10 * time.Minute)
-	require.Equal(r.t, handover.StateBot, r.session().State)
+	_, err = r.H.Receive(short, handover.Incoming{Conversation: r.Conv, ID: "unsent", Text: hush("unsent")})
+	require.Error(r.T, ears.err(err))
+	r.After(10 * time.Minute)
+	require.Equal(r.T, handover.StateBot, r.Session().State)
 	brokenStore(r, ears)
-	_ = ears.err(r.h.Shutdown(ctx))
+	_ = ears.err(r.H.Shutdown(ctx))
 	say(handover.Incoming{Text: hush("late")})
 }
 
@@ -198,16 +198,16 @@ func badMessages(r *rig, ears *listener) {
 		{Files: []handover.File{{URL: "javascript:" + private}}},
 		{ID: "m1", Text: hush("reused")},
 	} {
-		_, err := r.receive(m)
-		require.Error(r.t, ears.err(err))
+		_, err := r.Receive(m)
+		require.Error(r.T, ears.err(err))
 	}
 	_, err := handover.ParseRichMessages(`{"text":"` + hush("rich") + `","quick_replies":"` + hush("replies") + `"}`)
-	require.Error(r.t, ears.err(err))
+	require.Error(r.T, ears.err(err))
 	_, err = handover.ParseRichMessages(`[{"text":"` + hush("rich") + `"`)
-	require.Error(r.t, ears.err(err))
+	require.Error(r.T, ears.err(err))
 	var user handover.UserData
-	require.Error(r.t, ears.err(json.Unmarshal([]byte(`{"a":"`+private+`","a":"`+private+`"}`), &user)))
-	require.Error(r.t, ears.err(json.Unmarshal([]byte(`["`+private+`"]`), &user)))
+	require.Error(r.T, ears.err(json.Unmarshal([]byte(`{"a":"`+private+`","a":"`+private+`"}`), &user)))
+	require.Error(r.T, ears.err(json.Unmarshal([]byte(`["`+private+`"]`), &user)))
 	for _, change := range []func(c *handover.Config){
 		func(c *handover.Config) { c.Token.Tier = "x"; c.Token.Key = handover.NewSecret(hush("key")) },
 		func(c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets(hush("secret"), "") },
@@ -219,13 +219,13 @@ func badMessages(r *rig, ears *listener) {
 		c := goodConfig()
 		change(&c)
 		_, err := handover.New(c)
-		require.Error(r.t, ears.err(err))
+		require.Error(r.T, ears.err(err))
 	}
 }
 
 // forgedHooks are hooks that nobody signed: nothing may come of them, and nothing of them be logged.
 func forgedHooks(r *rig, ears *listener, conv *handovertest.Conversation) {
-	body := handovertest.HookBody(r.crisp.WebsiteID(), "message:received", time.Now(), map[string]any{
+	body := handovertest.HookBody(r.Crisp.WebsiteID(), "message:received", time.Now(), map[string]any{
 		"session_id": conv.ID(), "type": "text", "from": "operator", "content": hush("forged"), "fingerprint": 7, "timestamp": time.Now().UnixMilli(),
 	})
 	twice := bytes.Replace(body, []byte(`"type"`), []byte(`"type":"note","type"`), 1)
@@ -237,29 +237,29 @@ func forgedHooks(r *rig, ears *listener, conv *handovertest.Conversation) {
 		r.signed(twice),
 		r.signed([]byte(hush("words"))),
 	} {
-		_, err := handover.ReadEvent(nil, req.Clone(r.t.Context()), handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret(), hush("secret"))})
+		_, err := handover.ReadEvent(nil, req.Clone(r.T.Context()), handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret(), hush("secret"))})
 		_ = ears.err(err)
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		r.hooked(req)
 	}
 	ev, err := handover.ParseEvent(body)
-	require.NoError(r.t, err)
+	require.NoError(r.T, err)
 	slog.New(slog.NewTextHandler(ears, nil)).Info("event", "event", ev, "message", *ev.Message, "token", handover.Token{Key: handover.NewSecret(hush("key"))})
 }
 
 // historyPages opens links that work, or not, to a transcript that cannot be had.
 func historyPages(r *rig) {
-	link, err := r.h.HistoryLink(r.t.Context(), r.conv)
-	require.NoError(r.t, err)
+	link, err := r.H.HistoryLink(r.T.Context(), r.Conv)
+	require.NoError(r.T, err)
 	u, err := url.Parse(link)
-	require.NoError(r.t, err)
+	require.NoError(r.T, err)
 	for _, query := range []string{u.RawQuery, "t=" + private, "t=%zz" + private} {
 		w := httptest.NewRecorder()
 		req := httptest.NewRequest(http.MethodGet, "/history", nil)
 		req.URL.RawQuery = query
-		r.h.HistoryHandler().ServeHTTP(w, req)
-		require.GreaterOrEqual(r.t, w.Code, 400)
-		require.NotContains(r.t, w.Body.String(), private)
+		r.H.HistoryHandler().ServeHTTP(w, req)
+		require.GreaterOrEqual(r.T, w.Code, 400)
+		require.NotContains(r.T, w.Body.String(), private)
 	}
 }
 
@@ -269,25 +269,25 @@ func brokenStore(r *rig, ears *listener) {
 		if name == "Forget" {
 			continue
 		}
-		r.storeFails(true)
-		_ = ears.err(call(r.t.Context(), r, r.turnOf()))
-		r.storeFails(false)
+		r.Store.Fails(true)
+		_ = ears.err(call(r.T.Context(), r, r.turnOf()))
+		r.Store.Fails(false)
 	}
 	rec := r.record()
 	good := rec.Data
 	rec.Data = []byte(`{"v":1,"state":["` + hush("record") + `"]}`)
-	version, err := r.store.Save(r.t.Context(), rec)
-	require.NoError(r.t, err)
+	version, err := r.Store.Save(r.T.Context(), rec)
+	require.NoError(r.T, err)
 	for name, call := range calls {
 		if name != "Forget" {
-			_ = ears.err(call(r.t.Context(), r, r.turnOf()))
+			_ = ears.err(call(r.T.Context(), r, r.turnOf()))
 		}
 	}
-	r.after(time.Minute)
+	r.After(time.Minute)
 	rec.Data, rec.Version = good, version
-	_, err = r.store.Save(r.t.Context(), rec)
-	require.NoError(r.t, err)
+	_, err = r.Store.Save(r.T.Context(), rec)
+	require.NoError(r.T, err)
 }
 
 // turnOf is a turn for the rig's conversation that cannot hold.
-func (r *rig) turnOf() handover.Turn { return handover.Turn{Conversation: r.conv, MessageID: "m1"} }
+func (r *rig) turnOf() handover.Turn { return handover.Turn{Conversation: r.Conv, MessageID: "m1"} }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"net/http"
 	"slices"
 	"time"
@@ -28,62 +27,63 @@ type settlement struct {
 // read settled it first.
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
-	if e == nil {
-		return rec.timed(r)
+	o := &settlement{rec, e, r}
+	switch {
+	case e == nil && r.made != "": // the handover has ended meanwhile
+		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
+		return true
+	case e == nil:
+		return o.timed()
 	}
 	e.Running = false
 	if s := rec.Sessions.ByID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.Shows(e.FP) {
-		r = result{effect: e.N, parts: r.parts} // the answer alone was lost
+		o.r = result{effect: e.N, parts: r.parts} // the answer alone was lost
 	}
-	if r.err == nil && r.retry.IsZero() && !r.missing {
-		if e.leaves(r) {
-			return true
-		}
-		l.drop(func(x *effect) bool { return x.N == e.N })
-		(&settlement{rec, e, r}).succeeded()
-		return true
-	}
-	if r.missing { // Crisp's log does not have it: it is as if never tried
+	switch {
+	case o.r.missing: // Crisp's log does not have it: it is as if never tried
 		e.Unsure, e.Next = false, time.Time{}
-		return true
-	}
-	if !r.retry.IsZero() {
-		e.Next = r.retry
-		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
-		if r.paced {
-			e.Placed = r.placed
-			rec.paced(e)
+	case !o.r.retry.IsZero():
+		o.postponed()
+	case o.r.err != nil:
+		o.tell()
+		if o.failed() {
+			l.drop(func(x *effect) bool { return x.N == e.N })
 		}
-		return true
-	}
-	if s := rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
-		rec.vanished(s, onRemoved)
-	}
-	e.Placed = false
-	switch api := apiError(r.err); {
-	case api != nil && api.held: // no call was made, and so nothing failed
-		e.Attempts = max(e.Attempts-1, 0) // what may be done twice was begun without a save
-	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
-	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
-	default:
-		rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
-	}
-	if (&settlement{rec, e, r}).failed() {
+	case !e.leaves(o.r):
 		l.drop(func(x *effect) bool { return x.N == e.N })
+		o.succeeded()
 	}
 	return true
 }
 
-// timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
-// whether that is new.
-func (rec *record) timed(r result) (news bool) {
-	if r.err != nil || r.fp == 0 || r.found || r.begun.IsZero() {
-		return false
+// postponed notes that nothing was tried, and when it is.
+func (o *settlement) postponed() {
+	o.e.Next = o.r.retry
+	o.untried()
+	if o.r.paced {
+		o.e.Placed = o.r.placed
+		o.paced()
 	}
-	for _, s := range rec.Sessions {
-		news = s.Log.Sent(r.fp, r.begun, rec.env.now) || news
+}
+
+// untried takes an attempt back that made no call. What may be done twice was begun without a save.
+func (o *settlement) untried() { o.e.Attempts = max(o.e.Attempts-1, 0) }
+
+// tell tells of an attempt that failed.
+func (o *settlement) tell() {
+	e, r := o.e, o.r
+	if s := o.rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
+		o.vanished(s, onRemoved)
 	}
-	return news
+	e.Placed = false
+	switch api := apiError(r.err); {
+	case api != nil && api.held: // nothing failed
+		o.untried()
+	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
+	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
+	default:
+		o.rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
+	}
 }
 
 // leaves reports whether a mark that succeeded leaves messages which were added to it meanwhile.
@@ -221,7 +221,7 @@ func (o *settlement) delivered() {
 		}
 	}
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
-		o.rec.mark(s, o.e.FP)
+		o.mark(s, o.e.FP)
 	}
 	if f := o.rec.FollowUp; f != nil && f.CrispID == o.e.Crisp && o.e.Message.From == FromAgent && !o.rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(o.e.Message.At.UnixMilli()) {
 		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli()})
@@ -243,10 +243,7 @@ func (o *settlement) deliveryFailed() bool {
 	case !unsupported && o.deliverAgain():
 		return false
 	}
-	why, note := "failed", noteNotReached
-	if unsupported {
-		why, note = "unsupported", noteNotShown
-	}
+	why, note := whyNotShown(unsupported)
 	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
 	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
 		if row := s.Log.Entry(o.e.FP); row != nil {
@@ -255,43 +252,6 @@ func (o *settlement) deliveryFailed() bool {
 		o.rec.note(s.ID, note)
 	}
 	return true
-}
-
-// deliverAgain sets the time of the next attempt to show something, not before the channel wants it. It is
-// false when that would be later than Timeouts.Deliver after the first.
-func (o *settlement) deliverAgain() bool {
-	now := o.rec.env.now
-	wait := spread(delay(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
-	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
-		wait = max(busy.after, time.Second)
-	}
-	if wait > o.rec.env.cfg.Timeouts.Deliver || o.e.Since.Add(o.rec.env.cfg.Timeouts.Deliver).Before(now.Add(wait)) {
-		return false
-	}
-	o.e.Next = now.Add(wait)
-	for _, x := range o.rec.ToUser {
-		if x.N < o.e.N && x.overdue() {
-			o.e.Next = x.Next.Add(time.Millisecond) // when that was tried again
-		}
-	}
-	return true
-}
-
-// overtook marks those that could not be shown for long as late: a later one was shown.
-func (o *settlement) overtook() {
-	for _, x := range o.rec.ToUser {
-		if x.N < o.e.N && x.overdue() && x.Message != nil {
-			x.Message.Late = true
-		}
-	}
-}
-
-// spread makes a wait up to a quarter longer, differently for each conversation and effect, so that what failed
-// together is not tried together again.
-func spread(wait time.Duration, conversation string, n int64) time.Duration {
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%s %d", conversation, n)
-	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
 }
 
 // plain replaces a message that the channel cannot show by its text, in as many parts as that needs. It is
@@ -355,7 +315,7 @@ func (o *settlement) posted() {
 		s.State.Refused = 0
 		s.Log.Ours(o.r.fp)
 	}
-	o.rec.passed(o.e)
+	o.passed(o.e)
 }
 
 // postFailed reports whether a message is given up: Crisp refuses it for good. Otherwise it is
@@ -363,7 +323,7 @@ func (o *settlement) posted() {
 func (o *settlement) postFailed() bool {
 	api := apiError(o.r.err)
 	if o.r.gone { // its handover has ended: the message is the bot's
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 		return true
 	}
 	if api != nil && api.StatusCode == http.StatusConflict && !o.e.Unsure && o.full() {
@@ -375,7 +335,7 @@ func (o *settlement) postFailed() bool {
 	}
 	running := o.rec.runs(o.e.HandoverID)
 	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.SafeToRetry()) {
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 		return true
 	}
 	if !running && o.rec.env.now.Sub(o.e.Since) > o.rec.env.cfg.Timeouts.Relay {
@@ -408,7 +368,7 @@ func (o *settlement) refuse(api *APIError) {
 	}
 	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 		if s.State.Refused++; s.State.Refused >= maxRefused {
-			o.rec.closes(s) // and says so
+			o.closes(s) // and says so
 			return
 		}
 	}
@@ -431,32 +391,32 @@ func (o *settlement) full() bool {
 	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
 	if s != nil {
-		o.rec.closes(s) // which gives the bot what is on its way
+		o.closes(s) // which gives the bot what is on its way
 	}
 	if !running {
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 	}
 	return true
 }
 
 // closes notes that a session takes no more messages, and ends the handover that runs in it.
-func (rec *record) closes(s *crisplog.Session) {
+func (o *settlement) closes(s *crisplog.Session) {
 	s.State.Full = true
-	if rec.human() && rec.Handover.CrispID == s.ID {
-		rec.fire(onRelayFailed, cause{})
+	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+		o.rec.fire(onRelayFailed, cause{})
 	}
 }
 
 // answered notes that the picker shows the user's choice.
 func (o *settlement) answered() {
 	o.rec.Pickers.Removed(o.e.Crisp, o.e.FP)
-	o.rec.passed(o.e)
+	o.passed(o.e)
 }
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (o *settlement) answerFailed() bool {
 	if !o.rec.runs(o.e.HandoverID) { // its handover has ended: the message is the bot's
-		o.rec.giveBack(o.e)
+		o.giveBack(o.e)
 		return true
 	}
 	api := apiError(o.r.err)
@@ -472,8 +432,67 @@ func (o *settlement) answerFailed() bool {
 	if c := o.rec.Sessions.ByID(o.e.Crisp); c != nil {
 		c.Log.Ours(fp)
 	}
-	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: "text", Content: crispcontent.NewText(o.e.Else), At: o.rec.newest(o.e.Crisp)}
+	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: "text", Content: crispcontent.NewText(o.e.Else), At: o.rec.Sessions.Newest(o.e.Crisp)}
 	at := slices.Index(o.rec.ToCrisp, o.e)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, at+1, &next) // in the answer's place
 	return true
+}
+
+// timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
+// whether that is new.
+func (o *settlement) timed() (news bool) {
+	if o.r.err != nil || o.r.fp == 0 || o.r.found || o.r.begun.IsZero() {
+		return false
+	}
+	for _, s := range o.rec.Sessions {
+		news = s.Log.Sent(o.r.fp, o.r.begun, o.rec.env.now) || news
+	}
+	return news
+}
+
+// vanished ends at once what runs in a session in which nothing can pass any more.
+func (o *settlement) vanished(s *crisplog.Session, reason trigger) {
+	s.State.Gone = true
+	switch f := o.rec.FollowUp; {
+	case f == nil || f.CrispID != s.ID:
+	case f.Opened.IsZero():
+		o.rec.followUpFailed()
+	default:
+		o.rec.dropFollowUp()
+	}
+	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+		o.rec.fire(reason, cause{})
+	}
+}
+
+// passed notes that one effect for a message of the user is done.
+func (o *settlement) passed(e *effect) {
+	rest := slices.ContainsFunc(o.rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
+	in := o.rec.UserMessages.find(e.Incoming)
+	if rest || in == nil || in.Status != messagePosting {
+		return
+	}
+	in.done(messagePosted)
+	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
+}
+
+// giveBack gives the bot a message that Crisp has no part of.
+func (o *settlement) giveBack(e *effect) {
+	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
+	o.rec.env.returned = append(o.rec.env.returned, e.Incoming)
+	o.rec.returnToBot()
+}
+
+// mark queues the delivered and read marks, together with those that wait already.
+func (o *settlement) mark(s *crisplog.Session, fp int64) {
+	if o.rec.env.cfg.Policy.NoMarks {
+		return
+	}
+	for _, e := range o.rec.ToCrisp {
+		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
+			e.FPs = append(e.FPs, fp)
+			return
+		}
+	}
+	o.rec.push(&o.rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
 }

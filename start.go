@@ -109,12 +109,12 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 	case !holds:
 		return ""
 	}
-	rec.answer(t)
+	rec.UserMessages.answered(t.MessageID)
 	switch {
 	case !rec.env.cfg.allows(t.Conversation.Source):
 		rec.say(textNotAllowed, "").Locale = r.Locale
 		return NotAllowed
-	case rec.coolsDown(r):
+	case rec.Handover.coolsDown(rec.env.cfg.Timeouts.override(r.Timeouts).CoolDown, rec.env.now):
 		rec.say(textTooSoon, "").Locale = r.Locale
 		return TooSoon
 	case there == Away || there == Unknown && rec.env.cfg.Policy.RefuseUnknown:
@@ -129,19 +129,6 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 // turn of a conversation that was not known yet has no epoch: it holds until the first change.
 func (rec *record) holds(t Turn) bool {
 	return t.Epoch == rec.Epoch || t.Epoch == 0 && rec.Epoch == rec.First
-}
-
-// coolsDown reports whether nobody came so recently that asking again is of no use.
-func (rec *record) coolsDown(r Request) bool {
-	wait := rec.env.cfg.Timeouts.override(r.Timeouts).CoolDown
-	return rec.Handover != nil && rec.Handover.Reason == EndClaimTimeout && wait > 0 && rec.Handover.Ended.Add(wait).After(rec.env.now)
-}
-
-// answer notes that the turn's message has its answer.
-func (rec *record) answer(t Turn) {
-	if in := rec.UserMessages.find(t.MessageID); in != nil && (in.Status == messageTurn || in.Status == messageKept) {
-		in.done(messageAnswered)
-	}
 }
 
 // opening is what is known of an opening that is waited for.
@@ -263,7 +250,7 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 		if rec.State != StateBot || !rec.holds(t) {
 			return ErrNotYourTurn
 		}
-		rec.answer(t)
+		rec.UserMessages.answered(t.MessageID)
 		rec.fire(onMute, cause{turn: t})
 		if scope != nil {
 			rec.Replies.end(scope.reply)

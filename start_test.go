@@ -11,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestStartOutcomes(t *testing.T) {
@@ -26,18 +27,18 @@ func TestStartOutcomes(t *testing.T) {
 		"nobody is there":             {handovertest.Options{Away: true}, none, nil, handover.NobodyThere, ""},
 		"the source is allowed":       {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram", "webchat"} }, nil, handover.Opened, ""},
 		"the source is not allowed":   {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }, nil, handover.NotAllowed, "system: I am sorry, nobody can be reached on this channel."},
-		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig) { r.crisp.Availability("weird") }, handover.Opened, ""},
-		"unknown presence is refused": {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig) { r.crisp.Availability("weird") }, handover.NobodyThere, ""},
-		"presence cannot be asked":    {handovertest.Options{}, none, func(r *rig) { r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500}) }, handover.Opened, ""},
+		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig) { r.Crisp.Availability("weird") }, handover.Opened, ""},
+		"unknown presence is refused": {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig) { r.Crisp.Availability("weird") }, handover.NobodyThere, ""},
+		"presence cannot be asked":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500}) }, handover.Opened, ""},
 		"the host has the last word":  {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.Away) }, nil, handover.NobodyThere, ""},
 		"the host knows better":       {handovertest.Options{Away: true}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.Online) }, nil, handover.Opened, ""},
 		"Crisp refuses to open": {handovertest.Options{}, none, func(r *rig) {
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 400, Reason: "invalid_data"})
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 400, Reason: "invalid_data"})
 		}, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
-		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig) { r.crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
-		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig) { r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.Opened, ""},
+		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
+		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.Opened, ""},
 		"the first message is refused": {handovertest.Options{}, none, func(r *rig) {
-			r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
 		}, handover.OpenFailed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,14 +46,14 @@ func TestStartOutcomes(t *testing.T) {
 				if tt.before != nil {
 					tt.before(r)
 				}
-				require.Equal(t, tt.want, r.asks(handover.Request{}))
-				saw := r.saw()
+				require.Equal(t, tt.want, r.Asks(handover.Request{}))
+				saw := r.Saw()
 				require.NotEmpty(t, saw, "the user is told in every outcome")
 				if tt.saw != "" {
 					require.Contains(t, saw, tt.saw)
 				}
 				bot := tt.want != handover.Opened
-				require.Equal(t, bot, r.says("and now?").Bot)
+				require.Equal(t, bot, r.Says("and now?").Bot)
 			})
 		})
 	}
@@ -64,13 +65,13 @@ func presence(p handover.Presence) func(context.Context, handover.Session, hando
 
 func TestStartTwiceOpensOneConversation(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		outcomes := make(chan handover.Outcome, 50)
 		var all sync.WaitGroup
 		for range cap(outcomes) {
 			all.Go(func() {
-				outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+				outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 				require.NoError(t, err)
 				outcomes <- outcome
 			})
@@ -82,23 +83,23 @@ func TestStartTwiceOpensOneConversation(t *testing.T) {
 			count[o]++
 		}
 		require.Equal(t, map[handover.Outcome]int{handover.Opened: 1, handover.AlreadyOpen: 49}, count)
-		require.Len(t, r.crisp.Conversations(), 1)
-		require.Len(t, r.saw(), 1)
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability), "a burst of requests asks once")
+		require.Len(t, r.Crisp.Conversations(), 1)
+		require.Len(t, r.Saw(), 1)
+		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability), "a burst of requests asks once")
 	})
 }
 
 func TestAvailabilityIsAskedAgainAfterTheCache(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		for range 5 {
-			p, err := r.h.Available(context.Background(), r.conv)
+			p, err := r.H.Available(context.Background(), r.Conv)
 			require.NoError(t, err)
 			require.Equal(t, handover.Online, p)
 		}
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteAvailability))
-		r.crisp.Away()
-		r.after(11 * time.Second)
-		p, err := r.h.Available(context.Background(), r.conv)
+		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability))
+		r.Crisp.Away()
+		r.After(11 * time.Second)
+		p, err := r.H.Available(context.Background(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, handover.Away, p)
 	})
@@ -106,15 +107,15 @@ func TestAvailabilityIsAskedAgainAfterTheCache(t *testing.T) {
 
 func TestStartWithAStaleTurn(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		old, err := r.receive(handover.Incoming{Text: "first"})
+		old, err := r.Receive(handover.Incoming{Text: "first"})
 		require.NoError(t, err)
-		conv := r.opened()
-		outcome, err := r.h.Start(context.Background(), old, handover.Request{})
+		conv := r.Opened()
+		outcome, err := r.H.Start(context.Background(), old, handover.Request{})
 		require.NoError(t, err)
 		require.Equal(t, handover.AlreadyOpen, outcome)
 		conv.Operator("Ann").Resolve()
-		r.crisp.Settle()
-		_, err = r.h.Start(context.Background(), old, handover.Request{})
+		r.Crisp.Settle()
+		_, err = r.H.Start(context.Background(), old, handover.Request{})
 		require.ErrorIs(t, err, handover.ErrNotYourTurn)
 	})
 }
@@ -122,22 +123,22 @@ func TestStartWithAStaleTurn(t *testing.T) {
 // The turn of a conversation that nobody knew holds until its owner changes, as any other does.
 func TestTurnOfANewConversationHolds(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn := r.session().Turn()
+		turn := r.Session().Turn()
 		sends := func() error {
-			return r.h.Reply(context.Background(), turn, func(context.Context) error { return nil })
+			return r.H.Reply(context.Background(), turn, func(context.Context) error { return nil })
 		}
 		require.NoError(t, sends())
 		require.NoError(t, sends())
-		r.crisp.Away()
-		outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+		r.Crisp.Away()
+		outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err)
 		require.Equal(t, handover.NobodyThere, outcome)
-		r.crisp.Online()
-		r.after(11 * time.Second)
-		outcome, err = r.h.Start(context.Background(), turn, handover.Request{})
+		r.Crisp.Online()
+		r.After(11 * time.Second)
+		outcome, err = r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err)
 		require.Equal(t, handover.Opened, outcome)
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		require.ErrorIs(t, sends(), handover.ErrNotYourTurn)
 	})
 }
@@ -148,29 +149,29 @@ func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
 	for name, gone := range map[string]bool{"a human has it": false, "a human had it": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-				r.after(time.Second)
-				turn, err := r.receive(handover.Incoming{Text: "I want my money back"})
+				conv := r.Opened()
+				require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+				r.After(time.Second)
+				turn, err := r.Receive(handover.Incoming{Text: "I want my money back"})
 				require.NoError(t, err)
 				ann := conv.Operator("Ann")
 				ann.Say("One more thing")
-				r.crisp.Settle()
+				r.Crisp.Settle()
 				if gone {
 					ann.Resolve()
-					r.after(time.Second)
+					r.After(time.Second)
 				}
 				for range 2 {
-					outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+					outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 					if gone {
 						require.ErrorIs(t, err, handover.ErrNotYourTurn)
 					} else {
 						require.NoError(t, err)
 						require.Equal(t, handover.AlreadyOpen, outcome)
 					}
-					r.after(time.Second)
+					r.After(time.Second)
 				}
-				require.Equal(t, []string{"I want my money back"}, userTexts(conv)[1:], "once, after the opening message")
+				require.Equal(t, []string{"I want my money back"}, systemrig.UserTexts(conv)[1:], "once, after the opening message")
 			})
 		})
 	}
@@ -178,16 +179,16 @@ func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
 
 func TestStartEndsItsWaitWithItsContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(3, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		r.Crisp.Fail(3, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
 		defer cancel()
-		outcome, err := r.h.Start(ctx, turn, handover.Request{})
+		outcome, err := r.H.Start(ctx, turn, handover.Request{})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, handover.Opening, outcome)
-		r.after(20 * time.Second)
-		require.Equal(t, handover.StateWaiting, r.session().State, "the opening goes on without the caller")
+		r.After(20 * time.Second)
+		require.Equal(t, handover.StateWaiting, r.Session().State, "the opening goes on without the caller")
 	})
 }
 
@@ -206,15 +207,15 @@ func TestApplyTheConnectorsOutput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: handovertest.Options{Away: tt.away}}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "hm"})
+				turn, err := r.Receive(handover.Incoming{Text: "hm"})
 				require.NoError(t, err)
-				got, err := r.h.Apply(context.Background(), turn, tt.out, handover.Request{Segments: []string{"vip"}})
+				got, err := r.H.Apply(context.Background(), turn, tt.out, handover.Request{Segments: []string{"vip"}})
 				require.NoError(t, err)
 				require.Equal(t, tt.want, got)
-				r.crisp.Settle()
-				require.Equal(t, tt.in, r.session().State)
+				r.Crisp.Settle()
+				require.Equal(t, tt.in, r.Session().State)
 				if tt.want == handover.Opened {
-					require.Equal(t, []string{"Customer", "vip"}, r.crisp.Last().Segments())
+					require.Equal(t, []string{"Customer", "vip"}, r.Crisp.Last().Segments())
 				}
 			})
 		})
@@ -223,21 +224,21 @@ func TestApplyTheConnectorsOutput(t *testing.T) {
 
 func TestMute(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		turn := r.says("be quiet")
-		require.NoError(t, r.h.Mute(context.Background(), turn))
-		require.Equal(t, handover.StateMuted, r.session().State)
-		r.saw()
+		turn := r.Says("be quiet")
+		require.NoError(t, r.H.Mute(context.Background(), turn))
+		require.Equal(t, handover.StateMuted, r.Session().State)
+		r.Saw()
 		for i := range 25 {
-			require.False(t, r.says(fmt.Sprint("kept ", i)).Bot)
+			require.False(t, r.Says(fmt.Sprint("kept ", i)).Bot)
 		}
-		require.Empty(t, r.saw())
-		require.ErrorIs(t, r.reply(turn, "late"), handover.ErrNotYourTurn)
+		require.Empty(t, r.Saw())
+		require.ErrorIs(t, r.Reply(turn, "late"), handover.ErrNotYourTurn)
 
-		outcome, err := r.h.Start(context.Background(), turn, handover.Request{})
+		outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err, "the turn that muted may ask for a human")
 		require.Equal(t, handover.Opened, outcome)
-		r.crisp.Settle()
-		texts := userTexts(r.crisp.Last())
+		r.Crisp.Settle()
+		texts := systemrig.UserTexts(r.Crisp.Last())
 		require.Len(t, texts, 21, "the last 20 go along, behind the opening message")
 		require.Equal(t, "kept 5", texts[1])
 		require.Equal(t, "kept 24", texts[20])
@@ -247,23 +248,23 @@ func TestMute(t *testing.T) {
 func TestMuteEnds(t *testing.T) {
 	for name, end := range map[string]func(*rig){
 		"by End": func(r *rig) {
-			require.NoError(r.t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
+			require.NoError(r.T, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		},
-		"by Timeouts.Max": func(r *rig) { r.after(25 * time.Hour) },
+		"by Timeouts.Max": func(r *rig) { r.After(25 * time.Hour) },
 		"when nobody is there": func(r *rig) {
-			r.crisp.Away()
-			outcome, err := r.h.Start(context.Background(), r.session().Turn(), handover.Request{})
-			require.NoError(r.t, err)
-			require.Equal(r.t, handover.NobodyThere, outcome)
+			r.Crisp.Away()
+			outcome, err := r.H.Start(context.Background(), r.Session().Turn(), handover.Request{})
+			require.NoError(r.T, err)
+			require.Equal(r.T, handover.NobodyThere, outcome)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				require.NoError(t, r.h.Mute(context.Background(), r.says("hush")))
+				require.NoError(t, r.H.Mute(context.Background(), r.Says("hush")))
 				end(r)
-				require.Equal(t, handover.StateBot, r.session().State)
-				require.True(t, r.says("hello again").Bot)
-				require.Empty(t, r.allEnds(), "a mute is no handover")
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.True(t, r.Says("hello again").Bot)
+				require.Empty(t, r.Ends(), "a mute is no handover")
 			})
 		})
 	}
@@ -283,17 +284,17 @@ func TestEndByTheHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				conv := r.opened()
-				require.NoError(t, r.h.End(context.Background(), r.conv, tt.o))
-				require.NoError(t, r.h.End(context.Background(), r.conv, tt.o), "idempotent")
-				r.after(time.Minute)
-				require.Len(t, r.allEnds(), 1)
-				require.Equal(t, tt.reason, r.allEnds()[0].Reason)
+				conv := r.Opened()
+				require.NoError(t, r.H.End(context.Background(), r.Conv, tt.o))
+				require.NoError(t, r.H.End(context.Background(), r.Conv, tt.o), "idempotent")
+				r.After(time.Minute)
+				require.Len(t, r.Ends(), 1)
+				require.Equal(t, tt.reason, r.Ends()[0].Reason)
 				require.Equal(t, tt.resolve, conv.State())
 				last := conv.Messages()[len(conv.Messages())-1]
 				require.Equal(t, "note", last.Type)
 				require.Equal(t, tt.note, last.Content)
-				require.True(t, r.says("hello").Bot)
+				require.True(t, r.Says("hello").Bot)
 			})
 		})
 	}
@@ -301,71 +302,91 @@ func TestEndByTheHost(t *testing.T) {
 
 func TestEndGuardsItsHandover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.opened()
-		first := r.session().HandoverID
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{HandoverID: first}))
-		r.opened()
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{HandoverID: first}))
-		require.Equal(t, handover.StateWaiting, r.session().State, "a late End does not end the next handover")
-		require.Error(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Reason: handover.EndResolved}))
+		r.Opened()
+		first := r.Session().HandoverID
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{HandoverID: first}))
+		r.Opened()
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{HandoverID: first}))
+		require.Equal(t, handover.StateWaiting, r.Session().State, "a late End does not end the next handover")
+		require.Error(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Reason: handover.EndResolved}))
 	})
 }
 
 func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		r.crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
-		turn, err := r.receive(handover.Incoming{Text: "help"})
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
 		defer cancel()
-		outcome, _ := r.h.Start(ctx, turn, handover.Request{})
+		outcome, _ := r.H.Start(ctx, turn, handover.Request{})
 		require.Equal(t, handover.Opening, outcome)
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-		r.after(time.Minute)
-		require.Equal(t, "resolved", r.crisp.Last().State())
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Len(t, r.allEnds(), 1)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+		r.After(time.Minute)
+		require.Equal(t, "resolved", r.Crisp.Last().State())
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Len(t, r.Ends(), 1)
 	})
+}
+
+// The handover is over before Crisp has said which conversation it made: nobody would ever close that.
+func TestTheEndComesWhileTheConversationIsMade(t *testing.T) {
+	for name, end := range map[string]func(r *rig){
+		"by the host":     func(r *rig) { require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{})) },
+		"the user leaves": func(r *rig) { _, _ = r.Receive(handover.Incoming{Payload: "handover:leave"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				r.opensSlowly(handover.Request{}, handovertest.RouteCreate)
+				end(r)
+				r.After(time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Len(t, r.Ends(), 1)
+				require.Equal(t, "resolved", r.Crisp.Last().State())
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "the next handover is not disturbed")
+			})
+		})
+	}
 }
 
 func TestHandedOverAgain(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Resolve()
-		r.crisp.Settle()
-		r.saw()
-		require.Equal(t, handover.Opened, r.asks(handover.Request{Segments: []string{"again"}}))
-		require.Len(t, r.crisp.Conversations(), 1, "soon after its end the same Crisp conversation is used")
-		require.Equal(t, handover.StateWaiting, r.session().State)
+		r.Crisp.Settle()
+		r.Saw()
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"again"}}))
+		require.Len(t, r.Crisp.Conversations(), 1, "soon after its end the same Crisp conversation is used")
+		require.Equal(t, handover.StateWaiting, r.Session().State)
 		conv.Operator("Ann").Say("me again")
-		require.Contains(t, r.saw(), "agent Ann: me again")
+		require.Contains(t, r.Saw(), "agent Ann: me again")
 		conv.Operator("Ann").Resolve()
-		r.crisp.Settle()
-		require.Len(t, r.allEnds(), 2)
-		require.NotEqual(t, r.allEnds()[0].HandoverID, r.allEnds()[1].HandoverID)
-		require.Len(t, r.allEnds()[1].Messages, 1, "the second handover's own messages")
+		r.Crisp.Settle()
+		require.Len(t, r.Ends(), 2)
+		require.NotEqual(t, r.Ends()[0].HandoverID, r.Ends()[1].HandoverID)
+		require.Len(t, r.Ends()[1].Messages, 1, "the second handover's own messages")
 
-		r.after(2 * time.Hour)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		require.Len(t, r.crisp.Conversations(), 2, "later ones open a new one")
+		r.After(2 * time.Hour)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Len(t, r.Crisp.Conversations(), 2, "later ones open a new one")
 	})
 }
 
 func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		conv := r.Opened()
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			if i.Event == "session:set_state" {
 				return handovertest.HookFault{Delay: 5 * time.Second, Twice: true}
 			}
 			return handovertest.HookFault{}
 		})
 		conv.Operator("Ann").Resolve()
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{}))
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
-		r.after(time.Minute)
-		require.Equal(t, handover.StateWaiting, r.session().State)
-		require.Len(t, r.allEnds(), 1)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		r.After(time.Minute)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		require.Len(t, r.Ends(), 1)
 	})
 }
 
@@ -373,62 +394,62 @@ func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 // asked for must not end that, however late it comes.
 func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
-		r.after(time.Minute)
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		r.After(time.Minute)
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Delay: 2 * time.Second, Twice: i.Event == "session:set_state"}
 		})
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
-		r.after(time.Second)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
+		r.After(time.Second)
 		ann.Reopen()
 		ann.Say("I am here")
-		r.after(time.Minute)
-		require.Equal(t, handover.StateActive, r.session().State)
-		require.Len(t, r.allEnds(), 1)
-		r.says("good")
+		r.After(time.Minute)
+		require.Equal(t, handover.StateActive, r.Session().State)
+		require.Len(t, r.Ends(), 1)
+		r.Says("good")
 		ann.Resolve()
-		r.after(time.Minute)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Equal(t, handover.EndResolved, r.allEnds()[1].Reason)
+		r.After(time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.EndResolved, r.Ends()[1].Reason)
 	})
 }
 
 // A resolve of ours may have no echo, where the conversation was resolved already.
 func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		ann.Resolve()
-		r.after(time.Second)
+		r.After(time.Second)
 		ann.Reopen()
 		ann.Say("one more thing")
-		r.after(time.Second)
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
-		r.after(time.Second)
+		r.After(time.Second)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
+		r.After(time.Second)
 		ann.Reopen()
 		ann.Say("and another")
-		r.after(time.Second)
-		r.says("tell me")
+		r.After(time.Second)
+		r.Says("tell me")
 		ann.Resolve()
-		r.after(time.Second)
-		require.Equal(t, handover.StateBot, r.session().State)
-		require.Len(t, r.allEnds(), 3)
+		r.After(time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Len(t, r.Ends(), 3)
 	})
 }
 
 // What concerns a conversation that is gone is given up at once: it would hold up the next handover.
 func TestARemovedConversationHoldsNothingUp(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		conv := r.Opened()
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Drop: i.Event == "session:removed"}
 		})
 		conv.Remove()
-		require.NoError(t, r.h.End(context.Background(), r.conv, handover.EndOptions{Resolve: true}))
-		r.crisp.Settle()
-		require.Equal(t, handover.Opened, r.asks(handover.Request{Note: "for the agents"}))
-		require.Contains(t, r.crisp.Last().Transcript(), "operator (note): for the agents")
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
+		r.Crisp.Settle()
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "for the agents"}))
+		require.Contains(t, r.Crisp.Last().Transcript(), "operator (note): for the agents")
 	})
 }
 
@@ -436,18 +457,18 @@ func TestIdleAsksThenEnds(t *testing.T) {
 	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				require.Equal(t, handover.Opened, r.asks(handover.Request{User: user}))
-				conv := r.crisp.Last()
+				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user}))
+				conv := r.Crisp.Last()
 				conv.Operator("Ann").Say("Hello")
-				r.after(2*time.Hour + 5*time.Minute)
-				require.Contains(t, r.saw(), "system: Are you still there? [Back to the bot]")
-				r.says("yes")
-				r.after(2*time.Hour + 5*time.Minute)
-				require.Contains(t, r.saw(), "system: Are you still there? [Back to the bot]")
-				r.after(time.Hour)
-				require.Equal(t, []string{"system: It has been quiet for a while. You are talking with the bot again."}, r.saw())
-				require.Equal(t, handover.EndIdle, r.allEnds()[0].Reason)
-				require.Equal(t, user.Email != "", r.session().FollowUp)
+				r.After(2*time.Hour + 5*time.Minute)
+				require.Contains(t, r.Saw(), "system: Are you still there? [Back to the bot]")
+				r.Says("yes")
+				r.After(2*time.Hour + 5*time.Minute)
+				require.Contains(t, r.Saw(), "system: Are you still there? [Back to the bot]")
+				r.After(time.Hour)
+				require.Equal(t, []string{"system: It has been quiet for a while. You are talking with the bot again."}, r.Saw())
+				require.Equal(t, handover.EndIdle, r.Ends()[0].Reason)
+				require.Equal(t, user.Email != "", r.Session().FollowUp)
 			})
 		})
 	}
@@ -455,59 +476,59 @@ func TestIdleAsksThenEnds(t *testing.T) {
 
 func TestWaitingIsReminded(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		conv := r.opened()
-		r.saw()
-		r.after(7 * time.Minute)
+		conv := r.Opened()
+		r.Saw()
+		r.After(7 * time.Minute)
 		still := "system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"
-		require.Equal(t, []string{still, still}, r.saw())
+		require.Equal(t, []string{still, still}, r.Saw())
 		conv.Bot("Hugo").Say("I can help!")
-		require.Equal(t, []string{still}, r.saw(), "another bot answers: the way out is offered")
+		require.Equal(t, []string{still}, r.Saw(), "another bot answers: the way out is offered")
 		conv.Bot("Hugo").Say("Really!")
-		require.Empty(t, r.saw())
+		require.Empty(t, r.Saw())
 	})
 }
 
 func TestMaxEndsEveryMute(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 6 * time.Hour }}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Say("hello")
 		for range 7 {
-			r.after(time.Hour)
+			r.After(time.Hour)
 			conv.Operator("Ann").Say("still here")
 		}
-		r.crisp.Settle()
-		require.Equal(t, handover.EndMaxAge, r.allEnds()[0].Reason)
+		r.Crisp.Settle()
+		require.Equal(t, handover.EndMaxAge, r.Ends()[0].Reason)
 	})
 }
 
 func TestCoolDown(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.CoolDown = 30 * time.Minute }}
 	bubble(t, o, func(r *rig) {
-		r.opened()
-		r.after(11 * time.Minute)
-		require.Equal(t, handover.TooSoon, r.asks(handover.Request{}))
-		r.after(30 * time.Minute)
-		require.Equal(t, handover.Opened, r.asks(handover.Request{}))
+		r.Opened()
+		r.After(11 * time.Minute)
+		require.Equal(t, handover.TooSoon, r.Asks(handover.Request{}))
+		r.After(30 * time.Minute)
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 	})
 }
 
 func TestRatingIsAskedOnceWhenAHumanAnswered(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.AskRating = true }}
 	bubble(t, o, func(r *rig) {
-		conv := r.opened()
+		conv := r.Opened()
 		conv.Operator("Ann").Resolve()
-		r.after(time.Minute)
-		require.Zero(t, r.crisp.CountCalls(handovertest.RouteFeedback), "nobody answered")
-		conv = r.opened()
+		r.After(time.Minute)
+		require.Zero(t, r.Crisp.CountCalls(handovertest.RouteFeedback), "nobody answered")
+		conv = r.Opened()
 		conv.Operator("Ann").Say("Hello")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		conv.Operator("Ann").Resolve()
-		r.after(time.Minute)
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteFeedback))
+		r.After(time.Minute)
+		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteFeedback))
 		conv.Rate(5, "thanks")
-		r.crisp.Settle()
-		require.Equal(t, 1, r.count(handover.ActivityRated))
+		r.Crisp.Settle()
+		require.Equal(t, 1, r.Count(handover.ActivityRated))
 	})
 }
 
@@ -519,11 +540,11 @@ func TestTyping(t *testing.T) {
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Type(true)
 		ann.Type(false)
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		require.Len(t, seen, 2)
 		require.Equal(t, "Ann", seen[0].Agent.Name)
 		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
-		require.NoError(t, r.h.Typing(context.Background(), r.conv, true))
-		require.Equal(t, 1, r.crisp.CountCalls(handovertest.RouteCompose))
+		require.NoError(t, r.H.Typing(context.Background(), r.Conv, true))
+		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteCompose))
 	})
 }

@@ -149,7 +149,7 @@ func (rec *record) fire(on trigger, what cause) bool {
 	}
 	noted := len(rec.env.activity)
 	if c.to != from {
-		rec.move(c.to, c.ends)
+		t.move(c.to, c.ends)
 	}
 	if c.do != nil {
 		c.do(t)
@@ -165,13 +165,13 @@ func (rec *record) fire(on trigger, what cause) bool {
 }
 
 // move changes the state, and with the owner the epoch.
-func (rec *record) move(to State, reason EndReason) {
-	a := Activity{Kind: ActivityState, From: rec.State, To: to, Reason: reason, Took: rec.env.now.Sub(rec.Since)}
-	if owner(rec.State) != owner(to) {
-		rec.Epoch++
+func (t *transition) move(to State, reason EndReason) {
+	a := Activity{Kind: ActivityState, From: t.rec.State, To: to, Reason: reason, Took: t.rec.env.now.Sub(t.rec.Since)}
+	if owner(t.rec.State) != owner(to) {
+		t.rec.Epoch++
 	}
-	rec.State, rec.Since = to, rec.env.now
-	rec.observe(a)
+	t.rec.State, t.rec.Since = to, t.rec.env.now
+	t.rec.observe(a)
 }
 
 // owner names who speaks in a state.
@@ -185,14 +185,6 @@ func owner(s State) string {
 	return "human"
 }
 
-// ended carries out a queued end, unless its handover is over already.
-func (rec *record) ended(e *effect) {
-	if !rec.runs(e.HandoverID) {
-		return
-	}
-	rec.fire(endTrigger(e.Reason), cause{at: e.At})
-}
-
 // endTrigger is the trigger of an end that waited for the messages before it; "" for no such reason.
 func endTrigger(reason EndReason) trigger {
 	return map[EndReason]trigger{EndResolved: onResolved, EndRemoved: onRemoved, EndBlocked: onBlocked}[reason]
@@ -203,20 +195,20 @@ func (t *transition) begin() {
 	t.rec.Handover = t.rec.newHandover(t.cause.request)
 	t.rec.dropOpen()
 	t.rec.queueOpening(t.rec.Handover)
-	t.rec.passKept()
+	t.passKept()
 }
 
 // passKept ends a mute: the agents get the newest of the messages that were kept.
-func (rec *record) passKept() {
-	kept := slices.DeleteFunc(slices.Clone(rec.UserMessages), func(s *userMessage) bool { return s.Status != messageKept })
+func (t *transition) passKept() {
+	kept := slices.DeleteFunc(slices.Clone(t.rec.UserMessages), func(s *userMessage) bool { return s.Status != messageKept })
 	for i, s := range kept {
 		if i < len(kept)-maxKept {
 			s.done(messageAnswered)
 		} else {
-			rec.queuePosts(s, rec.Handover)
+			t.rec.queuePosts(s, t.rec.Handover)
 		}
 	}
-	rec.Mute = nil
+	t.rec.Mute = nil
 }
 
 // maxKept is how many messages of a muted conversation go along with a handover.
@@ -237,9 +229,9 @@ func (t *transition) takeover() {
 	t.rec.Handover.LeaveTitle = leave
 	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
 	t.cause.session.Bounds.End(t.cause.at - 1)
-	t.rec.dropResolve(t.cause.session.ID)
+	t.rec.ToCrisp.dropResolve(t.cause.session.ID)
 	t.rec.dropOpen()
-	t.rec.passKept()
+	t.passKept()
 	t.joined()
 }
 
@@ -315,16 +307,9 @@ func (t *transition) endMute() {
 	t.rec.dropOpen()
 }
 
-// dropResolve forgets that a Crisp session was to be resolved: it is needed again.
-func (rec *record) dropResolve(crisp string) {
-	rec.ToCrisp.drop(func(e *effect) bool {
-		return e.Kind == kindResolve && e.Crisp == crisp
-	})
-}
-
 func (t *transition) choseBot() {
 	t.rec.say(textWithBot, "")
-	t.rec.dropOffer()
+	t.rec.Offer = nil
 }
 
 // left tells the agents that the user is gone, and resolves the conversation if asked to.
@@ -376,7 +361,7 @@ func (t *transition) finish(reason EndReason) {
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range t.rec.ToCrisp {
-		if (e.Unsure || e.Running || t.rec.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
+		if (e.Unsure || e.Running || t.rec.ToCrisp.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
 			maybe = append(maybe, e.Incoming)
 		}
 	}
@@ -435,7 +420,7 @@ func (t *transition) choseEmail() { t.rec.wantEmail() }
 
 func (t *transition) dropOpen() { t.rec.dropOpen() }
 
-func (t *transition) dropOffer() { t.rec.dropOffer() }
+func (t *transition) dropOffer() { t.rec.Offer = nil }
 
 func (t *transition) dropFollowUp() { t.rec.dropFollowUp() }
 

@@ -17,56 +17,56 @@ import (
 
 // said says how each sentence of Texts comes to be said.
 var said = map[string]func(r *rig){
-	"Opening":      func(r *rig) { r.opened() },
-	"Waiting":      func(r *rig) { r.opened() },
-	"Leave":        func(r *rig) { r.opened() },
-	"StillWaiting": func(r *rig) { r.opened(); r.after(4 * time.Minute) },
+	"Opening":      func(r *rig) { r.Opened() },
+	"Waiting":      func(r *rig) { r.Opened() },
+	"Leave":        func(r *rig) { r.Opened() },
+	"StillWaiting": func(r *rig) { r.Opened(); r.After(4 * time.Minute) },
 	"NobodyCame":   nobodyCame, "NoteNobodyCame": nobodyCame,
-	"Joined":      func(r *rig) { r.opened().Operator("Ann").Say("hello") },
-	"Transferred": func(r *rig) { c := r.opened(); c.Operator("Ann").Say("hello"); c.Operator("Bob").Say("hi") },
-	"StillThere":  func(r *rig) { r.opened().Operator("Ann").Say("hello"); r.after(2*time.Hour + time.Minute) },
-	"Idle":        func(r *rig) { r.opened().Operator("Ann").Say("hello"); r.after(3*time.Hour + time.Minute) },
-	"Resolved":    func(r *rig) { r.opened().Operator("Ann").Resolve() },
+	"Joined":      func(r *rig) { r.Opened().Operator("Ann").Say("hello") },
+	"Transferred": func(r *rig) { c := r.Opened(); c.Operator("Ann").Say("hello"); c.Operator("Bob").Say("hi") },
+	"StillThere":  func(r *rig) { r.Opened().Operator("Ann").Say("hello"); r.After(2*time.Hour + time.Minute) },
+	"Idle":        func(r *rig) { r.Opened().Operator("Ann").Say("hello"); r.After(3*time.Hour + time.Minute) },
+	"Resolved":    func(r *rig) { r.Opened().Operator("Ann").Resolve() },
 	"Left":        leaves, "NoteLeft": leaves,
-	"Closed": func(r *rig) { r.opened().Remove(); r.after(time.Minute) },
+	"Closed": func(r *rig) { r.Opened().Remove(); r.After(time.Minute) },
 	"Queued": func(r *rig) {
 		for i := range 25 { // as many as may be made in a minute
-			r.conv.ID = fmt.Sprint("another user ", i)
-			r.asks(handover.Request{Locale: "fr"})
+			r.Conv.ID = fmt.Sprint("another user ", i)
+			r.Asks(handover.Request{Locale: "fr"})
 		}
-		r.conv.ID = "user-1"
-		r.opened()
+		r.Conv.ID = "user-1"
+		r.Opened()
 	},
 	"OpenFailed": func(r *rig) {
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
-		r.asks(handover.Request{Locale: "fr"})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
+		r.Asks(handover.Request{Locale: "fr"})
 	},
 	"RelayFailed": func(r *rig) {
-		r.opened()
+		r.Opened()
 		sends(r)
 		_, _ = r.receiveFor(time.Minute, handover.Incoming{ID: "x", Text: "x"})
-		r.after(5 * time.Minute)
+		r.After(5 * time.Minute)
 	},
 	"NotSent": func(r *rig) {
-		r.opened()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
-		_, err := r.receive(handover.Incoming{Text: "odd"})
-		require.ErrorIs(r.t, err, handover.ErrRefused)
+		r.Opened()
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
+		_, err := r.Receive(handover.Incoming{Text: "odd"})
+		require.ErrorIs(r.T, err, handover.ErrRefused)
 	},
 	"NoteOtherFile": func(r *rig) {
-		r.opened()
-		r.crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
-		_, err := r.receive(handover.Incoming{Files: []handover.File{{URL: "https://example.com/x.bin"}}})
-		require.ErrorIs(r.t, err, handover.ErrRefused)
+		r.Opened()
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
+		_, err := r.Receive(handover.Incoming{Files: []handover.File{{URL: "https://example.com/x.bin"}}})
+		require.ErrorIs(r.T, err, handover.ErrRefused)
 	},
-	"NoteNotShown": func(r *rig) { r.opened().Operator("Ann").Send("hologram", map[string]any{"x": 1}) },
+	"NoteNotShown": func(r *rig) { r.Opened().Operator("Ann").Send("hologram", map[string]any{"x": 1}) },
 	"TooSoon": func(r *rig) {
 		nobodyCame(r)
-		require.Equal(r.t, handover.TooSoon, r.asks(handover.Request{Locale: "fr"}))
+		require.Equal(r.T, handover.TooSoon, r.Asks(handover.Request{Locale: "fr"}))
 	},
 	"NotAllowed": func(r *rig) {
-		r.conv.Source = "fax"
-		require.Equal(r.t, handover.NotAllowed, r.asks(handover.Request{Locale: "fr"}))
+		r.Conv.Source = "fax"
+		require.Equal(r.T, handover.NotAllowed, r.Asks(handover.Request{Locale: "fr"}))
 	},
 	"AskEmail":       func(r *rig) { byEmail(r) },
 	"BadEmail":       func(r *rig) { byEmail(r, "at home") },
@@ -74,46 +74,46 @@ var said = map[string]func(r *rig){
 	"OpeningByEmail": func(r *rig) { byEmail(r, "anakin@example.com") },
 	"WithBot":        func(r *rig) { byEmail(r, bot) },
 	"NoteAway": func(r *rig) {
-		ann := r.opened().Operator("Ann")
-		r.fails(func(handover.Message) error { return handover.ErrUserAway })
+		ann := r.Opened().Operator("Ann")
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		ann.Say("hello")
-		r.crisp.Settle()
+		r.Crisp.Settle()
 		ann.Resolve()
-		r.after(8 * 24 * time.Hour)
+		r.After(8 * 24 * time.Hour)
 	},
 	"NoteNotReached": func(r *rig) {
-		r.fails(func(m handover.Message) error {
+		r.Fails(func(m handover.Message) error {
 			if m.From == handover.FromAgent {
 				return errChannelDown
 			}
 			return nil
 		})
-		r.opened().Operator("Ann").Say("hello")
-		r.after(7 * time.Hour)
+		r.Opened().Operator("Ann").Say("hello")
+		r.After(7 * time.Hour)
 	},
 	"NoteUnanswered": func(r *rig) {
 		leaves(r)
 		r.handles("hello?")
-		r.after(16 * time.Minute)
+		r.After(16 * time.Minute)
 	},
 }
 
-func nobodyCame(r *rig) { r.opened(); r.after(11 * time.Minute) }
+func nobodyCame(r *rig) { r.Opened(); r.After(11 * time.Minute) }
 
 func leaves(r *rig) {
-	r.opened()
-	_, err := r.receive(handover.Incoming{Payload: "handover:leave"})
-	require.NoError(r.t, err)
+	r.Opened()
+	_, err := r.Receive(handover.Incoming{Payload: "handover:leave"})
+	require.NoError(r.T, err)
 }
 
 // byEmail has nobody there, and the user choose email, and then say the rest.
 func byEmail(r *rig, answers ...string) {
-	r.crisp.Away()
-	r.after(time.Minute)
-	require.Equal(r.t, handover.NobodyThere, r.asks(handover.Request{Locale: "fr"}))
+	r.Crisp.Away()
+	r.After(time.Minute)
+	require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{Locale: "fr"}))
 	for _, text := range append([]string{email}, answers...) {
-		require.False(r.t, r.says(text).Bot)
-		r.crisp.Settle()
+		require.False(r.T, r.Says(text).Bot)
+		r.Crisp.Settle()
 	}
 }
 
@@ -128,9 +128,9 @@ func marked(locale string) (t handover.Texts) {
 
 // said is all that the user and the agents were told.
 func (r *rig) everything() string {
-	r.crisp.Settle()
-	all := r.rawLines()
-	for _, conv := range r.crisp.Conversations() {
+	r.Crisp.Settle()
+	all := r.Lines()
+	for _, conv := range r.Crisp.Conversations() {
 		for _, m := range conv.Messages() {
 			all = append(all, m.Text())
 		}
@@ -163,11 +163,11 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 					}
 				}}
 				bubble(t, o, func(r *rig) {
-					r.locale = "fr"
+					r.Locale = "fr"
 					said[name](r)
 					all := r.everything()
 					require.Equal(t, !silent, strings.Contains(all, "<fr "+name+">"), all)
-					for _, m := range r.shown {
+					for _, m := range r.Shown() {
 						require.NotEmpty(t, strings.TrimSpace(m.Content.PlainText()))
 					}
 					require.NotContains(t, all, "{")

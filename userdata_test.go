@@ -215,9 +215,9 @@ func TestUserDataHasLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
-				_, err = r.h.Start(r.t.Context(), turn, handover.Request{User: tt.user})
+				_, err = r.H.Start(r.T.Context(), turn, handover.Request{User: tt.user})
 				if tt.says == "" {
 					require.NoError(t, err)
 					return
@@ -225,7 +225,7 @@ func TestUserDataHasLimits(t *testing.T) {
 				require.ErrorContains(t, err, "Request.User: ")
 				require.ErrorContains(t, err, tt.says)
 				require.NotContains(t, err.Error(), private)
-				require.Equal(t, handover.StateBot, r.session().State)
+				require.Equal(t, handover.StateBot, r.Session().State)
 			})
 		})
 	}

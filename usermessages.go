@@ -279,23 +279,6 @@ func (rec *record) unsent(m *userMessage) {
 	}
 }
 
-// dropUnheard says of the messages whose Receive has died that they were not sent. It reports whether
-// there are any.
-func (rec *record) dropUnheard() (any bool) {
-	for _, m := range rec.UserMessages {
-		if m.Status == messageTurn && !m.Waits.IsZero() && !m.Waits.After(rec.env.now) {
-			m.Waits = time.Time{}
-			rec.unsent(m)
-			any = true
-		}
-	}
-	if any {
-		rec.say(textNotSent, "")
-		rec.holdEnds()
-	}
-	return any
-}
-
 // holdEnds lets OnEnd wait until it is known which messages of the handover were heard of by nobody: it
 // tells of them.
 func (rec *record) holdEnds() {
@@ -303,6 +286,13 @@ func (rec *record) holdEnds() {
 		if e.Kind == kindOnEnd && e.Attempts == 0 {
 			e.Next = rec.UserMessages.waits(e.HandoverID)
 		}
+	}
+}
+
+// answered notes that the bot has answered the message with this id, if it was to.
+func (all userMessages) answered(id string) {
+	if m := all.find(id); m != nil && (m.Status == messageTurn || m.Status == messageKept) {
+		m.done(messageAnswered)
 	}
 }
 

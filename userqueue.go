@@ -49,6 +49,17 @@ func (m *userMessage) follows(seq int64) bool {
 	return m.Managed && m.Status == messageWaiting && m.Incoming != nil && m.Incoming.Seq > seq
 }
 
+// crowded reports whether too many messages of the user wait already to take n more.
+func (rec *record) crowded(n int) bool {
+	waiting := rec.ToCrisp.posts()
+	for _, m := range rec.UserMessages {
+		if m.inHand() {
+			waiting += m.Incoming.size()
+		}
+	}
+	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
+}
+
 // repeated takes a message of Handle's that is known already. One that Receive gave out, whose caller has
 // not answered it, is the library's to answer from now on.
 func (rec *record) repeated(old *userMessage, hash string) error {
@@ -88,7 +99,7 @@ func (rec *record) pass(m *userMessage) {
 		m.Status = messageKept
 		return
 	}
-	rec.dropResolve(rec.Handover.CrispID) // the agents must see it
+	rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
 	rec.takeForAgent(m)
 }
 

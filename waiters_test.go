@@ -11,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // lateWord is a store whose caller hears late of one save, after those that others make meanwhile.
@@ -37,10 +38,10 @@ func TestASaveThatIsToldLate(t *testing.T) {
 		test func(r *rig, turn handover.Turn)
 	}{
 		"Reply": {handovertest.RouteSend, true, func(r *rig, _ handover.Turn) {
-			require.NoError(r.t, r.h.End(r.t.Context(), r.conv, handover.EndOptions{}))
-			turn, err := r.receive(handover.Incoming{Text: "bot?"})
-			require.NoError(r.t, err)
-			require.NoError(r.t, r.h.Reply(r.t.Context(), turn, func(ctx context.Context) error {
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():
 					return ctx.Err()
@@ -50,31 +51,31 @@ func TestASaveThatIsToldLate(t *testing.T) {
 			}), "nobody took over")
 		}},
 		"Start": {handovertest.RouteCreate, false, func(r *rig, turn handover.Turn) {
-			outcome, err := r.h.Start(r.t.Context(), turn, handover.Request{})
-			require.NoError(r.t, err)
-			require.Equal(r.t, handover.Opened, outcome)
+			outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
+			require.NoError(r.T, err)
+			require.Equal(r.T, handover.Opened, outcome)
 		}},
 		"Receive": {handovertest.RouteSend, true, func(r *rig, _ handover.Turn) {
-			_, err := r.receive(handover.Incoming{Text: "and this"})
-			require.NoError(r.t, err)
+			_, err := r.Receive(handover.Incoming{Text: "and this"})
+			require.NoError(r.T, err)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := new(lateWord)
-			bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}, func(r *rig) {
-				turn, err := r.receive(handover.Incoming{Text: "help"})
+			bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.Store, store }}, func(r *rig) {
+				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				if row.open {
-					_, err = r.h.Start(r.t.Context(), turn, handover.Request{})
+					_, err = r.H.Start(r.T.Context(), turn, handover.Request{})
 					require.NoError(t, err)
 				}
-				r.crisp.Settle()
-				r.crisp.Fail(2, handovertest.Fault{Route: row.slow, Delay: 2 * time.Second})
+				r.Crisp.Settle()
+				r.Crisp.Fail(2, handovertest.Fault{Route: row.slow, Delay: 2 * time.Second})
 				store.next.Store(true)
 				heard := make(chan struct{})
 				go func() {
 					defer close(heard)
-					_, _ = r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "late", Text: "please"})
+					_, _ = r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "late", Text: "please"})
 				}()
 				time.Sleep(10 * time.Millisecond)
 				row.test(r, turn)
@@ -103,18 +104,18 @@ func (s *deafStore) Load(ctx context.Context, key string) (handover.Record, erro
 // is told in time, whatever its own context allows.
 func TestAWaitIsNoLongerThanTheStoreMayTake(t *testing.T) {
 	store := new(deafStore)
-	bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.store, store }}, func(r *rig) {
-		conv := r.opened()
-		mend := r.crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 500})
+	bubble(t, options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.Store, store }}, func(r *rig) {
+		conv := r.Opened()
+		mend := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 500})
 		store.loads.Store(1)
 		store.hang.Store(1000) // the wait and the work
 		time.AfterFunc(24*time.Second, func() { store.hang.Store(0) })
 		begun := time.Now()
-		_, err := r.h.Receive(context.Background(), handover.Incoming{Conversation: r.conv, ID: "hi", Text: "hi"})
+		_, err := r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "hi", Text: "hi"})
 		require.Error(t, err)
 		require.Equal(t, 25*time.Second, time.Since(begun), "a pause, and 20 s for the store")
 		mend()
-		r.after(time.Minute)
-		require.Contains(t, userTexts(conv), "hi")
+		r.After(time.Minute)
+		require.Contains(t, systemrig.UserTexts(conv), "hi")
 	})
 }

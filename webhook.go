@@ -2,23 +2,18 @@ package handover
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/hooksign"
 	"github.com/crisphandover/handover/internal/httpbody"
 )
 
@@ -177,7 +172,7 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 		return Event{}, err
 	}
 	// An event without a website is about no conversation: nothing comes of it.
-	if !signed && ev.WebsiteID != "" && !sameAsOne(givenKeys(r.URL.RawQuery), w.Keys[ev.WebsiteID]) {
+	if !signed && ev.WebsiteID != "" && !hooksign.Match(hooksign.Keys(r.URL.RawQuery), textsOf(w.Keys[ev.WebsiteID])) {
 		return Event{}, fmt.Errorf("%w: it is about a website that this key is not for", ErrBadSignature)
 	}
 	ev.Signed = signed
@@ -188,95 +183,36 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 // which is still to be verified, or by its key, which must be one of those that are known. Whether
 // it is the right website's is seen in the body.
 func (w Webhook) credential(r *http.Request) (signed bool, err error) {
-	given := givenKeys(r.URL.RawQuery)
+	given := hooksign.Keys(r.URL.RawQuery)
 	switch {
-	case len(w.Secrets) > 0 && r.Header.Get("X-Crisp-Signature") != "":
+	case len(w.Secrets) > 0 && hooksign.Signed(r.Header):
 		return true, nil
 	case len(w.Keys) == 0 || len(given) == 0:
 		return false, ErrNotSigned
-	case !sameAsOne(given, slices.Concat(slices.Collect(maps.Values(w.Keys))...)):
+	case !hooksign.Match(given, textsOf(slices.Concat(slices.Collect(maps.Values(w.Keys))...))):
 		return false, ErrBadSignature
 	}
 	return false, nil
 }
 
-// verify checks the signature as Crisp documents it: the hex HMAC-SHA256 of "[time;body]", with
-// the time as it stands in its header and the secret's characters as the key.
+// verify checks the signature, and the time of what was signed.
 func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
-	stamp := h.Get("X-Crisp-Request-Timestamp")
-	got, err := hex.DecodeString(h.Get("X-Crisp-Signature"))
-	if err != nil {
+	if !hooksign.Verify(h, body, textsOf(w.Secrets)) {
 		return ErrBadSignature
 	}
-	good := false
-	for _, secret := range w.Secrets {
-		if secret.text() == "" {
-			continue // everybody knows it
-		}
-		mac := hmac.New(sha256.New, []byte(secret.text()))
-		fmt.Fprintf(mac, "[%s;%s]", stamp, body)
-		good = hmac.Equal(mac.Sum(nil), got) || good
+	if w.MaxAge <= 0 {
+		return nil
 	}
-	if !good {
-		return ErrBadSignature
-	}
-	if w.MaxAge > 0 {
-		return w.fresh(stamp, now)
-	}
-	return nil
-}
-
-// fresh checks the time of a signed request. Crisp does not document its unit: a number below
-// 1e12 can only be seconds, and one above only milliseconds.
-func (w Webhook) fresh(stamp string, now time.Time) error {
-	n, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil {
-		return fmt.Errorf("%w: its time is not a number", ErrTooOld)
-	}
-	emitted := time.UnixMilli(n)
-	if n < 1e12 {
-		emitted = time.Unix(n, 0)
-	}
+	emitted, ok := hooksign.Emitted(h)
 	switch age := now.Sub(emitted); {
+	case !ok:
+		return fmt.Errorf("%w: its time is not a number", ErrTooOld)
 	case age > w.MaxAge:
 		return ErrTooOld
 	case age < -w.MaxAge:
 		return ErrTooNew
 	}
 	return nil
-}
-
-// givenKeys returns what the first key= of a URL's query may mean: the text as it stands there, and
-// decoded. A key with "+" or "%" in it may have been pasted into Crisp's settings either way. It is
-// empty without a key.
-func givenKeys(query string) []string {
-	rest, ok := strings.CutPrefix("&"+query, "&key=")
-	if !ok {
-		_, rest, _ = strings.Cut(query, "&key=")
-	}
-	raw, _, _ := strings.Cut(rest, "&")
-	if raw == "" {
-		return nil
-	}
-	given := []string{raw}
-	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
-		if key, err := decode(raw); err == nil {
-			given = append(given, key)
-		}
-	}
-	return given
-}
-
-// sameAsOne reports whether one of the given keys is a valid one, in a time that tells neither the
-// text nor the length of those.
-func sameAsOne(given []string, valid []Secret) bool {
-	same := false
-	for _, v := range valid {
-		for _, g := range given {
-			same = v.text() != "" && v.Equal(NewSecret(g)) || same
-		}
-	}
-	return same
 }
 
 // hookStatus is the answer to a web hook that ended with err. A status that is not 2xx may make
@@ -364,7 +300,7 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored.
+// returns when the event is stored. What the event points to must not be changed after the call.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.Closed():
@@ -387,10 +323,11 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
+		rec.env.free = ev.Compose == nil
 		return nil
 	})
 	switch {
-	case err == nil:
+	case err == nil && ev.Compose != nil:
 		h.host.typed(ctx, rec, ev)
 	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)

@@ -219,7 +219,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
 	}
 	next := Record{
-		Key: key, Version: version, Due: rec.due(), Wake: rec.env.before.over(rec),
+		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
 		Data: exactjson.WithoutNUL(body), // databases refuse NUL
 	}
 	for _, s := range rec.Sessions {
@@ -240,12 +240,12 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 func (h *engine) claim(rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
-	busy := rec.env.stepping || rec.working() || rec.wants(toUser) || rec.wants(toCrisp) || rec.wants(toBot)
+	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp) || rec.planner().wants(toBot)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
-	case busy && (h.accepts() || mine && (rec.working() || !h.pool.Closed())):
+	case busy && (h.accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
 		if !mine && !rec.env.stepping { // before a step was planned that was done
-			rec.orphaned()
+			rec.planner().orphaned()
 		}
 		c.take(h.process, now)
 	default:
@@ -296,18 +296,20 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			if done != nil {
 				changed = rec.absorb(dir, *done) || changed
 			} else if !other {
-				rec.recover(h.process, dir)
+				rec.planner().recover(h.process, dir)
 			}
 			if other || rest {
 				return keepUnless(changed)
 			}
 			if rec.Claim.Holder != h.process {
-				rec.orphaned()
+				rec.planner().orphaned()
 			}
 			rec.env.attending = dir
-			*next = rec.plan(dir, &changed)
+			plan := rec.planner()
+			*next = plan.next(dir)
+			changed = changed || plan.changed
 			rec.env.stepping = *next != nil
-			return keepUnless(changed || rec.expired() || rec.mustSave(h.process, *next))
+			return keepUnless(changed || rec.expired() || plan.mustSave(h.process, *next))
 		})
 		if err == nil {
 			*must = false
@@ -326,17 +328,6 @@ func keepUnless(save bool) error {
 		return nil
 	}
 	return errKeep
-}
-
-// mustSave reports whether a plan has to be stored before it is carried out. A read, and an effect
-// that does no harm when it is carried out twice, need no save of their own while the claim holds.
-func (rec *record) mustSave(process string, next *step) bool {
-	held := rec.Claim.Holder == process
-	if next == nil {
-		return held && !rec.working() && !rec.wants(toUser) && !rec.wants(toCrisp) && !rec.wants(toBot)
-	}
-	fresh := held && rec.Claim.Until.Sub(rec.env.now) > claimTTL/2
-	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
 }
 
 // errPanicked is returned by an update of a record that made the library panic.

@@ -41,43 +41,23 @@ var postgres = dialect{
 		)
 		SELECT at, (SELECT now FROM clock), key, version, due, crisp_ids, data FROM taken`,
 
-		// A Crisp id of another record breaks the primary key of crisp_id, which undoes the statement.
+		// A Crisp id of another record breaks the primary key of crisp_id, which undoes the statement: the
+		// trigger of the table record writes it.
 		insert: `WITH saved AS (
 			INSERT INTO {prefix}record (key, version, due, data, crisp_ids)
 			VALUES ($1, nextval('{prefix}version'), $2, $3, $4)
-			ON CONFLICT (key) DO NOTHING RETURNING key, version, due, crisp_ids
-		),
-		named AS (
-			INSERT INTO {prefix}crisp_id (crisp_id, key)
-			SELECT DISTINCT i.id, saved.key FROM saved, json_array_elements_text(CAST(saved.crisp_ids AS json)) i (id)
-			ORDER BY 1
+			ON CONFLICT (key) DO NOTHING RETURNING key, version, due
 		),
 		queued AS (
 			INSERT INTO {prefix}due (key, at) SELECT key, due FROM saved WHERE due IS NOT NULL
 		)
 		SELECT version FROM saved`,
 
-		// Only what changes is written: Crisp ids seldom change ("renamed"), and Due does not always. While
-		// the version is the one given, nobody else has changed the record's Crisp ids, but Claim may have
-		// changed its time in the queue: "ON CONFLICT" compares with what is there now.
+		// Only what changes is written: Due does not always. Claim may have changed the record's time in the
+		// queue: "ON CONFLICT" compares with what is there now.
 		update: `WITH saved AS (
 			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5
-			WHERE key = $1 AND version = $2 RETURNING key, version, due, crisp_ids
-		),
-		renamed AS (SELECT FROM {prefix}record WHERE key = $1 AND crisp_ids <> $5),
-		ids AS (
-			SELECT DISTINCT saved.key, i.id FROM saved, json_array_elements_text(CAST(saved.crisp_ids AS json)) i (id)
-			WHERE EXISTS (SELECT FROM renamed)
-		),
-		released AS (
-			DELETE FROM {prefix}crisp_id c USING saved
-			WHERE EXISTS (SELECT FROM renamed) AND c.key = saved.key AND c.crisp_id NOT IN (SELECT id FROM ids)
-		),
-		named AS (
-			INSERT INTO {prefix}crisp_id (crisp_id, key)
-			SELECT id, key FROM ids
-			WHERE NOT EXISTS (SELECT FROM {prefix}crisp_id c WHERE c.crisp_id = ids.id AND c.key = ids.key)
-			ORDER BY id
+			WHERE key = $1 AND version = $2 RETURNING key, version, due
 		),
 		dequeued AS (
 			DELETE FROM {prefix}due d USING saved WHERE d.key = saved.key AND saved.due IS NULL
@@ -123,6 +103,21 @@ var postgres = dialect{
 			key      text COLLATE "C" NOT NULL
 		)`,
 		`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
+		// A trigger costs nothing at the many Saves that change no Crisp id; parts of the statement would cost
+		// as much as the rest of it.
+		`CREATE FUNCTION {prefix}name_record() RETURNS trigger LANGUAGE plpgsql AS '
+		DECLARE ids text[] := ARRAY(SELECT DISTINCT id FROM json_array_elements_text(CAST(NEW.crisp_ids AS json)) i (id) ORDER BY id);
+		BEGIN
+			DELETE FROM {prefix}crisp_id WHERE key = NEW.key AND crisp_id <> ALL (ids);
+			INSERT INTO {prefix}crisp_id (crisp_id, key)
+			SELECT id, NEW.key FROM unnest(ids) i (id)
+			WHERE NOT EXISTS (SELECT FROM {prefix}crisp_id c WHERE c.crisp_id = id AND c.key = NEW.key);
+			RETURN NULL;
+		END'`,
+		`CREATE TRIGGER {prefix}name_new AFTER INSERT ON {prefix}record
+		FOR EACH ROW EXECUTE PROCEDURE {prefix}name_record()`,
+		`CREATE TRIGGER {prefix}name_renamed AFTER UPDATE ON {prefix}record
+		FOR EACH ROW WHEN (OLD.crisp_ids <> NEW.crisp_ids) EXECUTE PROCEDURE {prefix}name_record()`,
 	}},
 	passing: func(err error) bool {
 		const serializationFailure, deadlockDetected = "40001", "40P01"

@@ -10,6 +10,7 @@
 package crispapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -221,7 +222,7 @@ func (c *Client) exchange(ctx context.Context, r request) (e *Error) {
 		return r.op.failed(0, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := readBody(resp)
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		e = r.op.failed(resp.StatusCode, nil)
@@ -242,4 +243,12 @@ func (c *Client) exchange(ctx context.Context, r request) (e *Error) {
 		return e
 	}
 	return nil
+}
+
+// readBody reads the body of an answer, up to a little more than what is taken of one.
+func readBody(resp *http.Response) ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(max(resp.ContentLength, 0), 64<<10)) + bytes.MinRead) // a server may say anything
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
+	return body.Bytes(), err
 }

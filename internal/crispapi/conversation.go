@@ -54,9 +54,9 @@ func readConversation(v jsontext.Value) (c Conversation) {
 		return c
 	}
 	var state, status, meta jsontext.Value
-	exactjson.ReadObject(v, exactjson.Fields{"session_id": &c.SessionID, "state": &state, "status": &status,
-		"updated_at": &c.UpdatedAt, "is_blocked": &c.Blocked, "meta": &meta})
-	exactjson.ReadObject(meta, exactjson.Fields{"email": &c.Meta.Email})
+	exactjson.ReadObject(v, exactjson.To("session_id", &c.SessionID), exactjson.To("state", &state), exactjson.To("status", &status),
+		exactjson.To("updated_at", &c.UpdatedAt), exactjson.To("is_blocked", &c.Blocked), exactjson.To("meta", &meta))
+	exactjson.ReadObject(meta, exactjson.To("email", &c.Meta.Email))
 	for _, v := range []jsontext.Value{state, status} {
 		if c.State != "" || exactjson.Set(&c.State, v) || v.Kind() != jsontext.KindNumber {
 			continue

@@ -31,9 +31,9 @@ func readMetas(v jsontext.Value) (m Metas) {
 		return m
 	}
 	var data, device jsontext.Value
-	exactjson.ReadObject(v, exactjson.Fields{"nickname": &m.Nickname, "email": &m.Email, "phone": &m.Phone,
-		"avatar": &m.Avatar, "data": &data, "device": &device,
-		"segments": func(v jsontext.Value) bool { m.Segments = stringsOf(v); return true }})
+	exactjson.ReadObject(v, exactjson.To("nickname", &m.Nickname), exactjson.To("email", &m.Email), exactjson.To("phone", &m.Phone),
+		exactjson.To("avatar", &m.Avatar), exactjson.To("data", &data), exactjson.To("device", &device),
+		exactjson.To("segments", func(v jsontext.Value) bool { m.Segments = stringsOf(v); return true }))
 	_ = exactjson.Members(data, func(name string, value jsontext.Value) {
 		if m.Data == nil {
 			m.Data = make(map[string]any)
@@ -45,7 +45,7 @@ func readMetas(v jsontext.Value) (m Metas) {
 		}
 	})
 	var locales []string
-	exactjson.ReadObject(device, exactjson.Fields{"locales": func(v jsontext.Value) bool { locales = stringsOf(v); return true }})
+	exactjson.ReadObject(device, exactjson.To("locales", func(v jsontext.Value) bool { locales = stringsOf(v); return true }))
 	if locales != nil {
 		m.Device = &Device{Locales: locales}
 	}

@@ -6,10 +6,13 @@
 package crispcontent
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"strings"
+	"unicode/utf8"
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -129,7 +132,18 @@ func Hash(typ string, content jsontext.Value) string {
 
 // hash is Hash with what the user chose, in 32 characters.
 func hash(typ string, content jsontext.Value) string {
-	loose := json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	plain := content
+	if n := len(plain); n < 2 || plain[0] != '"' || plain[n-1] != '"' || bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
+		plain = canonical(content) // any other is a text that can be spelled in no other way
+	}
+	h := sha256.New()
+	_, _ = io.WriteString(h, typ+"\x00")
+	_, _ = h.Write(plain)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// canonical returns the one spelling of a content, without link previews. What is not JSON stays as it is.
+func canonical(content jsontext.Value) jsontext.Value {
 	var object struct {
 		Preview jsontext.Value `json:"preview"`
 		Rest    jsontext.Value `json:",embed,unknown"`
@@ -141,7 +155,8 @@ func hash(typ string, content jsontext.Value) string {
 			plain = jsontext.Value("{}")
 		}
 	}
-	_ = plain.Canonicalize(loose) // what is not JSON stays as it is
-	sum := sha256.Sum256([]byte(typ + "\x00" + string(plain)))
-	return hex.EncodeToString(sum[:16])
+	_ = plain.Canonicalize(loose)
+	return plain
 }
+
+var loose = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))

@@ -21,7 +21,7 @@ import (
 type Log struct {
 	// Entries are the newest messages; Known are older ones, and those of ours. What was shown goes from
 	// Entries to the session's Old log as well.
-	Entries []*Entry      `json:"entries,omitempty"`
+	Entries entries       `json:"entries,omitempty"`
 	Known   knownMessages `json:"known,omitempty"`
 	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the Old log
 	Authors []Author      `json:"authors,omitempty"` // who wrote the entries
@@ -105,14 +105,14 @@ func (l *Log) Add(e *Entry) *Entry {
 	return e
 }
 
-// Ours notes that we posted, or are about to post, this fingerprint. It returns nil if that is known, and
-// no more is kept.
+// Ours notes that we posted, or are about to post, this fingerprint; 0 is none. It returns nil if that is
+// known, and no more is kept.
 func (l *Log) Ours(fp int64) *Entry {
 	e := l.Entry(fp)
 	switch {
 	case e != nil:
 		e.Status = Ours
-	case !l.Known.has(fp):
+	case fp != 0 && !l.Known.has(fp):
 		l.Unheard++
 		e = l.Add(&Entry{Position: Position{FP: fp}, Status: Ours})
 	}
@@ -123,6 +123,11 @@ func (l *Log) Ours(fp int64) *Entry {
 func (l *Log) Shows(fp int64) bool {
 	e := l.Entry(fp)
 	return e != nil && e.At != 0
+}
+
+// PostedSince reports whether a message of ours is known to have been posted later than a time of Crisp's.
+func (l *Log) PostedSince(at int64) bool {
+	return slices.ContainsFunc(l.Entries, func(e *Entry) bool { return e.Status == Ours && e.At > at })
 }
 
 // Knows reports whether a message was seen before, or is ours, as far as the newest are concerned.

@@ -9,9 +9,9 @@ import (
 // Old are the messages of a Crisp session's log that are seldom asked for: the Data of a record of its
 // own, so that they are not written again with each message.
 type Old struct {
-	V       int      `json:"v"`
-	Owner   string   `json:"owner"` // key of the conversation's record
-	Entries []*Entry `json:"entries,omitempty"`
+	V       int     `json:"v"`
+	Owner   string  `json:"owner"` // key of the conversation's record
+	Entries entries `json:"entries,omitempty"`
 	// Cut is the time of the newest message that was dropped, in ms: of what is not newer nothing is known.
 	Cut     int64          `json:"cut,omitzero"`
 	Unknown jsontext.Value `json:",embed,unknown"`

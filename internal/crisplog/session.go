@@ -80,6 +80,23 @@ func (b *Boundary) End(at int64) {
 	}
 }
 
+// AwaitOpening makes our opening message, with this fingerprint, the session's boundary as soon as Crisp's
+// log shows it.
+func (s *Session) AwaitOpening(fp int64) {
+	s.Bounds.Await(fp)
+	s.Log.Ours(fp)
+}
+
+// Rated notes a rating of 1 to 5 stars, and reports whether it is another than before. Nothing that can be
+// read proves one: of those that are not proved only the first counts.
+func (s *Session) Rated(stars int64, proved bool) bool {
+	if stars < 1 || stars > 5 || stars == s.Stars || !proved && s.Stars != 0 {
+		return false
+	}
+	s.Stars = stars
+	return true
+}
+
 // Settled reports whether a message is ours, or was judged before: a read would show nothing new of it.
 func (s *Session) Settled(fp int64) bool {
 	e := s.Log.Entry(fp)
@@ -202,6 +219,14 @@ func (all Sessions) ByID(id string) *Session {
 		return nil
 	}
 	return all[i]
+}
+
+// Newest returns Crisp's time of the newest that is known of a session: what is posted now comes after it.
+func (all Sessions) Newest(id string) int64 {
+	if s := all.ByID(id); s != nil {
+		return s.Log.Newest
+	}
+	return 0
 }
 
 // Last returns the newest session, or nil.

@@ -82,20 +82,27 @@ func Only(v jsontext.Value, name string) (value jsontext.Value) {
 	return value
 }
 
-// Fields says where the members of an object go, by their exact names. A target is a *string,
-// *int64 (a positive integer, see Positive), *bool, **bool (nil: absent), *jsontext.Value (any
-// value, as it is), or a func(jsontext.Value) bool that takes the value and tells whether it now
-// holds more than nothing.
-type Fields map[string]any
+// Field says where the member of an object with this exact name goes: see To.
+type Field struct {
+	name string
+	to   any
+}
+
+// To makes a Field. A target is a *string, *int64 (a positive integer, see Positive), *bool, **bool (nil:
+// absent), *jsontext.Value (any value, as it is), or a func(jsontext.Value) bool that takes the value and
+// tells whether it now holds more than nothing.
+func To(name string, target any) Field { return Field{name, target} }
 
 // ReadObject puts the members of an object that Read found clear into fields. It returns an object
 // of those that are not in a field now, or nil if there are none: those without a field, of another
 // type than it, and those that are null, false, zero or empty. Of a value that is no object it takes
 // nothing.
-func ReadObject(v jsontext.Value, into Fields) (rest jsontext.Value) {
+func ReadObject(v jsontext.Value, into ...Field) (rest jsontext.Value) {
 	checkedMembers(v, func(name []byte, value jsontext.Value) {
-		if Set(into[string(name)], value) {
-			return
+		for i := range into {
+			if string(name) == into[i].name && Set(into[i].to, value) {
+				return
+			}
 		}
 		rest = append(rest, ',')
 		rest, _ = jsontext.AppendQuote(rest, name) // fails for invalid UTF-8 only; Read left none
@@ -108,7 +115,7 @@ func ReadObject(v jsontext.Value, into Fields) (rest jsontext.Value) {
 	return append(rest, '}')
 }
 
-// Set gives a field, as Fields describes them, the value, and tells whether it now has more than its
+// Set gives a target of To the value, and tells whether it now has more than its
 // zero value. A value of the wrong type changes nothing.
 func Set(field any, v jsontext.Value) bool {
 	switch field := field.(type) {

@@ -18,10 +18,10 @@ func TestReadObject(t *testing.T) {
 	var any jsontext.Value
 	fp := int64(0)
 	rest := exactjson.ReadObject(jsontext.Value(`{"Text":"other","text":"a\n","empty":"","wrong":5,"n":1.5e1,"zero":0,"yes":true,"no":false,
-		"told":false,"any":{"x":1},"fp":-7,"more":[],"fields":null}`), exactjson.Fields{
-		"text": &text, "empty": &empty, "wrong": &wrong, "n": &n, "zero": &zero, "yes": &yes, "no": &no,
-		"told": &told, "absent": &absent, "any": &any, "fp": exactjson.FingerprintField(&fp),
-	})
+		"told":false,"any":{"x":1},"fp":-7,"more":[],"fields":null}`),
+		exactjson.To("text", &text), exactjson.To("empty", &empty), exactjson.To("wrong", &wrong), exactjson.To("n", &n), exactjson.To("zero", &zero), exactjson.To("yes", &yes), exactjson.To("no", &no),
+		exactjson.To("told", &told), exactjson.To("absent", &absent), exactjson.To("any", &any), exactjson.To("fp", exactjson.FingerprintField(&fp)),
+	)
 	require.Equal(t, "a\n", text)
 	require.Empty(t, empty+wrong)
 	require.EqualValues(t, 15, n)
@@ -36,7 +36,7 @@ func TestReadObject(t *testing.T) {
 	require.JSONEq(t, `{"Text":"other","empty":"","wrong":5,"zero":0,"no":false,"more":[],"fields":null}`, string(rest))
 
 	for _, v := range []string{``, `null`, `[{"text":"x"}]`, `"text"`} {
-		require.Nil(t, exactjson.ReadObject(jsontext.Value(v), exactjson.Fields{"text": &text}))
+		require.Nil(t, exactjson.ReadObject(jsontext.Value(v), exactjson.To("text", &text)))
 	}
 	require.Equal(t, "a\n", text)
 }
@@ -62,7 +62,7 @@ func FuzzScanner(f *testing.F) {
 		type member struct{ name, value string }
 		var want, got []member
 		err := exactjson.Members(in, func(name string, v jsontext.Value) { want = append(want, member{name, string(v)}) })
-		exactjson.ReadObject(in, exactjson.Fields{"a": func(jsontext.Value) bool { return false }})
+		exactjson.ReadObject(in, exactjson.To("a", func(jsontext.Value) bool { return false }))
 		exactjson.CheckedMembers(in, func(name []byte, v jsontext.Value) { got = append(got, member{string(name), string(v)}) })
 		elements := exactjson.Elements(in)
 		if err != nil {

@@ -68,16 +68,18 @@ func (s *scanner) value() jsontext.Value {
 
 // text goes over a string.
 func (s *scanner) text() {
-	for s.at++; s.at < len(s.json); s.at++ {
-		switch s.json[s.at] {
-		case '\\':
-			s.at++ // the next character is escaped
-		case '"':
-			s.at++
+	for s.at++; ; {
+		n := bytes.IndexByte(s.json[s.at:], '"')
+		if n < 0 {
+			s.at = len(s.json)
 			return
 		}
+		end := s.at + n
+		s.at = end + 1
+		if before := bytes.TrimRight(s.json[end-n:end], "\\"); (n-len(before))%2 == 0 {
+			return // the quotation mark is not escaped
+		}
 	}
-	s.at = len(s.json)
 }
 
 // nested goes over an object or array.

@@ -54,7 +54,7 @@ func (s *subject) agent() string { return []string{"Ann", "Ann", "Bob"}[s.rnd.In
 
 func (s *subject) agentWrites() func() {
 	c, conv := s.talk()
-	if c == nil || c.doubt {
+	if c == nil {
 		return nil
 	}
 	agent, text := s.agent(), s.agentText(c)
@@ -77,7 +77,7 @@ func (s *subject) agentText(c *modelCrisp) string {
 func (s *subject) agentWritesBadly() func() {
 	c, conv := s.talk()
 	m, fault := s.model, s.rnd.IntN(5)
-	if c == nil || c.doubt || len(m.later) > 0 || m.state == inOpening || m.running() && m.stay.crisp != c || !m.calm(5*time.Second) {
+	if c == nil || len(m.later) > 0 || m.state == inOpening || m.running() && m.stay.crisp != c || !m.calm(5*time.Second) {
 		return nil
 	}
 	agent, text := s.agent(), s.agentText(c)
@@ -204,7 +204,7 @@ func (s *subject) reopens() func() {
 	}
 	s.model.visit(evReopened)
 	s.log("%s in %s", s.what, s.model.state)
-	c.closed, c.doubt = false, false
+	c.closed = false
 	return func() { conv.Operator("Ann").Reopen() }
 }
 

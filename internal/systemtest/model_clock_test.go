@@ -152,7 +152,7 @@ func (m *model) pump() {
 		st.queue = st.queue[1:]
 		u.fate = fatePosted
 		st.crisp.texts = append(st.crisp.texts, partsOf(u.text)...)
-		st.crisp.last, st.crisp.closed, st.crisp.doubt = m.now, false, false
+		st.crisp.last, st.crisp.closed = m.now, false
 	}
 }
 

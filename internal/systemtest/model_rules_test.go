@@ -213,7 +213,7 @@ func (m *model) passOn(u *userMessage) {
 	default:
 		u.fate = fatePosted
 		m.stay.crisp.texts = append(m.stay.crisp.texts, partsOf(u.text)...)
-		m.stay.crisp.last, m.stay.crisp.closed, m.stay.crisp.doubt = m.now, false, false
+		m.stay.crisp.last, m.stay.crisp.closed = m.now, false
 	}
 }
 
@@ -266,9 +266,6 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 		lines = append(lines, line)
 	}
 	follow := m.follow != nil && m.follow.crisp == c
-	if !late && !m.running() && c.doubt {
-		m.unclear = "an agent writes after a resolve while it opened"
-	}
 	switch {
 	case late || m.running() && m.stay.crisp != c || follow && away || !m.running() && c.closed:
 	case m.running():
@@ -372,7 +369,7 @@ func (m *model) closed(c *modelCrisp, event string) {
 		m.held = append(m.held, func() {
 			switch {
 			case st.crisp == c && st.opened.IsZero():
-				c.doubt = event == evResolved // it is not known which handover this is about
+				c.closed = c.closed || event == evResolved // no opening message has opened it again
 			case c.greeted.Before(at): // else it is older than the opening
 				m.closed(c, event)
 			}

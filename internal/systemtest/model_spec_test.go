@@ -84,7 +84,6 @@ type modelCrisp struct {
 	email   bool      // Crisp has the address
 	gone    bool      // removed
 	closed  bool      // Crisp says resolved: nobody takes over there
-	doubt   bool      // it was resolved while a handover opened that failed
 	adopted bool      // it was there before the library knew of it
 	before  time.Time // what was written until then is older than the last end
 	ended   time.Time // when the last handover in it ended
@@ -193,7 +192,7 @@ func (m *model) conversation() *modelCrisp {
 func (m *model) greet(c *modelCrisp, text string) {
 	c.texts = append(c.texts, text)
 	c.last, c.mark, c.greeted = m.now, m.now, m.now
-	c.closed, c.doubt = false, false // a message of the user opens it again
+	c.closed = false // a message of the user opens it again
 }
 
 // open is the end of an opening: only now is the user told, and what happened in Crisp meanwhile

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,15 +26,17 @@ type Rig struct {
 	// Conv is the user's conversation. A test may go on in another one.
 	Conv  handover.Conversation
 	Store *Brittle
-
-	sent int
+	// Locale is that of the requests of Opened.
+	Locale string
+	// Sent counts the user's messages, which are named after it.
+	Sent int
 
 	mu         sync.Mutex
 	shown      []handover.Message // what Deliver showed
 	lines      []string           // what the user sees: "agent Ann: Hello", "bot: …"
 	ends       []handover.Summary
 	activities []handover.Activity
-	session    handover.Session               // of the newest message
+	seen       handover.Session               // of the newest message
 	failing    func(m handover.Message) error // set to make Deliver fail
 }
 
@@ -67,16 +70,16 @@ func (r *Rig) must(err error) {
 	}
 }
 
-// config is the configuration of a healthy bot.
-func (r *Rig) config() handover.Config {
+// Config is the configuration of a healthy bot.
+func (r *Rig) Config() handover.Config {
 	id, key := r.Crisp.Token()
 	return handover.Config{
 		WebsiteID:  r.Crisp.WebsiteID(),
 		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
 		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())},
 		Deliver:    r.Deliver,
-		OnEnd:      r.onEnd,
-		Observe:    r.observe,
+		OnEnd:      r.OnEnd,
+		Observe:    r.Observe,
 		HTTPClient: r.Crisp.Client(),
 		BaseURL:    r.Crisp.URL(),
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -91,7 +94,7 @@ func (r *Rig) HookKeys() map[string][]handover.Secret {
 
 // Replica starts one more Handover of the bot, on the same store.
 func (r *Rig) Replica(o Options) *handover.Handover {
-	cfg := r.config()
+	cfg := r.Config()
 	if o.Config != nil {
 		o.Config(r, &cfg)
 	}
@@ -124,7 +127,7 @@ func (r *Rig) Replica(o Options) *handover.Handover {
 func (r *Rig) Deliver(_ context.Context, s handover.Session, m handover.Message) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.session = s
+	r.seen = s
 	if r.failing != nil {
 		if err := r.failing(m); err != nil {
 			return "", err
@@ -154,36 +157,52 @@ func Look(m handover.RichMessage) string {
 	return text
 }
 
-func (r *Rig) onEnd(_ context.Context, _ handover.Session, s handover.Summary) error {
+// OnEnd is the bot's Config.OnEnd.
+func (r *Rig) OnEnd(_ context.Context, _ handover.Session, s handover.Summary) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ends = append(r.ends, s)
 	return nil
 }
 
-func (r *Rig) observe(_ context.Context, a handover.Activity) {
+// Observe is the bot's Config.Observe.
+func (r *Rig) Observe(_ context.Context, a handover.Activity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.activities = append(r.activities, a)
 }
 
+// Fails makes Deliver fail as fail says; nil heals it.
+func (r *Rig) Fails(fail func(m handover.Message) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failing = fail
+}
+
 // Says is a message of the user. If it is the bot's to answer, the bot says "You said: …".
 func (r *Rig) Says(text string) handover.Turn {
 	r.T.Helper()
-	turn, err := r.Receive(handover.Incoming{Text: text})
+	turn, err := r.TrySay(text)
 	r.must(err)
-	if turn.Bot {
-		r.must(r.Reply(turn, "You said: "+text))
-	}
 	return turn
+}
+
+// TrySay is Says with its error.
+func (r *Rig) TrySay(text string) (handover.Turn, error) {
+	r.T.Helper()
+	turn, err := r.Receive(handover.Incoming{Text: text})
+	if err != nil || !turn.Bot {
+		return turn, err
+	}
+	return turn, r.Reply(turn, "You said: "+text)
 }
 
 // Receive gives the library a message of the user, with a new id if it has none.
 func (r *Rig) Receive(m handover.Incoming) (handover.Turn, error) {
-	r.sent++
+	r.Sent++
 	m.Conversation = r.Conv
 	if m.ID == "" {
-		m.ID = fmt.Sprintf("m%d", r.sent)
+		m.ID = fmt.Sprintf("m%d", r.Sent)
 	}
 	return r.H.Receive(context.Background(), m)
 }
@@ -196,6 +215,13 @@ func (r *Rig) Reply(turn handover.Turn, text string) error {
 		r.lines = append(r.lines, "bot: "+text)
 		return nil
 	})
+}
+
+// Spoke notes what the bot has said by itself.
+func (r *Rig) Spoke(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, "bot: "+text)
 }
 
 // Asks has the user ask for a human.
@@ -212,7 +238,7 @@ func (r *Rig) Asks(req handover.Request) handover.Outcome {
 // Opened begins a handover, which waits for an agent then.
 func (r *Rig) Opened() *handovertest.Conversation {
 	r.T.Helper()
-	if outcome := r.Asks(handover.Request{}); outcome != handover.Opened {
+	if outcome := r.Asks(handover.Request{Locale: r.Locale}); outcome != handover.Opened {
 		r.T.Fatalf("the rig: no handover began: %s", outcome)
 	}
 	return r.Crisp.Last()
@@ -241,6 +267,60 @@ func (r *Rig) Lines() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.lines)
+}
+
+// AgentLines are the lines of Lines that agents wrote.
+func (r *Rig) AgentLines() (lines []string) {
+	for _, l := range r.Lines() {
+		if strings.HasPrefix(l, "agent ") {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// Shown returns the messages that Deliver showed.
+func (r *Rig) Shown() []handover.Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.shown)
+}
+
+// Last is the newest message shown.
+func (r *Rig) Last() handover.Message {
+	all := r.Shown()
+	return all[len(all)-1]
+}
+
+// Seen is the session of the newest message.
+func (r *Rig) Seen() handover.Session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen
+}
+
+// Activities returns what Observe was told since the last Forget.
+func (r *Rig) Activities() []handover.Activity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.activities)
+}
+
+// Forget forgets the activities.
+func (r *Rig) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.activities = nil
+}
+
+// Count returns how many activities there are of a kind.
+func (r *Rig) Count(kind handover.ActivityKind) (n int) {
+	for _, a := range r.Activities() {
+		if a.Kind == kind {
+			n++
+		}
+	}
+	return n
 }
 
 // After lets fake time pass.

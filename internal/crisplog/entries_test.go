@@ -1,0 +1,45 @@
+package crisplog
+
+import (
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+)
+
+var loose = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// TestLogEntriesInRecords requires that entries are read as they were written, whatever the channel's ids are.
+func TestLogEntriesInRecords(t *testing.T) {
+	all := entries{
+		{Position: Position{At: 946685795000, FP: -94668579500017}, Status: Shown, Hash: "4df16e0fc718", Author: 2, ChannelID: []string{"channel-202"}},
+		{Position: Position{FP: 5}, Status: Ours},
+		{Position: Position{At: 1, FP: 6}, Status: Failed, ChannelID: []string{""}},
+		{Position: Position{At: 1, FP: 7}, Status: Shown, Hash: "a", ChannelID: []string{" with \"blanks\" "}},
+		{Position: Position{At: 1, FP: 8}, Status: Shown, Hash: "a b"},
+		{Position: Position{At: 1, FP: 9}, Status: Shown, ChannelID: []string{"a", "b"}},
+		{Position: Position{At: 1, FP: 10}, Status: Shown, Type: "picker", Hash: "a", Was: []string{"b"}, Edited: 7, Author: 1},
+		{Position: Position{At: 1, FP: 11}, Status: Ours, Sent: 4, Within: 2},
+		{Position: Position{At: 1, FP: 12}, Status: "of a later version"},
+		{Position: Position{At: 1, FP: 13}, Status: Withheld, ChannelID: []string{"\xff\x00"}},
+	}
+	written, err := json.Marshal(all, loose)
+	require.NoError(t, err)
+	require.Contains(t, string(written), `"946685795000 -94668579500017 shown 4df16e0fc718 2 channel-202"`)
+	var read entries
+	require.NoError(t, json.Unmarshal(written, &read, loose))
+	all[len(all)-1].ChannelID[0] = "\uFFFD\x00"
+	require.Equal(t, all, read)
+}
+
+// TestDamagedLogEntries requires that what is no entry is not taken for one.
+func TestDamagedLogEntries(t *testing.T) {
+	for _, v := range []string{`{}`, `"1 2 shown a 1"`, `["1 2 shown a"]`, `["x 2 shown a 1"]`, `["1 x shown a 1"]`, `["1 2 shown a x"]`, `["1 2 other a 1"]`, `[""]`, `[1]`, `[`} {
+		require.Error(t, json.Unmarshal([]byte(v), new(entries), loose), v)
+	}
+	var all entries
+	require.NoError(t, json.Unmarshal([]byte(`[null]`), &all, loose))
+	require.Equal(t, entries{nil}, all, "which is refused when the record is read")
+	require.NoError(t, json.Unmarshal([]byte(`null`), &all, loose))
+}

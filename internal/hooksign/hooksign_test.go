@@ -1,0 +1,89 @@
+package hooksign
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// signed are the headers of a hook that is signed as Crisp does.
+func signed(secret, stamp, body string) http.Header {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte("[" + stamp + ";" + body + "]"))
+	h := http.Header{}
+	h.Set("X-Crisp-Signature", hex.EncodeToString(mac.Sum(nil)))
+	h.Set("X-Crisp-Request-Timestamp", stamp)
+	return h
+}
+
+func TestVerify(t *testing.T) {
+	h := signed("secret", "1506985696616", "{}")
+	require.True(t, Signed(h))
+	require.True(t, Verify(h, []byte("{}"), []string{"old", "secret"}))
+	require.False(t, Verify(h, []byte("{} "), []string{"secret"}), "another body")
+	require.False(t, Verify(h, []byte("{}"), []string{"other"}))
+	require.False(t, Verify(h, []byte("{}"), nil))
+	require.False(t, Verify(signed("", "1", "{}"), []byte("{}"), []string{""}), "everybody knows the empty secret")
+	require.False(t, Signed(http.Header{}))
+	h.Set("X-Crisp-Request-Timestamp", "1506985696617")
+	require.False(t, Verify(h, []byte("{}"), []string{"secret"}), "another time")
+	h.Set("X-Crisp-Signature", "no hex")
+	require.False(t, Verify(h, []byte("{}"), []string{"secret"}))
+}
+
+func TestEmitted(t *testing.T) {
+	want := time.UnixMilli(1506985696616)
+	at, ok := Emitted(signed("s", "1506985696616", ""))
+	require.True(t, ok)
+	require.Equal(t, want, at)
+	at, ok = Emitted(signed("s", "1506985696", ""))
+	require.True(t, ok)
+	require.Equal(t, want.Truncate(time.Second), at)
+	for _, stamp := range []string{"", "soon", "1e12", "99999999999999999999"} {
+		_, ok = Emitted(signed("s", stamp, ""))
+		require.False(t, ok, stamp)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	require.Empty(t, Keys(""))
+	require.Empty(t, Keys("monkey=a&key=&x=y"))
+	require.Contains(t, Keys("x=1&key=a%2Bb&y=2"), "a+b")
+	require.Contains(t, Keys("key=a+b"), "a b")
+	require.Contains(t, Keys("key=a+b"), "a+b")
+	require.Contains(t, Keys("key=50%"), "50%")
+	require.True(t, Match([]string{"a", "b"}, []string{"c", "b"}))
+	require.False(t, Match([]string{"a", "b"}, []string{"c"}))
+	require.False(t, Match([]string{""}, []string{""}), "an empty key is none")
+	require.False(t, Match(nil, []string{"a"}))
+}
+
+func FuzzKeysInURLs(f *testing.F) {
+	f.Add("a+b%", "x=1&")
+	f.Add("%zz;&#", "key=&")
+	f.Add("\xff\x00", "")
+	f.Fuzz(func(t *testing.T, key, before string) {
+		for _, given := range Keys(before + key) {
+			require.NotEmpty(t, before+key)
+			require.False(t, Match([]string{given}, nil))
+		}
+		if key == "" || strings.Contains("&"+before, "&key=") {
+			return
+		}
+		if before != "" {
+			before += "&"
+		}
+		require.True(t, Match(Keys(before+"key="+url.QueryEscape(key)), []string{key}))
+		if !strings.Contains(key, "&") {
+			require.True(t, Match(Keys(before+"key="+url.PathEscape(key)), []string{key}))
+			require.True(t, Match(Keys(before+"key="+key+"&after"), []string{key}))
+		}
+	})
+}
