@@ -62,7 +62,7 @@ func (h *engine) persist(ctx context.Context, key string, change func(*record) e
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
 		_, err := h.update(ctx, known{key: key}, change)
-		if err == nil || !storeFailed(err) || time.Now().After(giveUp) {
+		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
 			return err
 		}
 		h.cfg.Logger.Warn("handover: the store failed", "why", "answer", "attempt", attempt)
