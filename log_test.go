@@ -242,7 +242,8 @@ func TestDeliverIsGivenUpOnceAndSaid(t *testing.T) {
 
 // A page shows what was said long ago as well: what could not be shown then is not reported again.
 func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Deliver = 10 * time.Minute }}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(m handover.Message) error {
 			if m.Content.Text == "cursed" {
 				return errChannelDown

@@ -92,8 +92,12 @@ func Permanent(err error) bool {
 // Turn.Bot says that the bot is to answer, or Crisp has the message, or nobody is to answer: the
 // bot is muted, or the message answered a question of the library's, or it is a repeat of one that
 // the bot has answered. On an error that is not Permanent make the channel repeat the message, with
-// the same id: it is never passed on twice. ctx bounds the wait for Crisp; the message goes on
-// without it.
+// the same id: it is never passed on twice. ctx bounds the wait for Crisp, which is at most half a
+// minute longer than Timeouts.Relay; the message goes on without it.
+//
+// One caller at a time has a message to answer it. A repeat waits until that one has, as long as ctx
+// allows (ErrUnderWay), and then says so (WhyRepeat). When the answer fails, or Reply is not called within
+// Timeouts.Reply, the repeat gets the turn.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.cfg.reentrant(ctx, m.Conversation) {
 		return Turn{}, ErrReentrant
@@ -108,6 +112,8 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeouts.Relay+30*time.Second)
+	defer cancel()
 	for {
 		got := receipt{message: m, hash: m.hash(), size: m.size()}
 		l := h.listen(k.key, got.read)

@@ -79,7 +79,7 @@ var said = map[string]func(r *rig){
 		ann.Say("hello")
 		r.Crisp.Settle()
 		ann.Resolve()
-		r.After(8 * 24 * time.Hour)
+		r.After(13 * time.Hour)
 	},
 	"NoteNotReached": func(r *rig) {
 		r.Fails(func(m handover.Message) error {
@@ -150,7 +150,7 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 			t.Run(fmt.Sprint(name, " silent ", silent), func(t *testing.T) {
 				o := options{config: func(_ *rig, c *handover.Config) {
 					c.Sources = []string{"webchat"}
-					c.Timeouts.CoolDown = time.Hour
+					c.Timeouts.CoolDown, c.Timeouts.Late = time.Hour, 12*time.Hour
 					c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
 						return nil, errors.New("no model")
 					}
