@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -66,7 +67,7 @@ func (h *engine) persist(ctx context.Context, key string, change func(*record) e
 			return err
 		}
 		h.cfg.Logger.Warn("handover: the store failed", "why", "answer", "attempt", attempt)
-		time.Sleep(min(delay(attempt), 5*time.Second))
+		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
 
@@ -121,7 +122,10 @@ func (h *engine) checked(t Turn, r Request) *Request {
 	}
 	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
 	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
-	return &Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}
+	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
+		return &Request{}
+	}
+	return &r
 }
 
 // errAnswerLost ends an answer whose process could not say for long that it is alive: another one may begin.

@@ -133,16 +133,6 @@ func TestArchitecture(t *testing.T) {
 			}
 		}
 	})
-	t.Run("the parts do not know the record", func(t *testing.T) {
-		for _, file := range goFile.FindAllString(a.part(t, "The files of the parts (", ")"), -1) {
-			ast.Inspect(a.files[file], func(n ast.Node) bool {
-				if id, ok := n.(*ast.Ident); ok {
-					require.NotContains(t, []string{"record", "Handover"}, id.Name, file)
-				}
-				return true
-			})
-		}
-	})
 	t.Run("packages know what the table says", func(t *testing.T) {
 		for line := range strings.Lines(a.part(t, "## The packages\n", "\n`internal/integration`")) {
 			cells := strings.Split(line, "|")

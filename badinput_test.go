@@ -235,14 +235,6 @@ func TestAnswersOfCrispThatAreCutOrRubbish(t *testing.T) {
 	}
 }
 
-// unlate are the lines without the word late.
-func unlate(lines []string) []string {
-	for i := range lines {
-		lines[i] = strings.Replace(lines[i], " (late)", "", 1)
-	}
-	return lines
-}
-
 func TestOddCreateAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"a path":     `{"data":{"session_id":"session_../../x"}}`,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	json "github.com/go-json-experiment/json"
 
@@ -42,17 +44,41 @@ func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
 	return scopeOf(ctx, c.key(conv)) != nil
 }
 
-// host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback, but for
-// Observe and Texts, which must return at once.
+// host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback. Those that must
+// return at once, Observe and Texts, are waited for shortly, and after a few that hang are not called any
+// more until these return.
 type host struct {
 	cfg      *Config
 	bulkhead *worker.Bulkhead
+	prompt   *worker.Bulkhead // of Observe and Texts
+	hangs    atomic.Int64     // when one of these was last logged that hangs, in Unix seconds
 }
+
+const (
+	// promptTimeout bounds Observe and Texts.
+	promptTimeout = time.Second
+	// maxPromptHung is how many of either may hang until no more are called.
+	maxPromptHung = 16
+)
 
 func newHost(cfg *Config) *host {
 	h := &host{cfg: cfg}
 	h.bulkhead = worker.NewBulkhead(worker.BulkheadOptions{Panicked: h.panicked})
+	h.prompt = worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxPromptHung, Grace: promptTimeout / 10, Panicked: h.panicked})
 	return h
+}
+
+// promptly calls Observe or Texts, and reports whether it has returned.
+func promptly[T any](h *host, name string, call func(context.Context) T) (T, bool) {
+	result, err := worker.Call(context.Background(), h.prompt, name, promptTimeout, func(ctx context.Context) (T, error) { return call(ctx), nil })
+	if err == nil || hung(err) == "panicked" { // that is logged
+		return result, err == nil
+	}
+	now, last := time.Now().Unix(), h.hangs.Load()
+	if now-last >= 60 && h.hangs.CompareAndSwap(last, now) {
+		h.cfg.Logger.Error("handover: a callback hangs that must return at once: it is left out", "callback", name, "hanging", h.prompt.Abandoned())
+	}
+	return result, false
 }
 
 // panicked logs where a callback panicked, and not what with, which may quote users.
@@ -160,11 +186,12 @@ func (h *host) sayText(ctx context.Context, rec *record, e *effect) (string, err
 func (h *host) texts(rec *record) Texts { return h.textsOf(rec.view()) }
 
 func (h *host) textsOf(s Session) Texts {
-	texts := DefaultTexts()
 	if h.cfg.Texts != nil {
-		worker.Guard(h.panicked, func() { texts = h.cfg.Texts(s) })
+		if texts, ok := promptly(h, "Texts", func(context.Context) Texts { return h.cfg.Texts(s) }); ok {
+			return texts
+		}
 	}
-	return texts
+	return DefaultTexts()
 }
 
 // humanPart reads what the user and the agents said in a handover that has ended. unread is true when it
@@ -256,6 +283,6 @@ func (h *host) tell(activity ...Activity) {
 // observed hands one activity to the host.
 func (h *host) observed(a Activity) {
 	if h.cfg.Observe != nil {
-		worker.Guard(h.panicked, func() { h.cfg.Observe(context.Background(), a) })
+		promptly(h, "Observe", func(ctx context.Context) struct{} { h.cfg.Observe(ctx, a); return struct{}{} })
 	}
 }

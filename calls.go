@@ -54,7 +54,7 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 		r.err = api.SetMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
 	c.advise(rec, e, r.err)
-	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.read {
+	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.read && !e.Kind.names() {
 		r.gone = api.Gone(ctx, e.Crisp)
 	}
 	return r
@@ -102,7 +102,7 @@ func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64,
 			since = s.Log.Watermark - crisplog.Overlap.Milliseconds()
 		}
 	}
-	read, err := c.sites.of(rec).log(ctx, e.Crisp, since, stop, 0)
+	read, err := c.sites.of(rec).log(ctx, e.Crisp, stop, crispapi.Reach{Since: since})
 	if err != nil {
 		return 0, false, err
 	}
@@ -363,7 +363,7 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 	if e.Crisp == "" {
 		return nil, false
 	}
-	read, err := c.sites.of(rec).log(ctx, e.Crisp, e.At, []int64{e.FP}, 0)
+	read, err := c.sites.of(rec).log(ctx, e.Crisp, []int64{e.FP}, crispapi.Reach{Since: e.At})
 	if err != nil {
 		return nil, true
 	}

@@ -82,14 +82,16 @@ type Config struct {
 	// the reason. The link is all that protects the page: nothing by default.
 	HistoryHead func(ctx context.Context, c Conversation) ([]HistoryField, error)
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
-	// language. Default: DefaultTexts.
+	// language. It must return at once: where it hangs for a second, or panics, DefaultTexts stand in.
+	// Default: DefaultTexts.
 	Texts func(s Session) Texts
 	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
 	// may be lost: let the sign vanish after some seconds, and with the agent's message. It must
 	// return at once.
 	Typing func(ctx context.Context, s Session, t Typing)
 	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
-	// must return at once. Activities hold ids and durations, never words of people.
+	// must return at once: while some calls hang no more are made. Activities hold ids and durations,
+	// never words of people.
 	Observe func(ctx context.Context, a Activity)
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
@@ -294,10 +296,10 @@ func (p *Policy) prepare(fault func(string, ...any)) {
 func (c *Config) prepareNoAgent() error {
 	given := c.Choices
 	if c.Choices.Email == "" {
-		c.Choices.Email = "Contact me back via email"
+		c.Choices.Email = defaultChoiceEmail
 	}
 	if c.Choices.Bot == "" {
-		c.Choices.Bot = "Continue with the bot"
+		c.Choices.Bot = defaultChoiceBot
 	}
 	var err error
 	if c.NoAgent, err = completed("NoAgent", c.NoAgent); err != nil {

@@ -263,16 +263,6 @@ func TestOriginIsConfigured(t *testing.T) {
 	})
 }
 
-// agentsIn are the lines that agents wrote.
-func agentsIn(lines []string) (agents []string) {
-	for _, l := range lines {
-		if strings.HasPrefix(l, "agent ") {
-			agents = append(agents, l)
-		}
-	}
-	return agents
-}
-
 func TestBotsAreConfigured(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.Bots = []string{"urn:acme:*", "urn:other:bot:0"} }}
 	bubble(t, o, func(r *rig) {

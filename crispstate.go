@@ -2,6 +2,8 @@ package handover
 
 import (
 	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
@@ -62,33 +64,40 @@ func (in *intake) stateUnknown() {
 	if in.n.stateErr == nil {
 		return
 	}
-	api := apiError(in.n.stateErr)
-	if api != nil && api.needsPerson() {
-		in.trustState()
-	}
+	in.trustState()
 	if s.State.Doubt.IsZero() {
 		return
 	}
 	s.State.Doubt = in.rec.env.now
-	if api != nil && api.needsPerson() && !api.held {
+	if api := apiError(in.n.stateErr); api != nil && api.needsPerson() && !api.held {
 		s.State.Unread++
 	}
 }
 
 // trustState takes a signed hook at its word that tells of a resolved state without a time, after
-// inHandFor, where Crisp refuses to tell the state.
+// crisplog.InHandFor, where the messages can be read and the state cannot.
 func (in *intake) trustState() {
+	if in.s.Bounds.Opening != 0 {
+		return // it is not known yet which handover a hook is about
+	}
 	told := false
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		if !k.Signed || k.Says != saysResolved || in.rec.env.now.Before(k.Got.Add(inHandFor)) {
+	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
+		if !toTrust(k) || in.rec.env.now.Before(k.Got.Add(crisplog.InHandFor)) {
 			continue
 		}
 		delete(in.n.held, k.N)
-		if !told {
+		if !told && !in.before(k) {
 			in.closed(EndResolved, in.s.Log.CrispTime(k.Got))
+			told = true
 		}
-		told = true
 	}
+}
+
+// before reports whether a hook came before the handover that runs in the session was open: its opening
+// message has reopened the session since.
+func (in *intake) before(k *crisplog.Hook) bool {
+	ho := in.rec.Handover
+	return in.rec.human() && ho.CrispID == in.s.ID && k.Got.Before(ho.Opened)
 }
 
 func (in *intake) judgeResolved(resolved bool, updated int64) {
@@ -101,8 +110,8 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 		}
 		return
 	}
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
-		if k.event() == nil && k.Says == saysResolved {
+	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
+		if eventOf(k) == nil && k.Says == saysResolved {
 			in.closed(EndResolved, max(updated, k.At))
 			return
 		}
@@ -131,8 +140,8 @@ func (in *intake) assigned() {
 	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {
 		return
 	}
-	for _, k := range rec.Hooks.of(s.ID, in.n.of.upto) {
-		ev := k.event()
+	for _, k := range rec.Hooks.Of(s.ID, in.n.of.upto) {
+		ev := eventOf(k)
 		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
 			continue
 		}
@@ -167,7 +176,7 @@ func (in *intake) closed(reason EndReason, at int64) {
 // or an earlier read did. One read alone may be older than the conversation.
 func (in *intake) confirmsRemoval() bool {
 	s, n := in.s, in.n
-	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
+	for _, k := range in.rec.Hooks.Of(s.ID, n.of.upto) {
 		if k.Says == saysRemoved {
 			return true
 		}

@@ -149,6 +149,10 @@ func (k effectKind) opens() bool { return k == kindCreate || k == kindGreet || k
 // optional reports whether an opening is worth having without this step.
 func (k effectKind) optional() bool { return k == kindMetas || k == kindInbox || k == kindAssign }
 
+// names reports whether the effect names something besides the conversation that may not be there: an inbox
+// or an operator. Then 404 does not tell that the conversation is gone.
+func (k effectKind) names() bool { return k == kindInbox || k == kindAssign }
+
 // aside reports whether others may overtake the effect: it must not hold up what people write.
 func (k effectKind) aside() bool {
 	switch k {
@@ -259,11 +263,6 @@ func (rec *record) push(q *queue, e effect) *effect {
 	e.N = rec.next()
 	*q = append(*q, &e)
 	return &e
-}
-
-// delay is how long to wait before the next attempt: 1, 2, 4 … 60 s.
-func delay(attempt int) time.Duration {
-	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
 }
 
 // fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.

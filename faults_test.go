@@ -301,3 +301,37 @@ func TestManyWait(t *testing.T) {
 		require.Zero(r.T, r.H.Waiting())
 	})
 }
+
+// Observe and Texts have no error to return, and must return at once. Where they never do, everything goes on.
+func TestObserveAndTextsThatHang(t *testing.T) {
+	for name, hangs := range map[string]func(c *handover.Config, stuck func()){
+		"Observe": func(c *handover.Config, stuck func()) {
+			c.Observe = func(context.Context, handover.Activity) { stuck() }
+		},
+		"Texts": func(c *handover.Config, stuck func()) {
+			c.Texts = func(handover.Session) handover.Texts { stuck(); return handover.Texts{} }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var over chan struct{}
+			o := options{config: func(_ *rig, c *handover.Config) {
+				over = make(chan struct{})
+				c.Limits.Workers = 1
+				hangs(c, func() { <-over })
+			}}
+			bubble(t, o, func(r *rig) {
+				defer close(over)
+				conv := r.Opened()
+				r.After(5 * time.Minute)
+				conv.Operator("Ann").Say("hello")
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: hello"}, r.AgentLines())
+				require.False(t, r.Says("hello?").Bot)
+				conv.Operator("Ann").Resolve()
+				r.After(2 * time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Len(t, r.Ends(), 1)
+			})
+		})
+	}
+}

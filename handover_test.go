@@ -1,8 +1,11 @@
 package handover_test
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"github.com/crisphandover/handover/handovertest"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,4 +47,43 @@ func TestWholeHandover(t *testing.T) {
 		r.After(time.Minute)
 		require.Len(t, r.Ends(), 1)
 	})
+}
+
+// A conversation that is forgotten while something is under way stays forgotten.
+func TestForgetWhileSomethingIsUnderWay(t *testing.T) {
+	forget := func(r *rig) { require.NoError(r.T, r.H.Forget(context.Background(), r.Conv)) }
+	for name, during := range map[string]func(r *rig, conv *handovertest.Conversation){
+		"Reply, with a Crisp session": func(r *rig, conv *handovertest.Conversation) {
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
+		},
+		"Reply, without": func(r *rig, _ *handovertest.Conversation) {
+			r.Conv.ID = "somebody else"
+			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
+		},
+		"Receive": func(r *rig, _ *handovertest.Conversation) {
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 5 * time.Second})
+			time.AfterFunc(time.Second, func() { forget(r) })
+			_, err := r.Receive(handover.Incoming{Text: "hi"})
+			require.ErrorContains(r.T, err, "forgotten")
+		},
+		"Deliver": func(r *rig, conv *handovertest.Conversation) {
+			r.Fails(func(handover.Message) error { forget(r); return nil })
+			conv.Operator("Ann").Say("hello")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, options{}, func(r *rig) {
+				conv := r.Opened()
+				r.After(time.Minute)
+				during(r, conv)
+				r.After(time.Minute)
+				require.Zero(r.T, r.record().Version)
+			})
+		})
+	}
 }

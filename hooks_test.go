@@ -397,6 +397,7 @@ func TestHookStorm(t *testing.T) {
 		fp := ann.Say("once")
 		r.Saw()
 		reads := r.Crisp.CountCalls("GET")
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: "GET", Delay: 50 * time.Millisecond, For: time.Minute})
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
@@ -408,9 +409,9 @@ func TestHookStorm(t *testing.T) {
 			})
 		}
 		all.Wait()
-		r.Crisp.Settle()
+		r.After(time.Minute)
 		require.Empty(t, r.Saw())
-		require.Less(t, r.Crisp.CountCalls("GET")-reads, 100, "a burst is read together")
+		require.Less(t, r.Crisp.CountCalls("GET")-reads, 10, "a burst is read together")
 		ann.Say("and on")
 		require.Equal(t, []string{"agent Ann: and on"}, r.Saw())
 	})

@@ -2,8 +2,10 @@ package handover
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
 
 	"github.com/crisphandover/handover/internal/times"
@@ -50,7 +52,7 @@ func (rec *record) receive(ev *Event) bool {
 		return false
 	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // it is open, as far as is known
-	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && !rec.Hooks.tellState(s.ID):
+	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && !rec.Hooks.TellState(s.ID):
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
 		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
@@ -65,7 +67,7 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.Plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
-	if rec.Hooks.put(k) {
+	if rec.Hooks.Put(k) {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "too_many"})
 	}
 	return true
@@ -73,7 +75,7 @@ func (rec *record) receive(ev *Event) bool {
 
 // look asks for a read of a session.
 func (rec *record) look(crisp string) {
-	rec.Hooks.put(hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true, Signed: true})
+	rec.Hooks.Put(crisplog.Hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true, Signed: true})
 }
 
 // echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
@@ -138,7 +140,7 @@ func (in *intake) foundOpening() bool {
 	m := &n.singles[i]
 	at, ok := s.Log.Plausible(m.Timestamp, in.rec.env.now)
 	in.see(item{Position: crisplog.Position{At: at, FP: m.Fingerprint}, msg: m, odd: !ok})
-	for _, k := range in.rec.Hooks.of(s.ID, n.of.upto) {
+	for _, k := range in.rec.Hooks.Of(s.ID, n.of.upto) {
 		n.hold(k)
 	}
 	in.rec.look(s.ID)
@@ -164,7 +166,7 @@ func (in *intake) noteRead() {
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if newest := n.newest(); n.cut && !n.of.early && newest > s.Log.Cut {
+	if newest, _ := s.Log.Plausible(n.newest(), rec.env.now); n.cut && !n.of.early && newest > s.Log.Cut {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
@@ -177,7 +179,7 @@ func readPause(api *APIError, fails int) time.Duration {
 	if api != nil && api.needsPerson() {
 		return min(time.Minute<<min(fails-1, 6), time.Hour)
 	}
-	wait := min(delay(fails), lookAgain)
+	wait := min(times.Backoff(fails), lookAgain)
 	if api != nil {
 		wait = max(wait, api.wait())
 	}
@@ -228,13 +230,13 @@ func (in *intake) later(items []item) {
 	if len(items) == 0 {
 		return
 	}
-	hooks := in.rec.Hooks.of(in.s.ID, in.n.of.upto)
-	waits := func(k *hook) bool {
+	hooks := in.rec.Hooks.Of(in.s.ID, in.n.of.upto)
+	waits := func(k *crisplog.Hook) bool {
 		return slices.ContainsFunc(items, func(x item) bool { return x.hook == k.N || x.msg != nil && x.FP == k.Want })
 	}
 	kept := make(map[int64]bool)
 	for _, k := range hooks {
-		ev := k.event()
+		ev := eventOf(k)
 		if ev == nil && k.State || ev != nil && ev.Routing != nil && k.At >= items[0].At || waits(k) {
 			in.n.hold(k)
 			kept[k.Want] = true
@@ -242,7 +244,7 @@ func (in *intake) later(items []item) {
 	}
 	for _, x := range items {
 		if x.msg != nil && !kept[x.FP] && !in.s.Log.Knows(x.FP) {
-			in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
+			in.rec.Hooks.Put(crisplog.Hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
 			return
 		}
 	}
@@ -268,7 +270,7 @@ func (in *intake) clear() {
 	rec, n := in.rec, in.n
 	now := rec.env.now
 	foreign := false // unsigned hooks asked for this read
-	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool {
+	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k crisplog.Hook) bool {
 		if k.Crisp != in.s.ID || k.N > n.of.upto {
 			return false
 		}
@@ -284,7 +286,7 @@ func (in *intake) clear() {
 		if n.err == nil && !n.blind && n.crowded(k) {
 			continue // others were read in its place: it is next
 		}
-		if k.retry(now); n.stateErr != nil && k.State && k.event() == nil {
+		if k.Retry(now); n.stateErr != nil && k.State && eventOf(k) == nil {
 			k.Next = times.Later(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
 		}
 	}
@@ -299,9 +301,9 @@ func (in *intake) recall() {
 	if old == nil {
 		return
 	}
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		fp := k.about()
-		if m := k.message(); m != nil {
+	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
+		fp := k.About()
+		if m := messageOf(k); m != nil {
 			in.recallMessage(m)
 		} else if fp == 0 || l.Entry(fp) != nil {
 			continue
@@ -336,4 +338,79 @@ func (in *intake) recallMessage(m *EventMessage) {
 		}
 		in.n.judged[m.Fingerprint] = true
 	}
+}
+
+// hookOf makes of an event what is kept of it: the whole event only if it is signed, and has its place in
+// Crisp's order. What any other tells of is read before it counts.
+func hookOf(ev *Event) crisplog.Hook {
+	k := crisplog.Hook{Crisp: ev.SessionID, Signed: ev.Signed && !ev.Ambiguous}
+	if !ev.At.IsZero() {
+		k.At = ev.At.UnixMilli()
+	}
+	switch {
+	case ev.Message != nil:
+		k.Want, k.At = ev.Message.Fingerprint, ev.Message.Timestamp
+	case ev.Update != nil:
+		k.Want, k.Edited = ev.Update.Fingerprint, true
+	case ev.Removed != 0:
+		k.Want, k.Removed = ev.Removed, true
+	case ev.Name == eventSessionRemoved:
+		k.State, k.Says = true, saysRemoved
+	case ev.Blocked != nil:
+		k.State, k.Says = true, saysBlocked
+	case ev.State != "":
+		k.State, k.Says = true, ev.State
+	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
+		if o := oddOf(crispapi.ReadItem(ev.Data)); !o.private {
+			k.Want, k.At, k.Odd = o.fingerprint, o.at, o.id
+		}
+		return k
+	default:
+		k.State = !strings.HasPrefix(ev.Name, "message:")
+	}
+	if k.Signed && (ev.Message != nil || !ev.At.IsZero()) { // a message has a time of its own
+		k.Raw, k.Read = ev.Raw, ev
+	}
+	return k
+}
+
+// eventOf returns the signed event that a hook holds; nil for a hook that only says what to read.
+func eventOf(k *crisplog.Hook) *Event {
+	if k.Read == nil && len(k.Raw) > 0 {
+		if ev, err := ParseEvent(k.Raw); err == nil {
+			k.Read = &ev
+		}
+	}
+	ev, _ := k.Read.(*Event)
+	return ev
+}
+
+// toTrust reports whether a hook tells of an end that is taken at its word where no read can show it.
+func toTrust(k *crisplog.Hook) bool {
+	return k.Signed && eventOf(k) == nil && k.Says == saysResolved
+}
+
+// messageOf returns the signed message that a hook holds, or nil.
+func messageOf(k *crisplog.Hook) *EventMessage {
+	if ev := eventOf(k); ev != nil {
+		return ev.Message
+	}
+	return nil
+}
+
+// What a hook may say of a session besides a state of Crisp's.
+const (
+	saysRemoved  = "removed"
+	saysBlocked  = "blocked"
+	saysResolved = crispapi.Resolved
+)
+
+// concerns reports whether an event can change something.
+func concerns(ev *Event) bool {
+	switch ev.Name {
+	case eventMessageSend, eventMessageReceived, eventMessageUpdated, eventMessageRemoved,
+		eventSessionSetState, eventSessionSetRouting, eventSessionSetBlock, eventSessionRemoved:
+		return true
+	}
+	return false
 }

@@ -92,8 +92,12 @@ func (in *intake) isHuman(m *EventMessage) bool {
 	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
 }
 
-// older reports whether an item is known to be older than our last opening or end.
+// older reports whether an item is known to be older than our last opening or end. Nothing in a conversation
+// is older than the handover that it was made for: an agent may write before our opening message is there.
 func (in *intake) older(x item) bool {
+	if ho := in.rec.Handover; ho != nil && in.s.Log.First != 0 && in.s.Log.First == ho.Opening {
+		return false
+	}
 	b := &in.s.Bounds
 	if b.Opening == 0 {
 		return x.At < b.At
@@ -108,7 +112,7 @@ func (in *intake) older(x item) bool {
 
 // mustKnowState reports whether a message waits for a read of the state: it would take over a
 // conversation that was resolved, and it is not known whether that is open again. The read may fail or
-// be old; after holdFor the message is judged by what is known.
+// be old; after crisplog.HoldFor the message is judged by what is known.
 func (in *intake) mustKnowState(x item) bool {
 	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.Newer(x.At) {
 		return false
@@ -116,13 +120,13 @@ func (in *intake) mustKnowState(x item) bool {
 	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
 		return false
 	}
-	for _, k := range in.rec.Hooks.of(in.s.ID, in.n.of.upto) {
-		if (k.Want == x.FP || k.message() != nil && k.message().Fingerprint == x.FP) && k.ripe(in.s, false, in.rec.env.now) {
+	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
+		if (k.Want == x.FP || messageOf(k) != nil && messageOf(k).Fingerprint == x.FP) && k.Ripe(in.s, false, in.rec.env.now) {
 			return false
 		}
 	}
-	if !slices.ContainsFunc(in.rec.Hooks.of(in.s.ID, in.n.of.upto), func(k *hook) bool { return k.Want == x.FP }) {
-		in.rec.Hooks.put(hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true, Signed: true})
+	if !slices.ContainsFunc(in.rec.Hooks.Of(in.s.ID, in.n.of.upto), func(k *crisplog.Hook) bool { return k.Want == x.FP }) {
+		in.rec.Hooks.Put(crisplog.Hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true, Signed: true})
 	}
 	return true
 }
@@ -242,10 +246,10 @@ func (in *intake) amend(held bool) {
 	rec, s, n := in.rec, in.s, in.n
 	failed := (n.err != nil || n.blind) && !n.gone
 	api := apiError(n.stateErr)
-	stateless := n.stateErr != nil && !n.gone && (api == nil || api.Temporary())
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
-		ev := k.event()
-		if stateless && ev == nil && k.State {
+	stateless, temporary := n.stateErr != nil && !n.gone, api == nil || api.Temporary()
+	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
+		ev := eventOf(k)
+		if stateless && ev == nil && k.State && (temporary || toTrust(k)) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {

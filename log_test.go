@@ -14,17 +14,6 @@ import (
 	"github.com/crisphandover/handover/handovertest"
 )
 
-// active is a rig with an agent talking; what came before is not in saw.
-func active(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
-	bubble(t, o, func(r *rig) {
-		conv := r.Opened()
-		ann := conv.Operator("Ann")
-		ann.Say("Hello")
-		r.Saw()
-		test(r, conv, ann)
-	})
-}
-
 func TestDeliverShowsTheAgent(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		m := r.Last()

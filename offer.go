@@ -134,6 +134,23 @@ type Choices struct {
 	Bot string
 }
 
+// The payloads of choices that the host does not set.
+const (
+	defaultChoiceEmail = "Contact me back via email"
+	defaultChoiceBot   = "Continue with the bot"
+)
+
+// own returns the choices without those that are the default.
+func (c Choices) own() Choices {
+	if c.Email == defaultChoiceEmail {
+		c.Email = ""
+	}
+	if c.Bot == defaultChoiceBot {
+		c.Bot = ""
+	}
+	return c
+}
+
 // check refuses choices that the host has set and no user can make. Those that are not set need no
 // quick reply: a host may offer only one of them, or none.
 func (c Choices) check(messages []RichMessage) error {

@@ -105,7 +105,7 @@ func (o *oldLogs) addTo(ctx context.Context, rec *record, n *reading) *reading {
 	if len(old.Entries) == 0 { // it was lost
 		old.Cut = s.Log.Moved
 	}
-	n.old = old
+	n.old, n.moves = old, s.Log.Moves
 	return n
 }
 

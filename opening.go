@@ -71,6 +71,8 @@ func (o *settlement) greeted() {
 	s, ho := o.rec.Sessions.ByID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
 	if s != nil {
 		s.State.Reopened()
+	}
+	if s != nil && fp != 0 { // else it has no such part
 		s.Log.Ours(fp)
 	}
 	if o.nextPart() {
@@ -82,6 +84,9 @@ func (o *settlement) greeted() {
 			s.Log.First = fp
 		}
 		s.Bounds.Rename(o.e.FP, fp)
+	}
+	if s != nil && s.Bounds.Early() {
+		o.rec.Hooks.Restart(s.ID, o.rec.env.now)
 	}
 	switch {
 	case o.rec.runs(o.e.HandoverID):

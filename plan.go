@@ -35,6 +35,9 @@ func (rec *record) queue(dir direction) *queue {
 // absorb writes what a step brought into the record, and reports whether anything is new.
 func (rec *record) absorb(dir direction, r result) bool {
 	if r.read != nil {
+		if rec.oldMissing(r.read) {
+			return false // the hooks and deadlines that wanted it want another one
+		}
 		rec.take(r.read)
 		return true
 	}
@@ -82,7 +85,7 @@ func (p *planner) next(dir direction) *step {
 }
 
 // read returns the read that hooks or deadlines want now, or nil. Where no read may be made, it
-// shows what hooks say that have waited for inHandFor.
+// shows what hooks say that have waited for crisplog.InHandFor.
 func (p *planner) read() *logRead {
 	for {
 		l, blind := p.wantedRead(p.rec.env.now)
@@ -208,7 +211,7 @@ func (p *planner) deadlines() *logRead {
 }
 
 // readDue is when a session is read next for a deadline that passes at by. A message that a hook told of
-// and the log does not show yet is waited for, earlyFor at the most, since a stream of hooks would put the
+// and the log does not show yet is waited for, crisplog.EarlyFor at the most, since a stream of hooks would put the
 // deadline off for ever. What the list of conversations, or a stranger, told of later than by is not.
 func (p *planner) readDue(s *crisplog.Session, by time.Time) time.Time {
 	var wait time.Time
@@ -219,7 +222,7 @@ func (p *planner) readDue(s *crisplog.Session, by time.Time) time.Time {
 		}
 		wait = times.Later(wait, k.Next)
 	}
-	if most := by.Add(earlyFor); wait.After(most) {
+	if most := by.Add(crisplog.EarlyFor); wait.After(most) {
 		wait = most
 	}
 	return times.Later(s.Reads.Retry, wait)
@@ -326,7 +329,7 @@ func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
 		s := p.rec.Sessions.ByID(k.Crisp)
-		if s == nil || p.rec.ToUser.ends(s.ID) || p.hookDue(k, s).After(now) || opening && !k.overdue(now) {
+		if s == nil || p.rec.ToUser.ends(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
 			continue
 		}
 		return p.readOf(s, false), opening || s.Reads.Retry.After(now) || p.rec.env.trustHooks
@@ -344,14 +347,14 @@ func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
 
 // hookDue is when a hook is to be worked on; zero for not yet. While a handover opens, hooks wait: what
 // agents write belongs to the handover that is about to exist. A message in hand does not wait for ever.
-func (p *planner) hookDue(k *hook, s *crisplog.Session) time.Time {
+func (p *planner) hookDue(k *crisplog.Hook, s *crisplog.Session) time.Time {
 	if p.rec.State != StateOpening {
-		return k.wanted(&s.Reads)
+		return k.Due(&s.Reads)
 	}
 	if len(k.Raw) == 0 {
 		return time.Time{}
 	}
-	return times.Later(k.Got.Add(inHandFor), k.Next)
+	return times.Later(k.Got.Add(crisplog.InHandFor), k.Next)
 }
 
 // readOf is the read that brings a session up to date.
@@ -362,7 +365,7 @@ func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
 		l.singles = []int64{s.Bounds.Opening}
 	}
 	last := s.Log.Last
-	for _, k := range p.rec.Hooks.of(s.ID, p.rec.Serial) {
+	for _, k := range p.rec.Hooks.Of(s.ID, p.rec.Serial) {
 		whole := len(k.Raw) > 0
 		l.state = l.state || !whole && k.State
 		if s.State.Resolved && k.Want != 0 {
@@ -375,7 +378,8 @@ func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
 			last = 0
 			l.since = max(min(l.since, k.At-1), l.since-crisplog.Overlap.Milliseconds(), s.Bounds.From-1)
 		}
-		if overdue := k.Got.Add(inHandFor); len(k.Raw) > 0 {
+		l.ahead = l.ahead || !k.Missed.IsZero() && (k.Want != 0 || k.Odd != "")
+		if overdue := k.Got.Add(crisplog.InHandFor); len(k.Raw) > 0 {
 			l.until = times.Earlier(l.until, overdue)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
-
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 
@@ -30,6 +30,7 @@ type logRead struct {
 	early   bool      // our opening message is wanted above all: one page, and that message by itself
 	until   time.Time // when a message in hand is to be shown, whatever was read by then; zero: none is
 	singles []int64   // messages that are wanted one by one, wherever they are
+	ahead   bool      // what is dated in the future is wanted as well: something is not where it should be
 	blind   bool      // nothing is read but the session's old log
 }
 
@@ -46,8 +47,9 @@ type reading struct {
 	err      error
 	gone     bool           // the conversation is removed
 	cut      bool           // there is more in between than one read can take
-	blind    bool           // nothing was read: hooks that have waited for inHandFor count as they are
+	blind    bool           // nothing was read: hooks that have waited for crisplog.InHandFor count as they are
 	old      *crisplog.Old  // of the session, if it was needed
+	moves    int64          // Moves of the session's log when old was loaded, at least
 	judged   map[int64]bool // messages older than all that is known: they were judged
 	held     map[int64]bool // numbers of the hooks that wait for another read
 }
@@ -59,6 +61,16 @@ type oddMessage struct {
 	fingerprint int64  // 0: not known
 	at          int64  // in ms; 0: not known
 	why         string
+}
+
+// oddOf is what is known of a message that cannot be used.
+func oddOf(item crispapi.Item) oddMessage {
+	o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
+	if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
+		m := readMessage(item.Raw)
+		o.private = isPrivate(m.Type) || m.From == "user"
+	}
+	return o
 }
 
 // shows reports whether the read brought the message.
@@ -76,7 +88,7 @@ func (n *reading) newest() (at int64) {
 }
 
 // hold keeps a hook for another read.
-func (n *reading) hold(k *hook) {
+func (n *reading) hold(k *crisplog.Hook) {
 	if n.held == nil {
 		n.held = make(map[int64]bool)
 	}
@@ -84,8 +96,8 @@ func (n *reading) hold(k *hook) {
 }
 
 // crowded reports whether a message that a hook wants by itself had no place in this read.
-func (n *reading) crowded(k *hook) bool {
-	return k.event() == nil && (k.Removed || k.Edited) && !slices.Contains(n.of.singles, k.Want) && !n.shows(k.Want)
+func (n *reading) crowded(k *crisplog.Hook) bool {
+	return eventOf(k) == nil && (k.Removed || k.Edited) && !slices.Contains(n.of.singles, k.Want) && !n.shows(k.Want)
 }
 
 // fresh reports whether the state that was read is not older than a time of Crisp's: Crisp may answer
@@ -127,7 +139,7 @@ func newTimeline(rec *record, s *crisplog.Session, n *reading) *timeline {
 	for i := range n.messages {
 		t.add(&n.messages[i], 0, false)
 	}
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
+	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
 		t.addHook(k)
 	}
 	slices.SortStableFunc(t.items, item.compare)
@@ -147,22 +159,22 @@ func (t *timeline) add(m *EventMessage, hook int64, late bool) {
 }
 
 // addHook adds what a hook tells, unless the read shows it, or keeps the hook for another read.
-func (t *timeline) addHook(k *hook) {
+func (t *timeline) addHook(k *crisplog.Hook) {
 	now, failed := t.now(), t.n.err != nil || t.n.blind
-	ev := k.event()
+	ev := eventOf(k)
 	switch {
 	case ev == nil:
 		t.look(k, failed)
 	case ev.Message != nil:
 		t.addMessage(k, ev.Message, failed)
 	case says(ev) != "":
-		if failed && !t.n.gone && !k.ripe(t.s, true, now) {
+		if failed && !t.n.gone && !k.Ripe(t.s, true, now) {
 			t.n.hold(k) // messages before it may not be read yet
 			return
 		}
 		at, _ := t.s.Log.Plausible(ev.At.UnixMilli(), now)
 		t.items = append(t.items, item{Position: crisplog.Position{At: at, FP: 1 << 62}, hook: k.N, says: says(ev)})
-	case failed && !t.n.gone && !k.ripe(t.s, true, now):
+	case failed && !t.n.gone && !k.Ripe(t.s, true, now):
 		t.n.hold(k)
 	}
 }
@@ -170,7 +182,7 @@ func (t *timeline) addHook(k *hook) {
 // now is the time by which hooks are ripe.
 func (t *timeline) now() time.Time {
 	if t.rec.env.trustHooks {
-		return t.rec.env.now.Add(inHandFor)
+		return t.rec.env.now.Add(crisplog.InHandFor)
 	}
 	return t.rec.env.now
 }
@@ -187,13 +199,13 @@ func says(ev *Event) string {
 }
 
 // addMessage adds a message of a signed hook.
-func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
+func (t *timeline) addMessage(k *crisplog.Hook, m *EventMessage, failed bool) {
 	fp := m.Fingerprint
 	e := t.s.Log.Entry(fp)
 	if t.n.shows(fp) || t.s.Log.Seen(fp) || t.n.judged[fp] {
 		return
 	}
-	if m.From == "user" && e != nil || k.ripe(t.s, failed, t.now()) {
+	if m.From == "user" && e != nil || k.Ripe(t.s, failed, t.now()) {
 		t.add(m, k.N, !failed) // where the log cannot be read nothing says that it came late
 		return
 	}
@@ -204,29 +216,31 @@ func (t *timeline) addMessage(k *hook, m *EventMessage, failed bool) {
 	}
 }
 
-// look keeps a hook that only says what to read until a read shows what it says, for holdFor at most.
-func (t *timeline) look(k *hook, failed bool) {
+// look keeps a hook that only says what to read until a read shows what it says, for crisplog.HoldFor at most.
+func (t *timeline) look(k *crisplog.Hook, failed bool) {
 	now := t.rec.env.now
 	switch {
 	case t.n.gone:
 	case failed:
 		t.n.hold(k)
 	case k.Listed:
-		if t.lags(k) && !k.ripe(t.s, false, now) {
+		if t.lags(k) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
+	case k.Odd != "":
+		t.lookForOdd(k)
 	case k.Says != "":
-		if !t.n.agrees(k.Says) && !k.ripe(t.s, false, now) {
+		if !t.n.agrees(k.Says) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case t.n.crowded(k):
 		t.n.hold(k) // its turn to be read comes
 	case k.Edited:
-		if t.unchanged(k.Want) && !k.ripe(t.s, false, now) {
+		if t.unchanged(k.Want) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Removed:
-		if !slices.Contains(t.n.missing, k.Want) && !k.ripe(t.s, false, now) {
+		if !slices.Contains(t.n.missing, k.Want) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Want != 0:
@@ -234,12 +248,25 @@ func (t *timeline) look(k *hook, failed bool) {
 		if t.n.shows(k.Want) || t.s.Log.Seen(k.Want) {
 			return
 		}
-		if !k.ripe(t.s, false, now) || k.Signed && now.Before(k.Got.Add(inHandFor)) {
+		if !k.Ripe(t.s, false, now) || k.Signed && now.Before(k.Got.Add(crisplog.InHandFor)) {
 			t.n.hold(k) // a message that is sure to exist is sought for longer
 		} else if k.Signed && e == nil { // its words were too many to keep, and the log never showed it
 			t.rec.observe(Activity{Kind: ActivityNotShown, CrispID: t.s.ID, Why: "not_in_log"})
 			t.rec.note(t.s.ID, noteNotShown)
 		}
+	}
+}
+
+// lookForOdd keeps the hook of a message that cannot be used until a read shows it, and says why, for holdFor at
+// most.
+func (t *timeline) lookForOdd(k *crisplog.Hook) {
+	shown := slices.ContainsFunc(t.n.odd, func(o oddMessage) bool { return o.id == k.Odd })
+	switch {
+	case shown, k.Want != 0 && (t.n.shows(k.Want) || t.s.Log.Knows(k.Want)):
+	case !k.Ripe(t.s, false, t.rec.env.now):
+		t.n.hold(k)
+	default:
+		t.n.odd = append(t.n.odd, oddMessage{id: k.Odd, fingerprint: k.Want, at: k.At, why: "not_in_log"})
 	}
 }
 
@@ -270,8 +297,8 @@ func (n *reading) agrees(says string) bool {
 }
 
 // lags reports whether the log may not show yet what the list of conversations told of. The change need
-// not have been a message: after holdFor the log is read once more, and not again.
-func (t *timeline) lags(k *hook) bool {
+// not have been a message: after crisplog.HoldFor the log is read once more, and not again.
+func (t *timeline) lags(k *crisplog.Hook) bool {
 	return k.At > max(t.s.Log.Newest, t.n.newest())+listSlack
 }
 
@@ -281,8 +308,8 @@ func (t *timeline) holdRest() {
 	if end := slices.IndexFunc(t.items, func(i item) bool { return t.held.Before(i.Position) }); end >= 0 {
 		t.items = t.items[:end]
 	}
-	for _, k := range t.rec.Hooks.of(t.s.ID, t.n.of.upto) {
-		m := k.message()
+	for _, k := range t.rec.Hooks.Of(t.s.ID, t.n.of.upto) {
+		m := messageOf(k)
 		if m == nil {
 			t.n.hold(k)
 			continue
@@ -292,6 +319,13 @@ func (t *timeline) holdRest() {
 			t.n.hold(k)
 		}
 	}
+}
+
+// oldMissing reports whether what a read brought can only be judged with the session's old log as it is now:
+// messages went there after the read began, which are no longer known by the record.
+func (rec *record) oldMissing(n *reading) bool {
+	s := rec.Sessions.ByID(n.of.crisp)
+	return s != nil && n.err == nil && (n.old == nil || n.moves < s.Log.Moves) && rec.oldWanted(s, n)
 }
 
 // oldWanted reports whether what a read of a session brought, and its hooks, can only be judged with what
@@ -308,12 +342,12 @@ func (rec *record) oldWanted(s *crisplog.Session, n *reading) bool {
 			}
 		}
 	}
-	for _, k := range rec.Hooks.of(s.ID, n.of.upto) {
-		if m := k.message(); m != nil {
+	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
+		if m := messageOf(k); m != nil {
 			if forgot(l, m, rec.env.now) {
 				return true
 			}
-		} else if fp := k.about(); fp != 0 && l.Entry(fp) == nil {
+		} else if fp := k.About(); fp != 0 && l.Entry(fp) == nil {
 			return true
 		}
 	}

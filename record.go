@@ -40,7 +40,7 @@ type record struct {
 	Sessions     crisplog.Sessions      `json:"sessions,omitempty"`      // the newest last
 	Pickers      crispcontent.Questions `json:"pickers,omitempty"`       // agents' questions that may be answered
 	UserMessages userMessages           `json:"user_messages,omitempty"` // the user's messages, the newest last
-	Hooks        hookQueue              `json:"hooks,omitempty"`         // hooks that are not absorbed yet
+	Hooks        crisplog.Hooks         `json:"hooks,omitempty"`         // hooks that are not absorbed yet
 	ToUser       queue                  `json:"to_user,omitempty"`       // from Crisp's log to the user
 	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
 	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
@@ -118,6 +118,9 @@ var recordJSON = json.JoinOptions(
 )
 
 var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
+
+// errUnwritable is for a record that got something into it which cannot be stored.
+var errUnwritable = errors.New("handover: the record cannot be written:")
 
 // errLaterVersion is for a record that this version must leave alone.
 var errLaterVersion = errors.New("handover: the stored record was written by a later version: upgrade this process")
@@ -229,7 +232,7 @@ func (rec *record) trim() {
 	last, current := rec.Sessions.Last(), rec.current()
 	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crisplog.Session) bool {
 		return s != last && s != current && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
-			!slices.ContainsFunc(rec.Hooks, func(k hook) bool { return k.Crisp == s.ID }) &&
+			!slices.ContainsFunc(rec.Hooks, func(k crisplog.Hook) bool { return k.Crisp == s.ID }) &&
 			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
@@ -362,7 +365,7 @@ func (rec *record) mend() {
 	for _, s := range rec.Sessions {
 		s.Mend(now)
 	}
-	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k hook) bool { return rec.Sessions.ByID(k.Crisp) == nil }) // nobody would look
+	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k crisplog.Hook) bool { return rec.Sessions.ByID(k.Crisp) == nil }) // nobody would look
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
 		k.Got, k.Missed, k.Next = times.Past(k.Got, now), times.Past(k.Missed, now), times.Soon(k.Next, now)

@@ -241,6 +241,30 @@ func TestNotesThatATokenMayNotWrite(t *testing.T) {
 	}
 }
 
+// Marks are not worth waiting for a person: they are left out, and the host is told once.
+func TestMarksThatATokenMaySet(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"revoked": {Status: 401}, "no scope": {Status: 403, Reason: "token_scope_forbidden"}, "not allowed": {Status: 403, Reason: "not_allowed"},
+	} {
+		for _, route := range []string{handovertest.RouteDelivered, handovertest.RouteRead} {
+			t.Run(name+", "+route, func(t *testing.T) {
+				active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+					r.After(time.Minute)
+					fault.Route = route
+					r.Crisp.Fail(handovertest.Always, fault)
+					for range 3 {
+						ann.Say("hello?")
+						r.After(time.Minute)
+						require.False(t, strings.Contains(string(r.record().Data), `"kind":"mark"`))
+					}
+					require.Equal(t, 1, r.kindsOfFault("person"))
+					require.Empty(t, r.givenUp())
+				})
+			})
+		}
+	}
+}
+
 // Crisp only seems to take what it is given: nothing counts as done that is not.
 func TestDoneIsTheDocumentedAnswer(t *testing.T) {
 	for name, body := range map[string]string{"error": handovertest.BodyError, "empty": handovertest.BodyEmpty, "HTML": handovertest.BodyHTML} {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
-	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/testmain"
 )
 
@@ -287,78 +285,6 @@ func TestStuckRecordsStarveNobody(t *testing.T) {
 	})
 }
 
-// wallClock is a store with a clock of its own.
-type wallClock struct{ handover.Store }
-
-func (s wallClock) Load(ctx context.Context, key string) (handover.Record, error) {
-	r, err := s.Store.Load(ctx, key)
-	r.Now = time.Now()
-	return r, err
-}
-
-func (s wallClock) Find(ctx context.Context, id string) (handover.Record, error) {
-	r, err := s.Store.Find(ctx, id)
-	r.Now = time.Now()
-	return r, err
-}
-
-func (s wallClock) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
-	all, err := s.Store.Claim(ctx, limit, ttl)
-	for i := range all {
-		all[i].Now = time.Now()
-	}
-	return all, err
-}
-
-// Clocks of processes that differ by an hour change no deadline: those are by the store's clock.
-func TestClocksThatDiffer(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
-		var all []*handover.Handover
-		for _, skew := range []time.Duration{time.Hour, -time.Hour, 0} {
-			cfg := r.Config()
-			cfg.Store = wallClock{r.Store}
-			h, err := handover.New(cfg)
-			require.NoError(r.T, err)
-			testhook.Set(h, testhook.Hooks{Skew: skew})
-			detach := r.Crisp.Attach(h)
-			ctx, cancel := context.WithCancel(context.Background())
-			var running sync.WaitGroup
-			running.Go(func() { _ = h.Run(ctx) })
-			r.T.Cleanup(func() { cancel(); running.Wait(); detach(); _ = h.Shutdown(context.Background()) })
-			all = append(all, h)
-		}
-		for i, h := range all {
-			r.H, r.Conv.ID = h, fmt.Sprint("user ", i)
-			begun := time.Now()
-			conv := r.Opened()
-			require.Zero(r.T, time.Since(begun))
-			r.After(9 * time.Minute)
-			require.Equal(r.T, handover.StateWaiting, r.Session().State)
-			conv.Operator("Ann").Say("hello")
-			for j := range all {
-				r.H = all[j]
-				begun = time.Now()
-				require.False(r.T, r.Says("and me?").Bot)
-				require.Less(r.T, time.Since(begun), time.Second)
-			}
-			r.After(100 * time.Minute)
-			require.Equal(r.T, handover.StateActive, r.Session().State)
-			conv.Operator("Ann").Resolve()
-			r.After(time.Minute)
-			require.Equal(r.T, handover.StateBot, r.Session().State)
-
-			r.Conv.ID += " alone"
-			r.Opened()
-			begun = time.Now()
-			for r.Session().State == handover.StateWaiting {
-				r.After(time.Second)
-			}
-			require.InDelta(r.T, 600, time.Since(begun).Seconds(), 5)
-		}
-		require.Len(r.T, r.Ends(), 6)
-	})
-}
-
 // A channel's time that cannot be is set right: the message is taken.
 func TestOddTimesOfIncoming(t *testing.T) {
 	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
@@ -412,45 +338,6 @@ func TestTheProcessOfAReceiveDies(t *testing.T) {
 				require.NotContains(r.T, lines, handover.DefaultTexts().NotSent)
 				require.Empty(r.T, r.Ends()[0].Unsent)
 				require.True(r.T, (<-heard).Bot)
-			})
-		})
-	}
-}
-
-// A conversation that is forgotten while something is under way stays forgotten.
-func TestForgetWhileSomethingIsUnderWay(t *testing.T) {
-	forget := func(r *rig) { require.NoError(r.T, r.H.Forget(context.Background(), r.Conv)) }
-	for name, during := range map[string]func(r *rig, conv *handovertest.Conversation){
-		"Reply, with a Crisp session": func(r *rig, conv *handovertest.Conversation) {
-			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
-			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
-			require.NoError(r.T, err)
-			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
-		},
-		"Reply, without": func(r *rig, _ *handovertest.Conversation) {
-			r.Conv.ID = "somebody else"
-			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
-			require.NoError(r.T, err)
-			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
-		},
-		"Receive": func(r *rig, _ *handovertest.Conversation) {
-			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 5 * time.Second})
-			time.AfterFunc(time.Second, func() { forget(r) })
-			_, err := r.Receive(handover.Incoming{Text: "hi"})
-			require.ErrorContains(r.T, err, "forgotten")
-		},
-		"Deliver": func(r *rig, conv *handovertest.Conversation) {
-			r.Fails(func(handover.Message) error { forget(r); return nil })
-			conv.Operator("Ann").Say("hello")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
-				conv := r.Opened()
-				r.After(time.Minute)
-				during(r, conv)
-				r.After(time.Minute)
-				require.Zero(r.T, r.record().Version)
 			})
 		})
 	}
@@ -535,53 +422,4 @@ func TestShutdownGivesClaimsUp(t *testing.T) {
 		require.LessOrEqual(r.T, time.Since(begun), 45*time.Second)
 		require.Len(r.T, r.AgentLines(), 5)
 	})
-}
-
-// A conversation that names no website stays where it began when the default changes, whoever asks.
-func TestTheDefaultWebsiteChanges(t *testing.T) {
-	const other = "7a3c5e10-6f0b-4d55-9c1e-00000000000b"
-	o := options{still: true}
-	o.crisp.Websites = []string{other}
-	for name, before := range map[string]func(r *rig) *handovertest.Conversation{
-		"while the bot answers": func(r *rig) *handovertest.Conversation { r.Says("hello"); return nil },
-		"while an agent does":   func(r *rig) *handovertest.Conversation { return r.Opened() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, o, func(r *rig) {
-				first := r.Crisp.WebsiteID()
-				conv := before(r)
-				require.NoError(r.T, r.H.Shutdown(r.T.Context()))
-				r.H = r.replica(options{config: func(_ *rig, c *handover.Config) {
-					c.Store, c.WebsiteID, c.Websites = r.Store, other, []string{first}
-				}})
-				if conv == nil {
-					require.True(r.T, r.Says("still there?").Bot)
-					conv = r.Opened()
-				}
-				require.Equal(r.T, first, conv.WebsiteID())
-				require.Equal(r.T, handover.StateWaiting, r.Session().State)
-				require.False(r.T, r.Says("a human?").Bot)
-				require.Contains(r.T, systemrig.UserTexts(conv), "a human?")
-				conv.Operator("Ann").Say("hello")
-				r.After(time.Minute) // the process that ended refuses the hook
-				require.Contains(r.T, unlate(r.Saw()), "agent Ann: hello")
-				require.NoError(r.T, r.H.Typing(r.T.Context(), r.Conv, true))
-				_, err := r.H.Available(r.T.Context(), r.Conv)
-				require.NoError(r.T, err)
-				require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
-				r.After(time.Minute)
-				require.Len(r.T, r.Ends(), 1)
-				require.True(r.T, r.Says("bot?").Bot)
-				require.Equal(r.T, first, r.Opened().WebsiteID(), "it goes on where it began")
-
-				r.Conv.ID = "new"
-				require.True(r.T, r.Says("hello").Bot)
-				require.Equal(r.T, other, r.Opened().WebsiteID())
-
-				r.Conv.ID = "user-1"
-				require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
-				require.Equal(r.T, handover.StateBot, r.Session().State)
-			})
-		})
-	}
 }

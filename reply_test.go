@@ -138,7 +138,7 @@ func TestUnsentAfterTheEnd(t *testing.T) {
 		ann.Say("one more thing")
 		r.Crisp.Settle()
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 404, For: time.Minute})
-		require.NoError(t, r.H.End(t.Context(), r.Conv, handover.EndOptions{}))
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 		require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
 		r.After(2 * time.Minute)
 		require.Contains(t, r.Saw(), "system: "+handover.DefaultTexts().NotSent)

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // RetryAfter is for Deliver and Revise: it says that a call failed with err, and that the channel is not to be
@@ -30,7 +33,7 @@ func (e *retryAfter) Unwrap() error { return e.err }
 // false when that would be later than Timeouts.Deliver after the first.
 func (o *settlement) deliverAgain() bool {
 	now := o.rec.env.now
-	wait := spread(delay(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
+	wait := spread(times.Backoff(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
 	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
 		wait = max(busy.after, time.Second)
 	}
@@ -63,10 +66,17 @@ func spread(wait time.Duration, conversation string, n int64) time.Duration {
 	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
 }
 
-// whyNotShown says for what reason a message is given up, in a word and in a note for the agents.
-func whyNotShown(unsupported bool) (string, textName) {
+// notShown tells of a message that is given up, and for what reason.
+func (o *settlement) notShown(unsupported bool) {
+	why, note := "failed", noteNotReached
 	if unsupported {
-		return "unsupported", noteNotShown
+		why, note = "unsupported", noteNotShown
 	}
-	return "failed", noteNotReached
+	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
+		if row := s.Log.Entry(o.e.FP); row != nil {
+			row.Status = crisplog.Failed
+		}
+		o.rec.note(s.ID, note)
+	}
 }

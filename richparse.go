@@ -1,10 +1,8 @@
 package handover
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -13,6 +11,7 @@ import (
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/jsonplace"
 	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/weblink"
 )
@@ -83,7 +82,7 @@ func ParseRichMessages[T string | []byte](data T) ([]RichMessage, error) {
 	case strings.ContainsRune(`{["`, rune(start[0])):
 		messages, fault = parseRichJSON(jsontext.Value(text))
 	case !utf8.ValidString(text):
-		fault = &ParseError{Offset: int64(validPrefix(text)), Err: errors.New("not UTF-8")}
+		fault = &ParseError{Offset: int64(jsonplace.ValidPrefix(text)), Err: errors.New("not UTF-8")}
 	default:
 		messages = []RichMessage{TextMessage(text)}
 	}
@@ -94,23 +93,10 @@ func ParseRichMessages[T string | []byte](data T) ([]RichMessage, error) {
 	return messages, nil
 }
 
-// validPrefix returns the length of the longest prefix of s that is UTF-8.
-func validPrefix(s string) int {
-	n := 0
-	for n < len(s) {
-		r, size := utf8.DecodeRuneInString(s[n:])
-		if r == utf8.RuneError && size == 1 {
-			break
-		}
-		n += size
-	}
-	return n
-}
-
 // parseRichJSON reads one message, a list, or a string.
 func parseRichJSON(data jsontext.Value) ([]RichMessage, *ParseError) {
-	if fault := checkSyntax(data); fault != nil {
-		return nil, fault
+	if fault := jsonplace.Check(data, maxRichDepth); fault != nil {
+		return nil, (*ParseError)(fault)
 	}
 	values, list := []jsontext.Value{data}, data.Kind() == '['
 	if list {
@@ -127,42 +113,11 @@ func parseRichJSON(data jsontext.Value) ([]RichMessage, *ParseError) {
 			if list {
 				fault = fault.under("", i)
 			}
-			fault.Offset = offsetOf(data, fault.Path)
+			fault.Offset = jsonplace.Offset(data, fault.Path)
 			return nil, fault
 		}
 	}
 	return messages, nil
-}
-
-// checkSyntax refuses bad JSON, JSON nested too deeply, and anything after the first value.
-func checkSyntax(data jsontext.Value) *ParseError {
-	dec := jsontext.NewDecoder(bytes.NewReader(data))
-	for first := true; ; first = false {
-		if !first && dec.StackDepth() == 0 {
-			if next := tokenAt(data, dec.InputOffset()); next < int64(len(data)) {
-				return &ParseError{Offset: next, Err: errors.New("nothing may follow the JSON value")}
-			}
-			return nil
-		}
-		_, err := dec.ReadToken()
-		syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
-		switch {
-		case ok:
-			return &ParseError{Offset: syntax.ByteOffset, Path: shortPath(string(syntax.JSONPointer)), Err: syntax.Err}
-		case err != nil: // the end
-			return &ParseError{Offset: int64(len(data)), Path: shortPath(string(dec.StackPointer())), Err: io.ErrUnexpectedEOF}
-		case dec.StackDepth() > maxRichDepth:
-			return &ParseError{Offset: dec.InputOffset(), Path: shortPath(string(dec.StackPointer())), Err: errors.New("nested too deeply")}
-		}
-	}
-}
-
-// shortPath drops the inner end of a path that is too long to be read.
-func shortPath(path string) string {
-	for len(path) > 200 {
-		path = path[:strings.LastIndexByte(path, '/')]
-	}
-	return path
 }
 
 // parseRichValue reads one message: an object, or a string that is its text.
@@ -233,32 +188,6 @@ func wrongType(err error) *ParseError {
 		want = "a list"
 	}
 	return faultAt(string(semantic.JSONPointer), "must be "+want)
-}
-
-// offsetOf returns where the value at path stands in data, or else the innermost value around it.
-func offsetOf(data jsontext.Value, path string) int64 {
-	for {
-		dec := jsontext.NewDecoder(bytes.NewReader(data))
-		for {
-			end := dec.InputOffset()
-			if _, err := dec.ReadToken(); err != nil {
-				break
-			}
-			if string(dec.StackPointer()) == path {
-				return tokenAt(data, end)
-			}
-		}
-		cut := strings.LastIndexByte(path, '/')
-		if cut < 0 {
-			return 0
-		}
-		path = path[:cut]
-	}
-}
-
-// tokenAt returns where the token stands that comes next after end.
-func tokenAt(data jsontext.Value, end int64) int64 {
-	return int64(len(data) - len(bytes.TrimLeft(data[end:], " \t\r\n,:")))
 }
 
 // Validate returns a *ParseError for a message that cannot be shown: nothing but white space; a

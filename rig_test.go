@@ -26,6 +26,15 @@ func bubble(t *testing.T, o options, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) { test(newRig(t, o)) })
 }
 
+// active runs a test in which an agent, Ann, has greeted the user.
+func active(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
+	t.Helper()
+	bubble(t, o, func(r *rig) {
+		conv, ann := r.Greeted()
+		test(r, conv, ann)
+	})
+}
+
 func newRig(t *testing.T, o options) *rig {
 	r := new(rig)
 	r.Rig = systemrig.New(t, o.of(r))
@@ -46,6 +55,13 @@ func (o options) of(r *rig) systemrig.Options {
 	}
 	return all
 }
+
+// Helpers of the shared rig.
+var (
+	agentsIn = systemrig.AgentsIn
+	unlate   = systemrig.Unlate
+	kinds    = systemrig.Kinds
+)
 
 var (
 	errStoreDown   = systemrig.ErrStoreDown

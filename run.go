@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -62,7 +64,7 @@ func (h *engine) watch(ctx context.Context) {
 		h.cfg.Logger.Warn("handover: the store failed", "why", "watch", "error", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(delay(attempt)):
+		case <-time.After(times.Backoff(attempt)):
 		}
 	}
 }
@@ -224,17 +226,17 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		if !rec.env.stored || s == nil {
 			return errKeep
 		}
-		at, news := s.ListedAgain(c, at, rec.Hooks.listed(s.ID), rec.env.now)
+		at, news := s.ListedAgain(c, at, rec.Hooks.Listed(s.ID), rec.env.now)
 		if !news {
 			return errKeep
 		}
-		rec.Hooks.put(hook{
+		rec.Hooks.Put(crisplog.Hook{
 			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
 			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
 		})
 		return nil
 	})
-	if errors.Is(err, errUnreadable) { // it will not be readable later: the others must not wait
+	if hopeless(err) { // it will not be readable later: the others must not wait
 		h.unreadable(ctx, r.Key, err)
 		return nil
 	}

@@ -491,12 +491,3 @@ func TestWaitsAreWokenAndForgotten(t *testing.T) {
 		require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
 	})
 }
-
-func TestDelayGrowsToAMinute(t *testing.T) {
-	var got []time.Duration
-	for i := range 10 {
-		got = append(got, handover.Delay(i)/time.Second)
-	}
-	require.Equal(t, []time.Duration{1, 1, 2, 4, 8, 16, 32, 60, 60, 60}, got)
-	require.Equal(t, time.Minute, handover.Delay(1<<40))
-}

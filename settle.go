@@ -151,6 +151,9 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
+	if o.e.Kind == kindMark && api != nil && api.needsPerson() {
+		return true // it is not worth waiting for that; see advise
+	}
 	o.again(api)
 	if api != nil && api.needsPerson() {
 		o.e.Next = times.Later(o.e.Next, now.Add(min(api.pause, time.Hour)))
@@ -190,7 +193,7 @@ func (o *settlement) endFailed() bool {
 	if o.e.Reads = o.r.reads; len(o.r.human) <= maxHumanPart {
 		o.e.Human = o.r.human
 	}
-	o.e.Next = now.Add(delay(o.e.Attempts))
+	o.e.Next = now.Add(times.Backoff(o.e.Attempts))
 	if o.e.Attempts > maxQuickEnds {
 		o.e.Next = now.Add(time.Hour)
 	}
@@ -199,7 +202,7 @@ func (o *settlement) endFailed() bool {
 
 // again sets the time of the next attempt.
 func (o *settlement) again(api *APIError) {
-	wait := delay(o.e.Attempts)
+	wait := times.Backoff(o.e.Attempts)
 	if api != nil {
 		wait = max(wait, api.wait())
 	}
@@ -243,14 +246,7 @@ func (o *settlement) deliveryFailed() bool {
 	case !unsupported && o.deliverAgain():
 		return false
 	}
-	why, note := whyNotShown(unsupported)
-	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
-		if row := s.Log.Entry(o.e.FP); row != nil {
-			row.Status = crisplog.Failed
-		}
-		o.rec.note(s.ID, note)
-	}
+	o.notShown(unsupported)
 	return true
 }
 

@@ -12,14 +12,15 @@ import (
 
 // Request is what a bot says when it asks for a human.
 type Request struct {
-	Segments []string `json:"segments,omitempty"` // Crisp's labels for routing and filters
+	Segments []string `json:"segments,omitempty"` // Crisp's labels for routing and filters; at most 50 of 256 bytes
 	User     UserData `json:"user,omitzero"`      // shown to the agents
 	Note     string   `json:"note,omitempty"`     // for the agents only: why, what was tried
 	Resume   string   `json:"resume,omitempty"`   // comes back in Summary.Resume
 	Locale   string   `json:"locale,omitempty"`   // such as "fr"; also Session.Locale, for Texts
 	Inbox    string   `json:"inbox,omitempty"`    // Crisp's id of a sub-inbox
 	Operator string   `json:"operator,omitempty"` // Crisp's user id of the agent to assign
-	// NoAgent overrides Config.NoAgent, in the user's language perhaps.
+	// NoAgent overrides Config.NoAgent, in the user's language perhaps. It must carry the payloads of
+	// Config.Choices that the host has set.
 	NoAgent []RichMessage `json:"no_agent,omitempty"`
 	// Timeouts overrides Config.Timeouts where it is set, except Reply, Answer, Unanswered, Callback, Deliver and Late, which
 	// are not of one handover.
@@ -166,12 +167,17 @@ func (c *Config) checkStart(t Turn, r *Request) error {
 			return errors.New("handover: Request.Inbox and Request.Operator must be Crisp's ids, in lower case, not names")
 		}
 	}
-	var err error
-	if len(r.Note) > c.Limits.Text {
-		return fmt.Errorf("handover: Request.Note is longer than Limits.Text, %d bytes", c.Limits.Text)
+	if err := c.checkSize(r); err != nil {
+		return fmt.Errorf("handover: %w", err)
 	}
+	var err error
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
 		return fmt.Errorf("handover: %w", err)
+	}
+	if len(r.NoAgent) > 0 {
+		if err := c.Choices.own().check(r.NoAgent); err != nil {
+			return fmt.Errorf("handover: Request: %w", err)
+		}
 	}
 	if err := persondata.Person(r.User).Check(); err != nil {
 		return fmt.Errorf("handover: Request.User: %w", err)
@@ -179,6 +185,42 @@ func (c *Config) checkStart(t Turn, r *Request) error {
 	timeouts := r.Timeouts
 	if err := timeouts.prepare(); err != nil {
 		return fmt.Errorf("handover: Request: %w", err)
+	}
+	return nil
+}
+
+// The bounds of a request, besides Limits.Text and those of its user data.
+const (
+	maxSegments = 50
+	maxSegment  = 256 // bytes
+	maxLocale   = 64  // bytes
+	maxNoAgent  = 20  // messages
+)
+
+// checkSize refuses a request that is larger than anybody means it to be: it is stored with the
+// conversation.
+func (c *Config) checkSize(r *Request) error {
+	text := fmt.Sprintf("Limits.Text, %d bytes", c.Limits.Text)
+	for _, f := range []struct {
+		name      string
+		size, max int
+		most      string
+	}{
+		{"Note is longer", len(r.Note), c.Limits.Text, text},
+		{"Resume is longer", len(r.Resume), c.Limits.Text, text},
+		{"Locale is longer", len(r.Locale), maxLocale, fmt.Sprintf("%d bytes", maxLocale)},
+		{"HistoryURL is longer", len(r.HistoryURL), maxFileURL, fmt.Sprintf("%d bytes", maxFileURL)},
+		{"Segments has more", len(r.Segments), maxSegments, fmt.Sprintf("%d", maxSegments)},
+		{"NoAgent has more", len(r.NoAgent), maxNoAgent, fmt.Sprintf("%d messages", maxNoAgent)},
+	} {
+		if f.size > f.max {
+			return fmt.Errorf("Request.%s than %s", f.name, f.most)
+		}
+	}
+	for i, s := range r.Segments {
+		if len(s) > maxSegment {
+			return fmt.Errorf("Request.Segments[%d] is longer than %d bytes", i, maxSegment)
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package handover_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -546,5 +547,32 @@ func TestTyping(t *testing.T) {
 		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
 		require.NoError(t, r.H.Typing(context.Background(), r.Conv, true))
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteCompose))
+	})
+}
+
+// What nobody means to ask for is refused with words, before anything is stored.
+func TestRequestsThatAreRefused(t *testing.T) {
+	long := strings.Repeat("x", 100_001)
+	only := []handover.RichMessage{{Text: "nobody", QuickReplies: []handover.QuickReply{{Title: "E-Mail", Payload: "EMAIL"}}}}
+	bubble(t, options{config: func(_ *rig, c *handover.Config) {
+		c.Choices = handover.Choices{Email: "EMAIL", Bot: "BOT"}
+		c.NoAgent = []handover.RichMessage{{Text: "nobody", QuickReplies: []handover.QuickReply{{Title: "E-Mail", Payload: "EMAIL"}, {Title: "Bot", Payload: "BOT"}}}}
+	}}, func(r *rig) {
+		for want, req := range map[string]handover.Request{
+			"Request.Note is longer than Limits.Text, 100000 bytes":   {Note: long},
+			"Request.Resume is longer than Limits.Text, 100000 bytes": {Resume: long},
+			"Request.Locale is longer than 64 bytes":                  {Locale: long},
+			"Request.HistoryURL is longer than 4096 bytes":            {HistoryURL: long},
+			"Request.Segments has more than 50":                       {Segments: make([]string, 51)},
+			"Request.Segments[1] is longer than 256 bytes":            {Segments: []string{"a", long}},
+			"Request.NoAgent has more than 20 messages":               {NoAgent: make([]handover.RichMessage, 21)},
+			"no message of NoAgent has the payload Choices.Bot":       {NoAgent: only},
+		} {
+			outcome, err := r.H.Start(context.Background(), r.Session().Turn(), req)
+			require.ErrorContains(t, err, want)
+			require.Empty(t, outcome)
+			require.Equal(t, handover.StateBot, r.Session().State)
+		}
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: make([]string, 50)}))
 	})
 }

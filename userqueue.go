@@ -168,7 +168,7 @@ func (rec *record) beginAnswer() *answering {
 		return a
 	}
 	m.Attempts++
-	m.Epoch, m.Next = rec.Epoch, now.Add(delay(m.Attempts)) // if this process dies
+	m.Epoch, m.Next = rec.Epoch, now.Add(times.Backoff(m.Attempts)) // if this process dies
 	if m.Since.IsZero() {
 		m.Since, a.since = now, now
 	}
@@ -215,7 +215,7 @@ func (rec *record) asked(r Request, there Presence, message string) {
 
 // answerFailed sets the time of the next attempt.
 func (rec *record) answerFailed(m *userMessage, err error, why string) {
-	m.Next = rec.env.now.Add(delay(m.Attempts))
+	m.Next = rec.env.now.Add(times.Backoff(m.Attempts))
 	rec.observe(Activity{Kind: ActivityFault, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts, Err: err, Why: why})
 }
 

@@ -300,7 +300,9 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored. What the event points to must not be changed after the call.
+// returns when the event is stored. What the event points to must not be changed after the call. An error
+// may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
+// and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case h.pool.Closed():
@@ -329,7 +331,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	switch {
 	case err == nil && ev.Compose != nil:
 		h.host.typed(ctx, rec, ev)
-	case errors.Is(err, errUnreadable): // and stays so: there is no use in repeating the hook
+	case hopeless(err): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
 		return nil
 	}

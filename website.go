@@ -66,6 +66,35 @@ func newSites(cfg *Config, store *storage, tell func(...Activity)) sites {
 	return all
 }
 
+// What the library reads and writes of a conversation.
+type (
+	crispMetas        = crispapi.Metas
+	crispDevice       = crispapi.Device
+	crispConversation = crispapi.Conversation
+)
+
+// callTimeout bounds one call to Crisp.
+const callTimeout = crispapi.CallTimeout
+
+// newCrispAPI returns what calls Crisp for one website. It repeats nothing: what is tried again is written
+// in the record first. state hears when calls to the website stop or go on.
+func newCrispAPI(cfg *Config, website string, tell func(...Activity), state func(crispapi.State)) *crispapi.Client {
+	return crispapi.New(crispapi.Config{
+		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
+		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		OnState: state,
+		OnPanic: func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) },
+		OnCall: func(c crispapi.Call) {
+			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
+			if c.Err != nil {
+				a.Err = newAPIError(c.Err)
+			}
+			tell(a)
+		},
+		Fault: func(e *crispapi.Error) error { return newAPIError(e) },
+	})
+}
+
 // of returns the website of a record, which is the one that the conversation began with.
 func (all sites) of(rec *record) *site { return all[rec.Website] }
 
@@ -307,35 +336,6 @@ func (s *site) look(ctx context.Context, process string, l *crisplog.Listing, ea
 	}
 }
 
-// What the library reads and writes of a conversation.
-type (
-	crispMetas        = crispapi.Metas
-	crispDevice       = crispapi.Device
-	crispConversation = crispapi.Conversation
-)
-
-// callTimeout bounds one call to Crisp.
-const callTimeout = crispapi.CallTimeout
-
-// newCrispAPI returns what calls Crisp for one website. It repeats nothing: what is tried again is written
-// in the record first. state hears when calls to the website stop or go on.
-func newCrispAPI(cfg *Config, website string, tell func(...Activity), state func(crispapi.State)) *crispapi.Client {
-	return crispapi.New(crispapi.Config{
-		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
-		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
-		OnState: state,
-		OnPanic: func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) },
-		OnCall: func(c crispapi.Call) {
-			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
-			if c.Err != nil {
-				a.Err = newAPIError(c.Err)
-			}
-			tell(a)
-		},
-		Fault: func(e *crispapi.Error) error { return newAPIError(e) },
-	})
-}
-
 // read reads Crisp's log back to where it was read before, and the state if that is wanted. A state
 // that cannot be read does not hold up the messages.
 func (s *site) read(ctx context.Context, l *logRead) *reading {
@@ -343,7 +343,7 @@ func (s *site) read(ctx context.Context, l *logRead) *reading {
 	if l.early {
 		pages = 1
 	}
-	n, err := s.log(ctx, l.crisp, l.since, l.stop, pages)
+	n, err := s.log(ctx, l.crisp, l.stop, crispapi.Reach{Since: l.since, Pages: pages, Ahead: l.ahead})
 	n.of, n.err = l, err
 	if n.err == nil && l.state {
 		if state, err := s.api.Conversation(ctx, l.crisp); err == nil {
@@ -375,13 +375,11 @@ func (s *site) read(ctx context.Context, l *logRead) *reading {
 	return n
 }
 
-// log reads messages from the newest back to a time, or to a page that has one of the messages in
-// stop. At most pages are read; 0 means as many as one read may take. What is cut is true when messages may
-// be missing.
-func (s *site) log(ctx context.Context, id string, since int64, stop []int64, pages int) (*reading, error) {
-	read, err := s.api.Messages(ctx, id, crispapi.Reach{
-		Pages: pages, Since: since, Known: func(fp int64) bool { return slices.Contains(stop, fp) },
-	})
+// log reads messages from the newest back, as far as reach says, or to a page that has one of the messages in
+// stop. What is cut is true when messages may be missing.
+func (s *site) log(ctx context.Context, id string, stop []int64, reach crispapi.Reach) (*reading, error) {
+	reach.Known = func(fp int64) bool { return slices.Contains(stop, fp) }
+	read, err := s.api.Messages(ctx, id, reach)
 	n := &reading{cut: read.Cut || read.Gap}
 	n.messages, n.odd = messagesOf(read.Items)
 	return n, err
@@ -394,12 +392,7 @@ func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
 			msgs = append(msgs, readMessage(item.Raw))
 			continue
 		}
-		o := oddMessage{id: item.ID, fingerprint: item.Fingerprint, at: item.At, why: string(item.Why)}
-		if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
-			m := readMessage(item.Raw)
-			o.private = isPrivate(m.Type) || m.From == "user"
-		}
-		odd = append(odd, o)
+		odd = append(odd, oddOf(item))
 	}
 	return msgs, odd
 }

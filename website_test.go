@@ -1,9 +1,14 @@
 package handover_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +16,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestSeveralWebsites(t *testing.T) {
@@ -84,5 +90,319 @@ func TestCreationAfterAClockThatRanAhead(t *testing.T) {
 		_, err = r.Store.Save(context.Background(), rec)
 		require.NoError(t, err)
 		r.Opened()
+	})
+}
+
+// A conversation that names no website stays where it began when the default changes, whoever asks.
+func TestTheDefaultWebsiteChanges(t *testing.T) {
+	const other = "7a3c5e10-6f0b-4d55-9c1e-00000000000b"
+	o := options{still: true}
+	o.crisp.Websites = []string{other}
+	for name, before := range map[string]func(r *rig) *handovertest.Conversation{
+		"while the bot answers": func(r *rig) *handovertest.Conversation { r.Says("hello"); return nil },
+		"while an agent does":   func(r *rig) *handovertest.Conversation { return r.Opened() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(r *rig) {
+				first := r.Crisp.WebsiteID()
+				conv := before(r)
+				require.NoError(r.T, r.H.Shutdown(r.T.Context()))
+				r.H = r.replica(options{config: func(_ *rig, c *handover.Config) {
+					c.Store, c.WebsiteID, c.Websites = r.Store, other, []string{first}
+				}})
+				if conv == nil {
+					require.True(r.T, r.Says("still there?").Bot)
+					conv = r.Opened()
+				}
+				require.Equal(r.T, first, conv.WebsiteID())
+				require.Equal(r.T, handover.StateWaiting, r.Session().State)
+				require.False(r.T, r.Says("a human?").Bot)
+				require.Contains(r.T, systemrig.UserTexts(conv), "a human?")
+				conv.Operator("Ann").Say("hello")
+				r.After(time.Minute) // the process that ended refuses the hook
+				require.Contains(r.T, unlate(r.Saw()), "agent Ann: hello")
+				require.NoError(r.T, r.H.Typing(r.T.Context(), r.Conv, true))
+				_, err := r.H.Available(r.T.Context(), r.Conv)
+				require.NoError(r.T, err)
+				require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+				r.After(time.Minute)
+				require.Len(r.T, r.Ends(), 1)
+				require.True(r.T, r.Says("bot?").Bot)
+				require.Equal(r.T, first, r.Opened().WebsiteID(), "it goes on where it began")
+
+				r.Conv.ID = "new"
+				require.True(r.T, r.Says("hello").Bot)
+				require.Equal(r.T, other, r.Opened().WebsiteID())
+
+				r.Conv.ID = "user-1"
+				require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
+				require.Equal(r.T, handover.StateBot, r.Session().State)
+			})
+		})
+	}
+}
+
+func dropHooks(handovertest.HookInfo) handovertest.HookFault {
+	return handovertest.HookFault{Drop: true}
+}
+
+func TestCatchUpFindsWhatNoHookTold(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Crisp.SetHookFaults(dropHooks)
+		ann.Say("one")
+		ann.Note("private")
+		ann.Say("two")
+		r.After(4 * time.Minute)
+		require.Equal(t, []string{"agent Ann: one", "agent Ann: two"}, r.Saw())
+		ann.Resolve()
+		r.After(6 * time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+		r.Saw()
+		ann.Say("and one more thing")
+		r.After(4 * time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: and one more thing", "ended conversations are included")
+	})
+}
+
+func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
+	t.Parallel()
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		before := r.Crisp.CountCalls(handovertest.RouteList)
+		r.After(24 * time.Hour)
+		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteList)-before, 501)
+		spent, err := r.H.Spent(context.Background())
+		require.NoError(t, err)
+		require.Less(t, spent.Calls, int64(5000))
+	})
+}
+
+func TestCatchUpAfterOurOwnRefusals(t *testing.T) {
+	o := options{crisp: handovertest.Options{HookAttempts: 1}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(time.Minute)
+		r.Store.Fails(true)
+		ann.Say("hello?")
+		r.Crisp.Settle()
+		r.Store.Fails(false)
+		r.After(5 * time.Second)
+		require.Equal(t, []string{"agent Ann: hello?"}, r.Saw(), "at once, not at the next turn")
+	})
+}
+
+// The list of conversations may tell of a message that the log does not show yet.
+func TestCatchUpOnALogThatLags(t *testing.T) {
+	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(time.Minute)
+		r.Crisp.SetHookFaults(dropHooks)
+		lags(r, 6*time.Second)
+		ann.Say("one more thing")
+		r.After(time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: one more thing")
+	})
+}
+
+// Another hook meanwhile does not stand in for the second read that a lagging log needs.
+func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
+	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(time.Minute)
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
+			if i.Event == "message:received" {
+				f.Delay, f.Drop = 4*time.Second, i.Ordinal > 1
+			}
+			return f
+		})
+		ann.Note("for the team")
+		r.After(1500 * time.Millisecond)
+		lags(r, 6*time.Second)
+		ann.Say("one more thing")
+		r.After(time.Minute)
+		require.Contains(t, r.Saw(), "agent Ann: one more thing")
+	})
+}
+
+// A record that nobody can read does not keep the other conversations from being caught up with.
+func TestCatchUpPassesARecordThatCannotBeRead(t *testing.T) {
+	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Conv.ID = "another"
+		other := r.Opened()
+		r.After(time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(dropHooks)
+		ann.Say("hello")
+		r.After(time.Millisecond)
+		other.Operator("Bob").Say("never read") // the newest change, which is listed first
+		r.alter(func([]byte) []byte { return []byte("not JSON") })
+		r.After(10 * time.Second)
+		require.Contains(t, r.Saw(), "agent Ann: hello")
+	})
+}
+
+// Crisp documents an order by state where order_date_updated is not understood.
+func TestCatchUpWhereTheListIsOrderedByState(t *testing.T) {
+	o := options{crisp: handovertest.Options{ListOrder: handovertest.ListByState}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		for i := range 120 {
+			r.Crisp.Open("somebody else").UserByChat("hello " + strconv.Itoa(i))
+		}
+		r.After(10 * time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(dropHooks)
+		tally := r.Crisp.Tally()
+		for _, text := range []string{"one", "two"} {
+			ann.Say(text)
+			r.After(30 * time.Minute)
+			require.Equal(t, []string{"agent Ann: " + text}, r.Saw())
+		}
+		t.Logf("reads of the list in an hour, where it is ordered by state and 120 are pending: %d", tally.Count(handovertest.RouteList))
+		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 20+10)
+	})
+}
+
+// More has changed than one look may read: the next one goes on.
+func TestCatchUpWithMorePagesThanOneLookReads(t *testing.T) {
+	o := options{config: oftenListed.config, crisp: handovertest.Options{ListPageSize: 20}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(dropHooks)
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 503, For: 2 * time.Minute})
+		ann.Say("the oldest change of all")
+		for i := range 900 {
+			r.Crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+		}
+		tally := r.Crisp.Tally()
+		r.After(10 * time.Minute)
+		require.Equal(t, []string{"agent Ann: the oldest change of all"}, r.Saw())
+		t.Logf("reads of the list: %d", tally.Count(handovertest.RouteList))
+	})
+}
+
+func TestCatchUpPassesOddRows(t *testing.T) {
+	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Crisp.SetHookFaults(dropHooks)
+		ann.Say("one")
+		for i, odd := range []map[string]any{
+			{"updated_at": "yesterday"}, {"updated_at": 0}, {"updated_at": -1}, {"updated_at": 1e30}, {"updated_at": nil},
+			{"state": 1, "meta": []any{}}, {"session_id": 5}, {"updated_at": time.Now().AddDate(1, 0, 0).UnixMilli()},
+		} {
+			c := r.Crisp.Open("somebody else")
+			c.UserByChat("hello " + strconv.Itoa(i))
+			c.OddRow(odd)
+		}
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: one"}, r.Saw())
+		ann.Say("two")
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: two"}, r.Saw(), "the mark has not moved ahead")
+	})
+}
+
+// Whatever time the list tells of a conversation, what is said in it is found, also if that time never
+// changes; and so is what is said in the others.
+func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
+	for name, odd := range map[string]any{
+		"a year ahead": time.Now().AddDate(1, 0, 0).UnixMilli(), "two days ahead": int64(47 * time.Hour / time.Millisecond),
+		"no time": "yesterday", "1970": 1, "a year ago": -int64(365 * 24 * time.Hour / time.Millisecond),
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				first := r.Conv
+				r.Conv.ID = "another"
+				other := r.Opened()
+				other.Operator("Bob").Say("hello")
+				r.After(time.Hour)
+				r.Saw()
+				r.Conv = first
+				r.Crisp.SetHookFaults(dropHooks)
+				switch n := odd.(type) {
+				case int64:
+					odd = time.Now().UnixMilli() + n
+				}
+				conv.OddRow(map[string]any{"updated_at": odd})
+				for _, text := range []string{"one", "two"} {
+					ann.Say(text)
+					r.After(20 * time.Minute)
+					require.Equal(t, []string{"agent Ann: " + text}, r.AgentLines())
+					r.Saw()
+				}
+				calls := conv.CountCalls("")
+				r.After(time.Hour)
+				require.LessOrEqual(t, conv.CountCalls("")-calls, 8, "it is not read for ever")
+				r.Saw()
+				other.Operator("Bob").Say("three")
+				for i := range 200 {
+					r.Crisp.Open("").UserByChat("hello " + strconv.Itoa(i))
+				}
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Bob: three"}, r.AgentLines())
+				r.Saw()
+				conv.OddRow(nil)
+				ann.Say("four")
+				r.After(20 * time.Minute)
+				require.Equal(t, []string{"agent Ann: four"}, r.AgentLines())
+			})
+		})
+	}
+}
+
+// One refused hook in a second does not make catch-up dearer than its share.
+func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
+	o := options{crisp: handovertest.Options{HookAttempts: 1}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		tally := r.Crisp.Tally()
+		for range 3600 {
+			r.Store.Fails(true)
+			ann.Note("for the team")
+			r.Crisp.Settle()
+			r.Store.Fails(false)
+			time.Sleep(time.Second)
+		}
+		t.Logf("reads of the list in an hour with one hook a second that is refused: %d", tally.Count(handovertest.RouteList))
+		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 20+10+1)
+	})
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// A hook for a record that nobody can read is answered 200, and the record is named now and then.
+func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
+	var log lockedBuffer
+	o := options{config: func(_ *rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.alter(func([]byte) []byte { return []byte("not JSON") })
+		tally := r.Crisp.Tally()
+		for range 600 {
+			ann.Say("hello?")
+			r.After(time.Second)
+		}
+		for _, hook := range r.Crisp.Hooks() {
+			require.Equal(t, http.StatusOK, hook.Status)
+		}
+		hook := r.hook("session:set_state", r.Crisp.Last().ID(), map[string]any{"state": "resolved"})
+		ev, err := handover.ReadEvent(nil, hook, handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())})
+		require.NoError(t, err)
+		require.NoError(t, r.H.HandleEvent(r.T.Context(), ev), "a host's own queue does not repeat it either")
+		named := strings.Count(log.String(), "a record cannot be worked on")
+		t.Logf("in ten minutes the record was named %d times, and the list read %d times", named, tally.Count(handovertest.RouteList))
+		require.Greater(t, named, 2)
+		require.Less(t, named, 20)
+		require.LessOrEqual(t, tally.Count(handovertest.RouteList), 5)
 	})
 }

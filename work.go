@@ -12,13 +12,13 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
-
-	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -213,10 +213,10 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 		return false, err
 	}
 	rec.next() // so that of two saves the later one can be told
-	h.claim(rec)
+	h.claim(key, rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
-		return false, fmt.Errorf("handover: the record cannot be written: %w", shapeOf(err))
+		return false, fmt.Errorf("%w %w", errUnwritable, shapeOf(err))
 	}
 	next := Record{
 		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
@@ -237,9 +237,12 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
 // process that takes no more work leaves it to the others, but for what it is at.
-func (h *engine) claim(rec *record) {
+func (h *engine) claim(key string, rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
+	if mine {
+		h.dropLost(key, rec)
+	}
 	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp) || rec.planner().wants(toBot)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
@@ -250,6 +253,16 @@ func (h *engine) claim(rec *record) {
 		c.take(h.process, now)
 	default:
 		c.release()
+	}
+}
+
+// dropLost makes ready again what this process seems to be at and is not: the save that began it was stored, and
+// the store said that it had failed.
+func (h *engine) dropLost(key string, rec *record) {
+	for _, dir := range []direction{toUser, toCrisp} {
+		if dir != rec.env.attending && !h.pool.Runs(key, string(dir)) {
+			rec.queue(dir).recover()
+		}
 	}
 }
 
@@ -319,7 +332,7 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 		}
 		k.record, k.saved = Record{}, nil
 		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
-		time.Sleep(min(delay(attempt), 5*time.Second))
+		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
 
@@ -333,9 +346,14 @@ func keepUnless(save bool) error {
 // errPanicked is returned by an update of a record that made the library panic.
 var errPanicked = errors.New("handover: the work on the conversation panicked: the log has the stack")
 
+// hopeless reports whether the same update of a record would fail whenever it is tried.
+func hopeless(err error) bool {
+	return errors.Is(err, errUnreadable) || errors.Is(err, errUnwritable) || errors.Is(err, errPanicked)
+}
+
 // storeFailed reports whether an error of an update is the store's.
 func storeFailed(err error) bool {
-	return !errors.Is(err, errUnreadable) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken) && !errors.Is(err, errPanicked)
+	return !hopeless(err) && !errors.Is(err, errLaterVersion) && !errors.Is(err, ErrTaken)
 }
 
 // do carries out a step, and renews the claim while that takes long.

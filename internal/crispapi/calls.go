@@ -40,7 +40,9 @@ func (c *Client) conversation(ctx context.Context, id string) (v Conversation, e
 		if a.data.Kind() != jsontext.KindBeginObject {
 			return errData
 		}
-		v = readConversation(a.data)
+		if v = readConversation(a.data); v.State == "" {
+			return errData
+		}
 		return nil
 	}})
 	return v, e

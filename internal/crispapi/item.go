@@ -35,8 +35,8 @@ type Item struct {
 	Why         Why            // why it cannot be used; empty if it can
 }
 
-// readItem reads a message, whatever it is.
-func readItem(v jsontext.Value) (m Item) {
+// ReadItem reads a message of a log, or of an event, whatever it is.
+func ReadItem(v jsontext.Value) (m Item) {
 	raw, clear, err := exactjson.Read(v)
 	if err != nil { // its array was read: this cannot be
 		raw = nil
@@ -85,7 +85,7 @@ func readItems(data jsontext.Value) ([]Item, error) {
 	}
 	items := []Item{}
 	for _, v := range exactjson.Elements(data) {
-		items = append(items, readItem(v))
+		items = append(items, ReadItem(v))
 	}
 	return items, nil
 }

@@ -29,6 +29,9 @@ type Reach struct {
 	Known func(fingerprint int64) bool
 	// Pages is how many pages are read at the most; 0 means MaxPages.
 	Pages int
+	// Ahead is true to read, besides, the page that Crisp shows when it is asked for no time: it has what is
+	// dated in the future, which no page before a time shows. It may come from a cache.
+	Ahead bool
 }
 
 // Log is what a read of a log brought.
@@ -47,37 +50,49 @@ type Log struct {
 // it in pages of a size that it does not document, each with the messages before a time.
 func (c *Client) Messages(ctx context.Context, id string, reach Reach) (Log, error) {
 	r := logReader{client: c, id: id, seen: make(map[string]bool)}
+	cut, e := r.back(ctx, reach)
+	if e == nil && reach.Ahead {
+		_, e = r.read(ctx, "", 0)
+	}
+	if e != nil {
+		return Log{}, c.fault(e)
+	}
+	return r.log(cut), nil
+}
+
+// back reads pages from the newest message back. cut is Log.Cut.
+func (r *logReader) back(ctx context.Context, reach Reach) (cut bool, e *Error) {
 	most := reach.Pages
 	if most <= 0 || most > MaxPages {
 		most = MaxPages
 	}
-	before := c.afterAll()
+	before := r.client.afterAll()
 	for first := true; ; first = false {
 		page, e := r.read(ctx, "timestamp_before", before)
 		if e != nil {
-			return Log{}, c.fault(e)
+			return false, e
 		}
 		oldest := oldestOf(page)
 		switch moves := first || oldest+1 < before; {
 		case len(page) == 0, reached(page, oldest, reach):
-			return r.log(false), nil
+			return false, nil
 		case oldest == 0: // nothing tells where the next page begins
-			return r.log(true), nil
+			return true, nil
 		case moves:
 			before = oldest + 1 // others of the same millisecond may be on the next page
 		case len(page) == 1, len(page) < r.largest: // the log begins here
-			return r.log(false), nil
+			return false, nil
 		case oldest >= before: // Crisp shows the same page whatever it is asked for
-			return r.log(true), nil
+			return true, nil
 		case r.pages >= most:
 		default: // a page full of one millisecond
 			if e := r.burst(ctx, oldest); e != nil {
-				return Log{}, c.fault(e)
+				return false, e
 			}
 			before = oldest
 		}
 		if r.pages >= most || r.bytes > maxLogBytes {
-			return r.log(true), nil
+			return true, nil
 		}
 	}
 }
@@ -147,7 +162,8 @@ func (r *logReader) burst(ctx context.Context, at int64) *Error {
 	return nil
 }
 
-// read reads one page, again at once where that may help, and keeps what is new on it.
+// read reads one page, again at once where that may help, and keeps what is new on it. Without a parameter it
+// is the page that Crisp shows by itself.
 func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page []Item, e *Error) {
 	for try := range pageTries {
 		again, failed := r.readOnce(ctx, parameter, ms)
@@ -174,7 +190,10 @@ func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page 
 
 func (r *logReader) readOnce(ctx context.Context, parameter string, ms int64) (page []Item, e *Error) {
 	r.pages++
-	path := fmt.Sprintf("/messages?%s=%d", parameter, ms)
+	path := "/messages"
+	if parameter != "" {
+		path += fmt.Sprintf("?%s=%d", parameter, ms)
+	}
 	e = r.client.try(ctx, request{op: opMessages, session: r.id, path: path, take: func(a answer) (err error) {
 		page, err = readItems(a.data)
 		return err

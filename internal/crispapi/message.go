@@ -52,7 +52,7 @@ func (c *Client) Message(ctx context.Context, id string, fp int64) (*Item, error
 		if a.data.Kind() != jsontext.KindBeginObject {
 			return errData
 		}
-		item := readItem(a.data)
+		item := ReadItem(a.data)
 		m = &item
 		return nil
 	}})

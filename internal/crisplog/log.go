@@ -1,7 +1,7 @@
 // Package crisplog keeps what is known of conversations in Crisp, as one record of a store: which
-// messages their logs have, which of these are ours, up to where they were read, how Crisp's clock goes,
-// and in which state they are. It decides nothing and calls nobody: its values are told what was read,
-// posted or heard, and answer questions about it.
+// messages their logs have, which of these are ours, up to where they were read, what hooks tell that was
+// not read yet, how Crisp's clock goes, and in which state they are. It decides nothing and calls nobody:
+// its values are told what was read, posted or heard, and answer questions about it.
 //
 // All is bounded. Of the newest messages everything is kept; older ones go to an Old log, which is stored
 // by itself; of the oldest no more is kept than what it takes to know them again. Times of messages are
@@ -24,6 +24,7 @@ type Log struct {
 	Entries entries       `json:"entries,omitempty"`
 	Known   knownMessages `json:"known,omitempty"`
 	Moved   int64         `json:"moved,omitzero"`    // the time of the newest message that went to the Old log
+	Moves   int64         `json:"moves,omitzero"`    // how often messages went there
 	Authors []Author      `json:"authors,omitempty"` // who wrote the entries
 	// Watermark is the time up to which the log was read, and Last the fingerprint of the newest
 	// message that a read showed.
@@ -274,6 +275,7 @@ func (l *Log) Surplus(waits func(fp int64) bool) (all []*Entry) {
 
 // Move notes that entries, which Surplus returned, are in the Old log.
 func (l *Log) Move(entries []*Entry) {
+	l.Moves++
 	for _, e := range entries {
 		l.Known.add(e.known())
 		l.Moved = max(l.Moved, e.At)

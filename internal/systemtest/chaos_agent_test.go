@@ -60,12 +60,14 @@ const oddly = "odd-"
 func (c *chat) odd(n int) {
 	ann, text := c.crisp.Operator("Ann"), fmt.Sprintf("%s%d-of-%s", oddly, n, c.name)
 	choice := handovertest.Hash(c.w.o.seed, c.name, n, "odd")
-	if now := time.Now(); c.w.hits(oddTimes, 0.05, c.name, n) {
+	now := time.Now().Add(c.w.skew()) // what is older than the opening is not for the user, see adoptions
+	if c.w.hits(oddTimes, 0.05, c.name, n) {
 		c.w.suffers(oddTimes)
-		times := []int64{0, -1, now.Unix(), now.UnixMicro(), now.AddDate(1, 0, 0).UnixMilli(), now.AddDate(9000, 0, 0).UnixMilli()}
-		at := times[choice%uint64(len(times))]
+		times := []int64{0, -1, now.Unix() + 1, now.UnixMicro(), now.AddDate(1, 0, 0).UnixMilli(), now.AddDate(9000, 0, 0).UnixMilli()}
+		at, print := times[choice%uint64(len(times))], 500_000_000_000_000+int64(choice%100_000_000_000_000)
+		c.w.sendsHookOf(print)
 		c.note("an agent writes at %d: %s", at, text)
-		c.writes(text, func() { ann.At(at).Say(text) })
+		c.writes(text, func() { ann.At(at).Fingerprint(print).Say(text) })
 	}
 	if c.w.hits(oddFingerprints, 0.05, c.name, n) {
 		text += "-by-its-number"
@@ -84,7 +86,7 @@ func (c *chat) odd(n int) {
 
 // writes notes something odd that an agent writes.
 func (c *chat) writes(text string, say func()) {
-	c.change(func() { c.oddly = append(c.oddly, text) })
+	c.change(func() { c.oddly = append(c.oddly, showable{text, time.Now()}) })
 	say()
 }
 

@@ -35,15 +35,22 @@ type chat struct {
 	ends     []ending
 	said     []string // by the agent, in Crisp
 	saidAt   []time.Time
-	oddly    []string // by the agent, in a way in which Crisp cannot keep it
-	reported int      // messages that the host was told are not shown
-	accepted []string // of the user, with a nil error
+	oddly    []showable // by the agent, in a way in which Crisp cannot keep it
+	reported int        // messages that the host was told are not shown
+	untold   int        // saves after which the host may not have been told what they store
+	accepted []string   // of the user, with a nil error
 	crisp    *handovertest.Conversation
 	ready    bool     // the user is done writing
 	over     bool     // the bot has the conversation back
 	inside   *replica // whose callback runs
 	wrong    []string
 	story    []string
+}
+
+// showable is a message that is to be shown or reported.
+type showable struct {
+	text string
+	at   time.Time // when it was written
 }
 
 // showing is one time that the user saw a message.

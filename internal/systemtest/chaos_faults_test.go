@@ -34,12 +34,12 @@ var (
 	panicOdds    = odds{{"panics before", 0.01}, {"panics after", 0.01}}
 )
 
-// A burst of 429 takes the first calls of one block of ordinals in a hundred. It is rare, since one 429
-// stops the calls of all conversations of the website for a while; spells of it are a hardship.
+// A burst of 429 takes all calls of the website for up to burstLength, in each burstSpan: Crisp counts
+// what a website does, and not what a conversation does.
 const (
-	burstBlock  = 8
-	burstLength = 2
-	burstChance = 0.01
+	burstSpan   = 10 * time.Second
+	burstLength = 1500 * time.Millisecond
+	burstWait   = time.Second // Retry-After
 )
 
 // draw is the fault with this ordinal, "" for none. It depends on its arguments alone.
@@ -58,15 +58,11 @@ var hollowBodies = []string{handovertest.BodyError, handovertest.BodyEmpty, hand
 
 // drawCall is draw for a call to Crisp.
 func (w *world) drawCall(who, route string, ordinal int) string {
-	seed := w.o.seed
-	if ordinal%burstBlock < burstLength && fraction(seed, who, route, "burst", ordinal/burstBlock) < burstChance {
-		return "429"
-	}
 	all := callOdds
 	if w.o.hard[hollowSuccess] {
 		all = append(all[:len(all):len(all)], hollowOdds...)
 	}
-	return all.draw(seed, who, route, ordinal)
+	return all.draw(w.o.seed, who, route, ordinal)
 }
 
 // capped is what draw says, but nothing after maxStreak faults in a row.
@@ -104,8 +100,6 @@ func (w *world) callFault(i handovertest.CallInfo) handovertest.Fault {
 		DelayAnswer: between(5*time.Millisecond, 100*time.Millisecond, seed, who, i.Route, i.Ordinal, "back"),
 	}
 	switch fault := capped(i.Ordinal, func(n int) string { return w.drawCall(who, i.Route, n) }); fault {
-	case "429":
-		f.Status, f.Header = http.StatusTooManyRequests, http.Header{"Retry-After": {"2"}}
 	case "5xx":
 		f.Status = []int{500, 502, 503}[i.Ordinal%3]
 	case "gateway":
@@ -134,7 +128,7 @@ func (w *world) hookFault(i handovertest.HookInfo) (f handovertest.HookFault) {
 	seed, who := w.o.seed, cmp.Or(i.Nickname, strconv.Itoa(i.Conversation))
 	switch capped(i.Ordinal, func(n int) string { return hookOdds.draw(seed, who, i.Event, n) }) {
 	case "dropped":
-		f.Drop = i.Event != "session:set_state" || !w.hidesState(who) // else nothing tells of the end
+		f.Drop = w.mayDrop(who, i)
 	case "twice":
 		f.Twice = true
 	case "delayed":

@@ -23,10 +23,10 @@ type spell struct {
 
 // spellAt finds the spell that is on after this time since the world began: one in each span, from
 // low to high long. It depends on its arguments alone.
-func spellAt(since, span, low, high time.Duration, seed uint64, what hardship) (s spell, on bool) {
+func spellAt(since, span, low, high time.Duration, seed uint64, what string) (s spell, on bool) {
 	s.n = int(since / span)
-	lasts := between(low, high, seed, string(what), "lasts", s.n)
-	begins := time.Duration(s.n)*span + between(0, span-lasts, seed, string(what), "begins", s.n)
+	lasts := between(low, high, seed, what, "lasts", s.n)
+	begins := time.Duration(s.n)*span + between(0, span-lasts, seed, what, "begins", s.n)
 	s.end = begins + lasts
 	return s, since >= begins && since < s.end
 }
@@ -36,21 +36,21 @@ func (w *world) away() (s spell, on bool) {
 	if !w.o.hard[storeAway] {
 		return s, false
 	}
-	return spellAt(time.Since(w.begun), time.Minute, time.Second, 5*time.Second, w.o.seed, storeAway)
+	return spellAt(time.Since(w.begun), time.Minute, time.Second, 5*time.Second, w.o.seed, string(storeAway))
 }
 
-// limited is the fault of a call while Crisp's quota is used up: 5 to 40 s in each two minutes.
+// limited is the fault of a call in a burst of 429, or while Crisp's quota is used up: 5 to 40 s in each
+// two minutes.
 func (w *world) limited() (f handovertest.Fault, on bool) {
-	if !w.o.hard[quotaLimits] {
-		return f, false
-	}
 	since := time.Since(w.begun)
-	s, on := spellAt(since, 2*time.Minute, 5*time.Second, 40*time.Second, w.o.seed, quotaLimits)
-	if !on {
-		return f, false
+	if w.o.hard[quotaLimits] {
+		if s, on := spellAt(since, 2*time.Minute, 5*time.Second, 40*time.Second, w.o.seed, string(quotaLimits)); on {
+			w.suffers(quotaLimits)
+			return handovertest.Fault{Status: 429, RetryAfter: s.end - since, RetryDate: s.n%2 == 1}, true
+		}
 	}
-	w.suffers(quotaLimits)
-	return handovertest.Fault{Status: 429, RetryAfter: s.end - since, RetryDate: s.n%2 == 1}, true
+	_, on = spellAt(since, burstSpan, 0, burstLength, w.o.seed, "bursts")
+	return handovertest.Fault{Status: 429, RetryAfter: burstWait}, on
 }
 
 // oddYears are years that no message was written in.

@@ -54,13 +54,19 @@ func (s replicaStore) Find(ctx context.Context, id string) (record handover.Reco
 }
 
 func (s replicaStore) Save(ctx context.Context, record handover.Record) (version int64, err error) {
+	saved := false
 	err = s.at(ctx, atSave, func() (err error) {
-		if version, err = s.r.w.store.Save(ctx, record); err == nil && s.r.w.hits(lostSaves, 0.002, record.Key, version) {
+		version, err = s.r.w.store.Save(ctx, record)
+		if saved = err == nil; saved && s.r.w.hits(lostSaves, 0.002, record.Key, version) {
 			s.r.w.suffers(lostSaves)
 			return errStoreAway
 		}
 		return err
 	})
+	if c := s.r.w.chatOfKey(record.Key); c != nil && saved && err != nil {
+		c.note("replica %d does not hear that version %d is saved", s.r.n, version)
+		c.change(func() { c.untold++ })
+	}
 	return version, err
 }
 

@@ -28,7 +28,8 @@ type verdict struct {
 	traps        map[string]int
 	caught       []int64  // what else each killed replica had under way
 	wrong        []string // what else must not be
-	story        []string // of the first conversation with a fault
+	kinds        []string // of faults, each with the story of one conversation
+	story        []string
 }
 
 // String is the line that a run prints.
@@ -78,18 +79,49 @@ func (w *world) judge() verdict {
 		}
 	}
 	for _, c := range w.chats {
-		before := v.bad()
+		before := v
 		c.judgeUser(&v)
 		c.judgeCrisp(&v, inCrisp[c])
 		c.judgeEnds(&v)
 		for _, s := range c.wrong {
 			v.wrong = append(v.wrong, c.name+": "+s)
 		}
-		if v.bad() > before && v.story == nil {
-			v.story = append([]string{c.name}, c.story...)
-		}
+		v.tell(c, before)
 	}
 	return v
+}
+
+// tell keeps the story of a conversation in which something was wrong that was not in those before.
+func (v *verdict) tell(c *chat, before verdict) {
+	var kinds []string
+	for _, s := range c.wrong {
+		kinds = append(kinds, strings.Map(withoutDigits, s))
+	}
+	for kind, n := range map[string]int{
+		"lost": v.lost - before.lost, "doubled": v.doubled - before.doubled, "reordered": v.reordered - before.reordered,
+		"ends twice": v.endsTwice - before.endsTwice, "late": v.late - before.late,
+	} {
+		if n > 0 {
+			kinds = append(kinds, kind)
+		}
+	}
+	told := len(v.kinds)
+	for _, kind := range kinds {
+		if !slices.Contains(v.kinds, kind) {
+			v.kinds = append(v.kinds, kind)
+		}
+	}
+	if len(v.kinds) > told {
+		v.story = append(append(v.story, c.name), c.story...)
+	}
+}
+
+// withoutDigits makes one kind of what differs in numbers alone.
+func withoutDigits(r rune) rune {
+	if r >= '0' && r <= '9' {
+		return -1
+	}
+	return r
 }
 
 // owner is whose conversation it is, if that can be told.
@@ -128,10 +160,10 @@ func (c *chat) judgeUser(v *verdict) {
 			meant[word] = true
 		}
 	}
-	first := make(map[string]showing) // by Message.ID
-	at := make(map[string]time.Time)  // of each word
-	ids := make(map[string]string)    // of each word, or text of the library's
-	highest := -1
+	first := make(map[string]showing)          // by Message.ID
+	at := make(map[string]time.Time)           // of each word
+	ids := make(map[string]string)             // of each word, or text of the library's
+	highest, late := -1, make(map[string]bool) // those that came late, in any of their parts
 	for _, s := range c.shown {
 		m, text := s.message, s.message.Content.Text
 		if before, again := first[m.ID]; again {
@@ -167,7 +199,8 @@ func (c *chat) judgeUser(v *verdict) {
 			switch {
 			case n >= highest:
 			case m.Late && !c.w.o.hooks.NoLog:
-				v.late++
+				whole, _, _ := strings.Cut(m.ID, ".")
+				late[whole] = true
 			default:
 				v.reordered++
 				c.note("REORDERED: %s", word)
@@ -175,16 +208,8 @@ func (c *chat) judgeUser(v *verdict) {
 			highest = max(highest, n)
 		}
 	}
-	missing := 0
-	for _, text := range c.oddly {
-		if ids[text] == "" {
-			missing++
-			c.note("not shown: %s", text)
-		}
-	}
-	if missing > c.reported {
-		c.wrong = append(c.wrong, fmt.Sprintf("%d odd messages were not shown, and %d were reported", missing, c.reported))
-	}
+	v.late += len(late)
+	c.judgeOdd(func(text string) bool { return ids[text] != "" })
 	v.accepted += len(c.said)
 	for i, text := range c.said {
 		if shown := at[strings.Fields(text)[0]]; !shown.IsZero() {
@@ -192,6 +217,33 @@ func (c *chat) judgeUser(v *verdict) {
 		}
 		c.arrived(v, text, func(word string) bool { return ids[word] != "" })
 	}
+}
+
+// judgeOdd requires that what was written oddly and not shown was reported: to the host, unless it may not have
+// heard of a save, and to the agents, unless Crisp refuses their notes.
+func (c *chat) judgeOdd(shown func(text string) bool) {
+	missing := 0
+	for _, m := range c.oddly {
+		if shown(m.text) {
+			continue
+		}
+		missing++
+		c.note("not shown: %s", m.text)
+		if !c.noted(m.at) && (c.refused == nil || c.refused.name != "note") {
+			c.wrong = append(c.wrong, fmt.Sprintf("no agent was told that %s was not shown", m.text))
+		}
+	}
+	if missing > c.reported+c.untold {
+		c.wrong = append(c.wrong, fmt.Sprintf("%d odd messages were not shown, and %d were reported", missing, c.reported))
+	}
+}
+
+// noted reports whether the agents were told, after this time, that something was not shown.
+func (c *chat) noted(at time.Time) bool {
+	after := at.Add(c.w.skew()).UnixMilli()
+	return slices.ContainsFunc(c.crisp.Messages(), func(m handovertest.Message) bool {
+		return m.Type == "note" && m.Text() == handover.DefaultTexts().NoteNotShown && m.Timestamp >= after
+	})
 }
 
 // arrived counts a message that arrived whole, or was lost in part.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -55,6 +56,7 @@ type world struct {
 	failed   map[string]int // what went wrong outside of Crisp
 	traps    map[string]int // what agents did that must not mislead the library
 	progress int            // messages that either side got rid of
+	hooked   map[int64]bool // fingerprints of messages that nothing but their hook tells of
 }
 
 // board guards what several goroutines change, and tells those who wait for a change.
@@ -103,7 +105,7 @@ func runChaos(t *testing.T, o chaosOptions) (v verdict) {
 		defer cancel()
 		w := &world{
 			o: o, ctx: ctx, begun: time.Now(), store: new(handover.MemoryStore), byConv: make(map[handover.Conversation]*chat),
-			failed: make(map[string]int), traps: make(map[string]int),
+			failed: make(map[string]int), traps: make(map[string]int), hooked: make(map[int64]bool),
 		}
 		w.crisp = handovertest.NewCrisp(t, w.options())
 		w.refuses = &refusals{w: w, next: w.crisp.Client().Transport, chats: make(map[string]*chat)}
@@ -131,7 +133,7 @@ func runChaos(t *testing.T, o chaosOptions) (v verdict) {
 func (w *world) options() handovertest.Options {
 	o := handovertest.Options{Seed: w.o.seed, CacheFor: 3 * time.Second}
 	if w.o.hard[skewedCrisp] {
-		o.Skew = between(-20*time.Minute, 20*time.Minute, w.o.seed, "clock of Crisp")
+		o.Skew = w.skew()
 		w.suffers(skewedCrisp)
 	}
 	if w.o.hard[logLag] {
@@ -139,6 +141,14 @@ func (w *world) options() handovertest.Options {
 		w.suffers(logLag)
 	}
 	return o
+}
+
+// skew is by how much Crisp's clock is ahead.
+func (w *world) skew() time.Duration {
+	if !w.o.hard[skewedCrisp] {
+		return 0
+	}
+	return between(-20*time.Minute, 20*time.Minute, w.o.seed, "clock of Crisp")
 }
 
 // live lets all conversations take place, and replicas be killed meanwhile.
@@ -163,6 +173,16 @@ func (w *world) count(fault string) { w.change(func() { w.failed[fault]++ }) }
 
 // trap counts what an agent did.
 func (w *world) trap(kind string) { w.change(func() { w.traps[kind]++ }) }
+
+// sendsHookOf has the hook of a message that is about to be written never be dropped: where the message
+// stands in Crisp's log no read looks.
+func (w *world) sendsHookOf(fingerprint int64) { w.change(func() { w.hooked[fingerprint] = true }) }
+
+// mayDrop reports whether a hook may be dropped.
+func (w *world) mayDrop(who string, i handovertest.HookInfo) (may bool) {
+	w.change(func() { may = !w.hooked[i.Fingerprint] })
+	return may && (i.Event != "session:set_state" || !w.hidesState(who)) // else nothing tells of the end
+}
 
 // proceeded counts a message that arrived at the other side's.
 func (w *world) proceeded() { w.change(func() { w.progress++ }) }
@@ -220,6 +240,12 @@ func (w *world) any(parts ...any) *replica {
 }
 
 func (w *world) chat(c handover.Conversation) *chat { return w.byConv[c] }
+
+// chatOfKey returns whose record it is; nil for that of a website, or an old log.
+func (w *world) chatOfKey(key string) *chat {
+	source, id, _ := strings.Cut(strings.TrimPrefix(key, w.crisp.WebsiteID()+"/"), "/")
+	return w.byConv[handover.Conversation{Source: source, ID: id}]
+}
 
 // observe keeps what happened, for the report on a conversation that went wrong.
 func (w *world) observe(n int, a handover.Activity) {

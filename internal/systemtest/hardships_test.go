@@ -44,8 +44,8 @@ const (
 var hardships = map[hardship]bool{
 	skewedReplicas:  true,
 	skewedCrisp:     true,
-	oddUserTimes:    false,
-	oddTimes:        false,
+	oddUserTimes:    true,
+	oddTimes:        true,
 	oddFingerprints: true,
 	oddHookTimes:    true,
 	triggers:        true,

@@ -252,7 +252,9 @@ func (m *model) human(c *modelCrisp, agent, text string, late, away bool) {
 func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 	if m.state == handover.StateOpening {
 		at := m.now // it may be older than our opening message, too
-		m.held = append(m.held, func() { m.hear(c, agent, text, late || at.Before(c.before) || at.Before(c.greeted), away) })
+		m.held = append(m.held, func() {
+			m.hear(c, agent, text, late || at.Before(c.before) || !c.made && at.Before(c.greeted), away)
+		})
 		return
 	}
 	late = late || c.gone // nobody takes over where the conversation is gone

@@ -85,6 +85,7 @@ type modelCrisp struct {
 	gone    bool      // removed
 	closed  bool      // Crisp says resolved: nobody takes over there
 	adopted bool      // it was there before the library knew of it
+	made    bool      // for the handover that ran last: nothing in it is older
 	before  time.Time // what was written until then is older than the last end
 	ended   time.Time // when the last handover in it ended
 	last    time.Time // of the last message
@@ -191,6 +192,7 @@ func (m *model) conversation() *modelCrisp {
 // greet is our opening message.
 func (m *model) greet(c *modelCrisp, text string) {
 	c.texts = append(c.texts, text)
+	c.made = !c.adopted && c.greeted.IsZero()
 	c.last, c.mark, c.greeted = m.now, m.now, m.now
 	c.closed = false // a message of the user opens it again
 }

@@ -46,3 +46,8 @@ func Soon(t, now time.Time) time.Time {
 	}
 	return t
 }
+
+// Backoff is how long to wait before the attempt after this one: 1, 2, 4 … 60 s.
+func Backoff(attempt int) time.Duration {
+	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
+}

@@ -31,3 +31,12 @@ func TestTimes(t *testing.T) {
 	require.Equal(t, before, Soon(before, now))
 	require.Zero(t, Soon(now.Add(farAhead+1), now))
 }
+
+func TestBackoffGrowsToAMinute(t *testing.T) {
+	var got []time.Duration
+	for i := range 10 {
+		got = append(got, Backoff(i)/time.Second)
+	}
+	require.Equal(t, []time.Duration{1, 1, 2, 4, 8, 16, 32, 60, 60, 60}, got)
+	require.Equal(t, time.Minute, Backoff(1<<40))
+}

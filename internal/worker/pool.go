@@ -112,6 +112,14 @@ func (p *Pool) Nudge(j Job) bool {
 	return true
 }
 
+// Runs reports whether a job with this key and lane runs at this moment.
+func (p *Pool) Runs(key, lane string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.tasks[slot{key, lane}]
+	return t != nil && t.running
+}
+
 // start gives free workers to those whose turn it is. The caller holds the lock.
 func (p *Pool) start(l *lane) {
 	for t := l.next(); t != nil; t = l.next() {

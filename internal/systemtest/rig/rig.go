@@ -270,14 +270,7 @@ func (r *Rig) Lines() []string {
 }
 
 // AgentLines are the lines of Lines that agents wrote.
-func (r *Rig) AgentLines() (lines []string) {
-	for _, l := range r.Lines() {
-		if strings.HasPrefix(l, "agent ") {
-			lines = append(lines, l)
-		}
-	}
-	return lines
-}
+func (r *Rig) AgentLines() []string { return AgentsIn(r.Lines()) }
 
 // Shown returns the messages that Deliver showed.
 func (r *Rig) Shown() []handover.Message {
@@ -344,4 +337,53 @@ func UserTexts(c *handovertest.Conversation) (texts []string) {
 		}
 	}
 	return texts
+}
+
+// Active runs a test in fake time in which an agent, Ann, has greeted the user.
+func Active(t *testing.T, o Options, test func(r *Rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
+	t.Helper()
+	Bubble(t, o, func(r *Rig) {
+		conv, ann := r.Greeted()
+		test(r, conv, ann)
+	})
+}
+
+// Greeted begins a handover in which an agent, Ann, has greeted the user.
+func (r *Rig) Greeted() (*handovertest.Conversation, *handovertest.Operator) {
+	r.T.Helper()
+	conv := r.Opened()
+	ann := conv.Operator("Ann")
+	ann.Say("Hello")
+	r.Saw()
+	return conv, ann
+}
+
+// AgentsIn are those of a user's lines that agents wrote.
+func AgentsIn(lines []string) (agents []string) {
+	for _, l := range lines {
+		if strings.HasPrefix(l, "agent ") {
+			agents = append(agents, l)
+		}
+	}
+	return agents
+}
+
+// Unlate returns a user's lines without the marks of those that came late.
+func Unlate(lines []string) []string {
+	for i := range lines {
+		lines[i] = strings.Replace(lines[i], " (late)", "", 1)
+	}
+	return lines
+}
+
+// Kinds are the messages of a Crisp conversation, each with what it is: "user: Hi", "note: …".
+func Kinds(c *handovertest.Conversation) (all []string) {
+	for _, m := range c.Messages() {
+		who := m.From
+		if m.Type == "note" {
+			who = "note"
+		}
+		all = append(all, who+": "+m.Text())
+	}
+	return all
 }

@@ -1,6 +1,8 @@
-package handover_test
+package systemtest
 
 import (
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+
 	"context"
 	"sync"
 	"testing"
@@ -17,7 +19,7 @@ func TestAvailableTellsOnlineAwayAndUnknownApart(t *testing.T) {
 		"online": handover.Online, "away": handover.Away, "offline": handover.Unknown, "ONLINE": handover.Unknown, "": handover.Unknown,
 	} {
 		t.Run(status, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				r.Crisp.Availability(status)
 				got, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(t, err)
@@ -28,7 +30,7 @@ func TestAvailableTellsOnlineAwayAndUnknownApart(t *testing.T) {
 }
 
 func TestAvailableNeedsAConversation(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		there, err := r.H.Available(r.T.Context(), handover.Conversation{})
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 		require.Equal(t, handover.Unknown, there)
@@ -37,7 +39,7 @@ func TestAvailableNeedsAConversation(t *testing.T) {
 }
 
 func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.Error(t, err)
@@ -50,7 +52,7 @@ func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
 }
 
 func TestAvailableWithAContextThatEnds(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
@@ -64,7 +66,7 @@ func TestAvailableWithAContextThatEnds(t *testing.T) {
 }
 
 func TestAvailableDoesNotWaitForAnotherCallersContext(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: 5 * time.Second})
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -86,7 +88,7 @@ func TestAvailableDoesNotWaitForAnotherCallersContext(t *testing.T) {
 }
 
 func TestABurstAsksOnce(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, DelayAnswer: time.Second})
 		var all sync.WaitGroup
 		for range 100 {
@@ -109,13 +111,13 @@ func TestPresenceGetsWhatCrispSaysAndTheRequest(t *testing.T) {
 	}
 	var last heard
 	say := handover.Away
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Presence = func(_ context.Context, s handover.Session, p handover.Presence) handover.Presence {
 			last = heard{s.Conversation, s.Locale, p}
 			return say
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, handover.Away, there)
@@ -133,10 +135,10 @@ func TestPresenceGetsWhatCrispSaysAndTheRequest(t *testing.T) {
 }
 
 func TestPresenceThatPanics(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence { panic("a bug") }
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, handover.Online, there, "what Crisp says stands")
@@ -145,8 +147,8 @@ func TestPresenceThatPanics(t *testing.T) {
 }
 
 func TestASourceThatIsNotAllowedAsksNobody(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Sources = []string{"telegram"} }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		require.Equal(t, handover.NotAllowed, r.Asks(handover.Request{}))
 		require.Zero(t, r.Crisp.CountCalls(""))
 		require.True(t, r.Says("well then").Bot)
@@ -155,13 +157,13 @@ func TestASourceThatIsNotAllowedAsksNobody(t *testing.T) {
 
 // However long it takes to find out who is there, what the user asked for is stored.
 func TestPresenceThatTakesItsTime(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Presence = func(ctx context.Context, _ handover.Session, p handover.Presence) handover.Presence {
 			<-ctx.Done()
 			return p
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Delay: time.Minute})
 		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
 	})

@@ -1,6 +1,8 @@
-package handover_test
+package systemtest
 
 import (
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+
 	"context"
 	"fmt"
 	"strings"
@@ -35,7 +37,7 @@ func TestMessagesBeyondALimit(t *testing.T) {
 		"a long URL":        {files(1, handover.File{URL: good.URL + strings.Repeat("a", 1<<20)}), "URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
 				_, err := r.Receive(handover.Incoming{Files: tt.files})
 				if tt.says == "" {
 					require.NoError(t, err)
@@ -51,7 +53,7 @@ func TestMessagesBeyondALimit(t *testing.T) {
 }
 
 func TestNotesBeyondALimit(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		_, err = r.H.Start(r.T.Context(), turn, handover.Request{Note: strings.Repeat("a", 100_001)})
@@ -63,11 +65,11 @@ func TestNotesBeyondALimit(t *testing.T) {
 
 // Many greedy users at once: the queue of each is bounded, and nobody else waits for them.
 func TestGreedyUsers(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Limits.Workers, c.Limits.Waiting = 2, 40
 		c.Timeouts.Relay = time.Hour
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		convs := map[string]*handovertest.Conversation{}
 		for _, id := range []string{"greedy 1", "greedy 2", "greedy 3", "modest"} {
 			r.Conv.ID = id
@@ -106,7 +108,7 @@ func TestGreedyUsers(t *testing.T) {
 
 // A host may tell of each key that is pressed.
 func TestTypingIsThrottled(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		tally := r.Crisp.Tally()
 		for range 1000 {
 			require.NoError(t, r.H.Typing(r.T.Context(), r.Conv, true))
@@ -126,7 +128,7 @@ func TestTypingIsThrottled(t *testing.T) {
 // A channel that hangs delays no other one.
 func TestChannelThatHangsDelaysNoOther(t *testing.T) {
 	shown := make(chan time.Time, 1)
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Limits.CreatesPerMinute = -1
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			switch {
@@ -140,7 +142,7 @@ func TestChannelThatHangsDelaysNoOther(t *testing.T) {
 			return m.ID, nil
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		var slow []*handovertest.Conversation
 		for i := range 400 {
 			r.Conv = handover.Conversation{Source: "slow", ID: fmt.Sprint(i)}

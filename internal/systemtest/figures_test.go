@@ -1,6 +1,8 @@
-package handover_test
+package systemtest
 
 import (
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+
 	"context"
 	"fmt"
 	"os"
@@ -65,10 +67,10 @@ func (c *cost) add(o cost, of int) {
 }
 
 // metered runs a test with a meter as the store, without Run: only what messages cost is counted.
-func metered(t *testing.T, test func(r *rig, m *meter)) {
+func metered(t *testing.T, test func(r *rig.Rig, m *meter)) {
 	m := new(meter)
-	o := options{still: true, config: func(_ *rig, c *handover.Config) { c.Store = m }}
-	bubble(t, o, func(r *rig) { test(r, m) })
+	o := rig.Options{Still: true, Config: func(_ *rig.Rig, c *handover.Config) { c.Store = m }}
+	rig.Bubble(t, o, func(r *rig.Rig) { test(r, m) })
 }
 
 // TestCostOfAMessage requires that a message costs the same however many were written before: 10,000 of
@@ -80,7 +82,7 @@ func TestCostOfAMessage(t *testing.T) {
 	}
 	for _, pause := range pauses {
 		t.Run(fmt.Sprint("every ", pause), func(t *testing.T) {
-			metered(t, func(r *rig, m *meter) {
+			metered(t, func(r *rig.Rig, m *meter) {
 				conv := r.Opened()
 				ann := conv.Operator("Ann")
 				agent := func() {
@@ -125,7 +127,7 @@ func TestCostOfAMessage(t *testing.T) {
 // TestCostOfABotMessage is the same for a message that only the bot answers. Until as many messages
 // were written as are remembered, the record grows a little.
 func TestCostOfABotMessage(t *testing.T) {
-	metered(t, func(r *rig, m *meter) {
+	metered(t, func(r *rig.Rig, m *meter) {
 		message := func() {
 			r.Says("What does it cost?")
 			time.Sleep(time.Second)

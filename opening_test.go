@@ -62,18 +62,6 @@ func TestOpeningStepByStep(t *testing.T) {
 	})
 }
 
-// kinds are the messages of a conversation as "user: …" and "note: …".
-func kinds(c *handovertest.Conversation) (all []string) {
-	for _, m := range c.Messages() {
-		who := m.From
-		if m.Type == "note" {
-			who = "note"
-		}
-		all = append(all, who+": "+m.Text())
-	}
-	return all
-}
-
 func TestOpeningWithTheConnectorsUserData(t *testing.T) {
 	var user handover.UserData
 	require.NoError(t, json.Unmarshal([]byte(`{

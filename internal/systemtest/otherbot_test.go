@@ -1,6 +1,8 @@
-package handover_test
+package systemtest
 
 import (
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+
 	"testing"
 	"time"
 
@@ -12,13 +14,13 @@ import (
 
 // crowded is an inbox with another bot that never falls silent, and with a rule that assigns every
 // conversation to somebody who is not there.
-var crowded = options{crisp: handovertest.Options{
+var crowded = rig.Options{Crisp: handovertest.Options{
 	Bot:   &handovertest.Bot{Stays: true, Delay: 2 * time.Second},
 	Rules: []handovertest.Rule{{Operator: "Bob"}},
 }}
 
 func TestAnotherBotAndARuleAreNoHuman(t *testing.T) {
-	bubble(t, crowded, func(r *rig) {
+	rig.Bubble(t, crowded, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.After(5 * time.Second)
 		require.Equal(t, "Bob", conv.Assigned())
@@ -46,7 +48,7 @@ func TestAnotherBotAndARuleAreNoHuman(t *testing.T) {
 }
 
 func TestAnotherBotDoesNotKeepTheUserWaiting(t *testing.T) {
-	bubble(t, crowded, func(r *rig) {
+	rig.Bubble(t, crowded, func(r *rig.Rig) {
 		r.Opened()
 		for range 10 { // each message of the user gets an answer from the other bot
 			require.False(t, r.Says("hello?").Bot)
@@ -54,12 +56,12 @@ func TestAnotherBotDoesNotKeepTheUserWaiting(t *testing.T) {
 		}
 		require.Len(t, r.Ends(), 1)
 		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
-		require.Contains(t, r.Saw(), noAgent)
+		require.Contains(t, r.Saw(), "system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]")
 	})
 }
 
 func TestAPersonAmongBots(t *testing.T) {
-	bubble(t, crowded, func(r *rig) {
+	rig.Bubble(t, crowded, func(r *rig.Rig) {
 		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "anakin@example.com"}}))
 		r.After(5 * time.Second)
 		r.Saw()

@@ -1,6 +1,8 @@
-package handover_test
+package systemtest
 
 import (
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+
 	"fmt"
 	"strings"
 	"testing"
@@ -10,7 +12,6 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // Nobody knows all that Crisp does: the same flow must come out of each Crisp that may be.
@@ -33,11 +34,11 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 		"another bot that never stops":    {Bot: &handovertest.Bot{Stays: true, Delay: time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
+			o := rig.Options{Crisp: crisp, Config: func(r *rig.Rig, c *handover.Config) {
 				c.Token.Tier = handover.Tier(r.Crisp.Tier())
 				c.Webhook.Keys = r.HookKeys()
 			}}
-			bubble(t, o, func(r *rig) {
+			rig.Bubble(t, o, func(r *rig.Rig) {
 				for round := range 2 {
 					wholeFlow(r, round)
 				}
@@ -48,7 +49,7 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 }
 
 // wholeFlow is a handover from the question to the bot's next answer.
-func wholeFlow(r *rig, round int) {
+func wholeFlow(r *rig.Rig, round int) {
 	t := r.T
 	require.True(t, r.Says("hello").Bot)
 	require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Data: map[string]any{"round": float64(round)}}}))
@@ -72,7 +73,7 @@ func wholeFlow(r *rig, round int) {
 	r.After(5 * time.Second)
 	ann.Edit(fp, "one, edited")
 	r.After(5 * time.Second)
-	require.Equal(t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: one, edited"}, agentsIn(r.Saw()))
+	require.Equal(t, []string{"agent Ann: one", "agent Ann: two", "agent Ann: one, edited"}, rig.AgentsIn(r.Saw()))
 	require.Equal(t, handover.StateActive, r.Session().State)
 	r.Says("thanks")
 	time.Sleep(time.Millisecond)
@@ -80,7 +81,7 @@ func wholeFlow(r *rig, round int) {
 	ann.Resolve()
 	r.After(20 * time.Second)
 	lines := r.Saw()
-	require.Equal(t, []string{"agent Ann: bye"}, agentsIn(lines))
+	require.Equal(t, []string{"agent Ann: bye"}, rig.AgentsIn(lines))
 	require.Equal(t, "system: This conversation was closed. You are talking with the bot again.", lines[len(lines)-1])
 	require.Equal(t, handover.StateBot, r.Session().State)
 	end := r.Ends()[round]
@@ -106,10 +107,10 @@ func ours(c *handovertest.Conversation) (texts []string) {
 }
 
 func TestLostAnswersWithFingerprintsOfCrispsOwn(t *testing.T) {
-	o := options{crisp: handovertest.Options{OwnFingerprints: true}}
+	o := rig.Options{Crisp: handovertest.Options{OwnFingerprints: true}}
 	for name, hooks := range map[string]bool{"with the echo": true, "without it": false} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, o, func(r *rig) {
+			rig.Bubble(t, o, func(r *rig.Rig) {
 				conv := r.Opened()
 				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: !hooks && i.Event == "message:send"}
@@ -121,7 +122,7 @@ func TestLostAnswersWithFingerprintsOfCrispsOwn(t *testing.T) {
 					require.False(t, r.Says("the same words").Bot)
 				}
 				r.After(time.Minute)
-				require.Equal(t, []string{"the same words", "the same words", "the same words", "the same words"}, systemrig.UserTexts(conv)[1:])
+				require.Equal(t, []string{"the same words", "the same words", "the same words", "the same words"}, rig.UserTexts(conv)[1:])
 				require.Equal(t, handover.StateWaiting, r.Session().State)
 			})
 		})
@@ -130,14 +131,14 @@ func TestLostAnswersWithFingerprintsOfCrispsOwn(t *testing.T) {
 
 // Users repeat themselves: what they wrote long ago is no proof that Crisp has it once more.
 func TestALostMessageIsNotTakenForAnOlderOne(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		r.Says("ok")
 		for i := range 80 { // more than are known by their fingerprints
 			r.Says(fmt.Sprint(i))
 		}
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
 		r.Says("ok")
-		texts := systemrig.UserTexts(conv)
+		texts := rig.UserTexts(conv)
 		require.Equal(t, "ok", texts[len(texts)-1])
 	})
 }

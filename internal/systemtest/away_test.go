@@ -1,6 +1,8 @@
-package handover_test
+package systemtest
 
 import (
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +17,7 @@ import (
 )
 
 func TestUserAwayKeepsTheMessageForTheNextSign(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		fp := ann.Say("are you there?")
 		r.After(time.Minute)
@@ -49,7 +51,7 @@ func TestAwayAndChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			away, revised := false, []handover.Revision(nil)
-			o := options{config: func(_ *rig, c *handover.Config) {
+			o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 				deliver := c.Deliver
 				c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 					switch {
@@ -67,7 +69,7 @@ func TestAwayAndChanged(t *testing.T) {
 					}
 				}
 			}}
-			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				away = true
 				fp := ann.Say("at five")
 				r.Crisp.Settle()
@@ -92,13 +94,13 @@ func TestAwayAndChanged(t *testing.T) {
 // returns at last is what Revise gets.
 func TestEditedWhileTried(t *testing.T) {
 	var revised []handover.Revision
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Revise = func(_ context.Context, _ handover.Session, v handover.Revision) error {
 			revised = append(revised, v)
 			return nil
 		}
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(handover.Message) error { return errors.New("down") })
 		fp := ann.Say("at five")
 		r.After(time.Second)
@@ -115,8 +117,8 @@ func TestEditedWhileTried(t *testing.T) {
 // TestACorrectionHasAnIDOfItsOwn has an agent change a message again and again: a host that remembers
 // the ids that it has shown misses nothing.
 func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
-	test := func(t *testing.T, o options, want []string, edits func(r *rig, edit func(text string))) {
-		active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	test := func(t *testing.T, o rig.Options, want []string, edits func(r *rig.Rig, edit func(text string))) {
+		rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			fp := ann.Say("at five")
 			r.Saw()
 			first := r.Last()
@@ -135,19 +137,19 @@ func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
 		})
 	}
 	t.Run("there and back", func(t *testing.T) {
-		test(t, options{}, []string{"agent Ann: at six", "agent Ann: at five", "agent Ann: at six", "agent Ann: at five"}, func(_ *rig, edit func(string)) {
+		test(t, rig.Options{}, []string{"agent Ann: at six", "agent Ann: at five", "agent Ann: at six", "agent Ann: at five"}, func(_ *rig.Rig, edit func(string)) {
 			edit("at six")
 			edit("at five")
 			edit("at six")
 			edit("at five")
 		})
 	})
-	revises := options{config: func(_ *rig, c *handover.Config) {
+	revises := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Revise = func(context.Context, handover.Session, handover.Revision) error { return errors.ErrUnsupported }
 	}}
-	for name, o := range map[string]options{"": {}, ", in a channel that cannot edit": revises} {
+	for name, o := range map[string]rig.Options{"": {}, ", in a channel that cannot edit": revises} {
 		t.Run("twice while the user is away"+name, func(t *testing.T) {
-			test(t, o, []string{"agent Ann (late): at seven"}, func(r *rig, edit func(string)) {
+			test(t, o, []string{"agent Ann (late): at seven"}, func(r *rig.Rig, edit func(string)) {
 				r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 				edit("at six")
 				edit("at seven")
@@ -161,7 +163,7 @@ func TestACorrectionHasAnIDOfItsOwn(t *testing.T) {
 
 // TestEditedWhenAPartWasShown has the user leave in the middle of a message in parts.
 func TestEditedWhenAPartWasShown(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		deliveries := 0
 		r.Fails(func(handover.Message) error {
 			if deliveries++; deliveries > 1 {
@@ -186,8 +188,8 @@ func TestEditedWhenAPartWasShown(t *testing.T) {
 
 // That the user was away is no fault: however often that was, a message is still tried as often as any.
 func TestBeingAwayUsesUpNoAttempts(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Limits.Attempts = 3 }}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Limits.Attempts = 3 }}
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		ann.Say("are you there?")
 		for i := range 5 {
@@ -203,7 +205,7 @@ func TestBeingAwayUsesUpNoAttempts(t *testing.T) {
 		})
 		r.Says("back")
 		r.After(time.Minute)
-		require.Contains(r.T, unlate(r.AgentLines()), "agent Ann: are you there?")
+		require.Contains(r.T, rig.Unlate(r.AgentLines()), "agent Ann: are you there?")
 		require.Zero(r.T, r.Count(handover.ActivityGivenUp))
 	})
 }

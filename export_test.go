@@ -1,6 +1,52 @@
 package handover
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Waiting returns how many conversations are waited for in this process.
+func (h *Handover) Waiting() int { return h.waiters.Len() }
+
+// Trimmed returns the data of a record as a save would store it.
+func Trimmed(raw []byte) ([]byte, error) {
+	rec, err := decodeRecord(Record{Version: 1, Data: raw}, "", Conversation{}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	rec.trim()
+	return json.Marshal(rec, recordJSON)
+}
+
+// MessageStatuses returns a look into the data of a record for what became of the user's messages.
+func MessageStatuses(raw []byte) (status func(id string) string, err error) {
+	rec, err := decodeRecord(Record{Version: 1, Data: raw}, "", Conversation{}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return func(id string) string {
+		if m := rec.UserMessages.find(id); m != nil {
+			return string(m.Status)
+		}
+		return ""
+	}, nil
+}
+
+// MaxSeen is how many messages of the user are remembered.
+const MaxSeen = maxUserMessages
+
+// What the tests of rich messages, agents' content and user data need.
+var (
+	Fit       = RichMessage.fit
+	FromCrisp = fromCrisp
+	Metas     = UserData.metas
+
+	ErrPrivate     = errPrivate
+	ErrUnknownType = errUnknownType
+	ErrCannotShow  = errCannotShow
+)
 
 // Cell is one cell of the table of states.
 type Cell struct {

@@ -31,7 +31,7 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 		{"type":"note","type":"text","content":"private","fingerprint":2,"timestamp":1634080131141},
 		{"type":"text","content":"x","fingerprint":0,"timestamp":1634080131142},
 		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
-	read, err := siteOf(page).log(t.Context(), hookSession, 1634080131140, nil, 0)
+	read, err := siteOf(page).log(t.Context(), hookSession, nil, crispapi.Reach{Since: 1634080131140})
 	require.NoError(t, err)
 	msgs, odd := read.messages, read.odd
 	require.Len(t, msgs, 1)
