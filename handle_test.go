@@ -468,3 +468,20 @@ func TestHandleWithoutAStore(t *testing.T) {
 		require.Equal(t, []string{"m1 #1", "m2 #1", "m2 #2"}, b.attempts())
 	})
 }
+
+// A message that Handle takes costs three saves, whatever was said before.
+func TestHandleSaves(t *testing.T) {
+	var store *savesOf
+	config := func(r *rig, c *handover.Config) {
+		store = &savesOf{Store: c.Store, key: r.key}
+		c.Store = store
+	}
+	managed(t, options{config: config}, func(r *rig, b *brain) {
+		for range 100 {
+			store.saves.Store(0)
+			r.handles("hello")
+			r.Crisp.Settle()
+			require.EqualValues(t, 3, store.saves.Load())
+		}
+	})
+}
