@@ -40,9 +40,6 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		return h.giveUp(ctx, key, rec, a)
 	}
 	r := h.callAnswer(ctx, l, rec, a)
-	if r.request != nil && r.err == nil {
-		r.there = h.thereFor(ctx, key, a.turn, *r.request)
-	}
 	return h.persist(ctx, key, func(rec *record) error {
 		rec.endAnswer(a, r)
 		return nil
@@ -62,7 +59,12 @@ func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Pr
 func (h *engine) persist(ctx context.Context, key string, change func(*record) error) error {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
-		_, err := h.update(ctx, known{key: key}, change)
+		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+			if !rec.env.stored { // it was forgotten meanwhile
+				return errKeep
+			}
+			return change(rec)
+		})
 		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
 			return err
 		}
@@ -104,12 +106,13 @@ func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *a
 		return h.cfg.Answer(ctx, a.turn, a.message)
 	})
 	r.cut = errors.Is(context.Cause(actx), ErrNotYourTurn)
+	if r.err == nil && r.request != nil {
+		r.request = h.checked(a.turn, *r.request)
+		r.there = h.thereFor(ctx, l.key, a.turn, *r.request)
+	}
 	stop()
 	<-done
 	<-done
-	if r.err == nil && r.request != nil {
-		r.request = h.checked(a.turn, *r.request)
-	}
 	return r
 }
 

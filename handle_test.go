@@ -485,3 +485,18 @@ func TestHandleSaves(t *testing.T) {
 		}
 	})
 }
+
+// What was forgotten while the bot answers stays forgotten.
+func TestHandleAndForget(t *testing.T) {
+	managed(t, options{}, func(r *rig, b *brain) {
+		b.think = takes(30 * time.Second)
+		r.handles("a human, please")
+		r.After(5 * time.Second)
+		require.NoError(t, r.H.Forget(context.Background(), r.Conv))
+		r.After(time.Minute)
+		stored, err := r.Store.Load(context.Background(), r.key())
+		require.NoError(t, err)
+		require.Zero(t, stored.Version)
+		require.Empty(t, r.Crisp.Conversations())
+	})
+}

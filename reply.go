@@ -46,7 +46,8 @@ const storeAgain = 500 * time.Millisecond
 // the bot speaks. While send runs, users' messages are taken; when a human takes over its context
 // ends, with the cause ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is
 // ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
-// user's message, unless it was answered. Else it is send's own.
+// user's message, unless it was answered. Else it is send's own. An error lets the channel's repeat of
+// the message be answered anew: so have the bot make its answer up within send, where a failure counts.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
 	if h.cfg.reentrant(ctx, t.Conversation) {
 		return ErrReentrant

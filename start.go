@@ -40,7 +40,12 @@ type Outcome string
 // Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
 // ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
 // more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
-// after a refused Reply. After any other error without an outcome call Start again with the same turn,
+// after a refused Reply.
+//
+// On the context of send or of Config.Answer it does not wait: the outcome is Opening, or what keeps the
+// conversation with the bot, such as NobodyThere, and the bot may go on speaking. What the library says
+// then is shown when the bot is silent. The context ends only when the bot has lost the conversation, with
+// the cause ErrNotYourTurn. After any other error without an outcome call Start again with the same turn,
 // unless it finds fault with the request.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.cfg.checkStart(t, &r); err != nil {
