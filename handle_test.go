@@ -500,3 +500,19 @@ func TestHandleAndForget(t *testing.T) {
 		require.Empty(t, r.Crisp.Conversations())
 	})
 }
+
+// What the library cannot show does not keep the bot from answering.
+func TestHandleAnswersWhileTheChannelFails(t *testing.T) {
+	managed(t, options{}, func(r *rig, b *brain) {
+		conv := r.Opened()
+		r.Fails(func(handover.Message) error { return errChannelDown })
+		ann := conv.Operator("Ann")
+		ann.Say("one")
+		ann.Say("two")
+		r.After(time.Minute)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+		r.handles("hello?")
+		r.After(2 * time.Minute)
+		require.Contains(t, r.Saw(), "bot: You said: hello?")
+	})
+}

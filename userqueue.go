@@ -127,12 +127,13 @@ func (all replies) byID(id string) *reply {
 // to see before comes first, unless it fails.
 func (rec *record) forBot() (*userMessage, time.Time) {
 	m := rec.UserMessages.head()
+	shown, _ := rec.ToUser.ready(rec.env.now)
 	switch {
 	case m == nil || rec.Replies.answering() != nil:
 		return nil, time.Time{}
 	case m.Status == messageWaiting:
 		return nil, times.Later(m.Next, rec.env.now)
-	case rec.ToUser.has(func(e *effect) bool { return e.Kind.shows() && !e.Next.After(rec.env.now) }):
+	case shown != nil && shown.Kind.shows():
 		return nil, time.Time{}
 	case rec.State != StateBot:
 		return nil, rec.env.now
