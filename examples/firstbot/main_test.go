@@ -47,7 +47,7 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, "system: A person will be with you soon. You can already describe your question.", <-lines)
 	require.Equal(t, "Back to the bot", strings.TrimLeft(<-lines, "1234567890.-* "))
 	says("3", "My parcel is lost")
-	crisp.Settle()
+	require.NoError(t, crisp.Await(t.Context(), func() bool { return len(crisp.Last().Transcript()) > 1 }))
 	require.Equal(t, "user: My parcel is lost", crisp.Last().Transcript()[1])
 	crisp.Last().Operator("Ann").Say("I look for it")
 	require.Equal(t, "system: Ann joined the conversation.", <-lines)
