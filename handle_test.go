@@ -36,14 +36,15 @@ func (b *brain) answer(ctx context.Context, t handover.Turn, m handover.Incoming
 	b.turns = append(b.turns, t)
 	b.now++
 	b.most = max(b.most, b.now)
+	think := b.think
 	b.mu.Unlock()
 	defer func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.now--
 	}()
-	if b.think != nil {
-		if r, err := b.think(ctx, t, m); r != nil || err != nil {
+	if think != nil {
+		if r, err := think(ctx, t, m); r != nil || err != nil {
 			return r, err
 		}
 	}
@@ -301,13 +302,13 @@ func TestHandleGivesUp(t *testing.T) {
 					require.Greater(t, len(b.turns), 1)
 					require.Less(t, len(b.turns), 16)
 					require.Equal(t, len(b.turns), b.turns[len(b.turns)-1].Attempt)
-					b.mu.Unlock()
 					b.think = func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
 						if t.MessageID == "m1" {
 							return think(ctx, t, m)
 						}
 						return nil, nil
 					}
+					b.mu.Unlock()
 					r.After(13 * time.Minute)
 					require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
 					defer time.Sleep(time.Hour) // those that hang return
@@ -476,7 +477,7 @@ func TestHandleSaves(t *testing.T) {
 		store = &savesOf{Store: c.Store, key: r.key}
 		c.Store = store
 	}
-	managed(t, options{config: config}, func(r *rig, b *brain) {
+	managed(t, options{config: config, still: true}, func(r *rig, b *brain) {
 		for range 100 {
 			store.saves.Store(0)
 			r.handles("hello")
