@@ -48,6 +48,7 @@ type engine struct {
 	answers  *worker.Bulkhead // of Config.Answer
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
+	polls    atomic.Int64     // when this process may poll again, in Unix ns
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
@@ -217,7 +218,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	h.claim(key, rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
-		return false, fmt.Errorf("%w %w", errUnwritable, shapeOf(err))
+		return false, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
 	}
 	next := Record{
 		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
