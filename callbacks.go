@@ -120,6 +120,9 @@ func (h *host) deliver(ctx context.Context, rec *record, e *effect) (id string, 
 
 // copied returns a copy for the host to do with as it likes.
 func (m *Message) copied() Message {
+	if r := &m.Content; r.QuickReplies == nil && r.Attachment == nil && r.Unknown == nil && m.File == nil {
+		return *m // it points to nothing
+	}
 	var c Message
 	if b, err := json.Marshal(m, recordJSON); err != nil || json.Unmarshal(b, &c, recordJSON) != nil {
 		return *m

@@ -439,3 +439,52 @@ func TestShutdownGivesClaimsUp(t *testing.T) {
 		require.Len(r.T, r.AgentLines(), 5)
 	})
 }
+
+// jumpy is a store whose clock seems to go back after each save, as that of a busy database does: its times
+// come with a delay that varies.
+type jumpy struct {
+	handover.MemoryStore
+	ahead time.Duration
+	saved func()
+}
+
+func (s *jumpy) Load(ctx context.Context, key string) (handover.Record, error) {
+	r, err := s.MemoryStore.Load(ctx, key)
+	r.Now = time.Now().Add(s.ahead)
+	return r, err
+}
+
+func (s *jumpy) Find(ctx context.Context, crispID string) (handover.Record, error) {
+	r, err := s.MemoryStore.Find(ctx, crispID)
+	r.Now = time.Now().Add(s.ahead)
+	return r, err
+}
+
+func (s *jumpy) Save(ctx context.Context, r handover.Record) (int64, error) {
+	version, err := s.MemoryStore.Save(ctx, r)
+	if s.saved != nil {
+		s.saved()
+	}
+	return version, err
+}
+
+// TestStoreClockThatGoesBack requires that a hook is worked on at once although the store's clock went back a
+// little since it was stored.
+func TestStoreClockThatGoesBack(t *testing.T) {
+	s := new(jumpy)
+	bubble(t, options{still: true, config: func(_ *rig, c *handover.Config) { c.Store = s }}, func(r *rig) {
+		conv := r.Opened()
+		r.Saw()
+		s.ahead = 50 * time.Millisecond
+		s.saved = func() {
+			if s.ahead != 0 {
+				s.ahead = 0
+				_, err := r.H.Session(context.Background(), handover.Conversation{Source: "webchat", ID: "another"})
+				require.NoError(t, err)
+			}
+		}
+		conv.Operator("Ann").Say("Hello")
+		r.Crisp.Settle()
+		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Hello"}, r.Saw())
+	})
+}

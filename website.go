@@ -387,6 +387,7 @@ func (s *site) log(ctx context.Context, id string, stop []int64, reach crispapi.
 
 // messagesOf separates messages from those that cannot be used.
 func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
+	msgs = make([]EventMessage, 0, len(items))
 	for _, item := range items {
 		if item.Why == "" {
 			msgs = append(msgs, readMessage(item.Raw))

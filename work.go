@@ -166,7 +166,8 @@ func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) er
 func (h *engine) open(ctx context.Context, k known) (*record, error) {
 	e := &env{cfg: h.cfg, speaking: h.speaking.Any(k.key), trustHooks: h.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
-		e.now, e.stored, e.version, e.before = h.store.now(), true, rec.env.version, rec.awaited()
+		e.now = times.Later(h.store.now(), rec.env.now) // the store's clock goes back a little at times
+		e.stored, e.version, e.before = true, rec.env.version, rec.awaited()
 		rec.env = e
 		return rec, nil
 	}

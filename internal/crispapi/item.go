@@ -42,8 +42,8 @@ func ReadItem(v jsontext.Value) (m Item) {
 		raw = nil
 	}
 	m.Raw = raw
-	at := exactjson.Only(raw, "timestamp")
-	m.Fingerprint, m.Timestamp, m.At = exactjson.Fingerprint(exactjson.Only(raw, "fingerprint")), exactjson.Positive(at), Millis(at)
+	fp, at := exactjson.Only(raw, "fingerprint"), exactjson.Only(raw, "timestamp")
+	m.Fingerprint, m.Timestamp, m.At = exactjson.Fingerprint(fp), exactjson.Positive(at), Millis(at)
 	switch {
 	case raw.Kind() != jsontext.KindBeginObject:
 		m.Why = NoObject
@@ -83,9 +83,10 @@ func readItems(data jsontext.Value) ([]Item, error) {
 	if data.Kind() != jsontext.KindBeginArray {
 		return nil, errData
 	}
-	items := []Item{}
-	for _, v := range exactjson.Elements(data) {
-		items = append(items, ReadItem(v))
+	values := exactjson.Elements(data)
+	items := make([]Item, len(values))
+	for i, v := range values {
+		items[i] = ReadItem(v)
 	}
 	return items, nil
 }

@@ -178,6 +178,7 @@ func (r *logReader) read(ctx context.Context, parameter string, ms int64) (page 
 		return nil, e
 	}
 	r.largest = max(r.largest, len(page))
+	r.items = slices.Grow(r.items, len(page))
 	for _, m := range page {
 		if !r.seen[m.ID] {
 			r.seen[m.ID] = true
