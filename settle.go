@@ -29,7 +29,7 @@ func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	o := &settlement{rec, e, r}
 	switch {
-	case e == nil && r.made != "": // the handover has ended meanwhile
+	case e == nil && r.made != "" && rec.Sessions.ByID(r.made) == nil: // the handover has ended meanwhile
 		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
 		return true
 	case e == nil:
