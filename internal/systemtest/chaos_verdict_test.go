@@ -132,12 +132,22 @@ func (w *world) owner(conv *handovertest.Conversation) *chat {
 }
 
 // excused reports whether a repeat of what a replica did is allowed: the channel said that it had
-// failed, or the replica was killed before it could write down that it had not, which takes a load
-// and a save.
+// failed, or the replica was killed before it could write down that it had not. That takes a load and a
+// save; while the store is away it waits for that, and up to storePause more.
 func excused(by *replica, at time.Time, failed bool) bool {
 	killed, dead := by.killedAt()
-	return failed || dead && killed.Sub(at) < 20*storeTime
+	written := at.Add(20 * storeTime)
+	for _, t := range []time.Time{at, written} {
+		if s, on := by.w.away(t); on {
+			written = by.w.begun.Add(s.end + storePause + 20*storeTime)
+			break
+		}
+	}
+	return failed || dead && killed.Before(written)
 }
+
+// storePause is how long the library waits at most between two attempts to write down what it did.
+const storePause = 5 * time.Second
 
 // judgeUser compares what the user saw with Crisp's log, word by word.
 func (c *chat) judgeUser(v *verdict) {
