@@ -237,7 +237,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 	if r.Key == "" {
 		return nil
 	}
-	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
+	_, err = h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
 		if !rec.env.stored || s == nil {
 			return errKeep
@@ -275,6 +275,12 @@ func (h *engine) changed(key string, rec *record) {
 	if rec.env.version != 0 && rec.planner().wants(toBot) { // whoever has the claim: an answer has its own place in the record
 		h.pool.Nudge(jobOf(key, toBot))
 	}
+	h.nudge(key, rec)
+}
+
+// nudge gives a record that this process has claimed to workers of the directions in which there is
+// something to do now, but for the one that is worked on.
+func (h *engine) nudge(key string, rec *record) {
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}

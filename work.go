@@ -271,7 +271,8 @@ func (h *engine) dropLost(key string, rec *record) {
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
 // carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
 // returns when nothing is left to do now, or another process is at it. A record that the store gave with
-// its claim is saved whatever comes of it, which ends the store's hiding.
+// its claim is saved whatever comes of it, which ends the store's hiding. Where nothing is saved at the
+// end, the other direction is nudged all the same: other processes left to this one what they took in.
 func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 	must := k.claimed
 	var done *result
@@ -282,8 +283,14 @@ func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 		if rest && err == nil {
 			h.pool.Nudge(jobOf(k.key, dir)) // behind the others that wait
 		}
-		if err != nil || next == nil {
+		if err != nil {
 			return err
+		}
+		if next == nil {
+			if rec.env.record.Version == 0 { // changed does it after a save
+				h.nudge(k.key, rec)
+			}
+			return nil
 		}
 		done = h.do(ctx, k.key, rec, next)
 		k = known{key: k.key, saved: rec}
