@@ -6,17 +6,18 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // The code of README.md stands in the functions below, so that it compiles.
 
 var (
-	_ = readmeMessage
 	_ = readmeTest
 	_ = readmeObserve
 )
@@ -26,18 +27,47 @@ func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, con
 	if err != nil || !turn.Bot {
 		return err // on an error the channel repeats the message; else turn.Why says who has it
 	}
-	var needHelp bool
-	err = h.Reply(ctx, turn, func(ctx context.Context) (err error) {
-		needHelp, err = bot.Stream(ctx, text) // may take seconds
+	err = h.Reply(ctx, turn, func(ctx context.Context) error {
+		needHelp, err := bot.Stream(ctx, text) // may take seconds
+		if err == nil && needHelp {
+			_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}})
+		}
 		return err
 	})
-	if err == nil && needHelp {
-		_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}})
-	}
 	if errors.Is(err, handover.ErrNotYourTurn) {
-		return nil // a human took over meanwhile, and has the user's message
+		return nil // a human has the conversation, and the user's message
 	}
-	return err
+	return err // on an error the channel repeats the message
+}
+
+// scripted is a bot that always asks for a human.
+type scripted func()
+
+func (say scripted) Stream(context.Context, string) (bool, error) {
+	say()
+	return true, nil
+}
+
+// README's own loop asks for a human although the store failed at the first try.
+func TestReadmeLoop(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		message := func(say scripted) error {
+			return readmeMessage(r.T.Context(), r.H, say, r.Conv, "m1", "a human!")
+		}
+		require.Error(r.T, message(func() {
+			r.Spoke("I ask")
+			r.Store.Fails(true)
+		}))
+		r.Store.Fails(false)
+		r.After(time.Minute)
+		require.NoError(r.T, message(func() { r.Spoke("I ask once more") }))
+		require.NoError(r.T, message(func() { r.Spoke("not again") }))
+		r.After(time.Minute)
+		require.Equal(r.T, handover.StateWaiting, r.Session().State)
+		require.Len(r.T, r.Crisp.Conversations(), 1)
+		require.Equal(r.T, []string{"bot: I ask", "bot: I ask once more"}, r.Saw()[:2])
+		require.Len(r.T, systemrig.UserTexts(r.Crisp.Last()), 1, "the opening message alone")
+	})
 }
 
 func readmeTest(t *testing.T, h *handover.Handover) (string, string) {
