@@ -54,6 +54,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
@@ -204,6 +205,7 @@ func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error
 func (h *Handover) HistoryHandler() http.Handler {
 	return historyPage{
 		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.host.observed,
+		bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxPagesHung}),
 	}
 }
 
