@@ -267,7 +267,7 @@ type Spent struct {
 
 // Spent returns what this day has cost so far, in calls to Crisp for all websites.
 func (h *Handover) Spent(ctx context.Context) (Spent, error) {
-	sum := Spent{Day: today(time.Now())}
+	sum := Spent{Day: today(h.store.now())}
 	for _, s := range h.sites {
 		if err := s.spend(ctx); err != nil {
 			return Spent{}, err

@@ -19,6 +19,7 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 func TestSeveralWebsites(t *testing.T) {
@@ -78,6 +79,17 @@ func TestSpentCountsReplicasWithoutRun(t *testing.T) {
 		spent, err := running.Spent(context.Background())
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, spent.Calls, int64(len(r.Crisp.Calls())-1), "all but what the last minute cost")
+	})
+}
+
+// The day is the store's, whatever a replica's own clock says.
+func TestSpentByTheClockOfTheStore(t *testing.T) {
+	bubble(t, options{still: true}, func(r *rig) {
+		testhook.Set(r.H, testhook.Hooks{Skew: 24 * time.Hour})
+		r.Opened()
+		spent, err := r.H.Spent(context.Background())
+		require.NoError(t, err)
+		require.Positive(t, spent.Calls)
 	})
 }
 
