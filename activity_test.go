@@ -114,7 +114,8 @@ func (r *rig) systemDelivered() (n int) {
 }
 
 func TestActivitiesOfFaults(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Deliver = 5 * time.Minute }}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503, Reason: "down"})
 		r.Says("hello")
 		var api *handover.APIError
@@ -136,7 +137,7 @@ func TestActivitiesOfFaults(t *testing.T) {
 		r.After(10 * time.Minute)
 		require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
-			return a.Kind == handover.ActivityGivenUp && errors.Is(a.Err, errChannelDown) && a.Attempt == 8 && a.CrispID == conv.ID()
+			return a.Kind == handover.ActivityGivenUp && errors.Is(a.Err, errChannelDown) && a.Attempt > 8 && a.Why == "failed" && a.CrispID == conv.ID()
 		}))
 	})
 }

@@ -122,3 +122,41 @@ func TestAdoptedConversationThatIsGone(t *testing.T) {
 		require.Empty(t, r.Crisp.Conversations())
 	})
 }
+
+// What was written before the user asked stays unshown when its hook comes while the handover opens, the log
+// cannot be read for long, and Crisp's clock is ahead.
+func TestAdoptedConversationWhoseOldMessageIsInHand(t *testing.T) {
+	o := options{crisp: handovertest.Options{Skew: 20 * time.Minute}, config: func(_ *rig, c *handover.Config) {
+		c.Timeouts.Open = 10 * time.Minute
+	}}
+	bubble(t, o, func(r *rig) {
+		conv := r.Opened()
+		r.After(time.Minute)
+		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+		r.Saw()
+		r.Conv.ID = "user-2"
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Delay: 5 * time.Second, Drop: i.Event == "message:send"}
+		})
+		conv.Operator("Ann").Say("before")
+		r.After(time.Second)
+		posts := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Refuse: true})
+		reads := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
+		turn, err := r.Receive(handover.Incoming{Text: "me again"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+		defer cancel()
+		_, err = r.H.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		r.After(40 * time.Second)
+		posts()
+		for r.Session().State == handover.StateOpening {
+			r.After(time.Second)
+		}
+		r.After(40 * time.Second)
+		reads()
+		r.After(3 * time.Minute)
+		require.Empty(t, r.AgentLines())
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+	})
+}

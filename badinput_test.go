@@ -287,3 +287,54 @@ func TestALongTextIsTakenUpToItsLimit(t *testing.T) {
 		require.ErrorContains(t, err, "Limits.Text")
 	})
 }
+
+// A message that cannot be used is reported, once, even if it stands in the log where no read looks.
+func TestAMessageThatTheLogDoesNotShowIsReported(t *testing.T) {
+	for name, write := range map[string]func(*handovertest.Operator){
+		"in the year 11000": func(ann *handovertest.Operator) { ann.At(time.Now().AddDate(9000, 0, 0).UnixMilli()).Say("odd") },
+		"at 0":              func(ann *handovertest.Operator) { ann.At(0).Say("odd") },
+		"and by no number":  func(ann *handovertest.Operator) { ann.At(-1).Fingerprint(0).Say("odd") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				for i := range 50 { // so that its place in the log is not on the newest page
+					ann.Say(fmt.Sprint("words ", i))
+				}
+				r.After(time.Minute)
+				r.Saw()
+				write(ann)
+				ann.Say("next")
+				r.After(time.Minute)
+				require.Equal(t, []string{"agent Ann: next"}, r.Saw())
+				require.Equal(t, 1, strings.Count(strings.Join(kinds(conv), "\n"), notShown))
+				require.Equal(t, 1, r.Count(handover.ActivityNotShown))
+			})
+		})
+	}
+	t.Run("a note is nobody's to send again", func(t *testing.T) {
+		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			ann.At(time.Now().AddDate(9000, 0, 0).UnixMilli()).Note("private")
+			r.After(time.Minute)
+			require.NotContains(t, kinds(conv), notShown)
+		})
+	})
+}
+
+// A message dated in the future is on no page before a time: it is read all the same where its hook, which
+// is not signed, only says that it is there.
+func TestAMessageDatedInTheFutureIsRead(t *testing.T) {
+	o := options{crisp: handovertest.Options{Hooks: handovertest.WebsiteHooks}, config: func(r *rig, c *handover.Config) {
+		c.Webhook = handover.Webhook{Keys: r.HookKeys()}
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(time.Minute)
+		r.Saw()
+		ann.At(time.Now().AddDate(1, 0, 0).UnixMilli()).Say("next year")
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: next year"}, r.Saw())
+		ann.Say("now")
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: now"}, r.Saw())
+		require.False(t, r.Last().Late)
+	})
+}

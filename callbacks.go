@@ -14,16 +14,13 @@ import (
 	"github.com/crisphandover/handover/internal/worker"
 )
 
-// callbackTimeout bounds a callback of the host's.
-const callbackTimeout = 10 * time.Second
-
 // scopeKey is the context key of a callback's scope.
 type scopeKey struct{}
 
 // scope tells calls on a callback's context that they must not wait for that callback.
 type scope struct {
 	key   string
-	reply string // of a send
+	reply string // of a send or an Answer
 	end   context.CancelCauseFunc
 }
 
@@ -35,12 +32,19 @@ func scopeOf(ctx context.Context, key string) *scope {
 	return nil
 }
 
+// lost ends the context of a send or an Answer that has lost the conversation.
+func (s *scope) lost() {
+	if s != nil && s.end != nil {
+		s.end(ErrNotYourTurn)
+	}
+}
+
 // reentrant reports whether ctx is that of a callback for the same conversation.
 func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
 	return scopeOf(ctx, c.key(conv)) != nil
 }
 
-// host calls the callbacks of Config. None of them is waited for longer than callbackTimeout. Those that must
+// host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback. Those that must
 // return at once, Observe and Texts, are waited for shortly, and after a few that hang are not called any
 // more until these return.
 type host struct {
@@ -82,11 +86,11 @@ func (h *host) panicked(stack string) {
 	h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
 }
 
-// callback calls the host, for at most callbackTimeout: a callback that does not return is left alone.
+// callback calls the host, for at most Timeouts.Callback: a callback that does not return is left alone.
 // A panic is a failed attempt.
 func callback[T any](ctx context.Context, h *host, c Conversation, call func(context.Context) (T, error)) (T, error) {
 	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.cfg.key(c)})
-	result, err := worker.Call(ctx, h.bulkhead, c.Source, callbackTimeout, call)
+	result, err := worker.Call(ctx, h.bulkhead, c.Source, h.cfg.Timeouts.Callback, call)
 	if hung(err) != "" {
 		err = fmt.Errorf("handover: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Presence says whether somebody is there to answer.
@@ -39,13 +38,31 @@ type Config struct {
 	// New logs a warning.
 	Webhook Webhook
 
+	// Answer has the bot answer a message of the user that Handle took. It says what the bot has to say,
+	// in the channel, and returns nil, or a Request to ask for a human: that is stored together with the
+	// answer, so that an asking is neither lost nor made twice. It may also ask with Start on its ctx, with
+	// the turn t, as an LLM's tool does.
+	//
+	// It may take minutes. One call at a time is made for a conversation, over all replicas, and none while
+	// a human has it or the bot is muted. ctx ends after Timeouts.Answer; and with the cause ErrNotYourTurn
+	// when the bot has lost the conversation, such as to an agent who writes. Then say no more, and return:
+	// if Answer returned an error the agent gets the message. One that has not returned Timeouts.Reply
+	// after the end of its ctx is abandoned, as if it had failed.
+	//
+	// An error repeats the call, with pauses that grow to a minute; so does a crash, within 45 s. Turn.Attempt
+	// counts the calls: from 2 on the bot may have said something already. After Timeouts.Unanswered, from
+	// the first call, the library asks for a human in the bot's place (Texts.NoteUnanswered), who gets the
+	// message; if nobody is there, the user is told so (NoAgent), and the next message has its turn. Both is
+	// reported to Observe.
+	Answer func(ctx context.Context, t Turn, m Incoming) (*Request, error)
 	// Deliver shows a message to the user, and returns the channel's id of it, if there is one.
 	// Required. A nil error means shown; ErrUserAway that the user is gone; an error that wraps
 	// errors.ErrUnsupported that the channel cannot show such a message: it is tried once more
-	// as plain text, then the agents are told. Anything else is tried again, with the same
-	// Message.ID and a larger Attempt. Calls for one conversation never overlap; ctx ends after
-	// 10 s. A call that has not returned a second later has failed, and nobody waits for it any more:
-	// such a one may still run during the next.
+	// as plain text, then the agents are told. Both are answers, and no faults. Anything else is tried
+	// again, with the same Message.ID and a larger Attempt, and pauses that grow to a minute, for
+	// Timeouts.Deliver in all; RetryAfter says when. Then it is given up, and the agents are told. Calls
+	// for one conversation never overlap; ctx ends after Timeouts.Callback. A call that has not returned a
+	// second later has failed, and nobody waits for it any more: such a one may still run during the next.
 	Deliver func(ctx context.Context, s Session, m Message) (channelID string, err error)
 	// Revise edits or removes a message that was shown (Revision.Message.ChannelID), for channels
 	// that can. Without it an edit is delivered as a correction (Message.Corrects), and a removal
@@ -168,6 +185,9 @@ type Limits struct {
 	// Workers is how many conversations of one channel (Conversation.Source) are worked on at the
 	// same time, in each direction; all channels together have a quarter more. Default: 32.
 	Workers int
+	// Answers is how many calls of Config.Answer of one channel a process makes at the same time; all
+	// channels together have a quarter more. Default: 256.
+	Answers int
 	// Queue is how many conversations may wait for a worker; beyond it hooks are answered 503.
 	// Default: 10,000.
 	Queue int
@@ -178,15 +198,15 @@ type Limits struct {
 	// it, which bounds how late a hook is noticed that never came: every 3 minutes with 5,000.
 	// Default: 10,000 with TierWebsite, else 5,000, as Crisp documents.
 	DailyCalls int
-	// Attempts is how often a delivery or a note is tried before it is given up. Default: 8.
+	// Attempts is how often a note, a mark or the like is tried before it is given up. Default: 8.
 	Attempts int
 	// Text is the longest text that Receive takes, in bytes. Default: 100,000.
 	Text int
 	// Files is how many files a message of the user may have. Default: 20.
 	Files int
-	// Waiting is how many messages of one conversation may wait to be posted to Crisp, a text counting
-	// once for each 2,000 characters, and a file once. Beyond it Receive returns ErrCrowded. Default:
-	// 100.
+	// Waiting is how many messages of one conversation may wait for the bot's answer, or to be posted to
+	// Crisp, a text counting once for each 2,000 characters, and a file once. Beyond it Receive and Handle
+	// return ErrCrowded. Default: 100.
 	Waiting int
 }
 
@@ -327,6 +347,7 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		standard int
 	}{
 		{"Workers", &l.Workers, 32},
+		{"Answers", &l.Answers, 256},
 		{"Queue", &l.Queue, 10_000},
 		{"DailyCalls", &l.DailyCalls, quota(tier)},
 		{"Attempts", &l.Attempts, 8},
@@ -373,98 +394,4 @@ func (p *Policy) isBot(origin string) bool {
 // of the ids in hooks.
 func validWebsiteID(id string) bool {
 	return id != "" && len(id) <= 64 && strings.Trim(id, "0123456789abcdef-") == ""
-}
-
-// Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
-// where the table says so. All others are from one second to ten years: New and Start refuse the
-// rest, so that Timeouts{Claim: 10}, which is ten nanoseconds, is no surprise. They are stored with
-// the handover and run out once, however many replicas there are.
-type Timeouts struct {
-	Open     time.Duration `json:"open,omitzero"`     // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
-	Reply    time.Duration `json:"reply,omitzero"`    // one send of Reply; default 2 min
-	Relay    time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
-	Claim    time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
-	Remind   time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle     time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
-	Max      time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
-	Followup time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
-	Reopen   time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never
-	CoolDown time.Duration `json:"cooldown,omitzero"` // after a claim timeout, Start answers TooSoon; default -1: none
-	Late     time.Duration `json:"late,omitzero"`     // after an end, agents' messages are still awaited; default 7 days
-}
-
-// timeout is one row of the table of defaults.
-type timeout struct {
-	name     string
-	value    *time.Duration
-	standard time.Duration
-	optional bool // -1 switches it off
-}
-
-func (t *Timeouts) fields() []timeout {
-	return []timeout{
-		{"Open", &t.Open, 30 * time.Second, false},
-		{"Reply", &t.Reply, 2 * time.Minute, false},
-		{"Relay", &t.Relay, 2 * time.Minute, false},
-		{"Claim", &t.Claim, 10 * time.Minute, true},
-		{"Remind", &t.Remind, 3 * time.Minute, true},
-		{"Idle", &t.Idle, 2 * time.Hour, true},
-		{"Max", &t.Max, 24 * time.Hour, false},
-		{"Followup", &t.Followup, 7 * 24 * time.Hour, false},
-		{"Reopen", &t.Reopen, time.Hour, true},
-		{"CoolDown", &t.CoolDown, -1, true},
-		{"Late", &t.Late, 7 * 24 * time.Hour, false},
-	}
-}
-
-// prepare fills in the defaults, or names the fields that make no sense.
-func (t *Timeouts) prepare() error {
-	var faults []error
-	for _, f := range t.fields() {
-		switch {
-		case *f.value == 0:
-			*f.value = f.standard
-		case *f.value == -1 && f.optional:
-		case *f.value < 0 && f.optional:
-			faults = append(faults, fmt.Errorf("field Timeouts.%s is %v: for no deadline write exactly -1", f.name, *f.value))
-		case *f.value < 0:
-			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
-		default:
-			if fault := spanFault(*f.value); fault != "" {
-				faults = append(faults, fmt.Errorf("field Timeouts.%s %s", f.name, fault))
-			}
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// The bounds of every span of time that a host sets. What is shorter is a number without its unit;
-// what is longer could not be added to a time and stored.
-const (
-	minSpan = time.Second
-	maxSpan = 10 * 365 * 24 * time.Hour
-)
-
-// spanFault says what is wrong with a span of time, and what to write; "" if nothing is.
-func spanFault(d time.Duration) string {
-	switch {
-	case d > 0 && d < time.Microsecond:
-		return fmt.Sprintf("is %v, less than a second: write %d*time.Second", d, int64(d))
-	case d < minSpan:
-		return fmt.Sprintf("is %v, less than a second: write time.Second or more", d)
-	case d > maxSpan:
-		return fmt.Sprintf("is %v, more than ten years: write 10*365*24*time.Hour or less", d)
-	}
-	return ""
-}
-
-// override returns t with the fields that are set in o.
-func (t Timeouts) override(o Timeouts) Timeouts {
-	from := o.fields()
-	for i, f := range t.fields() {
-		if *from[i].value != 0 {
-			*f.value = *from[i].value
-		}
-	}
-	return t
 }

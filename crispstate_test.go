@@ -345,3 +345,27 @@ func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
 		})
 	}
 }
+
+// A signed hook that tells of a resolved state, without a time, is taken at its word where the state cannot
+// be read, whatever the answer is.
+func TestAResolveWhoseStateCannotBeRead(t *testing.T) {
+	for name, f := range map[string]handovertest.Fault{
+		"403": {Status: 403, Reason: "not_allowed"}, "400": {Status: 400}, "500": {Status: 500},
+		"HTML": {Status: 200, Body: handovertest.BodyHTML}, "data of another shape": {Status: 200, Body: handovertest.BodyOther},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+				r.After(10 * time.Second)
+				f.Route = handovertest.RouteConversation
+				r.Crisp.Fail(handovertest.Always, f)
+				r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault {
+					return handovertest.HookFault{Rewrite: handovertest.WithoutTime}
+				})
+				ann.Resolve()
+				r.After(3 * time.Minute)
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+			})
+		})
+	}
+}

@@ -120,7 +120,7 @@ func (rec *record) say(name textName, agent string) *effect {
 
 // note queues a note for the agents of a Crisp session.
 func (rec *record) note(crisp string, name textName) int64 {
-	if name == noteNotShown && rec.ToCrisp.has(func(e *effect) bool {
+	if (name == noteNotShown || name == noteNotReached) && rec.ToCrisp.has(func(e *effect) bool {
 		return e.Kind == kindNote && e.Crisp == crisp && e.Text == name && e.Attempts == 0
 	}) {
 		return 0 // one note tells of all that it is sent for
@@ -165,6 +165,9 @@ func (k effectKind) aside() bool {
 // posts reports whether the effect posts a message of ours.
 func (k effectKind) posts() bool { return k == kindGreet || k == kindPost || k == kindNote }
 
+// shows reports whether the effect shows something to the user.
+func (k effectKind) shows() bool { return k == kindDeliver || k == kindRevise || k == kindText }
+
 // repeatable reports whether carrying the effect out twice does no harm, so that it need not be
 // written down that it was begun.
 func (k effectKind) repeatable() bool {
@@ -190,7 +193,7 @@ func (k effectKind) known() bool {
 const unknownEvery = time.Hour
 
 // ready returns the effect that may run now, and when the queue wants attention otherwise. A
-// waiting effect holds up those behind it, but an aside only those of its kind. A resolve waits for
+// waiting effect holds up those behind it, unless it is overdue; an aside only those of its kind. A resolve waits for
 // what the user wrote before it, which would open the conversation again.
 func (q queue) ready(now time.Time) (*effect, time.Time) {
 	var wait time.Time
@@ -211,11 +214,22 @@ func (q queue) ready(now time.Time) (*effect, time.Time) {
 		if !e.Next.After(now) {
 			return e, now
 		}
-		blocked = append(blocked, class)
 		wait = times.Earlier(wait, e.Next)
+		if !e.overdue() {
+			blocked = append(blocked, class)
+		}
 	}
 	return nil, wait
 }
+
+// overdueAfter is after how many failed attempts a message that cannot be shown holds up those behind it no more:
+// some two minutes.
+const overdueAfter = 8
+
+// overdue reports whether a message waits that could not be shown for long. Each time that it was tried in
+// vain the next one is tried as well: either the channel works, and that one is shown first, or it does not,
+// and the order is kept.
+func (e *effect) overdue() bool { return e.Kind.shows() && e.Attempts >= overdueAfter }
 
 // effect returns the queued effect with this number, or nil: it may have been settled by a read.
 func (q queue) effect(n int64) *effect {
@@ -297,15 +311,14 @@ func (q queue) ends(crisp string) bool {
 	return q.has(func(e *effect) bool { return e.Kind == kindEnd && e.Crisp == crisp })
 }
 
-// crowded reports whether too many messages of the user wait already to take n more.
-func (q queue) crowded(n, most int) bool {
-	waiting := 0
+// posts is how many messages of the user wait.
+func (q queue) posts() (n int) {
 	for _, e := range q {
 		if e.Kind == kindPost {
-			waiting++
+			n++
 		}
 	}
-	return waiting > 0 && waiting+n > most
+	return n
 }
 
 // dropResolve forgets that a Crisp session was to be resolved: it is needed again.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -155,6 +156,36 @@ func ExampleHandover_Run() {
 	defer cancel()
 	_ = server.Shutdown(last)
 	_ = h.Shutdown(last)
+}
+
+// The channel gives each message to Handle, and the bot is behind Config.Answer. With a Request it asks for
+// a human, and from then on the user's messages go to the agents.
+func ExampleHandover_Handle() {
+	crisp := handovertest.New(handovertest.Options{})
+	defer crisp.Close()
+	config := configFor(crisp)
+	config.Answer = func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
+		fmt.Println("bot: You said:", m.Text) // send it to the user of m.Conversation
+		if strings.Contains(m.Text, "human") {
+			return &handover.Request{Segments: []string{"Customer"}}, nil
+		}
+		return nil, nil
+	}
+	h := start(crisp, config)
+
+	for i, text := range []string{"Hello", "A human, please", "My parcel is lost"} {
+		err := h.Handle(context.Background(), handover.Incoming{Conversation: user, ID: strconv.Itoa(i), Text: text})
+		if err != nil {
+			log.Fatal(err) // a host has the channel repeat the message
+		}
+		crisp.Settle()
+	}
+	fmt.Println(crisp.Last().Transcript()[1])
+	// Output:
+	// bot: You said: Hello
+	// bot: You said: A human, please
+	// system: A person will be with you soon. You can already describe your question.
+	// user: My parcel is lost
 }
 
 func ExampleHandover_Receive() {

@@ -1,25 +1,35 @@
 // Package handover hands a bot's conversation to human agents in Crisp, and takes it back.
 //
-// The user stays in the channel where they are. A bot's backend gives every message of the user to
-// Receive first. As long as the bot is to answer, it speaks through Reply; when the user needs a
-// person, it calls Start. From then on messages pass between the user and the agents in Crisp,
-// until the agents resolve the conversation there and the bot answers again.
+// The user stays in the channel where they are. A bot's backend gives every message of the user to Handle,
+// and its bot is Config.Answer: the library calls it for each message, one after the other, and when it
+// returns a Request it asks for a human. From then on messages pass between the user and the agents in
+// Crisp, until the agents resolve the conversation there and the bot answers again.
 //
-//	turn, err := h.Receive(ctx, handover.Incoming{Conversation: conv, ID: msgID, Text: text})
-//	if err != nil || !turn.Bot {
-//		return err // on an error the channel repeats the message; else a human has it
-//	}
-//	answer := bot.Answer(ctx, text)
-//	err = h.Reply(ctx, turn, func(ctx context.Context) error { return chat.Send(ctx, conv.ID, answer.Text) })
-//	if err == nil && answer.NeedHelp {
-//		_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}})
-//	}
+//	h, err := handover.New(handover.Config{
+//		…,
+//		Deliver: chat.Deliver,
+//		Answer: func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
+//			answer := bot.Answer(ctx, m.Text) // may take minutes; ctx ends when a human takes over
+//			if err := chat.Send(ctx, m.Conversation.ID, answer.Text); err != nil {
+//				return nil, err // it is called again
+//			}
+//			if answer.NeedHelp {
+//				return &handover.Request{Segments: []string{"Customer"}}, nil
+//			}
+//			return nil, nil
+//		},
+//	})
+//	go h.Run(ctx)
+//	err = h.Handle(ctx, incoming) // nil: stored. On an error make the channel repeat the message
+//
+// A host that streams an answer into the request that brought the question has a loop of its own: Receive
+// says whether the bot is to answer, Reply lets it speak, Start asks for a human.
 //
 // # Promises
 //
-// One voice: the library never starts a bot message given to Reply while it has recorded that a
-// human owns the conversation; one that is under way is told to stop. At most one side speaks,
-// unless send ignores its ended context beyond Timeouts.Reply.
+// One voice: the library never starts a bot message given to Reply, or calls Config.Answer, while it has
+// recorded that a human owns the conversation; one that is under way is told to stop. At most one side
+// speaks, unless send or Answer ignores its ended context beyond Timeouts.Reply.
 //
 // Agent to user, nothing lost: each message at least once, in the order in which Crisp's log shows
 // it, with the same Message.ID at each attempt: exactly once if Deliver is idempotent by that id.
@@ -28,7 +38,7 @@
 //
 // User to agent, nil means Crisp has it: never posted twice unless Crisp carries out a request
 // later than a fresh read, made after our time-out, said it had not; in the order of the nil
-// returns.
+// returns. Handle's nil means that the message is stored, and is passed on or answered.
 //
 // Nobody is left hanging: every handover has exactly one end and one un-mute, with a typed reason.
 // OnEnd is called at least once, with the same id.

@@ -16,6 +16,7 @@ type offer struct {
 	ID      string    `json:"id"`
 	Request Request   `json:"request"`
 	Asking  bool      `json:"asking,omitzero"` // for an email address
+	Missed  bool      `json:"missed,omitzero"` // there was none in the first answer
 	Expires time.Time `json:"expires"`
 }
 
@@ -33,6 +34,23 @@ func (rec *record) wantEmail() {
 	rec.queueOpening(rec.FollowUp)
 }
 
+// gaveEmail handles the answer to the question for an address. It is false when the user has other things to
+// say: there was no address in the words before either.
+func (rec *record) gaveEmail(text string) bool {
+	address, ok := persondata.FindEmail(text)
+	switch {
+	case ok:
+		rec.Offer.Request.User.Email = address
+		rec.wantEmail()
+	case rec.Offer.Missed:
+		return false
+	default:
+		rec.Offer.Missed = true
+		rec.say(textBadEmail, "")
+	}
+	return true
+}
+
 // takeChoice reports whether a message answers the offer, and does what it chooses. Any other text is
 // for the bot, and ends the offer.
 func (rec *record) takeChoice(in *userMessage) bool {
@@ -42,14 +60,7 @@ func (rec *record) takeChoice(in *userMessage) bool {
 		return rec.fire(onChoiceBot, cause{})
 	case rec.Offer.chosen(in.Incoming, choices.Email, rec.env.cfg):
 		return rec.fire(onChoiceEmail, cause{})
-	case rec.Offer.Asking && len(in.Incoming.Files) == 0:
-		address, ok := persondata.Email(in.Incoming.Text)
-		if !ok {
-			rec.say(textBadEmail, "")
-			return true
-		}
-		rec.Offer.Request.User.Email = address
-		rec.wantEmail()
+	case rec.Offer.Asking && len(in.Incoming.Files) == 0 && rec.gaveEmail(in.Incoming.Text):
 		return true
 	}
 	rec.fire(onOfferExpired, cause{})

@@ -173,3 +173,18 @@ func TestAnOldLogThatIsLost(t *testing.T) {
 		require.True(t, slices.ContainsFunc(r.Activities(), func(a handover.Activity) bool { return a.Why == "too_old" }))
 	})
 }
+
+// While a read is under way, messages that it brings go to the old log, and are no longer among those that
+// the record knows. They are not shown again.
+func TestMessagesThatMoveDuringARead(t *testing.T) {
+	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, DelayAnswer: 8 * time.Second})
+		ann.Say("next")
+		r.After(time.Second)
+		for i := range 130 { // more than are kept whole until Crisp shows their time
+			r.Says(fmt.Sprint("words ", i))
+		}
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: next"}, agentsIn(r.Saw()))
+	})
+}

@@ -60,6 +60,10 @@ func (rec *record) returnToBot() {
 			continue
 		}
 		in.Status, in.Epoch = messageTurn, rec.Epoch
+		if in.Managed {
+			in.Attempts, in.Since, in.Next = 0, time.Time{}, time.Time{}
+			continue
+		}
 		if !in.Waits.After(rec.env.now) {
 			in.Waits = time.Time{}
 			rec.unsent(in)
@@ -167,6 +171,24 @@ func (e *effect) named(s *crisplog.Session, id string) {
 	if e.Message.Corrects == "" {
 		s.Log.Name(e.FP, e.Part, id)
 	}
+}
+
+// dropAway gives up the deliveries to a user who does not come back, and tells the agents. It reports whether
+// there are any.
+func (rec *record) dropAway() bool {
+	if len(rec.Away) == 0 || !rec.idle() || rec.env.now.Before(rec.keepUntil()) {
+		return false
+	}
+	told := map[string]bool{}
+	for _, e := range rec.Away {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: e.Crisp, MessageID: e.Message.ID, Why: "away"})
+		if !told[e.Crisp] {
+			told[e.Crisp] = true
+			rec.note(e.Crisp, noteAway)
+		}
+	}
+	rec.Away = nil
+	return true
 }
 
 // userSign gives back the deliveries that were kept until the user is there again.

@@ -9,14 +9,14 @@ import (
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 
-// direction is one of the two in which a conversation is worked on, so that neither waits for the
-// other.
+// direction is one of those in which a conversation is worked on, so that none waits for another.
 type direction string
 
-// The two directions.
+// The directions.
 const (
 	toUser  direction = "to_user"  // Crisp's log to the user
 	toCrisp direction = "to_crisp" // the user to Crisp
+	toBot   direction = "to_bot"   // the user to Config.Answer
 )
 
 // step is the next thing to do outside the record: an effect, or a read of Crisp's log.
@@ -55,8 +55,10 @@ func (rec *record) planner() *planner { return &planner{rec: rec} }
 // next decides on the next step in a direction, and counts the attempt.
 func (p *planner) next(dir direction) *step {
 	now := p.rec.env.now
-	p.changed = p.dropDeadReplies() || p.changed
+	p.changed = p.rec.dropDeadReplies() || p.changed
 	p.changed = p.dropUnheard() || p.changed
+	p.changed = p.rec.handOn() || p.changed
+	p.changed = p.rec.dropAway() || p.changed
 	if dir == toUser {
 		if l := p.read(); l != nil {
 			return &step{read: l}
@@ -111,6 +113,10 @@ func (e *effect) begin(now time.Time) {
 
 // wants reports whether there is something to begin now in one direction.
 func (p *planner) wants(dir direction) bool {
+	if dir == toBot {
+		m, _ := p.rec.forBot()
+		return m != nil
+	}
 	if dir == toUser {
 		if l, _ := p.wantedRead(p.rec.env.now); l != nil {
 			return true
@@ -121,12 +127,6 @@ func (p *planner) wants(dir direction) bool {
 	}
 	e, _ := p.rec.queue(dir).ready(p.rec.env.now)
 	return e != nil && !e.Running
-}
-
-// dropDeadReplies drops the bot's messages that have lasted too long: their process is dead, or send
-// ignores its context.
-func (p *planner) dropDeadReplies() bool {
-	return p.rec.Replies.drop(func(r reply) bool { return !r.Until.After(p.rec.env.now) })
 }
 
 // botSpeaks reports whether a message of the bot's is under way.
@@ -270,6 +270,8 @@ func (p *planner) due() time.Time {
 		at = times.Earlier(at, next)
 	}
 	at = times.Earlier(at, p.rec.UserMessages.waits(""))
+	_, wait = p.rec.forBot()
+	at = times.Earlier(at, wait)
 	for _, r := range p.rec.Replies { // its process may die
 		at = times.Earlier(at, r.Until)
 	}
@@ -305,7 +307,7 @@ func (p *planner) dropUnheard() (any bool) {
 func (p *planner) mustSave(process string, next *step) bool {
 	held := p.rec.Claim.Holder == process
 	if next == nil {
-		return held && !p.working() && !p.wants(toUser) && !p.wants(toCrisp)
+		return held && !p.working() && !p.wants(toUser) && !p.wants(toCrisp) && !p.wants(toBot)
 	}
 	fresh := held && p.rec.Claim.Until.Sub(p.rec.env.now) > claimTTL/2
 	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
@@ -403,13 +405,26 @@ func (p *planner) recover(process string, dir direction) {
 func (p *planner) orphaned() {
 	p.rec.ToUser.recover()
 	p.rec.ToCrisp.recover()
+	p.openAgain()
+}
+
+// openingFor is for how long after an asking an opening gets its whole time again, when the process has died
+// that was at it.
+const openingFor = 5 * time.Minute
+
+// openAgain gives an opening its time again whose process has died: nobody was at it for as long as a claim
+// holds, which may be as long as Timeouts.Open.
+func (p *planner) openAgain() {
+	if p.rec.State == StateOpening && !p.rec.Claim.free() && p.rec.env.now.Before(p.rec.Handover.Asked.Add(openingFor)) {
+		p.rec.Handover.Paced = p.rec.env.now
+	}
 }
 
 // awaited is what callers in other processes may wait to see changed.
 type awaited struct {
 	epoch   int64
 	opening string   // the handover that opens
-	posting []string // the user's messages that are on their way to Crisp
+	pending []string // the user's messages that are on their way to Crisp, or given to somebody to answer them
 }
 
 // awaited returns what may be waited for now.
@@ -419,8 +434,8 @@ func (rec *record) awaited() (a awaited) {
 		a.opening = rec.Handover.ID
 	}
 	for _, m := range rec.UserMessages {
-		if m.Status == messagePosting {
-			a.posting = append(a.posting, m.ID)
+		if m.pending() {
+			a.pending = append(a.pending, m.ID)
 		}
 	}
 	return a
@@ -431,8 +446,8 @@ func (a awaited) over(rec *record) bool {
 	if a.epoch != rec.Epoch || a.opening != "" && (rec.State != StateOpening || rec.Handover.ID != a.opening) {
 		return true
 	}
-	for _, id := range a.posting {
-		if m := rec.UserMessages.find(id); m == nil || m.Status != messagePosting {
+	for _, id := range a.pending {
+		if m := rec.UserMessages.find(id); m == nil || !m.pending() {
 			return true
 		}
 	}

@@ -3,7 +3,6 @@ package handover_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -17,43 +16,23 @@ import (
 // The code of README.md stands in the functions below, so that it compiles.
 
 var (
-	_ = readmeNew
-	_ = (*Chat).Deliver
 	_ = readmeMessage
 	_ = readmeTest
 	_ = readmeObserve
 )
 
-func readmeNew(ctx context.Context, chat readmeChat) error {
-	h, err := handover.New(handover.Config{
-		WebsiteID: os.Getenv("CRISP_WEBSITE_ID"),
-		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(os.Getenv("CRISP_IDENTIFIER")), Key: handover.NewSecret(os.Getenv("CRISP_KEY"))},
-		Webhook:   handover.Webhook{Secrets: handover.NewSecrets(os.Getenv("CRISP_WEBHOOK_SECRET"))},
-		Deliver:   chat.Deliver, // everything the user must see comes through here
-	})
-	if err != nil {
-		return err
-	}
-	http.Handle("POST /crisp/hooks", h)
-	go h.Run(ctx) // deadlines, retries, catch-up: without it one failed delivery holds up all that follow
-	return nil
-}
-
-type Chat struct{ channel readmeChannel }
-
-func (c *Chat) Deliver(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
-	return c.channel.Show(ctx, s.Conversation.ID, m.ID, m.From, m.Agent.Name, m.Content)
-}
-
-func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, chat readmeChat, conv handover.Conversation, messageID, text string, userData handover.UserData) error {
+func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, conv handover.Conversation, messageID, text string) error {
 	turn, err := h.Receive(ctx, handover.Incoming{Conversation: conv, ID: messageID, Text: text})
 	if err != nil || !turn.Bot {
-		return err // on an error the channel repeats the message; else a human has it
+		return err // on an error the channel repeats the message; else turn.Why says who has it
 	}
-	answer := bot.Answer(ctx, text) // may take seconds
-	err = h.Reply(ctx, turn, func(ctx context.Context) error { return chat.Send(ctx, conv.ID, answer.Text) })
-	if err == nil && answer.NeedHelp {
-		_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}, User: userData})
+	var needHelp bool
+	err = h.Reply(ctx, turn, func(ctx context.Context) (err error) {
+		needHelp, err = bot.Stream(ctx, text) // may take seconds
+		return err
+	})
+	if err == nil && needHelp {
+		_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}})
 	}
 	if errors.Is(err, handover.ErrNotYourTurn) {
 		return nil // a human took over meanwhile, and has the user's message
@@ -89,19 +68,8 @@ func readmeObserve(states readmeHistogram, faults readmeCounter) handover.Config
 
 // What the code in README.md takes from its host, and from Prometheus.
 type (
-	readmeChat interface {
-		Deliver(context.Context, handover.Session, handover.Message) (string, error)
-		Send(ctx context.Context, user, text string) error
-	}
-	readmeChannel interface {
-		Show(ctx context.Context, user, id string, from handover.From, name string, content handover.RichMessage) (string, error)
-	}
 	readmeBot interface {
-		Answer(ctx context.Context, text string) readmeAnswer
-	}
-	readmeAnswer struct {
-		Text     string
-		NeedHelp bool
+		Stream(ctx context.Context, text string) (needHelp bool, err error)
 	}
 	readmeHistogram interface {
 		WithLabelValues(...string) interface{ Observe(float64) }
@@ -111,7 +79,8 @@ type (
 	}
 )
 
-// TestReadmeCode finds each block of README.md's code in this file, whatever its indentation.
+// TestReadmeCode finds each block of README.md's code in this file, whatever its indentation. The first one is
+// a program, which examples/firstbot runs.
 func TestReadmeCode(t *testing.T) {
 	flat := func(code string) string {
 		var lines []string
@@ -124,16 +93,18 @@ func TestReadmeCode(t *testing.T) {
 	require.NoError(t, err)
 	file, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
+	program, err := os.ReadFile("examples/firstbot/main.go")
+	require.NoError(t, err)
 	blocks := strings.Split(string(readme), "```go\n")[1:]
 	require.NotEmpty(t, blocks)
-	wiring := 0 // of the first three blocks
 	for i, block := range blocks {
 		code, _, found := strings.Cut(block, "```\n")
 		require.True(t, found)
-		require.Contains(t, flat(string(file)), flat(code))
-		if i < 3 {
-			wiring += strings.Count(code, "\n")
+		if i > 0 {
+			require.Contains(t, flat(string(file)), flat(code))
+			continue
 		}
+		require.Equal(t, string(program), code)
+		require.Less(t, strings.Count(code, "\n"), 45, "a bot is wired in fewer than 45 lines")
 	}
-	require.Less(t, wiring, 40, "a bot is wired in fewer than 40 lines")
 }

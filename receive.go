@@ -24,6 +24,12 @@ type Incoming struct {
 	// Files are passed on by URL, which agents must be able to open.
 	Files []File    `json:"files,omitempty"`
 	At    time.Time `json:"at,omitzero"` // when the user wrote it
+	// Seq is the channel's own order, for Handle: numbers that grow within the conversation, with or
+	// without gaps, such as Telegram's message_id or a time in milliseconds. A message that has one is
+	// handed on a quarter of a second after it was stored, and before those of greater numbers that are not
+	// handed on yet. So messages whose Handle is called at about the same time are in order. 0: the order
+	// in which they are stored.
+	Seq int64 `json:"seq,omitzero"`
 }
 
 // Turn is the right to answer one message of the user, as long as nobody else got the
@@ -34,7 +40,23 @@ type Turn struct {
 	Epoch        int64        `json:"epoch"`
 	// Bot is true when the bot is to answer; else a human has the message, or nobody is to answer.
 	Bot bool `json:"bot"`
+	// Why says why the bot is not to answer; empty when it is.
+	Why Why `json:"why,omitempty"`
+	// Attempt counts the calls of Config.Answer for the message, from 1. It is 0 in all other turns.
+	Attempt int `json:"attempt,omitempty"`
 }
+
+// Why says why the bot is not to answer a message.
+type Why string
+
+// The reasons for which the bot is not to answer.
+const (
+	WhyHuman   Why = "human"   // a human has the conversation, and the message
+	WhyMuted   Why = "muted"   // the bot is muted (Mute); the message is kept
+	WhyChoice  Why = "choice"  // it answered a question of the library's, or was the wish to leave
+	WhyRepeat  Why = "repeat"  // the bot has answered it
+	WhyHandled Why = "handled" // Handle took it, and has the bot answer it
+)
 
 var (
 	// ErrIDReused is returned by Receive for an id that was used for a message with other content.
@@ -52,6 +74,9 @@ var (
 	// Limits.Waiting. Let the channel repeat it.
 	ErrCrowded   = errors.New("handover: too many messages of this conversation wait for Crisp, see Limits.Waiting: repeat it later")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
+	// ErrUnderWay is returned by Receive for a message that the channel repeats while its first turn is
+	// used. It waited for that, as long as its ctx allowed. Let the channel repeat it later.
+	ErrUnderWay = errors.New("handover: the bot is answering the message: repeat it later")
 	// ErrShutdown is returned by Receive, HandleEvent and Run once Shutdown was called, and by Start
 	// with the outcome Opening. Turns that were given may still be used in Reply.
 	ErrShutdown = errors.New("handover: shutting down: another process must take it")
@@ -67,8 +92,12 @@ func Permanent(err error) bool {
 // Turn.Bot says that the bot is to answer, or Crisp has the message, or nobody is to answer: the
 // bot is muted, or the message answered a question of the library's, or it is a repeat of one that
 // the bot has answered. On an error that is not Permanent make the channel repeat the message, with
-// the same id: it is never passed on twice. ctx bounds the wait for Crisp; the message goes on
-// without it.
+// the same id: it is never passed on twice. ctx bounds the wait for Crisp, which is at most half a
+// minute longer than Timeouts.Relay; the message goes on without it.
+//
+// One caller at a time has a message to answer it. A repeat waits until that one has, as long as ctx
+// allows (ErrUnderWay), and then says so (WhyRepeat). When the answer fails, or Reply is not called within
+// Timeouts.Reply, the repeat gets the turn.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.cfg.reentrant(ctx, m.Conversation) {
 		return Turn{}, ErrReentrant
@@ -83,84 +112,54 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
-	hash, size := m.hash(), m.size()
-	var got receipt
-	l := h.listen(k.key, func(rec *record) bool { return got.read(rec, m) })
-	l.works = true
-	defer l.stop()
-	begin := func(rec *record) {
-		l.stop()
-		got = receipt{}
-		l.begin(rec)
-	}
-	rec, err := h.update(ctx, k, func(rec *record) error {
-		rec.userSign()
-		if old := rec.UserMessages.find(m.ID); old != nil {
-			if old.Hash != hash {
-				return ErrIDReused
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeouts.Relay+30*time.Second)
+	defer cancel()
+	for {
+		got := receipt{message: m, hash: m.hash(), size: m.size()}
+		l := h.listen(k.key, got.read)
+		l.works = true
+		rec, err := h.update(ctx, k, func(rec *record) error {
+			l.stop()
+			if err := got.take(rec); err != nil {
+				return err
 			}
-			old.heard(rec)
-			begin(rec)
+			l.begin(rec)
 			return nil
+		})
+		if err == nil {
+			err = h.await(ctx, l, rec, &got)
 		}
-		if rec.human() && rec.ToCrisp.crowded(size, rec.env.cfg.Limits.Waiting) {
-			return ErrCrowded
+		l.stop()
+		if err != nil || !got.turn.Bot || got.mine {
+			return got.turn, err
 		}
-		m := m
-		m.At = plausibleTime(m.At, rec.env.now)
-		in := &userMessage{ID: m.ID, Hash: hash, At: rec.env.now, Incoming: &m}
-		rec.UserMessages = append(rec.UserMessages, in)
-		rec.Touched = rec.env.now
-		rec.accept(in)
-		in.heard(rec)
-		begin(rec)
-		return nil
-	})
-	if err != nil {
-		return Turn{}, err
+		k = known{key: k.key, conversation: m.Conversation} // it has become a turn, which is not given to anybody yet
 	}
-	return h.await(ctx, l, rec, m, &got)
-}
-
-// receipt is what became of a message of the user.
-type receipt struct {
-	turn  Turn
-	fault error
-	owed  bool // an end made it a turn: that the host has it must be written down
-}
-
-// read reports whether it is known what becomes of a message, and takes it down.
-func (r *receipt) read(rec *record, m Incoming) bool {
-	in := rec.UserMessages.find(m.ID)
-	if in == nil {
-		r.fault = errForgotten
-		return true
-	}
-	if in.Status == messagePosting {
-		return false
-	}
-	r.turn = Turn{Conversation: m.Conversation, MessageID: m.ID, Epoch: in.Epoch, Bot: in.Status == messageTurn}
-	r.owed = in.Status == messageTurn && !in.Waits.IsZero()
-	if in.Status == messageRefused {
-		r.fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
-	}
-	return true
 }
 
 // await waits until it is known what becomes of a message.
-func (h *engine) await(ctx context.Context, l *listening, rec *record, m Incoming, got *receipt) (Turn, error) {
-	renewed := h.keepWaiting(ctx, l.key, m.ID)
+func (h *engine) await(ctx context.Context, l *listening, rec *record, got *receipt) error {
+	id := got.message.ID
+	if got.held > 0 {
+		held, cancel := context.WithTimeout(ctx, got.held)
+		defer cancel()
+		if err := l.wait(held, rec); err != nil && ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrUnderWay, err)
+		} else if err != nil {
+			got.turn = Turn{Bot: true}
+			return nil
+		}
+		return got.fault
+	}
+	renewed := h.keepWaiting(ctx, l.key, id)
 	err := l.wait(ctx, rec)
 	renewed()
 	if err != nil {
 		// The message stays on its way. Nobody waits for it now: an end must tell the user.
-		h.waited(ctx, l.key, m.ID, false)
-		return Turn{}, fmt.Errorf("handover: the message is stored and on its way: repeat it with the same id: %w", err)
+		h.waited(ctx, l.key, id)
+		return fmt.Errorf("handover: the message is stored and on its way: repeat it with the same id: %w", err)
 	}
-	if got.owed {
-		h.waited(ctx, l.key, m.ID, true)
-	}
-	return got.turn, got.fault
+	return got.fault
 }
 
 // keepWaiting lets it stand in the record that a Receive waits for a message, until stop is called or
@@ -196,8 +195,8 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 	}
 }
 
-// waited notes that a Receive waits no more. heard says whether it has handed the message's turn out.
-func (h *engine) waited(ctx context.Context, key, id string, heard bool) {
+// waited notes that a Receive waits no more.
+func (h *engine) waited(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err := h.update(ctx, known{key: key}, func(rec *record) error {
@@ -205,7 +204,7 @@ func (h *engine) waited(ctx context.Context, key, id string, heard bool) {
 		if in == nil || in.Waits.IsZero() {
 			return errKeep
 		}
-		rec.waited(in, heard)
+		rec.waited(in, false)
 		return nil
 	})
 	if err != nil {

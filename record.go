@@ -236,7 +236,7 @@ func (rec *record) trim() {
 			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
-		rec.Handover.Request = Request{} // what is known of the user goes with the late window
+		rec.Handover.Request = Request{Locale: rec.Handover.Request.Locale} // what is known of the user goes with the late window
 	}
 	for _, s := range rec.Sessions {
 		s.Log.Trim(rec.awaits)
@@ -252,7 +252,7 @@ func (rec *record) awaits(fp int64) bool {
 // idle reports whether nothing is open.
 func (rec *record) idle() bool {
 	return rec.State == StateBot && rec.Offer == nil && rec.FollowUp == nil && len(rec.Hooks) == 0 &&
-		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0
+		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0 && rec.UserMessages.head() == nil
 }
 
 // keepBare is how long a conversation without any handover is remembered, for the channel's
@@ -268,7 +268,9 @@ func (rec *record) keepUntil() time.Time {
 }
 
 // expired reports whether the record may be forgotten.
-func (rec *record) expired() bool { return rec.idle() && !rec.env.now.Before(rec.keepUntil()) }
+func (rec *record) expired() bool {
+	return rec.idle() && len(rec.Away) == 0 && !rec.env.now.Before(rec.keepUntil())
+}
 
 // What a store returns is not trusted: the library or another program may have had a fault, a disk
 // may have lost bytes, a clock may have been wrong. fault refuses a record that the work could not
@@ -375,12 +377,13 @@ func (rec *record) mend() {
 		}
 	}
 	for i := range rec.Replies {
-		if r := &rec.Replies[i]; r.Until.After(now.Add(rec.env.cfg.Timeouts.Reply)) {
-			r.Until = now.Add(rec.env.cfg.Timeouts.Reply)
+		r := &rec.Replies[i]
+		if most := now.Add(max(rec.env.cfg.Timeouts.Reply, claimTTL)); r.Until.After(most) {
+			r.Until = most
 		}
 	}
 	for _, m := range rec.UserMessages {
-		m.At = times.Past(m.At, now)
+		m.mend(rec.env.cfg, now)
 		if m.Waits.After(now.Add(2 * claimTTL)) {
 			m.Waits = time.Time{}
 		}

@@ -396,3 +396,14 @@ func TestReadmeNamesTheScopes(t *testing.T) {
 		require.Contains(t, string(readme)[at:at+len(name)+30], access, "%s needs %s", op, scope)
 	}
 }
+
+// 404 of an inbox says that the inbox is not there, though a read that is older than the conversation says
+// the same of the conversation.
+func TestAnInboxThatIsNotThereEndsNothing(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchInbox, Status: 404, Reason: "not_found"})
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteConversation, Stale: time.Hour})
+		require.Equal(t, handover.Opened, r.Asks(handover.Request{Inbox: "0b7c3f6e-5a7e-4f0e-8a55-000000000001"}))
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+	})
+}

@@ -13,7 +13,8 @@ import (
 // ErrNotYourTurn says that the conversation got another owner since the turn was given. A human who
 // has it now, or had it meanwhile, gets the user's message as well; after a mute or a failed opening,
 // when nobody can have it, the user is asked to send it again. It is also the cause with which
-// send's context ends when a human takes over while the bot speaks.
+// the context of send, or of Config.Answer, ends when the bot loses the conversation: a human takes over while
+// it speaks, or its own Start or Mute there gives it away.
 var ErrNotYourTurn = errors.New("handover: the turn does not hold: the conversation got another owner, or the turn is not from Receive or Session.Turn")
 
 // reply is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
@@ -21,6 +22,8 @@ type reply struct {
 	ID    string    `json:"id"`
 	Epoch int64     `json:"epoch"`
 	Until time.Time `json:"until"` // then its process is dead, or send ignores its context
+	// Message is what Config.Answer answers; empty for a Reply of the host's.
+	Message string `json:"message,omitempty"`
 }
 
 // replies are the bot's messages under way that an agent may interrupt.
@@ -43,7 +46,8 @@ const storeAgain = 500 * time.Millisecond
 // the bot speaks. While send runs, users' messages are taken; when a human takes over its context
 // ends, with the cause ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is
 // ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
-// user's message, unless it was answered. Else it is send's own.
+// user's message, unless it was answered. Else it is send's own. An error lets the channel's repeat of
+// the message be answered anew: so have the bot make its answer up within send, where a failure counts.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
 	if h.cfg.reentrant(ctx, t.Conversation) {
 		return ErrReentrant
@@ -100,8 +104,9 @@ func (h *engine) beginReply(ctx context.Context, k known, id string, t Turn, beg
 			return rec.passOn(t.MessageID)
 		}
 		begun(rec)
+		longer := rec.UserMessages.find(t.MessageID).answerUntil(rec.env.now.Add(h.cfg.Timeouts.Reply))
 		if len(rec.Sessions) == 0 {
-			return errKeep
+			return keepUnless(longer)
 		}
 		rec.Replies = append(rec.Replies, reply{ID: id, Epoch: rec.Epoch, Until: rec.env.now.Add(h.cfg.Timeouts.Reply)})
 		return nil
@@ -124,6 +129,8 @@ func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent erro
 		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
 			in.done(messageAnswered)
 			changed = true
+		} else if in != nil && in.given(rec.env.now) {
+			in.Given, changed = time.Time{}, true // whoever repeats it may try again
 		}
 		if sent != nil && cut {
 			err := rec.passOn(t.MessageID)
@@ -200,7 +207,7 @@ func (rec *record) passOn(id string) error {
 		rec.holdEnds()
 	case rec.State == StateMuted:
 		in.Status = messageKept
-	case in.Epoch == rec.Epoch: // a newer turn for it holds
+	case in.Epoch == rec.Epoch, in.Managed: // a newer turn for it holds, or will be given
 		return errKeep
 	default: // nobody can answer it any more
 		in.done(messageAnswered)

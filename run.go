@@ -142,6 +142,10 @@ func (h *engine) work(j worker.Job) {
 		return
 	}
 	ctx := context.Background()
+	if j.Lane == string(toBot) {
+		h.worked(ctx, j.Key, h.answer(ctx, j.Key))
+		return
+	}
 	k := known{key: j.Key}
 	if r, ok := h.given.LoadAndDelete(j.Key); ok {
 		k.record, k.claimed = r.(Record), true
@@ -252,6 +256,9 @@ func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.host.tell(rec.env.activity...)
 	rec.env.activity = nil
+	if rec.env.version != 0 && rec.planner().wants(toBot) { // whoever has the claim: an answer has its own place in the record
+		h.pool.Nudge(jobOf(key, toBot))
+	}
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}

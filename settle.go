@@ -29,7 +29,7 @@ func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
 	o := &settlement{rec, e, r}
 	switch {
-	case e == nil && r.made != "": // the handover has ended meanwhile
+	case e == nil && r.made != "" && rec.Sessions.ByID(r.made) == nil: // the handover has ended meanwhile
 		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
 		return true
 	case e == nil:
@@ -80,6 +80,7 @@ func (o *settlement) tell() {
 	case api != nil && api.held: // nothing failed
 		o.untried()
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
+	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
 	default:
 		o.rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
 	}
@@ -102,6 +103,7 @@ func (o *settlement) succeeded() {
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
+		o.overtook()
 		o.delivered()
 	case kindText:
 		if o.r.id != "" && o.rec.Handover != nil {
@@ -241,17 +243,10 @@ func (o *settlement) deliveryFailed() bool {
 		return false
 	case unsupported && !o.e.Plain && o.e.Kind != kindRevise && o.plain():
 		return false
-	case !unsupported && o.e.Attempts < o.rec.env.cfg.Limits.Attempts:
-		o.again(nil)
+	case !unsupported && o.deliverAgain():
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err})
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
-		if row := s.Log.Entry(o.e.FP); row != nil {
-			row.Status = crisplog.Failed
-		}
-		o.rec.note(s.ID, noteNotShown)
-	}
+	o.notShown(unsupported)
 	return true
 }
 

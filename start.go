@@ -22,8 +22,8 @@ type Request struct {
 	// NoAgent overrides Config.NoAgent, in the user's language perhaps. It must carry the payloads of
 	// Config.Choices that the host has set.
 	NoAgent []RichMessage `json:"no_agent,omitempty"`
-	// Timeouts overrides Config.Timeouts where it is set, except Reply and Late, which are not of
-	// one handover.
+	// Timeouts overrides Config.Timeouts where it is set, except Reply, Answer, Unanswered, Callback, Deliver and Late, which
+	// are not of one handover.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// CrispID is a Crisp session that exists, "session_…", to go on with instead of a new one. What
 	// was written in it before stays unshown.
@@ -40,7 +40,12 @@ type Outcome string
 // Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
 // ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
 // more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
-// after a refused Reply. After any other error without an outcome call Start again with the same turn,
+// after a refused Reply.
+//
+// On the context of send or of Config.Answer it does not wait: the outcome is Opening, or what keeps the
+// conversation with the bot, such as NobodyThere, and the bot may go on speaking. What the library says
+// then is shown when the bot is silent. The context ends only when the bot has lost the conversation, with
+// the cause ErrNotYourTurn. After any other error without an outcome call Start again with the same turn,
 // unless it finds fault with the request.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.cfg.checkStart(t, &r); err != nil {
@@ -62,11 +67,12 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	l := h.listen(k.key, opened.read)
 	l.works = true
 	defer l.stop()
+	lost := false // by the bot
 	rec, err := h.update(ctx, k, func(rec *record) error {
-		if scope != nil && scope.reply != "" {
+		outcome = rec.start(t, r, there)
+		if lost = rec.State != StateBot || outcome == ""; lost && scope != nil {
 			rec.Replies.end(scope.reply)
 		}
-		outcome = rec.start(t, r, there)
 		if outcome == Opening {
 			l.stop()
 			opened = opening{id: rec.Handover.ID}
@@ -78,8 +84,8 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 		rec.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: t.MessageID})
 		return nil
 	})
-	if scope != nil && scope.end != nil {
-		scope.end(nil)
+	if err == nil && lost {
+		scope.lost()
 	}
 	if err == nil && outcome == "" {
 		err = ErrNotYourTurn
@@ -285,9 +291,6 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 		return err
 	}
 	_, err = h.update(ctx, k, func(rec *record) error {
-		if scope != nil && scope.reply != "" {
-			rec.Replies.end(scope.reply)
-		}
 		if rec.State == StateMuted {
 			return nil
 		}
@@ -296,10 +299,13 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 		}
 		rec.UserMessages.answered(t.MessageID)
 		rec.fire(onMute, cause{turn: t})
+		if scope != nil {
+			rec.Replies.end(scope.reply)
+		}
 		return nil
 	})
-	if scope != nil && scope.end != nil {
-		scope.end(nil)
+	if err == nil || errors.Is(err, ErrNotYourTurn) {
+		scope.lost()
 	}
 	return err
 }

@@ -24,6 +24,9 @@ func TestPendingStories(t *testing.T) {
 	if !*pending {
 		t.Skip("they fail until their faults are mended; -pending runs them")
 	}
+	if files, _ := filepath.Glob("testdata/stories/pending/*.txt"); len(files) == 0 {
+		t.Skip("none is pending")
+	}
 	tellStories(t, "testdata/stories/pending/*.txt", false)
 }
 

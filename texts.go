@@ -44,7 +44,10 @@ type Texts struct {
 	NoteLeft       string // the user went back to the bot
 	NoteNobodyCame string // the user went back to the bot after waiting in vain
 	NoteNotShown   string // a message could not be shown to the user
+	NoteAway       string // the user did not come back, and has not seen what was written
+	NoteNotReached string // the user's channel failed for Timeouts.Deliver: a message was not shown
 	NoteOtherFile  string // the user's file could not be passed on
+	NoteUnanswered string // the bot did not answer the user: Config.Answer failed for Timeouts.Unanswered
 }
 
 // DefaultTexts are the texts used without Config.Texts. Opening is the connector's, to the letter.
@@ -78,7 +81,10 @@ func DefaultTexts() Texts {
 		NoteLeft:       "The user is talking with the bot again.",
 		NoteNobodyCame: "The user waited in vain and is talking with the bot again. Answer here to take over.",
 		NoteNotShown:   "A message could not be shown to the user. Please send it as plain text.",
+		NoteAway:       "The user did not come back, and has not seen what you wrote.",
+		NoteNotReached: "The user's channel fails: a message did not reach the user.",
 		NoteOtherFile:  "The user sent a file that could not be passed on.",
+		NoteUnanswered: "The bot could not answer the user.",
 	}
 }
 
@@ -112,6 +118,8 @@ const (
 	noteNobodyCame textName = "note_nobody_came"
 	noteNotShown   textName = "note_not_shown"
 	noteOtherFile  textName = "note_other_file"
+	noteAway       textName = "note_away"
+	noteNotReached textName = "note_not_reached"
 )
 
 // get returns the text with this name; unknown names, from a newer version, are silent.
@@ -124,7 +132,7 @@ func (t *Texts) get(name textName) string {
 		textTooSoon: t.TooSoon, textAskEmail: t.AskEmail, textBadEmail: t.BadEmail,
 		textByEmail: t.ByEmail, textWithBot: t.WithBot, textNotSent: t.NotSent,
 		noteLeft: t.NoteLeft, noteNobodyCame: t.NoteNobodyCame,
-		noteNotShown: t.NoteNotShown, noteOtherFile: t.NoteOtherFile,
+		noteNotShown: t.NoteNotShown, noteOtherFile: t.NoteOtherFile, noteAway: t.NoteAway, noteNotReached: t.NoteNotReached,
 	}[name]
 }
 

@@ -1,6 +1,8 @@
 package handover_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -71,6 +73,29 @@ var said = map[string]func(r *rig){
 	"ByEmail":        func(r *rig) { byEmail(r, "anakin@example.com") },
 	"OpeningByEmail": func(r *rig) { byEmail(r, "anakin@example.com") },
 	"WithBot":        func(r *rig) { byEmail(r, bot) },
+	"NoteAway": func(r *rig) {
+		ann := r.Opened().Operator("Ann")
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
+		ann.Say("hello")
+		r.Crisp.Settle()
+		ann.Resolve()
+		r.After(13 * time.Hour)
+	},
+	"NoteNotReached": func(r *rig) {
+		r.Fails(func(m handover.Message) error {
+			if m.From == handover.FromAgent {
+				return errChannelDown
+			}
+			return nil
+		})
+		r.Opened().Operator("Ann").Say("hello")
+		r.After(7 * time.Hour)
+	},
+	"NoteUnanswered": func(r *rig) {
+		leaves(r)
+		r.handles("hello?")
+		r.After(16 * time.Minute)
+	},
 }
 
 func nobodyCame(r *rig) { r.Opened(); r.After(11 * time.Minute) }
@@ -125,7 +150,10 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 			t.Run(fmt.Sprint(name, " silent ", silent), func(t *testing.T) {
 				o := options{config: func(_ *rig, c *handover.Config) {
 					c.Sources = []string{"webchat"}
-					c.Timeouts.CoolDown = time.Hour
+					c.Timeouts.CoolDown, c.Timeouts.Late = time.Hour, 12*time.Hour
+					c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+						return nil, errors.New("no model")
+					}
 					c.Texts = func(s handover.Session) handover.Texts {
 						texts := marked(s.Locale)
 						if silent {

@@ -35,6 +35,13 @@ type userMessage struct {
 	Handover string `json:"handover,omitempty"`
 	Fault    string `json:"fault,omitempty"` // why it cannot be passed on
 
+	Managed  bool      `json:"managed,omitzero"`  // Handle took it
+	Attempts int       `json:"attempts,omitzero"` // to have the bot answer it
+	Since    time.Time `json:"since,omitzero"`    // of the first of them
+	Next     time.Time `json:"next,omitzero"`     // not to be handed on, or answered, before
+	// Given is until when a caller of Receive has the message to answer it: nobody else gets it before.
+	Given time.Time `json:"given,omitzero"`
+
 	short shortID // of the ID, where that was not kept
 }
 
@@ -51,6 +58,7 @@ func shortIDOf(id string) (short shortID) {
 type messageStatus string
 
 const (
+	messageWaiting  messageStatus = "waiting"  // Handle took it; its turn has not come
 	messageTurn     messageStatus = "turn"     // the bot is to answer it
 	messageAnswered messageStatus = "answered" // a Reply or Start for it returned nil
 	messagePosting  messageStatus = "posting"  // on its way to Crisp
@@ -92,7 +100,7 @@ func (all *userMessages) trim() {
 	extra, words := len(*all)-maxUserMessages, 0
 	for i := len(*all) - 1; i >= 0; i-- {
 		m := (*all)[i]
-		if m.Incoming == nil || m.Status == messagePosting {
+		if m.Incoming == nil || m.Status == messagePosting || m.inHand() {
 			continue
 		}
 		if words++; words > maxWords {
@@ -100,7 +108,7 @@ func (all *userMessages) trim() {
 		}
 	}
 	*all = slices.DeleteFunc(*all, func(m *userMessage) bool {
-		drop := extra > 0 && m.Status != messagePosting
+		drop := extra > 0 && m.Status != messagePosting && !m.inHand()
 		if drop {
 			extra--
 		}
@@ -228,7 +236,7 @@ func (all userMessages) recount(now int64) {
 
 // done gives a message its last status: its words are not needed any more.
 func (m *userMessage) done(s messageStatus) {
-	m.Status, m.Incoming, m.Waits, m.Handover = s, nil, time.Time{}, ""
+	*m = userMessage{ID: m.ID, Hash: m.Hash, Status: s, Epoch: m.Epoch, At: m.At, Fault: m.Fault, short: m.short}
 }
 
 // heard notes that a Receive has come for a message, and waits if that is on its way.
@@ -407,7 +415,7 @@ func (m *userMessage) fault() string {
 		return "a message of the user is null"
 	case m.ID == "" && !m.settled():
 		return "a message of the user has no id"
-	case !slices.Contains([]messageStatus{messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
+	case !slices.Contains([]messageStatus{messageWaiting, messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
 		return "the state of a user's message is none that is known"
 	case m.unfinished() && m.Incoming == nil:
 		return "a message of the user has lost its words"
@@ -417,5 +425,5 @@ func (m *userMessage) fault() string {
 
 // unfinished reports whether the words of a message are still needed.
 func (m *userMessage) unfinished() bool {
-	return m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
+	return m.Status == messageWaiting || m.Status == messageTurn || m.Status == messageKept || m.Status == messagePosting
 }

@@ -25,7 +25,8 @@ import (
 var errKeep = errors.New("handover: nothing to save")
 
 const (
-	// stepTimeout bounds one step of the work on a record, a read of many pages included.
+	// stepTimeout bounds one step of the work on a record, a read of many pages included, but for the time of a
+	// callback in it.
 	stepTimeout = time.Minute
 	// keepResult is how long the result of a step is kept for a store that fails.
 	keepResult = 2 * time.Minute
@@ -44,6 +45,7 @@ type engine struct {
 	pool     *worker.Pool
 	given    sync.Map // records that the store gave with a claim, by key
 	waiters  worker.Waiters[*record]
+	answers  *worker.Bulkhead // of Config.Answer
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	watching atomic.Bool      // the store tells of other processes' saves
@@ -64,7 +66,8 @@ func newEngine(cfg *Config) *engine {
 		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
-	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked})
+	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
+	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
 
@@ -155,6 +158,7 @@ func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) er
 	} else if err != nil {
 		return nil, err
 	}
+	rec.handOn()
 	saved, err := h.save(ctx, k.key, rec)
 	if saved {
 		h.changed(k.key, rec)
@@ -240,7 +244,7 @@ func (h *engine) claim(key string, rec *record) {
 	if mine {
 		h.dropLost(key, rec)
 	}
-	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp)
+	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp) || rec.planner().wants(toBot)
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case busy && (h.accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
@@ -355,7 +359,7 @@ func storeFailed(err error) bool {
 
 // do carries out a step, and renews the claim while that takes long.
 func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *result {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout+h.cfg.Timeouts.Callback)
 	defer cancel()
 	renewed := make(chan struct{})
 	timer := time.AfterFunc(renewEvery, func() {

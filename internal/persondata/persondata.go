@@ -381,6 +381,25 @@ func Email(s string) (string, bool) {
 	return s, true
 }
 
+// FindEmail returns the one email address in a text, as people write them: in a sentence, in brackets, with a
+// full stop behind it. It is false for none, or for more than one.
+func FindEmail(text string) (found string, ok bool) {
+	around := func(r rune) bool {
+		return unicode.IsPunct(r) && r != '@' || unicode.IsSymbol(r) || unicode.Is(unicode.C, r)
+	}
+	for _, word := range strings.Fields(text) {
+		address, valid := Email(strings.TrimFunc(word, around))
+		if !valid || address == found {
+			continue
+		}
+		if found != "" {
+			return "", false
+		}
+		found = address
+	}
+	return found, found != ""
+}
+
 // Phone returns the digits of a telephone number, with its leading + if it has one, and
 // whether it can be one: 5 to 15 digits, with nothing but the usual signs between them. A trunk
 // zero in brackets, as in +44 (0)20, makes it unclear what to dial.

@@ -92,3 +92,23 @@ func TestCheck(t *testing.T) {
 	require.ErrorContains(t, Person{LastName: strings.Repeat("x", maxUserBytes+1)}.Check(), "more than 262144 bytes")
 	require.ErrorContains(t, Person{Data: map[string]any{"a": strings.Repeat("[", 30), "b": [][][][][][][][][][][][][][][][][][][][][]int{{{{{{{{{{{{{{{{{{{{{1}}}}}}}}}}}}}}}}}}}}}}}.Check(), "nested more than 20 deep")
 }
+
+func TestFindEmail(t *testing.T) {
+	for text, want := range map[string]string{
+		"anakin@example.com":                                 "anakin@example.com",
+		"anakin@example.com.":                                "anakin@example.com",
+		"My email is anakin@example.com!":                    "anakin@example.com",
+		"<anakin@example.com>, please":                       "anakin@example.com",
+		"\u202aanakin@example.com\u202c":                     "anakin@example.com",
+		"mailto:anakin@example.com":                          "anakin@example.com",
+		"anakin@example.com, I mean: \"anakin@example.com\"": "anakin@example.com",
+		"a@example.com or b@example.com":                     "",
+		"I have none":                                        "",
+		"@":                                                  "",
+		"":                                                   "",
+	} {
+		got, ok := FindEmail(text)
+		require.Equal(t, want, got, text)
+		require.Equal(t, want != "", ok, text)
+	}
+}

@@ -37,8 +37,9 @@ var (
 type process struct {
 	h      *handover.Handover
 	stop   func()
-	dead   atomic.Bool // nothing that it does has an effect any more
-	broken atomic.Bool // its store fails
+	dead   atomic.Bool   // nothing that it does has an effect any more
+	gone   chan struct{} // closes then
+	broken atomic.Bool   // its store fails
 }
 
 // err is why the process cannot reach its store.
@@ -100,7 +101,7 @@ func (w *world) h() *handover.Handover {
 
 // launch starts a process on the store that all share.
 func (w *world) launch() {
-	p := &process{}
+	p := &process{gone: make(chan struct{})}
 	c := w.config(p)
 	for _, set := range w.settings {
 		set(&c)
@@ -144,6 +145,7 @@ func (w *world) stop() {
 func (w *world) die() {
 	p := w.oldest()
 	p.dead.Store(true)
+	close(p.gone)
 	p.stop()
 }
 
@@ -165,7 +167,7 @@ func (w *world) storeFails(on bool) {
 // config is the configuration of a healthy bot.
 func (w *world) config(p *process) handover.Config {
 	id, key := w.crisp.Token()
-	return handover.Config{
+	c := handover.Config{
 		WebsiteID:  w.crisp.WebsiteID(),
 		Token:      handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
 		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(w.crisp.Secret())},
@@ -185,6 +187,12 @@ func (w *world) config(p *process) handover.Config {
 		},
 		Observe: w.observe,
 	}
+	if w.managed.on {
+		c.Answer = func(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
+			return w.answer(ctx, p, m)
+		}
+	}
+	return c
 }
 
 func (w *world) onEnd(s handover.Session, sum handover.Summary) error {

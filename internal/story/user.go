@@ -162,6 +162,10 @@ func (w *world) says(m handover.Incoming) { w.receive(w.user.write(m)) }
 func (w *world) again() { w.receive(w.user.last()) }
 
 func (w *world) receive(m handover.Incoming) {
+	if w.managed.on {
+		w.failed(w.h().Handle(context.Background(), m))
+		return
+	}
 	turn, err := w.h().Receive(context.Background(), m)
 	if w.failed(err) {
 		return

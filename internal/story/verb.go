@@ -69,6 +69,7 @@ var groups = []struct {
 	{"Crisp", crispVerbs},
 	{"Agents in Crisp", agentVerbs},
 	{"The bot and its host", botVerbs},
+	{"A bot that the library calls", managedVerbs},
 	{"Users", userVerbs},
 }
 

@@ -32,6 +32,7 @@ type stage struct {
 	troubles  troubles
 	held      *handovertest.HeldHooks
 	channel   channel
+	managed   managed
 	store     handover.Store
 	processes []*process
 	turns     atomic.Int64 // of the processes

@@ -31,12 +31,12 @@ func spellAt(since, span, low, high time.Duration, seed uint64, what string) (s 
 	return s, since >= begins && since < s.end
 }
 
-// away finds the spell of a store that is away, of 1 to 5 s in each minute.
-func (w *world) away() (s spell, on bool) {
+// away finds the spell of a store that is away at a time, of 1 to 5 s in each minute.
+func (w *world) away(at time.Time) (s spell, on bool) {
 	if !w.o.hard[storeAway] {
 		return s, false
 	}
-	return spellAt(time.Since(w.begun), time.Minute, time.Second, 5*time.Second, w.o.seed, string(storeAway))
+	return spellAt(at.Sub(w.begun), time.Minute, time.Second, 5*time.Second, w.o.seed, string(storeAway))
 }
 
 // limited is the fault of a call in a burst of 429, or while Crisp's quota is used up: 5 to 40 s in each

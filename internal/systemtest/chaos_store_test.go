@@ -22,7 +22,7 @@ type replicaStore struct{ r *replica }
 func (s replicaStore) at(ctx context.Context, point string, do func() error) error {
 	time.Sleep(storeTime)
 	w := s.r.w
-	if away, on := w.away(); on {
+	if away, on := w.away(time.Now()); on {
 		w.suffers(storeAway)
 		if away.n%2 == 1 {
 			select {

@@ -39,8 +39,8 @@ const (
 	lateEnds        hardship = "late ends"          // OnEnd fails for minutes
 )
 
-// hardships are all there are, and whether the library bears them: most of the time, in worlds of some
-// 60 conversations. The tests run without any unless settings.Hardships asks for them.
+// hardships are all there are, and whether the library bears them. TestChaos has those that it bears, unless
+// settings.Hardships asks for others.
 var hardships = map[hardship]bool{
 	skewedReplicas:  true,
 	skewedCrisp:     true,
@@ -73,10 +73,10 @@ func borne() hard {
 	return set
 }
 
-// chosen are the hardships of a run.
-func chosen(t *testing.T) hard {
+// chosen are the hardships of a run: what the environment asks for, or the standard of the test.
+func chosen(t *testing.T, standard string) hard {
 	t.Helper()
-	set, err := named(settings.Hardships.Text("none"))
+	set, err := named(settings.Hardships.Text(standard))
 	require.NoError(t, err, settings.Hardships.Name)
 	return set
 }

@@ -200,6 +200,9 @@ func (s *subject) repeats() func() {
 		return nil
 	}
 	u := s.users[max(0, len(s.users)-1-s.rnd.IntN(4))]
+	if u.fate == fateTurn && u.given.After(s.model.now.Add(-time.Second)) || u.fate == fatePosting && !u.left {
+		return nil // somebody has it, or waits for it: what the repeat waits for is told by receipt_test.go
+	}
 	s.model.repeat(u)
 	return s.receives(u, 0)
 }

@@ -21,7 +21,7 @@ func (m *model) receive(u *userMessage) {
 	m.back()
 	switch m.state {
 	case handover.StateBot:
-		u.fate, u.owners = fateTurn, m.owners
+		u.fate, u.owners, u.given = fateTurn, m.owners, m.now.Add(hold)
 		if m.offer != nil && m.choose(u) {
 			u.fate = fateTaken
 		}
@@ -59,6 +59,9 @@ func (m *model) repeat(u *userMessage) {
 	m.visit(evRepeatedMessage)
 	m.back()
 	u.left = false
+	if u.fate == fateTurn {
+		u.given = m.now.Add(hold)
+	}
 }
 
 // back is a sign of the user: what agents wrote meanwhile is shown.
@@ -80,7 +83,8 @@ func (m *model) choose(u *userMessage) bool {
 	case u.payload == choiceEmail:
 		o.asking = true
 		m.say("ask_email")
-	case o.asking:
+	case o.asking && !o.missed:
+		o.missed = true
 		m.say("bad_email")
 	default:
 		m.offer = nil

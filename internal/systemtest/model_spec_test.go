@@ -68,6 +68,7 @@ type modelStay struct {
 type modelOffer struct {
 	email   bool
 	asking  bool
+	missed  bool // there was no address in the first answer
 	expires time.Time
 }
 
@@ -115,7 +116,11 @@ type userMessage struct {
 	fate              userFate
 	owners            int // the owner count of its turn
 	left              bool
+	given             time.Time // until then one caller of Receive has it to answer it
 }
+
+// hold is for how long one caller of Receive has a message to answer it.
+const hold = 15 * time.Second
 
 type userFate string
 
@@ -240,6 +245,8 @@ func (m *model) end(event string) {
 		u.fate, u.owners = fateTurn, m.owners
 		if u.left {
 			end.unsent = append(end.unsent, u.id)
+		} else {
+			u.given = m.now.Add(hold)
 		}
 	}
 	st.queue = nil

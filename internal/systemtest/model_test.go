@@ -231,7 +231,7 @@ func modelOps(t *testing.T) int {
 // of it only the invariants are checked. Less than one conversation in a hundred may be.
 func TestModel(t *testing.T) {
 	seed, want := settings.ModelSeed.Get(t, 1), modelOps(t)
-	sum := modelSum{hard: chosen(t)}
+	sum := modelSum{hard: chosen(t, "none")}
 	t.Run("bubbles", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"sync"
 )
 
@@ -29,6 +31,9 @@ type PoolOptions struct {
 	// Queue is how many jobs of one class may wait in a lane. 0 is 10,000. A quarter more are there for
 	// other classes.
 	Queue int
+	// Apart are lanes with a number of workers of their own, such as for work that takes minutes, and the
+	// number. Pool.Full does not count them.
+	Apart map[string]int
 	// Panicked hears of a job whose work panicked, with the stack. The job counts as done.
 	Panicked func(j Job, stack string)
 }
@@ -48,6 +53,7 @@ type Pool struct {
 	panicked func(Job, string)
 	workers  int
 	queue    int
+	apart    map[string]int
 
 	mu     sync.Mutex
 	lanes  map[string]*lane
@@ -62,7 +68,7 @@ type slot struct{ key, lane string }
 // NewPool returns a pool that runs work for each job.
 func NewPool(work func(Job), o PoolOptions) *Pool {
 	p := &Pool{
-		work: work, panicked: o.Panicked, workers: o.Workers, queue: o.Queue,
+		work: work, panicked: o.Panicked, workers: o.Workers, queue: o.Queue, apart: maps.Clone(o.Apart),
 		lanes: make(map[string]*lane), tasks: make(map[slot]*task),
 	}
 	if p.workers <= 0 {
@@ -93,7 +99,7 @@ func (p *Pool) Nudge(j Job) bool {
 	}
 	l := p.lanes[j.Lane]
 	if l == nil {
-		l = newLane(p.workers, p.queue)
+		l = newLane(cmp.Or(p.apart[j.Lane], p.workers), p.queue)
 		p.lanes[j.Lane] = l
 	}
 	if !l.takes(j.Class) {
@@ -150,13 +156,14 @@ func (p *Pool) done(l *lane, t *task) {
 	}
 }
 
-// Full reports whether PoolOptions.Queue jobs or more wait in a lane, of whatever class. It is the
+// Full reports whether PoolOptions.Queue jobs or more wait in a lane, of whatever class, but for those
+// apart. It is the
 // time to refuse work that somebody else will bring again.
 func (p *Pool) Full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range p.lanes {
-		if l.full() {
+	for name, l := range p.lanes {
+		if p.apart[name] == 0 && l.full() {
 			return true
 		}
 	}

@@ -217,6 +217,13 @@ func (r *Rig) Reply(turn handover.Turn, text string) error {
 	})
 }
 
+// Spoke notes what the bot has said by itself.
+func (r *Rig) Spoke(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, "bot: "+text)
+}
+
 // Asks has the user ask for a human.
 func (r *Rig) Asks(req handover.Request) handover.Outcome {
 	r.T.Helper()

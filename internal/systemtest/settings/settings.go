@@ -20,7 +20,7 @@ var (
 	ChaosSeed          = Setting{"HANDOVER_CHAOS_SEED", "decides what goes wrong: the same seed, the same faults"}
 	ChaosConversations = Setting{"HANDOVER_CHAOS_CONVERSATIONS", "how many users there are"}
 	ChaosMessages      = Setting{"HANDOVER_CHAOS_MESSAGES", "how many messages each side writes in a conversation"}
-	Hardships          = Setting{"HANDOVER_HARDSHIPS", "what `TestChaos` and `TestModel` do to the library besides: `all`, `none`, `borne` (what it bears), or names with commas, from hardships_test.go"}
+	Hardships          = Setting{"HANDOVER_HARDSHIPS", "what `TestChaos` and `TestModel` do to the library besides: `all`, `none`, `borne` (what it bears), or names with commas, from hardships_test.go. `TestChaos` does what it bears unless this is set"}
 	ModelSeed          = Setting{"HANDOVER_MODEL_SEED", "decides what happens, from the first run on"}
 	ModelOps           = Setting{"HANDOVER_MODEL_OPS", "how many operations are done; from 100,000 on every cell of the table must be visited, and each is changed once"}
 	Soak               = Setting{"HANDOVER_SOAK", "how many seconds the load lasts"}

@@ -1,0 +1,172 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/crisphandover/handover/internal/times"
+	"github.com/crisphandover/handover/internal/worker"
+)
+
+// answer has the bot answer one message of a conversation, if there is one for it, and writes down what came
+// of it. It runs in a lane of its own, since an answer may take minutes: nothing else waits for it.
+func (h *engine) answer(ctx context.Context, key string) error {
+	var a *answering
+	var epoch int64
+	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
+	defer l.stop()
+	rec, err := h.update(ctx, known{key: key}, func(rec *record) error {
+		if !rec.env.stored {
+			return errKeep
+		}
+		changed := rec.dropDeadReplies()
+		changed = rec.handOn() || changed
+		if a = nil; !h.pool.Closed() {
+			a = rec.beginAnswer()
+		}
+		if a == nil || a.givesUp {
+			return keepUnless(changed)
+		}
+		l.stop()
+		epoch = rec.Epoch
+		l.begin(rec)
+		return nil
+	})
+	switch {
+	case err != nil || a == nil:
+		return err
+	case a.givesUp:
+		return h.giveUp(ctx, key, rec, a)
+	}
+	r := h.callAnswer(ctx, l, rec, a)
+	return h.persist(ctx, key, func(rec *record) error {
+		rec.endAnswer(a, r)
+		return nil
+	})
+}
+
+// thereFor asks for the agents' presence where Start would.
+func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Presence {
+	if !h.cfg.allows(t.Conversation.Source) {
+		return Unknown
+	}
+	return h.ask(ctx, known{key: key, conversation: t.Conversation}, r)
+}
+
+// persist makes a change that must not be lost: while the store fails it tries again. A panic, or a record
+// that cannot be read, is no fault of the store.
+func (h *engine) persist(ctx context.Context, key string, change func(*record) error) error {
+	giveUp := time.Now().Add(keepResult)
+	for attempt := 1; ; attempt++ {
+		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+			if !rec.env.stored { // it was forgotten meanwhile
+				return errKeep
+			}
+			return change(rec)
+		})
+		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
+			return err
+		}
+		h.cfg.Logger.Warn("handover: the store failed", "why", "answer", "attempt", attempt)
+		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
+	}
+}
+
+// giveUp asks for a human in place of a bot that does not answer.
+func (h *engine) giveUp(ctx context.Context, key string, rec *record, a *answering) error {
+	r := Request{Note: h.host.texts(rec).NoteUnanswered}
+	if last := rec.request(); last != nil {
+		r.Locale, r.User = last.Locale, last.User
+	}
+	there := h.thereFor(ctx, key, a.turn, r)
+	return h.persist(ctx, key, func(rec *record) error {
+		rec.giveUpAnswer(a, r, there)
+		return nil
+	})
+}
+
+// callAnswer calls Config.Answer, and keeps the answer's place in the record meanwhile.
+func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *answering) (r answered) {
+	actx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	actx = context.WithValue(actx, scopeKey{}, &scope{key: h.cfg.key(rec.Conversation), reply: a.id, end: cancel})
+	aside, stop := context.WithCancel(ctx)
+	done := make(chan struct{}, 2)
+	for _, watch := range []func(){
+		func() { watchReply(aside, l, rec, cancel) },
+		func() { h.keepAnswering(aside, l.key, a.id, cancel) },
+	} {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			worker.Guard(nil, watch)
+		}()
+	}
+	r.request, r.err = worker.Call(actx, h.answers, rec.Conversation.Source, h.cfg.Timeouts.Answer, func(ctx context.Context) (*Request, error) {
+		return h.cfg.Answer(ctx, a.turn, a.message)
+	})
+	r.cut = errors.Is(context.Cause(actx), ErrNotYourTurn)
+	if r.err == nil && r.request != nil {
+		r.request = h.checked(a.turn, *r.request)
+		r.there = h.thereFor(ctx, l.key, a.turn, *r.request)
+	}
+	stop()
+	<-done
+	<-done
+	return r
+}
+
+// checked returns a request as it can be asked with. The bot has spoken: one that Start would refuse loses
+// what it may be refused for, and the host is told.
+func (h *engine) checked(t Turn, r Request) *Request {
+	err := h.cfg.checkStart(t, &r)
+	if err == nil {
+		return &r
+	}
+	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
+	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
+	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
+		return &Request{}
+	}
+	return &r
+}
+
+// errAnswerLost ends an answer whose process could not say for long that it is alive: another one may begin.
+var errAnswerLost = errors.New("handover: the store could not be reached: another process may answer the message")
+
+// keepAnswering says in the record, until ctx ends, that the process of an answer lives. An answer that it
+// cannot say this of, or that the record does not know any more, is ended.
+func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel context.CancelCauseFunc) {
+	until := h.store.now().Add(claimTTL)
+	for pause := renewEvery; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		there := true
+		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+			r := rec.Replies.byID(id)
+			if there = r != nil; !there {
+				return errKeep
+			}
+			r.Until = rec.env.now.Add(claimTTL)
+			return nil
+		})
+		switch now := h.store.now(); {
+		case ctx.Err() != nil:
+			return
+		case err == nil && !there:
+			cancel(ErrNotYourTurn)
+			return
+		case err == nil:
+			until, pause = now.Add(claimTTL), renewEvery
+		case !now.Before(until):
+			cancel(errAnswerLost)
+			return
+		default:
+			pause = storeAgain
+			h.cfg.Logger.Warn("handover: the store failed", "why", "answer")
+		}
+	}
+}

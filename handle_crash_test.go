@@ -1,0 +1,189 @@
+package handover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+)
+
+var errKilled = errors.New("the process is dead")
+
+// killed is a process that dies at a save of its store: nothing that it does later has an effect.
+type killed struct {
+	handover.Store
+	left  atomic.Int64 // saves until it dies
+	saves bool         // the last one is carried out, and the process dies after it
+	dead  atomic.Bool
+}
+
+func (p *killed) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if p.dead.Load() {
+		return 0, errKilled
+	}
+	if strings.HasPrefix(r.Key, "website/") || p.left.Add(-1) > 0 {
+		return p.Store.Save(ctx, r)
+	}
+	p.dead.Store(true)
+	if p.saves {
+		_, _ = p.Store.Save(ctx, r)
+	}
+	return 0, errKilled
+}
+
+func (p *killed) Load(ctx context.Context, key string) (handover.Record, error) {
+	if p.dead.Load() {
+		return handover.Record{}, errKilled
+	}
+	return p.Store.Load(ctx, key)
+}
+
+func (p *killed) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
+	if p.dead.Load() {
+		return nil, errKilled
+	}
+	return p.Store.Claim(ctx, limit, ttl)
+}
+
+func (p *killed) Find(ctx context.Context, id string) (handover.Record, error) {
+	if p.dead.Load() {
+		return handover.Record{}, errKilled
+	}
+	return p.Store.Find(ctx, id)
+}
+
+// through makes no call of a dead process.
+func (p *killed) through(to *http.Client) *http.Client {
+	return &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+		if p.dead.Load() {
+			return nil, errKilled
+		}
+		return to.Transport.RoundTrip(r)
+	})}
+}
+
+type tripper func(*http.Request) (*http.Response, error)
+
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestHandleThroughACrash kills the process at each of its saves: before it, when all that comes before is
+// done, and after it, when nothing is. Another process goes on.
+func TestHandleThroughACrash(t *testing.T) {
+	for _, saves := range []bool{false, true} {
+		reached := true
+		for n := 1; reached; n++ {
+			t.Run(fmt.Sprintf("saved %v, save %d", saves, n), func(t *testing.T) {
+				p := &killed{saves: saves}
+				p.left.Store(int64(n))
+				crash(t, p)
+				reached = p.dead.Load()
+			})
+			require.Less(t, n, 100)
+		}
+	}
+}
+
+// crash has a user talk with a bot that dies, with the agent and with the bot again.
+func crash(t *testing.T, p *killed) {
+	var next options
+	config := func(r *rig, c *handover.Config) {
+		alive := *c
+		next.config = func(_ *rig, c *handover.Config) { *c = alive }
+		p.Store = c.Store
+		c.Store, c.HTTPClient = p, p.through(c.HTTPClient)
+		answer, deliver := c.Answer, c.Deliver
+		c.Answer = func(ctx context.Context, turn handover.Turn, m handover.Incoming) (*handover.Request, error) {
+			if p.dead.Load() {
+				return nil, errKilled
+			}
+			return answer(ctx, turn, m)
+		}
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			if p.dead.Load() {
+				return "", errKilled
+			}
+			return deliver(ctx, s, m)
+		}
+	}
+	bot := &brain{}
+	with := func(r *rig, c *handover.Config) {
+		bot.r, c.Answer = r, bot.answer
+		config(r, c)
+	}
+	bubble(t, options{config: with}, func(r *rig) {
+		newest, over := r.H, false
+		// passes lets time pass, in which another process takes the place of one that has died.
+		passes := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); r.After(time.Second) {
+				if p.dead.Load() && !over {
+					newest, over = r.replica(next), true
+					end = end.Add(time.Minute)
+				}
+			}
+		}
+		// says hands a message over until a process that lives has it, as a channel does.
+		says := func(id, text string) {
+			for {
+				h, died := newest, p.dead.Load() && !over
+				err := h.Handle(context.Background(), handover.Incoming{Conversation: r.Conv, ID: id, Text: text})
+				passes(2 * time.Second)
+				if err == nil && !died {
+					return
+				}
+			}
+		}
+		says("1", "hello")
+		says("2", "I want a human")
+		says("3", "my parcel is lost")
+		conv := asked(r)
+		require.Equal(t, []string{"my parcel is lost"}, systemrig.UserTexts(conv)[1:])
+		ann := conv.Operator("Ann")
+		ann.Say("I look for it")
+		passes(10 * time.Second)
+		ann.Resolve()
+		passes(10 * time.Second)
+		says("4", "thanks")
+		passes(10 * time.Second)
+		asked(r)
+		var lines []string
+		for _, l := range r.Lines() { // what was under way is repeated
+			if len(lines) == 0 || lines[len(lines)-1] != l {
+				lines = append(lines, l)
+			}
+		}
+		require.Equal(t, []string{
+			"bot: You said: hello",
+			"bot: You said: I want a human",
+			"system: A person will be with you soon. You can already describe your question. [Back to the bot]",
+			"system: Ann joined the conversation.",
+			"agent Ann: I look for it",
+			"system: This conversation was closed. You are talking with the bot again.",
+			"bot: You said: thanks",
+		}, lines)
+		ids := map[string]bool{}
+		for _, turn := range bot.turns {
+			ids[turn.MessageID] = true
+			require.LessOrEqual(t, turn.Attempt, 2)
+		}
+		require.Equal(t, map[string]bool{"1": true, "2": true, "4": true}, ids)
+	})
+}
+
+// asked is the one Crisp conversation that agents see: those without a message are hidden.
+func asked(r *rig) *handovertest.Conversation {
+	r.T.Helper()
+	all := slices.DeleteFunc(r.Crisp.Conversations(), func(c *handovertest.Conversation) bool { return len(c.Messages()) == 0 })
+	require.Len(r.T, all, 1, "the human is asked once")
+	return all[0]
+}

@@ -1,0 +1,82 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
+)
+
+// RetryAfter is for Deliver and Revise: it says that a call failed with err, and that the channel is not to be
+// asked again for d, as after an answer 429.
+func RetryAfter(d time.Duration, err error) error {
+	if err == nil {
+		err = errors.New("the channel is busy")
+	}
+	return &retryAfter{d, err}
+}
+
+// retryAfter is an error of a channel that says when to try again.
+type retryAfter struct {
+	after time.Duration
+	err   error
+}
+
+func (e *retryAfter) Error() string { return e.err.Error() }
+
+func (e *retryAfter) Unwrap() error { return e.err }
+
+// deliverAgain sets the time of the next attempt to show something, not before the channel wants it. It is
+// false when that would be later than Timeouts.Deliver after the first.
+func (o *settlement) deliverAgain() bool {
+	now := o.rec.env.now
+	wait := spread(times.Backoff(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
+	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
+		wait = max(busy.after, time.Second)
+	}
+	if wait > o.rec.env.cfg.Timeouts.Deliver || o.e.Since.Add(o.rec.env.cfg.Timeouts.Deliver).Before(now.Add(wait)) {
+		return false
+	}
+	o.e.Next = now.Add(wait)
+	for _, x := range o.rec.ToUser {
+		if x.N < o.e.N && x.overdue() {
+			o.e.Next = x.Next.Add(time.Millisecond) // when that was tried again
+		}
+	}
+	return true
+}
+
+// overtook marks those that could not be shown for long as late: a later one was shown.
+func (o *settlement) overtook() {
+	for _, x := range o.rec.ToUser {
+		if x.N < o.e.N && x.overdue() && x.Message != nil {
+			x.Message.Late = true
+		}
+	}
+}
+
+// spread makes a wait up to a quarter longer, differently for each conversation and effect, so that what failed
+// together is not tried together again.
+func spread(wait time.Duration, conversation string, n int64) time.Duration {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s %d", conversation, n)
+	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
+}
+
+// notShown tells of a message that is given up, and for what reason.
+func (o *settlement) notShown(unsupported bool) {
+	why, note := "failed", noteNotReached
+	if unsupported {
+		why, note = "unsupported", noteNotShown
+	}
+	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
+		if row := s.Log.Entry(o.e.FP); row != nil {
+			row.Status = crisplog.Failed
+		}
+		o.rec.note(s.ID, note)
+	}
+}

@@ -1,0 +1,121 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
+// where the table says so. All others are from one second to ten years: New and Start refuse the
+// rest, so that Timeouts{Claim: 10}, which is ten nanoseconds, is no surprise. They are stored with
+// the handover and run out once, however many replicas there are.
+type Timeouts struct {
+	Open   time.Duration `json:"open,omitzero"`   // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
+	Reply  time.Duration `json:"reply,omitzero"`  // one send of Reply, and how long an Answer may go on after the end of its ctx; default 2 min
+	Answer time.Duration `json:"answer,omitzero"` // one call of Config.Answer; default 5 min
+	// Callback is how long one call of Deliver, Revise, OnEnd, Presence or Typing may take, such as with an
+	// upload in it; default 10 s, at most 10 min.
+	Callback time.Duration `json:"callback,omitzero"`
+	// Deliver is for how long a message is tried to be shown, before it is given up and the agents are told;
+	// default 6 h.
+	Deliver time.Duration `json:"deliver,omitzero"`
+	// Unanswered is for how long Config.Answer is called again for one message before a human is asked
+	// for; default 15 min.
+	Unanswered time.Duration `json:"unanswered,omitzero"`
+	Relay      time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
+	Claim      time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
+	Remind     time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
+	Idle       time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
+	Max        time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
+	Followup   time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
+	Reopen     time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never
+	CoolDown   time.Duration `json:"cooldown,omitzero"` // after a claim timeout, Start answers TooSoon; default -1: none
+	Late       time.Duration `json:"late,omitzero"`     // after an end, agents' messages are still awaited; default 7 days
+}
+
+// timeout is one row of the table of defaults.
+type timeout struct {
+	name     string
+	value    *time.Duration
+	standard time.Duration
+	optional bool // -1 switches it off
+}
+
+func (t *Timeouts) fields() []timeout {
+	return []timeout{
+		{"Open", &t.Open, 30 * time.Second, false},
+		{"Reply", &t.Reply, 2 * time.Minute, false},
+		{"Answer", &t.Answer, 5 * time.Minute, false},
+		{"Unanswered", &t.Unanswered, 15 * time.Minute, false},
+		{"Callback", &t.Callback, 10 * time.Second, false},
+		{"Deliver", &t.Deliver, 6 * time.Hour, false},
+		{"Relay", &t.Relay, 2 * time.Minute, false},
+		{"Claim", &t.Claim, 10 * time.Minute, true},
+		{"Remind", &t.Remind, 3 * time.Minute, true},
+		{"Idle", &t.Idle, 2 * time.Hour, true},
+		{"Max", &t.Max, 24 * time.Hour, false},
+		{"Followup", &t.Followup, 7 * 24 * time.Hour, false},
+		{"Reopen", &t.Reopen, time.Hour, true},
+		{"CoolDown", &t.CoolDown, -1, true},
+		{"Late", &t.Late, 7 * 24 * time.Hour, false},
+	}
+}
+
+// prepare fills in the defaults, or names the fields that make no sense.
+func (t *Timeouts) prepare() error {
+	var faults []error
+	for _, f := range t.fields() {
+		switch {
+		case *f.value == 0:
+			*f.value = f.standard
+		case *f.value == -1 && f.optional:
+		case *f.value < 0 && f.optional:
+			faults = append(faults, fmt.Errorf("field Timeouts.%s is %v: for no deadline write exactly -1", f.name, *f.value))
+		case *f.value < 0:
+			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
+		default:
+			if fault := spanFault(*f.value); fault != "" {
+				faults = append(faults, fmt.Errorf("field Timeouts.%s %s", f.name, fault))
+			}
+		}
+	}
+	if t.Callback > maxCallback {
+		faults = append(faults, fmt.Errorf("field Timeouts.Callback is %v, more than %v: a call of Deliver must not take longer", t.Callback, maxCallback))
+	}
+	return errors.Join(faults...)
+}
+
+// maxCallback is the most that Timeouts.Callback may be: so long nothing else is shown in the conversation.
+const maxCallback = 10 * time.Minute
+
+// The bounds of every span of time that a host sets. What is shorter is a number without its unit;
+// what is longer could not be added to a time and stored.
+const (
+	minSpan = time.Second
+	maxSpan = 10 * 365 * 24 * time.Hour
+)
+
+// spanFault says what is wrong with a span of time, and what to write; "" if nothing is.
+func spanFault(d time.Duration) string {
+	switch {
+	case d > 0 && d < time.Microsecond:
+		return fmt.Sprintf("is %v, less than a second: write %d*time.Second", d, int64(d))
+	case d < minSpan:
+		return fmt.Sprintf("is %v, less than a second: write time.Second or more", d)
+	case d > maxSpan:
+		return fmt.Sprintf("is %v, more than ten years: write 10*365*24*time.Hour or less", d)
+	}
+	return ""
+}
+
+// override returns t with the fields that are set in o.
+func (t Timeouts) override(o Timeouts) Timeouts {
+	from := o.fields()
+	for i, f := range t.fields() {
+		if *from[i].value != 0 {
+			*f.value = *from[i].value
+		}
+	}
+	return t
+}

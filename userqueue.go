@@ -1,0 +1,262 @@
+package handover
+
+import (
+	"slices"
+	"time"
+
+	"github.com/crisphandover/handover/internal/times"
+)
+
+// The messages that Handle took are a queue within the user's messages: those in hand, the oldest first.
+// Each is handed on to whom the conversation belongs when its turn comes. The bot answers one at a time.
+
+// gatherFor is how long a message with a Seq waits for those that it has overtaken.
+const gatherFor = 250 * time.Millisecond
+
+// inHand reports whether the library has to do something for a message of Handle's.
+func (m *userMessage) inHand() bool {
+	return m.Managed && (m.Status == messageWaiting || m.Status == messageTurn)
+}
+
+// head returns the oldest message in hand, or nil.
+func (all userMessages) head() *userMessage {
+	for _, m := range all {
+		if m.inHand() {
+			return m
+		}
+	}
+	return nil
+}
+
+// enqueue appends a message of Handle's, before those of a greater Seq that are not handed on yet.
+func (rec *record) enqueue(m *Incoming, hash string) *userMessage {
+	rec.userSign()
+	rec.Touched = rec.env.now
+	in := &userMessage{ID: m.ID, Hash: hash, Status: messageWaiting, Managed: true, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
+	at := len(rec.UserMessages)
+	if m.Seq != 0 {
+		in.Next = rec.env.now.Add(gatherFor)
+		for at > 0 && rec.UserMessages[at-1].follows(m.Seq) {
+			at--
+		}
+	}
+	rec.UserMessages = slices.Insert(rec.UserMessages, at, in)
+	return in
+}
+
+// follows reports whether a message comes after one with this Seq, and can still be put behind it.
+func (m *userMessage) follows(seq int64) bool {
+	return m.Managed && m.Status == messageWaiting && m.Incoming != nil && m.Incoming.Seq > seq
+}
+
+// crowded reports whether too many messages of the user wait already to take n more.
+func (rec *record) crowded(n int) bool {
+	waiting := rec.ToCrisp.posts()
+	for _, m := range rec.UserMessages {
+		if m.inHand() {
+			waiting += m.Incoming.size()
+		}
+	}
+	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
+}
+
+// repeated takes a message of Handle's that is known already. One that Receive gave out, whose caller has
+// not answered it, is the library's to answer from now on.
+func (rec *record) repeated(old *userMessage, hash string) error {
+	if old.Hash != hash {
+		return ErrIDReused
+	}
+	if old.Status != messageTurn || old.Managed || old.given(rec.env.now) {
+		return errKeep
+	}
+	old.Managed, old.Next = true, time.Time{}
+	return nil
+}
+
+// handOn hands the messages in hand on, as far as it is their turn: to the agents, to the library whose
+// question they answer, or to nobody while the bot is muted. One that is for the bot ends it. It reports
+// whether anything changed. While the bot answers it waits, so that the agents get what the bot did not
+// answer in the order in which it was written.
+func (rec *record) handOn() (changed bool) {
+	for rec.Replies.answering() == nil {
+		m := rec.UserMessages.head()
+		if m == nil || m.Status == messageWaiting && m.Next.After(rec.env.now) || m.Status == messageTurn && rec.State == StateBot {
+			break
+		}
+		if m.Status == messageWaiting {
+			rec.accept(m)
+		} else { // the bot has lost the conversation
+			rec.pass(m)
+		}
+		m.Next, changed = time.Time{}, true
+	}
+	return changed
+}
+
+// pass gives a message that the bot was to answer to those who have the conversation now.
+func (rec *record) pass(m *userMessage) {
+	if rec.State == StateMuted {
+		m.Status = messageKept
+		return
+	}
+	rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
+	rec.takeForAgent(m)
+}
+
+// answering returns the call of Config.Answer that is under way, or nil.
+func (all replies) answering() *reply {
+	for i := range all {
+		if all[i].Message != "" {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// byID returns a reply, or nil.
+func (all replies) byID(id string) *reply {
+	for i := range all {
+		if all[i].ID == id {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// forBot returns the message that the bot is to answer now, or nil and when to look again. What the user is
+// to see before comes first, unless it fails.
+func (rec *record) forBot() (*userMessage, time.Time) {
+	m := rec.UserMessages.head()
+	shown, _ := rec.ToUser.ready(rec.env.now)
+	switch {
+	case m == nil || rec.Replies.answering() != nil:
+		return nil, time.Time{}
+	case m.Status == messageWaiting:
+		return nil, times.Later(m.Next, rec.env.now)
+	case shown != nil && shown.Kind.shows():
+		return nil, time.Time{}
+	case rec.State != StateBot:
+		return nil, rec.env.now
+	case rec.env.cfg.Answer == nil: // another process has it
+		return nil, rec.env.now.Add(claimTTL)
+	case m.Next.After(rec.env.now):
+		return nil, m.Next
+	}
+	return m, rec.env.now
+}
+
+// answering is one attempt to have the bot answer a message.
+type answering struct {
+	id      string // of the reply
+	turn    Turn
+	message Incoming
+	since   time.Time // of the first attempt
+	givesUp bool      // it was tried for too long: a human is asked for instead
+}
+
+// beginAnswer begins to have the bot answer the message whose turn it is. It returns nil if there is none.
+func (rec *record) beginAnswer() *answering {
+	m, _ := rec.forBot()
+	if m == nil {
+		return nil
+	}
+	now := rec.env.now
+	a := &answering{id: newID(), message: *m.Incoming, since: m.Since}
+	a.message.Files = slices.Clone(a.message.Files)
+	a.turn = Turn{Conversation: rec.Conversation, MessageID: m.ID, Epoch: rec.Epoch, Bot: true, Attempt: m.Attempts + 1}
+	if !m.Since.IsZero() && !now.Before(m.Since.Add(rec.env.cfg.Timeouts.Unanswered)) {
+		a.givesUp = true
+		return a
+	}
+	m.Attempts++
+	m.Epoch, m.Next = rec.Epoch, now.Add(times.Backoff(m.Attempts)) // if this process dies
+	if m.Since.IsZero() {
+		m.Since, a.since = now, now
+	}
+	rec.Replies = append(rec.Replies, reply{ID: a.id, Epoch: rec.Epoch, Until: now.Add(claimTTL), Message: m.ID})
+	return a
+}
+
+// answered is what came of a call of Config.Answer.
+type answered struct {
+	request *Request // asks for a human
+	there   Presence // of the agents, if there is a request
+	err     error
+	cut     bool // the bot lost the conversation meanwhile
+}
+
+// endAnswer writes down what came of an answer. An asking is stored with it, whoever has the conversation by
+// now: it is never lost. A message whose answer failed keeps its place, and is tried again later.
+func (rec *record) endAnswer(a *answering, r answered) {
+	rec.Replies.end(a.id)
+	m := rec.UserMessages.find(a.turn.MessageID)
+	if m == nil || m.Status != messageTurn {
+		return // Start was called for it, or the agent has it
+	}
+	now := rec.env.now
+	switch {
+	case r.err == nil:
+		m.done(messageAnswered)
+		rec.observe(Activity{Kind: ActivityAnswered, MessageID: m.ID, Attempt: a.turn.Attempt, Took: now.Sub(a.since)})
+		if r.request != nil {
+			rec.asked(*r.request, r.there, m.ID)
+		}
+	case r.cut: // handOn gives it to the agent; if the bot has the conversation again it is repeated
+		m.Next = now
+	default:
+		rec.answerFailed(m, r.err, hung(r.err))
+	}
+}
+
+// asked asks for a human in the bot's name, whatever happened since the bot's turn.
+func (rec *record) asked(r Request, there Presence, message string) {
+	t := Turn{Conversation: rec.Conversation, Epoch: rec.Epoch}
+	rec.observe(Activity{Kind: ActivityAsked, Outcome: rec.start(t, r, there), MessageID: message})
+}
+
+// answerFailed sets the time of the next attempt.
+func (rec *record) answerFailed(m *userMessage, err error, why string) {
+	m.Next = rec.env.now.Add(times.Backoff(m.Attempts))
+	rec.observe(Activity{Kind: ActivityFault, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts, Err: err, Why: why})
+}
+
+// effectAnswer is Activity.Effect of a call of Config.Answer.
+const effectAnswer = "bot"
+
+// giveUpAnswer asks for a human, since the bot does not answer a message. The agent gets the message. If
+// nobody is there the user is told, and the bot goes on with the next message.
+func (rec *record) giveUpAnswer(a *answering, r Request, there Presence) {
+	m := rec.UserMessages.find(a.turn.MessageID)
+	if m == nil || !m.inHand() || rec.Replies.answering() != nil {
+		return
+	}
+	rec.observe(Activity{Kind: ActivityGivenUp, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts})
+	if rec.State == StateBot {
+		rec.asked(r, there, m.ID)
+	}
+	if rec.State == StateBot {
+		m.done(messageAnswered)
+	}
+}
+
+// dropDeadReplies drops the bot's messages that have lasted too long: their process is dead, or send
+// ignores its context. What Config.Answer did not answer is tried again.
+func (rec *record) dropDeadReplies() bool {
+	return rec.Replies.drop(func(r reply) bool {
+		dead := !r.Until.After(rec.env.now)
+		if m := rec.UserMessages.find(r.Message); dead && r.Message != "" && m != nil && m.inHand() {
+			rec.answerFailed(m, nil, "lost")
+		}
+		return dead
+	})
+}
+
+// mend sets the times of a message right.
+func (m *userMessage) mend(cfg *Config, now time.Time) {
+	m.At, m.Since, m.Next = times.Past(m.At, now), times.Past(m.Since, now), times.Soon(m.Next, now)
+	m.Attempts = max(m.Attempts, 0)
+	if m.Given.After(now.Add(cfg.Timeouts.hold())) {
+		m.Given = time.Time{}
+	}
+	m.Managed = m.Managed || m.Status == messageWaiting
+}

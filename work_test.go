@@ -1,0 +1,73 @@
+package handover_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// forgetfulStore saves, and once says that it failed.
+type forgetfulStore struct {
+	handover.Store
+	forgets atomic.Pointer[string] // what the record holds then
+}
+
+func (s *forgetfulStore) Save(ctx context.Context, r handover.Record) (int64, error) {
+	version, err := s.Store.Save(ctx, r)
+	if what := s.forgets.Load(); err == nil && what != nil && strings.Contains(string(r.Data), *what) {
+		s.forgets.Store(nil)
+		return 0, errStoreDown
+	}
+	return version, err
+}
+
+// A step whose begin was stored, and said to have failed, is taken up by the process itself, though its
+// other work goes on and keeps its claim.
+func TestAStepWhoseBeginWasStoredUnheard(t *testing.T) {
+	store := &forgetfulStore{}
+	o := options{config: func(_ *rig, c *handover.Config) {
+		store.Store = c.Store
+		c.Store = store
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(10 * time.Second)
+		begins := `"running":true`
+		store.forgets.Store(&begins)
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+		defer cancel()
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "m-lost", Text: "are you there?"})
+		require.Error(t, err)
+		require.Nil(t, store.forgets.Load(), "nothing was forgotten")
+		for range 12 {
+			ann.Say("a moment")
+			r.After(10 * time.Second)
+		}
+		require.Contains(t, conv.Transcript(), "user: are you there?")
+	})
+}
+
+// A conversation whose making was stored, and said to have failed to be stored, is not taken for one that
+// nobody needs.
+func TestAConversationThatWasStoredUnheard(t *testing.T) {
+	store := &forgetfulStore{}
+	o := options{config: func(_ *rig, c *handover.Config) {
+		store.Store = c.Store
+		c.Store = store
+	}}
+	bubble(t, o, func(r *rig) {
+		made := "session_"
+		store.forgets.Store(&made)
+		conv := r.Opened()
+		require.Nil(t, store.forgets.Load(), "nothing was forgotten")
+		r.After(time.Minute)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		require.NotEqual(t, "resolved", conv.State())
+	})
+}
