@@ -120,7 +120,7 @@ var recordJSON = json.JoinOptions(
 var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
 
 // errUnwritable is for a record that got something into it which cannot be stored.
-var errUnwritable = errors.New("handover: the record cannot be written:")
+var errUnwritable = errors.New("handover: the record cannot be written")
 
 // errLaterVersion is for a record that this version must leave alone.
 var errLaterVersion = errors.New("handover: the stored record was written by a later version: upgrade this process")

@@ -384,6 +384,22 @@ func TestWaitersOfOtherProcessesAreWoken(t *testing.T) {
 	})
 }
 
+// While one process posts a message of the user, another one hears of it by its echo, and takes in what
+// an agent writes. The first has nothing to write down then, and still does what is left to do.
+func TestWhatAnotherProcessTookInIsDone(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		ann := r.Opened().Operator("Ann")
+		r.replica(options{})
+		r.After(time.Minute)
+		r.Crisp.SetChooser(func(_ handovertest.HookInfo, n int) int { return n - 1 }) // hooks go to the second
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 3 * time.Second})
+		require.False(r.T, r.Says("are you there?").Bot)
+		ann.Say("yes")
+		time.Sleep(5 * time.Second)
+		require.Equal(r.T, []string{"agent Ann: yes"}, r.AgentLines())
+	})
+}
+
 // A process whose Run is missing works on what it takes in.
 func TestAProcessWithoutRun(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {

@@ -89,6 +89,9 @@ func (h *engine) housekeeping(ctx context.Context) {
 
 // poll claims what is due, and gives it to the workers.
 func (h *engine) poll(ctx context.Context) {
+	if time.Now().UnixNano() < h.polls.Load() {
+		return // others first
+	}
 	for !h.pool.Full() && !h.pool.Closed() {
 		due, err := h.store.claim(ctx, pollLimit, claimTTL)
 		if err != nil {
@@ -179,24 +182,37 @@ func (h *engine) worked(ctx context.Context, key string, err error) {
 	case err == nil:
 		h.failing.Succeeded(key)
 	case errors.Is(err, errForeign), errors.Is(err, errLaterVersion):
-		h.putOff(ctx, key, &h.foreign, err)
+		h.offer(ctx, key, err)
 	case storeFailed(err):
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
 	default:
-		h.putOff(ctx, key, &h.failing, err)
+		h.putOff(ctx, key, h.failing.Failed(key), err)
 	}
+}
+
+// offer leaves a record that this process cannot work on to others: it stays due, and this process leaves them
+// the next poll. If it is claimed here again nonetheless, it is put off for claimTTL at most.
+func (h *engine) offer(ctx context.Context, key string, why error) {
+	if pause := h.foreign.Left(key); pause > 0 {
+		h.putOff(ctx, key, pause, nil)
+		return
+	}
+	if h.foreign.Failed(key) == claimTTL {
+		why = nil // it was said
+	}
+	h.polls.Store(time.Now().Add(2 * pollEvery).UnixNano())
+	h.putOff(ctx, key, 0, why)
 }
 
 // panicked puts off the record whose work panicked.
 func (h *engine) panicked(j worker.Job, stack string) {
 	h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", j.Key, "stack", stack)
-	h.putOff(context.Background(), j.Key, &h.failing, nil)
+	h.putOff(context.Background(), j.Key, h.failing.Failed(j.Key), nil)
 }
 
-// putOff makes a record due later, ever later the more often it fails, and leaves it as it is.
-func (h *engine) putOff(ctx context.Context, key string, by *worker.Pushback, why error) {
-	pause := by.Failed(key)
-	if why != nil && (by != &h.foreign || pause < claimTTL) {
+// putOff makes a record due after a pause, and leaves it as it is.
+func (h *engine) putOff(ctx context.Context, key string, pause time.Duration, why error) {
+	if why != nil {
 		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
 	}
 	_ = h.store.change(ctx, key, func(r *Record) error {
@@ -221,7 +237,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 	if r.Key == "" {
 		return nil
 	}
-	_, err = h.update(ctx, known{key: r.Key}, func(rec *record) error {
+	_, err = h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
 		if !rec.env.stored || s == nil {
 			return errKeep
@@ -246,7 +262,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.
 func (h *engine) unreadable(ctx context.Context, key string, err error) {
 	if h.failing.Left(key) == 0 {
-		h.putOff(ctx, key, &h.failing, err)
+		h.putOff(ctx, key, h.failing.Failed(key), err)
 	}
 }
 
@@ -259,6 +275,12 @@ func (h *engine) changed(key string, rec *record) {
 	if rec.env.version != 0 && rec.planner().wants(toBot) { // whoever has the claim: an answer has its own place in the record
 		h.pool.Nudge(jobOf(key, toBot))
 	}
+	h.nudge(key, rec)
+}
+
+// nudge gives a record that this process has claimed to workers of the directions in which there is
+// something to do now, but for the one that is worked on.
+func (h *engine) nudge(key string, rec *record) {
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}

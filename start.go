@@ -173,7 +173,7 @@ func (c *Config) checkStart(t Turn, r *Request) error {
 		}
 	}
 	if err := c.checkSize(r); err != nil {
-		return fmt.Errorf("handover: %w", err)
+		return err
 	}
 	var err error
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
@@ -219,12 +219,12 @@ func (c *Config) checkSize(r *Request) error {
 		{"NoAgent has more", len(r.NoAgent), maxNoAgent, fmt.Sprintf("%d messages", maxNoAgent)},
 	} {
 		if f.size > f.max {
-			return fmt.Errorf("Request.%s than %s", f.name, f.most)
+			return fmt.Errorf("handover: Request.%s than %s", f.name, f.most)
 		}
 	}
 	for i, s := range r.Segments {
 		if len(s) > maxSegment {
-			return fmt.Errorf("Request.Segments[%d] is longer than %d bytes", i, maxSegment)
+			return fmt.Errorf("handover: Request.Segments[%d] is longer than %d bytes", i, maxSegment)
 		}
 	}
 	return nil

@@ -48,6 +48,7 @@ type engine struct {
 	answers  *worker.Bulkhead // of Config.Answer
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
+	polls    atomic.Int64     // when this process may poll again, in Unix ns
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
@@ -221,7 +222,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	h.claim(key, rec)
 	body, err := json.Marshal(rec, recordJSON)
 	if err != nil {
-		return false, fmt.Errorf("%w %w", errUnwritable, shapeOf(err))
+		return false, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
 	}
 	next := Record{
 		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
@@ -274,7 +275,8 @@ func (h *engine) dropLost(key string, rec *record) {
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
 // carries out effects and lets deadlines pass. A hook, a deadline, a restart all end up here. It
 // returns when nothing is left to do now, or another process is at it. A record that the store gave with
-// its claim is saved whatever comes of it, which ends the store's hiding.
+// its claim is saved whatever comes of it, which ends the store's hiding. Where nothing is saved at the
+// end, the other direction is nudged all the same: other processes left to this one what they took in.
 func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 	must := k.claimed
 	var done *result
@@ -285,8 +287,14 @@ func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 		if rest && err == nil {
 			h.pool.Nudge(jobOf(k.key, dir)) // behind the others that wait
 		}
-		if err != nil || next == nil {
+		if err != nil {
 			return err
+		}
+		if next == nil {
+			if rec.env.record.Version == 0 { // changed does it after a save
+				h.nudge(k.key, rec)
+			}
+			return nil
 		}
 		done = h.do(ctx, k.key, rec, next)
 		k = known{key: k.key, saved: rec}
