@@ -272,15 +272,16 @@ func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.host.tell(rec.env.activity...)
 	rec.env.activity = nil
-	if rec.env.version != 0 && rec.planner().wants(toBot) { // whoever has the claim: an answer has its own place in the record
-		h.pool.Nudge(jobOf(key, toBot))
-	}
 	h.nudge(key, rec)
 }
 
-// nudge gives a record that this process has claimed to workers of the directions in which there is
-// something to do now, but for the one that is worked on.
+// nudge gives a record to workers of the directions in which there is something to do now, but for the one that
+// is worked on: the bot's, whoever has the claim, since an answer has its own place in the record; the others if
+// this process has it.
 func (h *engine) nudge(key string, rec *record) {
+	if rec.env.version != 0 && rec.planner().wants(toBot) {
+		h.pool.Nudge(jobOf(key, toBot))
+	}
 	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
 		return
 	}
