@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/weblink"
 )
 
@@ -218,12 +219,21 @@ type Revision struct {
 
 // agentOf is who wrote a message. An avatar that is no link which may be shown is dropped.
 func agentOf(m *EventMessage) Agent {
-	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
+	a := Agent{ID: m.User.UserID, Avatar: m.User.Avatar}
+	a.Name, _ = textsplit.Shorten(textsplit.OneLine(m.User.Nickname), maxAgentName)
 	if !weblink.Web(a.Avatar) {
 		a.Avatar = ""
 	}
+	if len(a.ID) > maxAgentID {
+		a.ID = ""
+	}
 	return a
 }
+
+const (
+	maxAgentName = 100 // UTF-16 units; a name stands in texts for the user
+	maxAgentID   = 100 // bytes; Crisp's ids have 36
+)
 
 // agents are the people who wrote in a handover, the one who wrote last at the end.
 type agents []Agent

@@ -187,7 +187,9 @@ func (b *breaker) makeRoom() {
 			first = s
 		}
 	}
-	delete(b.circuits, first)
+	if first.session != "" {
+		delete(b.circuits, first)
+	}
 }
 
 // trip opens a circuit, or opens it again for twice as long after a call that tried. Failures of
