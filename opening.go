@@ -88,13 +88,14 @@ func (o *settlement) greeted() {
 	if s != nil && s.Bounds.Early() {
 		o.rec.Hooks.Restart(s.ID, o.rec.env.now)
 	}
+	runs, byEmail := o.rec.runs(o.e.HandoverID), ho != nil && ho == o.rec.FollowUp
+	if (runs || byEmail) && ho.Request.Note != "" {
+		o.rec.pushNote(o.e.Crisp, effect{Note: ho.Request.Note})
+	}
 	switch {
-	case o.rec.runs(o.e.HandoverID):
-		if o.rec.Handover.Request.Note != "" {
-			o.rec.pushNote(o.e.Crisp, effect{Note: o.rec.Handover.Request.Note})
-		}
+	case runs:
 		o.rec.fire(onOpened, cause{})
-	case o.rec.FollowUp != nil && o.rec.FollowUp.ID == o.e.HandoverID:
+	case byEmail:
 		o.rec.FollowUp.Opened = o.rec.env.now
 		o.rec.say(textByEmail, "")
 	}

@@ -14,11 +14,10 @@ func main() {
 	h, err := handover.New(handover.Config{
 		WebsiteID: os.Getenv("CRISP_WEBSITE_ID"),
 		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(os.Getenv("CRISP_IDENTIFIER")), Key: handover.NewSecret(os.Getenv("CRISP_KEY"))},
-		Webhook:   handover.Webhook{Secrets: handover.NewSecrets(os.Getenv("CRISP_WEBHOOK_SECRET"))},
-		BaseURL:   os.Getenv("CRISP_URL"), // empty: Crisp itself
+		BaseURL:   os.Getenv("CRISP_URL"), Webhook: handover.Webhook{Secrets: handover.NewSecrets(os.Getenv("CRISP_WEBHOOK_SECRET"))},
 		Answer: func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
 			if m.Text == "human" {
-				return &handover.Request{Segments: []string{"Customer"}}, nil
+				return &handover.Request{Segments: []string{"Customer"}, Note: "The user writes: " + m.Text}, nil
 			}
 			_, err := fmt.Println("bot: I am only a bot.") // yours says it to m.Conversation, and may take minutes
 			return nil, err
@@ -34,9 +33,10 @@ func main() {
 	go h.Run(context.Background()) // deadlines, retries, what a crash left
 	http.Handle("POST /crisp/hooks", h)
 	http.HandleFunc("POST /messages", func(w http.ResponseWriter, r *http.Request) {
-		user := handover.Conversation{Source: "chat", ID: r.FormValue("user")}
-		err := h.Handle(r.Context(), handover.Incoming{Conversation: user, ID: r.FormValue("id"), Text: r.FormValue("text")})
-		if err != nil && !handover.Permanent(err) {
+		m := handover.Incoming{Conversation: handover.Conversation{Source: "chat", ID: r.FormValue("user")}, ID: r.FormValue("id"), Text: r.FormValue("text")}
+		if err := h.Handle(r.Context(), m); handover.Permanent(err) {
+			log.Print(err) // a repeat would not help
+		} else if err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable) // the channel repeats the message
 		}
 	})
