@@ -3,8 +3,9 @@ package handover
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // Conversation names one conversation between a user and the bot. It is comparable and comes
@@ -215,10 +216,10 @@ type Revision struct {
 	Removed bool // the message is to disappear; Message has no content
 }
 
-// agentOf is who wrote a message. An avatar that is no web address is dropped.
+// agentOf is who wrote a message. An avatar that is no link which may be shown is dropped.
 func agentOf(m *EventMessage) Agent {
 	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
-	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
+	if !weblink.Web(a.Avatar) {
 		a.Avatar = ""
 	}
 	return a
