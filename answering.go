@@ -25,8 +25,8 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		if a = nil; !h.pool.Closed() {
 			a = rec.beginAnswer()
 		}
-		if a == nil || a.givesUp { // a claim without work would hold up what another process queues
-			return keepUnless(changed || a == nil && rec.planner().mustSave(h.process, nil))
+		if a == nil || a.givesUp {
+			return keepUnless(changed)
 		}
 		l.stop()
 		epoch = rec.Epoch

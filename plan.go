@@ -270,7 +270,10 @@ func (p *planner) due() time.Time {
 		at = times.Earlier(at, next)
 	}
 	at = times.Earlier(at, p.rec.UserMessages.waits(""))
-	_, wait = p.rec.forBot()
+	m, wait := p.rec.forBot()
+	if m != nil && p.rec.env.answers { // another process has the bot answer it when this one is dead
+		wait = now.Add(claimTTL)
+	}
 	at = times.Earlier(at, wait)
 	for _, r := range p.rec.Replies { // its process may die
 		at = times.Earlier(at, r.Until)
@@ -307,7 +310,7 @@ func (p *planner) dropUnheard() (any bool) {
 func (p *planner) mustSave(process string, next *step) bool {
 	held := p.rec.Claim.Holder == process
 	if next == nil {
-		return held && !p.working() && !p.wants(toUser) && !p.wants(toCrisp) && !p.wants(toBot)
+		return held && !p.working() && !p.wants(toUser) && !p.wants(toCrisp)
 	}
 	fresh := held && p.rec.Claim.Until.Sub(p.rec.env.now) > claimTTL/2
 	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()

@@ -68,6 +68,7 @@ type env struct {
 	trustHooks bool       // see testhook.Hooks.NoLog
 	free       bool       // who makes the change does not look at the record after it is saved
 	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
+	answers    bool       // this process has the bot answer what waits for it after the save
 }
 
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.

@@ -242,14 +242,16 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
-// process that takes no more work leaves it to the others, but for what it is at.
+// process that takes no more work leaves it to the others, but for what it is at. A message that waits for the
+// bot needs no claim: it may wait long for its turn among others, and who works on the rest must not.
 func (h *engine) claim(key string, rec *record) {
 	c, now := &rec.Claim, rec.env.now
 	mine := c.Holder == h.process
 	if mine {
 		h.dropLost(key, rec)
 	}
-	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp) || rec.planner().wants(toBot)
+	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp)
+	rec.env.answers = h.accepts()
 	switch {
 	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
 	case busy && (h.accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
