@@ -2,6 +2,7 @@ package handover
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,14 @@ func TestAgentsAreKnownByTheirIDsElseByTheirNames(t *testing.T) {
 		all.speaks(Agent{Name: fmt.Sprint(i)})
 	}
 	require.Len(t, all, maxAgents)
+}
+
+// What Crisp tells of an agent is bounded, since it is kept and shown.
+func TestAgentsAsCrispTellsOfThem(t *testing.T) {
+	user := EventUser{UserID: "1", Nickname: " Ann\n\x00 B. ", Avatar: "https://example.com/ann.png"}
+	require.Equal(t, Agent{ID: "1", Name: "Ann B.", Avatar: user.Avatar}, agentOf(&EventMessage{User: user}))
+	user = EventUser{UserID: strings.Repeat("1", 1000), Nickname: strings.Repeat("a", 10_000), Avatar: "javascript:alert(1)"}
+	require.Equal(t, Agent{Name: strings.Repeat("a", maxAgentName-1) + "…"}, agentOf(&EventMessage{User: user}))
 }
 
 // Whatever ids a channel gives to its messages, none is ever taken for one of the library's own.

@@ -338,3 +338,23 @@ func TestAMessageDatedInTheFutureIsRead(t *testing.T) {
 		require.False(t, r.Last().Late)
 	})
 }
+
+// An avatar is shown in pages: only a link that may be shown is passed on.
+func TestAvatarsOfAgents(t *testing.T) {
+	for avatar, want := range map[string]string{
+		"https://a.example/ann.png":          "https://a.example/ann.png",
+		"HTTPS://a.example/ann.png":          "HTTPS://a.example/ann.png",
+		"http://me:pw@10.0.0.1/x":            "",
+		"https://a.example/\" onerror=\"x()": "",
+		"https://":                           "",
+		"javascript:x()":                     "",
+	} {
+		bubble(t, options{}, func(r *rig) {
+			ann := r.Opened().Operator("Ann")
+			ann.Avatar(avatar).Say("Hello")
+			r.Crisp.Settle()
+			require.Equal(t, want, r.Last().Agent.Avatar, avatar)
+			require.Equal(t, "Hello", r.Last().Content.Text)
+		})
+	}
+}

@@ -45,19 +45,19 @@ func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
 }
 
 // host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback. Those that must
-// return at once, Observe and Texts, are waited for shortly, and after a few that hang are not called any
-// more until these return.
+// return at once, Observe, Texts and Typing, are waited for shortly, and after a few that hang are not called
+// any more until these return.
 type host struct {
 	cfg      *Config
 	bulkhead *worker.Bulkhead
-	prompt   *worker.Bulkhead // of Observe and Texts
+	prompt   *worker.Bulkhead // of those that must return at once
 	hangs    atomic.Int64     // when one of these was last logged that hangs, in Unix seconds
 }
 
 const (
-	// promptTimeout bounds Observe and Texts.
+	// promptTimeout bounds a callback that must return at once.
 	promptTimeout = time.Second
-	// maxPromptHung is how many of either may hang until no more are called.
+	// maxPromptHung is how many of each may hang until no more are called.
 	maxPromptHung = 16
 )
 
@@ -68,9 +68,9 @@ func newHost(cfg *Config) *host {
 	return h
 }
 
-// promptly calls Observe or Texts, and reports whether it has returned.
-func promptly[T any](h *host, name string, call func(context.Context) T) (T, bool) {
-	result, err := worker.Call(context.Background(), h.prompt, name, promptTimeout, func(ctx context.Context) (T, error) { return call(ctx), nil })
+// promptly calls Observe, Texts or Typing, and reports whether it has returned.
+func promptly[T any](ctx context.Context, h *host, name string, call func(context.Context) T) (T, bool) {
+	result, err := worker.Call(ctx, h.prompt, name, promptTimeout, func(ctx context.Context) (T, error) { return call(ctx), nil })
 	if err == nil || hung(err) == "panicked" { // that is logged
 		return result, err == nil
 	}
@@ -190,7 +190,7 @@ func (h *host) texts(rec *record) Texts { return h.textsOf(rec.view()) }
 
 func (h *host) textsOf(s Session) Texts {
 	if h.cfg.Texts != nil {
-		if texts, ok := promptly(h, "Texts", func(context.Context) Texts { return h.cfg.Texts(s) }); ok {
+		if texts, ok := promptly(context.Background(), h, "Texts", func(context.Context) Texts { return h.cfg.Texts(s) }); ok {
 			return texts
 		}
 	}
@@ -236,12 +236,9 @@ func (h *host) typed(ctx context.Context, rec *record, ev Event) {
 	if h.cfg.Typing == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return
 	}
-	agent := agentOf(&EventMessage{User: c.User})
-	s := rec.view()
-	_ = callbackOf(context.WithoutCancel(ctx), h, rec.Conversation, func(ctx context.Context) error {
-		h.cfg.Typing(ctx, s, Typing{Agent: agent, On: c.Type == "start"})
-		return nil
-	})
+	s, sign := rec.view(), Typing{Agent: agentOf(&EventMessage{User: c.User}), On: c.Type == "start"}
+	ctx = context.WithValue(context.WithoutCancel(ctx), scopeKey{}, &scope{key: h.cfg.key(rec.Conversation)})
+	promptly(ctx, h, "Typing", func(ctx context.Context) struct{} { h.cfg.Typing(ctx, s, sign); return struct{}{} })
 }
 
 // presence lets Config.Presence have the last word on whether somebody is there.
@@ -286,6 +283,6 @@ func (h *host) tell(activity ...Activity) {
 // observed hands one activity to the host.
 func (h *host) observed(a Activity) {
 	if h.cfg.Observe != nil {
-		promptly(h, "Observe", func(ctx context.Context) struct{} { h.cfg.Observe(ctx, a); return struct{}{} })
+		promptly(context.Background(), h, "Observe", func(ctx context.Context) struct{} { h.cfg.Observe(ctx, a); return struct{}{} })
 	}
 }

@@ -76,10 +76,11 @@ type Config struct {
 	// full. It gets what Crisp says. Default: what Crisp says.
 	Presence func(ctx context.Context, s Session, p Presence) Presence
 	// Transcript returns the bot conversation for the history page, oldest message first.
-	// Required with History.URL.
+	// Required with History.URL. ctx ends after 10 s; a call that has not returned a second later is not
+	// waited for.
 	Transcript func(ctx context.Context, c Conversation) ([]Message, error)
 	// HistoryHead returns what stands above the messages on the history page, such as user data and
-	// the reason. The link is all that protects the page: nothing by default.
+	// the reason. The link is all that protects the page: nothing by default. Its ctx is that of Transcript.
 	HistoryHead func(ctx context.Context, c Conversation) ([]HistoryField, error)
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
 	// language. It must return at once: where it hangs for a second, or panics, DefaultTexts stand in.

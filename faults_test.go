@@ -335,3 +335,34 @@ func TestObserveAndTextsThatHang(t *testing.T) {
 		})
 	}
 }
+
+// stale is a store that never takes a change of a conversation, as one that reads from a copy which lags, and
+// that heeds no context.
+type stale struct {
+	*handover.MemoryStore
+	saves atomic.Int64
+}
+
+func (s *stale) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if !strings.HasPrefix(r.Key, "website/") {
+		s.saves.Add(1)
+		return 0, handover.ErrConflict
+	}
+	return s.MemoryStore.Save(ctx, r)
+}
+
+func (s *stale) Load(_ context.Context, key string) (handover.Record, error) {
+	return s.MemoryStore.Load(context.Background(), key)
+}
+
+func TestAStoreThatConflictsEachTime(t *testing.T) {
+	store := &stale{MemoryStore: &handover.MemoryStore{}}
+	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Store = store }}, func(r *rig) {
+		begun := time.Now()
+		_, err := r.Receive(handover.Incoming{Text: "hello"})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.False(t, handover.Permanent(err))
+		require.LessOrEqual(t, time.Since(begun), time.Minute)
+		require.Less(t, store.saves.Load(), int64(1000), "it is not asked without a pause")
+	})
+}

@@ -64,6 +64,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Handover hands conversations over and takes them back. Make it with New. All methods may be
@@ -214,6 +215,7 @@ func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error
 func (h *Handover) HistoryHandler() http.Handler {
 	return historyPage{
 		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.host.observed,
+		bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxPagesHung}),
 	}
 }
 
@@ -275,7 +277,7 @@ type Spent struct {
 
 // Spent returns what this day has cost so far, in calls to Crisp for all websites.
 func (h *Handover) Spent(ctx context.Context) (Spent, error) {
-	sum := Spent{Day: today(time.Now())}
+	sum := Spent{Day: today(h.store.now())}
 	for _, s := range h.sites {
 		if err := s.spend(ctx); err != nil {
 			return Spent{}, err

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/signedlink"
-
 	"github.com/crisphandover/handover/internal/weblink"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // History is the page that shows agents what was said before they came. Its link stands in the
@@ -128,7 +128,11 @@ type historyPage struct {
 	head     func(context.Context, Conversation) ([]HistoryField, error)
 	logger   *slog.Logger
 	observed func(Activity) // gets the errors of both, which may hold words
+	bulkhead *worker.Bulkhead
 }
+
+// maxPagesHung is how many calls for the page may hang until no more are made.
+const maxPagesHung = 64
 
 // HistoryField is a line above the messages, such as "Email: anakin@example.com".
 type HistoryField struct{ Name, Value string }
@@ -187,7 +191,7 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), transcriptTime)
 	defer cancel()
-	messages, err := guarded(ctx, c, p.transcript)
+	messages, err := ask(ctx, p, c, p.transcript)
 	if err != nil {
 		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing: Config.Observe gets the error")
 		p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "transcript", Err: err, At: time.Now()})
@@ -195,12 +199,17 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 	}
 	data := pageData{Messages: messages}
 	if p.head != nil {
-		if data.Head, err = guarded(ctx, c, p.head); err != nil {
+		if data.Head, err = ask(ctx, p, c, p.head); err != nil {
 			p.logger.ErrorContext(ctx, "handover: Config.HistoryHead failed; the history page is shown without it: Config.Observe gets the error")
 			p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "history head", Err: err, At: time.Now()})
 		}
 	}
 	return data, http.StatusOK
+}
+
+// ask calls f for at most transcriptTime. One that does not return is left alone.
+func ask[T any](ctx context.Context, p historyPage, c Conversation, f func(context.Context, Conversation) (T, error)) (T, error) {
+	return worker.Call(ctx, p.bulkhead, "", transcriptTime, func(ctx context.Context) (T, error) { return guarded(ctx, c, f) })
 }
 
 // guarded calls f and turns a panic into an error. What f panicked with may hold what people

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover/internal/signedlink"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 var (
@@ -174,6 +175,9 @@ func visit(t *testing.T, p historyPage, change func(*http.Request)) *httptest.Re
 	}
 	if p.observed == nil {
 		p.observed = func(Activity) {}
+	}
+	if p.bulkhead == nil {
+		p.bulkhead = worker.NewBulkhead(worker.BulkheadOptions{})
 	}
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, r)
@@ -393,6 +397,27 @@ func TestHistoryPageDoesNotWaitForEver(t *testing.T) {
 			return nil, ctx.Err()
 		}}, nil)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	})
+}
+
+func TestHistoryPageDoesNotWaitForACallbackThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, hung := make(chan struct{}), 0
+		p := historyPage{
+			bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: 1}),
+			transcript: func(context.Context, Conversation) ([]Message, error) {
+				hung++
+				<-release
+				return nil, nil
+			},
+		}
+		for range 5 {
+			require.Equal(t, http.StatusServiceUnavailable, visit(t, p, nil).Code)
+		}
+		require.Less(t, hung, 5, "whoever has a link cannot make more and more of them hang")
+		close(release)
+		synctest.Wait()
+		require.Equal(t, http.StatusOK, visit(t, p, nil).Code)
 	})
 }
 

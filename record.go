@@ -65,7 +65,7 @@ type env struct {
 	stepping   bool       // a step was planned, and is about to begin
 	activity   []Activity // told to the observer when the change is saved
 	returned   []string   // Incoming ids that an end gives back to the bot
-	trustHooks bool       // ablation.log
+	trustHooks bool       // see testhook.Hooks.NoLog
 	free       bool       // who makes the change does not look at the record after it is saved
 	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
 }

@@ -61,7 +61,11 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	}
 	id := newID()
 	var epoch int64
-	l := h.listen(k.key, func(rec *record) bool { return rec.Epoch != epoch })
+	l := h.listen(k.key, func(rec *record) bool {
+		// With the epoch that a record begins with nobody but the bot has had the conversation. That is another
+		// one than when send began, if the record was first stored meanwhile.
+		return rec.Epoch != epoch && rec.Epoch != rec.First
+	})
 	defer l.stop()
 	rec, err := h.beginReply(ctx, k, id, t, func(rec *record) {
 		l.stop()
@@ -74,6 +78,7 @@ func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Cont
 	silent := func() {}
 	if len(rec.Sessions) == 0 {
 		silent = h.speaking.Begin(k.key)
+		defer silent()                                      // also when send ends the goroutine
 		defer time.AfterFunc(h.cfg.Timeouts.Reply, func() { // send ignores its context
 			silent()
 			h.pool.Nudge(jobOf(k.key, toUser))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,6 +38,45 @@ func TestReplyReturnsWhatSendReturns(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, again.Bot, "not answered yet")
 		require.NoError(t, r.Reply(turn, "hi"))
+	})
+}
+
+// The first message of a user whom the bot greets stores the conversation, and takes it from nobody.
+func TestReplyIsNotCutShortByTheFirstMessage(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		done := make(chan error)
+		go func() {
+			done <- r.H.Reply(context.Background(), r.Session().Turn(), func(ctx context.Context) error {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+				}
+				return ctx.Err()
+			})
+		}()
+		time.Sleep(time.Second)
+		turn, err := r.Receive(handover.Incoming{Text: "hello"})
+		require.NoError(t, err)
+		require.True(t, turn.Bot)
+		require.NoError(t, <-done)
+	})
+}
+
+// A send that ends its goroutine, as a test does that fails, speaks no more: what waits for it goes on.
+func TestReplyWhoseSendEndsItsGoroutine(t *testing.T) {
+	bubble(t, options{crisp: handovertest.Options{Away: true}}, func(r *rig) {
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = r.H.Reply(context.Background(), turn, func(context.Context) error { runtime.Goexit(); return nil })
+		}()
+		<-done
+		outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
+		require.NoError(t, err)
+		require.Equal(t, handover.NobodyThere, outcome)
+		require.NotEmpty(t, r.Saw())
 	})
 }
 

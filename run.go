@@ -38,7 +38,7 @@ func (h *Handover) Run(ctx context.Context) error {
 		h.housekeeping(ctx)
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return worker.Ended(ctx)
 		case <-tick.C:
 		}
 	}

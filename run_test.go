@@ -18,7 +18,7 @@ import (
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
-func TestRunReturnsTheCauseOfItsEnd(t *testing.T) {
+func TestRunReturnsTheErrorAndTheCauseOfItsEnd(t *testing.T) {
 	bubble(t, options{still: true}, func(r *rig) {
 		reason := errors.New("the host restarts")
 		ctx, cancel := context.WithCancelCause(r.T.Context())
@@ -26,7 +26,9 @@ func TestRunReturnsTheCauseOfItsEnd(t *testing.T) {
 		go func() { done <- r.H.Run(ctx) }()
 		time.Sleep(3 * time.Second)
 		cancel(reason)
-		require.ErrorIs(t, <-done, reason)
+		err := <-done
+		require.ErrorIs(t, err, reason)
+		require.ErrorIs(t, err, context.Canceled)
 	})
 }
 

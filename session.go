@@ -3,8 +3,10 @@ package handover
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/crisphandover/handover/internal/textsplit"
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // Conversation names one conversation between a user and the bot. It is comparable and comes
@@ -215,14 +217,23 @@ type Revision struct {
 	Removed bool // the message is to disappear; Message has no content
 }
 
-// agentOf is who wrote a message. An avatar that is no web address is dropped.
+// agentOf is who wrote a message. An avatar that is no link which may be shown is dropped.
 func agentOf(m *EventMessage) Agent {
-	a := Agent{ID: m.User.UserID, Name: m.User.Nickname, Avatar: m.User.Avatar}
-	if !strings.HasPrefix(a.Avatar, "https://") && !strings.HasPrefix(a.Avatar, "http://") {
+	a := Agent{ID: m.User.UserID, Avatar: m.User.Avatar}
+	a.Name, _ = textsplit.Shorten(textsplit.OneLine(m.User.Nickname), maxAgentName)
+	if !weblink.Web(a.Avatar) {
 		a.Avatar = ""
+	}
+	if len(a.ID) > maxAgentID {
+		a.ID = ""
 	}
 	return a
 }
+
+const (
+	maxAgentName = 100 // UTF-16 units; a name stands in texts for the user
+	maxAgentID   = 100 // bytes; Crisp's ids have 36
+)
 
 // agents are the people who wrote in a handover, the one who wrote last at the end.
 type agents []Agent

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -547,6 +548,25 @@ func TestTyping(t *testing.T) {
 		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
 		require.NoError(t, r.H.Typing(context.Background(), r.Conv, true))
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteCompose))
+	})
+}
+
+// A Typing that hangs holds up neither the answers to hooks nor the messages.
+func TestTypingThatHangs(t *testing.T) {
+	release, calls := make(chan struct{}), atomic.Int64{}
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Typing = func(context.Context, handover.Session, handover.Typing) { calls.Add(1); <-release }
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		release = make(chan struct{}) // of this bubble
+		defer close(release)
+		for range 50 {
+			ann.Type(true)
+			r.After(2 * time.Second)
+		}
+		require.LessOrEqual(t, calls.Load(), int64(20))
+		ann.Say("done")
+		require.Contains(t, r.Saw(), "agent Ann: done")
 	})
 }
 

@@ -353,7 +353,7 @@ func (s *storage) watch(ctx context.Context, changed func(key string)) error {
 func (s *storage) change(ctx context.Context, key string, f func(*Record) error) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	for {
+	for conflicts := 0; ; conflicts++ {
 		r, err := s.load(ctx, key)
 		if err != nil {
 			return err
@@ -367,6 +367,9 @@ func (s *storage) change(ctx context.Context, key string, f func(*Record) error)
 		if _, err := s.save(ctx, r); !errors.Is(err, ErrConflict) {
 			return err
 		}
+		if err := onceMore(ctx, conflicts); err != nil {
+			return err
+		}
 	}
 }
 
@@ -374,7 +377,7 @@ func (s *storage) change(ctx context.Context, key string, f func(*Record) error)
 func (s *storage) remove(ctx context.Context, key string) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	for {
+	for conflicts := 0; ; conflicts++ {
 		r, err := s.load(ctx, key)
 		if err != nil {
 			return r, err
@@ -382,6 +385,26 @@ func (s *storage) remove(ctx context.Context, key string) (Record, error) {
 		if err := s.delete(ctx, key, r.Version); !errors.Is(err, ErrConflict) {
 			return r, err
 		}
+		if err := onceMore(ctx, conflicts); err != nil {
+			return r, err
+		}
+	}
+}
+
+// onceMore waits before a change is repeated that another writer was faster than: after a few such conflicts
+// ever longer, since a store that reads from a copy which lags conflicts each time. It returns an error at the
+// end of ctx.
+func onceMore(ctx context.Context, conflicts int) error {
+	const atOnce, longest = 3, 50 * time.Millisecond
+	if conflicts < atOnce && ctx.Err() == nil {
+		return nil
+	}
+	pause := min(time.Millisecond<<min(max(conflicts-atOnce, 0), 6), longest)
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("handover: other writers of the record were faster each time: %w", worker.Ended(ctx))
+	case <-time.After(pause):
+		return nil
 	}
 }
 

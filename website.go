@@ -167,16 +167,15 @@ func (s *site) spend(ctx context.Context) error {
 // update applies change to the website's record, as engine.update does to a conversation's.
 func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time) error) (w websiteRecord, err error) {
 	err = s.store.change(ctx, websitePrefix+s.id, func(r *Record) error {
-		w = websiteRecord{V: recordVersion}
-		if r.Version != 0 {
-			if err := json.Unmarshal(r.Data, &w, recordJSON); err != nil {
-				return fmt.Errorf("handover: the website's record cannot be read: %w", shapeOf(err))
-			}
+		if w, err = s.decode(r); err != nil {
+			return err
 		}
+		now := s.store.now()
+		mended := w.mend(s.cfg.catchUpEvery(), now)
 		if !s.news.Load() { // else this process knows better
 			s.api.Merge(w.Crisp)
 		}
-		if err := change(&w, s.store.now()); err != nil {
+		if err := change(&w, now); err != nil && !(mended && errors.Is(err, errKeep)) {
 			return err
 		}
 		if r.Data, err = json.Marshal(w, recordJSON); err != nil {
@@ -188,6 +187,47 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 		return nil
 	})
 	return w, err
+}
+
+// decode reads the website's record. One that cannot be read begins anew: all of it is only about pace, and is
+// learnt again.
+func (s *site) decode(r *Record) (websiteRecord, error) {
+	w := websiteRecord{V: recordVersion}
+	if r.Version == 0 {
+		return w, nil
+	}
+	switch err := json.Unmarshal(r.Data, &w, recordJSON); {
+	case err == nil:
+		return w, nil
+	case w.V > recordVersion:
+		return w, errLaterVersion
+	default:
+		s.cfg.Logger.Error("handover: the website's record cannot be read, and begins anew", "key", r.Key, "error", shapeOf(err))
+		return websiteRecord{V: recordVersion}, nil
+	}
+}
+
+// mend forgets waits that are longer than any which begins now: a clock that was wrong wrote them. every is how
+// often the list is read. It reports whether there were any.
+func (w *websiteRecord) mend(every time.Duration, now time.Time) (mended bool) {
+	far := func(t time.Time, most time.Duration) bool { return t.After(now.Add(most)) }
+	if far(w.Claim.Until, 2*claimTTL) {
+		w.Claim, mended = claim{}, true
+	}
+	if far(w.NoNotes, noNotesFor+time.Minute) {
+		w.NoNotes, mended = time.Time{}, true
+	}
+	if far(w.Crisp.Until, crispapi.MaxWait+time.Minute) { // it is by another process's clock
+		w.Crisp, mended = crispapi.State{}, true
+	}
+	most := w.List.MostPaid(every)
+	if far(w.List.Paid, most) {
+		w.List.Paid, mended = now, true
+	}
+	if far(w.Next, most) {
+		w.Next, mended = w.List.Paid, true
+	}
+	return mended
 }
 
 // shared returns the website's record for reading.

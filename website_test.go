@@ -3,8 +3,10 @@ package handover_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 func TestSeveralWebsites(t *testing.T) {
@@ -79,6 +82,17 @@ func TestSpentCountsReplicasWithoutRun(t *testing.T) {
 	})
 }
 
+// The day is the store's, whatever a replica's own clock says.
+func TestSpentByTheClockOfTheStore(t *testing.T) {
+	bubble(t, options{still: true}, func(r *rig) {
+		testhook.Set(r.H, testhook.Hooks{Skew: 24 * time.Hour})
+		r.Opened()
+		spent, err := r.H.Spent(context.Background())
+		require.NoError(t, err)
+		require.Positive(t, spent.Calls)
+	})
+}
+
 // A clock that ran ahead, and was set right, does not stop the making of conversations.
 func TestCreationAfterAClockThatRanAhead(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
@@ -91,6 +105,69 @@ func TestCreationAfterAClockThatRanAhead(t *testing.T) {
 		require.NoError(t, err)
 		r.Opened()
 	})
+}
+
+// editWebsite changes the members of the website's record, as a wrong clock might have written them.
+func (r *rig) editWebsite(members map[string]any) {
+	r.After(time.Second)
+	rec, err := r.Store.Load(context.Background(), "website/"+r.Crisp.WebsiteID())
+	require.NoError(r.T, err)
+	all := map[string]any{}
+	require.NoError(r.T, json.Unmarshal(rec.Data, &all))
+	maps.Copy(all, members)
+	rec.Data, err = json.Marshal(all)
+	require.NoError(r.T, err)
+	_, err = r.Store.Save(context.Background(), rec)
+	require.NoError(r.T, err)
+}
+
+// What a clock wrote that ran ahead, and was set right, stops nothing for long.
+func TestWaitsOfAClockThatRanAhead(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	t.Run("calls to Crisp", func(t *testing.T) {
+		bubble(t, options{}, func(r *rig) {
+			r.editWebsite(map[string]any{"crisp": map[string]any{"until": time.Now().Add(year), "pause": 60, "status": 429}})
+			r.After(2 * time.Hour)
+			r.Opened()
+		})
+	})
+	t.Run("catch-up", func(t *testing.T) {
+		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			then := time.Now().Add(year)
+			r.editWebsite(map[string]any{"list": map[string]any{"paid": then}, "next": then, "claim": map[string]any{"holder": "gone", "until": then}})
+			r.Crisp.SetHookFaults(dropHooks)
+			ann.Say("one")
+			r.After(15 * time.Minute)
+			require.Equal(t, []string{"agent Ann: one"}, r.Saw())
+		})
+	})
+	t.Run("notes", func(t *testing.T) {
+		active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			r.editWebsite(map[string]any{"no_notes": time.Now().Add(year)})
+			require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+			r.After(time.Second)
+			all := conv.Messages()
+			require.Equal(t, "note", all[len(all)-1].Type)
+		})
+	})
+}
+
+// A website's record that cannot be read begins anew. One of a later version is left alone.
+func TestAWebsiteRecordThatCannotBeRead(t *testing.T) {
+	for data, outcome := range map[string]handover.Outcome{
+		`{"v":1,"list":[`:     handover.Opened,
+		`{"v":99,"list":"x"}`: handover.OpenFailed,
+	} {
+		bubble(t, options{}, func(r *rig) {
+			r.After(time.Second)
+			rec, err := r.Store.Load(context.Background(), "website/"+r.Crisp.WebsiteID())
+			require.NoError(t, err)
+			rec.Data = []byte(data)
+			_, err = r.Store.Save(context.Background(), rec)
+			require.NoError(t, err)
+			require.Equal(t, outcome, r.Asks(handover.Request{}), data)
+		})
+	}
 }
 
 // A conversation that names no website stays where it began when the default changes, whoever asks.

@@ -134,7 +134,7 @@ func (h *engine) load(ctx context.Context, k known) (*record, error) {
 func (h *engine) update(ctx context.Context, k known, change func(*record) error) (rec *record, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	for ; ; k.record, k.saved = (Record{}), nil {
+	for conflicts := 0; ; conflicts++ {
 		err = errPanicked
 		worker.Guard(func(stack string) {
 			h.cfg.Logger.Error("handover: the work on a conversation panicked", "key", k.key, "stack", stack)
@@ -145,6 +145,10 @@ func (h *engine) update(ctx context.Context, k known, change func(*record) error
 		if !errors.Is(err, ErrConflict) {
 			return nil, err
 		}
+		if err := onceMore(ctx, conflicts); err != nil {
+			return nil, err
+		}
+		k.record, k.saved = Record{}, nil
 	}
 }
 

@@ -9,9 +9,9 @@
 //	h, err := handover.New(handover.Config{Store: store, ...})
 //
 // PostgreSQL serves several replicas of the bot, whose times are all taken from the database's clock.
-// Each call is one statement; Migrate also makes a function in PL/pgSQL, for a trigger. A busy bot keeps its connections: database/sql closes all but two when
-// they are idle, and opening one costs more than a Save. Options.Listen lets replicas hear from each
-// other at once.
+// Each call is one statement; Migrate also makes a function in PL/pgSQL, for a trigger. A busy bot keeps
+// its connections: database/sql closes all but two when they are idle, and opening one costs more than a
+// Save. Options.Listen lets replicas hear from each other at once.
 //
 //	db.SetMaxOpenConns(32)
 //	db.SetMaxIdleConns(32)

@@ -118,7 +118,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		if !(s > 0) {
 			return 0
 		}
-		return time.Duration(min(s, maxWait.Seconds()) * float64(time.Second))
+		return time.Duration(min(s, MaxWait.Seconds()) * float64(time.Second))
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
@@ -127,5 +127,5 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return min(max(at.Sub(now), 0), maxWait)
+	return min(max(at.Sub(now), 0), MaxWait)
 }

@@ -19,8 +19,8 @@ const (
 	// quotaWait is the least time that calls stop for when the quota is used up: Crisp's own import
 	// tool waits that long.
 	quotaWait = time.Minute
-	// maxWait bounds each time that calls stop for.
-	maxWait = time.Hour
+	// MaxWait bounds each time that calls stop for.
+	MaxWait = time.Hour
 	// maxCircuits bounds what is remembered of single conversations.
 	maxCircuits = 1024
 )
@@ -187,7 +187,9 @@ func (b *breaker) makeRoom() {
 			first = s
 		}
 	}
-	delete(b.circuits, first)
+	if first.session != "" {
+		delete(b.circuits, first)
+	}
 }
 
 // trip opens a circuit, or opens it again for twice as long after a call that tried. Failures of
@@ -202,7 +204,7 @@ func (b *breaker) trip(s scope, t target, e *Error, probe bool, now time.Time) {
 		}
 	}
 	wait := pause
-	if told := min(e.RetryAfter, maxWait); told > 0 && (told > pause || !probe) {
+	if told := min(e.RetryAfter, MaxWait); told > 0 && (told > pause || !probe) {
 		wait = told
 	}
 	if e.StatusCode == 423 {

@@ -31,11 +31,11 @@ func (b *breaker) state() State {
 // merge takes what another process learnt. No state, however odd, keeps from calling for longer than
 // an hour.
 func (b *breaker) merge(s State, now time.Time) {
-	if most := now.Add(maxWait); s.Until.After(most) {
+	if most := now.Add(MaxWait); s.Until.After(most) {
 		s.Until = most
 	}
 	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until) {
-		pause := time.Duration(min(max(s.Pause, 0), int64(maxWait/time.Second))) * time.Second
+		pause := time.Duration(min(max(s.Pause, 0), int64(MaxWait/time.Second))) * time.Second
 		*c = circuit{cause: &Error{StatusCode: s.StatusCode, Reason: s.Reason}, until: s.Until, pause: pause, probing: c.probing}
 	}
 }

@@ -91,6 +91,11 @@ func (l *Listing) Pay(every time.Duration, now time.Time) {
 	l.Paid = times.Later(l.Paid, now).Add(every)
 }
 
+// MostPaid is how far ahead of now Paid may be: by what may be used ahead, and one look.
+func (*Listing) MostPaid(every time.Duration) time.Duration {
+	return (catchUpCredit + ListPages + 1) * every
+}
+
 // Read ends a look that read the pages before next. The mark moves when the round is whole, never past what
 // was not read, and never ahead of our clock.
 func (l *Listing) Read(next int, whole bool, now time.Time) {

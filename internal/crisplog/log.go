@@ -219,8 +219,9 @@ const (
 	keepShown, moveAtOnce = 4, 16
 )
 
-// Trim is called before each save. It keeps no more of a message than is needed: of those that an edit or a removal means nothing to,
-// that they are known. waits says whether something that is to be done is about a fingerprint.
+// Trim forgets what is not needed any more of the messages, and is called before each save. A message whose
+// edit or removal would change nothing for the user is only known to be there. waits says whether something
+// that is to be done is about a fingerprint.
 func (l *Log) Trim(waits func(fp int64) bool) {
 	timed, ours := 0, 0 // messages of ours whose time Crisp has shown, and others
 	for _, e := range l.Entries {

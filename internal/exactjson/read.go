@@ -62,8 +62,8 @@ func notJSON(err error) error {
 // nul is the only way to write NUL in JSON.
 var nul = []byte(`\u0000`)
 
-// WithoutNUL writes U+FFFD in the place of each NUL, in JSON that is well-formed. It comes before the check for doubled names,
-// since two names may differ in that alone.
+// WithoutNUL writes U+FFFD in the place of each NUL, in JSON that is well-formed. It comes before the check
+// for doubled names, since two names may differ in that alone.
 func WithoutNUL(b []byte) []byte {
 	if !bytes.Contains(b, nul) {
 		return b

@@ -6,7 +6,8 @@
 //   - [Call] runs a callback within a [Bulkhead]: what hangs is abandoned, what panics is an error.
 //   - [Waiters] wait until a value that others change is as they want it.
 //   - [Pushback] gives growing pauses to keys that fail.
-//   - [Guard] keeps a panic in, [Backoff] and [Jitter] say how long to wait before the next attempt.
+//   - [Guard] keeps a panic in, [Backoff] and [Jitter] say how long to wait before the next attempt,
+//     [Ended] why a context has ended.
 //
 // A program puts them together like this:
 //

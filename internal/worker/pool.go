@@ -43,9 +43,9 @@ type PoolOptions struct {
 //
 // In each lane, a free worker goes to the class that has the fewest; among equals, classes take turns.
 // A class that is alone may have all of PoolOptions.Workers. The more of a lane's workers are taken,
-// the fewer one class may have: the last free ones are for classes that have few or none. So 400 jobs of a class whose calls all hang do not delay the first job of another class at
-// all, and many jobs of another class get half of the workers as soon as the hanging ones give them
-// back.
+// the fewer one class may have: the last free ones are for classes that have few or none. So 400 jobs of a
+// class whose calls all hang do not delay the first job of another class at all, and many jobs of another
+// class get half of the workers as soon as the hanging ones give them back.
 //
 // A pool cannot stop work that hangs: work must be bounded in time, see [Call].
 type Pool struct {
@@ -184,7 +184,7 @@ func (p *Pool) Closed() bool {
 	return p.closed
 }
 
-// Drain waits until no job waits or runs. At the end of ctx it returns the cause of that.
+// Drain waits until no job waits or runs. At the end of ctx it returns Ended of that.
 func (p *Pool) Drain(ctx context.Context) error {
 	p.mu.Lock()
 	if len(p.tasks) == 0 {
@@ -200,7 +200,7 @@ func (p *Pool) Drain(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return Ended(ctx)
 	}
 }
 

@@ -116,7 +116,7 @@ func (x *Waiter[V]) Stop() {
 // of 0 it polls at once and then after 50 ms. A most below 50 ms is 50 ms. Without a poll it waits for
 // Wake alone.
 //
-// It ends early with the error of a poll, or at the end of ctx with the cause of that. A poll that is
+// It ends early with the error of a poll, or at the end of ctx with Ended of that. A poll that is
 // under way when ok says yes is cancelled.
 func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], first, most time.Duration) (V, error) {
 	if poll == nil {
@@ -149,14 +149,14 @@ func (x *Waiter[V]) Wait(ctx context.Context, poll PollFunc[V], first, most time
 	}
 }
 
-// last returns, at the end of ctx, the value if ok has said yes by now, else the cause.
+// last returns, at the end of ctx, the value if ok has said yes by now, else Ended.
 func (x *Waiter[V]) last(ctx context.Context) (V, error) {
 	select {
 	case <-x.done:
 		return x.value, nil
 	default:
 		var none V
-		return none, context.Cause(ctx)
+		return none, Ended(ctx)
 	}
 }
 

@@ -66,6 +66,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 			_, err := w.Wait(ctx, "a", atLeast(1), poll, 0, time.Second)
 			cancel()
 			require.ErrorIs(t, err, tired)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Equal(t, time.Minute, time.Since(begun))
 			require.Zero(t, w.Len(), "nothing is left behind")
 		}
