@@ -67,30 +67,22 @@ func Example() {
 	crisp := handovertest.New(handovertest.Options{})
 	defer crisp.Close()
 	config := configFor(crisp)
+	config.Answer = func(_ context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
+		fmt.Println("bot: I am only a bot.")
+		if strings.Contains(m.Text, "human") {
+			return &handover.Request{Segments: []string{"Customer"}}, nil
+		}
+		return nil, nil
+	}
 	config.OnEnd = func(_ context.Context, _ handover.Session, sum handover.Summary) error {
 		fmt.Println("ended:", sum.Reason)
 		return nil
 	}
 	h := start(crisp, config)
-	ctx := context.Background()
 
-	// The channel calls this for each message of the user.
+	// The channel calls this for each message of the user, and repeats the message on an error.
 	hear := func(id, text string) error {
-		turn, err := h.Receive(ctx, handover.Incoming{Conversation: user, ID: id, Text: text})
-		if err != nil || !turn.Bot {
-			return err // on an error the channel repeats the message; else a human has it
-		}
-		err = h.Reply(ctx, turn, func(context.Context) error {
-			fmt.Println("bot: I am only a bot.")
-			return nil
-		})
-		if err == nil && strings.Contains(text, "human") {
-			_, err = h.Start(ctx, turn, handover.Request{Segments: []string{"Customer"}})
-		}
-		if errors.Is(err, handover.ErrNotYourTurn) {
-			return nil // a human took over meanwhile, and has the user's message
-		}
-		return err
+		return h.Handle(context.Background(), handover.Incoming{Conversation: user, ID: id, Text: text})
 	}
 
 	script := []func() error{

@@ -81,7 +81,7 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /crisp/hooks", b)
-	hook := webhook{secret: getenv("MESSENGER_APP_SECRET"), verify: getenv("MESSENGER_VERIFY_TOKEN"), hear: b.hear}
+	hook := webhook{secret: getenv("MESSENGER_APP_SECRET"), verify: getenv("MESSENGER_VERIFY_TOKEN"), hear: b.Handle}
 	mux.Handle("GET /messenger", hook)
 	mux.Handle("POST /messenger", hook)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -100,7 +100,7 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return errors.Join(server.Shutdown(last), b.stop(last))
+	return errors.Join(server.Shutdown(last), b.Shutdown(last))
 }
 
 // greet says where the webhook is, and what is missing.
@@ -140,18 +140,4 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
 	}
 	return c, isLive
-}
-
-// stop waits for the answers that are under way, until ctx ends.
-func (b *bot) stop(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b.work.Wait()
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-	return b.Shutdown(ctx)
 }

@@ -25,7 +25,6 @@ type rig struct {
 	graph *fakeGraph
 	crisp *handovertest.Crisp
 	store *brokenStore
-	bot   *bot
 	hook  http.Handler
 	sent  int
 }
@@ -41,13 +40,13 @@ func bubble(t *testing.T, o handovertest.Options, test func(r *rig)) {
 			Webhook: handover.Webhook{Secrets: handover.NewSecrets(r.crisp.Secret())}, BaseURL: r.crisp.URL(), HTTPClient: r.crisp.Client(), Store: r.store,
 		}, &channel{graph: newGraph(r.graph.client(), graphURL, pageToken)})
 		require.NoError(t, err)
-		r.bot, r.hook = b, webhook{secret: appSecret, verify: verifyToken, hear: b.hear}
+		r.hook = webhook{secret: appSecret, verify: verifyToken, hear: b.Handle}
 		r.crisp.Attach(b)
 		ctx, cancel := context.WithCancel(t.Context())
 		go b.Run(ctx)
 		t.Cleanup(func() {
 			cancel()
-			require.NoError(t, b.stop(context.Background()))
+			require.NoError(t, b.Shutdown(context.Background()))
 		})
 		test(r)
 	})
@@ -108,6 +107,7 @@ func TestHandover(t *testing.T) {
 		require.Equal(t, []string{"Messenger"}, c.Segments())
 		require.Equal(t, 200, r.posts(hookEventOf(`"message":{"mid":"files","text":"Two pictures","attachments":[
 			{"type":"image","payload":{"url":"https://cdn.invalid/a.png"}},{"type":"image","payload":{"url":"https://cdn.invalid/b.png"}}]}`)))
+		r.crisp.Settle()
 		require.Equal(t, []string{"user: Two pictures", "user (file): a.png", "user (file): b.png"}, c.Transcript()[1:])
 
 		ann := c.Operator("Ann")
@@ -151,7 +151,7 @@ func TestDuplicates(t *testing.T) {
 		r.graph.set(func(g *fakeGraph) { g.slow = time.Second })
 		require.Equal(t, 200, r.posts(event))
 		r.crisp.Settle()
-		require.Equal(t, 503, r.posts(event), "the bot is at it: Meta may come again later")
+		require.Equal(t, 200, r.posts(event), "the bot is at it")
 		time.Sleep(time.Minute)
 		r.graph.set(func(g *fakeGraph) { g.slow = 0 })
 		require.Equal(t, 200, r.posts(event, event))
@@ -162,23 +162,28 @@ func TestDuplicates(t *testing.T) {
 		for range 3 {
 			require.Equal(t, 200, r.posts(event))
 		}
+		r.crisp.Settle()
 		require.Equal(t, []string{"user: My question"}, c.Transcript()[1:])
 	})
 }
 
-// TestNothingIsLost has Crisp fail: Meta is told to send the message again, until it is taken.
+// TestNothingIsLost has the store fail, so that Meta is to send the message again, then Crisp.
 func TestNothingIsLost(t *testing.T) {
 	bubble(t, handovertest.Options{}, func(r *rig) {
 		c := r.opened()
 		event := hookEventOf(`"message":{"mid":"m99","text":"My question"}`)
+		r.store.broken.Store(true)
+		require.Equal(t, 503, r.posts(event))
+		r.store.broken.Store(false)
 		r.crisp.SetFaults(func(call handovertest.CallInfo) (f handovertest.Fault) {
 			f.Status = map[bool]int{true: 503}[call.Method == http.MethodPost]
 			return f
 		})
-		require.Equal(t, 503, r.posts(event))
+		require.Equal(t, 200, r.posts(event))
+		r.crisp.Settle()
 		require.Len(t, c.Transcript(), 1)
 		r.crisp.SetFaults(nil)
-		require.Equal(t, 200, r.posts(event))
+		time.Sleep(time.Minute)
 		require.Equal(t, []string{"user: My question"}, c.Transcript()[1:])
 	})
 }
@@ -268,6 +273,24 @@ func TestFileRefused(t *testing.T) {
 	})
 }
 
+// TestBotCannotSend tries again what the bot says, but not to a user who cannot be reached.
+func TestBotCannotSend(t *testing.T) {
+	bubble(t, handovertest.Options{}, func(r *rig) {
+		r.graph.set(func(g *fakeGraph) { g.down = true })
+		r.says("When do you open?")
+		r.sees()
+		r.graph.set(func(g *fakeGraph) { g.down = false })
+		time.Sleep(time.Minute)
+		r.sees("- We are open from 9 to 18, every day but Sunday.")
+
+		r.graph.set(func(g *fakeGraph) { g.outside = true })
+		r.says("A human, please")
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, r.graph.refused)
+		require.Empty(t, r.crisp.Conversations())
+	})
+}
+
 // brokenStore is a store that fails while it is told to.
 type brokenStore struct {
 	handover.MemoryStore
@@ -281,7 +304,7 @@ func (s *brokenStore) Save(ctx context.Context, r handover.Record) (int64, error
 	return s.MemoryStore.Save(ctx, r)
 }
 
-// TestStoreDown has the store fail once the bot has said that it asks for a human: it asks again.
+// TestStoreDown has the store fail once the bot has said that it asks for a human: it is asked for later.
 func TestStoreDown(t *testing.T) {
 	bubble(t, handovertest.Options{}, func(r *rig) {
 		r.graph.set(func(g *fakeGraph) {

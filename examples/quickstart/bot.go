@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"github.com/crisphandover/handover"
@@ -16,21 +15,18 @@ type bot struct {
 	heard   int
 }
 
-// hear takes one message of the user.
+// hear takes one message of the user. The library has the bot answer it, or gives it to the agent.
 func (b *bot) hear(ctx context.Context, text string) error {
 	b.heard++
-	m := handover.Incoming{Conversation: conversation, ID: strconv.Itoa(b.heard), Text: text}
-	turn, err := b.Receive(ctx, m)
-	if err != nil || !turn.Bot {
-		return err // without an error a human has it, or it answered a question of the library's
+	return b.Handle(ctx, handover.Incoming{Conversation: conversation, ID: strconv.Itoa(b.heard), Text: text})
+}
+
+// answer answers a message of the user; it is Config.Answer.
+func (b *bot) answer(_ context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
+	answer, needsHelp := think(m.Text)
+	b.screen.say(handover.FromBot, answer)
+	if needsHelp {
+		return &b.request, nil
 	}
-	answer, needsHelp := think(text)
-	err = b.Reply(ctx, turn, func(context.Context) error { return b.screen.say(handover.FromBot, answer) })
-	if err == nil && needsHelp {
-		_, err = b.Start(ctx, turn, b.request)
-	}
-	if errors.Is(err, handover.ErrNotYourTurn) {
-		return nil // a human took over meanwhile, and has the user's message
-	}
-	return err
+	return nil, nil
 }

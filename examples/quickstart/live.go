@@ -58,13 +58,12 @@ func live(ctx context.Context, c handover.Config, listener net.Listener, in io.R
 	defer stopRunning()
 	go b.Run(running)
 	for text := range lines(ctx, in) {
-		if err := s.say(handover.FromUser, text); err != nil {
-			return err
-		}
+		s.say(handover.FromUser, text)
 		if err := b.hear(ctx, text); err != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "quickstart:", err)
 		}
 	}
+	_ = b.Drain(ctx) // the bot answers what was written, unless it is interrupted
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

@@ -71,19 +71,20 @@ func run(ctx context.Context, getenv func(string) string) error {
 
 // newBot makes the bot, and serves its hooks and its history page until stop is called.
 func newBot(config handover.Config, s *screen, listener net.Listener) (b *bot, stop func(), err error) {
-	config.Deliver, config.Transcript = s.deliver, s.transcript
+	b = &bot{screen: s, request: request}
+	config.Answer, config.Deliver, config.Transcript = b.answer, s.deliver, s.transcript
 	config.History = handover.History{
 		URL: "http://" + listener.Addr().String() + "/history",
 		Key: handover.NewSecret(rand.Text() + rand.Text()), // all replicas of a real bot share theirs
 	}
-	h, err := handover.New(config)
+	b.Handover, err = handover.New(config)
 	if err != nil {
 		listener.Close()
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /crisp/hooks", h)
-	mux.Handle("GET /history", h.HistoryHandler())
+	mux.Handle("POST /crisp/hooks", b)
+	mux.Handle("GET /history", b.HistoryHandler())
 	server := &http.Server{Handler: mux}
 	stopped := make(chan struct{})
 	go func() {
@@ -94,7 +95,7 @@ func newBot(config handover.Config, s *screen, listener net.Listener) (b *bot, s
 		server.Close()
 		<-stopped
 	}
-	return &bot{Handover: h, screen: s, request: request}, stop, nil
+	return b, stop, nil
 }
 
 // request is what the agents learn of the user.

@@ -112,7 +112,6 @@ func TestStory(t *testing.T) {
 	})
 }
 
-// TestLive has the bot talk over sockets to the Crisp that the environment names.
 // TestStoryInterrupted stops in the middle, which is no fault.
 func TestStoryInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -126,6 +125,7 @@ func TestStoryInterrupted(t *testing.T) {
 	})
 }
 
+// TestLive has the bot talk over sockets to the Crisp that the environment names.
 func TestLive(t *testing.T) {
 	crisp := handovertest.NewCrisp(t, handovertest.Options{
 		Tier: "website", Hooks: handovertest.WebsiteHooks, FreePlan: true,
@@ -176,6 +176,22 @@ func TestLive(t *testing.T) {
 	shows("handover ended: user_left")
 	require.False(t, lines.Scan())
 	require.NoError(t, <-done)
+}
+
+// TestLivePiped answers what is written before it ends.
+func TestLivePiped(t *testing.T) {
+	crisp := handovertest.NewCrisp(t, handovertest.Options{Tier: "website"})
+	require.NoError(t, crisp.Listen())
+	identifier, key := crisp.Token()
+	config, _ := crispOf(environment(map[string]string{
+		"CRISP_WEBSITE_ID": crisp.WebsiteID(), "CRISP_TIER": "website", "CRISP_IDENTIFIER": identifier, "CRISP_KEY": key, "CRISP_URL": crisp.URL(),
+	}))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, live(t.Context(), config, listener, strings.NewReader("Hello\nWhen do you open?\n"), &out))
+	require.Contains(t, out.String(), "bot: Hello, I am a bot.")
+	require.Contains(t, out.String(), "bot: We open at nine.")
 }
 
 func TestCrispOf(t *testing.T) {

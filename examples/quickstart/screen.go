@@ -36,13 +36,12 @@ func (s *screen) deliver(_ context.Context, _ handover.Session, m handover.Messa
 }
 
 // say shows a message of the user's or of the bot's.
-func (s *screen) say(from handover.From, text string) error {
+func (s *screen) say(from handover.From, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.show(handover.Message{
 		ID: fmt.Sprintf("%s-%d", from, len(s.messages)), From: from, Content: handover.TextMessage(text), At: time.Now(),
 	})
-	return nil
 }
 
 // transcript is Config.Transcript: what the history page shows.

@@ -138,9 +138,7 @@ func (s *story) nobodyCame(ctx context.Context) {
 // user lets the user write.
 func (s *story) user(ctx context.Context, text string) {
 	s.step(func() error {
-		if err := s.screen.say(handover.FromUser, text); err != nil {
-			return err
-		}
+		s.screen.say(handover.FromUser, text)
 		return s.bot.hear(ctx, text)
 	})
 }

@@ -35,9 +35,10 @@ type room struct {
 	revision int           // grows with each change of the log
 	changed  chan struct{} // closed at the next change
 	now      status
-	typed    time.Time // when now.Typing was told last
-	pages    int       // that are open
-	left     time.Time // when the last of them was closed
+	user     handover.UserData // as the page told it last
+	typed    time.Time         // when now.Typing was told last
+	pages    int               // that are open
+	left     time.Time         // when the last of them was closed
 }
 
 // entry is one message of the log, with what became of it.
@@ -221,6 +222,20 @@ func (r *room) choose(place int, message, title string) (ok bool) {
 		}
 	})
 	return ok
+}
+
+// meet notes what the page tells of the user.
+func (r *room) meet(user handover.UserData) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.user = user
+}
+
+// who returns what the page told of the user last.
+func (r *room) who() handover.UserData {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.user
 }
 
 // find returns the entry with that id, or nil. The caller holds the lock.

@@ -184,19 +184,5 @@ func (a *app) serve(ctx context.Context, restart <-chan os.Signal, b *bot) (agai
 	end()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return again, errors.Join(server.Shutdown(last), b.stop(last))
-}
-
-// stop waits for the answers that are under way, until ctx ends.
-func (b *bot) stop(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b.work.Wait()
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-	return b.Shutdown(ctx)
+	return again, errors.Join(server.Shutdown(last), b.Shutdown(last))
 }

@@ -119,10 +119,11 @@ func (s routes) message(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "chosen before", http.StatusConflict)
 		return
 	}
+	room.meet(in.User)
 	room.show(e)
 	ctx, cancel := context.WithTimeout(r.Context(), relayTime)
 	defer cancel()
-	err := s.bot.hear(ctx, m, in.User)
+	err := s.bot.Handle(ctx, m)
 	if handover.Permanent(err) && !errors.Is(err, handover.ErrIDReused) {
 		_ = room.change(in.ID, func(e *entry) { e.Failed = true }) // it was shown above
 	}

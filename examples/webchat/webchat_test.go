@@ -29,7 +29,6 @@ import (
 type server struct {
 	t      *testing.T
 	app    *app
-	bot    *bot
 	base   string
 	client *http.Client // a browser's: it keeps its cookie
 }
@@ -51,10 +50,9 @@ func newServer(t *testing.T) *server {
 		cancel()
 		listening.CloseClientConnections()
 		listening.Close()
-		b.work.Wait()
 		require.NoError(t, b.Shutdown(context.Background()))
 	})
-	s := &server{t: t, app: a, bot: b, base: listening.URL}
+	s := &server{t: t, app: a, base: listening.URL}
 	s.client = s.browser()
 	return s
 }
@@ -216,27 +214,25 @@ func TestEventsOfAnotherLog(t *testing.T) {
 // TestMessageAgain posts a message twice, as a page does whose answer was lost.
 func TestMessageAgain(t *testing.T) {
 	s := newServer(t)
-	key := s.user() + "/1"
-	s.bot.answering.Store(key, true)
-	require.Equal(t, 503, s.posts("/chat/messages", `{"id":"1","text":"When do you open?"}`), "the bot is at it: the page is to come again later")
-	s.bot.answering.Delete(key)
-	for range 2 {
-		require.Eventually(t, func() bool { return s.posts("/chat/messages", `{"id":"1","text":"When do you open?"}`) == 204 }, 10*time.Second, 10*time.Millisecond)
+	for range 2 { // while the bot answers it, and later
+		for range 2 {
+			require.Equal(t, 204, s.posts("/chat/messages", `{"id":"1","text":"When do you open?"}`))
+		}
+		s.app.fake.Settle()
 	}
-	require.Eventually(t, func() bool { got, _ := messages(t, s.reads("")); return len(got) == 2 }, 10*time.Second, 10*time.Millisecond)
-	require.Equal(t, 204, s.posts("/chat/messages", `{"id":"1","text":"When do you open?"}`))
-	s.app.fake.Settle()
 	got, _ := messages(t, s.reads(""))
 	require.Equal(t, []string{"1 When do you open?", "2 We are open from 9 to 18, every day but Sunday."}, got)
 }
 
-// TestRefused has Crisp refuse a message for good: the log says so.
+// TestRefused has Crisp refuse a message for good: the user is told.
 func TestRefused(t *testing.T) {
 	s := newServer(t)
 	require.Equal(t, 204, s.posts("/chat/human", `{}`))
 	s.app.fake.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400})
-	require.Equal(t, 422, s.posts("/chat/messages", `{"id":"1","text":"My question"}`))
-	require.Contains(t, fmt.Sprint(s.reads("")), `"failed":true`)
+	require.Equal(t, 204, s.posts("/chat/messages", `{"id":"1","text":"My question"}`))
+	s.app.fake.Settle()
+	got, _ := messages(t, s.reads(""))
+	require.Contains(t, got[len(got)-1], "your last message could not be sent")
 }
 
 // TestChoice is taken once, however many pages a user has open.
@@ -244,11 +240,7 @@ func TestChoice(t *testing.T) {
 	s := newServer(t)
 	s.app.chat.say(conversation(s.user()), "0", replies("Which?", "Opening hours", "Hello"))
 	choose := func(id, title string) int {
-		status := 503
-		for status == 503 { // the bot is still answering it
-			status = s.posts("/chat/messages", fmt.Sprintf(`{"id":%q,"text":%q,"payload":%q,"place":1}`, id, title, title))
-		}
-		return status
+		return s.posts("/chat/messages", fmt.Sprintf(`{"id":%q,"text":%q,"payload":%q,"place":1}`, id, title, title))
 	}
 	require.Equal(t, 409, choose("0", "Something else"), "not one of them")
 	require.Equal(t, 204, choose("1", "Opening hours"))
@@ -278,6 +270,7 @@ func TestBadPosts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.status, s.posts("/chat/messages", c.body)) })
 	}
+	require.True(t, s.app.chat.room(s.user()).find("1").Failed, "the text that is too long is in the log")
 	require.Equal(t, 403, s.posts("/chat/messages", `{"id":"1","text":"x"}`, "Sec-Fetch-Site", "cross-site"), "another site's page")
 	require.Equal(t, 403, s.posts("/inbox/presence", `{}`, "Sec-Fetch-Site", "cross-site"))
 	require.Equal(t, 403, s.posts("/chat/leave", `{}`, "Origin", "https://evil.example"))
