@@ -27,6 +27,7 @@ func TestProgram(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	lines := printed(t)
+	http.DefaultServeMux = http.NewServeMux() // the program's, in this run
 	go main()
 	crisp.Attach(http.DefaultServeMux)
 
