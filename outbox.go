@@ -15,6 +15,7 @@ import (
 // queuePosts puts a message of the user on its way to Crisp, behind those before it.
 func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	s.Status, s.Epoch, s.Handover = messagePosting, rec.Epoch, ho.ID
+	s.Given = time.Time{} // a turn that was given for it holds no more
 	if !rec.runs(ho.ID) {
 		s.Handover = ""
 	}

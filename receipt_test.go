@@ -120,6 +120,28 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// A turn that a handover made void keeps nobody from the next one.
+func TestReceiveRepeatedAfterAnOpeningThatFailed(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.Conv}
+		first, err := r.Receive(m)
+		require.NoError(t, err)
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
+		asks, err := r.Receive(handover.Incoming{ID: "m2", Text: "a human!"})
+		require.NoError(t, err)
+		go func() { _, _ = r.H.Start(context.Background(), asks, handover.Request{}) }()
+		r.After(5 * time.Second)
+		require.ErrorIs(t, r.Reply(first, "hi"), handover.ErrNotYourTurn)
+		r.After(time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		begin := time.Now()
+		again, err := r.Receive(m)
+		require.NoError(t, err)
+		require.True(t, again.Bot)
+		require.Zero(t, time.Since(begin))
+	})
+}
+
 // Two repeats that wait for Crisp hear of an end that gives the message back: one of them answers.
 func TestReceiveTwiceOfWhatCameBack(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {

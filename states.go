@@ -348,6 +348,7 @@ func (t *transition) nobodyCame() {
 	t.noteEnd(noteNobodyCame)
 	t.rec.say(textNobodyCame, "")
 	r := t.rec.Handover.Request
+	r.Note = "" // the agents have it
 	t.rec.makeOffer(&r)
 }
 

@@ -79,7 +79,7 @@ func (m *model) choose(u *userMessage) bool {
 		m.say("with_bot")
 	case u.payload == choiceEmail && o.email, o.asking && u.payload == "" && u.text == goodEmail:
 		m.offer = nil
-		m.openFollow()
+		m.openFollow(o.note)
 	case u.payload == choiceEmail:
 		o.asking = true
 		m.say("ask_email")
@@ -123,7 +123,7 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 		if m.state == handover.StateMuted {
 			m.fire(evNobody)
 		}
-		m.makeOffer(r.email)
+		m.makeOffer(r.email, r.note)
 		return handover.NobodyThere
 	}
 	m.stay = &modelStay{email: r.email, note: r.note, timeouts: r.timeouts, asked: m.now}

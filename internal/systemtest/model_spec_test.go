@@ -67,6 +67,7 @@ type modelStay struct {
 
 type modelOffer struct {
 	email   bool
+	note    string // of the request, unless the agents have it
 	asking  bool
 	missed  bool // there was no address in the first answer
 	expires time.Time
@@ -265,7 +266,7 @@ func (m *model) parting(event string, opening bool) {
 	case evClaim:
 		m.note(st.crisp, noteNobodyCame)
 		m.say("nobody_came")
-		m.makeOffer(st.email)
+		m.makeOffer(st.email, "")
 	case evIdle:
 		m.note(st.crisp, noteLeft)
 		m.say("idle")
@@ -286,18 +287,21 @@ func (m *model) parting(event string, opening bool) {
 	}
 }
 
-func (m *model) makeOffer(email bool) {
-	m.offer = &modelOffer{email: email, expires: m.now.Add(modelTimeouts.Followup)}
+func (m *model) makeOffer(email bool, note string) {
+	m.offer = &modelOffer{email: email, note: note, expires: m.now.Add(modelTimeouts.Followup)}
 	m.expect(evOfferOver, modelTimeouts.Followup)
 	m.say("no_agent")
 }
 
 // openFollow leaves the user with the agents, who answer by email.
-func (m *model) openFollow() {
+func (m *model) openFollow(note string) {
 	m.follow = &modelFollow{crisp: m.conversation(), expires: m.now.Add(modelTimeouts.Followup)}
 	m.follow.crisp.email = true
 	m.expect(evFollowOver, modelTimeouts.Followup)
 	m.greet(m.follow.crisp, "greeting by email")
+	if note != "" {
+		m.note(m.follow.crisp, note)
+	}
 	m.say("by_email")
 }
 
