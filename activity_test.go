@@ -162,6 +162,7 @@ func TestActivitiesTellHowLongThingsTook(t *testing.T) {
 		}), "the time that the user waited")
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
 		r.Says("hello")
+		r.Crisp.Settle()
 		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
 			return a.Kind == handover.ActivityRelayed && a.Took == 3*time.Second
 		}))

@@ -168,7 +168,7 @@ func TestNewDoesNoIO(t *testing.T) {
 	c.Observe = func(context.Context, handover.Activity) { t.Error("nothing happened yet") }
 	_, err := handover.New(c)
 	require.NoError(t, err)
-	require.Equal(t, before, runtime.NumGoroutine(), "New starts nothing")
+	require.LessOrEqual(t, runtime.NumGoroutine(), before, "New starts nothing")
 }
 
 func TestConfigIsCopied(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -402,11 +403,12 @@ func TestHistoryPageDoesNotWaitForEver(t *testing.T) {
 
 func TestHistoryPageDoesNotWaitForACallbackThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release, hung := make(chan struct{}), 0
+		release := make(chan struct{})
+		var hung atomic.Int64
 		p := historyPage{
 			bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: 1}),
 			transcript: func(context.Context, Conversation) ([]Message, error) {
-				hung++
+				hung.Add(1)
 				<-release
 				return nil, nil
 			},
@@ -414,7 +416,7 @@ func TestHistoryPageDoesNotWaitForACallbackThatHangs(t *testing.T) {
 		for range 5 {
 			require.Equal(t, http.StatusServiceUnavailable, visit(t, p, nil).Code)
 		}
-		require.Less(t, hung, 5, "whoever has a link cannot make more and more of them hang")
+		require.Less(t, hung.Load(), int64(5), "whoever has a link cannot make more and more of them hang")
 		close(release)
 		synctest.Wait()
 		require.Equal(t, http.StatusOK, visit(t, p, nil).Code)

@@ -166,11 +166,23 @@ func (in *intake) noteRead() {
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if newest, _ := s.Log.Plausible(n.newest(), rec.env.now); n.cut && !n.of.early && newest > s.Log.Cut {
+	if newest := in.newestShown(); n.cut && !n.of.early && newest > s.Log.Cut {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
 	}
+}
+
+// newestShown is the time of the newest message that was read and may be for the user. Notes do not count: the
+// one that tells of a read that was cut would make the next one news.
+func (in *intake) newestShown() (at int64) {
+	for i := range in.n.messages {
+		if m := &in.n.messages[i]; !isPrivate(m.Type) {
+			at = max(at, m.Timestamp)
+		}
+	}
+	at, _ = in.s.Log.Plausible(at, in.rec.env.now)
+	return at
 }
 
 // readPause is how long a session is not read after a read that failed: what a person must mend is

@@ -51,7 +51,7 @@ func (v verdict) bad() int {
 
 // tooSlow is longer than a message of an agent may take: what no hook tells of, catch-up finds every three
 // minutes, unless its calls fail or are not made because others failed just before.
-const tooSlow = 15 * time.Minute
+const tooSlow = 20 * time.Minute
 
 // undue are the faults that are no faults but the time that a call takes.
 var undue = []string{"delay", "delayed answer"}
