@@ -59,30 +59,30 @@ const (
 )
 
 var (
-	// ErrIDReused is returned by Receive for an id that was used for a message with other content.
+	// ErrIDReused is returned by Handle and Receive for an id that was used for a message with other content.
 	ErrIDReused = errors.New("handover: this message id was used for another message: give each message an id of its own")
 	// ErrReentrant is returned by Receive and Reply on the context of a callback for the same
 	// conversation: they would wait for that callback.
 	ErrReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
-	// ErrBadMessage is returned by Receive for a message that has no conversation, no id, nothing
-	// in it, or too much.
+	// ErrBadMessage is returned by Handle and Receive for a message that has no conversation, no id,
+	// nothing in it, or too much.
 	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
 	ErrRefused = errors.New("handover: crisp refuses the message: repeating it does not help")
-	// ErrCrowded is returned by Receive when more of the user's messages wait for Crisp than
+	// ErrCrowded is returned by Handle and Receive when more of the user's messages wait than
 	// Limits.Waiting. Let the channel repeat it.
 	ErrCrowded   = errors.New("handover: too many messages of this conversation wait for Crisp, see Limits.Waiting: repeat it later")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
 	// ErrUnderWay is returned by Receive for a message that the channel repeats while its first turn is
 	// used. It waited for that, as long as its ctx allowed. Let the channel repeat it later.
 	ErrUnderWay = errors.New("handover: the bot is answering the message: repeat it later")
-	// ErrShutdown is returned by Receive, HandleEvent and Run once Shutdown was called, and by Start
+	// ErrShutdown is returned by Handle, Receive, HandleEvent and Run once Shutdown was called, and by Start
 	// with the outcome Opening. Turns that were given may still be used in Reply.
 	ErrShutdown = errors.New("handover: shutting down: another process must take it")
 )
 
-// Permanent reports whether an error of Receive stays, however often the channel repeats the
+// Permanent reports whether an error of Handle or Receive stays, however often the channel repeats the
 // message: take the message as done then.
 func Permanent(err error) bool {
 	return errors.Is(err, ErrBadMessage) || errors.Is(err, ErrUnsafeFile) || errors.Is(err, ErrIDReused) || errors.Is(err, ErrRefused)

@@ -25,8 +25,10 @@ type retryAfter struct {
 	err   error
 }
 
+// Error is that of the channel.
 func (e *retryAfter) Error() string { return e.err.Error() }
 
+// Unwrap returns the channel's error.
 func (e *retryAfter) Unwrap() error { return e.err }
 
 // deliverAgain sets the time of the next attempt to show something, not before the channel wants it. It is

@@ -390,7 +390,7 @@ func (m *Incoming) posts() []post {
 // size is about how many Crisp messages posts makes, at no great cost: at most twice as many.
 func (m *Incoming) size() int { return textsplit.Units(m.Text)/maxPost + 1 + len(m.Files) }
 
-// ErrUnsafeFile is returned by Receive for a file whose URL must not be given to Crisp.
+// ErrUnsafeFile is returned by Handle and Receive for a file whose URL must not be given to Crisp.
 var ErrUnsafeFile = errors.New("handover: the file's URL cannot be passed on")
 
 // checkFile refuses URLs that no agent can open, and those that carry a secret.

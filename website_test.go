@@ -1,7 +1,6 @@
 package handover_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -444,27 +442,9 @@ func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
 	})
 }
 
-// lockedBuffer is a log that may be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // A hook for a record that nobody can read is answered 200, and the record is named now and then.
 func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
-	var log lockedBuffer
+	var log syncBuffer
 	o := options{config: func(_ *rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.alter(func([]byte) []byte { return []byte("not JSON") })
