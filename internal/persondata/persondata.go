@@ -22,6 +22,7 @@ import (
 	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/weblink"
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Person is what is known of a person. In JSON it is a flat object: first_name, last_name, nickname (or
@@ -183,7 +184,7 @@ func plainValue(v any) any {
 			return plainJSON(number)
 		}
 	}
-	text, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
+	text, err := marshal(v)
 	if err == nil {
 		if plain := plainJSON(text); plain != nil {
 			return plain
@@ -196,6 +197,13 @@ func plainValue(v any) any {
 		return fmt.Sprint(v)
 	}
 	return fmt.Sprintf("(%T)", v)
+}
+
+// marshal writes a value as JSON. A panic of the value's own methods is an error.
+func marshal(v any) (text []byte, err error) {
+	err = errors.New("the value's methods panicked")
+	worker.Guard(nil, func() { text, err = json.Marshal(v, jsontext.AllowInvalidUTF8(true), json.Deterministic(true)) })
+	return text, err
 }
 
 // plainJSON returns a string, boolean or float64 for a JSON value, and nil for null.

@@ -73,6 +73,18 @@ func TestPlainValues(t *testing.T) {
 	}, data)
 }
 
+type panics struct{}
+
+func (panics) MarshalJSON() ([]byte, error) { panic("a fault of the host's") }
+
+func TestAValueThatPanics(t *testing.T) {
+	p := Person{Data: map[string]any{"plan": panics{}, "city": "Lyon"}}
+	require.NoError(t, p.Check())
+	text, err := p.JSON()
+	require.NoError(t, err)
+	require.JSONEq(t, `{"plan":"(persondata.panics)","city":"Lyon"}`, string(text))
+}
+
 func TestMetas(t *testing.T) {
 	m := Person{FirstName: "Ann", LastName: "Lee", Nickname: "annie", Email: "no address", Phone: "+33 6 05 77", Avatar: "javascript:x",
 		Data: map[string]any{"ours_x": "a lie", "Größe": 4.0, "big": strings.Repeat("x", maxDataValue+1)}}.Metas("ours_")
