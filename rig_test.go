@@ -37,7 +37,10 @@ func active(t *testing.T, o options, test func(r *rig, conv *handovertest.Conver
 
 func newRig(t *testing.T, o options) *rig {
 	r := new(rig)
-	r.Rig = systemrig.New(t, o.of(r))
+	shared := systemrig.New(t, o.of(r))
+	if r.Rig == nil {
+		r.Rig = shared
+	}
 	return r
 }
 
@@ -49,7 +52,9 @@ func (o options) of(r *rig) systemrig.Options {
 	all := systemrig.Options{Crisp: o.crisp, Still: o.still}
 	if o.config != nil {
 		all.Config = func(shared *systemrig.Rig, c *handover.Config) {
-			r.Rig = shared // it is being made
+			if r.Rig == nil {
+				r.Rig = shared // before Run, which may call what config leaves here
+			}
 			o.config(r, c)
 		}
 	}

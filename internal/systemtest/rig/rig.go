@@ -58,7 +58,7 @@ func Bubble(t *testing.T, o Options, test func(r *Rig)) {
 func New(t *testing.T, o Options) *Rig {
 	r := &Rig{T: t, Conv: handover.Conversation{Source: "webchat", ID: "user-1"}, Store: new(Brittle)}
 	r.Crisp = handovertest.NewCrisp(t, o.Crisp)
-	r.H = r.Replica(o)
+	r.Replica(o)
 	return r
 }
 
@@ -100,6 +100,9 @@ func (r *Rig) Replica(o Options) *handover.Handover {
 	}
 	h, err := handover.New(cfg)
 	r.must(err)
+	if r.H == nil {
+		r.H = h // before Run, whose callbacks may read it
+	}
 	if o.Made != nil {
 		o.Made(h)
 	}
