@@ -55,17 +55,17 @@ func (t *Tool) result(outcome handover.Outcome, err error) Result {
 	s := &t.options.Sentences
 	r := Result{Outcome: outcome, GoOn: true}
 	switch outcome {
-	case handover.Opened, handover.Opening:
+	case handover.OutcomeOpened, handover.OutcomeOpening:
 		r.Text, r.GoOn = s.Asked, false
-	case handover.AlreadyOpen:
+	case handover.OutcomeAlreadyOpen:
 		r.Text, r.GoOn = s.HasHuman, false
-	case handover.NobodyThere:
+	case handover.OutcomeNobodyThere:
 		r.Text = s.NobodyThere
-	case handover.NotAllowed:
+	case handover.OutcomeNotAllowed:
 		r.Text = s.NotAllowed
-	case handover.TooSoon:
+	case handover.OutcomeTooSoon:
 		r.Text = s.TooSoon
-	case handover.OpenFailed:
+	case handover.OutcomeOpenFailed:
 		r.Text = s.OpenFailed
 	default:
 		r.Text = s.Failed

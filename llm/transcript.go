@@ -34,7 +34,11 @@ func User(m handover.Incoming) Message {
 	}
 	lines := []string{unmarked(text)}
 	for _, f := range m.Files {
-		lines = append(lines, mark("the user sent a file: "+strings.TrimSpace(inMark(f.Name)+" "+inMark(f.MIMEType))))
+		name := strings.TrimSpace(inMark(f.Name) + " " + inMark(f.MIMEType))
+		if name == "" {
+			name = "without a name"
+		}
+		lines = append(lines, mark("the user sent a file: "+name))
 	}
 	return Message{RoleUser, strings.TrimSpace(strings.Join(lines, "\n"))}
 }
@@ -151,11 +155,16 @@ func (t Transcript) cut(all []handover.Message) (kept []handover.Message, left i
 	limit = max(limit, minLimit)
 	room := limit
 	for i, m := range slices.Backward(all) {
-		text, _ := textsplit.Shorten(unmarked(m.Content.PlainText()), limit/2)
-		if text == "" {
+		m.Content = handover.RichMessage{Text: unmarked(m.Content.PlainText())}
+		if m.Content.Text == "" {
 			continue
 		}
-		m.Content = handover.RichMessage{Text: text}
+		for n := limit / 2; ; n /= 2 { // many short lines are longer when they are quoted
+			m.Content.Text, _ = textsplit.Shorten(m.Content.Text, n)
+			if length(m) <= limit {
+				break
+			}
+		}
 		if room -= length(m); room < 0 && len(kept) > 0 {
 			left = i + 1
 			break
