@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -136,10 +135,10 @@ func hash(typ string, content jsontext.Value) string {
 	if n := len(plain); n < 2 || plain[0] != '"' || plain[n-1] != '"' || bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
 		plain = canonical(content) // any other is a text that can be spelled in no other way
 	}
-	h := sha256.New()
-	_, _ = io.WriteString(h, typ+"\x00")
-	_, _ = h.Write(plain)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(append(append([]byte(typ), 0), plain...))
+	var text [32]byte
+	hex.Encode(text[:], sum[:16])
+	return string(text[:])
 }
 
 // canonical returns the one spelling of a content, without link previews. What is not JSON stays as it is.
