@@ -30,9 +30,9 @@ func (c *Crisp) Config() handover.Config {
 		Store:      c.store,
 	}
 	if c.options.Hooks == WebsiteHooks {
-		config.Webhook = handover.Webhook{Keys: map[string][]handover.Secret{}}
+		config.Webhook = handover.Webhook{URLKeys: map[string][]handover.Secret{}}
 		for _, id := range append([]string{c.options.WebsiteID}, c.options.Websites...) {
-			config.Webhook.Keys[id] = handover.NewSecrets(c.hookKey)
+			config.Webhook.URLKeys[id] = handover.NewSecrets(c.hookKey)
 		}
 	}
 	c.mu.Lock()
