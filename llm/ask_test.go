@@ -179,29 +179,24 @@ func TestAskInAnswerWithNobodyThere(t *testing.T) {
 	})
 }
 
-// While the store fails nobody is asked, and the message is answered again until somebody is.
-func TestAskInAnswerWhenTheStoreFails(t *testing.T) {
-	managed(t, handovertest.Options{}, func(r *rig.Rig, b *answering) {
-		tool := b.tool
-		tool.Name = "renamed by the host"
-		says(r, "1", "hello")
-		r.Saw()
-		fails := 0
-		starts := starterFunc(func(ctx context.Context, turn handover.Turn, req handover.Request) (handover.Outcome, error) {
-			if fails++; fails == 1 {
-				return "", errStore
-			}
-			return r.H.Start(ctx, turn, req)
-		})
-		turn, err := r.Receive(handover.Incoming{ID: "2", Text: "a human"})
+// Within the send of Reply an error lets the message be answered again, until somebody was asked.
+func TestAskInSend(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		tool := newTool(r.T, llm.Options{Categories: []string{"billing"}})
+		turn, err := r.Receive(handover.Incoming{Text: "a human"})
 		require.NoError(r.T, err)
 		var results []llm.Result
 		send := func(ctx context.Context) error {
-			result, err := tool.Ask(ctx, starts, turn, arguments, handover.Request{})
+			result, err := tool.Ask(ctx, r.H, turn, arguments, handover.Request{})
 			results = append(results, result)
 			return err
 		}
-		require.ErrorIs(r.T, r.H.Reply(r.T.Context(), turn, send), errStore)
+		failing := func(ctx context.Context) error {
+			defer r.Store.Fails(false)
+			r.Store.Fails(true)
+			return send(ctx)
+		}
+		require.Error(r.T, r.H.Reply(r.T.Context(), turn, failing))
 		require.Empty(r.T, r.Saw())
 		require.NoError(r.T, r.H.Reply(r.T.Context(), turn, send))
 		require.Equal(r.T, []llm.Result{
@@ -211,12 +206,6 @@ func TestAskInAnswerWhenTheStoreFails(t *testing.T) {
 		require.Len(r.T, r.Saw(), 1)
 		require.Equal(r.T, handover.StateWaiting, r.Session().State)
 	})
-}
-
-type starterFunc func(context.Context, handover.Turn, handover.Request) (handover.Outcome, error)
-
-func (f starterFunc) Start(ctx context.Context, t handover.Turn, r handover.Request) (handover.Outcome, error) {
-	return f(ctx, t, r)
 }
 
 // A model that asks after an agent took over hears that it has lost the conversation.
