@@ -218,7 +218,7 @@ func (in *intake) report(o oddMessage) {
 
 // run judges the items of a timeline in order, and returns how many it judged. It stops after an end,
 // which waits until the messages before it are shown: what came after the end is judged once it has
-// been carried out.
+// been carried out. It stops as well when as much waits for the user as a record may hold.
 func (in *intake) run(t *timeline) int {
 	for i, x := range t.items {
 		switch {
@@ -228,7 +228,7 @@ func (in *intake) run(t *timeline) int {
 			in.later(t.items[i:])
 			return i
 		}
-		if in.rec.ToUser.ends(in.s.ID) {
+		if in.rec.ToUser.ends(in.s.ID) || len(in.rec.ToUser) >= maxHeld {
 			in.later(t.items[i+1:])
 			return i + 1
 		}
@@ -292,7 +292,7 @@ func (in *intake) clear() {
 	})
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if !n.held[k.N] || rec.ToUser.ends(in.s.ID) {
+		if !n.held[k.N] || rec.unread(in.s.ID) {
 			continue
 		}
 		if n.err == nil && !n.blind && n.crowded(k) {
