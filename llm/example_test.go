@@ -203,6 +203,31 @@ func ExampleTool_Ask() {
 	// The model heard: No human agent is available now, so nobody was asked. The system
 }
 
+// In a loop of the host's own the tool is called within the send of Reply.
+func ExampleTool_Ask_inReply() {
+	crisp := handovertest.New(handovertest.Options{})
+	defer crisp.Close()
+	tool, err := llm.NewTool(llm.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h := start(crisp, tool, nil)
+	t, err := h.Receive(context.Background(), handover.Incoming{Conversation: user, ID: "1", Text: "My money back!"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := reply(context.Background(), h, tool, t, []byte(`{"reason": "A refund", "summary": "Paid twice"}`)); err != nil {
+		log.Fatal(err)
+	}
+	crisp.Settle()
+	fmt.Println(crisp.Last().Transcript()[1])
+	// Output:
+	// system: A person will be with you soon. You can already describe your question.
+	// operator (note): The bot writes: A refund
+	//
+	// Paid twice
+}
+
 // What a model writes is understood as far as that goes.
 func ExampleTool_Parse() {
 	tool, err := llm.NewTool(llm.Options{Categories: []string{"billing", "orders"}})
