@@ -45,6 +45,7 @@ type record struct {
 	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
 	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
 	Replies      replies                `json:"replies,omitempty"`       // bot messages under way
+	Settled      map[direction]uint32   `json:"settled,omitempty"`       // the token of the last result of each direction
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
 	// Such members are added here, at the top.
