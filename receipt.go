@@ -96,10 +96,14 @@ func (r *receipt) read(rec *record) bool {
 		return false
 	}
 	why := in.why()
-	if r.message.Edits != "" && (why == WhyRepeat || why == WhyHuman) {
-		why = WhyEdit
+	id := in.ID
+	if r.message.Edits != "" && why != "" {
+		id = r.message.ID
+		if why == WhyRepeat || why == WhyHuman {
+			why = WhyEdit
+		}
 	}
-	r.turn = Turn{Conversation: r.message.Conversation, MessageID: in.ID, Epoch: in.Epoch, Bot: why == "", Why: why}
+	r.turn = Turn{Conversation: r.message.Conversation, MessageID: id, Epoch: in.Epoch, Bot: why == "", Why: why}
 	if in.Status == messageRefused {
 		r.fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
 	}
