@@ -160,7 +160,7 @@ func (p *planner) pending() []deadline {
 		all = append(all, deadline{p.rec.Offer.Expires, onOfferExpired, true})
 	}
 	if f := p.rec.FollowUp; f != nil {
-		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, true)
+		add(f.Asked, f.Timeouts.FollowUp, onFollowUpExpired, true)
 	}
 	switch p.rec.State {
 	case StateMuted:

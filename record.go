@@ -32,10 +32,10 @@ type record struct {
 	Touched      time.Time    `json:"touched"`
 	Serial       int64        `json:"serial"` // numbers effects, texts and saves
 
-	Handover *handover `json:"handover,omitempty"` // the handover that runs, or the last one
-	FollowUp *handover `json:"followup,omitempty"` // left with the agents, answers go by email
-	Offer    *offer    `json:"offer,omitempty"`    // nobody was there; choices are shown
-	Mute     *mute     `json:"mute,omitempty"`     // while muted
+	Handover *handover `json:"handover,omitempty"`  // the handover that runs, or the last one
+	FollowUp *handover `json:"follow_up,omitempty"` // left with the agents, answers go by email
+	Offer    *offer    `json:"offer,omitempty"`     // nobody was there; choices are shown
+	Mute     *mute     `json:"mute,omitempty"`      // while muted
 
 	Sessions     crisplog.Sessions      `json:"sessions,omitempty"`      // the newest last
 	Pickers      crispcontent.Questions `json:"pickers,omitempty"`       // agents' questions that may be answered
