@@ -149,7 +149,7 @@ func (e *effect) same(m *EventMessage, origin string) bool {
 	}
 	if e.Text == textEdited { // whatever its mark was
 		text, _ := crispcontent.ReadText(e.Content)
-		got, err := crispcontent.ReadText(m.Content)
+		got, err := crispcontent.ReadText(jsontext.Value(m.Content))
 		return err == nil && strings.HasSuffix(got, text)
 	}
 	return crispcontent.Hash(m.Type, m.Content) == crispcontent.Hash(e.Type, e.Content)
