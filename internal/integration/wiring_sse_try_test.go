@@ -50,6 +50,7 @@ func (r *webRig) start() {
 	r.bot = &web{stream: r.stream}
 	require.NoError(r.t, r.bot.handsOver(r.config))
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /plain", r.bot.plain)
 	mux.HandleFunc("POST /ask", r.bot.ask)
 	mux.HandleFunc("GET /events", r.bot.events)
 	server := httptest.NewServer(mux)
@@ -172,6 +173,14 @@ func (r *webRig) shows(want string) {
 func TestWiringSSE(t *testing.T) {
 	fmt.Printf("wiring: SSE: handing over adds %d lines; by hand it took 92\n", addedLines(t, "wiring_sse_test.go"))
 	const comes = "system: A person will be with you soon. You can already describe your question."
+	t.Run("the bot before", func(t *testing.T) {
+		r := newWebRig(t)
+		response, err := http.PostForm(r.url+"/plain", url.Values{"text": {"hello"}})
+		require.NoError(t, err)
+		var words []string
+		events(response, func(e event) { words = append(words, e.data) })
+		require.Equal(t, []string{`"You"`, `"said"`, `"hello"`}, words)
+	})
 	t.Run("a whole handover", func(t *testing.T) {
 		r := newWebRig(t)
 		require.Equal(t, "You said hello", r.says("1", "hello"))

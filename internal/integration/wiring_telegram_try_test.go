@@ -184,6 +184,13 @@ func (r *tgRig) saw(want ...string) {
 
 func TestWiringTelegram(t *testing.T) {
 	fmt.Printf("wiring: Telegram: handing over adds %d lines; by hand it took 374\n", addedLines(t, "wiring_telegram_test.go"))
+	t.Run("the bot before", func(t *testing.T) {
+		plain := func(b *telegram) func(context.Context, tgUpdate) error { return b.plain }
+		onTelegram(t, plain, func(t *testing.T, r *tgRig) {
+			r.writes("hello")
+			r.saw("> hello", "You said hello")
+		})
+	})
 	t.Run("a whole handover", func(t *testing.T) {
 		onTelegram(t, nil, func(t *testing.T, r *tgRig) {
 			r.writes("hello")

@@ -143,6 +143,9 @@ func (b *whatsapp) hook(handle func(context.Context, waMessage, string) error) h
 func (b *whatsapp) plain(ctx context.Context, m waMessage, _ string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.done == nil {
+		b.done = make(map[string]bool)
+	}
 	if b.done[m.ID] || m.Type != "text" {
 		return nil
 	}

@@ -153,6 +153,13 @@ func (r *waRig) opened() {
 
 func TestWiringWhatsApp(t *testing.T) {
 	fmt.Printf("wiring: WhatsApp: handing over adds %d lines; by hand it took 278\n", addedLines(t, "wiring_whatsapp_test.go"))
+	t.Run("the bot before", func(t *testing.T) {
+		onWhatsApp(t, func(t *testing.T, r *waRig) {
+			r.hooks = r.bot.hook(r.bot.plain)
+			r.writes("hello")
+			r.saw("> hello", "You said hello")
+		})
+	})
 	t.Run("a whole handover", func(t *testing.T) {
 		onWhatsApp(t, func(t *testing.T, r *waRig) {
 			r.writes("hello")
