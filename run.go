@@ -27,6 +27,7 @@ func (h *Handover) Run(ctx context.Context) error {
 	if h.pool.Closed() {
 		return ErrShutdown
 	}
+	defer h.overdue.runs()()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {
@@ -42,6 +43,13 @@ func (h *Handover) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// nobodyRuns says that something was due and nobody worked on it.
+func (h *engine) nobodyRuns(key string) {
+	h.cfg.Logger.Warn("handover: something has been due for a while, and nobody works on it: call go h.Run(ctx), on one replica at least. "+
+		"Without it no deadline passes, and nothing is tried again", "key", key)
+	h.host.tell(Activity{Kind: ActivityFault, Effect: "run", Why: "missing", At: time.Now()})
 }
 
 // watch hears from the store of what other processes saved, where the store can tell.
@@ -312,6 +320,7 @@ func (h *Handover) Drain(ctx context.Context) error { return h.pool.Drain(ctx) }
 // for ctx, whose error it returns. What is left is in the store, for another process or the next
 // start. It may be called again.
 func (h *Handover) Shutdown(ctx context.Context) error {
+	h.overdue.stop()
 	h.pool.Close()
 	return h.pool.Drain(ctx)
 }

@@ -49,6 +49,7 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	polls    atomic.Int64     // when this process may poll again, in Unix ns
+	overdue  overdue
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
@@ -68,6 +69,7 @@ func newEngine(cfg *Config) *engine {
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
+	h.overdue = overdue{store: store, say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
@@ -210,6 +212,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 			return false, err
 		}
 		rec.env.version = 0
+		h.overdue.saved(key, 0, time.Time{})
 		_ = h.old.drop(ctx, rec, rec.Sessions) // else tidy does
 		return true, nil
 	}
@@ -236,6 +239,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
+	h.overdue.saved(key, next.Version, next.Due)
 	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
