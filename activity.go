@@ -8,7 +8,7 @@ type ActivityKind string
 // The kinds of activities.
 const (
 	ActivityState     ActivityKind = "state"     // the state changed: From, To, Reason
-	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome; of Opening the states tell what came
+	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome; of OutcomeOpening the states tell what came
 	ActivityAnswered  ActivityKind = "answered"  // Config.Answer answered a message of the user: Took
 	ActivityRelayed   ActivityKind = "relayed"   // a message of the user is in Crisp: Took
 	ActivityDelivered ActivityKind = "delivered" // a message was shown to the user: Took

@@ -49,7 +49,7 @@ func (h *engine) answer(ctx context.Context, key string) error {
 // thereFor asks for the agents' presence where Start would.
 func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Presence {
 	if !h.cfg.allows(t.Conversation.Source) {
-		return Unknown
+		return PresenceUnknown
 	}
 	return h.ask(ctx, known{key: key, conversation: t.Conversation}, r)
 }

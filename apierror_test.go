@@ -189,6 +189,6 @@ func TestErrorsOfCrispReachTheCaller(t *testing.T) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.ErrorAs(t, err, &api)
-		require.Equal(t, handover.Unknown, there)
+		require.Equal(t, handover.PresenceUnknown, there)
 	})
 }

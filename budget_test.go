@@ -94,7 +94,7 @@ func TestCallsWhenEverythingIsRefused(t *testing.T) {
 					all.asks(i)
 				}
 				all.all.Wait()
-				require.Equal(t, map[handover.Outcome]int{handover.Opened: 200}, all.outcomes)
+				require.Equal(t, map[handover.Outcome]int{handover.OutcomeOpened: 200}, all.outcomes)
 				r.After(time.Minute)
 				r.Crisp.Fail(handovertest.Always, fault)
 				for _, c := range r.Crisp.Conversations() {
@@ -126,8 +126,8 @@ func TestManyUsersAtOnce(t *testing.T) {
 		}
 		all.all.Wait()
 		r.After(time.Second)
-		t.Logf("openings refused of %d, 40 users in one second and 30 a minute for 10 minutes: %d", n, n-all.outcomes[handover.Opened])
-		require.Equal(t, map[handover.Outcome]int{handover.Opened: n}, all.outcomes)
+		t.Logf("openings refused of %d, 40 users in one second and 30 a minute for 10 minutes: %d", n, n-all.outcomes[handover.OutcomeOpened])
+		require.Equal(t, map[handover.Outcome]int{handover.OutcomeOpened: n}, all.outcomes)
 		queued := 0
 		for _, l := range r.Lines() {
 			if strings.Contains(l, "Many people are asking right now.") {
@@ -150,8 +150,8 @@ func TestWaitForAPlaceHasAnEnd(t *testing.T) {
 		}
 		all.all.Wait()
 		r.After(time.Second)
-		require.Equal(t, 10, all.outcomes[handover.Opened]+all.outcomes[handover.OpenFailed])
-		require.GreaterOrEqual(t, all.outcomes[handover.Opened], 3)
+		require.Equal(t, 10, all.outcomes[handover.OutcomeOpened]+all.outcomes[handover.OutcomeOpenFailed])
+		require.GreaterOrEqual(t, all.outcomes[handover.OutcomeOpened], 3)
 		require.Len(t, r.Ends(), 10)
 		for _, end := range r.Ends() {
 			require.Equal(t, handover.EndMaxAge, end.Reason)
@@ -195,7 +195,7 @@ func TestMessagesInHandWhileReadsAreRefused(t *testing.T) {
 // A follow-up whose reads fail for good expires, and is forgotten.
 func TestFollowUpThatCannotBeRead(t *testing.T) {
 	o := options{crisp: handovertest.Options{Away: true}, config: func(_ *rig, c *handover.Config) {
-		c.Timeouts.Followup, c.Timeouts.Late = 20*time.Hour, 24*time.Hour
+		c.Timeouts.FollowUp, c.Timeouts.Late = 20*time.Hour, 24*time.Hour
 	}}
 	bubble(t, o, func(r *rig) {
 		r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}})

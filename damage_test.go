@@ -132,13 +132,13 @@ var richStates = map[string]func(r *rig){
 	"offer": func(r *rig) {
 		r.Crisp.Away()
 		r.Fails(func(handover.Message) error { return errChannelDown })
-		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
 		require.NoError(r.T, err)
 	},
 	"follow-up": func(r *rig) {
 		r.Crisp.Away()
-		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
 		require.NoError(r.T, err)

@@ -82,6 +82,7 @@ type effect struct {
 
 // result is what came of an effect or of a read.
 type result struct {
+	token   uint32 // names the attempt; 0 for what a read settles
 	effect  int64
 	begun   time.Time
 	err     error

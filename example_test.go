@@ -311,7 +311,7 @@ func ExampleHandover_End() {
 	_, _ = h.Start(ctx, ask(h), handover.Request{})
 	crisp.Settle()
 
-	err := h.End(ctx, user, handover.EndOptions{Reason: handover.EndUserLeft, Resolve: true})
+	err := h.End(ctx, user, handover.EndOptions{UserLeft: true, Resolve: true})
 	crisp.Settle()
 	fmt.Println(err, crisp.Last().State())
 	// Output:
@@ -353,7 +353,7 @@ func ExampleHandover_HistoryHandler() {
 	crisp := handovertest.New(handovertest.Options{})
 	defer crisp.Close()
 	config := configFor(crisp)
-	config.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("secret", 10))}
+	config.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(strings.Repeat("secret", 10))}
 	config.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 		return []handover.Message{{From: handover.FromUser, Content: handover.TextMessage("My invoice is wrong")}}, nil
 	}

@@ -32,8 +32,17 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
+// settled reports whether what a step brought is in the record already.
+func (rec *record) settled(dir direction, r *result) bool {
+	return r.token != 0 && rec.Settled[dir] == r.token
+}
+
 // absorb writes what a step brought into the record, and reports whether anything is new.
 func (rec *record) absorb(dir direction, r result) bool {
+	if rec.Settled == nil {
+		rec.Settled = map[direction]uint32{}
+	}
+	rec.Settled[dir] = r.token
 	if r.read != nil {
 		if rec.oldMissing(r.read) {
 			return false // the hooks and deadlines that wanted it want another one
@@ -151,7 +160,7 @@ func (p *planner) pending() []deadline {
 		all = append(all, deadline{p.rec.Offer.Expires, onOfferExpired, true})
 	}
 	if f := p.rec.FollowUp; f != nil {
-		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, true)
+		add(f.Asked, f.Timeouts.FollowUp, onFollowUpExpired, true)
 	}
 	switch p.rec.State {
 	case StateMuted:

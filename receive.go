@@ -78,7 +78,7 @@ var (
 	// used. It waited for that, as long as its ctx allowed. Let the channel repeat it later.
 	ErrUnderWay = errors.New("handover: the bot is answering the message: repeat it later")
 	// ErrShutdown is returned by Handle, Receive, HandleEvent and Run once Shutdown was called, and by Start
-	// with the outcome Opening. Turns that were given may still be used in Reply.
+	// with OutcomeOpening. Turns that were given may still be used in Reply.
 	ErrShutdown = errors.New("handover: shutting down: another process must take it")
 )
 

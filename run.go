@@ -312,10 +312,6 @@ func (h *engine) nudge(key string, rec *record) {
 // accepts reports whether this process takes more work.
 func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 
-// Drain waits until this process has nothing under way: no hook, callback or call that could be
-// made now is left. What waits for its time, such as a retry, does not count. Tests use it.
-func (h *Handover) Drain(ctx context.Context) error { return h.pool.Drain(ctx) }
-
 // Shutdown stops taking work, hooks and messages, and waits until what is under way is done, or
 // for ctx, whose error it returns. What is left is in the store, for another process or the next
 // start. It may be called again.

@@ -173,7 +173,7 @@ func TestStartAfterShutdown(t *testing.T) {
 		require.NoError(t, r.H.Shutdown(r.T.Context()))
 		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(context.Context) error { return nil }))
 		outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
-		require.Equal(t, handover.Opening, outcome)
+		require.Equal(t, handover.OutcomeOpening, outcome)
 		require.ErrorIs(t, err, handover.ErrShutdown)
 		r.H = r.replica(options{})
 		r.After(2 * time.Second)
@@ -184,7 +184,7 @@ func TestStartAfterShutdown(t *testing.T) {
 func TestShutdownOfWhatNeverRan(t *testing.T) {
 	h, err := handover.New(goodConfig())
 	require.NoError(t, err)
-	require.NoError(t, h.Drain(t.Context()))
+	require.NoError(t, handovertest.Drain(t.Context(), h))
 	require.NoError(t, h.Shutdown(t.Context()))
 	require.NoError(t, h.Shutdown(t.Context()))
 }
@@ -194,8 +194,8 @@ func TestDrain(t *testing.T) {
 		r.Opened()
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, r.H.Drain(ctx), context.DeadlineExceeded)
-		require.NoError(t, r.H.Drain(r.T.Context()))
+		require.ErrorIs(t, handovertest.Drain(ctx, r.H), context.DeadlineExceeded)
+		require.NoError(t, handovertest.Drain(r.T.Context(), r.H))
 		require.Len(t, r.Lines(), 1)
 		require.False(t, r.Says("it goes on").Bot)
 	})
@@ -399,7 +399,7 @@ var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) err
 		return err
 	},
 	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
-	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Typing(ctx, r.Conv, true) },
+	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.UserTyping(ctx, r.Conv, true) },
 }
 
 func TestCallsWithACancelledContext(t *testing.T) {

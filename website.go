@@ -263,7 +263,7 @@ const presenceFor = 10 * time.Second
 func (s *site) there(ctx context.Context) (Presence, error) {
 	status, err := s.presence.Get(ctx, s.api.Availability)
 	if err != nil || status == "" {
-		return Unknown, err
+		return PresenceUnknown, err
 	}
 	return Presence(status), nil
 }

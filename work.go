@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -311,7 +312,8 @@ func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 const maxSteps = 8
 
 // settleAndPlan writes down what a step brought, and decides on the next one, unless the work is to rest.
-// While the store fails it tries again: what was done must not be forgotten.
+// While the store fails it tries again: what was done must not be forgotten. A save that failed may have been
+// stored all the same, with the result: then it is not written down again.
 func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
@@ -325,9 +327,10 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 				return keepUnless(*must)
 			}
 			changed := *must
-			if done != nil {
+			switch {
+			case done != nil && !rec.settled(dir, done):
 				changed = rec.absorb(dir, *done) || changed
-			} else if !other {
+			case !other:
 				rec.planner().recover(h.process, dir)
 			}
 			if other || rest {
@@ -390,8 +393,10 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 			<-renewed
 		}
 	}()
+	token := rand.Uint32() | 1
 	if s.read == nil {
 		r := h.carryOut(ctx, rec, s.effect)
+		r.token = token
 		return &r
 	}
 	begun := h.store.now()
@@ -406,7 +411,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 		n = h.sites.of(rec).read(within, s.read)
 	}
 	n.begun = begun
-	return &result{begun: begun, read: h.old.addTo(within, rec, n)}
+	return &result{token: token, begun: begun, read: h.old.addTo(within, rec, n)}
 }
 
 // carryOut does an effect. It changes nothing but the world.

@@ -66,9 +66,9 @@ type messageView struct {
 // long when one pane waits for the other.
 func (in *inbox) there(context.Context, handover.Session, handover.Presence) handover.Presence {
 	if in.away.Load() {
-		return handover.Away
+		return handover.PresenceAway
 	}
-	return handover.Online
+	return handover.PresenceOnline
 }
 
 // events streams the whole inbox, at once and after each change.

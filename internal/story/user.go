@@ -23,9 +23,11 @@ var userVerbs = []verb{
 		w.says(handover.Incoming{Files: files(a[0]), Text: unfold(a[1])})
 	}},
 	{"user's last message comes again", func(w *world, _ []string) { w.again() }},
-	{"user types", func(w *world, _ []string) { w.failed(w.h().Typing(context.Background(), w.user.conversation, true)) }},
+	{"user types", func(w *world, _ []string) {
+		w.failed(w.h().UserTyping(context.Background(), w.user.conversation, true))
+	}},
 	{"user stops typing", func(w *world, _ []string) {
-		w.failed(w.h().Typing(context.Background(), w.user.conversation, false))
+		w.failed(w.h().UserTyping(context.Background(), w.user.conversation, false))
 	}},
 	{"user writes by email: <text>", func(w *world, a []string) { w.conversation().UserByEmail(unfold(a[0])) }},
 	{"user writes in Crisp's own chat: <text>", func(w *world, a []string) { w.conversation().UserByChat(unfold(a[0])) }},
