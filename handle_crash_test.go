@@ -187,3 +187,25 @@ func asked(r *rig) *handovertest.Conversation {
 	require.Len(r.T, all, 1, "the human is asked once")
 	return all[0]
 }
+
+// Each save in its turn is stored, and the process hears that it failed; a moment later the store is well again.
+func TestHandleThroughASaveWhoseAnswerIsLost(t *testing.T) {
+	reached := true
+	for n := 1; reached; n++ {
+		t.Run(fmt.Sprint("save ", n), func(t *testing.T) {
+			store := handovertest.NewBrittleStore(nil)
+			managed(t, options{config: func(_ *rig, c *handover.Config) { c.Store = store }}, func(r *rig, _ *brain) {
+				store.BreakAfterSave(n)
+				time.AfterFunc(2*time.Second, func() { reached = store.Broken(); store.Mend() })
+				for r.tryHandle(handover.Incoming{ID: "1", Text: "I want a human"}) != nil {
+					time.Sleep(time.Second)
+				}
+				r.After(2 * time.Minute)
+				require.Equal(t, handover.StateWaiting, r.Session().State)
+				require.Contains(t, r.Saw(), "system: A person will be with you soon. You can already describe your question. [Back to the bot]")
+				require.Len(t, r.Crisp.Conversations(), 1)
+			})
+		})
+		require.Less(t, n, 100)
+	}
+}

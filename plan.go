@@ -404,8 +404,12 @@ func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
 func (p *planner) working() bool { return p.rec.ToUser.running() || p.rec.ToCrisp.running() }
 
 // recover makes ready again what a dead process had begun. The same goes for an effect that is marked
-// as running in the direction which this process is about to work on: its result was lost.
+// as running in the direction which this process is about to work on: its result was lost. A claim of this process
+// that has ended was never worked on: the save that took it was stored, and the store said that it had failed.
 func (p *planner) recover(process string, dir direction) {
+	if c := p.rec.Claim; c.Holder == process && !c.Until.After(p.rec.env.now) {
+		p.openAgain()
+	}
 	for _, d := range []direction{toUser, toCrisp} {
 		if d == dir || p.rec.Claim.Holder != process {
 			p.rec.queue(d).recover()
@@ -420,12 +424,11 @@ func (p *planner) orphaned() {
 	p.openAgain()
 }
 
-// openingFor is for how long after an asking an opening gets its whole time again, when the process has died
-// that was at it.
+// openingFor is for how long after an asking an opening gets its whole time again, when nobody was at it.
 const openingFor = 5 * time.Minute
 
-// openAgain gives an opening its time again whose process has died: nobody was at it for as long as a claim
-// holds, which may be as long as Timeouts.Open.
+// openAgain gives an opening its time again whose process has died, or had lost the store: nobody was at it for as
+// long as a claim holds, which may be as long as Timeouts.Open.
 func (p *planner) openAgain() {
 	if p.rec.State == StateOpening && !p.rec.Claim.free() && p.rec.env.now.Before(p.rec.Handover.Asked.Add(openingFor)) {
 		p.rec.Handover.Paced = p.rec.env.now
