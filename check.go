@@ -79,7 +79,7 @@ func (s *site) check(ctx context.Context) siteFacts {
 	if f.err = s.api.Website(ctx); f.usable() {
 		var status string
 		status, f.thereErr = s.api.Availability(ctx)
-		f.there = Presence(cmp.Or(status, string(Unknown)))
+		f.there = Presence(cmp.Or(status, string(PresenceUnknown)))
 	}
 	if f.calls = s.api.Calls.Load(); w.Day == today(s.store.now()) {
 		f.calls += w.Calls

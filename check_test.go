@@ -68,7 +68,7 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"ok: hooks_seen: The last hook came at 2000-01-01T00:00:00Z.",
 		}},
 		"a token of the website": {crisp: handovertest.Options{Tier: "website", Hooks: handovertest.WebsiteHooks}, fine: true, config: func(r *rig, c *handover.Config) {
-			c.Token.Tier, c.Webhook = handover.TierWebsite, handover.Webhook{Keys: r.HookKeys()}
+			c.Token.Tier, c.Webhook = handover.TierWebsite, handover.Webhook{URLKeys: r.HookKeys()}
 		}, says: []string{"ok: token: Crisp takes the token.", "ok: hooks: Hooks of the website can be verified."}},
 		"a token that is wrong": {config: config(func(c *handover.Config) { c.Token.Key = handover.NewSecret("a password") }), says: []string{
 			"ok: crisp: Crisp answers.",
@@ -141,16 +141,16 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"problem: crisp: Crisp answered HTTP 200, without the content that it documents. Try again in a minute. If it stays, check Config.BaseURL, the network, and Config.HTTPClient.",
 		}},
 		"no webhook": {config: config(func(c *handover.Config) { c.Webhook = handover.Webhook{} }), fine: true, says: []string{
-			"warning: hooks: No hook of the website can be verified: ServeHTTP refuses all, and agents' messages come minutes late. Set Webhook.Secrets for a plugin's hooks, or Webhook.Keys for the website's own, unless you receive hooks with ReadEvent and HandleEvent.",
+			"warning: hooks: No hook of the website can be verified: ServeHTTP refuses all, and agents' messages come minutes late. Set Webhook.Secrets for a plugin's hooks, or Webhook.URLKeys for the website's own, unless you receive hooks with ReadEvent and HandleEvent.",
 		}},
 		"hooks of the host's own": {config: config(func(c *handover.Config) { c.Webhook = handover.Webhook{} }), fine: true, does: func(r *rig) {
 			require.NoError(r.T, r.H.HandleEvent(r.T.Context(), handover.Event{WebsiteID: r.Crisp.WebsiteID()}))
 		}, says: []string{"ok: hooks: Hooks come by HandleEvent: ServeHTTP, which would refuse them, is not used."}},
 		"a website's hooks are never signed": {crisp: handovertest.Options{Tier: "website"}, config: config(func(c *handover.Config) { c.Token.Tier = handover.TierWebsite }), fine: true, says: []string{
-			"warning: hooks: Only signed hooks can be verified, and Crisp signs none that are set up in a website's settings. Set Webhook.Keys, and end the hooks' URL in Crisp with ?key= and the key, unless a plugin sends the hooks.",
+			"warning: hooks: Only signed hooks can be verified, and Crisp signs none that are set up in a website's settings. Set Webhook.URLKeys, and end the hooks' URL in Crisp with ?key= and the key, unless a plugin sends the hooks.",
 		}},
 		"hooks that are refused": {config: config(func(c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets("another secret") }), fine: true, does: func(r *rig) { r.Opened() }, says: []string{
-			"warning: hooks_seen: Hooks came, and each was refused: the web hook's signature or key is wrong: compare Webhook.Secrets and Webhook.Keys with those in Crisp, and pass the body on unchanged. If they were Crisp's, agents' messages come minutes late until this is mended.",
+			"warning: hooks_seen: Hooks came, and each was refused: the web hook's signature or key is wrong: compare Webhook.Secrets and Webhook.URLKeys with those in Crisp, and pass the body on unchanged. If they were Crisp's, agents' messages come minutes late until this is mended.",
 		}},
 		"no notes": {crisp: handovertest.Options{FreePlan: true}, fine: true, does: refusedNote, says: []string{
 			"warning: notes: The plan has no private notes: agents are not told what notes would say. Set Policy.NoteFallback to NoteInData, or take a plan with notes.",
@@ -178,7 +178,9 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"unknown: run: Run does not work in this process, or not yet. Call go h.Run(ctx), on one replica at least: without it no deadline passes, and nothing is tried again.",
 		}},
 		"texts of a literal": {config: config(func(c *handover.Config) {
-			c.Texts = func(handover.Session) handover.Texts { return handover.Texts{Waiting: "Please wait.", Resolved: "Done."} }
+			c.Texts = func(handover.Session) handover.Texts {
+				return handover.Texts{Waiting: "Please wait.", Resolved: "Done."}
+			}
 		}), fine: true, says: []string{
 			"warning: texts: Config.Texts leaves out, and so users are not told: NobodyCame, OpenFailed, RelayFailed, NotSent, Idle, Closed, Left, AskEmail, BadEmail, ByEmail. Start from DefaultTexts, and change what you want, unless the channel says it otherwise.",
 		}},
@@ -216,14 +218,14 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 
 func historyAt(url string) func(c *handover.Config) {
 	return func(c *handover.Config) {
-		c.History = handover.History{URL: url, Key: handover.NewSecret(strings.Repeat("k", 32))}
+		c.History = handover.History{URL: url, SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, nil }
 	}
 }
 
 // refusedNote has the library post a note on a plan that has none.
 func refusedNote(r *rig) {
-	require.Equal(r.T, handover.Opened, r.Asks(handover.Request{Note: "for the agents"}))
+	require.Equal(r.T, handover.OutcomeOpened, r.Asks(handover.Request{Note: "for the agents"}))
 	r.After(time.Minute)
 }
 
@@ -350,7 +352,7 @@ func TestCheckTellsNoSecrets(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) {
 		c.Token.Identifier, c.Token.Key = handover.NewSecret("private-identifier"), handover.NewSecret("private-key")
 		historyAt("https://bot.example.com/h")(c)
-		c.History.Key = handover.NewSecret(strings.Repeat("private", 5))
+		c.History.SigningKey = handover.NewSecret(strings.Repeat("private", 5))
 		c.Webhook.Secrets = handover.NewSecrets("private-secret")
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}}

@@ -245,9 +245,9 @@ func (s *siteFacts) website() Finding {
 func (s *siteFacts) presence(cfg *Config) Finding {
 	e := apiError(s.thereErr)
 	switch {
-	case s.thereErr == nil && s.there == Online:
+	case s.thereErr == nil && s.there == PresenceOnline:
 		return s.is(found("presence", SeverityOK, "Crisp says that somebody is there.", ""))
-	case s.thereErr == nil && s.there == Away:
+	case s.thereErr == nil && s.there == PresenceAway:
 		do := "Who asks for a human now is told so. Be online in Crisp, or set its opening hours."
 		if cfg.Presence != nil {
 			do += " Config.Presence has the last word."
@@ -266,16 +266,16 @@ func (s *siteFacts) presence(cfg *Config) Finding {
 }
 
 func (s *siteFacts) hooks(cfg *Config) Finding {
-	signed, keyed := len(cfg.Webhook.Secrets) > 0, len(cfg.Webhook.Keys[s.id]) > 0
+	signed, keyed := len(cfg.Webhook.Secrets) > 0, len(cfg.Webhook.URLKeys[s.id]) > 0
 	switch {
 	case !signed && !keyed && !s.hook.IsZero():
 		return s.is(found("hooks", SeverityOK, "Hooks come by HandleEvent: ServeHTTP, which would refuse them, is not used.", ""))
 	case !signed && !keyed:
 		return s.is(found("hooks", SeverityWarning, "No hook of the website can be verified: ServeHTTP refuses all, and agents' messages come minutes late.",
-			"Set Webhook.Secrets for a plugin's hooks, or Webhook.Keys for the website's own, unless you receive hooks with ReadEvent and HandleEvent."))
+			"Set Webhook.Secrets for a plugin's hooks, or Webhook.URLKeys for the website's own, unless you receive hooks with ReadEvent and HandleEvent."))
 	case !keyed && cfg.Token.Tier == TierWebsite && s.hook.IsZero():
 		return s.is(found("hooks", SeverityWarning, "Only signed hooks can be verified, and Crisp signs none that are set up in a website's settings.",
-			"Set Webhook.Keys, and end the hooks' URL in Crisp with ?key= and the key, unless a plugin sends the hooks."))
+			"Set Webhook.URLKeys, and end the hooks' URL in Crisp with ?key= and the key, unless a plugin sends the hooks."))
 	}
 	return s.is(found("hooks", SeverityOK, "Hooks of the website can be verified.", ""))
 }

@@ -1,11 +1,7 @@
 package handover_test
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,32 +10,11 @@ import (
 	"github.com/crisphandover/handover"
 )
 
-// logs is a log that tests read.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-// count is in how many lines something was logged.
-func (l *logs) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
 const nobodyWorks = "nobody works on it: call go h.Run(ctx)"
 
 // Without Run nothing passes in time, and it says so when the first thing should have.
 func TestRunThatIsMissingIsNoticed(t *testing.T) {
-	l := new(logs)
+	l := new(syncBuffer)
 	bubble(t, options{still: true, config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
 		r.Opened()
 		r.After(3 * time.Minute)
@@ -79,7 +54,7 @@ func (r *rig) missing() (n int) {
 func TestRunElsewhereIsNotMissing(t *testing.T) {
 	for name, o := range map[string]options{"here": {}, "on another replica": {still: true}} {
 		t.Run(name, func(t *testing.T) {
-			l := new(logs)
+			l := new(syncBuffer)
 			o.config = func(_ *rig, c *handover.Config) { c.Logger = l.logger() }
 			bubble(t, o, func(r *rig) {
 				if o.still {
@@ -99,7 +74,7 @@ func TestRunElsewhereIsNotMissing(t *testing.T) {
 
 // While the store fails nobody can work, and it is not Run that is missing.
 func TestRunIsNotMissingWhileTheStoreFails(t *testing.T) {
-	l := new(logs)
+	l := new(syncBuffer)
 	bubble(t, options{still: true, config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
 		r.Opened()
 		r.Store.Fails(true)
@@ -113,7 +88,7 @@ func TestRunIsNotMissingWhileTheStoreFails(t *testing.T) {
 
 // After Shutdown a process says nothing.
 func TestRunIsNotMissingAfterShutdown(t *testing.T) {
-	l := new(logs)
+	l := new(syncBuffer)
 	bubble(t, options{still: true, config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
 		r.Opened()
 		require.NoError(t, r.H.Shutdown(r.T.Context()))

@@ -60,7 +60,7 @@ type engine struct {
 }
 
 func newEngine(cfg *Config) *engine {
-	store := &storage{store: cfg.Store, panicked: func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) }}
+	store := newStorage(cfg.Store, cfg.Logger)
 	host := newHost(cfg)
 	sites := newSites(cfg, store, host.tell)
 	h := &engine{
@@ -353,7 +353,6 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			return rec, err
 		}
 		k.record, k.saved = Record{}, nil
-		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
 		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
@@ -435,16 +434,13 @@ func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
 // renew keeps this process's claim on a record until ctx ends.
 func (h *engine) renew(ctx context.Context, key string) {
 	for {
-		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+		_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 			if rec.Claim.Holder != h.process {
 				return errKeep
 			}
 			rec.Claim.take(h.process, rec.env.now)
 			return nil
 		})
-		if err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
-		}
 		select {
 		case <-ctx.Done():
 			return
