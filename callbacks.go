@@ -232,7 +232,7 @@ func (h *host) onEnd(ctx context.Context, rec *record, e *effect, r result, read
 
 // typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
 func (h *host) typed(ctx context.Context, rec *record, ev Event) {
-	c := ev.Compose
+	c := ev.more.compose
 	if h.cfg.AgentTyping == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return
 	}

@@ -103,8 +103,20 @@ type result struct {
 	read    *reading
 }
 
-// say queues a system text for the user.
+// noRoom reports whether so much waits for the user that a text of the library's has no place behind it.
+func (rec *record) noRoom() bool {
+	if len(rec.ToUser) < 2*maxHeld {
+		return false
+	}
+	rec.observe(Activity{Kind: ActivityNotShown, Why: "crowded"})
+	return true
+}
+
+// say queues a system text for the user, if there is room.
 func (rec *record) say(name textName, agent string) *effect {
+	if rec.noRoom() {
+		return new(effect)
+	}
 	id := newID()
 	switch {
 	case rec.Handover != nil:
@@ -121,7 +133,7 @@ func (rec *record) say(name textName, agent string) *effect {
 
 // note queues a note for the agents of a Crisp session.
 func (rec *record) note(crisp string, name textName) int64 {
-	if (name == noteNotShown || name == noteNotReached) && rec.ToCrisp.has(func(e *effect) bool {
+	if (name == noteNotShown || name == noteNotReached || name == noteAway) && rec.ToCrisp.has(func(e *effect) bool {
 		return e.Kind == kindNote && e.Crisp == crisp && e.Text == name && e.Attempts == 0
 	}) {
 		return 0 // one note tells of all that it is sent for

@@ -140,6 +140,16 @@ func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, p
 	}
 }
 
+// maxHeld is how many effects wait for the user until Crisp's log is read no further, and how many deliveries
+// are kept for a user who is away.
+const maxHeld = 300
+
+// unread reports whether a session's log is not read now: an end waits until the messages before it are shown,
+// or so much waits for the user that what follows is better left in Crisp.
+func (rec *record) unread(crisp string) bool {
+	return rec.ToUser.ends(crisp) || len(rec.ToUser) > maxHeld/2
+}
+
 // kept matches the deliveries of a message that are kept until the user is there again.
 func kept(s *crisplog.Session, fp int64) func(*effect) bool {
 	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
@@ -180,16 +190,17 @@ func (rec *record) dropAway() bool {
 	if len(rec.Away) == 0 || !rec.idle() || rec.env.now.Before(rec.keepUntil()) {
 		return false
 	}
-	told := map[string]bool{}
 	for _, e := range rec.Away {
-		rec.observe(Activity{Kind: ActivityNotShown, CrispID: e.Crisp, MessageID: e.Message.ID, Why: "away"})
-		if !told[e.Crisp] {
-			told[e.Crisp] = true
-			rec.note(e.Crisp, noteAway)
-		}
+		rec.unseen(e)
 	}
 	rec.Away = nil
 	return true
+}
+
+// unseen tells of a delivery that is given up because the user is away.
+func (rec *record) unseen(e *effect) {
+	rec.observe(Activity{Kind: ActivityNotShown, CrispID: e.Crisp, MessageID: e.Message.ID, Why: "away"})
+	rec.note(e.Crisp, noteAway)
 }
 
 // userSign gives back the deliveries that were kept until the user is there again.

@@ -202,7 +202,7 @@ func (p *planner) deadlines() *logRead {
 				continue
 			}
 			if s := p.rec.current(); s != nil && !dl.blind {
-				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.ToUser.ends(s.ID) {
+				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.unread(s.ID) {
 					continue
 				}
 				if s.Reads.Good.Before(dl.at) {
@@ -262,7 +262,7 @@ func (p *planner) due() time.Time {
 	at = times.Earlier(at, wait)
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
-		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.ToUser.ends(s.ID) {
+		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.unread(s.ID) {
 			at = times.Earlier(at, p.hookDue(k, s))
 		}
 	}
@@ -274,6 +274,9 @@ func (p *planner) due() time.Time {
 	for _, dl := range p.pending() {
 		next := dl.at
 		if s := p.rec.current(); s != nil && !dl.blind {
+			if p.rec.unread(s.ID) {
+				continue // until what waits for the user is shown
+			}
 			next = times.Later(next, p.readDue(s, dl.at))
 		}
 		at = times.Earlier(at, next)
@@ -334,14 +337,13 @@ func (p *planner) end(e *effect) {
 }
 
 // wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
-// now, but a hook is overdue. While an end waits for the messages before it, what came after it waits as
-// well.
+// now, but a hook is overdue.
 func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
 	opening := p.rec.State == StateOpening
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
 		s := p.rec.Sessions.ByID(k.Crisp)
-		if s == nil || p.rec.ToUser.ends(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
+		if s == nil || p.rec.unread(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
 			continue
 		}
 		return p.readOf(s, false), opening || s.Reads.Retry.After(now) || p.rec.env.trustHooks

@@ -289,7 +289,12 @@ func (o *settlement) userAway() {
 			o.rec.push(&o.rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
 		}
 	}
-	if !s.State.Email {
+	if s.State.Email {
+		return
+	}
+	if len(o.rec.Away) >= maxHeld {
+		o.rec.unseen(o.e)
+	} else {
 		o.e.Attempts, o.e.Since = o.e.Attempts-1, time.Time{} // that nobody was there is no fault
 		o.rec.Away = append(o.rec.Away, o.e)
 	}
@@ -479,6 +484,9 @@ func (o *settlement) giveBack(e *effect) {
 	o.rec.returnToBot()
 }
 
+// maxMarks is how many messages one mark is about: older ones stay unmarked.
+const maxMarks = 200
+
 // mark queues the delivered and read marks, together with those that wait already.
 func (o *settlement) mark(s *crisplog.Session, fp int64) {
 	if o.rec.env.cfg.Policy.NoMarks {
@@ -486,7 +494,7 @@ func (o *settlement) mark(s *crisplog.Session, fp int64) {
 	}
 	for _, e := range o.rec.ToCrisp {
 		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
-			e.FPs = append(e.FPs, fp)
+			e.FPs = append(e.FPs[max(0, len(e.FPs)-maxMarks+1):], fp)
 			return
 		}
 	}

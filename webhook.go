@@ -340,11 +340,11 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
-		rec.env.free = ev.Compose == nil
+		rec.env.free = ev.more.compose == nil
 		return nil
 	})
 	switch {
-	case err == nil && ev.Compose != nil:
+	case err == nil && ev.more.compose != nil:
 		h.host.typed(ctx, rec, ev)
 	case hopeless(err): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
@@ -355,5 +355,5 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 
 // heeds reports whether anything could come of an event: most only tell that something was read.
 func (c *Config) heeds(ev *Event) bool {
-	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && c.AgentTyping != nil
+	return concerns(ev) || ev.more.rating != nil || ev.more.compose != nil && c.AgentTyping != nil
 }

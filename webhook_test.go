@@ -433,9 +433,9 @@ func TestRatingsAreOfOneToFiveStars(t *testing.T) {
 		require.NoError(t, err)
 		n, err := strconv.ParseFloat(stars, 64)
 		if err != nil || n < 1 || n > 5 || n != float64(int(n)) {
-			require.Nil(t, ev.Rating, stars)
+			require.Nil(t, ev.more.rating, stars)
 			continue
 		}
-		require.EqualValues(t, n, ev.Rating.Stars)
+		require.EqualValues(t, n, ev.more.rating.Stars)
 	}
 }

@@ -120,7 +120,7 @@ func NewText(s string) jsontext.Value {
 // Hash tells one content of a message from another, in 12 characters. It is the same for other
 // spellings of the same JSON, and does not see the link previews that Crisp adds, nor what the user
 // chose in a picker. It never fails.
-func Hash(typ string, content jsontext.Value) string {
+func Hash(typ string, content []byte) string {
 	if typ == "picker" {
 		if plain, err := Answer(content, -1); err == nil {
 			content = plain
@@ -130,7 +130,7 @@ func Hash(typ string, content jsontext.Value) string {
 }
 
 // hash is Hash with what the user chose, in 32 characters.
-func hash(typ string, content jsontext.Value) string {
+func hash(typ string, content []byte) string {
 	plain := content
 	if n := len(plain); n < 2 || plain[0] != '"' || plain[n-1] != '"' || bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
 		plain = canonical(content) // any other is a text that can be spelled in no other way
