@@ -376,7 +376,7 @@ func ExampleHandover_HistoryHandler() {
 // A host with a queue of its own verifies a hook, and handles it later.
 // Check says what is wrong before users find out. Here the plugin is not installed on the website.
 func ExampleHandover_Check() {
-	crisp := handovertest.NewCrisp(nil, handovertest.Options{})
+	crisp := handovertest.New(handovertest.Options{})
 	defer crisp.Close()
 	c := configFor(crisp)
 	c.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-00000000000f"
