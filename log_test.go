@@ -538,3 +538,23 @@ func TestAdoptedConversation(t *testing.T) {
 			"system: Ann joined the conversation.", "agent Ann: new words"}, r.Saw())
 	})
 }
+
+// TestTheLastWordOfTheSameMoment loses the hook of what an agent wrote in the very moment of the user's last
+// message and of the end, and has the one read that could show it be answered from a cache.
+func TestTheLastWordOfTheSameMoment(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(time.Minute)
+		r.Saw()
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: i.Event == "message:received"}
+		})
+		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteMessages, Stale: time.Millisecond})
+		require.False(r.T, r.Says("it works now").Bot)
+		ann.Say("glad to hear it")
+		ann.Resolve()
+		r.After(30 * time.Second)
+		require.Equal(r.T, handover.StateBot, r.Session().State)
+		r.After(20 * time.Minute)
+		require.Equal(r.T, []string{"agent Ann (late): glad to hear it"}, agentsIn(r.Saw()))
+	})
+}
