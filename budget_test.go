@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -276,5 +277,38 @@ func TestReplicasShareThatCrispWantsToBeLeftAlone(t *testing.T) {
 		require.Zero(t, tally.Count(handovertest.RouteAvailability), "they know it without asking")
 		r.After(50 * time.Minute)
 		require.Zero(t, tally.Early())
+	})
+}
+
+// aheadStore is a store whose clock is ahead of this process's.
+type aheadStore struct{ handover.Store }
+
+const ahead = 30 * time.Minute
+
+func (s aheadStore) Load(ctx context.Context, key string) (handover.Record, error) {
+	r, err := s.Store.Load(ctx, key)
+	r.Now = time.Now().Add(ahead)
+	return r, err
+}
+
+// What a process learnt of Crisp is stored by the store's clock: that of the process may be wrong.
+func TestPausesAreSharedByTheStoresClock(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Store = aheadStore{c.Store} }}
+	bubble(t, o, func(r *rig) {
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour})
+		_, _ = r.H.Available(r.T.Context(), r.Conv)
+		r.After(2 * time.Minute)
+		rec, err := r.Store.Load(r.T.Context(), "website/"+r.Crisp.WebsiteID())
+		require.NoError(r.T, err)
+		var w struct {
+			Crisp struct {
+				Until time.Time `json:"until"`
+			} `json:"crisp"`
+		}
+		require.NoError(r.T, json.Unmarshal(rec.Data, &w))
+		require.WithinDuration(r.T, time.Now().Add(ahead+58*time.Minute), w.Crisp.Until, 3*time.Minute)
+		calls := len(r.Crisp.Calls())
+		r.After(30 * time.Minute)
+		require.Len(r.T, r.Crisp.Calls(), calls)
 	})
 }

@@ -249,7 +249,7 @@ func (c *crispCalls) setMetas(ctx context.Context, rec *record, e *effect) (emai
 	}
 	err = api.SetMetas(ctx, e.Crisp, want)
 	if refused(err) {
-		return c.setMetasOneByOne(ctx, api, e.Crisp, want)
+		return c.setMetasOneByOne(ctx, api, rec, e.Crisp, want)
 	}
 	return want.Email != "", err
 }
@@ -261,7 +261,7 @@ func refused(err error) bool {
 }
 
 // setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (c *crispCalls) setMetasOneByOne(ctx context.Context, api *crispapi.Client, id string, want crispMetas) (emailed bool, err error) {
+func (c *crispCalls) setMetasOneByOne(ctx context.Context, api *crispapi.Client, rec *record, id string, want crispMetas) (emailed bool, err error) {
 	emailed = want.Email != ""
 	rest := maps.Clone(want.Data)
 	if rest == nil {
@@ -272,7 +272,7 @@ func (c *crispCalls) setMetasOneByOne(ctx context.Context, api *crispapi.Client,
 		if !refused(err) {
 			return err
 		}
-		c.host.tell(Activity{Kind: ActivityLimited, CrispID: id, Why: name, At: time.Now()})
+		c.host.tell(Activity{Kind: ActivityLimited, Conversation: rec.Conversation, CrispID: id, Why: name, At: time.Now()})
 		if value != "" {
 			rest[name] = value
 		}

@@ -153,7 +153,7 @@ func (s *site) spend(ctx context.Context) error {
 		w.Calls += calls
 		if news {
 			s.news.Store(false)
-			w.Crisp = s.api.State()
+			w.Crisp = s.api.State().Shift(now.Sub(time.Now()))
 		}
 		return nil
 	})
@@ -173,7 +173,7 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 		now := s.store.now()
 		mended := w.mend(s.cfg.catchUpEvery(), now)
 		if !s.news.Load() { // else this process knows better
-			s.api.Merge(w.Crisp)
+			s.api.Merge(w.Crisp.Shift(time.Since(now)))
 		}
 		if err := change(&w, now); err != nil && !(mended && errors.Is(err, errKeep)) {
 			return err
@@ -217,7 +217,7 @@ func (w *websiteRecord) mend(every time.Duration, now time.Time) (mended bool) {
 	if far(w.NoNotes, noNotesFor+time.Minute) {
 		w.NoNotes, mended = time.Time{}, true
 	}
-	if far(w.Crisp.Until, crispapi.MaxWait+time.Minute) { // it is by another process's clock
+	if far(w.Crisp.Until, crispapi.MaxWait+time.Minute) {
 		w.Crisp, mended = crispapi.State{}, true
 	}
 	most := w.List.MostPaid(every)

@@ -172,7 +172,8 @@ func (c *Client) force(t target) (probes []scope) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range t.scopes() {
-		if c.breaker.circuits[s].open() {
+		if circuit := c.breaker.circuits[s]; circuit.open() {
+			circuit.probing = true // others wait for what it finds
 			probes = append(probes, s)
 		}
 	}
