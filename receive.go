@@ -180,7 +180,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 	timer := time.AfterFunc(renewEvery, func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+			_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 				in := rec.UserMessages.find(id)
 				if in == nil || in.Status != messagePosting {
 					return errKeep
@@ -188,9 +188,6 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 				in.heard(rec)
 				return nil
 			})
-			if err != nil && ctx.Err() == nil {
-				h.cfg.Logger.Warn("handover: the store failed", "why", "wait")
-			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(renewEvery):
@@ -209,7 +206,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 func (h *engine) waited(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+	_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 		in := rec.UserMessages.find(id)
 		if in == nil || in.Waits.IsZero() {
 			return errKeep
@@ -217,9 +214,6 @@ func (h *engine) waited(ctx context.Context, key, id string) {
 		rec.waited(in, false)
 		return nil
 	})
-	if err != nil {
-		h.cfg.Logger.Warn("handover: the store failed", "why", "wait")
-	}
 }
 
 // check refuses what cannot be taken, before anything is stored.

@@ -92,6 +92,20 @@ func DefaultTexts() Texts {
 	}
 }
 
+// silent names the fields without which a user is not told what becomes of them, and that are empty.
+func (t *Texts) silent() (names []string) {
+	for _, f := range []struct{ name, text string }{
+		{"Waiting", t.Waiting}, {"NobodyCame", t.NobodyCame}, {"OpenFailed", t.OpenFailed}, {"RelayFailed", t.RelayFailed},
+		{"NotSent", t.NotSent}, {"Resolved", t.Resolved}, {"Idle", t.Idle}, {"Closed", t.Closed}, {"Left", t.Left},
+		{"AskEmail", t.AskEmail}, {"BadEmail", t.BadEmail}, {"ByEmail", t.ByEmail},
+	} {
+		if f.text == "" {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
 // textName names a field of Texts in a record.
 type textName string
 
