@@ -8,7 +8,7 @@ type ActivityKind string
 // The kinds of activities.
 const (
 	ActivityState     ActivityKind = "state"     // the state changed: From, To, Reason
-	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome; of Opening the states tell what came
+	ActivityAsked     ActivityKind = "asked"     // Start was called: Outcome; of OutcomeOpening the states tell what came
 	ActivityAnswered  ActivityKind = "answered"  // Config.Answer answered a message of the user: Took
 	ActivityRelayed   ActivityKind = "relayed"   // a message of the user is in Crisp: Took
 	ActivityDelivered ActivityKind = "delivered" // a message was shown to the user: Took
@@ -31,7 +31,8 @@ type Activity struct {
 	Conversation Conversation
 	// N grows with each activity of a conversation, in the order in which they were stored: calls of
 	// Observe come from several goroutines and replicas, and may overtake each other. It is 0 for
-	// ActivityCall, ActivityLimited and faults of the history page, which are of no record.
+	// ActivityCall, ActivityLimited, and faults of the history page and of a Run that is missing, which are
+	// of no record.
 	N          int64
 	HandoverID string
 	CrispID    string

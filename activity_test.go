@@ -39,7 +39,7 @@ func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
 func TestFaultsOfTheHistoryPage(t *testing.T) {
 	down, odd := errors.New("the database is down"), errors.New("no such user")
 	bubble(t, options{config: func(_ *rig, c *handover.Config) {
-		c.History = handover.History{URL: "https://bot.invalid/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
+		c.History = handover.History{URL: "https://bot.invalid/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, down }
 		c.HistoryHead = func(context.Context, handover.Conversation) ([]handover.HistoryField, error) { return nil, odd }
 	}}, func(r *rig) {

@@ -30,7 +30,7 @@ func adopted(t *testing.T, echo bool) {
 		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Drop: !echo && i.Event == "message:send"}
 		})
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
 		require.Len(t, r.Crisp.Conversations(), 1)
 		conv.Operator("Ann").Edit(old, "before, edited")
 		conv.Operator("Ann").Remove(old)
@@ -67,7 +67,7 @@ func TestAdoptedConversationGoesOnWhenItsOpeningIsAbandoned(t *testing.T) {
 				require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
 				req := handover.Request{CrispID: conv.ID()}
 				if again {
-					require.Equal(t, handover.Opened, r.Asks(req))
+					require.Equal(t, handover.OutcomeOpened, r.Asks(req))
 					require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 					req.CrispID = ""
 				}
@@ -116,7 +116,7 @@ func TestAdoptedConversationThatIsTaken(t *testing.T) {
 
 func TestAdoptedConversationThatIsGone(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.OpenFailed, r.Asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
+		require.Equal(t, handover.OutcomeOpenFailed, r.Asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
 		require.Equal(t, handover.StateBot, r.Session().State)
 		require.NotEmpty(t, r.Saw())
 		require.Empty(t, r.Crisp.Conversations())

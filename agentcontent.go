@@ -36,7 +36,7 @@ type part struct {
 // carousel give an error. Text is passed on with its Markdown untouched. Each part fits the
 // limits of RichMessage.fit. A link that is not safe is left out, and the rest is shown; a file whose
 // own link is not safe is not shown at all.
-func fromCrisp(typ string, content jsontext.Value, fingerprint int64) ([]part, error) {
+func fromCrisp(typ string, content []byte, fingerprint int64) ([]part, error) {
 	var messages []RichMessage
 	var cut bool
 	var err error

@@ -49,7 +49,7 @@ func (h *engine) answer(ctx context.Context, key string) error {
 // thereFor asks for the agents' presence where Start would.
 func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Presence {
 	if !h.cfg.allows(t.Conversation.Source) {
-		return Unknown
+		return PresenceUnknown
 	}
 	return h.ask(ctx, known{key: key, conversation: t.Conversation}, r)
 }
@@ -68,7 +68,6 @@ func (h *engine) persist(ctx context.Context, key string, change func(*record) e
 		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
 			return err
 		}
-		h.cfg.Logger.Warn("handover: the store failed", "why", "answer", "attempt", attempt)
 		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
@@ -166,7 +165,6 @@ func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel conte
 			return
 		default:
 			pause = storeAgain
-			h.cfg.Logger.Warn("handover: the store failed", "why", "answer")
 		}
 	}
 }

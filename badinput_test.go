@@ -249,7 +249,7 @@ func TestOddCreateAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 201, Body: body})
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "asked once more")
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}), "asked once more")
 				require.Len(t, r.Crisp.Conversations(), 1)
 				require.Equal(t, r.Crisp.Last().ID(), r.Session().CrispID)
 			})
@@ -324,7 +324,7 @@ func TestAMessageThatTheLogDoesNotShowIsReported(t *testing.T) {
 // is not signed, only says that it is there.
 func TestAMessageDatedInTheFutureIsRead(t *testing.T) {
 	o := options{crisp: handovertest.Options{Hooks: handovertest.WebsiteHooks}, config: func(r *rig, c *handover.Config) {
-		c.Webhook = handover.Webhook{Keys: r.HookKeys()}
+		c.Webhook = handover.Webhook{URLKeys: r.HookKeys()}
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(time.Minute)

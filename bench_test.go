@@ -91,7 +91,7 @@ func benchStart(b *testing.B, h *handover.Handover, conv handover.Conversation) 
 	require.NoError(b, err)
 	outcome, err := h.Start(b.Context(), s.Turn(), handover.Request{})
 	require.NoError(b, err)
-	require.Equal(b, handover.Opened, outcome)
+	require.Equal(b, handover.OutcomeOpened, outcome)
 }
 
 // shortcut answers what an agent's message costs in calls by itself, so that a benchmark measures the
@@ -174,7 +174,7 @@ func BenchmarkHookToDeliver(b *testing.B) {
 				begun := processTime()
 				h.ServeHTTP(answer, hook)
 				toDeliver = <-shown - begun
-				err := h.Drain(b.Context())
+				err := handovertest.Drain(b.Context(), h)
 				whole = processTime() - begun
 				require.NoError(b, err)
 				require.Equal(b, 200, answer.Code)

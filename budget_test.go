@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -94,7 +95,7 @@ func TestCallsWhenEverythingIsRefused(t *testing.T) {
 					all.asks(i)
 				}
 				all.all.Wait()
-				require.Equal(t, map[handover.Outcome]int{handover.Opened: 200}, all.outcomes)
+				require.Equal(t, map[handover.Outcome]int{handover.OutcomeOpened: 200}, all.outcomes)
 				r.After(time.Minute)
 				r.Crisp.Fail(handovertest.Always, fault)
 				for _, c := range r.Crisp.Conversations() {
@@ -126,8 +127,8 @@ func TestManyUsersAtOnce(t *testing.T) {
 		}
 		all.all.Wait()
 		r.After(time.Second)
-		t.Logf("openings refused of %d, 40 users in one second and 30 a minute for 10 minutes: %d", n, n-all.outcomes[handover.Opened])
-		require.Equal(t, map[handover.Outcome]int{handover.Opened: n}, all.outcomes)
+		t.Logf("openings refused of %d, 40 users in one second and 30 a minute for 10 minutes: %d", n, n-all.outcomes[handover.OutcomeOpened])
+		require.Equal(t, map[handover.Outcome]int{handover.OutcomeOpened: n}, all.outcomes)
 		queued := 0
 		for _, l := range r.Lines() {
 			if strings.Contains(l, "Many people are asking right now.") {
@@ -150,8 +151,8 @@ func TestWaitForAPlaceHasAnEnd(t *testing.T) {
 		}
 		all.all.Wait()
 		r.After(time.Second)
-		require.Equal(t, 10, all.outcomes[handover.Opened]+all.outcomes[handover.OpenFailed])
-		require.GreaterOrEqual(t, all.outcomes[handover.Opened], 3)
+		require.Equal(t, 10, all.outcomes[handover.OutcomeOpened]+all.outcomes[handover.OutcomeOpenFailed])
+		require.GreaterOrEqual(t, all.outcomes[handover.OutcomeOpened], 3)
 		require.Len(t, r.Ends(), 10)
 		for _, end := range r.Ends() {
 			require.Equal(t, handover.EndMaxAge, end.Reason)
@@ -195,7 +196,7 @@ func TestMessagesInHandWhileReadsAreRefused(t *testing.T) {
 // A follow-up whose reads fail for good expires, and is forgotten.
 func TestFollowUpThatCannotBeRead(t *testing.T) {
 	o := options{crisp: handovertest.Options{Away: true}, config: func(_ *rig, c *handover.Config) {
-		c.Timeouts.Followup, c.Timeouts.Late = 20*time.Hour, 24*time.Hour
+		c.Timeouts.FollowUp, c.Timeouts.Late = 20*time.Hour, 24*time.Hour
 	}}
 	bubble(t, o, func(r *rig) {
 		r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}})
@@ -276,5 +277,38 @@ func TestReplicasShareThatCrispWantsToBeLeftAlone(t *testing.T) {
 		require.Zero(t, tally.Count(handovertest.RouteAvailability), "they know it without asking")
 		r.After(50 * time.Minute)
 		require.Zero(t, tally.Early())
+	})
+}
+
+// aheadStore is a store whose clock is ahead of this process's.
+type aheadStore struct{ handover.Store }
+
+const ahead = 30 * time.Minute
+
+func (s aheadStore) Load(ctx context.Context, key string) (handover.Record, error) {
+	r, err := s.Store.Load(ctx, key)
+	r.Now = time.Now().Add(ahead)
+	return r, err
+}
+
+// What a process learnt of Crisp is stored by the store's clock: that of the process may be wrong.
+func TestPausesAreSharedByTheStoresClock(t *testing.T) {
+	o := options{config: func(_ *rig, c *handover.Config) { c.Store = aheadStore{c.Store} }}
+	bubble(t, o, func(r *rig) {
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 429, RetryAfter: time.Hour})
+		_, _ = r.H.Available(r.T.Context(), r.Conv)
+		r.After(2 * time.Minute)
+		rec, err := r.Store.Load(r.T.Context(), "website/"+r.Crisp.WebsiteID())
+		require.NoError(r.T, err)
+		var w struct {
+			Crisp struct {
+				Until time.Time `json:"until"`
+			} `json:"crisp"`
+		}
+		require.NoError(r.T, json.Unmarshal(rec.Data, &w))
+		require.WithinDuration(r.T, time.Now().Add(ahead+58*time.Minute), w.Crisp.Until, 3*time.Minute)
+		calls := len(r.Crisp.Calls())
+		r.After(30 * time.Minute)
+		require.Len(r.T, r.Crisp.Calls(), calls)
 	})
 }

@@ -45,7 +45,7 @@ func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
 }
 
 // host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback. Those that must
-// return at once, Observe, Texts and Typing, are waited for shortly, and after a few that hang are not called
+// return at once, Observe, Texts and AgentTyping, are waited for shortly, and after a few that hang are not called
 // any more until these return.
 type host struct {
 	cfg      *Config
@@ -68,7 +68,7 @@ func newHost(cfg *Config) *host {
 	return h
 }
 
-// promptly calls Observe, Texts or Typing, and reports whether it has returned.
+// promptly calls Observe, Texts or AgentTyping, and reports whether it has returned.
 func promptly[T any](ctx context.Context, h *host, name string, call func(context.Context) T) (T, bool) {
 	result, err := worker.Call(ctx, h.prompt, name, promptTimeout, func(ctx context.Context) (T, error) { return call(ctx), nil })
 	if err == nil || hung(err) == "panicked" { // that is logged
@@ -232,13 +232,13 @@ func (h *host) onEnd(ctx context.Context, rec *record, e *effect, r result, read
 
 // typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
 func (h *host) typed(ctx context.Context, rec *record, ev Event) {
-	c := ev.Compose
-	if h.cfg.Typing == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
+	c := ev.more.compose
+	if h.cfg.AgentTyping == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
 		return
 	}
-	s, sign := rec.view(), Typing{Agent: agentOf(&EventMessage{User: c.User}), On: c.Type == "start"}
+	s, sign := rec.view(), AgentTyping{Agent: agentOf(&EventMessage{User: c.User}), On: c.Type == "start"}
 	ctx = context.WithValue(context.WithoutCancel(ctx), scopeKey{}, &scope{key: h.cfg.key(rec.Conversation)})
-	promptly(ctx, h, "Typing", func(ctx context.Context) struct{} { h.cfg.Typing(ctx, s, sign); return struct{}{} })
+	promptly(ctx, h, "AgentTyping", func(ctx context.Context) struct{} { h.cfg.AgentTyping(ctx, s, sign); return struct{}{} })
 }
 
 // presence lets Config.Presence have the last word on whether somebody is there.

@@ -27,7 +27,7 @@ func TestStartInsideOnEnd(t *testing.T) {
 				again = false
 				outcome, err := r.H.Start(ctx, s.Turn(), handover.Request{Resume: "second"})
 				require.NoError(r.T, err)
-				require.Equal(r.T, handover.Opening, outcome, "it does not wait on a callback's context")
+				require.Equal(r.T, handover.OutcomeOpening, outcome, "it does not wait on a callback's context")
 			}
 			return r.OnEnd(ctx, s, sum)
 		}
@@ -67,7 +67,7 @@ func TestMuteInsideDeliver(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		require.Len(t, r.Saw(), 1)
 		require.Equal(t, handover.StateMuted, r.Session().State)
 		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
@@ -178,7 +178,7 @@ func TestAFailingOnEndHoldsNothingUp(t *testing.T) {
 		ann.Resolve()
 		r.After(time.Minute)
 		r.Saw()
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		ann.Say("hello again")
 		require.Equal(t, []string{"agent Ann: hello again"}, agentsIn(r.Saw()))
 	})
@@ -257,7 +257,7 @@ func TestReviseThatPanicsOrCannot(t *testing.T) {
 
 func TestUserAwayWithAnEmailInCrisp(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		conv := r.Crisp.Last()
 		r.Saw()
 		r.Fails(func(m handover.Message) error { return handover.ErrUserAway })

@@ -16,9 +16,9 @@ type Presence string
 
 // What is known of the agents' presence. Crisp's "online" may only mean opening hours.
 const (
-	Online  Presence = "online"
-	Away    Presence = "away"
-	Unknown Presence = "unknown" // Crisp could not be asked, or gave an answer we do not know
+	PresenceOnline  Presence = "online"
+	PresenceAway    Presence = "away"
+	PresenceUnknown Presence = "unknown" // Crisp could not be asked, or gave an answer we do not know
 )
 
 // Config is what a host tells New. The zero value of a field means its default; -1 means none
@@ -86,10 +86,10 @@ type Config struct {
 	// language. It must return at once: where it hangs for a second, or panics, DefaultTexts stand in.
 	// Default: DefaultTexts.
 	Texts func(s Session) Texts
-	// Typing shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
+	// AgentTyping shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
 	// may be lost: let the sign vanish after some seconds, and with the agent's message. It must
 	// return at once.
-	Typing func(ctx context.Context, s Session, t Typing)
+	AgentTyping func(ctx context.Context, s Session, t AgentTyping)
 	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
 	// must return at once: while some calls hang no more are made. Activities hold ids and durations,
 	// never words of people.
@@ -256,7 +256,7 @@ func (c Config) prepare() (Config, error) {
 		faults = append(faults, err)
 	}
 	c.Sources = slices.Clone(c.Sources)
-	c.History.OldKeys = slices.Clone(c.History.OldKeys)
+	c.History.OldSigningKeys = slices.Clone(c.History.OldSigningKeys)
 	c.Policy.prepare(fault)
 	c.Limits.prepare(c.Token.Tier, fault)
 	if c.Origin == "" {

@@ -52,15 +52,15 @@ func TestConfigNamesEveryFaultAtOnce(t *testing.T) {
 	c.Token.Tier = "admin"
 	c.Webhook.Secrets = handover.NewSecrets("fine", "")
 	c.NoAgentText = `[{"text":"hi","quick_replies":[{"content_type":"text"`
-	c.Timeouts = handover.Timeouts{Open: -1, Reply: -1, Relay: -1, Max: -1, Followup: -1, Late: -1}
+	c.Timeouts = handover.Timeouts{Open: -1, Reply: -1, Relay: -1, Max: -1, FollowUp: -1, Late: -1}
 	c.History = handover.History{URL: "https://bot.example.com/h"}
 	c.BaseURL = "ftp://api.example.com"
 	c.Limits = handover.Limits{Workers: -1, Queue: -1, DailyCalls: -2, Attempts: -1, Text: -1, Files: -1, Waiting: -1}
 	_, err = handover.New(c)
 	for _, field := range []string{
 		"WebsiteID", "Token.Tier", "Webhook.Secrets", "NoAgentText",
-		"Timeouts.Open", "Timeouts.Reply", "Timeouts.Relay", "Timeouts.Max", "Timeouts.Followup", "Timeouts.Late",
-		"History.Key", "Transcript", "BaseURL",
+		"Timeouts.Open", "Timeouts.Reply", "Timeouts.Relay", "Timeouts.Max", "Timeouts.FollowUp", "Timeouts.Late",
+		"History.SigningKey", "Transcript", "BaseURL",
 		"Limits.Workers", "Limits.Queue", "Limits.DailyCalls", "Limits.Attempts", "Limits.Text", "Limits.Files", "Limits.Waiting",
 	} {
 		require.ErrorContains(t, err, field)
@@ -77,8 +77,8 @@ func TestConfigRefuses(t *testing.T) {
 		"no identifier":         {func(c *handover.Config) { c.Token.Identifier = handover.Secret{} }, "Token.Identifier"},
 		"no key":                {func(c *handover.Config) { c.Token.Key = handover.Secret{} }, "Token.Key"},
 		"an empty hook key": {func(c *handover.Config) {
-			c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("")}
-		}, "Webhook.Keys"},
+			c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("")}
+		}, "Webhook.URLKeys"},
 		"an empty no-agent message": {func(c *handover.Config) {
 			c.NoAgent = []handover.RichMessage{{Text: "fine"}, {}}
 		}, "NoAgent[1]"},
@@ -87,19 +87,19 @@ func TestConfigRefuses(t *testing.T) {
 		}, "NoAgent[0]: handover: rich message: /quick_replies/0/payload"},
 		"no-agent JSON of the wrong shape": {func(c *handover.Config) { c.NoAgentText = `{"text":7}` }, "NoAgentText"},
 		"a short history key": {func(c *handover.Config) {
-			c.History = handover.History{URL: "https://bot.example.com/h", Key: handover.NewSecret("short")}
-		}, "History.Key"},
+			c.History = handover.History{URL: "https://bot.example.com/h", SigningKey: handover.NewSecret("short")}
+		}, "History.SigningKey"},
 		"a history URL that is none": {func(c *handover.Config) {
-			c.History = handover.History{URL: "/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
+			c.History = handover.History{URL: "/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		}, "History.URL"},
 		"a website twice": {func(c *handover.Config) {
 			c.Websites = []string{"7a3c5e10-6f0b-4d55-9c1e-000000000009", "7a3c5e10-6f0b-4d55-9c1e-000000000009"}
 		}, "Websites[1] is there twice"},
 		"a website among the keys that is not ours": {func(c *handover.Config) {
-			c.Webhook.Keys = map[string][]handover.Secret{"7a3c5e10-6f0b-4d55-9c1e-000000000009": handover.NewSecrets("the hook key")}
-		}, "Webhook.Keys"},
+			c.Webhook.URLKeys = map[string][]handover.Secret{"7a3c5e10-6f0b-4d55-9c1e-000000000009": handover.NewSecrets("the hook key")}
+		}, "Webhook.URLKeys"},
 		"a website without a key": {func(c *handover.Config) {
-			c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: nil}
+			c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: nil}
 		}, "has no key"},
 		"a hook's age in nanoseconds":               {func(c *handover.Config) { c.Webhook.MaxAge = 15 }, "Webhook.MaxAge is 15ns, less than a second: write 15*time.Second"},
 		"a negative age of hooks":                   {func(c *handover.Config) { c.Webhook.MaxAge = -time.Hour }, "Webhook.MaxAge"},
@@ -119,7 +119,7 @@ func TestConfigRefuses(t *testing.T) {
 		}, "must differ"},
 		"a password in the base URL": {func(c *handover.Config) { c.BaseURL = "https://user:" + private + "@crisp.example.com/v1/" }, "BaseURL"},
 		"a password in the history's URL": {func(c *handover.Config) {
-			c.History = handover.History{URL: "https://user:" + private + "@bot.example.com/h", Key: handover.NewSecret(strings.Repeat("k", 32))}
+			c.History = handover.History{URL: "https://user:" + private + "@bot.example.com/h", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		}, "History.URL"},
 		"a base URL without a host": {func(c *handover.Config) { c.BaseURL = "https:///v1/" }, "BaseURL"},
 		"a base URL that is none":   {func(c *handover.Config) { c.BaseURL = "https://a b/%" }, "BaseURL"},
@@ -184,11 +184,11 @@ func TestConfigIsCopied(t *testing.T) {
 		secrets[0], sources[0], bots[0] = handover.NewSecret("changed"), "changed", "*"
 		noAgent[0].Text = "changed"
 		noAgent[0].QuickReplies[0].Title = "changed"
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		require.Equal(t, []string{"system: Nobody [Mail]"}, r.Saw())
 		r.Crisp.Online("Ann")
 		r.After(time.Minute)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		r.Crisp.Last().Operator("Ann").Say("hi")
 		require.Contains(t, r.Saw(), "agent Ann: hi", "the hook is still verified, and Ann no bot")
 	})
@@ -200,7 +200,7 @@ func TestSourcesEmptyAllowsAll(t *testing.T) {
 			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Sources = sources }}, func(r *rig) {
 				for _, source := range []string{"webchat", "carrier pigeon", ""} {
 					r.Conv.Source = source
-					require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+					require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 				}
 			})
 		})
@@ -223,7 +223,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		c.HTTPClient = client
 		h, err := handover.New(c)
 		require.NoError(t, err)
-		require.Error(t, h.Check(t.Context()))
+		require.Error(t, h.Check(t.Context()).Err())
 		require.Equal(t, 1, calls, "a redirect would carry the token elsewhere")
 		require.NoError(t, client.CheckRedirect(nil, nil), "the host's own client stays as it is")
 	}
@@ -234,7 +234,7 @@ func TestBaseURLAndTier(t *testing.T) {
 		c := goodConfig()
 		c.BaseURL, c.Token.Tier = base, handover.TierPlugin
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-			require.Equal(t, "https://crisp.example.com/api/v1/website/"+c.WebsiteID, strings.TrimSuffix(req.URL.String(), "/"))
+			require.True(t, strings.HasPrefix(req.URL.String(), "https://crisp.example.com/api/v1/website/"+c.WebsiteID), req.URL)
 			require.Equal(t, "plugin", req.Header.Get("X-Crisp-Tier"))
 			id, key, _ := req.BasicAuth()
 			require.Equal(t, "identifier:the token", id+":"+key)
@@ -242,7 +242,7 @@ func TestBaseURLAndTier(t *testing.T) {
 		})}
 		h, err := handover.New(c)
 		require.NoError(t, err)
-		require.NoError(t, h.Check(t.Context()))
+		require.NoError(t, h.Check(t.Context()).Err())
 	}
 }
 
@@ -280,8 +280,8 @@ func TestBotsAreConfigured(t *testing.T) {
 func TestNothingOfTheConfigPrintsItsSecrets(t *testing.T) {
 	c := goodConfig()
 	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret("the-identifier"), Key: handover.NewSecret("the-token-key")}
-	c.Webhook = handover.Webhook{Secrets: handover.NewSecrets("the-secret"), Keys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the-hook-key")}}
-	c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret("the-history-key"), OldKeys: handover.NewSecrets("the-old-key")}
+	c.Webhook = handover.Webhook{Secrets: handover.NewSecrets("the-secret"), URLKeys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the-hook-key")}}
+	c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret("the-history-key"), OldSigningKeys: handover.NewSecrets("the-old-key")}
 	parts := []any{c.Token, c.Webhook, c.History, struct {
 		handover.Token
 		Webhook *handover.Webhook
@@ -318,7 +318,7 @@ func TestDeadlinesHaveALeastAndAMost(t *testing.T) {
 		"none where one is needed":  {handover.Timeouts{Max: -1}, "Timeouts.Max must be positive"},
 		"less than none, needed":    {handover.Timeouts{Relay: -time.Hour}, "Timeouts.Relay must be positive"},
 		"a year":                    {handover.Timeouts{Max: 365 * 24 * time.Hour}, ""},
-		"more than anybody waits":   {handover.Timeouts{Followup: 11 * 365 * 24 * time.Hour}, "Timeouts.Followup is 96360h0m0s, more than ten years"},
+		"more than anybody waits":   {handover.Timeouts{FollowUp: 11 * 365 * 24 * time.Hour}, "Timeouts.FollowUp is 96360h0m0s, more than ten years"},
 		"the longest that there is": {handover.Timeouts{Late: math.MaxInt64}, "Timeouts.Late"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -350,7 +350,7 @@ func TestAWebhookWithoutProofIsSaidOnce(t *testing.T) {
 	}{
 		"nothing":  {handover.Webhook{MaxAge: time.Hour}, 1},
 		"a secret": {handover.Webhook{Secrets: handover.NewSecrets("the secret")}, 0},
-		"a key":    {handover.Webhook{Keys: map[string][]handover.Secret{goodConfig().WebsiteID: handover.NewSecrets("the hook key")}}, 0},
+		"a key":    {handover.Webhook{URLKeys: map[string][]handover.Secret{goodConfig().WebsiteID: handover.NewSecrets("the hook key")}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
@@ -417,7 +417,7 @@ func TestTextsAreConfigured(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Locale: "fr"}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Locale: "fr"}))
 		require.Equal(t, []string{"system: Quelqu'un arrive. [Retour]"}, r.Saw())
 		conv := r.Crisp.Last()
 		require.Equal(t, []string{"Bonjour"}, systemrig.UserTexts(conv))
@@ -436,7 +436,7 @@ func TestTimeoutsOfOneRequest(t *testing.T) {
 		_, err = r.H.Start(r.T.Context(), turn, handover.Request{Timeouts: handover.Timeouts{Open: -1}})
 		require.ErrorContains(t, err, "Timeouts.Open")
 		require.Equal(t, handover.StateBot, r.Session().State)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Claim: time.Minute, Remind: -1}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Claim: time.Minute, Remind: -1}}))
 		r.Saw()
 		r.After(59 * time.Second)
 		require.Equal(t, handover.StateWaiting, r.Session().State)

@@ -142,11 +142,11 @@ func (in *intake) assigned() {
 	}
 	for _, k := range rec.Hooks.Of(s.ID, in.n.of.upto) {
 		ev := eventOf(k)
-		if ev == nil || ev.Routing == nil || *ev.Routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
+		if ev == nil || ev.more.routing == nil || *ev.more.routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
 			continue
 		}
-		if *ev.Routing != rec.Handover.Request.Operator {
-			rec.fire(onAssigned, cause{session: s, agent: Agent{ID: *ev.Routing}})
+		if *ev.more.routing != rec.Handover.Request.Operator {
+			rec.fire(onAssigned, cause{session: s, agent: Agent{ID: *ev.more.routing}})
 		}
 	}
 }

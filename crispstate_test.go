@@ -51,7 +51,7 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 	says := func(_ *rig, conv *handovertest.Conversation) { conv.Operator("Ann").Say("One more thing") }
 	asks := func(r *rig, _ *handovertest.Conversation) { r.Opened() }
 	adopts := func(r *rig, conv *handovertest.Conversation) {
-		require.Equal(r.T, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID()}))
+		require.Equal(r.T, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID()}))
 	}
 	down := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503}
 	forbidden := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 403, Reason: "token_scope_forbidden"}
@@ -148,7 +148,7 @@ func TestAFollowUpInAGoneConversationIsSaidToHaveFailed(t *testing.T) {
 		conv.Remove()
 		r.Crisp.Away()
 		r.After(time.Minute)
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.Saw()
 		r.Says(email)
 		r.After(time.Minute)
@@ -166,8 +166,8 @@ func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
 			r.After(time.Second)
 			before(r, conv)
 			require.Equal(t, want, r.Asks(handover.Request{Segments: []string{"again"}}))
-			if want != handover.Opened {
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "in a new conversation")
+			if want != handover.OutcomeOpened {
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}), "in a new conversation")
 			}
 		})
 	}
@@ -176,13 +176,13 @@ func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
 			for _, route := range []string{handovertest.RouteMeta, handovertest.RouteConversation} {
 				r.Crisp.Fail(1, handovertest.Fault{Route: route, Status: 404})
 			}
-		}, handover.Opened)
+		}, handover.OutcomeOpened)
 	})
 	t.Run("it is gone", func(t *testing.T) {
 		reopens(t, func(r *rig, conv *handovertest.Conversation) {
 			r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 			conv.Remove()
-		}, handover.OpenFailed)
+		}, handover.OutcomeOpenFailed)
 	})
 }
 
@@ -239,7 +239,7 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 				return f
 			})
 			lags(r, 30*time.Second)
-			require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID()}))
+			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID()}))
 			r.Saw()
 			test(r, conv)
 		})
@@ -279,7 +279,7 @@ func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
 	for name, kind := range map[string]handovertest.HookKind{"a plugin's hooks": handovertest.PluginHooks, "a website's hooks": handovertest.WebsiteHooks} {
 		t.Run(name, func(t *testing.T) {
 			o := options{crisp: handovertest.Options{Hooks: kind}, config: func(r *rig, c *handover.Config) {
-				c.Webhook.Keys = r.HookKeys()
+				c.Webhook.URLKeys = r.HookKeys()
 			}}
 			ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				r.After(time.Minute)

@@ -39,6 +39,11 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
+func (b *syncBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+// count is how often something was written.
+func (b *syncBuffer) count(text string) int { return strings.Count(b.String(), text) }
+
 // take returns what was written since the last call.
 func (b *syncBuffer) take() string {
 	b.mu.Lock()
@@ -132,13 +137,13 @@ var richStates = map[string]func(r *rig){
 	"offer": func(r *rig) {
 		r.Crisp.Away()
 		r.Fails(func(handover.Message) error { return errChannelDown })
-		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
 		require.NoError(r.T, err)
 	},
 	"follow-up": func(r *rig) {
 		r.Crisp.Away()
-		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 		_, err := r.Receive(handover.Incoming{Text: "Contact me back via email"})
 		require.NoError(r.T, err)

@@ -2,10 +2,10 @@ package handover
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -23,15 +23,13 @@ var ErrMalformed = errors.New("handover: malformed web hook: its body must be on
 // answer it with 400.
 var errNotObject = fmt.Errorf("%w, and it is another JSON value", ErrMalformed)
 
-// The events that the engine knows. All others are values as well, see Event.Data.
+// The events that the engine knows. All others are values as well, see Event.Raw.
 const (
 	eventMessageSend       = "message:send"
 	eventMessageReceived   = "message:received"
 	eventMessageUpdated    = "message:updated"
 	eventMessageRemoved    = "message:removed"
-	eventComposeSend       = "message:compose:send"
 	eventComposeReceive    = "message:compose:receive"
-	eventAcknowledged      = "message:acknowledge:" // how several names begin
 	eventSessionSetState   = "session:set_state"
 	eventSessionSetRouting = "session:set_routing"
 	eventSessionSetBlock   = "session:set_block"
@@ -48,7 +46,7 @@ const reservedMember = "handover:event"
 //
 // Of the fields from Message on, those that the event's name calls for are set, if its data has
 // them in the types that Crisp documents. A member of another type is as good as absent, since an
-// event says no more than that its conversation wants attention. Data always has everything.
+// event says no more than that its conversation wants attention. Raw always has everything.
 //
 // Field names and shapes are those of Crisp's official Go and Node clients.
 type Event struct {
@@ -68,8 +66,7 @@ type Event struct {
 	Signed bool
 	// Ambiguous is true for an event that can be read in two ways, because a member name occurs
 	// twice in one object, or that is nested deeper than 100 levels. Such an event has nothing
-	// but its name, ids and time, as far as these are beyond doubt; Raw and Data are cut down to
-	// them.
+	// but its name, ids and time, as far as these are beyond doubt; Raw is cut down to them.
 	Ambiguous bool
 
 	// Message is the new message of a message:send (the user wrote) or message:received (an
@@ -82,25 +79,20 @@ type Event struct {
 	Removed int64
 	// State is the new state of a session:set_state: "pending", "unresolved" or "resolved".
 	State string
-	// Routing is the id of the operator whom a session:set_routing assigned the conversation to,
-	// empty for nobody. Nil if it is not told.
-	Routing *string
-	// Blocked tells whether a session:set_block blocked the user or let them in again.
-	Blocked *bool
-	// Rating is the user's answer of a session:sync:rating.
-	Rating *EventRating
-	// Compose tells who began or stopped typing, of a message:compose:send (the user) or
-	// message:compose:receive (an operator).
-	Compose *EventCompose
-	// Acknowledged tells which messages were read, delivered or ignored, of a
-	// message:acknowledge:….
-	Acknowledged *EventAcknowledged
-
-	// Data is the event's own "data" member, of every event.
-	Data jsontext.Value
-	// Raw is the whole event, without insignificant white space. What is not valid UTF-8 in the
+	// Raw is the whole event, its "data" member included, without insignificant white space. What is not valid UTF-8 in the
 	// body, lone surrogates and NUL included, is replaced by U+FFFD, so that it can be stored.
-	Raw jsontext.Value
+	Raw stdjson.RawMessage
+
+	more eventDetails
+}
+
+// eventDetails are what only the engine needs of an event.
+type eventDetails struct {
+	data    jsontext.Value // the event's own "data" member
+	routing *string        // session:set_routing: the operator's id, empty for nobody
+	blocked *bool          // session:set_block: whether the user was blocked, or let in again
+	rating  *eventRating   // session:sync:rating
+	compose *eventCompose  // message:compose:receive
 }
 
 // EventMessage is one message of a Crisp conversation, as web hooks and REST answers show it.
@@ -118,7 +110,7 @@ type EventMessage struct {
 	// Origin is "chat", "email" or a URN.
 	Origin string `json:"origin,omitzero"`
 	// Content is a JSON string in a text or note, an object otherwise. Nil if absent.
-	Content jsontext.Value `json:"content,omitzero"`
+	Content stdjson.RawMessage `json:"content,omitzero"`
 	// Fingerprint is the message's id in its conversation: an integer of at most 2^53-1, and never 0.
 	// Those of messages that Crisp's triggers post may be negative.
 	Fingerprint int64 `json:"fingerprint,omitzero"`
@@ -134,7 +126,7 @@ type EventMessage struct {
 	Delivered string `json:"delivered,omitzero"`
 	// Unknown is an object of all members that are not in the fields above: those that have no
 	// field, are of another type than it, or are null, false, zero or empty.
-	Unknown jsontext.Value `json:",embed,unknown"`
+	Unknown stdjson.RawMessage `json:"-"`
 }
 
 // EventUser is the author of a message, or whoever is typing.
@@ -145,34 +137,27 @@ type EventUser struct {
 	Nickname string `json:"nickname,omitzero"`
 	Avatar   string `json:"avatar,omitzero"`
 	// Unknown is as in EventMessage.
-	Unknown jsontext.Value `json:",embed,unknown"`
+	Unknown stdjson.RawMessage `json:"-"`
 }
 
 // EventUpdate says that a message has another content now. Crisp does not say whose message it
 // is, nor of which type: it may be a private note.
 type EventUpdate struct {
 	Fingerprint int64
-	Content     jsontext.Value // as in EventMessage
+	Content     stdjson.RawMessage // as in EventMessage
 }
 
-// EventRating is a user's rating of the conversation.
-type EventRating struct {
+// eventRating is a user's rating of the conversation.
+type eventRating struct {
 	Stars   int64
 	Comment string
 }
 
-// EventCompose says that somebody began or stopped typing.
-type EventCompose struct {
+// eventCompose says that an operator began or stopped typing.
+type eventCompose struct {
 	Type      string // "start" or "stop"
-	Excerpt   string // what was typed up to now; must not be logged
 	User      EventUser
 	Automated bool
-}
-
-// EventAcknowledged says that messages were read, delivered or ignored.
-type EventAcknowledged struct {
-	Origin       string
-	Fingerprints []int64
 }
 
 // ParseEvent decodes the body of a web hook. A body that is not one JSON object gives an error that
@@ -200,14 +185,14 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	} else if kept != nil {
 		raw = withoutReserved(raw)
 	}
-	e = Event{Raw: raw, Ambiguous: !clear}
+	e = Event{Raw: stdjson.RawMessage(raw), Ambiguous: !clear}
 	var at jsontext.Value
-	exactjson.ReadObject(raw, exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at), exactjson.To("data", &e.Data))
+	exactjson.ReadObject(raw, exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at), exactjson.To("data", &e.more.data))
 	if ms := crispapi.Millis(at); ms != 0 {
 		e.At = time.UnixMilli(ms)
 	}
 	var website, session string
-	exactjson.ReadObject(e.Data, exactjson.To("website_id", &website), exactjson.To("session_id", &session))
+	exactjson.ReadObject(e.more.data, exactjson.To("website_id", &website), exactjson.To("session_id", &session))
 	if e.WebsiteID == "" {
 		e.WebsiteID = website
 	}
@@ -245,65 +230,61 @@ func withoutReserved(raw jsontext.Value) jsontext.Value {
 
 // readData sets the fields that the event's name calls for.
 func (e *Event) readData() {
+	data := e.more.data
 	switch e.Name {
 	case eventMessageSend, eventMessageReceived:
-		if m := readMessage(e.Data); m.usable() {
+		if m := readMessage(data); m.usable() {
 			e.Message = &m
 		}
 	case eventMessageUpdated:
 		var u EventUpdate
-		exactjson.ReadObject(e.Data, exactjson.To("fingerprint", exactjson.FingerprintField(&u.Fingerprint)), exactjson.To("content", &u.Content))
+		exactjson.ReadObject(data, exactjson.To("fingerprint", exactjson.FingerprintField(&u.Fingerprint)),
+			exactjson.To("content", (*jsontext.Value)(&u.Content)))
 		if u.Fingerprint != 0 {
 			e.Update = &u
 		}
 	case eventMessageRemoved:
-		exactjson.ReadObject(e.Data, exactjson.To("fingerprint", exactjson.FingerprintField(&e.Removed)))
+		exactjson.ReadObject(data, exactjson.To("fingerprint", exactjson.FingerprintField(&e.Removed)))
 	case eventSessionSetState:
-		exactjson.ReadObject(e.Data, exactjson.To("state", &e.State))
+		exactjson.ReadObject(data, exactjson.To("state", &e.State))
+	default:
+		e.more.read(e.Name)
+	}
+}
+
+// read sets the details that the event's name calls for.
+func (d *eventDetails) read(name string) {
+	switch name {
 	case eventSessionSetRouting:
 		var operator jsontext.Value
-		exactjson.ReadObject(e.Data, exactjson.To("routing_id", &operator))
+		exactjson.ReadObject(d.data, exactjson.To("routing_id", &operator))
 		if id := new(string); exactjson.Set(id, operator) || operator.Kind() == jsontext.KindNull {
-			e.Routing = id
+			d.routing = id
 		}
 	case eventSessionSetBlock:
-		exactjson.ReadObject(e.Data, exactjson.To("is_blocked", &e.Blocked))
+		exactjson.ReadObject(d.data, exactjson.To("is_blocked", &d.blocked))
 	case eventSessionSyncRating:
 		var rating jsontext.Value
-		exactjson.ReadObject(e.Data, exactjson.To("rating", &rating))
+		exactjson.ReadObject(d.data, exactjson.To("rating", &rating))
 		if rating.Kind() == jsontext.KindBeginObject {
-			e.Rating = new(EventRating)
-			exactjson.ReadObject(rating, exactjson.To("stars", &e.Rating.Stars), exactjson.To("comment", &e.Rating.Comment))
-			if e.Rating.Stars < 1 || e.Rating.Stars > 5 { // Crisp offers five stars
-				e.Rating = nil
+			d.rating = new(eventRating)
+			exactjson.ReadObject(rating, exactjson.To("stars", &d.rating.Stars), exactjson.To("comment", &d.rating.Comment))
+			if d.rating.Stars < 1 || d.rating.Stars > 5 { // Crisp offers five stars
+				d.rating = nil
 			}
 		}
-	case eventComposeSend, eventComposeReceive:
-		e.Compose = new(EventCompose)
-		exactjson.ReadObject(e.Data, exactjson.To("type", &e.Compose.Type), exactjson.To("excerpt", &e.Compose.Excerpt),
-			exactjson.To("user", e.Compose.User.read), exactjson.To("automated", &e.Compose.Automated))
-	default:
-		if strings.HasPrefix(e.Name, eventAcknowledged) {
-			e.Acknowledged = new(EventAcknowledged)
-			exactjson.ReadObject(e.Data, exactjson.To("origin", &e.Acknowledged.Origin), exactjson.To("fingerprints", e.Acknowledged.readFingerprints))
-		}
+	case eventComposeReceive:
+		d.compose = new(eventCompose)
+		exactjson.ReadObject(d.data, exactjson.To("type", &d.compose.Type),
+			exactjson.To("user", d.compose.User.read), exactjson.To("automated", &d.compose.Automated))
 	}
 }
 
 // read takes the author of a message, or whoever is typing.
 func (u *EventUser) read(v jsontext.Value) bool {
-	u.Unknown = exactjson.ReadObject(v, exactjson.To("type", &u.Type), exactjson.To("user_id", &u.UserID),
-		exactjson.To("nickname", &u.Nickname), exactjson.To("avatar", &u.Avatar))
+	u.Unknown = stdjson.RawMessage(exactjson.ReadObject(v, exactjson.To("type", &u.Type), exactjson.To("user_id", &u.UserID),
+		exactjson.To("nickname", &u.Nickname), exactjson.To("avatar", &u.Avatar)))
 	return u.Unknown != nil || u.Type+u.UserID+u.Nickname+u.Avatar != ""
-}
-
-func (a *EventAcknowledged) readFingerprints(v jsontext.Value) bool {
-	for _, e := range exactjson.Elements(v) {
-		if fp := exactjson.Fingerprint(e); fp != 0 {
-			a.Fingerprints = append(a.Fingerprints, fp)
-		}
-	}
-	return len(a.Fingerprints) > 0
 }
 
 // eventKept is what an Event's JSON holds besides what Crisp sent.
@@ -321,7 +302,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, keep := clean.Raw, eventKept{Ambiguous: e.Ambiguous || clean.Ambiguous, Signed: e.Signed}
+	raw, keep := []byte(clean.Raw), eventKept{Ambiguous: e.Ambiguous || clean.Ambiguous, Signed: e.Signed}
 	if keep == (eventKept{}) {
 		return raw, nil
 	}
@@ -368,31 +349,57 @@ func (m EventMessage) LogValue() slog.Value {
 // MarshalJSON returns an object with all that was decoded.
 func (m EventMessage) MarshalJSON() ([]byte, error) {
 	type plain EventMessage
-	return json.Marshal(plain(m), jsontext.AllowInvalidUTF8(true))
+	return exactjson.Marshal(plain(m), m.Unknown)
 }
 
 // UnmarshalJSON accepts any JSON object without doubled names. A member of the wrong type goes
 // to Unknown.
 func (m *EventMessage) UnmarshalJSON(b []byte) error {
-	v, clear, err := exactjson.Read(b)
+	v, err := readObject(b)
 	if err != nil {
 		return err
-	}
-	if !clear || v.Kind() != jsontext.KindBeginObject {
-		return errors.New("handover: a Crisp message must be a JSON object without doubled member names")
 	}
 	*m = readMessage(v)
 	return nil
 }
 
+// MarshalJSON returns an object with all that was decoded.
+func (u EventUser) MarshalJSON() ([]byte, error) {
+	type plain EventUser
+	return exactjson.Marshal(plain(u), u.Unknown)
+}
+
+// UnmarshalJSON is as that of EventMessage.
+func (u *EventUser) UnmarshalJSON(b []byte) error {
+	v, err := readObject(b)
+	if err != nil {
+		return err
+	}
+	*u = EventUser{}
+	u.read(v)
+	return nil
+}
+
+// readObject reads an object without doubled names.
+func readObject(b []byte) (jsontext.Value, error) {
+	v, clear, err := exactjson.Read(b)
+	if err != nil {
+		return nil, err
+	}
+	if !clear || v.Kind() != jsontext.KindBeginObject {
+		return nil, errors.New("handover: what Crisp wrote must be a JSON object without doubled member names")
+	}
+	return v, nil
+}
+
 func readMessage(v jsontext.Value) (m EventMessage) {
-	m.Unknown = exactjson.ReadObject(v,
+	m.Unknown = stdjson.RawMessage(exactjson.ReadObject(v,
 		exactjson.To("website_id", &m.WebsiteID), exactjson.To("session_id", &m.SessionID), exactjson.To("type", &m.Type), exactjson.To("from", &m.From),
-		exactjson.To("origin", &m.Origin), exactjson.To("content", &m.Content), exactjson.To("fingerprint", exactjson.FingerprintField(&m.Fingerprint)),
+		exactjson.To("origin", &m.Origin), exactjson.To("content", (*jsontext.Value)(&m.Content)), exactjson.To("fingerprint", exactjson.FingerprintField(&m.Fingerprint)),
 		exactjson.To("user", m.User.read), exactjson.To("automated", &m.Automated), exactjson.To("edited", &m.Edited),
 		exactjson.To("read", &m.Read), exactjson.To("delivered", &m.Delivered),
 		exactjson.To("timestamp", func(v jsontext.Value) bool { m.Timestamp = crispapi.Millis(v); return m.Timestamp != 0 }),
-	)
+	))
 	return m
 }
 

@@ -31,7 +31,7 @@ func hookFiles() map[string]Event {
 	ann := EventUser{Type: "website", UserID: hookAnn, Nickname: "Ann", Avatar: "https://image.crisp.chat/x.png"}
 	received := func(kind, content string, fingerprint int64) Event {
 		return Event{Name: "message:received", Message: &EventMessage{WebsiteID: hookWebsite, SessionID: hookSession,
-			Type: kind, From: "operator", Origin: "chat", Content: jsontext.Value(content),
+			Type: kind, From: "operator", Origin: "chat", Content: stdjson.RawMessage(content),
 			Fingerprint: fingerprint, Timestamp: 1634080131123, User: ann}}
 	}
 	bot := received("text", `"I am a bot."`, 163408013112354)
@@ -42,11 +42,11 @@ func hookFiles() map[string]Event {
 	return map[string]Event{
 		"message_send_text": {Name: "message:send", At: time.UnixMilli(1506985696616), Message: &EventMessage{
 			WebsiteID: hookWebsite, SessionID: hookSession, Type: "text", From: "user", Origin: "chat",
-			Content: jsontext.Value(`"Hey :)"`), Fingerprint: 150698569649423, Timestamp: 1506985696616,
+			Content: stdjson.RawMessage(`"Hey :)"`), Fingerprint: 150698569649423, Timestamp: 1506985696616,
 			User: EventUser{UserID: hookSession, Nickname: "visitor493603"}}},
 		"message_send_email": {Name: "message:send", At: time.UnixMilli(1634083000020), Message: &EventMessage{
 			WebsiteID: hookWebsite, SessionID: hookSession, Type: "text", From: "user", Origin: "email",
-			Content: jsontext.Value(`"Thank you, it works now."`), Fingerprint: 163408300012345, Timestamp: 1634083000000,
+			Content: stdjson.RawMessage(`"Thank you, it works now."`), Fingerprint: 163408300012345, Timestamp: 1634083000000,
 			User: EventUser{UserID: hookSession, Nickname: "Anakin Skywalker"}}},
 		"message_received_text":      received("text", `"Hello, Ann here"`, 163408013112345),
 		"message_received_file":      received("file", `{"name":"invoice.pdf","url":"https://storage.crisp.chat/x.pdf","type":"application/pdf"}`, 163408013112346),
@@ -63,29 +63,26 @@ func hookFiles() map[string]Event {
 		"message_received_bot":   bot,
 		"message_received_full":  full,
 		"message_updated_text": {Name: "message:updated", Update: &EventUpdate{
-			Fingerprint: 163240180126629, Content: jsontext.Value(`"This is an edited message!"`)}},
+			Fingerprint: 163240180126629, Content: stdjson.RawMessage(`"This is an edited message!"`)}},
 		"message_updated_picker": {Name: "message:updated", Update: &EventUpdate{Fingerprint: 163240180126630,
-			Content: jsontext.Value(`{"id":"routing","text":"Topic?","choices":[{"value":"sales","label":"Sales","selected":true}]}`)}},
+			Content: stdjson.RawMessage(`{"id":"routing","text":"Topic?","choices":[{"value":"sales","label":"Sales","selected":true}]}`)}},
 		"message_removed":      {Name: "message:removed", Removed: 163240180126629},
-		"message_compose_send": {Name: "message:compose:send", Compose: &EventCompose{Type: "start", Excerpt: "I wan"}},
-		"message_compose_receive": {Name: "message:compose:receive", Compose: &EventCompose{Type: "stop",
-			User: EventUser{UserID: hookAnn, Nickname: "Ann", Unknown: jsontext.Value(`{"avatar":null}`)}}},
-		"message_acknowledge_read_send": {Name: "message:acknowledge:read:send", Acknowledged: &EventAcknowledged{
-			Origin: "chat", Fingerprints: []int64{163240180126629}}},
-		"message_acknowledge_delivered": {Name: "message:acknowledge:delivered", Acknowledged: &EventAcknowledged{
-			Origin: "urn:acme:bot:0", Fingerprints: []int64{163240180126629, 163240180126630}}},
-		"message_acknowledge_ignored": {Name: "message:acknowledge:ignored", Acknowledged: &EventAcknowledged{
-			Origin: "email", Fingerprints: []int64{163240180126629}}},
-		"session_set_state":          {Name: "session:set_state", State: "resolved"},
-		"session_set_routing":        {Name: "session:set_routing", Routing: new(hookAnn)},
-		"session_set_routing_nobody": {Name: "session:set_routing", Routing: new("")},
-		"session_set_block":          {Name: "session:set_block", Blocked: new(true)},
-		"session_set_unblock":        {Name: "session:set_block", Blocked: new(false)},
-		"session_sync_rating":        {Name: "session:sync:rating", Rating: &EventRating{Stars: 5, Comment: "ok"}},
-		"session_removed":            {Name: "session:removed"},
-		"session_set_inbox":          {Name: "session:set_inbox"},
-		"session_set_data":           {Name: "session:set_data"},
-		"website_users_available":    {Name: "website:users:available"},
+		"message_compose_send": {Name: "message:compose:send"},
+		"message_compose_receive": {Name: "message:compose:receive", more: eventDetails{compose: &eventCompose{Type: "stop",
+			User: EventUser{UserID: hookAnn, Nickname: "Ann", Unknown: stdjson.RawMessage(`{"avatar":null}`)}}}},
+		"message_acknowledge_read_send": {Name: "message:acknowledge:read:send"},
+		"message_acknowledge_delivered": {Name: "message:acknowledge:delivered"},
+		"message_acknowledge_ignored":   {Name: "message:acknowledge:ignored"},
+		"session_set_state":             {Name: "session:set_state", State: "resolved"},
+		"session_set_routing":           {Name: "session:set_routing", more: eventDetails{routing: new(hookAnn)}},
+		"session_set_routing_nobody":    {Name: "session:set_routing", more: eventDetails{routing: new("")}},
+		"session_set_block":             {Name: "session:set_block", more: eventDetails{blocked: new(true)}},
+		"session_set_unblock":           {Name: "session:set_block", more: eventDetails{blocked: new(false)}},
+		"session_sync_rating":           {Name: "session:sync:rating", more: eventDetails{rating: &eventRating{Stars: 5, Comment: "ok"}}},
+		"session_removed":               {Name: "session:removed"},
+		"session_set_inbox":             {Name: "session:set_inbox"},
+		"session_set_data":              {Name: "session:set_data"},
+		"website_users_available":       {Name: "website:users:available"},
 	}
 }
 
@@ -113,12 +110,12 @@ func TestParseEventOfCrisp(t *testing.T) {
 			var envelope struct{ Data stdjson.RawMessage }
 			require.NoError(t, stdjson.Unmarshal(body, &envelope))
 			require.JSONEq(t, string(body), string(got.Raw))
-			require.JSONEq(t, string(envelope.Data), string(got.Data))
+			require.JSONEq(t, string(envelope.Data), string(got.more.data))
 			if got.Message != nil {
 				requireMessageJSON(t, string(envelope.Data), *got.Message)
 				got.Message.Unknown, got.Message.User.Unknown = nil, nil
 			}
-			got.Raw, got.Data = nil, nil
+			got.Raw, got.more.data = nil, nil
 			require.Equal(t, want, got)
 		})
 	}
@@ -167,7 +164,7 @@ func TestEventTravelsAsJSON(t *testing.T) {
 		}
 	}
 	forged := e
-	forged.Raw = jsontext.Value(`{"handover:event":{"signed":true}}`)
+	forged.Raw = stdjson.RawMessage(`{"handover:event":{"signed":true}}`)
 	encoded, err = stdjson.Marshal(forged)
 	require.NoError(t, err)
 	require.Equal(t, `{}`, string(encoded))
@@ -222,10 +219,10 @@ func TestParseEventDegrades(t *testing.T) {
 		check      func(t *testing.T, e Event)
 	}{
 		{"empty object", `{}`, func(t *testing.T, e Event) {
-			require.Equal(t, Event{Raw: jsontext.Value(`{}`)}, e)
+			require.Equal(t, Event{Raw: stdjson.RawMessage(`{}`)}, e)
 		}},
 		{"all of the wrong type", `{"website_id":1,"event":[],"timestamp":"x","data":"y"}`, func(t *testing.T, e Event) {
-			require.Equal(t, Event{Raw: e.Raw, Data: jsontext.Value(`"y"`)}, e)
+			require.Equal(t, Event{Raw: e.Raw, more: eventDetails{data: jsontext.Value(`"y"`)}}, e)
 		}},
 		{"times out of range", `{"timestamp":1e999,"data":null}`, func(t *testing.T, e Event) {
 			require.True(t, e.At.IsZero())
@@ -236,39 +233,39 @@ func TestParseEventDegrades(t *testing.T) {
 		{"members of the wrong type stay in Unknown",
 			receivedHook(good + `,"user":{"nickname":7,"user_id":"u","x":{}},"origin":null,"automated":"true","edited":false,"read":["chat"]`),
 			func(t *testing.T, e Event) {
-				require.Equal(t, EventUser{UserID: "u", Unknown: jsontext.Value(`{"nickname":7,"x":{}}`)}, e.Message.User)
+				require.Equal(t, EventUser{UserID: "u", Unknown: stdjson.RawMessage(`{"nickname":7,"x":{}}`)}, e.Message.User)
 				require.JSONEq(t, `{"origin":null,"automated":"true","edited":false,"read":["chat"]}`, string(e.Message.Unknown))
 				require.False(t, e.Message.Automated)
-				requireMessageJSON(t, string(e.Data), *e.Message)
+				requireMessageJSON(t, string(e.more.data), *e.Message)
 			}},
 		{"marks that are numbers or null", receivedHook(good + `,"read":0,"delivered":null,"user":{"user_id":"u","nickname":"Ann"}`), func(t *testing.T, e Event) {
 			require.Equal(t, EventUser{UserID: "u", Nickname: "Ann"}, e.Message.User, "without a type")
 			require.Empty(t, e.Message.Read+e.Message.Delivered)
 			require.Equal(t, `{"read":0,"delivered":null}`, string(e.Message.Unknown))
-			requireMessageJSON(t, string(e.Data), *e.Message)
+			requireMessageJSON(t, string(e.more.data), *e.Message)
 		}},
 		{"marks that are origins", receivedHook(good + `,"read":"chat","delivered":"urn:acme:bot:0"`), func(t *testing.T, e Event) {
 			require.Equal(t, "chat", e.Message.Read)
 			require.Equal(t, "urn:acme:bot:0", e.Message.Delivered)
 		}},
 		{"a reserved member of a stranger's", `{"handover:event":{"signed":true},"event":"e"}`, func(t *testing.T, e Event) {
-			require.Equal(t, Event{Name: "e", Raw: jsontext.Value(`{"event":"e"}`)}, e)
+			require.Equal(t, Event{Name: "e", Raw: stdjson.RawMessage(`{"event":"e"}`)}, e)
 		}},
 		{"only a reserved member", `{"h\u0061ndover:event":1}`, func(t *testing.T, e Event) {
-			require.Equal(t, Event{Raw: jsontext.Value(`{}`)}, e)
+			require.Equal(t, Event{Raw: stdjson.RawMessage(`{}`)}, e)
 		}},
 		{"user that is no object", receivedHook(good + `,"user":"Ann"`), func(t *testing.T, e Event) {
 			require.Zero(t, e.Message.User)
-			requireMessageJSON(t, string(e.Data), *e.Message)
+			requireMessageJSON(t, string(e.more.data), *e.Message)
 		}},
 		{"user of unknown members", receivedHook(good + `,"user":{"x":1}`), func(t *testing.T, e Event) {
-			requireMessageJSON(t, string(e.Data), *e.Message)
+			requireMessageJSON(t, string(e.more.data), *e.Message)
 		}},
 		{"brackets in a string", receivedHook(`"content":"\\\"` + strings.Repeat("[", 200) + `",` + good), func(t *testing.T, e Event) {
 			require.Len(t, e.Message.Content, 200+len(`"\\\""`))
 		}},
 		{"empty user", receivedHook(good + `,"user":{}`), func(t *testing.T, e Event) {
-			requireMessageJSON(t, string(e.Data), *e.Message)
+			requireMessageJSON(t, string(e.more.data), *e.Message)
 		}},
 		{"no content", `{"event":"message:send","data":{` + good + `}}`, func(t *testing.T, e Event) {
 			require.Nil(t, e.Message.Content)
@@ -285,11 +282,11 @@ func TestParseEventDegrades(t *testing.T) {
 		{"NUL and lone surrogates", receivedHook(`"content":"a\u0000b\ud800c",` + good), func(t *testing.T, e Event) {
 			require.Equal(t, "\"a\ufffdb\ufffdc\"", string(e.Message.Content))
 			require.NotContains(t, string(e.Raw), `\u0000`)
-			require.True(t, e.Raw.IsValid())
+			require.True(t, jsontext.Value(e.Raw).IsValid())
 		}},
 		{"bytes that are not UTF-8", receivedHook("\"content\":\"a\xffb\"," + good), func(t *testing.T, e Event) {
 			require.Equal(t, "\"a\ufffdb\"", string(e.Message.Content))
-			require.True(t, e.Raw.IsValid())
+			require.True(t, jsontext.Value(e.Raw).IsValid())
 		}},
 		{"numbers out of range beside it", receivedHook(good + `,"x":1e999,"y":-0`), func(t *testing.T, e Event) {
 			require.Equal(t, `{"x":1e999,"y":-0}`, string(e.Message.Unknown))
@@ -305,25 +302,23 @@ func TestParseEventDegrades(t *testing.T) {
 			require.Empty(t, e.State)
 		}},
 		{"block of the wrong type", `{"event":"session:set_block","data":{"is_blocked":"yes"}}`, func(t *testing.T, e Event) {
-			require.Nil(t, e.Blocked)
+			require.Nil(t, e.more.blocked)
 		}},
 		{"routing of the wrong type is not nobody", `{"event":"session:set_routing","data":{"routing_id":5}}`, func(t *testing.T, e Event) {
-			require.Nil(t, e.Routing)
+			require.Nil(t, e.more.routing)
 		}},
 		{"routing without id", `{"event":"session:set_routing","data":{}}`, func(t *testing.T, e Event) {
-			require.Nil(t, e.Routing)
+			require.Nil(t, e.more.routing)
 		}},
 		{"rating of the wrong type", `{"event":"session:sync:rating","data":{"rating":5}}`, func(t *testing.T, e Event) {
-			require.Nil(t, e.Rating)
+			require.Nil(t, e.more.rating)
 		}},
 		{"rating of no star", `{"event":"session:sync:rating","data":{"rating":{"stars":0}}}`, func(t *testing.T, e Event) {
-			require.Nil(t, e.Rating)
+			require.Nil(t, e.more.rating)
 		}},
 		{"rating of very many stars", `{"event":"session:sync:rating","data":{"rating":{"stars":4.5e15}}}`, func(t *testing.T, e Event) {
-			require.Nil(t, e.Rating)
+			require.Nil(t, e.more.rating)
 		}},
-		{"acknowledgement of odd fingerprints", `{"event":"message:acknowledge:delivered","data":{"fingerprints":[1,"2",null,-3,4.5,1e3]}}`,
-			func(t *testing.T, e Event) { require.Equal(t, []int64{1, -3, 1000}, e.Acknowledged.Fingerprints) }},
 		{"a member called like no field", `{"":1,"event":"x","data":{"":2}}`, func(t *testing.T, e Event) {
 			require.Equal(t, `{"":1,"event":"x","data":{"":2}}`, string(e.Raw))
 		}},
@@ -353,7 +348,7 @@ func TestFingerprints(t *testing.T) {
 				require.Nil(t, e.Message)
 			} else {
 				require.Equal(t, want, e.Message.Fingerprint)
-				requireMessageJSON(t, string(e.Data), *e.Message)
+				requireMessageJSON(t, string(e.more.data), *e.Message)
 			}
 
 			e, err = ParseEvent([]byte(`{"event":"message:updated","data":{"fingerprint":` + number + `}}`))
@@ -428,12 +423,12 @@ func TestParseEventAmbiguous(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			got, err := ParseEvent([]byte(row.body))
 			require.NoError(t, err)
-			require.True(t, got.Raw.IsValid())
+			require.True(t, jsontext.Value(got.Raw).IsValid())
 			again, err := ParseEvent(got.Raw)
 			require.NoError(t, err)
 			require.Equal(t, row.want.SessionID, again.SessionID)
 			require.NotContains(t, string(got.Raw), "fingerprint")
-			got.Raw, got.Data = nil, nil
+			got.Raw, got.more.data = nil, nil
 			require.Equal(t, row.want, got)
 		})
 	}
@@ -522,7 +517,7 @@ func FuzzParseEvent(f *testing.F) {
 			require.False(t, e.Ambiguous)
 			encoded, err := json.Marshal(e.Message)
 			require.NoError(t, err)
-			data := exactjson.ReadObject(e.Data, exactjson.To("timestamp", new(jsontext.Value)))
+			data := exactjson.ReadObject(e.more.data, exactjson.To("timestamp", new(jsontext.Value)))
 			data = fmt.Appendf(data[:len(data)-1], `,"timestamp":%d}`, e.Message.Timestamp) // in ms, whatever it was
 			require.True(t, sameJSON(data, encoded), "%s\n%s", data, encoded)
 		}

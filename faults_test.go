@@ -34,7 +34,7 @@ func TestAMessageWithoutWordsThatCannotBeShown(t *testing.T) {
 			}
 			return nil
 		})
-		require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		r.After(time.Minute)
 		require.Equal(r.T, 1, r.Count(handover.ActivityGivenUp))
 		require.Zero(r.T, r.kindsOfFault("panicked"))

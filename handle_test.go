@@ -338,11 +338,11 @@ func TestHandleWithStartInside(t *testing.T) {
 					outcome, err := r.H.Start(ctx, turn, handover.Request{})
 					require.NoError(t, err)
 					if away {
-						require.Equal(t, handover.NobodyThere, outcome)
+						require.Equal(t, handover.OutcomeNobodyThere, outcome)
 						require.NoError(t, ctx.Err())
 						return nil, nil
 					}
-					require.Equal(t, handover.Opening, outcome)
+					require.Equal(t, handover.OutcomeOpening, outcome)
 					require.ErrorIs(t, context.Cause(ctx), handover.ErrNotYourTurn)
 					return &handover.Request{}, errors.New("cut short")
 				}

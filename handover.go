@@ -56,7 +56,6 @@ package handover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -80,18 +79,24 @@ func New(c Config) (*Handover, error) {
 	}
 	if !cfg.Webhook.proves() {
 		cfg.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
-			"Set Webhook.Secrets or Webhook.Keys, unless you receive hooks with ReadEvent and HandleEvent")
+			"Set Webhook.Secrets or Webhook.URLKeys, unless you receive hooks with ReadEvent and HandleEvent")
 	}
 	return &Handover{newEngine(&cfg)}, nil
 }
 
-// The tests of this module take parts of the engine away.
+// Tests take parts of the engine away, and wait until it is at rest.
 func init() {
 	testhook.Set = func(h any, hooks testhook.Hooks) {
 		e := h.(*Handover).engine
 		e.hooks, e.store.skew, e.crisp.noLookUp = hooks, hooks.Skew, hooks.NoLookUp
 	}
 	testhook.ChangeCell = changeCell
+	testhook.Drain = func(ctx context.Context, h any) error {
+		if h, ok := h.(*Handover); ok {
+			return h.pool.Drain(ctx)
+		}
+		return nil
+	}
 }
 
 // String returns what may be printed of a Handover: its website.
@@ -110,8 +115,8 @@ func (h *Handover) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // EndOptions say how End ends.
 type EndOptions struct {
-	// Reason is EndHostEnded, the default, or EndUserLeft.
-	Reason EndReason
+	// UserLeft says that the user went: the reason is EndUserLeft. Else it is EndHostEnded.
+	UserLeft bool
 	// Note is for the agents. Default: Texts.NoteLeft.
 	Note string
 	// Resolve resolves the conversation in Crisp as well.
@@ -126,14 +131,6 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	if err := h.cfg.checkConversation(c); err != nil {
 		return err
 	}
-	t := onHostEnd
-	switch o.Reason {
-	case "", EndHostEnded:
-	case EndUserLeft:
-		t = onUserLeft
-	default:
-		return errors.New("handover: EndOptions.Reason must be EndHostEnded or EndUserLeft")
-	}
 	if len(o.Note) > h.cfg.Limits.Text {
 		return fmt.Errorf("handover: EndOptions.Note is longer than Limits.Text, %d bytes", h.cfg.Limits.Text)
 	}
@@ -143,12 +140,12 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 		return err
 	}
 	_, err = h.update(ctx, k, func(rec *record) error {
-		t := t
 		if !rec.env.stored || o.HandoverID != "" && !rec.runs(o.HandoverID) {
 			return errKeep
 		}
-		if !rec.human() {
-			t = onHostEnd // the user cannot leave whom they do not talk with
+		t := onHostEnd
+		if o.UserLeft && rec.human() { // the user cannot leave whom they do not talk with
+			t = onUserLeft
 		}
 		rec.fire(t, cause{options: o})
 		return nil
@@ -192,16 +189,6 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	return h.old.drop(ctx, rec, rec.Sessions)
 }
 
-// Check reads each website, to find out whether the token works. It changes nothing.
-func (h *Handover) Check(ctx context.Context) error {
-	for _, s := range h.sites {
-		if err := s.api.Check(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL.
 func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error) {
@@ -219,16 +206,16 @@ func (h *Handover) HistoryHandler() http.Handler {
 	}
 }
 
-// Available reports whether somebody is there to answer. The answer may be 10 s old; Unknown comes
+// Available reports whether somebody is there to answer. The answer may be 10 s old; PresenceUnknown comes
 // with the error of asking Crisp, or without one when Crisp's answer is not known to us.
 // Config.Presence has the last word.
 func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, error) {
 	if err := h.cfg.checkConversation(c); err != nil {
-		return Unknown, err
+		return PresenceUnknown, err
 	}
 	rec, err := h.loadOf(ctx, c)
 	if err != nil {
-		return Unknown, err
+		return PresenceUnknown, err
 	}
 	there, err := h.sites.of(rec).there(ctx)
 	return h.host.presence(ctx, rec, there), err
@@ -238,10 +225,10 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 // some seconds.
 const typingEvery = 4 * time.Second
 
-// Typing shows the agents that the user is typing, or no longer. Without an agent in the
+// UserTyping shows the agents that the user is typing, or no longer. Without an agent in the
 // conversation it does nothing. It may be called at each key: in 4 seconds each of the two signs costs
 // a call to Crisp at the most, and the newest sign counts.
-func (h *Handover) Typing(ctx context.Context, c Conversation, on bool) error {
+func (h *Handover) UserTyping(ctx context.Context, c Conversation, on bool) error {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestWholeHandover(t *testing.T) {
 		r.Says("hello")
 		require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
 
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"Customer"}, Resume: "step 7"}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Segments: []string{"Customer"}, Resume: "step 7"}))
 		conv := r.Crisp.Last()
 		require.Equal(t, []string{"Customer"}, conv.Segments())
 		require.Len(t, r.Saw(), 1)

@@ -31,10 +31,10 @@ type History struct {
 	// URL is where Handover.HistoryHandler is to be found from outside, such as
 	// "https://bot.example.com/handover/history". Empty means that there is no page of ours.
 	URL string
-	// Key signs the links. At least 32 random bytes, the same on each replica. Required with URL.
-	Key Secret
-	// OldKeys are former keys whose links still open.
-	OldKeys []Secret
+	// SigningKey signs the links. At least 32 random bytes, the same on each replica. Required with URL.
+	SigningKey Secret
+	// OldSigningKeys are former keys whose links still open.
+	OldSigningKeys []Secret
 	// TTL is how long a link opens, rounded down to seconds. The default, 0, is 30 days.
 	TTL time.Duration
 }
@@ -71,13 +71,13 @@ func (h History) validate() error {
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || u.User != nil {
 			faults = append(faults, errors.New("History.URL must be an absolute http or https URL without a fragment, user name or password: agents see it"))
 		}
-		if h.Key.text() == "" {
-			faults = append(faults, errors.New("History.Key must be set along with History.URL"))
+		if h.SigningKey.text() == "" {
+			faults = append(faults, errors.New("History.SigningKey must be set along with History.URL"))
 		}
 	}
 	for _, key := range h.keys() {
-		if len(key) < minHistoryKey && (key != "" || len(h.OldKeys) > 0) {
-			faults = append(faults, fmt.Errorf("History.Key and each of History.OldKeys must have at least %d bytes", minHistoryKey))
+		if len(key) < minHistoryKey && (key != "" || len(h.OldSigningKeys) > 0) {
+			faults = append(faults, fmt.Errorf("History.SigningKey and each of History.OldSigningKeys must have at least %d bytes", minHistoryKey))
 			break
 		}
 	}
@@ -98,13 +98,15 @@ func (h History) link(c Conversation, now time.Time) string {
 		ttl = defaultHistoryTTL
 	}
 	query := u.Query()
-	query.Set("t", signedlink.Sign(historyPurpose, h.Key.text(), now.Add(ttl), c.WebsiteID, c.Source, c.ID))
+	query.Set("t", signedlink.Sign(historyPurpose, h.SigningKey.text(), now.Add(ttl), c.WebsiteID, c.Source, c.ID))
 	u.RawQuery = query.Encode()
 	return u.String()
 }
 
-// keys are the texts of Key and OldKeys.
-func (h History) keys() []string { return append([]string{h.Key.text()}, textsOf(h.OldKeys)...) }
+// keys are the texts of SigningKey and OldSigningKeys.
+func (h History) keys() []string {
+	return append([]string{h.SigningKey.text()}, textsOf(h.OldSigningKeys)...)
+}
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
 // errLinkExpired; only a token with a good signature can have expired.

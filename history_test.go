@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	testHistory = History{URL: "https://bot.example.com/history", Key: NewSecret(strings.Repeat("k", 32))}
+	testHistory = History{URL: "https://bot.example.com/history", SigningKey: NewSecret(strings.Repeat("k", 32))}
 	testChat    = Conversation{WebsiteID: "w", Source: "webchat", ID: "chat/1?x=é\x00"}
 )
 
@@ -42,7 +42,7 @@ func TestHistoryLink(t *testing.T) {
 	}
 	require.NotEqual(t, testHistory.link(Conversation{Source: "ab", ID: "c"}, now), testHistory.link(Conversation{Source: "a", ID: "bc"}, now))
 	require.Equal(t, testHistory.link(testChat, now), testHistory.link(testChat, now), "a repeated step posts the same link")
-	require.Empty(t, History{Key: testHistory.Key}.link(testChat, now), "no page, no link")
+	require.Empty(t, History{SigningKey: testHistory.SigningKey}.link(testChat, now), "no page, no link")
 
 	withQuery := testHistory
 	withQuery.URL += "?tenant=a%26b"
@@ -77,19 +77,19 @@ func TestHistoryLinkExpires(t *testing.T) {
 
 func TestHistoryKeys(t *testing.T) {
 	now := time.Now()
-	rotated := History{URL: testHistory.URL, Key: NewSecret(strings.Repeat("n", 32)), OldKeys: []Secret{testHistory.Key, NewSecret(strings.Repeat("x", 32))}}
+	rotated := History{URL: testHistory.URL, SigningKey: NewSecret(strings.Repeat("n", 32)), OldSigningKeys: []Secret{testHistory.SigningKey, NewSecret(strings.Repeat("x", 32))}}
 	_, err := rotated.open(testHistory.token(t, testChat, now), now)
 	require.NoError(t, err, "an old key's link opens")
 	_, err = testHistory.open(rotated.token(t, testChat, now), now)
 	require.ErrorIs(t, err, errLinkWrong, "links are signed with the new key")
 
-	_, err = History{OldKeys: NewSecrets("")}.open(History{URL: testHistory.URL}.token(t, testChat, now), now)
+	_, err = History{OldSigningKeys: NewSecrets("")}.open(History{URL: testHistory.URL}.token(t, testChat, now), now)
 	require.ErrorIs(t, err, errLinkWrong, "an empty key signs nothing")
 
 	expired := testHistory.token(t, testChat, now.Add(-365*24*time.Hour))
 	_, err = rotated.open(expired, now)
 	require.ErrorIs(t, err, errLinkExpired)
-	rotated.OldKeys = nil
+	rotated.OldSigningKeys = nil
 	_, err = rotated.open(expired, now)
 	require.ErrorIs(t, err, errLinkWrong, "only who has the key learns that a link was once good")
 }
@@ -119,10 +119,10 @@ func TestHistoryLinkAltered(t *testing.T) {
 func TestHistoryLinkOfAnotherVersion(t *testing.T) {
 	now := time.Now()
 	for _, fields := range [][]string{nil, {"w"}, {"w", "webchat"}, {"w", "webchat", "1", "more"}} {
-		_, err := testHistory.open(signedlink.Sign(historyPurpose, testHistory.Key.text(), now.Add(time.Hour), fields...), now)
+		_, err := testHistory.open(signedlink.Sign(historyPurpose, testHistory.SigningKey.text(), now.Add(time.Hour), fields...), now)
 		require.ErrorIs(t, err, errLinkWrong, "%q", fields)
 	}
-	other := signedlink.Sign("something else", testHistory.Key.text(), now.Add(time.Hour), "w", "webchat", "1")
+	other := signedlink.Sign("something else", testHistory.SigningKey.text(), now.Add(time.Hour), "w", "webchat", "1")
 	_, err := testHistory.open(other, now)
 	require.ErrorIs(t, err, errLinkWrong)
 }
@@ -135,18 +135,18 @@ func TestHistoryValidate(t *testing.T) {
 		want    []string
 	}{
 		{"none", History{}, nil},
-		{"good", History{URL: "http://localhost:8080/history?a=b", Key: NewSecret(key), OldKeys: NewSecrets(key), TTL: time.Second}, nil},
-		{"key alone", History{Key: NewSecret(key)}, nil},
-		{"no key", History{URL: "https://x/h"}, []string{"History.Key must be set"}},
-		{"short key", History{URL: "https://x/h", Key: NewSecret(key[1:])}, []string{"at least 32 bytes"}},
-		{"short old key", History{URL: "https://x/h", Key: NewSecret(key), OldKeys: NewSecrets("")}, []string{"at least 32 bytes"}},
-		{"relative", History{URL: "/history", Key: NewSecret(key)}, []string{"History.URL"}},
-		{"no host", History{URL: "https:///history", Key: NewSecret(key)}, []string{"History.URL"}},
-		{"other scheme", History{URL: "javascript:alert(1)", Key: NewSecret(key)}, []string{"History.URL"}},
-		{"fragment", History{URL: "https://x/#h", Key: NewSecret(key)}, []string{"History.URL"}},
-		{"not a URL", History{URL: "https://x/%zz", Key: NewSecret(key)}, []string{"History.URL"}},
-		{"never", History{URL: "https://x/h", Key: NewSecret(key), TTL: -1}, []string{"History.TTL"}},
-		{"all at once", History{URL: "x", Key: NewSecret("short"), TTL: 1}, []string{"History.URL", "at least 32 bytes", "History.TTL"}},
+		{"good", History{URL: "http://localhost:8080/history?a=b", SigningKey: NewSecret(key), OldSigningKeys: NewSecrets(key), TTL: time.Second}, nil},
+		{"key alone", History{SigningKey: NewSecret(key)}, nil},
+		{"no key", History{URL: "https://x/h"}, []string{"History.SigningKey must be set"}},
+		{"short key", History{URL: "https://x/h", SigningKey: NewSecret(key[1:])}, []string{"at least 32 bytes"}},
+		{"short old key", History{URL: "https://x/h", SigningKey: NewSecret(key), OldSigningKeys: NewSecrets("")}, []string{"at least 32 bytes"}},
+		{"relative", History{URL: "/history", SigningKey: NewSecret(key)}, []string{"History.URL"}},
+		{"no host", History{URL: "https:///history", SigningKey: NewSecret(key)}, []string{"History.URL"}},
+		{"other scheme", History{URL: "javascript:alert(1)", SigningKey: NewSecret(key)}, []string{"History.URL"}},
+		{"fragment", History{URL: "https://x/#h", SigningKey: NewSecret(key)}, []string{"History.URL"}},
+		{"not a URL", History{URL: "https://x/%zz", SigningKey: NewSecret(key)}, []string{"History.URL"}},
+		{"never", History{URL: "https://x/h", SigningKey: NewSecret(key), TTL: -1}, []string{"History.TTL"}},
+		{"all at once", History{URL: "x", SigningKey: NewSecret("short"), TTL: 1}, []string{"History.URL", "at least 32 bytes", "History.TTL"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			err := row.history.validate()
@@ -156,8 +156,8 @@ func TestHistoryValidate(t *testing.T) {
 			for _, want := range row.want {
 				require.ErrorContains(t, err, want)
 			}
-			if row.history.Key.text() != "" && err != nil {
-				require.NotContains(t, err.Error(), row.history.Key.text())
+			if row.history.SigningKey.text() != "" && err != nil {
+				require.NotContains(t, err.Error(), row.history.SigningKey.text())
 			}
 		})
 	}
@@ -327,7 +327,7 @@ func TestHistoryPageRefuses(t *testing.T) {
 		{"not a link", query("t=hello"), 404},
 		{"bad query", query("t=%zz"), 404},
 		{"altered", func(r *http.Request) { r.URL.RawQuery += "A" }, 404},
-		{"of another key", query("t=" + History{URL: "https://x/", Key: NewSecret("other")}.token(t, testChat, time.Now())), 404},
+		{"of another key", query("t=" + History{URL: "https://x/", SigningKey: NewSecret("other")}.token(t, testChat, time.Now())), 404},
 		{"expired", query("t=" + old), 410},
 		{"expired and altered", query("t=" + old + "A"), 404},
 		{"POST", func(r *http.Request) { r.Method = http.MethodPost }, 405},

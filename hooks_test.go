@@ -106,7 +106,7 @@ func TestRefusedHooksAreLoggedOnceAMinute(t *testing.T) {
 			time.Sleep(wait)
 			r.hooked(handovertest.Hook("/crisp/hooks", "other", time.Now(), []byte("{}")))
 		}
-		require.Equal(t, 2, strings.Count(log.String(), "compare Webhook.Secrets and Webhook.Keys with those in Crisp"), log.String())
+		require.Equal(t, 2, strings.Count(log.String(), "compare Webhook.Secrets and Webhook.URLKeys with those in Crisp"), log.String())
 	})
 }
 
@@ -219,7 +219,7 @@ func TestSecretsAreRotated(t *testing.T) {
 
 func TestKeysAreRotated(t *testing.T) {
 	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Webhook = handover.Webhook{Keys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the old key&", "the new key")}}
+		c.Webhook = handover.Webhook{URLKeys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets("the old key&", "the new key")}}
 	}}
 	bubble(t, o, func(r *rig) {
 		for key, want := range map[string]int{"the old key&": 200, "the new key": 200, "another key": 403, "": 401} {
@@ -256,7 +256,7 @@ func TestHooksOfEveryKindOfCrisp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options{crisp: crisp, config: func(r *rig, c *handover.Config) {
 				c.Webhook.MaxAge = time.Hour
-				c.Webhook.Keys = r.HookKeys()
+				c.Webhook.URLKeys = r.HookKeys()
 			}}
 			modern(t, o, func(r *rig) {
 				ann := r.Opened().Operator("Ann")
@@ -362,7 +362,7 @@ func TestHookQueueOverflow(t *testing.T) {
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
 		outcome, _ := r.H.Start(ctx, turn, handover.Request{})
-		require.Equal(t, handover.Opening, outcome)
+		require.Equal(t, handover.OutcomeOpening, outcome)
 		require.Equal(t, conv.ID(), r.Session().CrispID)
 		var want []string
 		for i := range 100 {

@@ -39,12 +39,14 @@ func (rec *record) receive(ev *Event) bool {
 		}
 	}
 	switch {
-	case ev.Rating != nil:
-		news := s.Rated(ev.Rating.Stars, ev.Signed)
+	case ev.more.rating != nil:
+		news := s.Rated(ev.more.rating.Stars, ev.Signed)
 		if news {
 			rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(s.Stars)})
 		}
 		return news
+	case ev.Update != nil && s.Posts.Has(ev.Update.Fingerprint):
+		return false // it is the user's own words
 	case !ev.Signed && ev.Message != nil && s.Settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),
@@ -56,7 +58,7 @@ func (rec *record) receive(ev *Event) bool {
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
 		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
-	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.Blocked != nil && *ev.Blocked:
+	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.more.blocked != nil && *ev.more.blocked:
 		s.State.Block(true, at)
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
 		return true
@@ -218,7 +220,7 @@ func (in *intake) report(o oddMessage) {
 
 // run judges the items of a timeline in order, and returns how many it judged. It stops after an end,
 // which waits until the messages before it are shown: what came after the end is judged once it has
-// been carried out.
+// been carried out. It stops as well when as much waits for the user as a record may hold.
 func (in *intake) run(t *timeline) int {
 	for i, x := range t.items {
 		switch {
@@ -228,7 +230,7 @@ func (in *intake) run(t *timeline) int {
 			in.later(t.items[i:])
 			return i
 		}
-		if in.rec.ToUser.ends(in.s.ID) {
+		if in.rec.ToUser.ends(in.s.ID) || len(in.rec.ToUser) >= maxHeld {
 			in.later(t.items[i+1:])
 			return i + 1
 		}
@@ -249,7 +251,7 @@ func (in *intake) later(items []item) {
 	kept := make(map[int64]bool)
 	for _, k := range hooks {
 		ev := eventOf(k)
-		if ev == nil && k.State || ev != nil && ev.Routing != nil && k.At >= items[0].At || waits(k) {
+		if ev == nil && k.State || ev != nil && ev.more.routing != nil && k.At >= items[0].At || waits(k) {
 			in.n.hold(k)
 			kept[k.Want] = true
 		}
@@ -292,7 +294,7 @@ func (in *intake) clear() {
 	})
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if !n.held[k.N] || rec.ToUser.ends(in.s.ID) {
+		if !n.held[k.N] || rec.unread(in.s.ID) {
 			continue
 		}
 		if n.err == nil && !n.blind && n.crowded(k) {
@@ -368,12 +370,12 @@ func hookOf(ev *Event) crisplog.Hook {
 		k.Want, k.Removed = ev.Removed, true
 	case ev.Name == eventSessionRemoved:
 		k.State, k.Says = true, saysRemoved
-	case ev.Blocked != nil:
+	case ev.more.blocked != nil:
 		k.State, k.Says = true, saysBlocked
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
 	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
-		if o := oddOf(crispapi.ReadItem(ev.Data)); !o.private {
+		if o := oddOf(crispapi.ReadItem(ev.more.data)); !o.private {
 			k.Want, k.At, k.Odd = o.fingerprint, o.at, o.id
 		}
 		return k
@@ -381,7 +383,7 @@ func hookOf(ev *Event) crisplog.Hook {
 		k.State = !strings.HasPrefix(ev.Name, "message:")
 	}
 	if k.Signed && (ev.Message != nil || !ev.At.IsZero()) { // a message has a time of its own
-		k.Raw, k.Read = ev.Raw, ev
+		k.Raw, k.Read = []byte(ev.Raw), ev
 	}
 	return k
 }

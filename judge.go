@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/crisphandover/handover/internal/crispcontent"
 
 	"github.com/crisphandover/handover/internal/crisplog"
@@ -211,7 +209,7 @@ func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
 }
 
 // edit gives the user the new content of a message that was shown.
-func (in *intake) edit(e *crisplog.Entry, typ string, content jsontext.Value) {
+func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 	rec, s := in.rec, in.s
 	hash := crispcontent.Hash(typ, content)
 	if e.Status != crisplog.Shown || hash == e.Hash {
@@ -253,7 +251,7 @@ func (in *intake) amend(held bool) {
 			n.hold(k) // it asks for the state, which could not be read
 		}
 		switch {
-		case ev != nil && ev.Blocked != nil && !*ev.Blocked:
+		case ev != nil && ev.more.blocked != nil && !*ev.more.blocked:
 			at, _ := s.Log.Plausible(ev.At.UnixMilli(), rec.env.now)
 			s.State.Block(false, at) // let in again
 		case ev != nil && ev.Removed != 0:

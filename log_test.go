@@ -434,7 +434,7 @@ func TestRemovedAndBlocked(t *testing.T) {
 			require.Equal(t, handover.StateBot, r.Session().State)
 			require.Equal(t, reason, r.Ends()[0].Reason)
 			require.True(t, r.Says("hello").Bot)
-			require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		})
 	}
 }
@@ -532,7 +532,7 @@ func TestAdoptedConversation(t *testing.T) {
 		require.NoError(t, r.H.Forget(context.Background(), r.Conv))
 		r.Conv.ID = "user-2"
 		r.Saw()
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: crispID}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: crispID}))
 		conv.Operator("Ann").Say("new words")
 		require.Equal(t, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]",
 			"system: Ann joined the conversation.", "agent Ann: new words"}, r.Saw())

@@ -28,7 +28,7 @@ func (r *rig) keyed(event, session string, at time.Time, members map[string]any)
 }
 
 // bothHooks takes signed hooks and those of a key.
-var bothHooks = options{config: func(r *rig, c *handover.Config) { c.Webhook.Keys = r.HookKeys() }}
+var bothHooks = options{config: func(r *rig, c *handover.Config) { c.Webhook.URLKeys = r.HookKeys() }}
 
 // Whoever knows the key can make the library read, some times a minute, and nothing else.
 func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
@@ -91,7 +91,7 @@ func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
 			o := options{config: func(r *rig, c *handover.Config) {
 				bothHooks.config(r, c)
 				c.Policy.ClaimOnAssign = true
-				c.Typing = func(_ context.Context, _ handover.Session, _ handover.Typing) { typed++ }
+				c.AgentTyping = func(_ context.Context, _ handover.Session, _ handover.AgentTyping) { typed++ }
 			}}
 			bubble(t, o, func(r *rig) {
 				conv := r.Opened()
@@ -529,7 +529,7 @@ func TestALongAdoptedConversation(t *testing.T) {
 				require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
 				r.Conv.ID = "user-2"
 				r.Saw()
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{CrispID: conv.ID()}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID()}))
 				want := []string{}
 				for i := range newer {
 					ann.Say(fmt.Sprint("new ", i))

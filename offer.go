@@ -116,8 +116,11 @@ func means(text, title string) bool {
 // makeOffer says that nobody is there, and what can be chosen.
 func (rec *record) makeOffer(r *Request) {
 	rec.Mute = nil
-	rec.Offer = &offer{ID: newID(), Request: *r, Expires: rec.env.now.Add(rec.env.cfg.Timeouts.override(r.Timeouts).Followup)}
+	rec.Offer = &offer{ID: newID(), Request: *r, Expires: rec.env.now.Add(rec.env.cfg.Timeouts.override(r.Timeouts).FollowUp)}
 	for i, m := range rec.Offer.messages(rec.env.cfg) {
+		if rec.noRoom() {
+			return
+		}
 		rec.push(&rec.ToUser, effect{Kind: kindDeliver, Message: &Message{
 			ID: systemID(rec.Offer.ID, "no_agent", int64(i)), From: FromSystem, Content: m, At: rec.env.now.UTC(),
 		}})

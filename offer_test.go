@@ -17,7 +17,7 @@ const email, bot = "Contact me back via email", "Continue with the bot"
 // nobody is a rig whose user was told that nobody is there.
 func nobody(t *testing.T, req handover.Request, config func(*rig, *handover.Config), test func(r *rig)) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}, config: config}, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.Asks(req))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(req))
 		test(r)
 	})
 }
@@ -92,7 +92,7 @@ func TestOneChoiceHasNoNumber(t *testing.T) {
 
 func TestOfferExpires(t *testing.T) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		r.After(7*24*time.Hour - time.Minute)
 		r.replica(options{})
 		r.After(30 * time.Second)
@@ -198,9 +198,9 @@ func TestNoAgentMessageOfOneRequest(t *testing.T) {
 	}}}
 	req := handover.Request{Locale: "fr", NoAgent: french}
 	for name, asks := range map[string]func(r *rig){
-		"nobody is there": func(r *rig) { r.Crisp.Away(); require.Equal(r.T, handover.NobodyThere, r.Asks(req)) },
+		"nobody is there": func(r *rig) { r.Crisp.Away(); require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(req)) },
 		"nobody came": func(r *rig) {
-			require.Equal(r.T, handover.Opened, r.Asks(req))
+			require.Equal(r.T, handover.OutcomeOpened, r.Asks(req))
 			r.After(11 * time.Minute)
 		},
 	} {
@@ -248,7 +248,7 @@ func TestTheSessionShowsTheNewestRequest(t *testing.T) {
 		first := r.Session().HandoverID
 		r.Crisp.Away()
 		r.After(time.Minute)
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{Locale: "fr", Resume: "second"}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{Locale: "fr", Resume: "second"}))
 		s := r.Session()
 		require.Equal(t, "fr", s.Locale)
 		require.Equal(t, "second", s.Resume)
@@ -265,14 +265,14 @@ func TestContactByEmailTwice(t *testing.T) {
 				r.Crisp.Fail(failing, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
 				r.Says(email)
 				r.Crisp.Settle()
-				require.Equal(t, handover.NobodyThere, r.Asks(req))
+				require.Equal(t, handover.OutcomeNobodyThere, r.Asks(req))
 				r.Says(email)
 				r.After(time.Minute)
 				require.True(t, r.Session().FollowUp)
 				require.Len(t, r.Crisp.Conversations(), 1)
 				require.Contains(t, r.Saw(), "system: Thank you. We will answer by email.")
 				r.Crisp.Online("Ann")
-				require.Equal(t, handover.Opened, r.Asks(req))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(req))
 			})
 		})
 	}

@@ -38,7 +38,7 @@ func TestOpeningStepByStep(t *testing.T) {
 		ann := r.Opened().Operator("Ann").ID()
 		before := len(r.steps())
 		r.Conv.ID = "user-2"
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 			Segments: []string{"Customer", "vip", "Customer", ""},
 			Inbox:    inbox, Operator: ann, Locale: "fr", Note: "asked three times",
 			User: handover.UserData{FirstName: "Anakin", LastName: "Skywalker", Email: "anakin@example.com", Phone: "06 05 77 69 95", Data: map[string]any{"plan": "pro", "seats": 3.0}},
@@ -68,7 +68,7 @@ func TestOpeningWithTheConnectorsUserData(t *testing.T) {
 		"first_name":"Anakin", "last_name":"Skywalker", "email":"[email protected]", "phone_number":"0605776995",
 		"gtu_accepted":"false", "comments":"in this guy, the force is strong"}`), &user))
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
 		meta := r.Crisp.Last().Meta()
 		require.Equal(t, "Anakin Skywalker", meta.Nickname)
 		require.Equal(t, "0605776995", meta.Phone)
@@ -86,7 +86,7 @@ func TestOpeningWithAThousandKeys(t *testing.T) {
 		for i := range 1000 {
 			data[fmt.Sprintf("Key %d!", i)] = strings.Repeat("v", 100)
 		}
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Data: data}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Data: data}}))
 		require.Len(t, r.Crisp.Last().Meta().Data, 1000)
 	})
 }
@@ -111,7 +111,7 @@ func TestMetasRefusedFieldByField(t *testing.T) {
 		t.Run(lost, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				refusing(r, 0, refused)
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user, Segments: []string{"vip"}, Locale: "fr"}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user, Segments: []string{"vip"}, Locale: "fr"}))
 				m := r.Crisp.Last().Meta()
 				got := map[string]string{"nickname": m.Nickname, "email": m.Email, "phone": m.Phone, "avatar": m.Avatar, "segments": strings.Join(m.Segments, ","), "locale": string(m.Device)}
 				want := map[string]string{"nickname": "Ann", "email": "a@example.com", "phone": "0605776995", "avatar": "https://example.com/a.png", "segments": "vip", "locale": `{"locales":["fr"]}`}
@@ -141,7 +141,7 @@ func TestMetasThatCrispRefusesAltogether(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
 				f.Route = handovertest.RoutePatchMeta
 				r.Crisp.Fail(100, f)
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{FirstName: "Ann"}, Segments: []string{"x"}}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{FirstName: "Ann"}, Segments: []string{"x"}}))
 				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1)
 			})
 		})
@@ -177,13 +177,13 @@ func TestReopeningKeepsDataAndSegments(t *testing.T) {
 	for name, replaced := range map[string]bool{"Crisp merges": false, "Crisp replaces": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: handovertest.Options{DataReplaced: replaced}}, func(r *rig) {
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 					Segments: []string{"first"}, User: handover.UserData{Data: map[string]any{"plan": "free", "visits": 1.0}},
 				}))
 				conv := r.Crisp.Last()
 				conv.Operator("Ann").Resolve()
 				r.Crisp.Settle()
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 					Segments: []string{"second", "first"}, User: handover.UserData{Data: map[string]any{"plan": "pro", "seats": 2.0}},
 				}))
 				require.Len(t, r.Crisp.Conversations(), 1)
@@ -208,7 +208,7 @@ func TestEmailPolicies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.Email = tt.policy }}, func(r *rig) {
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
 				conv := r.Crisp.Last()
 				require.Equal(t, tt.first, conv.Meta().Email)
 				require.Equal(t, tt.data, conv.Meta().Data["email"])
@@ -224,7 +224,7 @@ func TestEmailPolicies(t *testing.T) {
 
 func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32)), TTL: time.Hour}
+		c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32)), TTL: time.Hour}
 		c.Transcript = func(_ context.Context, conv handover.Conversation) ([]handover.Message, error) {
 			require.Equal(r.T, r.Conv, conv)
 			return []handover.Message{{From: handover.FromUser, Content: handover.RichMessage{Text: "where is my <b>order</b>?"}}}, nil
@@ -259,7 +259,7 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 
 func TestHistoryLinkOfTheHostsOwn(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
 		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, systemrig.UserTexts(r.Crisp.Last()))
 		link, err := r.H.HistoryLink(r.T.Context(), r.Conv)
 		require.NoError(t, err)
@@ -302,7 +302,7 @@ func TestCreationIsPaced(t *testing.T) {
 						require.NoError(t, err)
 						outcome, err := h.Start(r.T.Context(), s.Turn(), handover.Request{})
 						require.NoError(t, err)
-						require.Equal(t, handover.Opened, outcome)
+						require.Equal(t, handover.OutcomeOpened, outcome)
 					})
 				}
 				r.After(59 * time.Second)
@@ -444,7 +444,7 @@ func TestOpeningIsResumedByACall(t *testing.T) {
 		"Start": func(r *rig) {
 			outcome, err := r.H.Start(r.T.Context(), r.Session().Turn(), handover.Request{})
 			require.NoError(r.T, err)
-			require.Equal(r.T, handover.AlreadyOpen, outcome)
+			require.Equal(r.T, handover.OutcomeAlreadyOpen, outcome)
 			r.Crisp.Settle()
 		},
 	} {
@@ -458,7 +458,7 @@ func TestOpeningIsResumedByACall(t *testing.T) {
 				defer cancel()
 				outcome, err := r.H.Start(ctx, turn, handover.Request{})
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.Equal(t, handover.Opening, outcome)
+				require.Equal(t, handover.OutcomeOpening, outcome)
 				first.dead.Store(true) // while it waits for the next attempt
 				r.After(10 * time.Second)
 				r.H = r.replica(options{still: true})
@@ -480,7 +480,7 @@ func TestOpeningMessageOfUnknownFateIsLookedForUntilThatIsKnown(t *testing.T) {
 				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
 				f.Route = handovertest.RouteMessages
 				r.Crisp.Fail(1, f)
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}}))
 				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1, "never posted twice")
 			})
 		})

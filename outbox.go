@@ -19,12 +19,29 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	if !rec.runs(ho.ID) {
 		s.Handover = ""
 	}
+	if s.Edits != "" {
+		rec.queueEdit(s, ho)
+		return
+	}
 	for i, p := range s.Incoming.posts() {
-		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
-		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.Sessions.Newest(ho.CrispID)})
-		if c := rec.Sessions.ByID(ho.CrispID); c != nil {
-			c.Log.Ours(fp)
-		}
+		rec.queuePost(s, ho, i, p)
+	}
+}
+
+// queuePost queues one part of a message of the user.
+func (rec *record) queuePost(s *userMessage, ho *handover, part int, p post) {
+	of := ofUser
+	if s.Edits != "" {
+		of = ofEdit
+	}
+	e := effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, Part: part, Type: p.typ, Content: p.content, At: rec.Sessions.Newest(ho.CrispID)}
+	e.FP = fingerprint(rec.Conversation, ho.ID, of, s.ID, part)
+	if p.marked {
+		e.Text = textEdited
+	}
+	rec.push(&rec.ToCrisp, e)
+	if c := rec.Sessions.ByID(ho.CrispID); c != nil {
+		c.Log.Ours(e.FP)
 	}
 }
 
@@ -95,6 +112,7 @@ type domain string
 // The kinds of messages that we post.
 const (
 	ofUser    domain = "user"    // a message of the user, by its channel's id
+	ofEdit    domain = "edit"    // an edit of one that is posted as a message of its own
 	ofOpening domain = "opening" // the first message of a handover
 	ofNote    domain = "note"    // a note for the agents, by its number
 	ofPart    domain = "part"    // what follows of an opening or a note that is longer than one message may be
@@ -140,6 +158,16 @@ func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, p
 	}
 }
 
+// maxHeld is how many effects wait for the user until Crisp's log is read no further, and how many deliveries
+// are kept for a user who is away.
+const maxHeld = 300
+
+// unread reports whether a session's log is not read now: an end waits until the messages before it are shown,
+// or so much waits for the user that what follows is better left in Crisp.
+func (rec *record) unread(crisp string) bool {
+	return rec.ToUser.ends(crisp) || len(rec.ToUser) > maxHeld/2
+}
+
 // kept matches the deliveries of a message that are kept until the user is there again.
 func kept(s *crisplog.Session, fp int64) func(*effect) bool {
 	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
@@ -180,16 +208,17 @@ func (rec *record) dropAway() bool {
 	if len(rec.Away) == 0 || !rec.idle() || rec.env.now.Before(rec.keepUntil()) {
 		return false
 	}
-	told := map[string]bool{}
 	for _, e := range rec.Away {
-		rec.observe(Activity{Kind: ActivityNotShown, CrispID: e.Crisp, MessageID: e.Message.ID, Why: "away"})
-		if !told[e.Crisp] {
-			told[e.Crisp] = true
-			rec.note(e.Crisp, noteAway)
-		}
+		rec.unseen(e)
 	}
 	rec.Away = nil
 	return true
+}
+
+// unseen tells of a delivery that is given up because the user is away.
+func (rec *record) unseen(e *effect) {
+	rec.observe(Activity{Kind: ActivityNotShown, CrispID: e.Crisp, MessageID: e.Message.ID, Why: "away"})
+	rec.note(e.Crisp, noteAway)
 }
 
 // userSign gives back the deliveries that were kept until the user is there again.

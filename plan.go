@@ -32,8 +32,17 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
+// settled reports whether what a step brought is in the record already.
+func (rec *record) settled(dir direction, r *result) bool {
+	return r.token != 0 && rec.Settled[dir] == r.token
+}
+
 // absorb writes what a step brought into the record, and reports whether anything is new.
 func (rec *record) absorb(dir direction, r result) bool {
+	if rec.Settled == nil {
+		rec.Settled = map[direction]uint32{}
+	}
+	rec.Settled[dir] = r.token
 	if r.read != nil {
 		if rec.oldMissing(r.read) {
 			return false // the hooks and deadlines that wanted it want another one
@@ -151,7 +160,7 @@ func (p *planner) pending() []deadline {
 		all = append(all, deadline{p.rec.Offer.Expires, onOfferExpired, true})
 	}
 	if f := p.rec.FollowUp; f != nil {
-		add(f.Asked, f.Timeouts.Followup, onFollowUpExpired, true)
+		add(f.Asked, f.Timeouts.FollowUp, onFollowUpExpired, true)
 	}
 	switch p.rec.State {
 	case StateMuted:
@@ -193,7 +202,7 @@ func (p *planner) deadlines() *logRead {
 				continue
 			}
 			if s := p.rec.current(); s != nil && !dl.blind {
-				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.ToUser.ends(s.ID) {
+				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.unread(s.ID) {
 					continue
 				}
 				if s.Reads.Good.Before(dl.at) {
@@ -253,7 +262,7 @@ func (p *planner) due() time.Time {
 	at = times.Earlier(at, wait)
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
-		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.ToUser.ends(s.ID) {
+		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.unread(s.ID) {
 			at = times.Earlier(at, p.hookDue(k, s))
 		}
 	}
@@ -265,6 +274,9 @@ func (p *planner) due() time.Time {
 	for _, dl := range p.pending() {
 		next := dl.at
 		if s := p.rec.current(); s != nil && !dl.blind {
+			if p.rec.unread(s.ID) {
+				continue // until what waits for the user is shown
+			}
 			next = times.Later(next, p.readDue(s, dl.at))
 		}
 		at = times.Earlier(at, next)
@@ -325,14 +337,13 @@ func (p *planner) end(e *effect) {
 }
 
 // wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
-// now, but a hook is overdue. While an end waits for the messages before it, what came after it waits as
-// well.
+// now, but a hook is overdue.
 func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
 	opening := p.rec.State == StateOpening
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
 		s := p.rec.Sessions.ByID(k.Crisp)
-		if s == nil || p.rec.ToUser.ends(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
+		if s == nil || p.rec.unread(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
 			continue
 		}
 		return p.readOf(s, false), opening || s.Reads.Retry.After(now) || p.rec.env.trustHooks
@@ -395,8 +406,12 @@ func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
 func (p *planner) working() bool { return p.rec.ToUser.running() || p.rec.ToCrisp.running() }
 
 // recover makes ready again what a dead process had begun. The same goes for an effect that is marked
-// as running in the direction which this process is about to work on: its result was lost.
+// as running in the direction which this process is about to work on: its result was lost. A claim of this process
+// that has ended was never worked on: the save that took it was stored, and the store said that it had failed.
 func (p *planner) recover(process string, dir direction) {
+	if c := p.rec.Claim; c.Holder == process && !c.Until.After(p.rec.env.now) {
+		p.openAgain()
+	}
 	for _, d := range []direction{toUser, toCrisp} {
 		if d == dir || p.rec.Claim.Holder != process {
 			p.rec.queue(d).recover()
@@ -411,12 +426,11 @@ func (p *planner) orphaned() {
 	p.openAgain()
 }
 
-// openingFor is for how long after an asking an opening gets its whole time again, when the process has died
-// that was at it.
+// openingFor is for how long after an asking an opening gets its whole time again, when nobody was at it.
 const openingFor = 5 * time.Minute
 
-// openAgain gives an opening its time again whose process has died: nobody was at it for as long as a claim
-// holds, which may be as long as Timeouts.Open.
+// openAgain gives an opening its time again whose process has died, or had lost the store: nobody was at it for as
+// long as a claim holds, which may be as long as Timeouts.Open.
 func (p *planner) openAgain() {
 	if p.rec.State == StateOpening && !p.rec.Claim.free() && p.rec.env.now.Before(p.rec.Handover.Asked.Add(openingFor)) {
 		p.rec.Handover.Paced = p.rec.env.now

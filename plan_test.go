@@ -21,11 +21,11 @@ func (r *rig) countLines(line string) (n int) {
 }
 
 func TestDeadlinesRunOnceWithThreeReplicas(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Followup = 2 * time.Hour }}
+	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.FollowUp = 2 * time.Hour }}
 	bubble(t, o, func(r *rig) {
 		r.replica(o)
 		r.replica(o)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.After(11 * time.Minute)
 		require.Equal(t, 3, r.countLines("system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"), "after 3, 6 and 9 minutes")
 		require.Equal(t, 1, r.countLines("system: I am sorry, nobody could answer in time."))
@@ -99,7 +99,7 @@ func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 
 func TestFollowUpExpires(t *testing.T) {
 	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.Says(email)
 		r.After(7*24*time.Hour - time.Minute)
 		r.replica(options{})
@@ -125,7 +125,7 @@ func TestTheReopeningWindow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				r.After(tt.after)
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Reopen: tt.reopen}}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Reopen: tt.reopen}}))
 				require.Len(t, r.Crisp.Conversations(), tt.want)
 			})
 		})

@@ -192,7 +192,7 @@ func says(ev *Event) string {
 	switch {
 	case ev.Name == eventSessionRemoved:
 		return saysRemoved
-	case ev.Blocked != nil && *ev.Blocked:
+	case ev.more.blocked != nil && *ev.more.blocked:
 		return saysBlocked
 	}
 	return ev.State

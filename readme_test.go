@@ -70,17 +70,17 @@ func TestReadmeLoop(t *testing.T) {
 	})
 }
 
-func readmeTest(t *testing.T, h *handover.Handover) (string, string) {
+func readmeTest(t *testing.T, bot readmeManaged) {
 	crisp := handovertest.NewCrisp(t, handovertest.Options{})
-	id, key := crisp.Token()
-	// Build the bot with crisp.WebsiteID(), id, key, crisp.Secret(), HTTPClient: crisp.Client() and BaseURL: crisp.URL(), then:
-	crisp.Attach(h)
-	go h.Run(t.Context()) // without it no deadline passes
+	config := crisp.Config() // website, token, hooks, client, store, logger
+	config.Answer, config.Deliver = bot.answer, bot.deliver
+	h, err := handover.New(config)
+	require.NoError(t, err)
+	crisp.Run(h) // until the test ends
 	// the user asks for a human, and
 	crisp.Settle()
 	crisp.Last().Operator("Ann").Say("Hello, how can I help?")
 	crisp.Settle() // and look at what the user got
-	return id, key
 }
 
 func readmeObserve(states readmeHistogram, faults readmeCounter) handover.Config {
@@ -98,6 +98,10 @@ func readmeObserve(states readmeHistogram, faults readmeCounter) handover.Config
 
 // What the code in README.md takes from its host, and from Prometheus.
 type (
+	readmeManaged struct {
+		answer  func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error)
+		deliver func(context.Context, handover.Session, handover.Message) (string, error)
+	}
 	readmeBot interface {
 		Stream(ctx context.Context, text string) (needHelp bool, err error)
 	}

@@ -50,7 +50,7 @@ func TestOddIDsArePassedThrough(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		for _, id := range []string{"a/b", "../../x", "a?b=c", "100%", "a b", "ä€😀"} {
 			r.Conv = handover.Conversation{Source: "telegram/?", ID: id}
-			require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "%q", id)
+			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}), "%q", id)
 			require.False(t, r.Says("hello from "+id).Bot)
 			require.Equal(t, r.Conv, r.Session().Conversation)
 		}
@@ -348,7 +348,7 @@ func TestTheWayOutWhileActive(t *testing.T) {
 		},
 		"written": func(r *rig) { require.False(r.T, r.Says("Back to the bot").Bot) },
 		"by the host's own menu": func(r *rig) {
-			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Reason: handover.EndUserLeft}))
+			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{UserLeft: true}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -386,7 +386,7 @@ func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
 				time.Sleep(time.Second)
 				ann.Resolve()
 				require.True(t, (<-turns).Bot)
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 			})
 		})
 	}

@@ -32,10 +32,10 @@ type record struct {
 	Touched      time.Time    `json:"touched"`
 	Serial       int64        `json:"serial"` // numbers effects, texts and saves
 
-	Handover *handover `json:"handover,omitempty"` // the handover that runs, or the last one
-	FollowUp *handover `json:"followup,omitempty"` // left with the agents, answers go by email
-	Offer    *offer    `json:"offer,omitempty"`    // nobody was there; choices are shown
-	Mute     *mute     `json:"mute,omitempty"`     // while muted
+	Handover *handover `json:"handover,omitempty"`  // the handover that runs, or the last one
+	FollowUp *handover `json:"follow_up,omitempty"` // left with the agents, answers go by email
+	Offer    *offer    `json:"offer,omitempty"`     // nobody was there; choices are shown
+	Mute     *mute     `json:"mute,omitempty"`      // while muted
 
 	Sessions     crisplog.Sessions      `json:"sessions,omitempty"`      // the newest last
 	Pickers      crispcontent.Questions `json:"pickers,omitempty"`       // agents' questions that may be answered
@@ -45,6 +45,7 @@ type record struct {
 	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
 	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
 	Replies      replies                `json:"replies,omitempty"`       // bot messages under way
+	Settled      map[direction]uint32   `json:"settled,omitempty"`       // the token of the last result of each direction
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
 	// Such members are added here, at the top.

@@ -105,7 +105,7 @@ func TestRecordSurvivesOddText(t *testing.T) {
 			Resume: odd, Locale: "fr\xff", Note: odd, Segments: []string{"a\xffb"},
 			User: handover.UserData{FirstName: odd, Data: map[string]any{odd: odd}},
 		})
-		require.Equal(t, handover.Opened, outcome)
+		require.Equal(t, handover.OutcomeOpened, outcome)
 		r.Says(odd)
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 		want := strings.ReplaceAll(strings.ToValidUTF8(odd, "\uFFFD"), "\x00", "\uFFFD")

@@ -47,7 +47,7 @@ func TestOptionalStepsOfAnOpeningAreLeftOut(t *testing.T) {
 					r.Crisp.Fail(handovertest.Always, fault)
 				}
 				begun := time.Now()
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 					User: handover.UserData{Email: "a@example.com"}, Segments: []string{"Customer"},
 					Inbox: "0123-4567", Operator: "89ab-cdef",
 				}))
@@ -67,7 +67,7 @@ func TestOptionalStepsOfAnOpeningAreTriedAgain(t *testing.T) {
 		r.Crisp.Fail(3, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 404})
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchRouting, Status: 503})
 		ann := r.Crisp.Open("somebody else").Operator("Ann").ID()
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"Customer"}, Operator: ann}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Segments: []string{"Customer"}, Operator: ann}))
 		require.Equal(t, []string{"Customer"}, r.Crisp.Last().Segments())
 		require.Empty(t, r.givenUp())
 	})
@@ -80,7 +80,7 @@ func TestOddMetasWhenOpeningAgain(t *testing.T) {
 			r.Opened()
 			require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMeta, Status: 200, Body: body})
-			require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"Customer"}}), body)
+			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Segments: []string{"Customer"}}), body)
 			require.Len(t, r.Crisp.Conversations(), 1)
 		})
 	}
@@ -141,7 +141,7 @@ func TestConversationThatTakesNothingMore(t *testing.T) {
 				ann.Say("are you there?")
 				r.Crisp.Settle()
 				require.Equal(t, handover.StateBot, r.Session().State, "an answer could not be passed on")
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 				require.Len(t, r.Crisp.Conversations(), 2)
 			})
 		})
@@ -162,8 +162,8 @@ func TestConversationThatRefusesTheOpening(t *testing.T) {
 				r.Crisp.Settle()
 				fault.Route, fault.Conversation = handovertest.RouteSend, first
 				r.Crisp.Fail(handovertest.Always, fault)
-				require.Equal(t, handover.OpenFailed, r.Asks(handover.Request{}))
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+				require.Equal(t, handover.OutcomeOpenFailed, r.Asks(handover.Request{}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 				require.Len(t, r.Crisp.Conversations(), 2)
 			})
 		})
@@ -178,7 +178,7 @@ func TestBlockedUserWhoAsksAgain(t *testing.T) {
 			conv.Block(true)
 			r.After(time.Minute)
 			require.Equal(t, handover.EndBlocked, r.Ends()[0].Reason)
-			require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 			require.NotEqual(t, conv.ID(), r.Crisp.Last().ID())
 			r.After(5 * time.Minute)
 			require.Equal(t, handover.StateWaiting, r.Session().State, "it is not ended by the old block")
@@ -197,7 +197,7 @@ func TestRepeatedBlock(t *testing.T) {
 		r.After(time.Minute)
 		require.Equal(t, http.StatusOK, r.hooked(blocked).Code)
 		r.After(time.Minute)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		require.Equal(t, conv.ID(), r.Crisp.Last().ID(), "it is used again: nobody is blocked")
 	})
 }
@@ -214,7 +214,7 @@ func TestNotesThatATokenMayNotWrite(t *testing.T) {
 				tally := r.Crisp.Tally()
 				for i := range 20 {
 					r.Conv.ID = fmt.Sprint("user-", i)
-					require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "why"}))
+					require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Note: "why"}))
 					_, err := r.TrySay("what the user writes is passed on all the same")
 					require.NoError(t, err)
 				}
@@ -302,7 +302,7 @@ func TestPostedMeansAFingerprint(t *testing.T) {
 				bubble(t, options{}, func(r *rig) {
 					once := handovertest.Fault{Route: handovertest.RouteSend, Status: 200, Body: body, Commit: commit}
 					r.Crisp.Fail(2, once) // the opening message, and what is tried next
-					require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+					require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 					conv := r.Crisp.Last()
 					conv.Operator("Ann").Say("hello")
 					r.After(time.Minute)
@@ -343,7 +343,7 @@ func TestLongOpeningsAndNotes(t *testing.T) {
 				if fault.Route != "" {
 					r.Crisp.Fail(2, fault)
 				}
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: long(4500)}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Note: long(4500)}))
 				conv := r.Crisp.Last()
 				require.Equal(t, 1000, words(systemrig.UserTexts(conv)))
 				require.Len(t, systemrig.UserTexts(conv), 3)
@@ -364,7 +364,7 @@ func TestLongOpeningsAndNotes(t *testing.T) {
 func TestNoteThatIsGivenUp(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Match: func(i handovertest.CallInfo) bool { return i.Type == "note" }})
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "why"}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Note: "why"}))
 		r.After(time.Minute)
 		require.Equal(t, []string{"note"}, r.givenUp())
 	})
@@ -403,7 +403,7 @@ func TestAnInboxThatIsNotThereEndsNothing(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchInbox, Status: 404, Reason: "not_found"})
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteConversation, Stale: time.Hour})
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Inbox: "0b7c3f6e-5a7e-4f0e-8a55-000000000001"}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Inbox: "0b7c3f6e-5a7e-4f0e-8a55-000000000001"}))
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 	})
 }

@@ -368,7 +368,7 @@ func TestWaitersOfOtherProcessesAreWoken(t *testing.T) {
 		asked := time.Now()
 		outcome, err := works.Start(r.T.Context(), s.Turn(), handover.Request{})
 		require.NoError(r.T, err)
-		require.Equal(r.T, handover.Opened, outcome)
+		require.Equal(r.T, handover.OutcomeOpened, outcome)
 		require.ErrorIs(r.T, <-done, handover.ErrNotYourTurn)
 		require.Zero(r.T, cut.Sub(asked))
 

@@ -75,7 +75,7 @@ func TestReplyWhoseSendEndsItsGoroutine(t *testing.T) {
 		<-done
 		outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err)
-		require.Equal(t, handover.NobodyThere, outcome)
+		require.Equal(t, handover.OutcomeNobodyThere, outcome)
 		require.NotEmpty(t, r.Saw())
 	})
 }
@@ -106,7 +106,7 @@ func TestReplyThatNobodyCanAnswerAnyMore(t *testing.T) {
 		"an opening that failed": func(r *rig) {
 			r.After(2 * time.Hour) // the first Crisp conversation is not used again
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
-			require.Equal(r.T, handover.OpenFailed, r.Asks(handover.Request{}))
+			require.Equal(r.T, handover.OutcomeOpenFailed, r.Asks(handover.Request{}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
 			outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
 			require.NoError(t, err)
-			require.Equal(t, handover.OpenFailed, outcome)
+			require.Equal(t, handover.OutcomeOpenFailed, outcome)
 			require.Contains(t, r.Saw(), sorry)
 			require.Equal(t, []string{"m2"}, r.Ends()[0].Unsent)
 		})
@@ -290,7 +290,7 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 				err = r.H.Reply(context.Background(), turn, func(ctx context.Context) error {
 					outcome, err := r.H.Start(ctx, turn, handover.Request{})
 					require.NoError(t, err)
-					require.Equal(t, away, outcome == handover.NobodyThere)
+					require.Equal(t, away, outcome == handover.OutcomeNobodyThere)
 					if away {
 						require.NoError(t, ctx.Err(), "the bot has the conversation, and goes on")
 					} else {

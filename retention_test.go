@@ -27,7 +27,7 @@ func TestRecordsAreDeletedWhenNothingIsLeft(t *testing.T) {
 		}, 7 * 24 * time.Hour},
 		"an expired offer": {func(r *rig) {
 			r.Crisp.Away()
-			require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{}))
+			require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 			time.Sleep(7 * 24 * time.Hour)
 			r.runs(time.Second)
 		}, 24 * time.Hour},
@@ -164,7 +164,7 @@ func TestManyMessagesKeepTheRecordSmall(t *testing.T) {
 // A follow-up leaves nothing behind once its late window is over, as a handover does.
 func TestFollowUpsAreForgotten(t *testing.T) {
 	short := func(_ *rig, c *handover.Config) {
-		c.Timeouts = handover.Timeouts{Followup: time.Hour, Reopen: time.Minute, Late: 2 * time.Hour}
+		c.Timeouts = handover.Timeouts{FollowUp: time.Hour, Reopen: time.Minute, Late: 2 * time.Hour}
 	}
 	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, short, func(r *rig) {
 		for range 5 {
@@ -175,7 +175,7 @@ func TestFollowUpsAreForgotten(t *testing.T) {
 				_, err = r.Receive(handover.Incoming{Text: "hello"}) // so that the record stays
 				require.NoError(t, err)
 			}
-			require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
+			require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		}
 		require.Less(t, len(r.record().CrispIDs), 3)
 	})

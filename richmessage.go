@@ -1,15 +1,13 @@
 package handover
 
 import (
-	"errors"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 
-	json "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
@@ -19,56 +17,56 @@ import (
 //
 // JSON members that have no field here are kept in Unknown, at each level, and written out again.
 type RichMessage struct {
-	QuickReplies []QuickReply   `json:"quick_replies,omitempty"`
-	Text         string         `json:"text,omitempty"`
-	Attachment   *Attachment    `json:"attachment,omitempty"`
-	Unknown      jsontext.Value `json:",embed,unknown"` // one JSON object, or empty
+	QuickReplies []QuickReply    `json:"quick_replies,omitempty"`
+	Text         string          `json:"text,omitempty"`
+	Attachment   *Attachment     `json:"attachment,omitempty"`
+	Unknown      json.RawMessage `json:"-"` // one JSON object, or empty
 }
 
 // QuickReply is a choice that is offered once. In a NoAgent, and in what ParseRichMessages reads, one
 // without ContentType is of type text, and one without Payload has its title as that.
 type QuickReply struct {
-	Payload     string         `json:"payload,omitempty"` // comes back as Incoming.Payload
-	Title       string         `json:"title,omitempty"`   // required unless ContentType is another than text
-	ContentType string         `json:"content_type,omitempty"`
-	ImageURL    string         `json:"image_url,omitempty"`
-	Unknown     jsontext.Value `json:",embed,unknown"`
+	Payload     string          `json:"payload,omitempty"` // comes back as Incoming.Payload
+	Title       string          `json:"title,omitempty"`   // required unless ContentType is another than text
+	ContentType string          `json:"content_type,omitempty"`
+	ImageURL    string          `json:"image_url,omitempty"`
+	Unknown     json.RawMessage `json:"-"`
 }
 
 // Attachment is a file by URL, or a template.
 type Attachment struct {
 	Type    string            `json:"type"` // image, video, audio, file or template
 	Payload AttachmentPayload `json:"payload"`
-	Unknown jsontext.Value    `json:",embed,unknown"`
+	Unknown json.RawMessage   `json:"-"`
 }
 
 // AttachmentPayload is the URL of a file, or the content of a template.
 type AttachmentPayload struct {
-	URL          string         `json:"url,omitempty"`
-	TemplateType string         `json:"template_type,omitempty"` // button, generic, or one of the host's own
-	Text         string         `json:"text,omitempty"`          // of a button template
-	Elements     []Element      `json:"elements,omitempty"`      // of a generic template
-	Buttons      []Button       `json:"buttons,omitempty"`       // of a button template
-	Unknown      jsontext.Value `json:",embed,unknown"`
+	URL          string          `json:"url,omitempty"`
+	TemplateType string          `json:"template_type,omitempty"` // button, generic, or one of the host's own
+	Text         string          `json:"text,omitempty"`          // of a button template
+	Elements     []Element       `json:"elements,omitempty"`      // of a generic template
+	Buttons      []Button        `json:"buttons,omitempty"`       // of a button template
+	Unknown      json.RawMessage `json:"-"`
 }
 
 // Element is one card of a generic template.
 type Element struct {
-	Title         string         `json:"title,omitempty"`
-	ImageURL      string         `json:"image_url,omitempty"`
-	Subtitle      string         `json:"subtitle,omitempty"`
-	DefaultAction *Button        `json:"default_action,omitempty"` // has no title
-	Buttons       []Button       `json:"buttons,omitempty"`
-	Unknown       jsontext.Value `json:",embed,unknown"`
+	Title         string          `json:"title,omitempty"`
+	ImageURL      string          `json:"image_url,omitempty"`
+	Subtitle      string          `json:"subtitle,omitempty"`
+	DefaultAction *Button         `json:"default_action,omitempty"` // has no title
+	Buttons       []Button        `json:"buttons,omitempty"`
+	Unknown       json.RawMessage `json:"-"`
 }
 
 // Button opens a link or sends its payload.
 type Button struct {
-	Type    string         `json:"type"` // web_url, postback, phone_number, or one of the host's own
-	URL     string         `json:"url,omitempty"`
-	Title   string         `json:"title,omitempty"`
-	Payload string         `json:"payload,omitempty"`
-	Unknown jsontext.Value `json:",embed,unknown"`
+	Type    string          `json:"type"` // web_url, postback, phone_number, or one of the host's own
+	URL     string          `json:"url,omitempty"`
+	Title   string          `json:"title,omitempty"`
+	Payload string          `json:"payload,omitempty"`
+	Unknown json.RawMessage `json:"-"`
 }
 
 // The connector's own example, byte for byte.
@@ -293,72 +291,106 @@ func joinShown(parts []string, sep string) string {
 	return strings.Join(shown, sep)
 }
 
-// encode and decode stand behind MarshalJSON and UnmarshalJSON of each type, so that unknown
-// members survive encoding/json as well, which knows nothing of embedding, also when a host
-// marshals an inner value by itself. Text that is not UTF-8 is read and written with U+FFFD.
-func encode(v any) ([]byte, error) { return json.Marshal(v, jsontext.AllowInvalidUTF8(true)) }
-
-func decode[T any](data []byte, out *T) error {
-	var v T
-	err := json.Unmarshal(data, &v, jsontext.AllowInvalidUTF8(true))
-	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		semantic.JSONValue = nil // it may be what a person wrote
-		return semantic
-	}
-	if err != nil {
-		return err
-	}
-	*out = v
-	return nil
-}
+// The methods below keep unknown members, also when a host marshals an inner value by itself.
 
 // MarshalJSON writes the Send API's syntax.
-func (m RichMessage) MarshalJSON() ([]byte, error) { type plain RichMessage; return encode(plain(m)) }
+func (m RichMessage) MarshalJSON() ([]byte, error) {
+	type plain RichMessage
+	return exactjson.Marshal(plain(m), m.Unknown)
+}
 
 // UnmarshalJSON reads the Send API's syntax, without checks of what it holds.
-func (m *RichMessage) UnmarshalJSON(b []byte) error {
+func (m *RichMessage) UnmarshalJSON(data []byte) error {
 	type plain RichMessage
-	return decode(b, (*plain)(m))
+	fields, unknown, err := exactjson.Unmarshal[plain](data)
+	if err == nil {
+		*m = RichMessage(fields)
+		m.Unknown = unknown
+	}
+	return err
 }
 
 // MarshalJSON writes the Send API's syntax.
-func (q QuickReply) MarshalJSON() ([]byte, error) { type plain QuickReply; return encode(plain(q)) }
-
-// UnmarshalJSON reads the Send API's syntax.
-func (q *QuickReply) UnmarshalJSON(b []byte) error {
+func (q QuickReply) MarshalJSON() ([]byte, error) {
 	type plain QuickReply
-	return decode(b, (*plain)(q))
+	return exactjson.Marshal(plain(q), q.Unknown)
+}
+
+// UnmarshalJSON reads the Send API's syntax.
+func (q *QuickReply) UnmarshalJSON(data []byte) error {
+	type plain QuickReply
+	fields, unknown, err := exactjson.Unmarshal[plain](data)
+	if err == nil {
+		*q = QuickReply(fields)
+		q.Unknown = unknown
+	}
+	return err
 }
 
 // MarshalJSON writes the Send API's syntax.
-func (a Attachment) MarshalJSON() ([]byte, error) { type plain Attachment; return encode(plain(a)) }
+func (a Attachment) MarshalJSON() ([]byte, error) {
+	type plain Attachment
+	return exactjson.Marshal(plain(a), a.Unknown)
+}
 
 // UnmarshalJSON reads the Send API's syntax.
-func (a *Attachment) UnmarshalJSON(b []byte) error {
+func (a *Attachment) UnmarshalJSON(data []byte) error {
 	type plain Attachment
-	return decode(b, (*plain)(a))
+	fields, unknown, err := exactjson.Unmarshal[plain](data)
+	if err == nil {
+		*a = Attachment(fields)
+		a.Unknown = unknown
+	}
+	return err
 }
 
 // MarshalJSON writes the Send API's syntax.
 func (p AttachmentPayload) MarshalJSON() ([]byte, error) {
 	type plain AttachmentPayload
-	return encode(plain(p))
+	return exactjson.Marshal(plain(p), p.Unknown)
 }
 
 // UnmarshalJSON reads the Send API's syntax.
-func (p *AttachmentPayload) UnmarshalJSON(b []byte) error {
+func (p *AttachmentPayload) UnmarshalJSON(data []byte) error {
 	type plain AttachmentPayload
-	return decode(b, (*plain)(p))
+	fields, unknown, err := exactjson.Unmarshal[plain](data)
+	if err == nil {
+		*p = AttachmentPayload(fields)
+		p.Unknown = unknown
+	}
+	return err
 }
 
 // MarshalJSON writes the Send API's syntax.
-func (e Element) MarshalJSON() ([]byte, error) { type plain Element; return encode(plain(e)) }
+func (e Element) MarshalJSON() ([]byte, error) {
+	type plain Element
+	return exactjson.Marshal(plain(e), e.Unknown)
+}
 
 // UnmarshalJSON reads the Send API's syntax.
-func (e *Element) UnmarshalJSON(b []byte) error { type plain Element; return decode(b, (*plain)(e)) }
+func (e *Element) UnmarshalJSON(data []byte) error {
+	type plain Element
+	fields, unknown, err := exactjson.Unmarshal[plain](data)
+	if err == nil {
+		*e = Element(fields)
+		e.Unknown = unknown
+	}
+	return err
+}
 
 // MarshalJSON writes the Send API's syntax.
-func (b Button) MarshalJSON() ([]byte, error) { type plain Button; return encode(plain(b)) }
+func (b Button) MarshalJSON() ([]byte, error) {
+	type plain Button
+	return exactjson.Marshal(plain(b), b.Unknown)
+}
 
 // UnmarshalJSON reads the Send API's syntax.
-func (b *Button) UnmarshalJSON(j []byte) error { type plain Button; return decode(j, (*plain)(b)) }
+func (b *Button) UnmarshalJSON(data []byte) error {
+	type plain Button
+	fields, unknown, err := exactjson.Unmarshal[plain](data)
+	if err == nil {
+		*b = Button(fields)
+		b.Unknown = unknown
+	}
+	return err
+}

@@ -115,7 +115,7 @@ func must[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T { t.Helper(); require.NoError(t, err); return v }
 }
 
-func mustMember(t testing.TB, object jsontext.Value, name string) any {
+func mustMember(t testing.TB, object []byte, name string) any {
 	t.Helper()
 	var m map[string]any
 	require.NoError(t, json.Unmarshal(object, &m))
@@ -206,10 +206,10 @@ func TestFit(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			test.in.Unknown = jsontext.Value(`{"metadata":"m"}`)
+			test.in.Unknown = stdjson.RawMessage(`{"metadata":"m"}`)
 			if test.in.Attachment != nil {
-				test.in.Attachment.Unknown = jsontext.Value(`{"a":1}`)
-				test.in.Attachment.Payload.Unknown = jsontext.Value(`{"sharable":true}`)
+				test.in.Attachment.Unknown = stdjson.RawMessage(`{"a":1}`)
+				test.in.Attachment.Payload.Unknown = stdjson.RawMessage(`{"sharable":true}`)
 			}
 			before := must(json.Marshal(test.in))(t)
 			out := handover.Fit(test.in)

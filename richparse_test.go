@@ -1,12 +1,12 @@
 package handover_test
 
 import (
+	stdjson "encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
 	json "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
@@ -21,7 +21,7 @@ func TestParseRichMessages(t *testing.T) {
 		`"say \"hi\" "`:                  {text(`say "hi" `)},
 		` {"text":"a"} `:                 {text("a")},
 		`["a",{"text":"b"}]`:             {text("a"), text("b")},
-		`{"text":"a","Text":"kept"}`:     {{Text: "a", Unknown: jsontext.Value(`{"Text":"kept"}`)}},
+		`{"text":"a","Text":"kept"}`:     {{Text: "a", Unknown: stdjson.RawMessage(`{"Text":"kept"}`)}},
 		`{"text":"a","attachment":null}`: {text("a")},
 		`{"text":"q","quick_replies":[{"title":"T"},{"content_type":"user_email"}]}`: {{Text: "q", QuickReplies: []handover.QuickReply{
 			{Title: "T", Payload: "T", ContentType: "text"}, {ContentType: "user_email"}}}},
@@ -141,7 +141,7 @@ func TestValidate(t *testing.T) {
 	require.NoError(t, handover.RichMessage{Text: "a", QuickReplies: []handover.QuickReply{{ContentType: "user_email"}}}.Validate())
 
 	for _, unknown := range []string{`{`, `[]`, `7`, `{"text":"twice"}`} {
-		m := handover.RichMessage{Text: "a", Unknown: jsontext.Value(unknown)}
+		m := handover.RichMessage{Text: "a", Unknown: stdjson.RawMessage(unknown)}
 		require.ErrorContains(t, m.Validate(), "Unknown must be", unknown)
 	}
 }

@@ -173,7 +173,7 @@ func TestStartAfterShutdown(t *testing.T) {
 		require.NoError(t, r.H.Shutdown(r.T.Context()))
 		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(context.Context) error { return nil }))
 		outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
-		require.Equal(t, handover.Opening, outcome)
+		require.Equal(t, handover.OutcomeOpening, outcome)
 		require.ErrorIs(t, err, handover.ErrShutdown)
 		r.H = r.replica(options{})
 		r.After(2 * time.Second)
@@ -184,7 +184,7 @@ func TestStartAfterShutdown(t *testing.T) {
 func TestShutdownOfWhatNeverRan(t *testing.T) {
 	h, err := handover.New(goodConfig())
 	require.NoError(t, err)
-	require.NoError(t, h.Drain(t.Context()))
+	require.NoError(t, handovertest.Drain(t.Context(), h))
 	require.NoError(t, h.Shutdown(t.Context()))
 	require.NoError(t, h.Shutdown(t.Context()))
 }
@@ -194,8 +194,8 @@ func TestDrain(t *testing.T) {
 		r.Opened()
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, r.H.Drain(ctx), context.DeadlineExceeded)
-		require.NoError(t, r.H.Drain(r.T.Context()))
+		require.ErrorIs(t, handovertest.Drain(ctx, r.H), context.DeadlineExceeded)
+		require.NoError(t, handovertest.Drain(r.T.Context(), r.H))
 		require.Len(t, r.Lines(), 1)
 		require.False(t, r.Says("it goes on").Bot)
 	})
@@ -399,7 +399,7 @@ var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) err
 		return err
 	},
 	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
-	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Typing(ctx, r.Conv, true) },
+	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.UserTyping(ctx, r.Conv, true) },
 }
 
 func TestCallsWithACancelledContext(t *testing.T) {
@@ -431,9 +431,9 @@ func TestCallsAboutTheWebsiteWithACancelledContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		ctx, cancel := context.WithCancel(r.T.Context())
 		cancel()
-		require.ErrorIs(t, r.H.Check(ctx), context.Canceled)
+		require.ErrorIs(t, r.H.Check(ctx).Err(), context.Canceled)
 		r.Says("something to spend")
-		require.NoError(t, r.H.Check(r.T.Context()))
+		require.NoError(t, r.H.Check(r.T.Context()).Err())
 		_, err := r.H.Spent(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 		spent, err := r.H.Spent(r.T.Context())
@@ -491,5 +491,38 @@ func TestWaitsAreWokenAndForgotten(t *testing.T) {
 		all.Wait()
 		require.Zero(t, r.H.Waiting())
 		require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
+	})
+}
+
+// A store that fails is said in the log: first, then once a minute, and once when it works again.
+func TestAStoreThatFailsIsSaidNowAndThen(t *testing.T) {
+	l := new(syncBuffer)
+	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+		r.Opened()
+		r.Store.Fails(true)
+		for range 10 {
+			r.After(time.Minute)
+			_, err := r.TrySay("hello")
+			require.Error(t, err)
+		}
+		require.LessOrEqual(t, l.count("level=WARN"), 11)
+		require.GreaterOrEqual(t, l.count("handover: the store fails: what it is needed for is tried again"), 10)
+		require.Zero(t, l.count("the store works again"))
+		r.Store.Fails(false)
+		r.After(time.Minute)
+		require.Equal(t, 1, l.count("handover: the store works again"))
+		require.LessOrEqual(t, l.count("level=WARN"), 11)
+	})
+}
+
+// A caller that leaves says nothing about the store.
+func TestACallerThatLeavesIsNoFaultOfTheStore(t *testing.T) {
+	l := new(syncBuffer)
+	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+		ctx, cancel := context.WithCancel(r.T.Context())
+		cancel()
+		_, err := r.H.Session(ctx, r.Conv)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, l.String())
 	})
 }

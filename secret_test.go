@@ -39,10 +39,10 @@ func TestNoFormOfPrintingShowsASecret(t *testing.T) {
 	c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	c.Token = handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(hush("identifier")), Key: handover.NewSecret(hush("token"))}
 	c.Webhook = handover.Webhook{
-		Secrets: handover.NewSecrets(hush("secret")), Keys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(hush("hookkey"))},
+		Secrets: handover.NewSecrets(hush("secret")), URLKeys: map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(hush("hookkey"))},
 	}
 	c.History = handover.History{
-		URL: "https://bot.example.com/history", Key: handover.NewSecret(hush(strings.Repeat("k", 32))), OldKeys: handover.NewSecrets(hush(strings.Repeat("o", 32))),
+		URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(hush(strings.Repeat("k", 32))), OldSigningKeys: handover.NewSecrets(hush(strings.Repeat("o", 32))),
 	}
 	c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, nil }
 	h, err := handover.New(c)
@@ -50,7 +50,7 @@ func TestNoFormOfPrintingShowsASecret(t *testing.T) {
 	keep := keeper{c, &c, map[string]any{"config": c, "token": &c.Token}, c.Token, c.Webhook, []handover.History{c.History}, c.Token.Key, h}
 	values := map[string]any{
 		"handover": h, "config": c, "config pointer": &c, "token": c.Token, "token pointer": &c.Token, "webhook": c.Webhook,
-		"history": c.History, "history page": h.HistoryHandler(), "secret": c.Token.Key, "secrets": c.Webhook.Secrets, "keys": c.Webhook.Keys,
+		"history": c.History, "history page": h.HistoryHandler(), "secret": c.Token.Key, "secrets": c.Webhook.Secrets, "keys": c.Webhook.URLKeys,
 		"kept": keep, "kept pointer": &keep, "exported": struct{ Config handover.Config }{c}, "list": []any{c, &c, h, keep},
 		"error": fmt.Errorf("it failed: %w", fmt.Errorf("with %v and %+v", c, keep)), "map": map[string]any{"x": keep},
 		"texts": handover.DefaultTexts(),
@@ -119,8 +119,8 @@ func TestNewRefusesWhatCannotBeASecret(t *testing.T) {
 				"Webhook.Secrets[1]": func(c *handover.Config, s handover.Secret) {
 					c.Webhook.Secrets = []handover.Secret{handover.NewSecret("good enough"), s}
 				},
-				`Webhook.Keys["7a3c5e10-6f0b-4d55-9c1e-000000000001"][0]`: func(c *handover.Config, s handover.Secret) {
-					c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: {s}}
+				`Webhook.URLKeys["7a3c5e10-6f0b-4d55-9c1e-000000000001"][0]`: func(c *handover.Config, s handover.Secret) {
+					c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: {s}}
 				},
 			} {
 				c := goodConfig()

@@ -72,9 +72,9 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 	o := options{crisp: handovertest.Options{FreePlan: true}, config: func(r *rig, c *handover.Config) {
 		identifier, key := r.Crisp.Token()
 		c.Token.Identifier, c.Token.Key = handover.NewSecret(identifier), handover.NewSecret(key)
-		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(hush("hookkey"))}
+		c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(hush("hookkey"))}
 		c.Webhook.Secrets = append(c.Webhook.Secrets, handover.NewSecret(hush("secret")))
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(hush(strings.Repeat("history", 8)))}
+		c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(hush(strings.Repeat("history", 8)))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return nil, errors.New("down")
 		}
@@ -211,7 +211,9 @@ func badMessages(r *rig, ears *listener) {
 	for _, change := range []func(c *handover.Config){
 		func(c *handover.Config) { c.Token.Tier = "x"; c.Token.Key = handover.NewSecret(hush("key")) },
 		func(c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets(hush("secret"), "") },
-		func(c *handover.Config) { c.History = handover.History{URL: "x", Key: handover.NewSecret(private)} },
+		func(c *handover.Config) {
+			c.History = handover.History{URL: "x", SigningKey: handover.NewSecret(private)}
+		},
 		func(c *handover.Config) { c.NoAgentText = `{"text":"` + private + `",}` },
 		func(c *handover.Config) { c.BaseURL = "https://user:" + private + "@%zz" },
 		func(c *handover.Config) { c.WebsiteID = private + "/" },

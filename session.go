@@ -197,8 +197,8 @@ func (ho *handover) summary() *Summary {
 	}
 }
 
-// Typing says that an agent began or stopped typing.
-type Typing struct {
+// AgentTyping says that an agent began or stopped typing.
+type AgentTyping struct {
 	Agent Agent
 	On    bool
 }

@@ -37,13 +37,13 @@ type Outcome string
 
 // Start asks for a human. The user is told what comes of it, through Deliver, perhaps after Start has
 // returned: the bot need not say anything. ctx bounds the wait: when it ends first the outcome is
-// Opening, with ctx's error, and the opening goes on. After Shutdown the outcome is Opening with
+// OutcomeOpening, with ctx's error, and the opening goes on. After Shutdown the outcome is OutcomeOpening with
 // ErrShutdown: another process, or the next start, goes on with it. A turn that does not hold any
-// more gives AlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
+// more gives OutcomeAlreadyOpen while a handover runs, else ErrNotYourTurn; the agent gets its message, as
 // after a refused Reply.
 //
-// On the context of send or of Config.Answer it does not wait: the outcome is Opening, or what keeps the
-// conversation with the bot, such as NobodyThere, and the bot may go on speaking. What the library says
+// On the context of send or of Config.Answer it does not wait: the outcome is OutcomeOpening, or what keeps the
+// conversation with the bot, such as OutcomeNobodyThere, and the bot may go on speaking. What the library says
 // then is shown when the bot is silent. The context ends only when the bot has lost the conversation, with
 // the cause ErrNotYourTurn. After any other error without an outcome call Start again with the same turn,
 // unless it finds fault with the request.
@@ -58,7 +58,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if err != nil {
 		return "", err
 	}
-	there := Unknown
+	there := PresenceUnknown
 	if h.cfg.allows(t.Conversation.Source) {
 		there = h.ask(ctx, k, r)
 	}
@@ -73,7 +73,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 		if lost = rec.State != StateBot || outcome == ""; lost && scope != nil {
 			rec.Replies.end(scope.reply)
 		}
-		if outcome == Opening {
+		if outcome == OutcomeOpening {
 			l.stop()
 			opened = opening{id: rec.Handover.ID}
 			l.begin(rec)
@@ -93,14 +93,14 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if err != nil {
 		return "", err
 	}
-	if outcome != Opening || scope != nil {
+	if outcome != OutcomeOpening || scope != nil {
 		return outcome, nil
 	}
 	if h.pool.Closed() {
-		return Opening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
+		return OutcomeOpening, fmt.Errorf("handover: the opening goes on elsewhere: %w", ErrShutdown)
 	}
 	if err := l.wait(wait, rec); err != nil {
-		return Opening, fmt.Errorf("handover: the opening goes on: %w", err)
+		return OutcomeOpening, fmt.Errorf("handover: the opening goes on: %w", err)
 	}
 	return opened.outcome(), nil
 }
@@ -111,7 +111,7 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 	switch {
 	case rec.human():
 		_ = rec.passOn(t.MessageID) // the bot will not answer it
-		return AlreadyOpen
+		return OutcomeAlreadyOpen
 	case !holds:
 		return ""
 	}
@@ -119,16 +119,16 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 	switch {
 	case !rec.env.cfg.allows(t.Conversation.Source):
 		rec.say(textNotAllowed, "").Locale = r.Locale
-		return NotAllowed
+		return OutcomeNotAllowed
 	case rec.Handover.coolsDown(rec.env.cfg.Timeouts.override(r.Timeouts).CoolDown, rec.env.now):
 		rec.say(textTooSoon, "").Locale = r.Locale
-		return TooSoon
-	case there == Away || there == Unknown && rec.env.cfg.Policy.RefuseUnknown:
+		return OutcomeTooSoon
+	case there == PresenceAway || there == PresenceUnknown && rec.env.cfg.Policy.RefuseUnknown:
 		rec.fire(onNobody, cause{request: &r})
-		return NobodyThere
+		return OutcomeNobodyThere
 	}
 	rec.fire(onStart, cause{request: &r})
-	return Opening
+	return OutcomeOpening
 }
 
 // holds reports whether the conversation has the owner that it had when the turn was given. The
@@ -154,9 +154,9 @@ func (o *opening) read(rec *record) bool {
 
 func (o *opening) outcome() Outcome {
 	if o.opened {
-		return Opened
+		return OutcomeOpened
 	}
-	return OpenFailed
+	return OutcomeOpenFailed
 }
 
 // checkStart refuses what cannot be asked for.
@@ -230,7 +230,7 @@ func (c *Config) checkSize(r *Request) error {
 	return nil
 }
 
-// ask asks whether somebody is there to answer a request. A fault is Unknown.
+// ask asks whether somebody is there to answer a request. A fault is PresenceUnknown.
 func (h *engine) ask(ctx context.Context, k known, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
@@ -312,11 +312,11 @@ func (h *Handover) Mute(ctx context.Context, t Turn) error {
 
 // The outcomes of Start. The zero value means that nothing was asked.
 const (
-	Opened      Outcome = "opened"       // the Crisp conversation is open; the user is being told
-	Opening     Outcome = "opening"      // the wait ended first; the opening goes on
-	AlreadyOpen Outcome = "already_open" // a handover runs already
-	NobodyThere Outcome = "nobody_there" // the no-agent messages are on their way; the bot goes on
-	NotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
-	TooSoon     Outcome = "too_soon"     // nobody came, and Timeouts.CoolDown since then has not passed
-	OpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user is being told; the bot goes on
+	OutcomeOpened      Outcome = "opened"       // the Crisp conversation is open; the user is being told
+	OutcomeOpening     Outcome = "opening"      // the wait ended first; the opening goes on
+	OutcomeAlreadyOpen Outcome = "already_open" // a handover runs already
+	OutcomeNobodyThere Outcome = "nobody_there" // the no-agent messages are on their way; the bot goes on
+	OutcomeNotAllowed  Outcome = "not_allowed"  // Config.Sources does not have the channel
+	OutcomeTooSoon     Outcome = "too_soon"     // nobody came, and Timeouts.CoolDown since then has not passed
+	OutcomeOpenFailed  Outcome = "open_failed"  // Crisp could not be reached; the user is being told; the bot goes on
 )

@@ -25,23 +25,23 @@ func TestStartOutcomes(t *testing.T) {
 		want   handover.Outcome
 		saw    string
 	}{
-		"an agent is there":           {handovertest.Options{}, none, nil, handover.Opened, "system: A person will be with you soon. You can already describe your question. [Back to the bot]"},
-		"nobody is there":             {handovertest.Options{Away: true}, none, nil, handover.NobodyThere, ""},
-		"the source is allowed":       {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram", "webchat"} }, nil, handover.Opened, ""},
-		"the source is not allowed":   {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }, nil, handover.NotAllowed, "system: I am sorry, nobody can be reached on this channel."},
-		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig) { r.Crisp.Availability("weird") }, handover.Opened, ""},
-		"unknown presence is refused": {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig) { r.Crisp.Availability("weird") }, handover.NobodyThere, ""},
-		"presence cannot be asked":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500}) }, handover.Opened, ""},
-		"the host has the last word":  {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.Away) }, nil, handover.NobodyThere, ""},
-		"the host knows better":       {handovertest.Options{Away: true}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.Online) }, nil, handover.Opened, ""},
+		"an agent is there":           {handovertest.Options{}, none, nil, handover.OutcomeOpened, "system: A person will be with you soon. You can already describe your question. [Back to the bot]"},
+		"nobody is there":             {handovertest.Options{Away: true}, none, nil, handover.OutcomeNobodyThere, ""},
+		"the source is allowed":       {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram", "webchat"} }, nil, handover.OutcomeOpened, ""},
+		"the source is not allowed":   {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }, nil, handover.OutcomeNotAllowed, "system: I am sorry, nobody can be reached on this channel."},
+		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig) { r.Crisp.Availability("weird") }, handover.OutcomeOpened, ""},
+		"unknown presence is refused": {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig) { r.Crisp.Availability("weird") }, handover.OutcomeNobodyThere, ""},
+		"presence cannot be asked":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500}) }, handover.OutcomeOpened, ""},
+		"the host has the last word":  {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.PresenceAway) }, nil, handover.OutcomeNobodyThere, ""},
+		"the host knows better":       {handovertest.Options{Away: true}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.PresenceOnline) }, nil, handover.OutcomeOpened, ""},
 		"Crisp refuses to open": {handovertest.Options{}, none, func(r *rig) {
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 400, Reason: "invalid_data"})
-		}, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
-		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
-		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.Opened, ""},
+		}, handover.OutcomeOpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
+		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OutcomeOpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
+		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OutcomeOpened, ""},
 		"the first message is refused": {handovertest.Options{}, none, func(r *rig) {
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
-		}, handover.OpenFailed, ""},
+		}, handover.OutcomeOpenFailed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: tt.crisp, config: tt.config}, func(r *rig) {
@@ -54,7 +54,7 @@ func TestStartOutcomes(t *testing.T) {
 				if tt.saw != "" {
 					require.Contains(t, saw, tt.saw)
 				}
-				bot := tt.want != handover.Opened
+				bot := tt.want != handover.OutcomeOpened
 				require.Equal(t, bot, r.Says("and now?").Bot)
 			})
 		})
@@ -84,7 +84,7 @@ func TestStartTwiceOpensOneConversation(t *testing.T) {
 		for o := range outcomes {
 			count[o]++
 		}
-		require.Equal(t, map[handover.Outcome]int{handover.Opened: 1, handover.AlreadyOpen: 49}, count)
+		require.Equal(t, map[handover.Outcome]int{handover.OutcomeOpened: 1, handover.OutcomeAlreadyOpen: 49}, count)
 		require.Len(t, r.Crisp.Conversations(), 1)
 		require.Len(t, r.Saw(), 1)
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability), "a burst of requests asks once")
@@ -96,14 +96,14 @@ func TestAvailabilityIsAskedAgainAfterTheCache(t *testing.T) {
 		for range 5 {
 			p, err := r.H.Available(context.Background(), r.Conv)
 			require.NoError(t, err)
-			require.Equal(t, handover.Online, p)
+			require.Equal(t, handover.PresenceOnline, p)
 		}
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability))
 		r.Crisp.Away()
 		r.After(11 * time.Second)
 		p, err := r.H.Available(context.Background(), r.Conv)
 		require.NoError(t, err)
-		require.Equal(t, handover.Away, p)
+		require.Equal(t, handover.PresenceAway, p)
 	})
 }
 
@@ -114,7 +114,7 @@ func TestStartWithAStaleTurn(t *testing.T) {
 		conv := r.Opened()
 		outcome, err := r.H.Start(context.Background(), old, handover.Request{})
 		require.NoError(t, err)
-		require.Equal(t, handover.AlreadyOpen, outcome)
+		require.Equal(t, handover.OutcomeAlreadyOpen, outcome)
 		conv.Operator("Ann").Resolve()
 		r.Crisp.Settle()
 		_, err = r.H.Start(context.Background(), old, handover.Request{})
@@ -134,12 +134,12 @@ func TestTurnOfANewConversationHolds(t *testing.T) {
 		r.Crisp.Away()
 		outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err)
-		require.Equal(t, handover.NobodyThere, outcome)
+		require.Equal(t, handover.OutcomeNobodyThere, outcome)
 		r.Crisp.Online()
 		r.After(11 * time.Second)
 		outcome, err = r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err)
-		require.Equal(t, handover.Opened, outcome)
+		require.Equal(t, handover.OutcomeOpened, outcome)
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		require.ErrorIs(t, sends(), handover.ErrNotYourTurn)
 	})
@@ -169,7 +169,7 @@ func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
 						require.ErrorIs(t, err, handover.ErrNotYourTurn)
 					} else {
 						require.NoError(t, err)
-						require.Equal(t, handover.AlreadyOpen, outcome)
+						require.Equal(t, handover.OutcomeAlreadyOpen, outcome)
 					}
 					r.After(time.Second)
 				}
@@ -188,7 +188,7 @@ func TestStartEndsItsWaitWithItsContext(t *testing.T) {
 		defer cancel()
 		outcome, err := r.H.Start(ctx, turn, handover.Request{})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, handover.Opening, outcome)
+		require.Equal(t, handover.OutcomeOpening, outcome)
 		r.After(20 * time.Second)
 		require.Equal(t, handover.StateWaiting, r.Session().State, "the opening goes on without the caller")
 	})
@@ -203,9 +203,9 @@ func TestApplyTheConnectorsOutput(t *testing.T) {
 	}{
 		"nothing":                 {handover.BotOutput{}, false, "", handover.StateBot},
 		"muted":                   {handover.BotOutput{Muted: true}, false, "", handover.StateMuted},
-		"muted and need_help":     {handover.BotOutput{Muted: true, NeedHelp: true, Category: "Customer"}, false, handover.Opened, handover.StateWaiting},
-		"need_help alone":         {handover.BotOutput{NeedHelp: true, Category: "Customer"}, false, handover.Opened, handover.StateWaiting},
-		"need_help, nobody there": {handover.BotOutput{Muted: true, NeedHelp: true}, true, handover.NobodyThere, handover.StateBot},
+		"muted and need_help":     {handover.BotOutput{Muted: true, NeedHelp: true, Category: "Customer"}, false, handover.OutcomeOpened, handover.StateWaiting},
+		"need_help alone":         {handover.BotOutput{NeedHelp: true, Category: "Customer"}, false, handover.OutcomeOpened, handover.StateWaiting},
+		"need_help, nobody there": {handover.BotOutput{Muted: true, NeedHelp: true}, true, handover.OutcomeNobodyThere, handover.StateBot},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{crisp: handovertest.Options{Away: tt.away}}, func(r *rig) {
@@ -216,7 +216,7 @@ func TestApplyTheConnectorsOutput(t *testing.T) {
 				require.Equal(t, tt.want, got)
 				r.Crisp.Settle()
 				require.Equal(t, tt.in, r.Session().State)
-				if tt.want == handover.Opened {
+				if tt.want == handover.OutcomeOpened {
 					require.Equal(t, []string{"Customer", "vip"}, r.Crisp.Last().Segments())
 				}
 			})
@@ -238,7 +238,7 @@ func TestMute(t *testing.T) {
 
 		outcome, err := r.H.Start(context.Background(), turn, handover.Request{})
 		require.NoError(t, err, "the turn that muted may ask for a human")
-		require.Equal(t, handover.Opened, outcome)
+		require.Equal(t, handover.OutcomeOpened, outcome)
 		r.Crisp.Settle()
 		texts := systemrig.UserTexts(r.Crisp.Last())
 		require.Len(t, texts, 21, "the last 20 go along, behind the opening message")
@@ -257,7 +257,7 @@ func TestMuteEnds(t *testing.T) {
 			r.Crisp.Away()
 			outcome, err := r.H.Start(context.Background(), r.Session().Turn(), handover.Request{})
 			require.NoError(r.T, err)
-			require.Equal(r.T, handover.NobodyThere, outcome)
+			require.Equal(r.T, handover.OutcomeNobodyThere, outcome)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -280,7 +280,7 @@ func TestEndByTheHost(t *testing.T) {
 		resolve string
 	}{
 		"by default":       {handover.EndOptions{}, handover.EndHostEnded, "The user is talking with the bot again.", "pending"},
-		"the user left":    {handover.EndOptions{Reason: handover.EndUserLeft}, handover.EndUserLeft, "The user is talking with the bot again.", "pending"},
+		"the user left":    {handover.EndOptions{UserLeft: true}, handover.EndUserLeft, "The user is talking with the bot again.", "pending"},
 		"with words":       {handover.EndOptions{Note: "closed the app"}, handover.EndHostEnded, "closed the app", "pending"},
 		"resolved as well": {handover.EndOptions{Resolve: true}, handover.EndHostEnded, "The user is talking with the bot again.", "resolved"},
 	} {
@@ -310,7 +310,6 @@ func TestEndGuardsItsHandover(t *testing.T) {
 		r.Opened()
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{HandoverID: first}))
 		require.Equal(t, handover.StateWaiting, r.Session().State, "a late End does not end the next handover")
-		require.Error(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Reason: handover.EndResolved}))
 	})
 }
 
@@ -322,7 +321,7 @@ func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
 		defer cancel()
 		outcome, _ := r.H.Start(ctx, turn, handover.Request{})
-		require.Equal(t, handover.Opening, outcome)
+		require.Equal(t, handover.OutcomeOpening, outcome)
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		r.After(time.Minute)
 		require.Equal(t, "resolved", r.Crisp.Last().State())
@@ -345,7 +344,7 @@ func TestTheEndComesWhileTheConversationIsMade(t *testing.T) {
 				require.Equal(t, handover.StateBot, r.Session().State)
 				require.Len(t, r.Ends(), 1)
 				require.Equal(t, "resolved", r.Crisp.Last().State())
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{}), "the next handover is not disturbed")
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}), "the next handover is not disturbed")
 			})
 		})
 	}
@@ -357,7 +356,7 @@ func TestHandedOverAgain(t *testing.T) {
 		conv.Operator("Ann").Resolve()
 		r.Crisp.Settle()
 		r.Saw()
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: []string{"again"}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Segments: []string{"again"}}))
 		require.Len(t, r.Crisp.Conversations(), 1, "soon after its end the same Crisp conversation is used")
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 		conv.Operator("Ann").Say("me again")
@@ -369,7 +368,7 @@ func TestHandedOverAgain(t *testing.T) {
 		require.Len(t, r.Ends()[1].Messages, 1, "the second handover's own messages")
 
 		r.After(2 * time.Hour)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		require.Len(t, r.Crisp.Conversations(), 2, "later ones open a new one")
 	})
 }
@@ -385,7 +384,7 @@ func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 		})
 		conv.Operator("Ann").Resolve()
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		r.After(time.Minute)
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 		require.Len(t, r.Ends(), 1)
@@ -450,7 +449,7 @@ func TestARemovedConversationHoldsNothingUp(t *testing.T) {
 		conv.Remove()
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
 		r.Crisp.Settle()
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "for the agents"}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Note: "for the agents"}))
 		require.Contains(t, r.Crisp.Last().Transcript(), "operator (note): for the agents")
 	})
 }
@@ -459,7 +458,7 @@ func TestIdleAsksThenEnds(t *testing.T) {
 	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, options{}, func(r *rig) {
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{User: user}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
 				conv := r.Crisp.Last()
 				conv.Operator("Ann").Say("Hello")
 				r.After(2*time.Hour + 5*time.Minute)
@@ -509,9 +508,9 @@ func TestCoolDown(t *testing.T) {
 	bubble(t, o, func(r *rig) {
 		r.Opened()
 		r.After(11 * time.Minute)
-		require.Equal(t, handover.TooSoon, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeTooSoon, r.Asks(handover.Request{}))
 		r.After(30 * time.Minute)
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 	})
 }
 
@@ -535,9 +534,9 @@ func TestRatingIsAskedOnceWhenAHumanAnswered(t *testing.T) {
 }
 
 func TestTyping(t *testing.T) {
-	var seen []handover.Typing
+	var seen []handover.AgentTyping
 	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Typing = func(_ context.Context, _ handover.Session, ty handover.Typing) { seen = append(seen, ty) }
+		c.AgentTyping = func(_ context.Context, _ handover.Session, ty handover.AgentTyping) { seen = append(seen, ty) }
 	}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Type(true)
@@ -546,7 +545,7 @@ func TestTyping(t *testing.T) {
 		require.Len(t, seen, 2)
 		require.Equal(t, "Ann", seen[0].Agent.Name)
 		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
-		require.NoError(t, r.H.Typing(context.Background(), r.Conv, true))
+		require.NoError(t, r.H.UserTyping(context.Background(), r.Conv, true))
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteCompose))
 	})
 }
@@ -555,7 +554,7 @@ func TestTyping(t *testing.T) {
 func TestTypingThatHangs(t *testing.T) {
 	release, calls := make(chan struct{}), atomic.Int64{}
 	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Typing = func(context.Context, handover.Session, handover.Typing) { calls.Add(1); <-release }
+		c.AgentTyping = func(context.Context, handover.Session, handover.AgentTyping) { calls.Add(1); <-release }
 	}}
 	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		release = make(chan struct{}) // of this bubble
@@ -593,6 +592,6 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			require.Empty(t, outcome)
 			require.Equal(t, handover.StateBot, r.Session().State)
 		}
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{Segments: make([]string, 50)}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Segments: make([]string, 50)}))
 	})
 }

@@ -35,7 +35,7 @@ const (
 	onChoiceEmail     trigger = "Contact me back via email"
 	onChoiceBot       trigger = "Continue with the bot"
 	onOfferExpired    trigger = "the offer expires"
-	onFollowUpExpired trigger = "Timeouts.Followup"
+	onFollowUpExpired trigger = "Timeouts.FollowUp"
 )
 
 // cause is what a trigger knows besides the conversation.

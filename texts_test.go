@@ -59,14 +59,15 @@ var said = map[string]func(r *rig){
 		_, err := r.Receive(handover.Incoming{Files: []handover.File{{URL: "https://example.com/x.bin"}}})
 		require.ErrorIs(r.T, err, handover.ErrRefused)
 	},
+	"Edited":       func(r *rig) { r.Opened(); edited(r, "of long ago", "my parcel") },
 	"NoteNotShown": func(r *rig) { r.Opened().Operator("Ann").Send("hologram", map[string]any{"x": 1}) },
 	"TooSoon": func(r *rig) {
 		nobodyCame(r)
-		require.Equal(r.T, handover.TooSoon, r.Asks(handover.Request{Locale: "fr"}))
+		require.Equal(r.T, handover.OutcomeTooSoon, r.Asks(handover.Request{Locale: "fr"}))
 	},
 	"NotAllowed": func(r *rig) {
 		r.Conv.Source = "fax"
-		require.Equal(r.T, handover.NotAllowed, r.Asks(handover.Request{Locale: "fr"}))
+		require.Equal(r.T, handover.OutcomeNotAllowed, r.Asks(handover.Request{Locale: "fr"}))
 	},
 	"AskEmail":       func(r *rig) { byEmail(r) },
 	"BadEmail":       func(r *rig) { byEmail(r, "at home") },
@@ -110,7 +111,7 @@ func leaves(r *rig) {
 func byEmail(r *rig, answers ...string) {
 	r.Crisp.Away()
 	r.After(time.Minute)
-	require.Equal(r.T, handover.NobodyThere, r.Asks(handover.Request{Locale: "fr"}))
+	require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{Locale: "fr"}))
 	for _, text := range append([]string{email}, answers...) {
 		require.False(r.T, r.Says(text).Bot)
 		r.Crisp.Settle()

@@ -14,7 +14,7 @@ type Timeouts struct {
 	Open   time.Duration `json:"open,omitzero"`   // opening a Crisp conversation, once Limits.CreatesPerMinute lets it begin; default 30 s
 	Reply  time.Duration `json:"reply,omitzero"`  // one send of Reply, and how long an Answer may go on after the end of its ctx; default 2 min
 	Answer time.Duration `json:"answer,omitzero"` // one call of Config.Answer; default 5 min
-	// Callback is how long one call of Deliver, Revise, OnEnd, Presence or Typing may take, such as with an
+	// Callback is how long one call of Deliver, Revise, OnEnd or Presence may take, such as with an
 	// upload in it; default 10 s, at most 10 min.
 	Callback time.Duration `json:"callback,omitzero"`
 	// Deliver is for how long a message is tried to be shown, before it is given up and the agents are told;
@@ -23,15 +23,15 @@ type Timeouts struct {
 	// Unanswered is for how long Config.Answer is called again for one message before a human is asked
 	// for; default 15 min.
 	Unanswered time.Duration `json:"unanswered,omitzero"`
-	Relay      time.Duration `json:"relay,omitzero"`    // passing a message on, before the handover is given up; default 2 min
-	Claim      time.Duration `json:"claim,omitzero"`    // an agent's first message; default 10 min; -1: no deadline
-	Remind     time.Duration `json:"remind,omitzero"`   // "still waiting", each time; default 3 min; -1: never
-	Idle       time.Duration `json:"idle,omitzero"`     // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
-	Max        time.Duration `json:"max,omitzero"`      // a mute or a handover in all; default 24 h
-	Followup   time.Duration `json:"followup,omitzero"` // an offer's or follow-up's life; default 7 days
-	Reopen     time.Duration `json:"reopen,omitzero"`   // after an end, the same Crisp conversation is used again; default 1 h; -1: never
-	CoolDown   time.Duration `json:"cooldown,omitzero"` // after a claim timeout, Start answers TooSoon; default -1: none
-	Late       time.Duration `json:"late,omitzero"`     // after an end, agents' messages are still awaited; default 7 days
+	Relay      time.Duration `json:"relay,omitzero"`     // passing a message on, before the handover is given up; default 2 min
+	Claim      time.Duration `json:"claim,omitzero"`     // an agent's first message; default 10 min; -1: no deadline
+	Remind     time.Duration `json:"remind,omitzero"`    // "still waiting", each time; default 3 min; -1: never
+	Idle       time.Duration `json:"idle,omitzero"`      // silence while active, since the agent's last word or the user's first after it, until the user is asked; half of it more ends it; default 2 h; -1: no deadline
+	Max        time.Duration `json:"max,omitzero"`       // a mute or a handover in all; default 24 h
+	FollowUp   time.Duration `json:"follow_up,omitzero"` // an offer's or follow-up's life; default 7 days
+	Reopen     time.Duration `json:"reopen,omitzero"`    // after an end, the same Crisp conversation is used again; default 1 h; -1: never
+	CoolDown   time.Duration `json:"cool_down,omitzero"` // after a claim timeout, Start answers OutcomeTooSoon; default -1: none
+	Late       time.Duration `json:"late,omitzero"`      // after an end, agents' messages are still awaited; default 7 days
 }
 
 // timeout is one row of the table of defaults.
@@ -55,7 +55,7 @@ func (t *Timeouts) fields() []timeout {
 		{"Remind", &t.Remind, 3 * time.Minute, true},
 		{"Idle", &t.Idle, 2 * time.Hour, true},
 		{"Max", &t.Max, 24 * time.Hour, false},
-		{"Followup", &t.Followup, 7 * 24 * time.Hour, false},
+		{"FollowUp", &t.FollowUp, 7 * 24 * time.Hour, false},
 		{"Reopen", &t.Reopen, time.Hour, true},
 		{"CoolDown", &t.CoolDown, -1, true},
 		{"Late", &t.Late, 7 * 24 * time.Hour, false},

@@ -53,7 +53,7 @@ func TestASaveThatIsToldLate(t *testing.T) {
 		"Start": {handovertest.RouteCreate, false, func(r *rig, turn handover.Turn) {
 			outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
 			require.NoError(r.T, err)
-			require.Equal(r.T, handover.Opened, outcome)
+			require.Equal(r.T, handover.OutcomeOpened, outcome)
 		}},
 		"Receive": {handovertest.RouteSend, true, func(r *rig, _ handover.Turn) {
 			_, err := r.Receive(handover.Incoming{Text: "and this"})

@@ -24,10 +24,10 @@ var (
 	// ErrNotSigned is for a request that shows neither a signature nor a key that could be
 	// checked.
 	ErrNotSigned = errors.New("handover: web hook without a signature or key to check: " +
-		"set Webhook.Secrets for a plugin hook; set Webhook.Keys for a website hook, and end its URL in Crisp with ?key=")
+		"set Webhook.Secrets for a plugin hook; set Webhook.URLKeys for a website hook, and end its URL in Crisp with ?key=")
 	// ErrBadSignature is for a signature or key that is wrong.
 	ErrBadSignature = errors.New("handover: the web hook's signature or key is wrong: " +
-		"compare Webhook.Secrets and Webhook.Keys with those in Crisp, and pass the body on unchanged")
+		"compare Webhook.Secrets and Webhook.URLKeys with those in Crisp, and pass the body on unchanged")
 	// ErrTooOld is for a signed request that was emitted more than Webhook.MaxAge ago.
 	ErrTooOld = errors.New("handover: the web hook is older than Webhook.MaxAge")
 	// ErrTooNew is for a signed request that was emitted more than Webhook.MaxAge from now.
@@ -43,15 +43,15 @@ var (
 //
 // Hooks of a plugin are signed: each request that has a signature must match one of Secrets, if
 // there are any. Hooks that are set up in a website's settings are never signed: Crisp advises to
-// end their URL with ?key= and a random key, which must be one of Keys. Several may be valid at
+// end their URL with ?key= and a random key, which must be one of URLKeys. Several may be valid at
 // once, so that a new one can be brought in before the old one goes.
 type Webhook struct {
 	// Secrets are the signing secrets of the plugin's hooks, as Crisp shows them.
 	Secrets []Secret
-	// Keys are what a website's hooks may carry as ?key=, by the id of that website. A hook that
+	// URLKeys are what a website's hooks may carry as ?key=, by the id of that website. A hook that
 	// is about another website than its key's is refused. The key may stand in Crisp's settings
 	// as it is, or percent-encoded as "&" and "#" must be.
-	Keys map[string][]Secret
+	URLKeys map[string][]Secret
 	// MaxAge refuses signed hooks that were emitted longer ago, or further ahead. The default, 0,
 	// is no limit: Crisp does not say whether it signs anew when it repeats a hook, and a hook
 	// that comes twice does no harm. Use 15 minutes or more. The time of an unsigned hook proves
@@ -61,7 +61,7 @@ type Webhook struct {
 
 // String returns the settings without secrets and keys.
 func (w Webhook) String() string {
-	return fmt.Sprintf("%d secrets, keys of %d websites", len(w.Secrets), len(w.Keys))
+	return fmt.Sprintf("%d secrets, keys of %d websites", len(w.Secrets), len(w.URLKeys))
 }
 
 // Format writes String, whatever the verb.
@@ -86,17 +86,17 @@ func (w Webhook) prepare(websites []string) (Webhook, error) {
 	for i, secret := range w.Secrets {
 		check(secret, "Webhook.Secrets[%d]", i)
 	}
-	w.Keys = maps.Clone(w.Keys)
-	for _, website := range slices.Sorted(maps.Keys(w.Keys)) {
-		switch w.Keys[website] = slices.Clone(w.Keys[website]); {
+	w.URLKeys = maps.Clone(w.URLKeys)
+	for _, website := range slices.Sorted(maps.Keys(w.URLKeys)) {
+		switch w.URLKeys[website] = slices.Clone(w.URLKeys[website]); {
 		case !slices.Contains(websites, website):
-			faults = append(faults, errors.New("Webhook.Keys has a website that is neither WebsiteID nor among Websites: write its id as it is there"))
+			faults = append(faults, errors.New("Webhook.URLKeys has a website that is neither WebsiteID nor among Websites: write its id as it is there"))
 			continue
-		case len(w.Keys[website]) == 0:
-			faults = append(faults, fmt.Errorf("Webhook.Keys[%q] has no key: set one, or leave the website out", website))
+		case len(w.URLKeys[website]) == 0:
+			faults = append(faults, fmt.Errorf("Webhook.URLKeys[%q] has no key: set one, or leave the website out", website))
 		}
-		for i, key := range w.Keys[website] {
-			check(key, "Webhook.Keys[%q][%d]", website, i)
+		for i, key := range w.URLKeys[website] {
+			check(key, "Webhook.URLKeys[%q][%d]", website, i)
 		}
 	}
 	if w.MaxAge != 0 {
@@ -108,7 +108,7 @@ func (w Webhook) prepare(websites []string) (Webhook, error) {
 }
 
 // proves reports whether there is anything that a hook could be verified with.
-func (w Webhook) proves() bool { return len(w.Secrets)+len(w.Keys) > 0 }
+func (w Webhook) proves() bool { return len(w.Secrets)+len(w.URLKeys) > 0 }
 
 // ReadEvent reads one web hook of Crisp from a request, and verifies who sent it. It needs no
 // Handover: use it to receive hooks in a server of your own, and Handover.HandleEvent to pass them
@@ -172,7 +172,7 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 		return Event{}, err
 	}
 	// An event without a website is about no conversation: nothing comes of it.
-	if !signed && ev.WebsiteID != "" && !hooksign.Match(hooksign.Keys(r.URL.RawQuery), textsOf(w.Keys[ev.WebsiteID])) {
+	if !signed && ev.WebsiteID != "" && !hooksign.Match(hooksign.Keys(r.URL.RawQuery), textsOf(w.URLKeys[ev.WebsiteID])) {
 		return Event{}, fmt.Errorf("%w: it is about a website that this key is not for", ErrBadSignature)
 	}
 	ev.Signed = signed
@@ -187,9 +187,9 @@ func (w Webhook) credential(r *http.Request) (signed bool, err error) {
 	switch {
 	case len(w.Secrets) > 0 && hooksign.Signed(r.Header):
 		return true, nil
-	case len(w.Keys) == 0 || len(given) == 0:
+	case len(w.URLKeys) == 0 || len(given) == 0:
 		return false, ErrNotSigned
-	case !hooksign.Match(given, textsOf(slices.Concat(slices.Collect(maps.Values(w.Keys))...))):
+	case !hooksign.Match(given, textsOf(slices.Concat(slices.Collect(maps.Values(w.URLKeys))...))):
 		return false, ErrBadSignature
 	}
 	return false, nil
@@ -277,15 +277,27 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refusals logs which hooks were refused.
 type refusals struct {
 	logger   *slog.Logger
-	unproven atomic.Int64 // when one without proof was last logged, in Unix seconds
+	unproven atomic.Int64          // when one without proof was last logged, in Unix seconds
+	last     atomic.Pointer[error] // of a hook without proof
+}
+
+// reason is why the last hook was refused that had no proof; nil: none was.
+func (r *refusals) reason() error {
+	if err := r.last.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // log logs that a hook was refused. Those without a valid signature or key may be anybody's, or all of
 // Crisp's when the secret is wrong: one line a minute says so.
 func (r *refusals) log(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
-	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
-		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
+	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden
+	if unproven {
+		r.last.Store(&err)
+	}
+	unproven = unproven || errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
 	switch now, last := time.Now().Unix(), r.unproven.Load(); {
 	case genuine:
 		r.logger.WarnContext(ctx, message, "status", status)
@@ -304,6 +316,9 @@ var ErrBusy = errors.New("handover: too many conversations wait: repeat the even
 // may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
 // and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
+	if s := h.sites[ev.WebsiteID]; s != nil {
+		s.hook.Store(h.store.now().Unix())
+	}
 	switch {
 	case h.pool.Closed():
 		return ErrShutdown
@@ -325,11 +340,11 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
-		rec.env.free = ev.Compose == nil
+		rec.env.free = ev.more.compose == nil
 		return nil
 	})
 	switch {
-	case err == nil && ev.Compose != nil:
+	case err == nil && ev.more.compose != nil:
 		h.host.typed(ctx, rec, ev)
 	case hopeless(err): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
@@ -340,5 +355,5 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 
 // heeds reports whether anything could come of an event: most only tell that something was read.
 func (c *Config) heeds(ev *Event) bool {
-	return concerns(ev) || ev.Rating != nil || ev.Compose != nil && c.Typing != nil
+	return concerns(ev) || ev.more.rating != nil || ev.more.compose != nil && c.AgentTyping != nil
 }

@@ -55,7 +55,7 @@ func TestSignatureOfAnotherTool(t *testing.T) {
 }
 
 func TestReadEvent(t *testing.T) {
-	both := Webhook{Secrets: NewSecrets("new secret", "old secret"), Keys: map[string][]Secret{"w": NewSecrets("new key", "old key")}}
+	both := Webhook{Secrets: NewSecrets("new secret", "old secret"), URLKeys: map[string][]Secret{"w": NewSecrets("new key", "old key")}}
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
 	signed := func(secret string) *http.Request { return sign(hookRequest(hookBody), hookBody, now, secret) }
 	keyed := func(r *http.Request, key string) *http.Request {
@@ -93,14 +93,14 @@ func TestReadEvent(t *testing.T) {
 		{"part of a key", both, keyed(hookRequest(hookBody), "new"), ErrBadSignature},
 		{"secret as a key", both, keyed(hookRequest(hookBody), "new+secret"), ErrBadSignature},
 		{"empty key", both, keyed(hookRequest(hookBody), ""), ErrNotSigned},
-		{"key for a signed hook", Webhook{Keys: map[string][]Secret{"w": NewSecrets("k")}}, keyed(signed("whatever"), "k"), nil},
+		{"key for a signed hook", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("k")}}, keyed(signed("whatever"), "k"), nil},
 		{"key where only secrets are known", Webhook{Secrets: NewSecrets("k")}, keyed(hookRequest(hookBody), "k"), ErrNotSigned},
-		{"signature where only keys are known", Webhook{Keys: map[string][]Secret{"w": NewSecrets("k")}}, signed("k"), ErrNotSigned},
+		{"signature where only keys are known", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("k")}}, signed("k"), ErrNotSigned},
 
 		{"nothing configured", Webhook{}, hookRequest(hookBody), ErrNotSigned},
 		{"nothing configured, signed with nothing", Webhook{}, signed(""), ErrNotSigned},
 		{"an empty secret is none", Webhook{Secrets: NewSecrets("")}, signed(""), ErrBadSignature},
-		{"an empty key is none", Webhook{Keys: map[string][]Secret{"w": NewSecrets("")}}, keyed(hookRequest(hookBody), ""), ErrNotSigned},
+		{"an empty key is none", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("")}}, keyed(hookRequest(hookBody), ""), ErrNotSigned},
 
 		{"wrong method", both, httptest.NewRequest(http.MethodGet, "/hooks?key=new+key", nil), ErrNotPost},
 		{"not JSON", both, keyed(hookRequest(`hello`), "new+key"), ErrMalformed},
@@ -116,7 +116,7 @@ func TestReadEvent(t *testing.T) {
 				return
 			}
 			require.Zero(t, e)
-			for _, secret := range append(row.webhook.Secrets, row.webhook.Keys["w"]...) {
+			for _, secret := range append(row.webhook.Secrets, row.webhook.URLKeys["w"]...) {
 				secret := secret.text()
 				require.True(t, secret == "" || secret == "k" || !strings.Contains(err.Error(), secret), err)
 			}
@@ -126,7 +126,7 @@ func TestReadEvent(t *testing.T) {
 }
 
 func TestReadEventBodySize(t *testing.T) {
-	webhook := Webhook{Secrets: NewSecrets("s"), Keys: map[string][]Secret{"w": NewSecrets("k")}}
+	webhook := Webhook{Secrets: NewSecrets("s"), URLKeys: map[string][]Secret{"w": NewSecrets("k")}}
 	largest := `{"event":"` + strings.Repeat("x", 1<<20-len(`{"event":""}`)) + `"}`
 	e, err := ReadEvent(nil, sign(hookRequest(largest), largest, "1", "s"), webhook)
 	require.NoError(t, err)
@@ -200,7 +200,7 @@ func TestMaxAge(t *testing.T) {
 	keyed := hookRequest(hookBody)
 	keyed.URL.RawQuery = "key=k"
 	keyed.Header.Set("X-Crisp-Request-Timestamp", "1506985696616")
-	_, err = ReadEvent(nil, keyed, Webhook{Keys: map[string][]Secret{"w": NewSecrets("k")}, MaxAge: time.Minute})
+	_, err = ReadEvent(nil, keyed, Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("k")}, MaxAge: time.Minute})
 	require.NoError(t, err, "the time of an unsigned hook proves nothing")
 }
 
@@ -384,7 +384,7 @@ func TestKeysAsTheyStandInTheURL(t *testing.T) {
 	read := func(key, query string) error {
 		r := hookRequest(hookBody)
 		r.URL.RawQuery = query
-		ev, err := ReadEvent(nil, r, Webhook{Keys: map[string][]Secret{"w": NewSecrets(key), "v": NewSecrets("of another")}})
+		ev, err := ReadEvent(nil, r, Webhook{URLKeys: map[string][]Secret{"w": NewSecrets(key), "v": NewSecrets("of another")}})
 		require.False(t, ev.Signed)
 		return err
 	}
@@ -433,9 +433,9 @@ func TestRatingsAreOfOneToFiveStars(t *testing.T) {
 		require.NoError(t, err)
 		n, err := strconv.ParseFloat(stars, 64)
 		if err != nil || n < 1 || n > 5 || n != float64(int(n)) {
-			require.Nil(t, ev.Rating, stars)
+			require.Nil(t, ev.more.rating, stars)
 			continue
 		}
-		require.EqualValues(t, n, ev.Rating.Stars)
+		require.EqualValues(t, n, ev.more.rating.Stars)
 	}
 }

@@ -40,7 +40,7 @@ func TestSeveralWebsites(t *testing.T) {
 		conv.Operator("Ann").Say("no hook told of this")
 		r.After(7 * time.Minute)
 		require.Contains(t, r.Saw(), "agent Ann: no hook told of this")
-		require.NoError(t, r.H.Check(context.Background()))
+		require.NoError(t, r.H.Check(context.Background()).Err())
 		r.Conv.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-000000000003"
 		_, err := r.TrySay("hello")
 		require.ErrorIs(t, err, handover.ErrBadMessage)
@@ -57,7 +57,7 @@ func TestCreationIsPacedPerWebsite(t *testing.T) {
 			require.NoError(t, err)
 			outcome, err := r.H.Start(context.Background(), turn, handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}})
 			require.NoError(t, err)
-			require.Equal(t, handover.Opened, outcome)
+			require.Equal(t, handover.OutcomeOpened, outcome)
 		}
 		require.GreaterOrEqual(t, time.Since(begin), time.Minute)
 		require.Len(t, r.Crisp.Conversations(), 4)
@@ -154,8 +154,8 @@ func TestWaitsOfAClockThatRanAhead(t *testing.T) {
 // A website's record that cannot be read begins anew. One of a later version is left alone.
 func TestAWebsiteRecordThatCannotBeRead(t *testing.T) {
 	for data, outcome := range map[string]handover.Outcome{
-		`{"v":1,"list":[`:     handover.Opened,
-		`{"v":99,"list":"x"}`: handover.OpenFailed,
+		`{"v":1,"list":[`:     handover.OutcomeOpened,
+		`{"v":99,"list":"x"}`: handover.OutcomeOpenFailed,
 	} {
 		bubble(t, options{}, func(r *rig) {
 			r.After(time.Second)
@@ -197,7 +197,7 @@ func TestTheDefaultWebsiteChanges(t *testing.T) {
 				conv.Operator("Ann").Say("hello")
 				r.After(time.Minute) // the process that ended refuses the hook
 				require.Contains(r.T, unlate(r.Saw()), "agent Ann: hello")
-				require.NoError(r.T, r.H.Typing(r.T.Context(), r.Conv, true))
+				require.NoError(r.T, r.H.UserTyping(r.T.Context(), r.Conv, true))
 				_, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(r.T, err)
 				require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,7 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	polls    atomic.Int64     // when this process may poll again, in Unix ns
+	overdue  overdue
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
@@ -58,7 +60,7 @@ type engine struct {
 }
 
 func newEngine(cfg *Config) *engine {
-	store := &storage{store: cfg.Store, panicked: func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) }}
+	store := newStorage(cfg.Store, cfg.Logger)
 	host := newHost(cfg)
 	sites := newSites(cfg, store, host.tell)
 	h := &engine{
@@ -68,6 +70,7 @@ func newEngine(cfg *Config) *engine {
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
+	h.overdue = overdue{store: store, say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
@@ -210,6 +213,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 			return false, err
 		}
 		rec.env.version = 0
+		h.overdue.saved(key, 0, time.Time{})
 		_ = h.old.drop(ctx, rec, rec.Sessions) // else tidy does
 		return true, nil
 	}
@@ -236,6 +240,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
+	h.overdue.saved(key, next.Version, next.Due)
 	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
@@ -307,7 +312,8 @@ func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 const maxSteps = 8
 
 // settleAndPlan writes down what a step brought, and decides on the next one, unless the work is to rest.
-// While the store fails it tries again: what was done must not be forgotten.
+// While the store fails it tries again: what was done must not be forgotten. A save that failed may have been
+// stored all the same, with the result: then it is not written down again.
 func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
@@ -321,9 +327,10 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 				return keepUnless(*must)
 			}
 			changed := *must
-			if done != nil {
+			switch {
+			case done != nil && !rec.settled(dir, done):
 				changed = rec.absorb(dir, *done) || changed
-			} else if !other {
+			case !other:
 				rec.planner().recover(h.process, dir)
 			}
 			if other || rest {
@@ -346,7 +353,6 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			return rec, err
 		}
 		k.record, k.saved = Record{}, nil
-		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
 		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
@@ -386,8 +392,10 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 			<-renewed
 		}
 	}()
+	token := rand.Uint32() | 1
 	if s.read == nil {
 		r := h.carryOut(ctx, rec, s.effect)
+		r.token = token
 		return &r
 	}
 	begun := h.store.now()
@@ -402,7 +410,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 		n = h.sites.of(rec).read(within, s.read)
 	}
 	n.begun = begun
-	return &result{begun: begun, read: h.old.addTo(within, rec, n)}
+	return &result{token: token, begun: begun, read: h.old.addTo(within, rec, n)}
 }
 
 // carryOut does an effect. It changes nothing but the world.
@@ -426,16 +434,13 @@ func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
 // renew keeps this process's claim on a record until ctx ends.
 func (h *engine) renew(ctx context.Context, key string) {
 	for {
-		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+		_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 			if rec.Claim.Holder != h.process {
 				return errKeep
 			}
 			rec.Claim.take(h.process, rec.env.now)
 			return nil
 		})
-		if err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
-		}
 		select {
 		case <-ctx.Done():
 			return

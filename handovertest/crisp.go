@@ -26,7 +26,8 @@ type Crisp struct {
 	key     string // of the token
 	pluginID,
 	identifier string
-	tb testing.TB // nil outside of tests
+	store *BrittleStore // of Config
+	tb    testing.TB    // nil outside of tests
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
@@ -48,11 +49,13 @@ type Crisp struct {
 	serverURL     string
 	cache         map[string]cached
 
-	receivers []*receiver
-	attached  bool // somebody was attached at some time
-	unheard   bool // an operator wrote while nobody ever was
-	choose    func(HookInfo, int) int
-	queues    map[*Conversation]*queue // the key nil is the website's own queue
+	receivers  []*receiver
+	attached   bool     // somebody was attached at some time
+	acted      bool     // an operator did something
+	configured bool     // Config was called
+	running    []func() // stop what Run started
+	choose     func(HookInfo, int) int
+	queues     map[*Conversation]*queue // the key nil is the website's own queue
 
 	failing    []*failing
 	faults     func(CallInfo) Fault
@@ -96,6 +99,7 @@ func New(o Options) *Crisp {
 		callCount:  map[callKey]int{},
 		hookCount:  map[string]int{},
 		cache:      map[string]cached{},
+		store:      NewBrittleStore(nil),
 
 		availability: "online",
 	}
@@ -129,9 +133,11 @@ func NewCrisp(t testing.TB, o Options) *Crisp {
 	return c
 }
 
-// Close ends every goroutine of the fake and waits for them. Hooks that were not sent are dropped;
-// later calls are refused.
+// Close stops what Run started, ends every goroutine of the fake and waits for them. Hooks that were not
+// sent are dropped; later calls are refused.
 func (c *Crisp) Close() {
+	c.stopAll()
+	c.noteIdle()
 	c.mu.Lock()
 	c.closed = true
 	server := c.server
@@ -173,7 +179,7 @@ func (c *Crisp) Conversation(i int) *Conversation {
 	if i >= 0 && i < len(all) {
 		return all[i]
 	}
-	c.missing("no conversation number %d in Crisp: %d were opened", i, len(all))
+	c.missing("no conversation number %d in Crisp: %d were opened; is a call of Settle missing before?", i, len(all))
 	return nil
 }
 

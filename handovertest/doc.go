@@ -4,16 +4,18 @@
 // It answers Crisp's REST API, sends Crisp's web hooks, and has a scripted operator:
 //
 //	crisp := handovertest.NewCrisp(t, handovertest.Options{})
-//	id, key := crisp.Token()
-//	// Build the bot's Handover from crisp.WebsiteID(), crisp.Client(), crisp.URL(), id, key and
-//	// crisp.Secret(), then give its handler the hooks:
-//	crisp.Attach(bot)
-//	go bot.Run(t.Context()) // without it no deadline passes
+//	config := crisp.Config()
+//	config.Answer, config.Deliver = bot.answer, chat.deliver // the host's own
+//	h, err := handover.New(config)
+//	…
+//	crisp.Run(h)
 //	// ... the user asks for a human ...
 //	crisp.Settle()
 //	crisp.Last().Operator("Ann").Say("Hello, how can I help?")
 //	crisp.Settle()
 //	// ... look at what the user got, and at what Crisp has: crisp.Last().Transcript()
+//
+// docs/testing.md has recipes: nobody there, nobody answers, a takeover, Crisp or the store down.
 //
 // It is written from what is known of Crisp, apart from package handover, so that the two can
 // contradict each other. Where nobody knows what Crisp does, Options decides. It refuses what
@@ -33,5 +35,6 @@
 // Without sockets (Client, Attach) it works inside a testing/synctest bubble, where it must be
 // created and closed too. With them (Listen, AttachURL) it serves other processes.
 //
-// TestStore, in the same package, checks an implementation of handover.Store.
+// TestStore, in the same package, checks an implementation of handover.Store. A BrittleStore is one that fails when
+// a test asks it to.
 package handovertest

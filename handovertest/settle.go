@@ -4,6 +4,9 @@ import (
 	"context"
 	"testing/synctest"
 	"time"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // settleTime is how long Settle waits outside of a bubble.
@@ -14,11 +17,17 @@ type drainer interface {
 	Drain(context.Context) error
 }
 
+// Drain waits until a Handover has nothing under way in this process: no hook, callback or call that
+// could be made now is left. What waits for its time, such as a retry, does not count. The error is
+// ctx's. Settle does it for a Handover that is attached; OnSettle has it done for one that stands
+// behind a handler of the host's.
+func Drain(ctx context.Context, h *handover.Handover) error { return testhook.Drain(ctx, h) }
+
 // Settle returns when nothing happens any more. In a testing/synctest bubble that is
 // synctest.Wait, so time does not advance: what waits for a later moment still waits. Elsewhere it
 // is when no call or hook is under way, the fake's own retries and delays included, and what was
-// attached has drained, if it has a method Drain(context.Context) error; what that means to try
-// again later is not waited for. After 30 s Settle gives up and reports a violation.
+// attached has drained, as a Handover does, or a handler with a method Drain(context.Context) error;
+// what that means to try again later is not waited for. After 30 s Settle gives up and reports a violation.
 func (c *Crisp) Settle() {
 	if waitInBubble() {
 		return
@@ -109,6 +118,8 @@ func (c *Crisp) drain(ctx context.Context) error {
 	for _, r := range c.receivers {
 		if d, ok := r.handler.(drainer); ok {
 			drains = append(drains, d.Drain)
+		} else {
+			drains = append(drains, func(ctx context.Context) error { return testhook.Drain(ctx, r.handler) })
 		}
 	}
 	c.mu.Unlock()

@@ -149,6 +149,7 @@ func (s *silent) Helper()               {}
 func (s *silent) Failed() bool          { return false }
 func (s *silent) Cleanup(f func())      { s.ends = append(s.ends, f) }
 func (s *silent) Errorf(string, ...any) { s.errors.Add(1) }
+func (s *silent) Logf(string, ...any)   {}
 func (s *silent) Fatalf(string, ...any) { s.fatal.Add(1) }
 
 func TestViolationsFailTheTest(t *testing.T) {

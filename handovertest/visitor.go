@@ -43,6 +43,7 @@ func (v *Conversation) Emit(event string, data map[string]any) {
 
 // Block blocks the user, or lets them in again.
 func (v *Conversation) Block(blocked bool) {
+	v.crisp.notePeople("somebody")
 	v.crisp.mu.Lock()
 	defer v.crisp.mu.Unlock()
 	v.setBlocked(blocked)
@@ -50,6 +51,7 @@ func (v *Conversation) Block(blocked bool) {
 
 // SetState sets the state, as somebody in the app whom Crisp does not name.
 func (v *Conversation) SetState(state string) {
+	v.crisp.notePeople("somebody")
 	v.crisp.mu.Lock()
 	defer v.crisp.mu.Unlock()
 	v.setState(state)
@@ -64,6 +66,7 @@ func (v *Conversation) SetInbox(inboxID string) {
 
 // Remove removes the conversation from Crisp. Calls about it answer 404 from then on.
 func (v *Conversation) Remove() {
+	v.crisp.notePeople("somebody")
 	v.crisp.mu.Lock()
 	defer v.crisp.mu.Unlock()
 	v.remove()

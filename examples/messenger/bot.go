@@ -13,7 +13,7 @@ import (
 func newBot(config handover.Config, c *channel) (*handover.Handover, error) {
 	config.Answer = c.answer
 	config.Deliver = c.deliver // agents' messages and the library's own sentences
-	config.Typing = c.typing
+	config.AgentTyping = c.typing
 	// Messenger can neither edit nor remove what was sent: without Revise an edit is delivered as a
 	// correction. A history page needs History and Transcript, as in the webchat example.
 	return handover.New(config)

@@ -79,7 +79,7 @@ func signed(m handover.Message) (name string, content handover.RichMessage) {
 const typingTime = 5 * time.Second // for a hint that somebody is typing
 
 // typing shows that an agent is typing. It returns at once, as the library asks.
-func (c *channel) typing(ctx context.Context, s handover.Session, t handover.Typing) {
+func (c *channel) typing(ctx context.Context, s handover.Session, t handover.AgentTyping) {
 	action := "typing_off"
 	if t.On {
 		action = "typing_on"

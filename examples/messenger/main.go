@@ -118,7 +118,7 @@ func greet(out io.Writer, address net.Addr, getenv func(string) string, config h
 	switch {
 	case !isLive:
 		fmt.Fprintln(out, "messenger: no CRISP_* is set: agents are played by a fake Crisp")
-	case len(config.Webhook.Secrets)+len(config.Webhook.Keys) == 0:
+	case len(config.Webhook.Secrets)+len(config.Webhook.URLKeys) == 0:
 		fmt.Fprintln(out, "messenger: missing: CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY; every hook of Crisp's is refused")
 	}
 }
@@ -137,7 +137,7 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 		c.Webhook.Secrets = handover.NewSecrets(secret)
 	}
 	if key := get("WEBHOOK_KEY"); key != "" {
-		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
+		c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
 	}
 	return c, isLive
 }

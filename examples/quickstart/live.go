@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
 )
 
 // crispOf reads from the environment how to reach a Crisp; false if nothing is set.
@@ -28,7 +29,7 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 		c.Webhook.Secrets = handover.NewSecrets(secret)
 	}
 	if key := get("WEBHOOK_KEY"); key != "" {
-		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
+		c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
 	}
 	return c, isLive
 }
@@ -46,10 +47,10 @@ func live(ctx context.Context, c handover.Config, listener net.Listener, in io.R
 		return err
 	}
 	defer stop()
-	if err := b.Check(ctx); err != nil {
+	if err := b.Check(ctx).Err(); err != nil {
 		return err
 	}
-	if len(c.Webhook.Secrets)+len(c.Webhook.Keys) == 0 {
+	if len(c.Webhook.Secrets)+len(c.Webhook.URLKeys) == 0 {
 		fmt.Fprintln(os.Stderr, "quickstart: without CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY every hook is refused")
 	}
 	fmt.Fprintf(os.Stderr, "quickstart: hooks at http://%s/crisp/hooks; write to the bot\n", listener.Addr())
@@ -63,11 +64,11 @@ func live(ctx context.Context, c handover.Config, listener net.Listener, in io.R
 			fmt.Fprintln(os.Stderr, "quickstart:", err)
 		}
 	}
-	_ = b.Drain(ctx) // the bot answers what was written, unless it is interrupted
+	_ = handovertest.Drain(ctx, b.Handover) // the bot answers what was written, unless it is interrupted
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = b.End(last, conversation, handover.EndOptions{Reason: handover.EndUserLeft})
+	err = b.End(last, conversation, handover.EndOptions{UserLeft: true})
 	return errors.Join(err, b.Shutdown(last))
 }
 

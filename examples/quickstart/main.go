@@ -74,8 +74,8 @@ func newBot(config handover.Config, s *screen, listener net.Listener) (b *bot, s
 	b = &bot{screen: s, request: request}
 	config.Answer, config.Deliver, config.Transcript = b.answer, s.deliver, s.transcript
 	config.History = handover.History{
-		URL: "http://" + listener.Addr().String() + "/history",
-		Key: handover.NewSecret(rand.Text() + rand.Text()), // all replicas of a real bot share theirs
+		URL:        "http://" + listener.Addr().String() + "/history",
+		SigningKey: handover.NewSecret(rand.Text() + rand.Text()), // all replicas of a real bot share theirs
 	}
 	b.Handover, err = handover.New(config)
 	if err != nil {

@@ -201,7 +201,7 @@ func TestCrispOf(t *testing.T) {
 	require.True(t, isLive, "New says what is missing")
 	require.Len(t, c.Webhook.Secrets, 1)
 	require.True(t, c.Webhook.Secrets[0].Equal(handover.NewSecret("s")))
-	require.Empty(t, c.Webhook.Keys)
+	require.Empty(t, c.Webhook.URLKeys)
 }
 
 func TestWiringIsShort(t *testing.T) {

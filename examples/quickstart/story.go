@@ -60,7 +60,7 @@ func newStory(out io.Writer, listener net.Listener, browser *http.Client) (*stor
 // presence knows that Ann came: the library asks Crisp every ten seconds, and this story is shorter.
 func (s *story) presence(_ context.Context, _ handover.Session, p handover.Presence) handover.Presence {
 	if s.online.Load() {
-		return handover.Online
+		return handover.PresenceOnline
 	}
 	return p
 }

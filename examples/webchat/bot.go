@@ -18,11 +18,11 @@ type bot struct{ *handover.Handover }
 // is the channel's is set here.
 func newBot(config handover.Config, c *chat) (*bot, error) {
 	config.Answer = c.answer
-	config.Deliver = c.deliver       // agents' messages and the library's own sentences
-	config.Revise = c.revise         // agents' edits and removals; leave it out if your channel has none
-	config.Typing = c.agentTyping    // likewise
-	config.Transcript = c.transcript // for the history page, which agents get a link to
-	config.Observe = c.observe       // so that the page can say who is speaking
+	config.Deliver = c.deliver         // agents' messages and the library's own sentences
+	config.Revise = c.revise           // agents' edits and removals; leave it out if your channel has none
+	config.AgentTyping = c.agentTyping // likewise
+	config.Transcript = c.transcript   // for the history page, which agents get a link to
+	config.Observe = c.observe         // so that the page can say who is speaking
 	h, err := handover.New(config)
 	if err != nil {
 		return nil, err
@@ -64,5 +64,5 @@ func (b *bot) callHuman(ctx context.Context, c handover.Conversation, user hando
 
 // leave is the page's button back to the bot.
 func (b *bot) leave(ctx context.Context, c handover.Conversation) error {
-	return b.End(ctx, c, handover.EndOptions{Reason: handover.EndUserLeft})
+	return b.End(ctx, c, handover.EndOptions{UserLeft: true})
 }

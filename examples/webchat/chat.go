@@ -141,7 +141,7 @@ func (r *room) begin(s handover.Session) {
 }
 
 // agentTyping shows that an agent is typing, or stopped.
-func (c *chat) agentTyping(_ context.Context, s handover.Session, t handover.Typing) {
+func (c *chat) agentTyping(_ context.Context, s handover.Session, t handover.AgentTyping) {
 	who := t.Agent.Name
 	if who == "" {
 		who = "An agent"

@@ -66,9 +66,9 @@ type messageView struct {
 // long when one pane waits for the other.
 func (in *inbox) there(context.Context, handover.Session, handover.Presence) handover.Presence {
 	if in.away.Load() {
-		return handover.Away
+		return handover.PresenceAway
 	}
-	return handover.Online
+	return handover.PresenceOnline
 }
 
 // events streams the whole inbox, at once and after each change.
@@ -119,10 +119,13 @@ func (in *inbox) listen(bot http.Handler) http.Handler {
 		if err != nil {
 			return
 		}
-		if ev, err := handover.ParseEvent(body); err == nil && ev.Name == "message:compose:send" && ev.Compose != nil {
-			in.mu.Lock()
-			in.typing[ev.SessionID] = ev.Compose.Type == "start"
-			in.mu.Unlock()
+		if ev, err := handover.ParseEvent(body); err == nil && ev.Name == "message:compose:send" {
+			var typing struct{ Data struct{ Type string } }
+			if err := json.Unmarshal(ev.Raw, &typing); err == nil {
+				in.mu.Lock()
+				in.typing[ev.SessionID] = typing.Data.Type == "start"
+				in.mu.Unlock()
+			}
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		bot.ServeHTTP(w, r)

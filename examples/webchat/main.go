@@ -85,7 +85,7 @@ func run(ctx context.Context, restart <-chan os.Signal, getenv func(string) stri
 		a.config.Presence = a.inbox.there
 	}
 	a.config.Store = &handover.MemoryStore{} // a real bot keeps its sessions in a database, see package sqlstore
-	a.config.History = handover.History{URL: a.base + "/history", Key: handover.NewSecret(rand.Text() + rand.Text())}
+	a.config.History = handover.History{URL: a.base + "/history", SigningKey: handover.NewSecret(rand.Text() + rand.Text())}
 	for first := out; ; first = io.Discard {
 		b, err := newBot(a.config, a.chat)
 		if err != nil {
@@ -108,7 +108,7 @@ func (a *app) greet(out io.Writer, getenv func(string) string) {
 	if a.fake != nil {
 		return
 	}
-	if len(a.config.Webhook.Secrets)+len(a.config.Webhook.Keys) == 0 {
+	if len(a.config.Webhook.Secrets)+len(a.config.Webhook.URLKeys) == 0 {
 		slog.Warn("webchat: without CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY every hook is refused")
 	}
 	if getenv("PUBLIC_URL") == "" {
@@ -130,7 +130,7 @@ func crispOf(getenv func(string) string) (c handover.Config, isLive bool) {
 		c.Webhook.Secrets = handover.NewSecrets(secret)
 	}
 	if key := get("WEBHOOK_KEY"); key != "" {
-		c.Webhook.Keys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
+		c.Webhook.URLKeys = map[string][]handover.Secret{c.WebsiteID: handover.NewSecrets(key)}
 	}
 	return c, isLive
 }

@@ -38,7 +38,7 @@ func newServer(t *testing.T) *server {
 	fake := handovertest.NewCrisp(t, handovertest.Options{Operators: operators})
 	a := &app{config: configOf(fake), fake: fake, chat: newChat(), files: &files{}}
 	a.inbox = &inbox{crisp: fake, files: a.files, typing: map[string]bool{}}
-	a.config.History = handover.History{URL: "https://bot.invalid/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
+	a.config.History = handover.History{URL: "https://bot.invalid/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 	b, err := newBot(a.config, a.chat)
 	require.NoError(t, err)
 	fake.Attach(b)
@@ -335,7 +335,7 @@ func TestTypingVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChat()
 		s := handover.Session{Conversation: conversation("user")}
-		c.agentTyping(t.Context(), s, handover.Typing{On: true, Agent: handover.Agent{Name: "Ann"}})
+		c.agentTyping(t.Context(), s, handover.AgentTyping{On: true, Agent: handover.Agent{Name: "Ann"}})
 		_, now, _ := c.room("user").since(0)
 		require.Equal(t, "Ann", now.Typing)
 		time.Sleep(time.Minute)

@@ -19,6 +19,14 @@ func (s State) Merge(other State) State {
 	return s
 }
 
+// Shift returns the state by another clock, which is ahead by that much.
+func (s State) Shift(ahead time.Duration) State {
+	if !s.Until.IsZero() {
+		s.Until = s.Until.Add(ahead)
+	}
+	return s
+}
+
 // state returns what the breaker knows of the website as a whole.
 func (b *breaker) state() State {
 	c := b.circuits[scope{}]
@@ -28,13 +36,16 @@ func (b *breaker) state() State {
 	return State{Until: c.until, Pause: int64(c.pause / time.Second), StatusCode: c.cause.StatusCode, Reason: c.cause.Reason}
 }
 
+// mergeSlack is how far two processes may be apart about the same time.
+const mergeSlack = time.Second
+
 // merge takes what another process learnt. No state, however odd, keeps from calling for longer than
 // an hour.
 func (b *breaker) merge(s State, now time.Time) {
 	if most := now.Add(MaxWait); s.Until.After(most) {
 		s.Until = most
 	}
-	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until) {
+	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until.Add(mergeSlack)) {
 		pause := time.Duration(min(max(s.Pause, 0), int64(MaxWait/time.Second))) * time.Second
 		*c = circuit{cause: &Error{StatusCode: s.StatusCode, Reason: s.Reason}, until: s.Until, pause: pause, probing: c.probing}
 	}

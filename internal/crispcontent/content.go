@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -121,7 +120,7 @@ func NewText(s string) jsontext.Value {
 // Hash tells one content of a message from another, in 12 characters. It is the same for other
 // spellings of the same JSON, and does not see the link previews that Crisp adds, nor what the user
 // chose in a picker. It never fails.
-func Hash(typ string, content jsontext.Value) string {
+func Hash(typ string, content []byte) string {
 	if typ == "picker" {
 		if plain, err := Answer(content, -1); err == nil {
 			content = plain
@@ -131,15 +130,15 @@ func Hash(typ string, content jsontext.Value) string {
 }
 
 // hash is Hash with what the user chose, in 32 characters.
-func hash(typ string, content jsontext.Value) string {
+func hash(typ string, content []byte) string {
 	plain := content
 	if n := len(plain); n < 2 || plain[0] != '"' || plain[n-1] != '"' || bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
 		plain = canonical(content) // any other is a text that can be spelled in no other way
 	}
-	h := sha256.New()
-	_, _ = io.WriteString(h, typ+"\x00")
-	_, _ = h.Write(plain)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(append(append([]byte(typ), 0), plain...))
+	var text [32]byte
+	hex.Encode(text[:], sum[:16])
+	return string(text[:])
 }
 
 // canonical returns the one spelling of a content, without link previews. What is not JSON stays as it is.

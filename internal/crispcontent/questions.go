@@ -44,7 +44,7 @@ type Question struct {
 type Questions []Question
 
 // Shown notes a message of any type that the user is shown.
-func (all *Questions) Shown(crisp string, fp int64, typ string, content jsontext.Value) {
+func (all *Questions) Shown(crisp string, fp int64, typ string, content []byte) {
 	for i := range *all {
 		(*all)[i].Last = false
 	}
@@ -55,7 +55,7 @@ func (all *Questions) Shown(crisp string, fp int64, typ string, content jsontext
 }
 
 // Edited gives a question its new content.
-func (all Questions) Edited(crisp string, fp int64, content jsontext.Value) {
+func (all Questions) Edited(crisp string, fp int64, content []byte) {
 	for i := range all {
 		if p := &all[i]; p.Crisp == crisp && p.FP == fp {
 			p.Content = content

@@ -12,8 +12,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/crisphandover/handover/internal/crispcontent"
 )
 
@@ -287,7 +285,7 @@ func (l *Log) Move(entries []*Entry) {
 
 // Forgot reports whether more may have been known of a message of this type and content than there is: it
 // may be one that was shown, perhaps with other content.
-func (l *Log) Forgot(at, fp int64, typ string, content jsontext.Value) bool {
+func (l *Log) Forgot(at, fp int64, typ string, content []byte) bool {
 	if fp == 0 || l.Entry(fp) != nil {
 		return false
 	}

@@ -106,7 +106,7 @@ func BenchmarkPostgresMessages(b *testing.B) {
 				for range sessions {
 					<-shown
 				}
-				require.NoError(b, h.Drain(b.Context()))
+				require.NoError(b, handovertest.Drain(b.Context(), h))
 			}
 			for n := range 5 {
 				round(n)

@@ -175,7 +175,7 @@ func (s *soak) open(t *testing.T) {
 		}
 	}
 	s.crisp.Settle()
-	require.NoError(t, s.h.Drain(t.Context()))
+	require.NoError(t, handovertest.Drain(t.Context(), s.h))
 	require.Equal(t, s.sessions, len(s.hooks), "hooks of answers that came")
 }
 
@@ -203,7 +203,7 @@ func (s *soak) openOne(n int) error {
 		return err
 	}
 	outcome, err := s.h.Start(ctx, turn, handover.Request{})
-	if err == nil && outcome != handover.Opened {
+	if err == nil && outcome != handover.OutcomeOpened {
 		err = fmt.Errorf("session %d: outcome %q", n, outcome)
 	}
 	return err
@@ -223,7 +223,7 @@ func (s *soak) run(t *testing.T, d time.Duration) {
 		})
 	}
 	work.Wait()
-	require.NoError(t, s.h.Drain(context.Background()))
+	require.NoError(t, handovertest.Drain(context.Background(), s.h))
 }
 
 // send sends a hook again, newly signed. One that is refused because too much waits is left out,

@@ -51,7 +51,7 @@ func historyServer(t *testing.T, withHead bool) (link, expired string) {
 		WebsiteID: crisp.WebsiteID(), Token: handover.Token{Tier: handover.Tier(crisp.Tier()), Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
 		BaseURL: crisp.URL(), HTTPClient: crisp.Client(),
 		Deliver: func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
-		History: handover.History{URL: server.URL + "/history", Key: handover.NewSecret(strings.Repeat("k", 32))},
+		History: handover.History{URL: server.URL + "/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))},
 		Transcript: func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return historyTalk(server.URL), nil
 		},

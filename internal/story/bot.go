@@ -166,7 +166,7 @@ func (w *world) end(text string) {
 		case "resolve":
 			o.Resolve = true
 		case "user":
-			o.Reason = handover.EndUserLeft
+			o.UserLeft = true
 		default:
 			w.t.Fatalf("an end has no %q", name)
 		}

@@ -142,7 +142,7 @@ func (w *world) revise(_ context.Context, s handover.Session, r handover.Revisio
 	return nil
 }
 
-func (w *world) typing(_ context.Context, s handover.Session, t handover.Typing) {
+func (w *world) typing(_ context.Context, s handover.Session, t handover.AgentTyping) {
 	line := t.Agent.Name + " is typing"
 	if !t.On {
 		line = t.Agent.Name + " is no longer typing"

@@ -55,7 +55,7 @@ var givenVerbs = []verb{
 		w.set(func(c *handover.Config) { c.Revise = w.revise })
 	}},
 	{"given the channel shows who types", func(w *world, _ []string) {
-		w.set(func(c *handover.Config) { c.Typing = w.typing })
+		w.set(func(c *handover.Config) { c.AgentTyping = w.typing })
 	}},
 	{"given the host watches <text>", func(w *world, a []string) { w.wanted = listed(a[0]) }},
 }
@@ -72,21 +72,23 @@ func (w *world) freePlan() {
 	w.options.Events = []string{"message:send", "message:updated", "message:received", "session:set_state"}
 	w.set(func(c *handover.Config) {
 		c.Token.Tier = handover.TierWebsite
-		c.Webhook = handover.Webhook{Keys: map[string][]handover.Secret{w.crisp.WebsiteID(): handover.NewSecrets(w.crisp.HookKey())}}
+		c.Webhook = handover.Webhook{URLKeys: map[string][]handover.Secret{w.crisp.WebsiteID(): handover.NewSecrets(w.crisp.HookKey())}}
 	})
 }
 
 // closed is what the host knows better than Crisp: its opening hours.
 func (w *world) closed() {
 	w.set(func(c *handover.Config) {
-		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence { return handover.Away }
+		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence {
+			return handover.PresenceAway
+		}
 	})
 }
 
 // history has the host serve a page with what user and bot said.
 func (w *world) history() {
 	w.set(func(c *handover.Config) {
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
+		c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, nil }
 	})
 }

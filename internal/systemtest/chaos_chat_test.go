@@ -291,7 +291,7 @@ func (c *chat) opens() bool {
 	q := c.request()
 	ok = c.until("start", func(ctx context.Context, h *handover.Handover) error {
 		outcome, err := h.Start(ctx, turn, q)
-		if err == nil && outcome != handover.Opened && outcome != handover.AlreadyOpen {
+		if err == nil && outcome != handover.OutcomeOpened && outcome != handover.OutcomeAlreadyOpen {
 			err = fmt.Errorf("outcome %q", outcome)
 		}
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
 	"github.com/crisphandover/handover/internal/testhook"
 )
 
@@ -146,7 +147,7 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 }
 
 // Drain is what handovertest asks of receivers.
-func (r *replica) Drain(ctx context.Context) error { return r.h.Drain(ctx) }
+func (r *replica) Drain(ctx context.Context) error { return handovertest.Drain(ctx, r.h) }
 
 // RoundTrip is the replica's network. Its death cuts the calls that are under way.
 func (r *replica) RoundTrip(q *http.Request) (resp *http.Response, err error) {

@@ -27,8 +27,8 @@ var connector = rig.Options{
 	},
 	Config: func(r *rig.Rig, c *handover.Config) {
 		c.Token.Tier = handover.TierWebsite
-		c.Webhook = handover.Webhook{Keys: r.HookKeys()}
-		c.History = handover.History{URL: "https://bot.example.com/history", Key: handover.NewSecret(strings.Repeat("k", 32))}
+		c.Webhook = handover.Webhook{URLKeys: r.HookKeys()}
+		c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) {
 			return []handover.Message{{From: handover.FromUser, Content: handover.TextMessage("Where is my parcel?")}}, nil
 		}
@@ -50,7 +50,7 @@ func TestConnectorOnTheFreePlanWithTheFourEvents(t *testing.T) {
 
 		// Nobody there: the message with its choices, and back to the bot.
 		r.Crisp.Away()
-		require.Equal(t, handover.NobodyThere, asks())
+		require.Equal(t, handover.OutcomeNobodyThere, asks())
 		require.Equal(t, []string{
 			"bot: You said: help",
 			"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]",
@@ -63,7 +63,7 @@ func TestConnectorOnTheFreePlanWithTheFourEvents(t *testing.T) {
 		r.Crisp.Online("Ann")
 		r.After(time.Minute)
 		r.Saw()
-		require.Equal(t, handover.Opened, asks())
+		require.Equal(t, handover.OutcomeOpened, asks())
 		require.Len(t, r.Saw(), 2)
 		conv := r.Crisp.Last()
 		require.Equal(t, []string{"Customer"}, conv.Segments())
@@ -115,7 +115,7 @@ func TestConnectorTokens(t *testing.T) {
 				Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Tier = tier },
 			}
 			rig.Bubble(t, o, func(r *rig.Rig) {
-				require.NoError(t, r.H.Check(context.Background()))
+				require.NoError(t, r.H.Check(context.Background()).Err())
 				r.Opened()
 			})
 		})
@@ -125,7 +125,7 @@ func TestConnectorTokens(t *testing.T) {
 func TestConnectorTokenThatIsWrong(t *testing.T) {
 	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Key = handover.NewSecret("a password") }}
 	rig.Bubble(t, o, func(r *rig.Rig) {
-		err := r.H.Check(context.Background())
+		err := r.H.Check(context.Background()).Err()
 		var api *handover.APIError
 		require.ErrorAs(t, err, &api)
 		require.Equal(t, http.StatusUnauthorized, api.StatusCode)

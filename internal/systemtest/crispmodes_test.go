@@ -36,7 +36,7 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := rig.Options{Crisp: crisp, Config: func(r *rig.Rig, c *handover.Config) {
 				c.Token.Tier = handover.Tier(r.Crisp.Tier())
-				c.Webhook.Keys = r.HookKeys()
+				c.Webhook.URLKeys = r.HookKeys()
 			}}
 			rig.Bubble(t, o, func(r *rig.Rig) {
 				for round := range 2 {
@@ -52,7 +52,7 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 func wholeFlow(r *rig.Rig, round int) {
 	t := r.T
 	require.True(t, r.Says("hello").Bot)
-	require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Data: map[string]any{"round": float64(round)}}}))
+	require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Data: map[string]any{"round": float64(round)}}}))
 	conv := r.Crisp.Last()
 	r.After(5 * time.Second)
 	require.Equal(t, handover.StateWaiting, r.Session().State)

@@ -23,7 +23,7 @@ func freePlan(away bool, config func(*handover.Config)) rig.Options {
 		},
 		Config: func(r *rig.Rig, c *handover.Config) {
 			c.Token.Tier = handover.TierWebsite
-			c.Webhook = handover.Webhook{Keys: r.HookKeys()}
+			c.Webhook = handover.Webhook{URLKeys: r.HookKeys()}
 			if config != nil {
 				config(c)
 			}
@@ -34,7 +34,7 @@ func freePlan(away bool, config func(*handover.Config)) rig.Options {
 func TestFreePlanWholeFlow(t *testing.T) {
 	rig.Bubble(t, freePlan(false, nil), func(r *rig.Rig) {
 		r.Says("hello")
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 			Segments: []string{"Customer"}, Note: "asked twice", Resume: "step 7",
 			User: handover.UserData{FirstName: "Anakin", Email: "anakin@example.com", Data: map[string]any{"gtu_accepted": "false"}},
 		}))
@@ -63,7 +63,7 @@ func TestFreePlanWholeFlow(t *testing.T) {
 		require.Equal(t, "step 7", r.Ends()[0].Resume)
 		require.True(t, r.Says("thanks").Bot)
 
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Resolve: true}))
 		r.After(time.Minute)
 		require.Equal(t, "resolved", conv.State(), "a note that cannot be never holds up the rest")
@@ -73,7 +73,7 @@ func TestFreePlanWholeFlow(t *testing.T) {
 
 func TestFreePlanNobodyThere(t *testing.T) {
 	rig.Bubble(t, freePlan(true, nil), func(r *rig.Rig) {
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		require.Equal(t, []string{"system: It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]"}, r.Saw())
 		require.False(t, r.Says("Contact me back via email").Bot)
 		require.False(t, r.Says("anakin@example.com").Bot)
@@ -121,7 +121,7 @@ func TestNoteFallback(t *testing.T) {
 			rig.Bubble(t, o, func(r *rig.Rig) {
 				user := handover.UserData{Data: map[string]any{"plan": "free"}}
 				for _, note := range []string{"the first note", "the second note"} {
-					require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: note, User: user}))
+					require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Note: note, User: user}))
 					r.Crisp.Last().Operator("Ann").Resolve()
 					r.After(time.Minute)
 				}
@@ -131,7 +131,7 @@ func TestNoteFallback(t *testing.T) {
 				require.Equal(t, 1, refusalsIn(r), "the first 402 is remembered")
 
 				r.After(25 * time.Hour)
-				require.Equal(t, handover.Opened, r.Asks(handover.Request{Note: "the third note", User: user}))
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Note: "the third note", User: user}))
 				require.Equal(t, 2, refusalsIn(r), "plans change: it is tried again the next day")
 			})
 		})

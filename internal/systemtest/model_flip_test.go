@@ -123,7 +123,7 @@ func cellOf(from, on string) (c testhook.Cell) {
 // deadlines are the triggers that come with time.
 var deadlines = map[string]bool{
 	"Timeouts.Remind": true, "Timeouts.Claim": true, "Timeouts.Idle": true, "half of Timeouts.Idle again": true,
-	"Timeouts.Max": true, "the offer expires": true, "Timeouts.Followup": true,
+	"Timeouts.Max": true, "the offer expires": true, "Timeouts.FollowUp": true,
 }
 
 // otherTarget is a state to which the cell might lead as well, "" for none.

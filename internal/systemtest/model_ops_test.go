@@ -238,11 +238,11 @@ func (s *subject) answers() func() {
 
 // request is what the host asks for. over is what it overrides of the timeouts.
 func (s *subject) request() (r modelRequest, over handover.Timeouts) {
-	r = modelRequest{presence: handover.Online, email: s.rnd.IntN(2) == 0, timeouts: modelTimeouts}
+	r = modelRequest{presence: handover.PresenceOnline, email: s.rnd.IntN(2) == 0, timeouts: modelTimeouts}
 	if n := s.rnd.IntN(8); n == 0 {
-		r.presence = handover.Unknown
+		r.presence = handover.PresenceUnknown
 	} else if n < 3 {
-		r.presence = handover.Away
+		r.presence = handover.PresenceAway
 	}
 	if s.rnd.IntN(4) == 0 {
 		r.note = noteWhy
@@ -289,12 +289,12 @@ func (s *subject) starts() func() {
 		switch {
 		case outcome == "":
 			return "not your turn"
-		case outcome != handover.Opening:
+		case outcome != handover.OutcomeOpening:
 			return string(outcome)
 		case !st.opened.IsZero():
-			return string(handover.Opened)
+			return string(handover.OutcomeOpened)
 		case !st.ended.IsZero():
-			return string(handover.OpenFailed)
+			return string(handover.OutcomeOpenFailed)
 		}
 		return ""
 	}
@@ -302,7 +302,7 @@ func (s *subject) starts() func() {
 	if r.email {
 		q.User.Email = s.id + "@example.com"
 	}
-	if r.adopt && outcome == handover.Opening {
+	if r.adopt && outcome == handover.OutcomeOpening {
 		s.w.suffers(adoptions)
 		conv := s.w.crisp.OpenAt(s.conv.WebsiteID, s.id)
 		conv.Operator("Ann").Say("note: of before")
@@ -334,15 +334,12 @@ func (s *subject) mutes() func() {
 }
 
 func (s *subject) hostEnds() func() {
-	o := handover.EndOptions{Reason: handover.EndHostEnded, Resolve: s.rnd.IntN(2) == 0}
-	if s.rnd.IntN(3) == 0 {
-		o.Reason = handover.EndUserLeft
-	}
-	s.log("%s: %s in %s", s.what, o.Reason, s.model.state)
+	o := handover.EndOptions{Resolve: s.rnd.IntN(2) == 0, UserLeft: s.rnd.IntN(3) == 0}
 	event := evEnd
-	if o.Reason == handover.EndUserLeft {
+	if o.UserLeft {
 		event = evUserLeft
 	}
+	s.log("%s: %s in %s", s.what, event, s.model.state)
 	if st := s.model.stay; s.model.running() && !st.crisp.gone && (o.Resolve || s.model.state == inOpening && !st.crisp.adopted) {
 		s.resolved(st.crisp)
 		st.crisp.closed = true

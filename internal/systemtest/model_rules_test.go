@@ -95,7 +95,7 @@ func (m *model) choose(u *userMessage) bool {
 
 // start asks for a human. It returns the outcome, "" for a turn that does not hold.
 func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
-	there := r.presence == handover.Online || r.presence == handover.Unknown && !m.policy.refuseUnknown
+	there := r.presence == handover.PresenceOnline || r.presence == handover.PresenceUnknown && !m.policy.refuseUnknown
 	if there {
 		m.visit(evStart)
 	} else {
@@ -112,19 +112,19 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 	switch {
 	case m.running():
 		m.passOn(t.message)
-		return handover.AlreadyOpen
+		return handover.OutcomeAlreadyOpen
 	case !holds:
 		m.passOn(t.message)
 		return ""
 	case m.stay != nil && m.stay.reason == handover.EndClaimTimeout && m.stay.ended.Add(modelTimeouts.CoolDown).After(m.now):
 		m.say("too_soon")
-		return handover.TooSoon
+		return handover.OutcomeTooSoon
 	case !there:
 		if m.state == handover.StateMuted {
 			m.fire(evNobody)
 		}
 		m.makeOffer(r.email, r.note)
-		return handover.NobodyThere
+		return handover.OutcomeNobodyThere
 	}
 	m.stay = &modelStay{email: r.email, note: r.note, timeouts: r.timeouts, asked: m.now}
 	m.offer = nil
@@ -145,7 +145,7 @@ func (m *model) start(t turnOf, r modelRequest) handover.Outcome {
 		u.fate, u.left = fatePosting, true
 	}
 	m.pump()
-	return handover.Opening
+	return handover.OutcomeOpening
 }
 
 // mute silences the bot. It reports whether the turn allowed it.

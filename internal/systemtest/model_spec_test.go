@@ -163,7 +163,7 @@ const (
 // modelTimeouts are short, so that all of them pass within a sequence.
 var modelTimeouts = handover.Timeouts{
 	Open: 8 * time.Second, Reply: 5 * time.Second, Relay: 9 * time.Second, Claim: 20 * time.Second,
-	Remind: 7 * time.Second, Idle: 16 * time.Second, Max: 45 * time.Second, Followup: 20 * time.Second,
+	Remind: 7 * time.Second, Idle: 16 * time.Second, Max: 45 * time.Second, FollowUp: 20 * time.Second,
 	Reopen: 15 * time.Second, CoolDown: 4 * time.Second,
 }
 
@@ -271,8 +271,8 @@ func (m *model) parting(event string, opening bool) {
 		m.note(st.crisp, noteLeft)
 		m.say("idle")
 		if st.crisp.email {
-			m.follow = &modelFollow{crisp: st.crisp, expires: m.now.Add(modelTimeouts.Followup)}
-			m.expect(evFollowOver, modelTimeouts.Followup)
+			m.follow = &modelFollow{crisp: st.crisp, expires: m.now.Add(modelTimeouts.FollowUp)}
+			m.expect(evFollowOver, modelTimeouts.FollowUp)
 		}
 	case evEnd, evUserLeft:
 		m.note(st.crisp, noteLeft)
@@ -288,16 +288,16 @@ func (m *model) parting(event string, opening bool) {
 }
 
 func (m *model) makeOffer(email bool, note string) {
-	m.offer = &modelOffer{email: email, note: note, expires: m.now.Add(modelTimeouts.Followup)}
-	m.expect(evOfferOver, modelTimeouts.Followup)
+	m.offer = &modelOffer{email: email, note: note, expires: m.now.Add(modelTimeouts.FollowUp)}
+	m.expect(evOfferOver, modelTimeouts.FollowUp)
 	m.say("no_agent")
 }
 
 // openFollow leaves the user with the agents, who answer by email.
 func (m *model) openFollow(note string) {
-	m.follow = &modelFollow{crisp: m.conversation(), expires: m.now.Add(modelTimeouts.Followup)}
+	m.follow = &modelFollow{crisp: m.conversation(), expires: m.now.Add(modelTimeouts.FollowUp)}
 	m.follow.crisp.email = true
-	m.expect(evFollowOver, modelTimeouts.Followup)
+	m.expect(evFollowOver, modelTimeouts.FollowUp)
 	m.greet(m.follow.crisp, "greeting by email")
 	if note != "" {
 		m.note(m.follow.crisp, note)

@@ -62,7 +62,7 @@ func TestAnotherBotDoesNotKeepTheUserWaiting(t *testing.T) {
 
 func TestAPersonAmongBots(t *testing.T) {
 	rig.Bubble(t, crowded, func(r *rig.Rig) {
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{User: handover.UserData{Email: "anakin@example.com"}}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Email: "anakin@example.com"}}))
 		r.After(5 * time.Second)
 		r.Saw()
 		fp := r.Crisp.Last().Operator("Ann").Say("I am a person")

@@ -16,7 +16,7 @@ import (
 
 func TestAvailableTellsOnlineAwayAndUnknownApart(t *testing.T) {
 	for status, want := range map[string]handover.Presence{
-		"online": handover.Online, "away": handover.Away, "offline": handover.Unknown, "ONLINE": handover.Unknown, "": handover.Unknown,
+		"online": handover.PresenceOnline, "away": handover.PresenceAway, "offline": handover.PresenceUnknown, "ONLINE": handover.PresenceUnknown, "": handover.PresenceUnknown,
 	} {
 		t.Run(status, func(t *testing.T) {
 			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
@@ -33,7 +33,7 @@ func TestAvailableNeedsAConversation(t *testing.T) {
 	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		there, err := r.H.Available(r.T.Context(), handover.Conversation{})
 		require.ErrorIs(t, err, handover.ErrBadMessage)
-		require.Equal(t, handover.Unknown, there)
+		require.Equal(t, handover.PresenceUnknown, there)
 		require.Zero(t, r.Crisp.CountCalls(handovertest.RouteAvailability))
 	})
 }
@@ -43,11 +43,11 @@ func TestAvailabilityThatCouldNotBeAskedIsAskedAgainSoon(t *testing.T) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.Error(t, err)
-		require.Equal(t, handover.Unknown, there)
+		require.Equal(t, handover.PresenceUnknown, there)
 		r.After(10 * time.Second)
 		there, err = r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
-		require.Equal(t, handover.Online, there)
+		require.Equal(t, handover.PresenceOnline, there)
 	})
 }
 
@@ -58,10 +58,10 @@ func TestAvailableWithAContextThatEnds(t *testing.T) {
 		defer cancel()
 		there, err := r.H.Available(ctx, r.Conv)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, handover.Unknown, there)
+		require.Equal(t, handover.PresenceUnknown, there)
 		there, err = r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err, "one caller's end is not another's answer")
-		require.Equal(t, handover.Online, there)
+		require.Equal(t, handover.PresenceOnline, there)
 	})
 }
 
@@ -72,7 +72,7 @@ func TestAvailableDoesNotWaitForAnotherCallersContext(t *testing.T) {
 		all.Go(func() {
 			there, err := r.H.Available(r.T.Context(), r.Conv)
 			require.NoError(t, err)
-			require.Equal(t, handover.Online, there)
+			require.Equal(t, handover.PresenceOnline, there)
 		})
 		r.Crisp.Settle()
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
@@ -80,7 +80,7 @@ func TestAvailableDoesNotWaitForAnotherCallersContext(t *testing.T) {
 		begun := time.Now()
 		there, err := r.H.Available(ctx, r.Conv)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, handover.Unknown, there)
+		require.Equal(t, handover.PresenceUnknown, there)
 		require.Equal(t, time.Second, time.Since(begun))
 		all.Wait()
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteAvailability))
@@ -95,7 +95,7 @@ func TestABurstAsksOnce(t *testing.T) {
 			all.Go(func() {
 				there, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(t, err)
-				require.Equal(t, handover.Online, there)
+				require.Equal(t, handover.PresenceOnline, there)
 			})
 		}
 		all.Wait()
@@ -110,7 +110,7 @@ func TestPresenceGetsWhatCrispSaysAndTheRequest(t *testing.T) {
 		crisp  handover.Presence
 	}
 	var last heard
-	say := handover.Away
+	say := handover.PresenceAway
 	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Presence = func(_ context.Context, s handover.Session, p handover.Presence) handover.Presence {
 			last = heard{s.Conversation, s.Locale, p}
@@ -120,17 +120,17 @@ func TestPresenceGetsWhatCrispSaysAndTheRequest(t *testing.T) {
 	rig.Bubble(t, o, func(r *rig.Rig) {
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
-		require.Equal(t, handover.Away, there)
-		require.Equal(t, heard{r.Conv, "", handover.Online}, last)
+		require.Equal(t, handover.PresenceAway, there)
+		require.Equal(t, heard{r.Conv, "", handover.PresenceOnline}, last)
 
-		require.Equal(t, handover.NobodyThere, r.Asks(handover.Request{Locale: "fr"}))
-		require.Equal(t, heard{r.Conv, "fr", handover.Online}, last)
+		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{Locale: "fr"}))
+		require.Equal(t, heard{r.Conv, "fr", handover.PresenceOnline}, last)
 
 		r.After(time.Minute)
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500})
-		say = handover.Online
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
-		require.Equal(t, handover.Unknown, last.crisp)
+		say = handover.PresenceOnline
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.PresenceUnknown, last.crisp)
 	})
 }
 
@@ -141,15 +141,15 @@ func TestPresenceThatPanics(t *testing.T) {
 	rig.Bubble(t, o, func(r *rig.Rig) {
 		there, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(t, err)
-		require.Equal(t, handover.Online, there, "what Crisp says stands")
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.PresenceOnline, there, "what Crisp says stands")
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 	})
 }
 
 func TestASourceThatIsNotAllowedAsksNobody(t *testing.T) {
 	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Sources = []string{"telegram"} }}
 	rig.Bubble(t, o, func(r *rig.Rig) {
-		require.Equal(t, handover.NotAllowed, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeNotAllowed, r.Asks(handover.Request{}))
 		require.Zero(t, r.Crisp.CountCalls(""))
 		require.True(t, r.Says("well then").Bot)
 	})
@@ -165,6 +165,6 @@ func TestPresenceThatTakesItsTime(t *testing.T) {
 	}}
 	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Delay: time.Minute})
-		require.Equal(t, handover.Opened, r.Asks(handover.Request{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 	})
 }

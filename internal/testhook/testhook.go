@@ -3,7 +3,10 @@
 // handover says in its init how to do so. Nothing here is meant for production.
 package testhook
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Hooks change one Handover. The zero Hooks change nothing.
 type Hooks struct {
@@ -21,6 +24,9 @@ type Hooks struct {
 
 // Set gives a *handover.Handover its hooks. Call it before the Handover is used.
 var Set func(h any, hooks Hooks)
+
+// Drain is handovertest.Drain. It does nothing to what is no *handover.Handover.
+var Drain func(ctx context.Context, h any) error
 
 // Cell is one cell of the table of states: what a trigger does in a state.
 type Cell struct {

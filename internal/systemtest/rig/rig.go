@@ -241,7 +241,7 @@ func (r *Rig) Asks(req handover.Request) handover.Outcome {
 // Opened begins a handover, which waits for an agent then.
 func (r *Rig) Opened() *handovertest.Conversation {
 	r.T.Helper()
-	if outcome := r.Asks(handover.Request{Locale: r.Locale}); outcome != handover.Opened {
+	if outcome := r.Asks(handover.Request{Locale: r.Locale}); outcome != handover.OutcomeOpened {
 		r.T.Fatalf("the rig: no handover began: %s", outcome)
 	}
 	return r.Crisp.Last()

@@ -1,0 +1,81 @@
+package handover_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// queued is how many deliveries wait for the user, or are kept until the user is there again.
+func (r *rig) queued() int { return bytes.Count(r.record().Data, []byte(`"kind":"deliver"`)) }
+
+// TestWhatWaitsForTheUserIsBounded has an agent write more than a record may hold while the channel fails.
+func TestWhatWaitsForTheUserIsBounded(t *testing.T) {
+	const written = 700
+	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Saw()
+		r.Fails(func(handover.Message) error { return errors.New("the channel is down") })
+		most := 0
+		for i := range written {
+			ann.Say(strconv.Itoa(i))
+			if i%100 == 0 {
+				r.After(time.Minute)
+				most = max(most, r.queued())
+			}
+		}
+		r.After(10 * time.Minute)
+		most = max(most, r.queued())
+		require.Less(r.T, most, 310)
+		calls := len(r.Crisp.Calls())
+		r.After(time.Hour)
+		require.Less(r.T, len(r.Crisp.Calls())-calls, 200, "nothing is read for what has no place")
+		r.Fails(nil)
+		r.After(20 * time.Minute)
+		shown := agentsIn(r.Saw())
+		require.Len(r.T, shown, written)
+		for i, line := range shown {
+			require.Equal(r.T, "agent Ann: "+strconv.Itoa(i), line)
+		}
+		require.Zero(r.T, r.queued())
+	})
+}
+
+// TestAnAbsentUserKeepsABoundedNumberOfMessages has an agent write more than is kept for a user who is away.
+func TestAnAbsentUserKeepsABoundedNumberOfMessages(t *testing.T) {
+	var kept int
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Observe = func(_ context.Context, a handover.Activity) {
+			if a.Kind == handover.ActivityNotShown && a.Why == "away" {
+				kept--
+			}
+		}
+	}}
+	const written = 380
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Saw()
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
+		for i := range written {
+			kept++
+			ann.Say(strconv.Itoa(i))
+			if i%50 == 0 {
+				r.After(time.Minute)
+			}
+		}
+		r.After(10 * time.Minute)
+		require.Less(r.T, r.queued(), 310)
+		require.Equal(r.T, r.queued(), kept)
+		require.Contains(r.T, notesOf(conv), handover.DefaultTexts().NoteAway)
+		r.Fails(nil)
+		r.Says("here again")
+		r.After(10 * time.Minute)
+		require.Len(r.T, agentsIn(r.Saw()), kept)
+	})
+}

@@ -1,0 +1,57 @@
+package handover_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// deaf is a store whose answer to one save is lost, the first one of a record with some words in it.
+type deaf struct {
+	handover.Store
+	words []byte
+	lost  atomic.Bool
+}
+
+func (s *deaf) Save(ctx context.Context, r handover.Record) (int64, error) {
+	version, err := s.Store.Save(ctx, r)
+	if err == nil && bytes.Contains(r.Data, s.words) && s.lost.CompareAndSwap(false, true) {
+		return 0, errors.New("the connection broke")
+	}
+	return version, err
+}
+
+// TestAResultWhoseSaveWasNotHeard has the store lose its answer to the save of a result. Written down twice, it
+// would have Crisp asked for the message before Crisp has carried the call out.
+func TestAResultWhoseSaveWasNotHeard(t *testing.T) {
+	var store *deaf
+	o := options{config: func(_ *rig, c *handover.Config) {
+		store = &deaf{Store: c.Store, words: []byte(`"unsure":true`)}
+		c.Store = store
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: http.StatusGatewayTimeout, LateCommit: 4 * time.Second})
+		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+		defer cancel()
+		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "m", Text: "is it plugged in?"})
+		require.ErrorIs(r.T, err, context.DeadlineExceeded)
+		r.After(2 * time.Minute)
+		require.True(r.T, store.lost.Load())
+		n := 0
+		for _, m := range conv.Messages() {
+			if m.Text() == "is it plugged in?" {
+				n++
+			}
+		}
+		require.Equal(r.T, 1, n, "the message is in Crisp once")
+	})
+}
