@@ -399,7 +399,6 @@ var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) err
 		return err
 	},
 	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
-	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.UserTyping(ctx, r.Conv, true) },
 }
 
 func TestCallsWithACancelledContext(t *testing.T) {
@@ -470,7 +469,7 @@ func TestCallsAboutNoConversation(t *testing.T) {
 			require.ErrorIs(t, call(r.T.Context(), r, handover.Turn{}), handover.ErrBadMessage, name)
 		}
 		require.ErrorIs(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}), handover.ErrBadMessage)
-		_, err := r.H.HistoryLink(r.T.Context(), r.Conv)
+		_, err := r.H.HistoryLink(r.Conv)
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 	})
 }
