@@ -84,7 +84,7 @@ func ExampleHandover_UserTyping() {
 	h := start(crisp, quiet(configFor(crisp)))
 	activeConversation(crisp, h)
 
-	fmt.Println(h.UserTyping(context.Background(), user, true))
+	fmt.Println(h.UserTyping(user, true))
 	// Output: <nil>
 }
 
