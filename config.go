@@ -98,7 +98,8 @@ type Config struct {
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
 	Sources []string
 	// NoAgent is what the user sees when nobody is there; Request.NoAgent has the last word.
-	// Default: NoAgentText, else the connector's own example, DefaultNoAgent.
+	// Default: NoAgentText, else the connector's own example, DefaultNoAgent. A quick reply of type
+	// "user_email" asks for the user's address, and is the wish for an answer by email.
 	NoAgent []RichMessage
 	// NoAgentText is NoAgent as the connector's console took it: plain text, or the JSON of one
 	// message or of a list. Used when NoAgent is empty.
