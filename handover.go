@@ -193,7 +193,7 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL.
-func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error) {
+func (h *Handover) HistoryLink(c Conversation) (string, error) {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return "", err
 	}
