@@ -87,8 +87,9 @@ type Config struct {
 	// Default: DefaultTexts.
 	Texts func(s Session) Texts
 	// AgentTyping shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
-	// may be lost: let the sign vanish after some seconds, and with the agent's message. It must
-	// return at once.
+	// may be lost: let the sign vanish after some seconds, and with the agent's message. It is called for one
+	// sign of a conversation at a time, for at most Timeouts.Callback; of those that come meanwhile the
+	// newest follows.
 	AgentTyping func(ctx context.Context, s Session, t AgentTyping)
 	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
 	// must return at once: while some calls hang no more are made. Activities hold ids and durations,
