@@ -70,17 +70,16 @@ import (
 // called concurrently.
 type Handover struct{ *engine }
 
-// New checks the configuration and names all its faults at once. It does no I/O and starts
-// nothing: call Run to have deadlines and retries kept.
+// New checks the configuration and names all its faults at once, each with what to do: it refuses what nobody
+// can mean. It says in the log, once, that hooks cannot be verified (Config.Webhook), and that the state dies
+// with the process (Config.Store). It does no I/O and starts nothing: call Run to have deadlines and retries
+// kept. Check finds out about all that is outside of the configuration.
 func New(c Config) (*Handover, error) {
 	cfg, err := c.prepare()
 	if err != nil {
 		return nil, err
 	}
-	if !cfg.Webhook.proves() {
-		cfg.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
-			"Set Webhook.Secrets or Webhook.URLKeys, unless you receive hooks with ReadEvent and HandleEvent")
-	}
+	cfg.warn(c.Store != nil)
 	return &Handover{newEngine(&cfg)}, nil
 }
 
