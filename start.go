@@ -44,7 +44,9 @@ type Outcome string
 //
 // On the context of send or of Config.Answer it does not wait: the outcome is OutcomeOpening, or what keeps the
 // conversation with the bot, such as OutcomeNobodyThere, and the bot may go on speaking. What the library says
-// then is shown when the bot is silent. The context ends only when the bot has lost the conversation, with
+// then is shown when the bot is silent. So call it there: what it returns an error for makes send fail, the message
+// counts as not answered, and its repeat asks again. After Reply has returned, a process that dies before Start
+// has asked nobody, and the message counts as answered. The context ends only when the bot has lost the conversation, with
 // the cause ErrNotYourTurn. After any other error without an outcome call Start again with the same turn,
 // unless it finds fault with the request.
 //
