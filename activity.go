@@ -31,7 +31,8 @@ type Activity struct {
 	Conversation Conversation
 	// N grows with each activity of a conversation, in the order in which they were stored: calls of
 	// Observe come from several goroutines and replicas, and may overtake each other. It is 0 for
-	// ActivityCall, ActivityLimited and faults of the history page, which are of no record.
+	// ActivityCall, ActivityLimited, and faults of the history page and of a Run that is missing, which are
+	// of no record.
 	N          int64
 	HandoverID string
 	CrispID    string

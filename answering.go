@@ -68,7 +68,6 @@ func (h *engine) persist(ctx context.Context, key string, change func(*record) e
 		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
 			return err
 		}
-		h.cfg.Logger.Warn("handover: the store failed", "why", "answer", "attempt", attempt)
 		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
@@ -166,7 +165,6 @@ func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel conte
 			return
 		default:
 			pause = storeAgain
-			h.cfg.Logger.Warn("handover: the store failed", "why", "answer")
 		}
 	}
 }

@@ -34,13 +34,14 @@ func answer(req *http.Request, status int, body string, header ...string) *http.
 	}
 }
 
-// checked is what Check says when Crisp answers like that.
-func checked(t *testing.T, f roundTrip) error {
+// called is the error of a call when Crisp answers like that.
+func called(t *testing.T, f roundTrip) error {
 	c := goodConfig()
 	c.HTTPClient = &http.Client{Transport: f}
 	h, err := handover.New(c)
 	require.NoError(t, err)
-	return h.Check(t.Context())
+	_, err = h.Available(t.Context(), handover.Conversation{ID: "user-1"})
+	return err
 }
 
 func TestAPIErrorTellsWhatFailedAndWhatToDo(t *testing.T) {
@@ -68,7 +69,7 @@ func TestAPIErrorTellsWhatFailedAndWhatToDo(t *testing.T) {
 		"redirect":          {307, ``, "", "HTTP 307", true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := checked(t, func(req *http.Request) (*http.Response, error) { return answer(req, tt.status, tt.body), nil })
+			err := called(t, func(req *http.Request) (*http.Response, error) { return answer(req, tt.status, tt.body), nil })
 			var api *handover.APIError
 			require.ErrorAs(t, err, &api)
 			require.Equal(t, tt.status, api.StatusCode)
@@ -97,7 +98,7 @@ func TestAPIErrorWithoutAnAnswer(t *testing.T) {
 		"too slow":      {context.DeadlineExceeded, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := checked(t, func(*http.Request) (*http.Response, error) { return nil, tt.err })
+			err := called(t, func(*http.Request) (*http.Response, error) { return nil, tt.err })
 			var api *handover.APIError
 			require.ErrorAs(t, err, &api)
 			require.Zero(t, api.StatusCode)
@@ -181,9 +182,9 @@ func TestErrorsOfCrispReachTheCaller(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteWebsite, Status: 401})
 		var api *handover.APIError
-		require.ErrorAs(t, r.H.Check(r.T.Context()), &api)
+		require.ErrorAs(t, r.H.Check(r.T.Context()).Err(), &api)
 		require.Equal(t, 401, api.StatusCode)
-		require.NoError(t, r.H.Check(r.T.Context()))
+		require.NoError(t, r.H.Check(r.T.Context()).Err())
 
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 503})
 		there, err := r.H.Available(r.T.Context(), r.Conv)

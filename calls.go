@@ -5,7 +5,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
@@ -36,8 +39,8 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 		r.err = api.Assign(ctx, e.Crisp, e.Note)
 	case kindGreet, kindPost:
 		r = c.post(ctx, rec, e, r)
-	case kindAnswer:
-		r.err = api.Edit(ctx, e.Crisp, e.FP, e.Content)
+	case kindAnswer, kindEdit:
+		r.err = api.Edit(ctx, e.Crisp, e.FP, c.contentOf(rec, e))
 	case kindResolve:
 		r.err = api.SetState(ctx, e.Crisp, saysResolved)
 	case kindNote:
@@ -63,7 +66,7 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked
 // first: a message is never posted again because an answer was lost.
 func (c *crispCalls) post(ctx context.Context, rec *record, e *effect, r result) result {
-	content := e.Content
+	content := c.contentOf(rec, e)
 	if e.Kind == kindGreet {
 		var text string
 		if text, r.parts = c.greeting(rec, e); text == "" {
@@ -90,6 +93,18 @@ func (c *crispCalls) post(ctx context.Context, rec *record, e *effect, r result)
 	}
 	r.fp, r.err = c.sites.of(rec).api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: typ, From: "user", Origin: c.cfg.Origin, Content: content, Fingerprint: e.FP})
 	return r
+}
+
+// contentOf is the content of a message of the user, or of an answer for them. One that is marked as an edit
+// says so first.
+func (c *crispCalls) contentOf(rec *record, e *effect) jsontext.Value {
+	if e.Text != textEdited {
+		return e.Content
+	}
+	text, _ := crispcontent.ReadText(e.Content) // we wrote it
+	texts := c.host.texts(rec)
+	mark, _ := textsplit.Shorten(texts.get(e.Text), maxEditMark)
+	return crispcontent.NewText(mark + text)
 }
 
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
@@ -129,7 +144,15 @@ func (c *crispCalls) sameAs(rec *record, e *effect, m *EventMessage) bool {
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
 // themselves, and not all that they wrote is still known.
 func (e *effect) same(m *EventMessage, origin string) bool {
-	return m.From == "user" && m.Origin == origin && m.Timestamp >= e.At && crispcontent.Hash(m.Type, m.Content) == crispcontent.Hash(e.Type, e.Content)
+	if m.From != "user" || m.Origin != origin || m.Timestamp < e.At || m.Type != e.Type {
+		return false
+	}
+	if e.Text == textEdited { // whatever its mark was
+		text, _ := crispcontent.ReadText(e.Content)
+		got, err := crispcontent.ReadText(jsontext.Value(m.Content))
+		return err == nil && strings.HasSuffix(got, text)
+	}
+	return crispcontent.Hash(m.Type, m.Content) == crispcontent.Hash(e.Type, e.Content)
 }
 
 // greeting is a part of the opening, the first message of the Crisp conversation, and how many there

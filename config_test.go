@@ -223,7 +223,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		c.HTTPClient = client
 		h, err := handover.New(c)
 		require.NoError(t, err)
-		require.Error(t, h.Check(t.Context()))
+		require.Error(t, h.Check(t.Context()).Err())
 		require.Equal(t, 1, calls, "a redirect would carry the token elsewhere")
 		require.NoError(t, client.CheckRedirect(nil, nil), "the host's own client stays as it is")
 	}
@@ -234,7 +234,7 @@ func TestBaseURLAndTier(t *testing.T) {
 		c := goodConfig()
 		c.BaseURL, c.Token.Tier = base, handover.TierPlugin
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-			require.Equal(t, "https://crisp.example.com/api/v1/website/"+c.WebsiteID, strings.TrimSuffix(req.URL.String(), "/"))
+			require.True(t, strings.HasPrefix(req.URL.String(), "https://crisp.example.com/api/v1/website/"+c.WebsiteID), req.URL)
 			require.Equal(t, "plugin", req.Header.Get("X-Crisp-Tier"))
 			id, key, _ := req.BasicAuth()
 			require.Equal(t, "identifier:the token", id+":"+key)
@@ -242,7 +242,7 @@ func TestBaseURLAndTier(t *testing.T) {
 		})}
 		h, err := handover.New(c)
 		require.NoError(t, err)
-		require.NoError(t, h.Check(t.Context()))
+		require.NoError(t, h.Check(t.Context()).Err())
 	}
 }
 

@@ -39,6 +39,11 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
+func (b *syncBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+// count is how often something was written.
+func (b *syncBuffer) count(text string) int { return strings.Count(b.String(), text) }
+
 // take returns what was written since the last call.
 func (b *syncBuffer) take() string {
 	b.mu.Lock()

@@ -30,6 +30,7 @@ const (
 	kindGreet   effectKind = "greet"   // post the opening message
 	kindPost    effectKind = "post"    // post a message of the user
 	kindAnswer  effectKind = "answer"  // choose in an agent's picker
+	kindEdit    effectKind = "edit"    // give a message of the user other words
 	kindResolve effectKind = "resolve" // resolve it in Crisp
 	kindNote    effectKind = "note"    // tell the agents something
 	kindMark    effectKind = "mark"    // mark messages as delivered and read
@@ -61,16 +62,16 @@ type effect struct {
 	Part    int       `json:"part,omitzero"`     // of a message, an opening or a note that is longer than one may be
 	Removed bool      `json:"removed,omitzero"`  // revise
 	Plain   bool      `json:"plain,omitzero"`    // deliver: the channel refused the rich message
-	Text    textName  `json:"text,omitzero"`     // text, note
+	Text    textName  `json:"text,omitzero"`     // text, note; post, edit: the mark of an edit, if it has one
 	Agent   string    `json:"agent,omitempty"`   // text
 	Locale  string    `json:"locale,omitempty"`  // text: of the request that it is about
 	Reason  EndReason `json:"reason,omitzero"`   // end
 	At      int64     `json:"at,omitzero"`       // end: Crisp's time of it, in ms; post, greet: of the newest before it
 	Summary *Summary  `json:"summary,omitempty"` // on_end
 
-	Incoming string         `json:"incoming,omitempty"` // post, answer: the user's message
-	Type     string         `json:"type,omitempty"`     // post: Crisp's message type
-	Content  jsontext.Value `json:"content,omitempty"`  // post, answer
+	Incoming string         `json:"incoming,omitempty"` // post, answer, edit: the user's message
+	Type     string         `json:"type,omitempty"`     // post, edit: Crisp's message type
+	Content  jsontext.Value `json:"content,omitempty"`  // post, answer, edit
 	Else     string         `json:"else,omitempty"`     // answer: what is posted when Crisp refuses it
 	FPs      []int64        `json:"fps,omitempty"`      // mark
 	Note     string         `json:"note,omitempty"`     // note: the host's own words
@@ -196,7 +197,7 @@ func (k effectKind) repeatable() bool {
 func (k effectKind) known() bool {
 	switch k {
 	case kindDeliver, kindRevise, kindText, kindEnd, kindOnEnd, kindCreate, kindMetas, kindInbox, kindAssign,
-		kindGreet, kindPost, kindAnswer, kindResolve, kindNote, kindMark, kindEmail, kindRate:
+		kindGreet, kindPost, kindAnswer, kindEdit, kindResolve, kindNote, kindMark, kindEmail, kindRate:
 		return true
 	}
 	return false
@@ -293,9 +294,9 @@ func (e *effect) fault(serial int64) string {
 		return "an end has no summary"
 	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
 		return "an end has no reason"
-	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
+	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote || e.Kind == kindEdit) && (e.FP < 1 || e.FP > maxNumber):
 		return "a message of ours has no number"
-	case (e.Kind == kindPost || e.Kind == kindAnswer) && (e.Incoming == "" || len(e.Content) == 0):
+	case (e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit) && (e.Incoming == "" || len(e.Content) == 0):
 		return "a post has no content"
 	}
 	return ""
@@ -327,7 +328,7 @@ func (q queue) ends(crisp string) bool {
 // posts is how many messages of the user wait.
 func (q queue) posts() (n int) {
 	for _, e := range q {
-		if e.Kind == kindPost {
+		if e.Kind == kindPost || e.Kind == kindEdit {
 			n++
 		}
 	}

@@ -374,6 +374,30 @@ func ExampleHandover_HistoryHandler() {
 }
 
 // A host with a queue of its own verifies a hook, and handles it later.
+// Check says what is wrong before users find out. Here the plugin is not installed on the website.
+func ExampleHandover_Check() {
+	crisp := handovertest.New(handovertest.Options{})
+	defer crisp.Close()
+	c := configFor(crisp)
+	c.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-00000000000f"
+	h := start(crisp, c)
+
+	report := h.Check(context.Background())
+	for _, f := range report {
+		if f.Severity == handover.SeverityProblem || f.Severity == handover.SeverityWarning {
+			fmt.Println(f.Name+":", f.Says)
+			fmt.Println("  ", f.Do)
+		}
+	}
+	fmt.Println(report.Err() != nil)
+	// Output:
+	// website: Crisp does not let the token read the website: HTTP 404 not_subscribed.
+	//    Install the plugin on this website.
+	// store_durable: The state dies with the process: running handovers are forgotten, and their bots speak again.
+	//    Set Config.Store to a durable store, such as one of package sqlstore, unless this is a test.
+	// true
+}
+
 func ExampleReadEvent() {
 	crisp := handovertest.New(handovertest.Options{})
 	defer crisp.Close()

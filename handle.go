@@ -42,15 +42,11 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 	gathers := false
 	_, err = h.update(ctx, k, func(rec *record) error {
 		gathers = false
-		if old := rec.UserMessages.find(m.ID); old != nil {
-			return rec.repeated(old, hash)
-		}
-		if rec.crowded(size) {
-			return ErrCrowded
-		}
 		m := m
-		m.At = plausibleTime(m.At, rec.env.now)
-		in := rec.enqueue(&m, hash)
+		in, err := rec.handled(&m, hash, size)
+		if err != nil {
+			return err
+		}
 		gathers = in.Next.After(rec.env.now)
 		return nil
 	})

@@ -94,68 +94,87 @@ func TestHandleThroughACrash(t *testing.T) {
 	}
 }
 
-// crash has a user talk with a bot that dies, with the agent and with the bot again.
-func crash(t *testing.T, p *killed) {
-	var next options
+// dying is a bot whose process dies, and another one that goes on.
+type dying struct {
+	*rig
+	p    *killed
+	next options
+	bot  *brain
+	h    *handover.Handover
+	over bool
+}
+
+// dies runs a test with a bot that dies.
+func dies(t *testing.T, p *killed, test func(m *dying)) {
+	m := &dying{p: p, bot: &brain{}}
 	config := func(r *rig, c *handover.Config) {
+		m.bot.r, c.Answer = r, m.bot.answer
 		alive := *c
-		next.config = func(_ *rig, c *handover.Config) { *c = alive }
+		m.next.config = func(_ *rig, c *handover.Config) { *c = alive }
 		p.Store = c.Store
 		c.Store, c.HTTPClient = p, p.through(c.HTTPClient)
 		answer, deliver := c.Answer, c.Deliver
-		c.Answer = func(ctx context.Context, turn handover.Turn, m handover.Incoming) (*handover.Request, error) {
+		c.Answer = func(ctx context.Context, turn handover.Turn, in handover.Incoming) (*handover.Request, error) {
 			if p.dead.Load() {
 				return nil, errKilled
 			}
-			return answer(ctx, turn, m)
+			return answer(ctx, turn, in)
 		}
-		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+		c.Deliver = func(ctx context.Context, s handover.Session, msg handover.Message) (string, error) {
 			if p.dead.Load() {
 				return "", errKilled
 			}
-			return deliver(ctx, s, m)
+			return deliver(ctx, s, msg)
 		}
 	}
-	bot := &brain{}
-	with := func(r *rig, c *handover.Config) {
-		bot.r, c.Answer = r, bot.answer
-		config(r, c)
+	bubble(t, options{config: config}, func(r *rig) {
+		m.rig, m.h = r, r.H
+		test(m)
+	})
+}
+
+// passes lets time pass, in which another process takes the place of one that has died.
+func (m *dying) passes(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); m.After(time.Second) {
+		if m.p.dead.Load() && !m.over {
+			m.h, m.over = m.replica(m.next), true
+			end = end.Add(time.Minute)
+		}
 	}
-	bubble(t, options{config: with}, func(r *rig) {
-		newest, over := r.H, false
-		// passes lets time pass, in which another process takes the place of one that has died.
-		passes := func(d time.Duration) {
-			for end := time.Now().Add(d); time.Now().Before(end); r.After(time.Second) {
-				if p.dead.Load() && !over {
-					newest, over = r.replica(next), true
-					end = end.Add(time.Minute)
-				}
-			}
+}
+
+// hands hands a message over until a process that lives has it, as a channel does.
+func (m *dying) hands(in handover.Incoming) {
+	in.Conversation = m.Conv
+	for {
+		h, died := m.h, m.p.dead.Load() && !m.over
+		err := h.Handle(context.Background(), in)
+		m.passes(2 * time.Second)
+		if err == nil && !died {
+			return
 		}
-		// says hands a message over until a process that lives has it, as a channel does.
-		says := func(id, text string) {
-			for {
-				h, died := newest, p.dead.Load() && !over
-				err := h.Handle(context.Background(), handover.Incoming{Conversation: r.Conv, ID: id, Text: text})
-				passes(2 * time.Second)
-				if err == nil && !died {
-					return
-				}
-			}
-		}
-		says("1", "hello")
-		says("2", "I want a human")
-		says("3", "my parcel is lost")
-		conv := asked(r)
+	}
+}
+
+// says is a new message.
+func (m *dying) says(id, text string) { m.hands(handover.Incoming{ID: id, Text: text}) }
+
+// crash has a user talk with a bot that dies, with the agent and with the bot again.
+func crash(t *testing.T, p *killed) {
+	dies(t, p, func(r *dying) {
+		r.says("1", "hello")
+		r.says("2", "I want a human")
+		r.says("3", "my parcel is lost")
+		conv := asked(r.rig)
 		require.Equal(t, []string{"my parcel is lost"}, systemrig.UserTexts(conv)[1:])
 		ann := conv.Operator("Ann")
 		ann.Say("I look for it")
-		passes(10 * time.Second)
+		r.passes(10 * time.Second)
 		ann.Resolve()
-		passes(10 * time.Second)
-		says("4", "thanks")
-		passes(10 * time.Second)
-		asked(r)
+		r.passes(10 * time.Second)
+		r.says("4", "thanks")
+		r.passes(10 * time.Second)
+		asked(r.rig)
 		var lines []string
 		for _, l := range r.Lines() { // what was under way is repeated
 			if len(lines) == 0 || lines[len(lines)-1] != l {
@@ -172,7 +191,7 @@ func crash(t *testing.T, p *killed) {
 			"bot: You said: thanks",
 		}, lines)
 		ids := map[string]bool{}
-		for _, turn := range bot.turns {
+		for _, turn := range r.bot.turns {
 			ids[turn.MessageID] = true
 			require.LessOrEqual(t, turn.Attempt, 2)
 		}

@@ -189,16 +189,6 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	return h.old.drop(ctx, rec, rec.Sessions)
 }
 
-// Check reads each website, to find out whether the token works. It changes nothing.
-func (h *Handover) Check(ctx context.Context) error {
-	for _, s := range h.sites {
-		if err := s.api.Check(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL.
 func (h *Handover) HistoryLink(_ context.Context, c Conversation) (string, error) {

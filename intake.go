@@ -45,6 +45,8 @@ func (rec *record) receive(ev *Event) bool {
 			rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(s.Stars)})
 		}
 		return news
+	case ev.Update != nil && s.Posts.Has(ev.Update.Fingerprint):
+		return false // it is the user's own words
 	case !ev.Signed && ev.Message != nil && s.Settled(ev.Message.Fingerprint):
 		return false // a read would show what we know
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),

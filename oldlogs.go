@@ -99,7 +99,6 @@ func (o *oldLogs) addTo(ctx context.Context, rec *record, n *reading) *reading {
 	}
 	old, _, err := o.load(ctx, oldLogKey(rec, s.ID))
 	if err != nil {
-		o.logger.Warn("handover: the store failed", "why", "old log")
 		return &reading{of: n.of, begun: n.begun, err: err}
 	}
 	if len(old.Entries) == 0 { // it was lost

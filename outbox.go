@@ -19,12 +19,29 @@ func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	if !rec.runs(ho.ID) {
 		s.Handover = ""
 	}
+	if s.Edits != "" {
+		rec.queueEdit(s, ho)
+		return
+	}
 	for i, p := range s.Incoming.posts() {
-		fp := fingerprint(rec.Conversation, ho.ID, ofUser, s.ID, i)
-		rec.push(&rec.ToCrisp, effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, FP: fp, Part: i, Type: p.typ, Content: p.content, At: rec.Sessions.Newest(ho.CrispID)})
-		if c := rec.Sessions.ByID(ho.CrispID); c != nil {
-			c.Log.Ours(fp)
-		}
+		rec.queuePost(s, ho, i, p)
+	}
+}
+
+// queuePost queues one part of a message of the user.
+func (rec *record) queuePost(s *userMessage, ho *handover, part int, p post) {
+	of := ofUser
+	if s.Edits != "" {
+		of = ofEdit
+	}
+	e := effect{Kind: kindPost, HandoverID: ho.ID, Crisp: ho.CrispID, Incoming: s.ID, Part: part, Type: p.typ, Content: p.content, At: rec.Sessions.Newest(ho.CrispID)}
+	e.FP = fingerprint(rec.Conversation, ho.ID, of, s.ID, part)
+	if p.marked {
+		e.Text = textEdited
+	}
+	rec.push(&rec.ToCrisp, e)
+	if c := rec.Sessions.ByID(ho.CrispID); c != nil {
+		c.Log.Ours(e.FP)
 	}
 }
 
@@ -95,6 +112,7 @@ type domain string
 // The kinds of messages that we post.
 const (
 	ofUser    domain = "user"    // a message of the user, by its channel's id
+	ofEdit    domain = "edit"    // an edit of one that is posted as a message of its own
 	ofOpening domain = "opening" // the first message of a handover
 	ofNote    domain = "note"    // a note for the agents, by its number
 	ofPart    domain = "part"    // what follows of an opening or a note that is longer than one message may be

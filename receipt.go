@@ -11,6 +11,7 @@ type receipt struct {
 	hash    string
 	size    int
 
+	id    string // of what the record knows of the message, or the one that an edit has become
 	turn  Turn
 	fault error
 	mine  bool          // this caller is to have it answered
@@ -22,20 +23,11 @@ type receipt struct {
 func (r *receipt) take(rec *record) error {
 	*r = receipt{message: r.message, hash: r.hash, size: r.size}
 	rec.userSign()
-	in := rec.UserMessages.find(r.message.ID)
-	switch {
-	case in == nil && rec.human() && rec.crowded(r.size):
-		return ErrCrowded
-	case in == nil:
-		m := r.message
-		m.At = plausibleTime(m.At, rec.env.now)
-		in = &userMessage{ID: m.ID, Hash: r.hash, At: rec.env.now, Incoming: &m}
-		rec.UserMessages = append(rec.UserMessages, in)
-		rec.Touched = rec.env.now
-		rec.accept(in)
-	case in.Hash != r.hash:
-		return ErrIDReused
+	in, err := r.takeIn(rec)
+	if err != nil {
+		return err
 	}
+	r.id = in.ID
 	in.heard(rec)
 	switch {
 	case in.Status != messageTurn || in.Managed:
@@ -49,9 +41,53 @@ func (r *receipt) take(rec *record) error {
 	return nil
 }
 
+// takeIn finds the message in the record, or takes it in.
+func (r *receipt) takeIn(rec *record) (*userMessage, error) {
+	if r.message.Edits != "" {
+		return r.takeEdit(rec)
+	}
+	in := rec.UserMessages.find(r.message.ID)
+	switch {
+	case in == nil && rec.human() && rec.crowded(r.size):
+		return nil, ErrCrowded
+	case in != nil && in.Hash != r.hash:
+		return nil, ErrIDReused
+	case in != nil:
+		return in, nil
+	}
+	m := r.message
+	m.At = plausibleTime(m.At, rec.env.now)
+	in = &userMessage{ID: m.ID, Hash: r.hash, At: rec.env.now, Incoming: &m}
+	over := rec.overtaken(&m)
+	rec.UserMessages = append(rec.UserMessages, in)
+	rec.Touched = rec.env.now
+	if over {
+		in.done(messageEdited)
+	} else {
+		rec.accept(in)
+	}
+	return in, nil
+}
+
+// takeEdit is takeIn for an edit.
+func (r *receipt) takeEdit(rec *record) (*userMessage, error) {
+	in, err := rec.knownEdit(&r.message, r.hash)
+	if in != nil || err != nil {
+		return in, err
+	}
+	in = rec.newEdit(&r.message, r.hash)
+	if in.Status == "" && rec.human() && rec.crowded(r.size) {
+		return nil, ErrCrowded
+	}
+	if in.Status == "" {
+		rec.accept(in)
+	}
+	return rec.became(in), nil
+}
+
 // read reports whether it is known what becomes of the message, and takes it down.
 func (r *receipt) read(rec *record) bool {
-	in := rec.UserMessages.find(r.message.ID)
+	in := rec.UserMessages.find(r.id)
 	if in == nil {
 		r.fault = errForgotten
 		return true
@@ -60,7 +96,14 @@ func (r *receipt) read(rec *record) bool {
 		return false
 	}
 	why := in.why()
-	r.turn = Turn{Conversation: r.message.Conversation, MessageID: in.ID, Epoch: in.Epoch, Bot: why == "", Why: why}
+	id := in.ID
+	if r.message.Edits != "" && why != "" {
+		id = r.message.ID
+		if why == WhyRepeat || why == WhyHuman {
+			why = WhyEdit
+		}
+	}
+	r.turn = Turn{Conversation: r.message.Conversation, MessageID: id, Epoch: in.Epoch, Bot: why == "", Why: why}
 	if in.Status == messageRefused {
 		r.fault = fmt.Errorf("%w (%s)", ErrRefused, in.Fault)
 	}
@@ -81,6 +124,8 @@ func (m *userMessage) why() Why {
 		return WhyChoice
 	case messageAnswered:
 		return WhyRepeat
+	case messageEdited:
+		return WhyEdit
 	}
 	return WhyHuman
 }

@@ -23,7 +23,16 @@ type Incoming struct {
 	Payload string `json:"payload,omitempty"` // of the quick reply or button that was chosen
 	// Files are passed on by URL, which agents must be able to open.
 	Files []File    `json:"files,omitempty"`
-	At    time.Time `json:"at,omitzero"` // when the user wrote it
+	At    time.Time `json:"at,omitzero"` // when the user wrote it; of an edit, when it was made
+	// Edits says that this is an edit: the id of the message that the user changed, whose new words Text has.
+	// ID is the edit's own id, or the same as Edits where the channel gives it none, as Telegram does.
+	//
+	// A message that the bot has not answered yet is answered with its new words; one that it has answered is
+	// not answered again. Agents see the new words in place of the old ones, or, where Crisp does not have
+	// the message or does not change it, as a message that Texts.Edited marks. A text of more than some 1,900
+	// characters is such a message as well. Files that the message had need not come again, and stay; others
+	// are posted. Set At, so that an edit that comes late does not undo a later one.
+	Edits string `json:"edits,omitempty"`
 	// Seq is the channel's own order, for Handle: numbers that grow within the conversation, with or
 	// without gaps, such as Telegram's message_id or a time in milliseconds. A message that has one is
 	// handed on a quarter of a second after it was stored, and before those of greater numbers that are not
@@ -55,12 +64,13 @@ const (
 	WhyMuted   Why = "muted"   // the bot is muted (Mute); the message is kept
 	WhyChoice  Why = "choice"  // it answered a question of the library's, or was the wish to leave
 	WhyRepeat  Why = "repeat"  // the bot has answered it
+	WhyEdit    Why = "edit"    // it edits a message that the bot has answered, or that the agents have
 	WhyHandled Why = "handled" // Handle took it, and has the bot answer it
 )
 
 var (
 	// ErrIDReused is returned by Handle and Receive for an id that was used for a message with other content.
-	ErrIDReused = errors.New("handover: this message id was used for another message: give each message an id of its own")
+	ErrIDReused = errors.New("handover: this message id was used for another message: give each message an id of its own, and set Incoming.Edits for an edit")
 	// ErrReentrant is returned by Receive and Reply on the context of a callback for the same
 	// conversation: they would wait for that callback.
 	ErrReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
@@ -139,7 +149,6 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 
 // await waits until it is known what becomes of a message.
 func (h *engine) await(ctx context.Context, l *listening, rec *record, got *receipt) error {
-	id := got.message.ID
 	if got.held > 0 {
 		held, cancel := context.WithTimeout(ctx, got.held)
 		defer cancel()
@@ -151,12 +160,12 @@ func (h *engine) await(ctx context.Context, l *listening, rec *record, got *rece
 		}
 		return got.fault
 	}
-	renewed := h.keepWaiting(ctx, l.key, id)
+	renewed := h.keepWaiting(ctx, l.key, got.id)
 	err := l.wait(ctx, rec)
 	renewed()
 	if err != nil {
 		// The message stays on its way. Nobody waits for it now: an end must tell the user.
-		h.waited(ctx, l.key, id)
+		h.waited(ctx, l.key, got.id)
 		return fmt.Errorf("handover: the message is stored and on its way: repeat it with the same id: %w", err)
 	}
 	return got.fault
@@ -170,7 +179,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 	timer := time.AfterFunc(renewEvery, func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+			_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 				in := rec.UserMessages.find(id)
 				if in == nil || in.Status != messagePosting {
 					return errKeep
@@ -178,9 +187,6 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 				in.heard(rec)
 				return nil
 			})
-			if err != nil && ctx.Err() == nil {
-				h.cfg.Logger.Warn("handover: the store failed", "why", "wait")
-			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(renewEvery):
@@ -199,7 +205,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 func (h *engine) waited(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+	_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 		in := rec.UserMessages.find(id)
 		if in == nil || in.Waits.IsZero() {
 			return errKeep
@@ -207,9 +213,6 @@ func (h *engine) waited(ctx context.Context, key, id string) {
 		rec.waited(in, false)
 		return nil
 	})
-	if err != nil {
-		h.cfg.Logger.Warn("handover: the store failed", "why", "wait")
-	}
 }
 
 // check refuses what cannot be taken, before anything is stored.
@@ -221,6 +224,8 @@ func (c *Config) checkIncoming(m *Incoming) error {
 		return err
 	}
 	switch {
+	case m.Edits != "" && !validID(m.Edits):
+		return bad("Incoming.Edits must be the channel's id of the message that was edited")
 	case !validID(m.ID):
 		return bad("Incoming.ID must be set to the channel's id: UTF-8 of at most %d bytes, without NUL", maxID)
 	case len(m.Text) > c.Limits.Text:

@@ -143,7 +143,6 @@ func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent erro
 	})
 	if err != nil {
 		// What was stored of the reply ends by itself after Timeouts.Reply; what was sent was sent.
-		h.cfg.Logger.Warn("handover: the store failed", "why", "reply")
 		return
 	}
 	if rec.planner().wants(toUser) { // it waited for the bot

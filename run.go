@@ -27,6 +27,7 @@ func (h *Handover) Run(ctx context.Context) error {
 	if h.pool.Closed() {
 		return ErrShutdown
 	}
+	defer h.overdue.runs()()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {
@@ -42,6 +43,13 @@ func (h *Handover) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// nobodyRuns says that something was due and nobody worked on it.
+func (h *engine) nobodyRuns(key string) {
+	h.cfg.Logger.Warn("handover: something has been due for a while, and nobody works on it: call go h.Run(ctx), on one replica at least. "+
+		"Without it no deadline passes, and nothing is tried again", "key", key)
+	h.host.tell(Activity{Kind: ActivityFault, Effect: "run", Why: "missing", At: time.Now()})
 }
 
 // watch hears from the store of what other processes saved, where the store can tell.
@@ -61,7 +69,7 @@ func (h *engine) watch(ctx context.Context) {
 		if time.Since(begun) > time.Minute {
 			attempt = 1
 		}
-		h.cfg.Logger.Warn("handover: the store failed", "why", "watch", "error", err)
+		h.cfg.Logger.Warn("handover: the store does not tell of changes any more, and is asked to again", "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(times.Backoff(attempt)):
@@ -76,14 +84,11 @@ func (h *engine) wake(key string) {
 	}
 }
 
-// housekeeping does what concerns whole websites.
+// housekeeping does what concerns whole websites. What the store fails at is done next time.
 func (h *engine) housekeeping(ctx context.Context) {
-	var err error
 	for _, s := range h.sites {
-		err = errors.Join(err, s.catchUpSoon(ctx), s.account(ctx))
-	}
-	if err != nil && ctx.Err() == nil {
-		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
+		_ = s.catchUpSoon(ctx)
+		_ = s.account(ctx)
 	}
 }
 
@@ -95,9 +100,6 @@ func (h *engine) poll(ctx context.Context) {
 	for !h.pool.Full() && !h.pool.Closed() {
 		due, err := h.store.claim(ctx, pollLimit, claimTTL)
 		if err != nil {
-			if ctx.Err() == nil {
-				h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
-			}
 			return
 		}
 		for _, r := range due {
@@ -115,9 +117,7 @@ func (h *engine) poll(ctx context.Context) {
 
 // giveBack lets the store give a record that was claimed to others: this process cannot take it now.
 func (h *engine) giveBack(ctx context.Context, r Record) {
-	if _, err := h.store.save(context.WithoutCancel(ctx), r); err != nil && !errors.Is(err, ErrConflict) { // a conflict ends the hiding as well
-		h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
-	}
+	_, _ = h.store.save(context.WithoutCancel(ctx), r) // a conflict ends the hiding as well
 }
 
 // errForeign is for a record of a website that this process is not set up for. Another one may be.
@@ -170,8 +170,8 @@ func (h *engine) work(j worker.Job) {
 		err = h.attend(ctx, direction(j.Lane), k)
 	}
 	h.worked(ctx, j.Key, err)
-	if s != nil && s.account(ctx) != nil {
-		h.cfg.Logger.Warn("handover: the store failed", "why", "website")
+	if s != nil {
+		_ = s.account(ctx) // or next time
 	}
 }
 
@@ -183,6 +183,7 @@ func (h *engine) worked(ctx context.Context, key string, err error) {
 		h.failing.Succeeded(key)
 	case errors.Is(err, errForeign), errors.Is(err, errLaterVersion):
 		h.offer(ctx, key, err)
+	case errors.As(err, new(*storeError)): // the log has it
 	case storeFailed(err):
 		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
 	default:
@@ -308,6 +309,7 @@ func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 // for ctx, whose error it returns. What is left is in the store, for another process or the next
 // start. It may be called again.
 func (h *Handover) Shutdown(ctx context.Context) error {
+	h.overdue.stop()
 	h.pool.Close()
 	return h.pool.Drain(ctx)
 }

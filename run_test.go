@@ -431,9 +431,9 @@ func TestCallsAboutTheWebsiteWithACancelledContext(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		ctx, cancel := context.WithCancel(r.T.Context())
 		cancel()
-		require.ErrorIs(t, r.H.Check(ctx), context.Canceled)
+		require.ErrorIs(t, r.H.Check(ctx).Err(), context.Canceled)
 		r.Says("something to spend")
-		require.NoError(t, r.H.Check(r.T.Context()))
+		require.NoError(t, r.H.Check(r.T.Context()).Err())
 		_, err := r.H.Spent(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 		spent, err := r.H.Spent(r.T.Context())
@@ -491,5 +491,38 @@ func TestWaitsAreWokenAndForgotten(t *testing.T) {
 		all.Wait()
 		require.Zero(t, r.H.Waiting())
 		require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
+	})
+}
+
+// A store that fails is said in the log: first, then once a minute, and once when it works again.
+func TestAStoreThatFailsIsSaidNowAndThen(t *testing.T) {
+	l := new(syncBuffer)
+	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+		r.Opened()
+		r.Store.Fails(true)
+		for range 10 {
+			r.After(time.Minute)
+			_, err := r.TrySay("hello")
+			require.Error(t, err)
+		}
+		require.LessOrEqual(t, l.count("level=WARN"), 11)
+		require.GreaterOrEqual(t, l.count("handover: the store fails: what it is needed for is tried again"), 10)
+		require.Zero(t, l.count("the store works again"))
+		r.Store.Fails(false)
+		r.After(time.Minute)
+		require.Equal(t, 1, l.count("handover: the store works again"))
+		require.LessOrEqual(t, l.count("level=WARN"), 11)
+	})
+}
+
+// A caller that leaves says nothing about the store.
+func TestACallerThatLeavesIsNoFaultOfTheStore(t *testing.T) {
+	l := new(syncBuffer)
+	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+		ctx, cancel := context.WithCancel(r.T.Context())
+		cancel()
+		_, err := r.H.Session(ctx, r.Conv)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, l.String())
 	})
 }

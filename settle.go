@@ -82,7 +82,7 @@ func (o *settlement) tell() {
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
 	default:
-		o.rec.observe(Activity{Kind: ActivityFault, MessageID: e.Incoming, Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
+		o.rec.observe(Activity{Kind: ActivityFault, MessageID: o.rec.hostID(e.Incoming), Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
 	}
 }
 
@@ -123,6 +123,8 @@ func (o *settlement) succeeded() {
 		o.nextPart()
 	case kindPost:
 		o.posted()
+	case kindEdit:
+		o.passed(o.e)
 	case kindAnswer:
 		o.answered()
 	case kindResolve:
@@ -145,6 +147,8 @@ func (o *settlement) failed() bool {
 		return o.openingFailed()
 	case o.e.Kind == kindPost:
 		return o.postFailed()
+	case o.e.Kind == kindEdit:
+		return o.editFailed()
 	case o.e.Kind == kindAnswer:
 		return o.answerFailed()
 	case o.e.Kind == kindOnEnd:
@@ -315,8 +319,22 @@ func (o *settlement) posted() {
 		s.State.Reopened() // a message of the user reopens
 		s.State.Refused = 0
 		s.Log.Ours(o.r.fp)
+		o.remember(s)
 	}
 	o.passed(o.e)
+}
+
+// remember notes where a message of the user is in Crisp, for its edits.
+func (o *settlement) remember(s *crisplog.Session) {
+	fp := cmp.Or(o.r.fp, o.e.FP)
+	if o.e.Part == 0 {
+		s.Posts.Put(o.rec.postOf(o.e, fp))
+	}
+	for _, x := range o.rec.ToCrisp { // edits that wait for the message
+		if x.Kind == kindEdit && x.Crisp == s.ID && x.FP == o.e.FP {
+			x.FP = fp
+		}
+	}
 }
 
 // postFailed reports whether a message is given up: Crisp refuses it for good. Otherwise it is
@@ -356,7 +374,7 @@ func (o *settlement) postFailed() bool {
 
 // refuse gives a message up, and says so.
 func (o *settlement) refuse(api *APIError) {
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.e.Incoming, Err: api, Attempt: o.e.Attempts})
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.hostID(o.e.Incoming), Err: api, Attempt: o.e.Attempts})
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)
 	}
@@ -388,7 +406,7 @@ func (o *settlement) full() bool {
 		o.e.Unsure = true
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.e.Incoming, Err: o.r.err, Attempt: o.e.Attempts})
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
 	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
 	if s != nil {
@@ -474,7 +492,7 @@ func (o *settlement) passed(e *effect) {
 		return
 	}
 	in.done(messagePosted)
-	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.ID, Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
+	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
 }
 
 // giveBack gives the bot a message that Crisp has no part of.

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/crisphandover/handover/internal/keys"
+	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -294,8 +296,51 @@ var errStorePanicked = errors.New("handover: the store panicked: the log has the
 // of the store is an error. Its clock follows the store's.
 type storage struct {
 	clock
-	store    Store
-	panicked func(stack string)
+	store  Store
+	logger *slog.Logger
+	outage pace.Outage // is told of in the log
+}
+
+// storeError is an error of the store's, which the log has.
+type storeError struct {
+	what string // was tried
+	err  error
+}
+
+func (e *storeError) Error() string { return fmt.Sprintf("handover: %s the store: %v", e.what, e.err) }
+
+func (e *storeError) Unwrap() error { return e.err }
+
+// outageEvery is how often the log says that the store fails.
+const outageEvery = time.Minute
+
+func newStorage(store Store, logger *slog.Logger) *storage {
+	return &storage{store: store, logger: logger, outage: pace.Outage{Every: outageEvery}}
+}
+
+// panicked logs where the store panicked.
+func (s *storage) panicked(stack string) {
+	s.logger.Error("handover: the store panicked", "stack", stack)
+}
+
+// slowAccess is how long an access takes at the least that says something about the store though its
+// caller's time is over.
+const slowAccess = 5 * time.Second
+
+// note says in the log that the store fails: first, then once a minute, and when it works again. An access
+// says nothing about the store if its caller has left, or did not have the time.
+func (s *storage) note(caller context.Context, what string, took time.Duration, err error) {
+	switch {
+	case err == nil, errors.Is(err, ErrConflict), errors.Is(err, ErrTaken):
+		if failed, tell := s.outage.Worked(what); tell {
+			s.logger.Info("handover: the store works again", "failed_for", failed)
+		}
+	case errors.Is(caller.Err(), context.Canceled), caller.Err() != nil && took < slowAccess:
+	default:
+		if fails, tell := s.outage.Failed(what); tell {
+			s.logger.Warn("handover: the store fails: what it is needed for is tried again", "failures", fails, "error", err)
+		}
+	}
 }
 
 // load is Store.Load.
@@ -409,14 +454,16 @@ func onceMore(ctx context.Context, conflicts int) error {
 }
 
 // access calls the store, for at most storeTimeout. what says in an error what was tried.
-func access[T any](ctx context.Context, s *storage, what string, f func(context.Context) (T, error)) (result T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+func access[T any](caller context.Context, s *storage, what string, f func(context.Context) (T, error)) (result T, err error) {
+	ctx, cancel := context.WithTimeout(caller, storeTimeout)
 	defer cancel()
+	begun := time.Now()
 	err = errStorePanicked
 	worker.Guard(s.panicked, func() { result, err = f(ctx) })
 	if err != nil {
-		err = fmt.Errorf("handover: %s the store: %w", what, err)
+		err = &storeError{what, err}
 	}
+	s.note(caller, what, time.Since(begun), err)
 	return result, err
 }
 

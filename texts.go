@@ -12,6 +12,9 @@ type Texts struct {
 	Opening string
 	// OpeningByEmail is Opening for an answer by email.
 	OpeningByEmail string
+	// Edited stands before the new words of a message that the user edited, where Crisp does not have the
+	// message or cannot change it: agents see them as a new message. At most 100 characters are used.
+	Edited string
 
 	// What the user is told.
 	Waiting      string // the conversation is open; an agent will come
@@ -55,6 +58,7 @@ func DefaultTexts() Texts {
 	return Texts{
 		Opening:        "Hi, this user need your help.\nYou can find the conversation history here: {link}",
 		OpeningByEmail: "Hi, this user asks for an answer by email.\nYou can find the conversation history here: {link}",
+		Edited:         "Edited: ",
 
 		Waiting:      "A person will be with you soon. You can already describe your question.",
 		StillWaiting: "We are still looking for somebody. Thank you for your patience.",
@@ -88,6 +92,20 @@ func DefaultTexts() Texts {
 	}
 }
 
+// silent names the fields without which a user is not told what becomes of them, and that are empty.
+func (t *Texts) silent() (names []string) {
+	for _, f := range []struct{ name, text string }{
+		{"Waiting", t.Waiting}, {"NobodyCame", t.NobodyCame}, {"OpenFailed", t.OpenFailed}, {"RelayFailed", t.RelayFailed},
+		{"NotSent", t.NotSent}, {"Resolved", t.Resolved}, {"Idle", t.Idle}, {"Closed", t.Closed}, {"Left", t.Left},
+		{"AskEmail", t.AskEmail}, {"BadEmail", t.BadEmail}, {"ByEmail", t.ByEmail},
+	} {
+		if f.text == "" {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
 // textName names a field of Texts in a record.
 type textName string
 
@@ -114,6 +132,7 @@ const (
 	textWithBot      textName = "with_bot"
 	textNotSent      textName = "not_sent"
 
+	textEdited     textName = "edited"
 	noteLeft       textName = "note_left"
 	noteNobodyCame textName = "note_nobody_came"
 	noteNotShown   textName = "note_not_shown"
@@ -131,7 +150,7 @@ func (t *Texts) get(name textName) string {
 		textRelayFailed: t.RelayFailed, textClosed: t.Closed, textNotAllowed: t.NotAllowed,
 		textTooSoon: t.TooSoon, textAskEmail: t.AskEmail, textBadEmail: t.BadEmail,
 		textByEmail: t.ByEmail, textWithBot: t.WithBot, textNotSent: t.NotSent,
-		noteLeft: t.NoteLeft, noteNobodyCame: t.NoteNobodyCame,
+		textEdited: t.Edited, noteLeft: t.NoteLeft, noteNobodyCame: t.NoteNobodyCame,
 		noteNotShown: t.NoteNotShown, noteOtherFile: t.NoteOtherFile, noteAway: t.NoteAway, noteNotReached: t.NoteNotReached,
 	}[name]
 }

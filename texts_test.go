@@ -59,6 +59,7 @@ var said = map[string]func(r *rig){
 		_, err := r.Receive(handover.Incoming{Files: []handover.File{{URL: "https://example.com/x.bin"}}})
 		require.ErrorIs(r.T, err, handover.ErrRefused)
 	},
+	"Edited":       func(r *rig) { r.Opened(); edited(r, "of long ago", "my parcel") },
 	"NoteNotShown": func(r *rig) { r.Opened().Operator("Ann").Send("hologram", map[string]any{"x": 1}) },
 	"TooSoon": func(r *rig) {
 		nobodyCame(r)

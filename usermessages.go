@@ -35,6 +35,10 @@ type userMessage struct {
 	Handover string `json:"handover,omitempty"`
 	Fault    string `json:"fault,omitempty"` // why it cannot be passed on
 
+	// Edits is the id of the message that an edit is about, and Edited when it was made, if the channel says.
+	Edits  string    `json:"edits,omitempty"`
+	Edited time.Time `json:"edited,omitzero"`
+
 	Managed  bool      `json:"managed,omitzero"`  // Handle took it
 	Attempts int       `json:"attempts,omitzero"` // to have the bot answer it
 	Since    time.Time `json:"since,omitzero"`    // of the first of them
@@ -66,6 +70,7 @@ const (
 	messageKept     messageStatus = "kept"     // muted: kept for a handover that may come
 	messageTaken    messageStatus = "taken"    // an answer to a question of ours
 	messageRefused  messageStatus = "refused"  // Crisp will never take it
+	messageEdited   messageStatus = "edited"   // an edit whose words another message has, or that nobody needs
 )
 
 // userMessages are the user's messages that are remembered, the newest last.
@@ -97,6 +102,7 @@ const (
 // trim keeps the list within its bounds. What is on its way is always kept; words that wait for the
 // bot's answer, or for a handover, only of the newest.
 func (all *userMessages) trim() {
+	all.trimEdits()
 	extra, words := len(*all)-maxUserMessages, 0
 	for i := len(*all) - 1; i >= 0; i-- {
 		m := (*all)[i]
@@ -118,11 +124,11 @@ func (all *userMessages) trim() {
 
 // settled reports whether a message need only be known again when the channel repeats it.
 func (m *userMessage) settled() bool {
-	return m != nil && m.Incoming == nil && m.Fault == "" && slices.Contains(settledStatuses, m.Status)
+	return m != nil && m.Incoming == nil && m.Fault == "" && m.Edits == "" && slices.Contains(settledStatuses, m.Status)
 }
 
 // settledStatuses are the statuses of settled messages, in the order of their codes in records.
-var settledStatuses = []messageStatus{messageAnswered, messagePosted, messageTaken, messageRefused}
+var settledStatuses = []messageStatus{messageAnswered, messagePosted, messageTaken, messageRefused, messageEdited}
 
 // packedSize is how many bytes are kept of a settled message: six of its id, four of its content, one
 // for its status, and the last one of its epoch.
@@ -236,7 +242,7 @@ func (all userMessages) recount(now int64) {
 
 // done gives a message its last status: its words are not needed any more.
 func (m *userMessage) done(s messageStatus) {
-	*m = userMessage{ID: m.ID, Hash: m.Hash, Status: s, Epoch: m.Epoch, At: m.At, Fault: m.Fault, short: m.short}
+	*m = userMessage{ID: m.ID, Hash: m.Hash, Status: s, Epoch: m.Epoch, At: m.At, Fault: m.Fault, Edits: m.Edits, Edited: m.Edited, short: m.short}
 }
 
 // heard notes that a Receive has come for a message, and waits if that is on its way.
@@ -262,8 +268,8 @@ func (rec *record) waited(m *userMessage, heard bool) {
 // unless the host has heard of that end already.
 func (rec *record) unsent(m *userMessage) {
 	add := func(to *[]string) {
-		if !slices.Contains(*to, m.ID) {
-			*to = append(slices.Clone(*to), m.ID)
+		if id := m.hostID(); !slices.Contains(*to, id) {
+			*to = append(slices.Clone(*to), id)
 		}
 	}
 	if m.Handover == "" {
@@ -311,8 +317,16 @@ func (all userMessages) waits(handover string) (until time.Time) {
 func (rec *record) accept(in *userMessage) {
 	rec.fire(onUser, cause{})
 	in.Epoch = rec.Epoch
+	if in.Edits != "" && rec.reword(rec.UserMessages.find(in.Edits), in.Incoming) { // it was given back meanwhile
+		in.done(messageEdited)
+		return
+	}
 	switch rec.State {
 	case StateBot:
+		if in.Edits != "" {
+			rec.editForNobody(in)
+			return
+		}
 		if rec.Offer != nil && rec.takeChoice(in) {
 			in.done(messageTaken)
 			return
@@ -331,6 +345,10 @@ func (rec *record) takeForAgent(in *userMessage) {
 	// Writing again and again to an agent who keeps silent does not put off the question after it.
 	if ho := rec.Handover; !ho.Unanswered || !ho.AskedIdle.Before(ho.LastWord) {
 		ho.LastWord, ho.Unanswered = rec.env.now, true
+	}
+	if in.Edits != "" { // it chooses nothing
+		rec.queuePosts(in, rec.Handover)
+		return
 	}
 	if m := in.Incoming; m.Payload == payloadLeave || means(m.Text, rec.Handover.LeaveTitle) {
 		rec.fire(onUserLeft, cause{})
@@ -368,21 +386,25 @@ const maxPost = 2000
 type post struct {
 	typ     string
 	content jsontext.Value
+	marked  bool // as an edit
 }
 
 // posts turns a message of the user into Crisp messages: the text in parts, then the files.
-func (m *Incoming) posts() []post {
+func (m *Incoming) posts() []post { return m.split(maxPost) }
+
+// split is posts with texts of at most limit UTF-16 units.
+func (m *Incoming) split(limit int) []post {
 	var all []post
 	text := m.Text
 	if textsplit.Blank(text) && len(m.Files) == 0 {
 		text = m.Payload
 	}
-	for _, part := range textsplit.Split(text, maxPost) {
-		all = append(all, post{"text", crispcontent.NewText(part)})
+	for _, part := range textsplit.Split(text, limit) {
+		all = append(all, post{typ: "text", content: crispcontent.NewText(part)})
 	}
 	for _, f := range m.Files {
 		typ, content := crispcontent.File(f).Message()
-		all = append(all, post{typ, content})
+		all = append(all, post{typ: typ, content: content})
 	}
 	return all
 }
@@ -415,7 +437,7 @@ func (m *userMessage) fault() string {
 		return "a message of the user is null"
 	case m.ID == "" && !m.settled():
 		return "a message of the user has no id"
-	case !slices.Contains([]messageStatus{messageWaiting, messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused}, m.Status):
+	case !slices.Contains([]messageStatus{messageWaiting, messageTurn, messageAnswered, messagePosting, messagePosted, messageKept, messageTaken, messageRefused, messageEdited}, m.Status):
 		return "the state of a user's message is none that is known"
 	case m.unfinished() && m.Incoming == nil:
 		return "a message of the user has lost its words"

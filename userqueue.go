@@ -28,11 +28,56 @@ func (all userMessages) head() *userMessage {
 	return nil
 }
 
-// enqueue appends a message of Handle's, before those of a greater Seq that are not handed on yet.
-func (rec *record) enqueue(m *Incoming, hash string) *userMessage {
+// handled takes a message that Handle brings.
+func (rec *record) handled(m *Incoming, hash string, size int) (*userMessage, error) {
+	if m.Edits != "" {
+		return rec.handledEdit(m, hash, size)
+	}
+	if old := rec.UserMessages.find(m.ID); old != nil {
+		return old, rec.repeated(old, hash)
+	}
+	if rec.crowded(size) {
+		return nil, ErrCrowded
+	}
+	m.At = plausibleTime(m.At, rec.env.now)
+	in := &userMessage{ID: m.ID, Hash: hash, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
+	if rec.overtaken(m) {
+		in.done(messageEdited)
+		rec.UserMessages = append(rec.UserMessages, in)
+		return in, nil
+	}
+	rec.enqueue(in)
+	return in, nil
+}
+
+// handledEdit is handled for an edit.
+func (rec *record) handledEdit(m *Incoming, hash string, size int) (*userMessage, error) {
+	in, err := rec.knownEdit(m, hash)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		return in, keepUnless(rec.takeOver(in))
+	}
+	if in = rec.newEdit(m, hash); in.Status != "" {
+		rec.takeOver(rec.became(in))
+		return in, nil
+	}
+	if rec.crowded(size) {
+		return nil, ErrCrowded
+	}
+	rec.UserMessages = rec.UserMessages[:len(rec.UserMessages)-1] // it has its place in the queue
+	rec.enqueue(in)
+	return in, nil
+}
+
+// enqueue puts a message of Handle's behind the others, but before those of a greater Seq that are not handed
+// on yet.
+func (rec *record) enqueue(in *userMessage) {
 	rec.userSign()
 	rec.Touched = rec.env.now
-	in := &userMessage{ID: m.ID, Hash: hash, Status: messageWaiting, Managed: true, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
+	m := in.Incoming
+	in.Status, in.Managed = messageWaiting, true
 	at := len(rec.UserMessages)
 	if m.Seq != 0 {
 		in.Next = rec.env.now.Add(gatherFor)
@@ -41,7 +86,6 @@ func (rec *record) enqueue(m *Incoming, hash string) *userMessage {
 		}
 	}
 	rec.UserMessages = slices.Insert(rec.UserMessages, at, in)
-	return in
 }
 
 // follows reports whether a message comes after one with this Seq, and can still be put behind it.
@@ -60,17 +104,22 @@ func (rec *record) crowded(n int) bool {
 	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
 }
 
-// repeated takes a message of Handle's that is known already. One that Receive gave out, whose caller has
-// not answered it, is the library's to answer from now on.
+// repeated takes a message of Handle's that is known already.
 func (rec *record) repeated(old *userMessage, hash string) error {
 	if old.Hash != hash {
 		return ErrIDReused
 	}
-	if old.Status != messageTurn || old.Managed || old.given(rec.env.now) {
-		return errKeep
+	return keepUnless(rec.takeOver(old))
+}
+
+// takeOver makes a message that Receive gave out, whose caller has not answered it, the library's to answer
+// from now on. It is false for any other one.
+func (rec *record) takeOver(m *userMessage) bool {
+	if m.Status != messageTurn || m.Managed || m.given(rec.env.now) {
+		return false
 	}
-	old.Managed, old.Next = true, time.Time{}
-	return nil
+	m.Managed, m.Next = true, time.Time{}
+	return true
 }
 
 // handOn hands the messages in hand on, as far as it is their turn: to the agents, to the library whose

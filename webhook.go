@@ -277,15 +277,27 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refusals logs which hooks were refused.
 type refusals struct {
 	logger   *slog.Logger
-	unproven atomic.Int64 // when one without proof was last logged, in Unix seconds
+	unproven atomic.Int64          // when one without proof was last logged, in Unix seconds
+	last     atomic.Pointer[error] // of a hook without proof
+}
+
+// reason is why the last hook was refused that had no proof; nil: none was.
+func (r *refusals) reason() error {
+	if err := r.last.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // log logs that a hook was refused. Those without a valid signature or key may be anybody's, or all of
 // Crisp's when the secret is wrong: one line a minute says so.
 func (r *refusals) log(ctx context.Context, genuine bool, status int, err error) {
 	const message = "handover: a hook was refused"
-	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden ||
-		errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
+	unproven := status == http.StatusUnauthorized || status == http.StatusForbidden
+	if unproven {
+		r.last.Store(&err)
+	}
+	unproven = unproven || errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
 	switch now, last := time.Now().Unix(), r.unproven.Load(); {
 	case genuine:
 		r.logger.WarnContext(ctx, message, "status", status)
@@ -304,6 +316,9 @@ var ErrBusy = errors.New("handover: too many conversations wait: repeat the even
 // may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
 // and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
+	if s := h.sites[ev.WebsiteID]; s != nil {
+		s.hook.Store(h.store.now().Unix())
+	}
 	switch {
 	case h.pool.Closed():
 		return ErrShutdown

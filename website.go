@@ -18,6 +18,7 @@ import (
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/pace"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // websiteRecord is what a whole website shares, over all replicas: the Data of its own record, which
@@ -32,6 +33,7 @@ type websiteRecord struct {
 	Calls   int64            `json:"calls,omitzero"`
 	NoNotes time.Time        `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
 	Crisp   crispapi.State   `json:"crisp,omitzero"`    // for how long nothing of the website is called
+	Hook    time.Time        `json:"hook,omitzero"`     // when one last came, up to hookEvery late, or more
 	Unknown jsontext.Value   `json:",embed,unknown"`
 }
 
@@ -49,6 +51,8 @@ type site struct {
 	advised   sync.Map          // when the host was told what a person must mend, by call
 	missed    atomic.Bool       // hooks were not taken: there is something to catch up with
 	accounted atomic.Int64      // the minute in which calls were last added to the website's
+	hook      atomic.Int64      // when one last came to this process, in Unix seconds by the store's clock
+	hookTold  atomic.Int64      // which of these is in the website's record
 	news      atomic.Bool       // what this process knows of Crisp is not in the website's record yet
 }
 
@@ -140,10 +144,21 @@ func (s *site) account(ctx context.Context) error {
 	return s.spend(ctx)
 }
 
+// hookEvery is how often it is noted for other replicas, at the least, that hooks come.
+const hookEvery = time.Hour
+
+// lastHook is when a hook last came to any replica, as far as this one knows; zero: none did.
+func (s *site) lastHook(w *websiteRecord) time.Time {
+	if hook := s.hook.Load(); hook > 0 {
+		return times.Later(w.Hook, time.Unix(hook, 0))
+	}
+	return w.Hook
+}
+
 // spend adds this process's calls to the website's, and tells what it knows of Crisp.
 func (s *site) spend(ctx context.Context) error {
-	calls, news := s.api.Calls.Swap(0), s.news.Load()
-	if calls == 0 && !news {
+	calls, news, hook := s.api.Calls.Swap(0), s.news.Load(), s.hook.Load()
+	if calls == 0 && !news && hook-s.hookTold.Load() < int64(hookEvery/time.Second) {
 		return nil
 	}
 	_, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
@@ -151,6 +166,7 @@ func (s *site) spend(ctx context.Context) error {
 			w.Day, w.Calls = day, 0
 		}
 		w.Calls += calls
+		w.Hook = s.lastHook(w)
 		if news {
 			s.news.Store(false)
 			w.Crisp = s.api.State().Shift(now.Sub(time.Now()))
@@ -160,8 +176,10 @@ func (s *site) spend(ctx context.Context) error {
 	if err != nil {
 		s.api.Calls.Add(calls)
 		s.news.Store(s.news.Load() || news)
+		return err
 	}
-	return err
+	s.hookTold.Store(hook)
+	return nil
 }
 
 // update applies change to the website's record, as engine.update does to a conversation's.
@@ -213,6 +231,9 @@ func (w *websiteRecord) mend(every time.Duration, now time.Time) (mended bool) {
 	far := func(t time.Time, most time.Duration) bool { return t.After(now.Add(most)) }
 	if far(w.Claim.Until, 2*claimTTL) {
 		w.Claim, mended = claim{}, true
+	}
+	if far(w.Hook, time.Minute) {
+		w.Hook, mended = now, true
 	}
 	if far(w.NoNotes, noNotesFor+time.Minute) {
 		w.NoNotes, mended = time.Time{}, true

@@ -40,7 +40,7 @@ func TestSeveralWebsites(t *testing.T) {
 		conv.Operator("Ann").Say("no hook told of this")
 		r.After(7 * time.Minute)
 		require.Contains(t, r.Saw(), "agent Ann: no hook told of this")
-		require.NoError(t, r.H.Check(context.Background()))
+		require.NoError(t, r.H.Check(context.Background()).Err())
 		r.Conv.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-000000000003"
 		_, err := r.TrySay("hello")
 		require.ErrorIs(t, err, handover.ErrBadMessage)

@@ -50,6 +50,7 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	polls    atomic.Int64     // when this process may poll again, in Unix ns
+	overdue  overdue
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
@@ -59,7 +60,7 @@ type engine struct {
 }
 
 func newEngine(cfg *Config) *engine {
-	store := &storage{store: cfg.Store, panicked: func(stack string) { cfg.Logger.Error("handover: the store panicked", "stack", stack) }}
+	store := newStorage(cfg.Store, cfg.Logger)
 	host := newHost(cfg)
 	sites := newSites(cfg, store, host.tell)
 	h := &engine{
@@ -69,6 +70,7 @@ func newEngine(cfg *Config) *engine {
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
+	h.overdue = overdue{store: store, say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
@@ -211,6 +213,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 			return false, err
 		}
 		rec.env.version = 0
+		h.overdue.saved(key, 0, time.Time{})
 		_ = h.old.drop(ctx, rec, rec.Sessions) // else tidy does
 		return true, nil
 	}
@@ -237,6 +240,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
+	h.overdue.saved(key, next.Version, next.Due)
 	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
@@ -349,7 +353,6 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			return rec, err
 		}
 		k.record, k.saved = Record{}, nil
-		h.cfg.Logger.Warn("handover: the store failed", "why", "result", "attempt", attempt)
 		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
 	}
 }
@@ -431,16 +434,13 @@ func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
 // renew keeps this process's claim on a record until ctx ends.
 func (h *engine) renew(ctx context.Context, key string) {
 	for {
-		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
+		_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
 			if rec.Claim.Holder != h.process {
 				return errKeep
 			}
 			rec.Claim.take(h.process, rec.env.now)
 			return nil
 		})
-		if err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("handover: the store failed", "why", "claim")
-		}
 		select {
 		case <-ctx.Done():
 			return

@@ -43,6 +43,10 @@ const (
 type Options struct {
 	// Tier is the token's: "plugin" (default), "website" or "user".
 	Tier string
+	// Scopes are the token's, such as "website:conversation:messages:write". A call that needs another one
+	// is answered 403 token_scope_forbidden, as one source names it. Nil: no scopes are checked, as of a
+	// plugin's development token. Hooks come whatever the scopes are.
+	Scopes []string
 	// WebsiteID is the website's id; a fixed one by default. Websites are further ones that the
 	// same token reaches.
 	WebsiteID string

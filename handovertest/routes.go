@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,39 +55,42 @@ type route struct {
 	// the body is as it should be.
 	work func(c *Crisp, q *request) answer
 	body object // the shape of the body; nil: there is none
+	// scope is what the token needs, as Crisp's import tool and third parties name it; empty where no
+	// source names one.
+	scope string
 }
 
 // routes are all routes.
 var routes = map[string]route{
-	RouteCreate:          {work: (*Crisp).postConversation},
-	RouteExists:          {work: (*Crisp).headConversation},
-	RouteConversation:    {work: (*Crisp).getConversation},
-	RouteDelete:          {work: (*Crisp).deleteConversation},
-	RouteInitiate:        {work: (*Crisp).postInitiate},
-	RouteList:            {work: (*Crisp).getConversations},
-	RouteMeta:            {work: (*Crisp).getMeta},
-	RoutePatchMeta:       {work: (*Crisp).patchMeta, body: metaShape},
-	RouteSend:            {work: (*Crisp).postMessage, body: messageShape},
-	RouteMessages:        {work: (*Crisp).getMessages},
-	RouteMessage:         {work: (*Crisp).getMessage},
-	RouteEdit:            {work: (*Crisp).patchMessage, body: contentShape},
-	RouteRemoveMessage:   {work: (*Crisp).deleteMessage},
-	RouteCompose:         {work: (*Crisp).patchCompose, body: composeShape},
-	RouteRead:            {work: (*Crisp).patchRead, body: markShape},
-	RouteUnread:          {work: (*Crisp).patchUnread, body: unreadShape},
-	RouteDelivered:       {work: (*Crisp).patchDelivered, body: markShape},
-	RouteState:           {work: (*Crisp).getState},
-	RoutePatchState:      {work: (*Crisp).patchState, body: stateShape},
-	RouteRouting:         {work: (*Crisp).getRouting},
-	RoutePatchRouting:    {work: (*Crisp).patchRouting, body: routingShape},
-	RoutePatchInbox:      {work: (*Crisp).patchInbox, body: inboxShape},
-	RouteBlock:           {work: (*Crisp).getBlock},
-	RoutePatchBlock:      {work: (*Crisp).patchBlock, body: blockShape},
+	RouteCreate:          {work: (*Crisp).postConversation, scope: "website:conversation:initiate:write"},
+	RouteExists:          {work: (*Crisp).headConversation, scope: "website:conversation:sessions:read"},
+	RouteConversation:    {work: (*Crisp).getConversation, scope: "website:conversation:sessions:read"},
+	RouteDelete:          {work: (*Crisp).deleteConversation, scope: "website:conversation:sessions:write"},
+	RouteInitiate:        {work: (*Crisp).postInitiate, scope: "website:conversation:initiate:write"},
+	RouteList:            {work: (*Crisp).getConversations, scope: "website:conversation:sessions:read"},
+	RouteMeta:            {work: (*Crisp).getMeta, scope: "website:conversation:sessions:read"},
+	RoutePatchMeta:       {work: (*Crisp).patchMeta, body: metaShape, scope: "website:conversation:sessions:write"},
+	RouteSend:            {work: (*Crisp).postMessage, body: messageShape, scope: "website:conversation:messages:write"},
+	RouteMessages:        {work: (*Crisp).getMessages, scope: "website:conversation:messages:read"},
+	RouteMessage:         {work: (*Crisp).getMessage, scope: "website:conversation:messages:read"},
+	RouteEdit:            {work: (*Crisp).patchMessage, body: contentShape, scope: "website:conversation:messages:write"},
+	RouteRemoveMessage:   {work: (*Crisp).deleteMessage, scope: "website:conversation:messages:write"},
+	RouteCompose:         {work: (*Crisp).patchCompose, body: composeShape, scope: "website:conversation:messages:write"},
+	RouteRead:            {work: (*Crisp).patchRead, body: markShape, scope: "website:conversation:messages:write"},
+	RouteUnread:          {work: (*Crisp).patchUnread, body: unreadShape, scope: "website:conversation:messages:write"},
+	RouteDelivered:       {work: (*Crisp).patchDelivered, body: markShape, scope: "website:conversation:messages:write"},
+	RouteState:           {work: (*Crisp).getState, scope: "website:conversation:states:read"},
+	RoutePatchState:      {work: (*Crisp).patchState, body: stateShape, scope: "website:conversation:states:write"},
+	RouteRouting:         {work: (*Crisp).getRouting, scope: "website:conversation:routing:read"},
+	RoutePatchRouting:    {work: (*Crisp).patchRouting, body: routingShape, scope: "website:conversation:routing:write"},
+	RoutePatchInbox:      {work: (*Crisp).patchInbox, body: inboxShape, scope: "website:conversation:sessions:write"},
+	RouteBlock:           {work: (*Crisp).getBlock, scope: "website:conversation:actions:read"},
+	RoutePatchBlock:      {work: (*Crisp).patchBlock, body: blockShape, scope: "website:conversation:actions:write"},
 	RouteFeedback:        {work: (*Crisp).postFeedback},
 	RouteWebsite:         {work: (*Crisp).getWebsite},
-	RouteAvailability:    {work: (*Crisp).getAvailability},
-	RouteAvailabilities:  {work: (*Crisp).getAvailabilities},
-	RouteOperators:       {work: (*Crisp).getOperators},
+	RouteAvailability:    {work: (*Crisp).getAvailability, scope: "website:availability:read"},
+	RouteAvailabilities:  {work: (*Crisp).getAvailabilities, scope: "website:operators:read"},
+	RouteOperators:       {work: (*Crisp).getOperators, scope: "website:operators:read"},
 	RouteConnectAccount:  {work: (*Crisp).getConnectAccount},
 	RouteConnectSession:  {work: (*Crisp).headConnectSession},
 	RouteConnectWebsites: {work: (*Crisp).getConnectWebsites},
@@ -222,6 +226,9 @@ func (c *Crisp) authenticate(r *http.Request) *answer {
 // answer looks up the conversation, judges the body, and does the work. The caller holds the lock.
 func (c *Crisp) answer(q *request) answer {
 	route := routes[q.Route]
+	if scopes := c.options.Scopes; scopes != nil && route.scope != "" && !slices.Contains(scopes, route.scope) {
+		return answer{status: http.StatusForbidden, reason: "token_scope_forbidden"}
+	}
 	if q.sessionID != "" {
 		v := c.bySession[q.sessionID]
 		if v == nil || v.website != q.website {

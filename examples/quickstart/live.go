@@ -47,7 +47,7 @@ func live(ctx context.Context, c handover.Config, listener net.Listener, in io.R
 		return err
 	}
 	defer stop()
-	if err := b.Check(ctx); err != nil {
+	if err := b.Check(ctx).Err(); err != nil {
 		return err
 	}
 	if len(c.Webhook.Secrets)+len(c.Webhook.URLKeys) == 0 {

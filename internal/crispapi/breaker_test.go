@@ -136,7 +136,7 @@ func TestARepairIsNoticed(t *testing.T) {
 			require.LessOrEqual(t, e.Wait, time.Hour)
 			s.answer = always(data(`{}`))
 			if check {
-				require.NoError(t, c.Check(t.Context()))
+				require.NoError(t, c.Website(crispapi.Force(t.Context())))
 			} else {
 				time.Sleep(e.Wait + 2*time.Second)
 			}
@@ -151,7 +151,7 @@ func TestACheckWaitsWhileTheQuotaIsUsedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := client(always(reply{status: 429, header: http.Header{"Retry-After": {"60"}}}))
 		for range 59 {
-			require.Equal(t, crispapi.Later, failure(t, c.Check(t.Context())).Class())
+			require.Equal(t, crispapi.Later, failure(t, c.Website(crispapi.Force(t.Context()))).Class())
 			time.Sleep(time.Second)
 		}
 		require.Equal(t, 1, s.calls())

@@ -68,12 +68,17 @@ func (c *Client) List(ctx context.Context, page int) (rows []Conversation, err e
 // the token and the website are not what is missing. A read may be older than the conversation.
 func (c *Client) Gone(ctx context.Context, id string) bool {
 	_, e := c.conversation(ctx, id)
-	return e != nil && !e.Held && e.StatusCode == http.StatusNotFound && c.website(ctx, false) == nil
+	return e != nil && !e.Held && e.StatusCode == http.StatusNotFound && c.Website(ctx) == nil
 }
 
 // SetState sets a conversation's state: "pending", "unresolved" or "resolved".
 func (c *Client) SetState(ctx context.Context, id, state string) error {
 	return c.do(ctx, request{op: opState, session: id, path: "/state", body: crisp.ConversationStateUpdate{State: &state}})
+}
+
+// ReadState reads a conversation's state and throws it away: it shows whether the token may.
+func (c *Client) ReadState(ctx context.Context, id string) error {
+	return c.do(ctx, request{op: opReadState, session: id, path: "/state"})
 }
 
 // SetInbox moves a conversation to a sub-inbox.
@@ -118,14 +123,8 @@ func (c *Client) Availability(ctx context.Context) (status string, err error) {
 	return status, err
 }
 
-// Check reads the website, which shows that the token works. It asks even while the breaker is open,
-// so that a person who has mended the token sees it at once, and calls go on; not while Crisp has asked
-// for fewer calls.
-func (c *Client) Check(ctx context.Context) error { return c.website(ctx, true) }
-
-func (c *Client) website(ctx context.Context, forced bool) error {
-	return c.do(ctx, request{op: opWebsite, forced: forced})
-}
+// Website reads the website, which shows that the token works.
+func (c *Client) Website(ctx context.Context) error { return c.do(ctx, request{op: opWebsite}) }
 
 // Metas reads a conversation's metas. What is of another type than Crisp documents reads as empty:
 // Crisp writes an empty object as [].

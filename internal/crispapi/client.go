@@ -118,9 +118,6 @@ type request struct {
 	// take takes the answer's data; an error makes the answer one that Crisp does not document. Nil:
 	// the call needs no data.
 	take func(answer) error
-	// forced is true for a call that is made even while the breaker is open, unless Crisp asked for
-	// fewer calls.
-	forced bool
 }
 
 // do makes one call. Every failure is an *Error, or what Config.Fault makes of it.
@@ -151,7 +148,7 @@ func (c *Client) try(ctx context.Context, r request) *Error {
 	c.mu.Unlock()
 	if held != nil {
 		held.Scope, held.Read = r.op.scope, r.op.reads()
-		if !r.forced || ruleOf(held).Class == Later {
+		if !forced(ctx) || ruleOf(held).Class == Later {
 			return held
 		}
 		probes = c.force(t)

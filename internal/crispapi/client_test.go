@@ -161,7 +161,7 @@ func TestAnswersWithoutABody(t *testing.T) {
 				require.Equal(t, patches, err == nil, op)
 			}
 		}
-		require.Error(t, c.Check(t.Context()) /* a GET */)
+		require.Error(t, c.Website(t.Context()) /* a GET */)
 	}
 }
 

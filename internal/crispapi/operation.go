@@ -23,7 +23,7 @@ func (o *operation) failed(status int, err error) *Error {
 // names one.
 func Scopes() map[string]string {
 	all := make(map[string]string)
-	for _, op := range []*operation{opCreate, opConversation, opList, opMetas, opSetMetas, opInbox, opAssign, opState, opRating,
+	for _, op := range []*operation{opCreate, opConversation, opList, opMetas, opSetMetas, opInbox, opAssign, opState, opReadState, opRating,
 		opSend, opNote, opEdit, opMessage, opMessages, opDelivered, opRead, opTyping, opAvailability, opWebsite} {
 		all[op.name] = op.scope
 	}
@@ -40,6 +40,7 @@ var (
 	opInbox        = &operation{"change inbox", http.MethodPatch, "website:conversation:sessions (write)"}
 	opAssign       = &operation{"assign", http.MethodPatch, "website:conversation:routing (write)"}
 	opState        = &operation{"change state", http.MethodPatch, "website:conversation:states (write)"}
+	opReadState    = &operation{"read state", http.MethodGet, "website:conversation:states (read)"}
 	opRating       = &operation{"ask for a rating", http.MethodPost, ""}
 	opSend         = &operation{"send message", http.MethodPost, "website:conversation:messages (write)"}
 	opNote         = &operation{"send note", http.MethodPost, "website:conversation:messages (write)"}

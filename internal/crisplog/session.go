@@ -15,6 +15,7 @@ type Session struct {
 	Bounds Boundary    `json:"bounds"`
 	State  State       `json:"state"`
 	Reads  ReadHistory `json:"reads"`
+	Posts  Posts       `json:"posts,omitempty"` // the user's messages that may be edited
 	Listed int64       `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
 	Ended  time.Time   `json:"ended,omitzero"`  // when the last handover or follow-up in it ended
 	Stars  int64       `json:"stars,omitzero"`  // of the user's last rating

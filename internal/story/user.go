@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/crisphandover/handover"
 )
@@ -23,6 +24,18 @@ var userVerbs = []verb{
 		w.says(handover.Incoming{Files: files(a[0]), Text: unfold(a[1])})
 	}},
 	{"user's last message comes again", func(w *world, _ []string) { w.again() }},
+	{`user edits "<text>": <text>`, func(w *world, a []string) { w.edits(w.user.wrote(a[0]), "", a[1]) }},
+	{`user edits "<text>" under an id of its own: <text>`, func(w *world, a []string) {
+		w.edits(w.user.wrote(a[0]), "e", a[1])
+	}},
+	{"user edits a message of long ago: <text>", func(w *world, a []string) {
+		w.edits(handover.Incoming{Conversation: w.user.conversation, ID: "long-ago"}, "", a[0])
+	}},
+	{"user's message of long ago comes: <text>", func(w *world, a []string) {
+		w.receive(handover.Incoming{Conversation: w.user.conversation, ID: "long-ago", Text: a[0]})
+	}},
+	{"user's last edit comes again", func(w *world, _ []string) { w.receive(w.user.edits[len(w.user.edits)-1]) }},
+	{"user's first edit comes again", func(w *world, _ []string) { w.receive(w.user.edits[0]) }},
 	{"user types", func(w *world, _ []string) {
 		w.failed(w.h().UserTyping(context.Background(), w.user.conversation, true))
 	}},
@@ -44,6 +57,7 @@ type user struct {
 
 	mu       sync.Mutex
 	sent     []handover.Incoming
+	edits    []handover.Incoming
 	turns    map[string]handover.Turn // by the id of the message
 	payloads map[string]string        // of the choices that were shown, by title
 }
@@ -173,6 +187,10 @@ func (w *world) receive(m handover.Incoming) {
 		return
 	}
 	w.user.keep(m.ID, turn)
+	if turn.Why == handover.WhyEdit {
+		w.tell("an edit")
+		return
+	}
 	w.tell("for %s", w.whose(turn))
 }
 
@@ -188,6 +206,28 @@ func (w *world) whose(t handover.Turn) string {
 		return "nobody: it has its answer"
 	}
 	return "the agents"
+}
+
+// edits gives the library an edit of a message, under an id of its own that begins with id unless that is empty.
+func (w *world) edits(m handover.Incoming, id, text string) {
+	m.Edits, m.Text, m.At = m.ID, unfold(text), time.Now()
+	if id != "" {
+		m.ID = fmt.Sprintf("%s%d", id, len(w.user.edits)+1)
+	}
+	w.user.edits = append(w.user.edits, m)
+	w.receive(m)
+}
+
+// wrote is the last message that the user wrote with this text.
+func (u *user) wrote(text string) handover.Incoming {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, m := range slices.Backward(u.sent) {
+		if m.Text == text {
+			return m
+		}
+	}
+	return handover.Incoming{Conversation: u.conversation, ID: "unknown"}
 }
 
 // files reads "https://… image/jpeg, https://… application/pdf".

@@ -115,7 +115,7 @@ func TestConnectorTokens(t *testing.T) {
 				Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Tier = tier },
 			}
 			rig.Bubble(t, o, func(r *rig.Rig) {
-				require.NoError(t, r.H.Check(context.Background()))
+				require.NoError(t, r.H.Check(context.Background()).Err())
 				r.Opened()
 			})
 		})
@@ -125,7 +125,7 @@ func TestConnectorTokens(t *testing.T) {
 func TestConnectorTokenThatIsWrong(t *testing.T) {
 	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Token.Key = handover.NewSecret("a password") }}
 	rig.Bubble(t, o, func(r *rig.Rig) {
-		err := r.H.Check(context.Background())
+		err := r.H.Check(context.Background()).Err()
 		var api *handover.APIError
 		require.ErrorAs(t, err, &api)
 		require.Equal(t, http.StatusUnauthorized, api.StatusCode)

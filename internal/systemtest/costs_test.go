@@ -36,6 +36,11 @@ func TestCostsInCalls(t *testing.T) {
 		ann := r.Crisp.Last().Operator("Ann")
 		r.Says("my parcel is late")
 		costs["message of the user"] = cost()
+		edit := handover.Incoming{Conversation: r.Conv, ID: fmt.Sprintf("m%d", r.Sent), Text: "my parcel is too late"}
+		edit.Edits = edit.ID
+		_, err = r.Receive(edit)
+		require.NoError(t, err)
+		costs["edit by the user"] = cost()
 		said := ann.Say("I look for it")
 		costs["message of an agent"] = cost()
 		ann.Note("not for the user")

@@ -1,0 +1,88 @@
+package crisplog
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Post is a message of the user in Crisp, as it must be known to give it other words there.
+type Post struct {
+	Of          PostKey
+	Fingerprint int64 // of its text; 0 if it has none, or has it in several messages
+	// Marked is true if it is an edit that was posted as a message of its own, and begins with a mark.
+	Marked bool
+	Files  FilesMark // of what came with it
+}
+
+// PostKey stands for the id that the channel gave to a message.
+type PostKey [6]byte
+
+// FilesMark tells the files of one message from others; zero for none.
+type FilesMark [3]byte
+
+// Posts are the newest messages of the user in a session. In records they are one text.
+type Posts []Post
+
+// maxPosts is how many are known: people edit what they wrote last.
+const maxPosts = 32
+
+// Put notes a message, in place of what was known of it.
+func (all *Posts) Put(p Post) {
+	*all = append(slices.DeleteFunc(*all, func(q Post) bool { return q.Of == p.Of }), p)
+	*all = slices.Delete(*all, 0, max(0, len(*all)-maxPosts))
+}
+
+// Find returns what is known of a message.
+func (all Posts) Find(key PostKey) (Post, bool) {
+	if i := slices.IndexFunc(all, func(p Post) bool { return p.Of == key }); i >= 0 {
+		return all[i], true
+	}
+	return Post{}, false
+}
+
+// Has reports whether a message in Crisp is one of them.
+func (all Posts) Has(fp int64) bool {
+	return fp != 0 && slices.ContainsFunc(all, func(p Post) bool { return p.Fingerprint == fp })
+}
+
+// packedPost is how many bytes are kept of a post: its key, its files, whether it is marked, and its
+// fingerprint.
+const packedPost = len(PostKey{}) + len(FilesMark{}) + 1 + 8
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (all Posts) MarshalJSONTo(enc *jsontext.Encoder) error {
+	packed := make([]byte, 0, packedPost*len(all))
+	for _, p := range all {
+		packed = append(append(packed, p.Of[:]...), p.Files[:]...)
+		marked := byte(0)
+		if p.Marked {
+			marked = 1
+		}
+		packed = binary.BigEndian.AppendUint64(append(packed, marked), uint64(p.Fingerprint))
+	}
+	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (all *Posts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	text, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	packed, err := base64.RawStdEncoding.DecodeString(text.String())
+	if text.Kind() != '"' || err != nil || len(packed)%packedPost != 0 {
+		return errors.New("the user's messages in Crisp cannot be read")
+	}
+	*all = make(Posts, 0, len(packed)/packedPost)
+	for ; len(packed) > 0; packed = packed[packedPost:] {
+		p := Post{Marked: packed[9] != 0, Fingerprint: int64(binary.BigEndian.Uint64(packed[10:]))}
+		copy(p.Of[:], packed)
+		copy(p.Files[:], packed[6:])
+		*all = append(*all, p)
+	}
+	return nil
+}

@@ -1,0 +1,339 @@
+package handover
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/textsplit"
+)
+
+// An edit is a message of the user's own that says what an earlier one is to be. A message that nobody has
+// yet gets the words of its edit in place of its own. Where Crisp has the message, its text is changed there.
+// Else the agents get the edit as a message that is marked as one. What was answered is not answered again.
+
+const (
+	// maxEdits is how many edits are known by what they edit; older ones only by their own ids.
+	maxEdits = 8
+	// maxEditMark bounds Texts.Edited where it is posted, in UTF-16 units.
+	maxEditMark = 100
+	// editMark stands in the id of an edit that the channel gave no id of its own, before its number.
+	editMark = "\uE000edit "
+)
+
+// hostID is the id that the channel gave to a message.
+func (m *userMessage) hostID() string {
+	if m.Edits != "" && strings.HasPrefix(m.ID, m.Edits+editMark) {
+		return m.Edits
+	}
+	return m.ID
+}
+
+// hostID is the id that the channel gave to the message of an effect.
+func (rec *record) hostID(id string) string {
+	if m := rec.UserMessages.find(id); m != nil {
+		return m.hostID()
+	}
+	return id
+}
+
+// lastEdit returns the newest edit of a message, or nil.
+func (all userMessages) lastEdit(id string) *userMessage {
+	for _, m := range slices.Backward(all) {
+		if m.Edits == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// knownEdit returns the message that an edit has become if it was taken before, or changes nothing; else nil.
+// An edit without an id of its own is known by its words: those that the message has now.
+func (rec *record) knownEdit(m *Incoming, hash string) (*userMessage, error) {
+	if m.ID != m.Edits {
+		old := rec.UserMessages.find(m.ID)
+		if old != nil && old.Hash != hash {
+			return nil, ErrIDReused
+		}
+		return rec.became(old), nil
+	}
+	newest := cmp.Or(rec.UserMessages.lastEdit(m.Edits), rec.UserMessages.find(m.Edits))
+	if newest != nil && newest.Hash == hash {
+		return rec.became(newest), nil
+	}
+	return nil, nil
+}
+
+// became returns the message that an edit has become: the one that it is about while that has its words and
+// nobody has it.
+func (rec *record) became(edit *userMessage) *userMessage {
+	if edit != nil && edit.Edits != "" && edit.Status == messageEdited {
+		if about := rec.UserMessages.find(edit.Edits); about != nil && about.unfinished() {
+			return about
+		}
+	}
+	return edit
+}
+
+// newEdit takes an edit that is not known. It is over at once if an edit is known that was made later, or if
+// the message that it is about can still get its words; else it has no status, and is to be accepted.
+func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
+	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
+	newest := cmp.Or(last, about)
+	in := &userMessage{ID: m.ID, Edits: m.Edits, Hash: hash, Epoch: rec.Epoch, At: rec.env.now}
+	if !m.At.IsZero() {
+		in.Edited = plausibleTime(m.At, rec.env.now)
+	}
+	if m.ID == m.Edits {
+		in.ID += editMark + strconv.FormatInt(rec.next(), 10)
+	}
+	rec.UserMessages = append(rec.UserMessages, in)
+	rec.Touched = rec.env.now
+	switch late := last != nil && !in.Edited.IsZero() && in.Edited.Before(last.Edited); {
+	case late, newest != nil && newest.Hash == hash:
+		in.done(messageEdited)
+		in.Edits = "" // the newest one stays so
+		return in
+	case rec.reword(about, m):
+		in.done(messageEdited)
+	default:
+		edit := *m
+		edit.At = plausibleTime(m.At, rec.env.now)
+		in.Incoming = &edit
+	}
+	rec.supersede(last)
+	return in
+}
+
+// supersede ends an edit of which a newer one has come, if nobody has it yet.
+func (rec *record) supersede(edit *userMessage) {
+	if edit == nil || edit.Incoming == nil || edit.Status == messageTurn || edit.Status == messagePosting && !rec.ToCrisp.untouched(edit.ID) {
+		return
+	}
+	rec.ToCrisp.drop(func(e *effect) bool { return e.Incoming == edit.ID })
+	edit.done(messageEdited)
+}
+
+// reword gives a message that nobody has yet the words of its edit. It is false for any other one.
+func (rec *record) reword(old *userMessage, edit *Incoming) bool {
+	if old == nil || old.Incoming == nil || !old.unfinished() {
+		return false
+	}
+	now := old.Incoming.reworded(edit)
+	if old.Status == messagePosting {
+		if !rec.ToCrisp.untouched(old.ID) {
+			return false
+		}
+		return rec.requeue(old, now)
+	}
+	old.Incoming = now
+	return true
+}
+
+// reworded returns a message with the words of its edit. Files stay, unless the edit brings others.
+func (m *Incoming) reworded(edit *Incoming) *Incoming {
+	now := *m
+	now.Text, now.Payload = edit.Text, edit.Payload
+	if len(edit.Files) > 0 {
+		now.Files = edit.Files
+	}
+	return &now
+}
+
+// untouched reports whether all of a message of the user is still to be posted.
+func (q queue) untouched(id string) bool {
+	first := q.has(func(e *effect) bool { return e.Incoming == id && e.Part == 0 })
+	return first && !q.has(func(e *effect) bool {
+		return e.Incoming == id && (e.Attempts > 0 || e.Running || e.Kind != kindPost && e.Kind != kindEdit)
+	})
+}
+
+// requeue gives a message that waits for Crisp other words, in the place that it has.
+func (rec *record) requeue(m *userMessage, words *Incoming) bool {
+	of := func(e *effect) bool { return e.Incoming == m.ID }
+	at := slices.IndexFunc(rec.ToCrisp, of)
+	ho := rec.handoverOf(rec.ToCrisp[at].HandoverID)
+	if ho == nil {
+		return false
+	}
+	rec.ToCrisp.drop(of)
+	behind := slices.Clone(rec.ToCrisp[at:])
+	rec.ToCrisp = rec.ToCrisp[:at]
+	m.Incoming = words
+	rec.queuePosts(m, ho)
+	rec.ToCrisp = append(rec.ToCrisp, behind...)
+	return true
+}
+
+// overtaken handles a new message of which an edit came before it: it gets the edit's words. It is over if
+// these are on their way already.
+func (rec *record) overtaken(m *Incoming) (over bool) {
+	edit := rec.UserMessages.lastEdit(m.ID)
+	if edit == nil {
+		return false
+	}
+	if edit.Status == messageEdited && edit.Incoming != nil {
+		*m = *m.reworded(edit.Incoming)
+		edit.Incoming = nil
+		return false
+	}
+	return edit.Status != messageAnswered
+}
+
+// editForNobody accepts an edit while the bot has the conversation, which is not asked again. Where Crisp has
+// the message in a conversation that is open, it is changed there: agents may read it yet. An edit that came
+// before its message keeps its words for that.
+func (rec *record) editForNobody(in *userMessage) {
+	known := rec.UserMessages.find(in.Edits) != nil
+	s, p, ok := rec.inCrisp(in.Edits)
+	if known = known || ok; ok && !s.State.Closed() && !s.State.Resolved && rec.changeInCrisp(in, s, p, "") {
+		in.Status, in.Handover = messagePosting, ""
+		return
+	}
+	in.Status = messageEdited
+	if known {
+		in.done(messageEdited)
+	}
+}
+
+// queueEdit puts an edit on its way to the agents.
+func (rec *record) queueEdit(in *userMessage, ho *handover) {
+	s, p, ok := rec.inCrisp(in.Edits)
+	files := in.Incoming.Files
+	if ok && filesMark(files) == p.Files {
+		files = nil // the agents have them
+	}
+	queued := false
+	if ok && s.ID == ho.CrispID && rec.changeInCrisp(in, s, p, ho.ID) {
+		for i, f := range (&Incoming{Files: files}).posts() {
+			rec.queuePost(in, ho, i+1, f)
+		}
+		return
+	}
+	for i, one := range correction(in.Incoming, files) {
+		rec.queuePost(in, ho, i, one)
+		queued = true
+	}
+	if !queued {
+		in.done(messageEdited)
+	}
+}
+
+// correction is an edit as messages of its own.
+func correction(m *Incoming, files []File) []post {
+	all := (&Incoming{Text: m.Text, Payload: m.Payload, Files: files}).split(maxPost - maxEditMark)
+	if len(all) > 0 && all[0].typ == "text" {
+		all[0].marked = true
+	}
+	return all
+}
+
+// inCrisp finds a message of the user's in Crisp, or on its way there.
+func (rec *record) inCrisp(id string) (*crisplog.Session, crisplog.Post, bool) {
+	key := crisplog.PostKey(shortIDOf(id))
+	for _, s := range slices.Backward(rec.Sessions) {
+		if p, ok := s.Posts.Find(key); ok {
+			return s, p, true
+		}
+	}
+	for _, e := range rec.ToCrisp {
+		if s := rec.Sessions.ByID(e.Crisp); s != nil && e.Kind == kindPost && e.Incoming == id && e.Part == 0 {
+			return s, rec.postOf(e, e.FP), true
+		}
+	}
+	return nil, crisplog.Post{}, false
+}
+
+// postOf is what is known in Crisp of a message of the user whose first part is posted by an effect, with this
+// fingerprint.
+func (rec *record) postOf(e *effect, fp int64) crisplog.Post {
+	id, p := e.Incoming, crisplog.Post{Fingerprint: fp, Marked: e.Text == textEdited}
+	if in := rec.UserMessages.find(e.Incoming); in != nil && in.Incoming != nil {
+		id, p.Files = cmp.Or(in.Edits, in.ID), filesMark(in.Incoming.Files)
+	}
+	p.Of = crisplog.PostKey(shortIDOf(id))
+	if e.Type != "text" || rec.ToCrisp.has(func(x *effect) bool {
+		return x.Kind == kindPost && x.Incoming == e.Incoming && x.Part == 1 && x.Type == "text"
+	}) {
+		p.Fingerprint = 0
+	}
+	return p
+}
+
+// changeInCrisp queues an edit of a message that is in Crisp. It is false for one that cannot be edited there:
+// one without a text before or after, or with a text that is longer than one message.
+func (rec *record) changeInCrisp(in *userMessage, s *crisplog.Session, p crisplog.Post, handover string) bool {
+	text := textsplit.Split(in.Incoming.Text, maxPost-maxEditMark)
+	if p.Fingerprint == 0 || len(text) != 1 {
+		return false
+	}
+	e := effect{Kind: kindEdit, HandoverID: handover, Crisp: s.ID, Incoming: in.ID, FP: p.Fingerprint, Type: "text", Content: crispcontent.NewText(text[0])}
+	if p.Marked {
+		e.Text = textEdited
+	}
+	rec.push(&rec.ToCrisp, e)
+	return true
+}
+
+// filesMark tells the files of one message from others.
+func filesMark(files []File) (mark crisplog.FilesMark) {
+	if len(files) == 0 {
+		return mark
+	}
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%q %q %d ", f.Name, f.MIMEType, f.Size)
+	}
+	copy(mark[:], h.Sum(nil))
+	return mark
+}
+
+// editFailed reports whether Crisp does not change a message. While its handover runs, the agents get the
+// edit as a message of its own then.
+func (o *settlement) editFailed() bool {
+	api, now := apiError(o.r.err), o.rec.env.now
+	soon := api == nil || api.Temporary() && !api.needsPerson() && api.StatusCode != 404
+	if soon && o.e.Attempts < maxOptional && now.Sub(o.e.Since) < o.rec.env.cfg.Timeouts.Relay {
+		o.again(api) // the same words twice do no harm
+		return false
+	}
+	in := o.rec.UserMessages.find(o.e.Incoming)
+	ho := o.rec.handoverOf(o.e.HandoverID)
+	if in == nil || in.Incoming == nil {
+		return true
+	}
+	if ho == nil || !o.rec.runs(ho.ID) {
+		o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: in.hostID(), Err: o.r.err, Attempt: o.e.Attempts})
+		if !o.rec.ToCrisp.has(func(x *effect) bool { return x != o.e && x.Incoming == in.ID }) {
+			in.done(messageEdited)
+		}
+		return true
+	}
+	at := slices.Index(o.rec.ToCrisp, o.e) + 1
+	behind := slices.Clone(o.rec.ToCrisp[at:])
+	o.rec.ToCrisp = o.rec.ToCrisp[:at]
+	for i, one := range correction(in.Incoming, nil) {
+		o.rec.queuePost(in, ho, i, one)
+	}
+	o.rec.ToCrisp = append(o.rec.ToCrisp, behind...)
+	return true
+}
+
+// trimEdits knows the older edits by their own ids only.
+func (all userMessages) trimEdits() {
+	n := 0
+	for _, m := range slices.Backward(all) {
+		if m.Edits == "" || m.Incoming != nil {
+			continue
+		}
+		if n++; n > maxEdits {
+			m.Edits, m.Edited = "", time.Time{}
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package handover_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+)
+
+// edit is an edit of the message with this id, in a channel where an edit has no id of its own.
+func edit(r *rig, id, text string) handover.Incoming {
+	return handover.Incoming{Conversation: r.Conv, ID: id, Edits: id, Text: text, At: time.Now()}
+}
+
+// edited has the user edit a message, and wants that nobody is asked to answer that.
+func edited(r *rig, id, text string) {
+	r.T.Helper()
+	turn, err := r.Receive(edit(r, id, text))
+	require.NoError(r.T, err)
+	require.False(r.T, turn.Bot)
+	require.Equal(r.T, handover.WhyEdit, turn.Why)
+	require.Equal(r.T, id, turn.MessageID)
+}
+
+// texts are those of the user's messages in Crisp, after the opening.
+func texts(conv *handovertest.Conversation) []string { return systemrig.UserTexts(conv)[1:] }
+
+// wrote has the user write under an id of the test's own.
+func wrote(r *rig, id, text string) {
+	r.T.Helper()
+	_, err := r.Receive(handover.Incoming{Conversation: r.Conv, ID: id, Text: text})
+	require.NoError(r.T, err)
+}
+
+// Of edits that overtake each other the one that was made last counts; without times, the one that comes last.
+func TestEditsThatOvertakeEachOther(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		for _, timed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("own ids %v, times %v", own, timed), func(t *testing.T) {
+				active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+					wrote(r, "7", "one")
+					first, second := edit(r, "7", "two"), edit(r, "7", "three")
+					second.At = second.At.Add(time.Second)
+					if own {
+						first.ID, second.ID = "7a", "7b"
+					}
+					if !timed {
+						first.At, second.At = time.Time{}, time.Time{}
+					}
+					for _, m := range []handover.Incoming{second, first, first} {
+						_, err := r.Receive(m)
+						require.NoError(t, err)
+					}
+					want := "two"
+					if timed {
+						want = "three"
+					}
+					require.Equal(t, []string{want}, texts(conv))
+				})
+			})
+		}
+	}
+}
+
+// An edit that has the words that the message has already, as channels send them for a preview, costs nothing.
+func TestAnEditThatChangesNothing(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		wrote(r, "7", "one")
+		calls := len(r.Crisp.Calls())
+		edited(r, "7", "one")
+		own := edit(r, "7", "one")
+		own.ID = "7a"
+		_, err := r.Receive(own)
+		require.NoError(t, err)
+		require.Len(t, r.Crisp.Calls(), calls)
+		require.Equal(t, []string{"one"}, texts(conv))
+	})
+}
+
+// An edit costs one call, and its hook no read.
+func TestCostOfAnEdit(t *testing.T) {
+	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+		wrote(r, "7", "one")
+		r.After(time.Minute)
+		calls := len(r.Crisp.Calls())
+		edited(r, "7", "two")
+		r.Crisp.Settle()
+		require.Len(t, r.Crisp.Calls(), calls+1)
+	})
+}
+
+// An id is of one message or of one edit.
+func TestIDsOfEdits(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		_, err := r.Receive(handover.Incoming{Conversation: r.Conv, ID: "7", Text: "one"})
+		require.NoError(t, err)
+		_, err = r.Receive(handover.Incoming{Conversation: r.Conv, ID: "8", Edits: strings.Repeat("x", 300), Text: "one"})
+		require.ErrorIs(t, err, handover.ErrBadMessage)
+		_, err = r.Receive(handover.Incoming{Conversation: r.Conv, ID: "7", Text: "two"})
+		require.ErrorIs(t, err, handover.ErrIDReused)
+		_, err = r.Receive(handover.Incoming{Conversation: r.Conv, ID: "7", Edits: "6", Text: "two"})
+		require.ErrorIs(t, err, handover.ErrIDReused)
+	})
+}
+
+// Crisp may give the user's messages fingerprints of its own, also when the answer to the post was lost.
+func TestEditsWhereCrispNumbersMessages(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answer lost %v", lost), func(t *testing.T) {
+			active(t, options{crisp: handovertest.Options{OwnFingerprints: true}}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				cut := lost
+				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+					now := cut && c.Route == handovertest.RouteSend
+					cut = cut && !now
+					return handovertest.Fault{CutAfter: now}
+				})
+				wrote(r, "7", "one")
+				edited(r, "7", "two")
+				require.Equal(t, []string{"two"}, texts(conv))
+			})
+		})
+	}
+}
+
+// An edit that comes while its message is being posted follows it.
+func TestAnEditWhileItsMessageIsPosted(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		t.Run(fmt.Sprintf("refused %v", refused), func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				first := true
+				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+					f := handovertest.Fault{}
+					if c.Route == handovertest.RouteSend && first {
+						first, f.Delay = false, 3*time.Second
+						if refused {
+							f.Status = http.StatusBadRequest
+						}
+					}
+					return f
+				})
+				go func() {
+					_, err := r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "7", Text: "one"})
+					require.Equal(t, refused, err != nil)
+				}()
+				r.After(time.Second)
+				edited(r, "7", "two")
+				r.After(time.Minute)
+				want := "two"
+				if refused {
+					want = "Edited: two"
+				}
+				require.Equal(t, []string{want}, texts(conv))
+			})
+		})
+	}
+}
+
+// What the user edits for long is no memory without an end.
+func TestManyEdits(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		for i := range 40 {
+			wrote(r, fmt.Sprint(i), fmt.Sprintf("message %d", i))
+		}
+		size := func() int {
+			rec, err := r.Store.Load(context.Background(), r.Crisp.WebsiteID()+"/webchat/user-1")
+			require.NoError(t, err)
+			require.NotZero(t, rec.Version)
+			return len(rec.Data)
+		}
+		before := size()
+		for i := range 200 {
+			edited(r, "39", fmt.Sprintf("edit %d", i))
+			r.After(time.Second)
+		}
+		require.Less(t, size(), before+3000)
+		require.Equal(t, "edit 199", texts(conv)[39])
+		edited(r, "0", "too long ago to be known in Crisp")
+		require.Equal(t, "Edited: too long ago to be known in Crisp", texts(conv)[40])
+	})
+}
+
+// The library calls the bot, and the process dies at each of its saves: agents have each message once, with its
+// newest words.
+func TestEditsThroughACrash(t *testing.T) {
+	for _, saves := range []bool{false, true} {
+		reached := true
+		for n := 1; reached; n++ {
+			t.Run(fmt.Sprintf("saved %v, save %d", saves, n), func(t *testing.T) {
+				p := &killed{saves: saves}
+				p.left.Store(int64(n))
+				dies(t, p, func(r *dying) {
+					r.says("1", "I want a human")
+					r.says("2", "my number is 1")
+					r.hands(edit(r.rig, "2", "my number is 12"))
+					r.hands(edit(r.rig, "1", "I want a person"))
+					r.says("3", "are you there?")
+					r.hands(edit(r.rig, "2", "my number is 123"))
+					r.passes(time.Minute)
+					require.Equal(t, []string{"my number is 123", "Edited: I want a person", "are you there?"}, texts(asked(r.rig)))
+				})
+				reached = p.dead.Load()
+			})
+			require.Less(t, n, 100)
+		}
+	}
+}
