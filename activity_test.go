@@ -43,7 +43,7 @@ func TestFaultsOfTheHistoryPage(t *testing.T) {
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, down }
 		c.HistoryHead = func(context.Context, handover.Conversation) ([]handover.HistoryField, error) { return nil, odd }
 	}}, func(r *rig) {
-		link, err := r.H.HistoryLink(t.Context(), r.Conv)
+		link, err := r.H.HistoryLink(r.Conv)
 		require.NoError(t, err)
 		visit := func() int {
 			w := httptest.NewRecorder()

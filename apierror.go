@@ -42,10 +42,10 @@ func (e *APIError) Error() string { return "handover: " + e.crisp().Error() }
 // Unwrap returns Err.
 func (e *APIError) Unwrap() error { return e.Err }
 
-// SafeToRetry reports whether it is certain that Crisp did not carry the call out, so that
+// safeToRetry reports whether it is certain that Crisp did not carry the call out, so that
 // repeating it can do nothing twice: it was not made, Crisp refused it (4xx), or it was never
 // connected. It does not say that repeating helps.
-func (e *APIError) SafeToRetry() bool { return e.crisp().SafeToRetry() }
+func (e *APIError) safeToRetry() bool { return e.crisp().SafeToRetry() }
 
 // Temporary reports whether the same call may succeed later, perhaps after a person has mended the
 // token or a setting.

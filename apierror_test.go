@@ -79,7 +79,7 @@ func TestAPIErrorTellsWhatFailedAndWhatToDo(t *testing.T) {
 			require.ErrorContains(t, err, api.Op)
 			require.NotContains(t, err.Error(), "private words")
 			require.True(t, strings.HasPrefix(err.Error(), "handover: "), err)
-			require.Equal(t, tt.safe, api.SafeToRetry())
+			require.Equal(t, tt.safe, handover.SafeToRetry(api))
 			require.Equal(t, tt.retries, api.Temporary())
 		})
 	}
@@ -103,7 +103,7 @@ func TestAPIErrorWithoutAnAnswer(t *testing.T) {
 			require.ErrorAs(t, err, &api)
 			require.Zero(t, api.StatusCode)
 			require.ErrorIs(t, err, tt.err)
-			require.Equal(t, tt.safe, api.SafeToRetry())
+			require.Equal(t, tt.safe, handover.SafeToRetry(api))
 			require.True(t, api.Temporary())
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -15,13 +16,25 @@ import (
 	"github.com/crisphandover/handover/internal/exactjson"
 )
 
-// ErrMalformed is matched by the errors of ParseEvent and ReadEvent for a body that is not one
-// JSON object.
-var ErrMalformed = errors.New("handover: malformed web hook: its body must be one JSON object")
+// HookError says why ReadEvent, ParseEvent or HandleEvent does not take a web hook, and what to answer it.
+type HookError struct {
+	status int
+	why    string
+}
 
-// errNotObject is the ErrMalformed of a body that is JSON all the same. The handler does not
-// answer it with 400.
-var errNotObject = fmt.Errorf("%w, and it is another JSON value", ErrMalformed)
+// Error says why, and where a person can mend it, how. It quotes nothing of the request.
+func (e *HookError) Error() string { return "handover: " + e.why }
+
+// Status is the HTTP status with which ServeHTTP answers: 405 wrong method; 401 neither a signature nor a key;
+// 403 forged, or too old for Webhook.MaxAge; 413 over 1 MiB; 408 not read within 5 s; 400 not JSON; 503 too much
+// waits; 200 JSON that is no event, since Crisp may repeat what is answered otherwise.
+func (e *HookError) Status() int { return e.status }
+
+// The HookErrors of a body.
+var (
+	errMalformed = &HookError{http.StatusBadRequest, "malformed web hook: its body must be one JSON object"}
+	errNotObject = &HookError{http.StatusOK, "malformed web hook: its body is JSON, and no object"}
+)
 
 // The events that the engine knows. All others are values as well, see Event.Raw.
 const (
@@ -160,8 +173,7 @@ type eventCompose struct {
 	Automated bool
 }
 
-// ParseEvent decodes the body of a web hook. A body that is not one JSON object gives an error that
-// matches ErrMalformed. Any JSON object is an Event, whatever is in it. The event is not Signed: set
+// ParseEvent decodes the body of a web hook. A body that is not one JSON object gives a HookError. Any JSON object is an Event, whatever is in it. The event is not Signed: set
 // that if its sender was verified.
 //
 // Member names count only in the exact letters that Crisp writes: no "Type" passes for "type".
@@ -175,7 +187,7 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	raw, clear, err := exactjson.Read(body)
 	switch {
 	case err != nil:
-		return Event{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return Event{}, nil, fmt.Errorf("%w: %w", errMalformed, err)
 	case raw.Kind() != jsontext.KindBeginObject:
 		return Event{}, nil, errNotObject
 	}

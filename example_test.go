@@ -359,7 +359,7 @@ func ExampleHandover_HistoryHandler() {
 	}
 	h := start(crisp, config)
 
-	link, err := h.HistoryLink(context.Background(), user)
+	link, err := h.HistoryLink(user)
 	fmt.Println(strings.HasPrefix(link, "https://bot.example.com/history?t="), err)
 	page := httptest.NewRecorder()
 	h.HistoryHandler().ServeHTTP(page, httptest.NewRequest("GET", link, nil))

@@ -48,6 +48,17 @@ var (
 	ErrCannotShow  = errCannotShow
 )
 
+// Errors that hosts need not tell apart.
+var (
+	ErrBusy         = errBusy
+	ErrNoAnswer     = errNoAnswer
+	ErrNotSigned    = errNotSigned
+	ErrBadSignature = errBadSignature
+	ErrMalformed    = errMalformed
+	ErrReentrant    = errReentrant
+	SafeToRetry     = (*APIError).safeToRetry
+)
+
 // Cell is one cell of the table of states.
 type Cell struct {
 	To     State

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// ErrNoAnswer is returned by Handle without Config.Answer.
-var ErrNoAnswer = errors.New("handover: Handle needs Config.Answer, which answers the user: set it, or use Receive and Reply")
+var errNoAnswer = errors.New("handover: Handle needs Config.Answer, which answers the user: set it, or use Receive and Reply")
 
 // Handle takes a message of the user; call it for each of them. Nil means that it is stored: the library
 // has the bot answer it (Config.Answer), or gives it to the agent who has the conversation, through crashes
@@ -26,7 +25,7 @@ var ErrNoAnswer = errors.New("handover: Handle needs Config.Answer, which answer
 // Use either Handle or Receive for a conversation's messages, not both.
 func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 	if h.cfg.Answer == nil {
-		return ErrNoAnswer
+		return errNoAnswer
 	}
 	if h.pool.Closed() {
 		return ErrShutdown

@@ -15,6 +15,7 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/testhook"
 )
 
 // brain is a bot behind Config.Answer: it says "You said: …", and asks for a human when the user does.
@@ -515,5 +516,27 @@ func TestHandleAnswersWhileTheChannelFails(t *testing.T) {
 		r.handles("hello?")
 		r.After(2 * time.Minute)
 		require.Contains(t, r.Saw(), "bot: You said: hello?")
+	})
+}
+
+// Outside of a bubble Settle waits for the Handover that is attached, also within a type of the host's.
+func TestSettleWaitsForAnEmbeddedHandover(t *testing.T) {
+	type host struct{ *handover.Handover }
+	managed(t, options{}, func(r *rig, b *brain) {
+		release := make(chan struct{})
+		b.think = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			<-release
+			return nil, nil
+		}
+		r.handles("hello")
+		r.Crisp.Settle()
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		for _, h := range []any{r.H, host{r.H}, &host{r.H}} {
+			require.ErrorIs(t, testhook.Drain(ended, h), context.Canceled)
+		}
+		require.NoError(t, testhook.Drain(ended, "no Handover"))
+		close(release)
+		require.NoError(t, testhook.Drain(context.Background(), host{r.H}))
 	})
 }

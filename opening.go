@@ -162,12 +162,12 @@ func (o *settlement) optionalFailed() bool {
 // ends.
 func (o *settlement) openingFailed() bool {
 	api := apiError(o.r.err)
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.SafeToRetry() && (!api.Temporary() || api.needsPerson()) {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.safeToRetry() && (!api.Temporary() || api.needsPerson()) {
 		s.State.Full = true // it refuses the opening: the next one has another conversation
 	}
 	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
 		o.again(api)
-		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
+		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.safeToRetry() {
 			o.e.Unsure = true
 			o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 		}

@@ -244,7 +244,7 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 			require.Equal(t, http.StatusOK, w.Code)
 			require.Contains(t, w.Body.String(), "where is my &lt;b&gt;order&lt;/b&gt;?")
 		}
-		same, err := r.H.HistoryLink(r.T.Context(), r.Conv)
+		same, err := r.H.HistoryLink(r.Conv)
 		require.NoError(t, err)
 		require.Equal(t, link, same)
 
@@ -261,10 +261,10 @@ func TestHistoryLinkOfTheHostsOwn(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
 		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, systemrig.UserTexts(r.Crisp.Last()))
-		link, err := r.H.HistoryLink(r.T.Context(), r.Conv)
+		link, err := r.H.HistoryLink(r.Conv)
 		require.NoError(t, err)
 		require.Empty(t, link, "there is no page of ours")
-		_, err = r.H.HistoryLink(r.T.Context(), handover.Conversation{})
+		_, err = r.H.HistoryLink(handover.Conversation{})
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 	})
 }

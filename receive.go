@@ -71,11 +71,12 @@ const (
 var (
 	// ErrIDReused is returned by Handle and Receive for an id that was used for a message with other content.
 	ErrIDReused = errors.New("handover: this message id was used for another message: give each message an id of its own, and set Incoming.Edits for an edit")
-	// ErrReentrant is returned by Receive and Reply on the context of a callback for the same
-	// conversation: they would wait for that callback.
-	ErrReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
+	// errReentrant is for Receive and Reply on the context of a callback for the same conversation: they would
+	// wait for that callback.
+	errReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
 	// ErrBadMessage is returned by Handle and Receive for a message that has no conversation, no id,
-	// nothing in it, or too much.
+	// nothing in it, too much, or a file whose URL must not be given to Crisp. All calls return it for a
+	// conversation that cannot be.
 	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
@@ -95,7 +96,7 @@ var (
 // Permanent reports whether an error of Handle or Receive stays, however often the channel repeats the
 // message: take the message as done then.
 func Permanent(err error) bool {
-	return errors.Is(err, ErrBadMessage) || errors.Is(err, ErrUnsafeFile) || errors.Is(err, ErrIDReused) || errors.Is(err, ErrRefused)
+	return errors.Is(err, ErrBadMessage) || errors.Is(err, ErrIDReused) || errors.Is(err, ErrRefused)
 }
 
 // Receive takes a message of the user; call it first, for each of them. Without an error, either
@@ -110,7 +111,7 @@ func Permanent(err error) bool {
 // Timeouts.Reply, the repeat gets the turn.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if h.cfg.reentrant(ctx, m.Conversation) {
-		return Turn{}, ErrReentrant
+		return Turn{}, errReentrant
 	}
 	if h.pool.Closed() {
 		return Turn{}, ErrShutdown

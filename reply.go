@@ -50,7 +50,7 @@ const storeAgain = 500 * time.Millisecond
 // the message be answered anew: so have the bot make its answer up within send, where a failure counts.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
 	if h.cfg.reentrant(ctx, t.Conversation) {
-		return ErrReentrant
+		return errReentrant
 	}
 	if err := h.cfg.checkConversation(t.Conversation); err != nil {
 		return err

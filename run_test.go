@@ -470,7 +470,7 @@ func TestCallsAboutNoConversation(t *testing.T) {
 			require.ErrorIs(t, call(r.T.Context(), r, handover.Turn{}), handover.ErrBadMessage, name)
 		}
 		require.ErrorIs(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}), handover.ErrBadMessage)
-		_, err := r.H.HistoryLink(r.T.Context(), r.Conv)
+		_, err := r.H.HistoryLink(r.Conv)
 		require.ErrorIs(t, err, handover.ErrBadMessage)
 	})
 }

@@ -251,7 +251,7 @@ func forgedHooks(r *rig, ears *listener, conv *handovertest.Conversation) {
 
 // historyPages opens links that work, or not, to a transcript that cannot be had.
 func historyPages(r *rig) {
-	link, err := r.H.HistoryLink(r.T.Context(), r.Conv)
+	link, err := r.H.HistoryLink(r.Conv)
 	require.NoError(r.T, err)
 	u, err := url.Parse(link)
 	require.NoError(r.T, err)

@@ -353,7 +353,7 @@ func (o *settlement) postFailed() bool {
 		return true
 	}
 	running := o.rec.runs(o.e.HandoverID)
-	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.SafeToRetry()) {
+	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.safeToRetry()) {
 		o.giveBack(o.e)
 		return true
 	}
@@ -365,7 +365,7 @@ func (o *settlement) postFailed() bool {
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
 		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
-	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
+	if !o.e.Unsure && api != nil && !api.safeToRetry() {
 		o.e.Unsure = true
 		o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 	}

@@ -412,20 +412,20 @@ func (m *Incoming) split(limit int) []post {
 // size is about how many Crisp messages posts makes, at no great cost: at most twice as many.
 func (m *Incoming) size() int { return textsplit.Units(m.Text)/maxPost + 1 + len(m.Files) }
 
-// ErrUnsafeFile is returned by Handle and Receive for a file whose URL must not be given to Crisp.
-var ErrUnsafeFile = errors.New("handover: the file's URL cannot be passed on")
+// errUnsafeFile is for a file whose URL must not be given to Crisp.
+var errUnsafeFile = fmt.Errorf("%w: its file's URL cannot be passed on", ErrBadMessage)
 
 // checkFile refuses URLs that no agent can open, and those that carry a secret.
 func checkFile(f File) error {
 	u, err := url.Parse(f.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%w: it must be an http or https URL", ErrUnsafeFile)
+		return fmt.Errorf("%w: it must be an http or https URL", errUnsafeFile)
 	}
 	if u.User != nil {
-		return fmt.Errorf("%w: it holds a password", ErrUnsafeFile)
+		return fmt.Errorf("%w: it holds a password", errUnsafeFile)
 	}
 	if weblink.HoldsToken(u) {
-		return fmt.Errorf("%w: a Telegram file URL holds the bot's token: serve the file from your own server", ErrUnsafeFile)
+		return fmt.Errorf("%w: a Telegram file URL holds the bot's token: serve the file from your own server", errUnsafeFile)
 	}
 	return nil
 }

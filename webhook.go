@@ -17,25 +17,18 @@ import (
 	"github.com/crisphandover/handover/internal/httpbody"
 )
 
-// The reasons for which ReadEvent refuses a request, besides ErrMalformed.
+// The HookErrors of a request.
 var (
-	// ErrNotPost is for a request with another method than POST.
-	ErrNotPost = errors.New("handover: a web hook must be a POST request")
-	// ErrNotSigned is for a request that shows neither a signature nor a key that could be
-	// checked.
-	ErrNotSigned = errors.New("handover: web hook without a signature or key to check: " +
-		"set Webhook.Secrets for a plugin hook; set Webhook.URLKeys for a website hook, and end its URL in Crisp with ?key=")
-	// ErrBadSignature is for a signature or key that is wrong.
-	ErrBadSignature = errors.New("handover: the web hook's signature or key is wrong: " +
-		"compare Webhook.Secrets and Webhook.URLKeys with those in Crisp, and pass the body on unchanged")
-	// ErrTooOld is for a signed request that was emitted more than Webhook.MaxAge ago.
-	ErrTooOld = errors.New("handover: the web hook is older than Webhook.MaxAge")
-	// ErrTooNew is for a signed request that was emitted more than Webhook.MaxAge from now.
-	ErrTooNew = errors.New("handover: the web hook's time is further ahead than Webhook.MaxAge: check the server's clock")
-	// ErrTooLarge is for a body of more than 1 MiB.
-	ErrTooLarge = errors.New("handover: the web hook's body is larger than 1 MiB")
-	// ErrTooSlow is for a body that did not come within 5 seconds.
-	ErrTooSlow = errors.New("handover: the web hook's body did not come in time")
+	errNotPost   = &HookError{http.StatusMethodNotAllowed, "a web hook must be a POST request"}
+	errNotSigned = &HookError{http.StatusUnauthorized, "web hook without a signature or key to check: " +
+		"set Webhook.Secrets for a plugin hook; set Webhook.URLKeys for a website hook, and end its URL in Crisp with ?key="}
+	errBadSignature = &HookError{http.StatusForbidden, "the web hook's signature or key is wrong: " +
+		"compare Webhook.Secrets and Webhook.URLKeys with those in Crisp, and pass the body on unchanged"}
+	errTooOld   = &HookError{http.StatusForbidden, "the web hook is older than Webhook.MaxAge"}
+	errTooNew   = &HookError{http.StatusForbidden, "the web hook's time is further ahead than Webhook.MaxAge: check the server's clock"}
+	errTooLarge = &HookError{http.StatusRequestEntityTooLarge, "the web hook's body is larger than 1 MiB"}
+	errTooSlow  = &HookError{http.StatusRequestTimeout, "the web hook's body did not come in time"}
+	errBusy     = &HookError{http.StatusServiceUnavailable, "too many conversations wait: repeat the event later"}
 )
 
 // Webhook says how Crisp's web hooks are verified. With neither a secret nor a key every hook is
@@ -112,8 +105,8 @@ func (w Webhook) proves() bool { return len(w.Secrets)+len(w.URLKeys) > 0 }
 
 // ReadEvent reads one web hook of Crisp from a request, and verifies who sent it. It needs no
 // Handover: use it to receive hooks in a server of your own, and Handover.HandleEvent to pass them
-// on. Its errors match ErrNotPost, ErrNotSigned, ErrBadSignature, ErrTooOld, ErrTooNew,
-// ErrTooLarge, ErrTooSlow or ErrMalformed; any other is a body that could not be read to its end.
+// on. A request that is refused gives a HookError; any other error is a body that could not be read to its
+// end.
 //
 // The body must come within 5 seconds: the read deadline of rw's connection is set for that, and
 // taken away again. It stays set after an error, so that the server does not wait for the rest of
@@ -133,11 +126,11 @@ var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second, AtOnce: 2
 func bodyFault(err error) error {
 	switch {
 	case errors.Is(err, httpbody.ErrTooLarge):
-		return ErrTooLarge
+		return errTooLarge
 	case errors.Is(err, httpbody.ErrTooSlow):
-		return ErrTooSlow
+		return errTooSlow
 	case errors.Is(err, httpbody.ErrCrowded):
-		return fmt.Errorf("%w: %w", ErrBusy, err)
+		return fmt.Errorf("%w: %w", errBusy, err)
 	}
 	return fmt.Errorf("handover: reading the web hook's body: %w", err)
 }
@@ -146,7 +139,7 @@ func bodyFault(err error) error {
 func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.Reader) (Event, error) {
 	done := bodies.Limit(rw)
 	if r.Method != http.MethodPost {
-		return Event{}, ErrNotPost
+		return Event{}, errNotPost
 	}
 	signed, err := w.credential(r)
 	if err != nil {
@@ -173,7 +166,7 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 	}
 	// An event without a website is about no conversation: nothing comes of it.
 	if !signed && ev.WebsiteID != "" && !hooksign.Match(hooksign.Keys(r.URL.RawQuery), textsOf(w.URLKeys[ev.WebsiteID])) {
-		return Event{}, fmt.Errorf("%w: it is about a website that this key is not for", ErrBadSignature)
+		return Event{}, fmt.Errorf("%w: it is about a website that this key is not for", errBadSignature)
 	}
 	ev.Signed = signed
 	return ev, nil
@@ -188,9 +181,9 @@ func (w Webhook) credential(r *http.Request) (signed bool, err error) {
 	case len(w.Secrets) > 0 && hooksign.Signed(r.Header):
 		return true, nil
 	case len(w.URLKeys) == 0 || len(given) == 0:
-		return false, ErrNotSigned
+		return false, errNotSigned
 	case !hooksign.Match(given, textsOf(slices.Concat(slices.Collect(maps.Values(w.URLKeys))...))):
-		return false, ErrBadSignature
+		return false, errBadSignature
 	}
 	return false, nil
 }
@@ -198,7 +191,7 @@ func (w Webhook) credential(r *http.Request) (signed bool, err error) {
 // verify checks the signature, and the time of what was signed.
 func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
 	if !hooksign.Verify(h, body, textsOf(w.Secrets)) {
-		return ErrBadSignature
+		return errBadSignature
 	}
 	if w.MaxAge <= 0 {
 		return nil
@@ -206,36 +199,24 @@ func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
 	emitted, ok := hooksign.Emitted(h)
 	switch age := now.Sub(emitted); {
 	case !ok:
-		return fmt.Errorf("%w: its time is not a number", ErrTooOld)
+		return fmt.Errorf("%w: its time is not a number", errTooOld)
 	case age > w.MaxAge:
-		return ErrTooOld
+		return errTooOld
 	case age < -w.MaxAge:
-		return ErrTooNew
+		return errTooNew
 	}
 	return nil
 }
 
-// hookStatus is the answer to a web hook that ended with err. A status that is not 2xx may make
-// Crisp repeat the hook, so it is 200 for whatever was signed and is JSON; 503 is for what may go
-// better next time.
+// hookStatus is the answer to a web hook that ended with err: 503 is for what may go better next time.
 func hookStatus(err error) int {
-	switch {
-	case err == nil, errors.Is(err, errNotObject):
-		return http.StatusOK
-	case errors.Is(err, ErrNotPost):
-		return http.StatusMethodNotAllowed
-	case errors.Is(err, ErrNotSigned):
-		return http.StatusUnauthorized
-	case errors.Is(err, ErrBadSignature), errors.Is(err, ErrTooOld), errors.Is(err, ErrTooNew):
-		return http.StatusForbidden
-	case errors.Is(err, ErrTooLarge):
-		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrTooSlow):
-		return http.StatusRequestTimeout
-	case errors.Is(err, ErrMalformed):
-		return http.StatusBadRequest
+	if refused, ok := errors.AsType[*HookError](err); ok {
+		return refused.status
 	}
-	return http.StatusServiceUnavailable
+	if err != nil {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusOK
 }
 
 // retryAfterBusy is what a hook is told that cannot be stored now, in seconds.
@@ -297,7 +278,7 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 	if unproven {
 		r.last.Store(&err)
 	}
-	unproven = unproven || errors.Is(err, ErrTooSlow) || errors.Is(err, ErrBusy)
+	unproven = unproven || errors.Is(err, errTooSlow) || errors.Is(err, errBusy)
 	switch now, last := time.Now().Unix(), r.unproven.Load(); {
 	case genuine:
 		r.logger.WarnContext(ctx, message, "status", status)
@@ -307,9 +288,6 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 		r.logger.DebugContext(ctx, message, "status", status)
 	}
 }
-
-// ErrBusy is returned by HandleEvent when too much waits: let Crisp, or your queue, repeat it.
-var ErrBusy = errors.New("handover: too many conversations wait: repeat the event later")
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
 // returns when the event is stored. What the event points to must not be changed after the call. An error
@@ -327,7 +305,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	case ev.Raw != nil && !ev.Ambiguous && !h.cfg.heeds(&ev):
 		return nil
 	case h.pool.Full():
-		return ErrBusy
+		return errBusy
 	}
 	r, err := h.store.find(ctx, ev.WebsiteID+"/"+ev.SessionID)
 	if err != nil {

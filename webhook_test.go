@@ -76,36 +76,36 @@ func TestReadEvent(t *testing.T) {
 		{"signed with the old secret", both, signed("old secret"), nil},
 		{"signed in seconds", both, sign(hookRequest(hookBody), hookBody, "1506985696", "new secret"), nil},
 		{"signed in capitals", both, header(signed("new secret"), "X-Crisp-Signature", strings.ToUpper(signed("new secret").Header.Get("X-Crisp-Signature"))), nil},
-		{"signed by another", both, signed("their secret"), ErrBadSignature},
-		{"signed with a key", both, signed("new key"), ErrBadSignature},
-		{"signature of another body", both, sign(hookRequest(hookBody), "{}", now, "new secret"), ErrBadSignature},
-		{"signature of another time", both, header(signed("new secret"), "X-Crisp-Request-Timestamp", now+"0"), ErrBadSignature},
-		{"signature without its time", both, header(signed("new secret"), "X-Crisp-Request-Timestamp", ""), ErrBadSignature},
-		{"signature that is not hex", both, header(signed("new secret"), "X-Crisp-Signature", "zz"), ErrBadSignature},
-		{"half a signature", both, header(signed("new secret"), "X-Crisp-Signature", signed("new secret").Header.Get("X-Crisp-Signature")[:32]), ErrBadSignature},
-		{"a wrong signature is not mended by a key", both, keyed(signed("their secret"), "new+key"), ErrBadSignature},
-		{"empty signature", both, header(hookRequest(hookBody), "X-Crisp-Signature", ""), ErrNotSigned},
-		{"neither", both, hookRequest(hookBody), ErrNotSigned},
+		{"signed by another", both, signed("their secret"), errBadSignature},
+		{"signed with a key", both, signed("new key"), errBadSignature},
+		{"signature of another body", both, sign(hookRequest(hookBody), "{}", now, "new secret"), errBadSignature},
+		{"signature of another time", both, header(signed("new secret"), "X-Crisp-Request-Timestamp", now+"0"), errBadSignature},
+		{"signature without its time", both, header(signed("new secret"), "X-Crisp-Request-Timestamp", ""), errBadSignature},
+		{"signature that is not hex", both, header(signed("new secret"), "X-Crisp-Signature", "zz"), errBadSignature},
+		{"half a signature", both, header(signed("new secret"), "X-Crisp-Signature", signed("new secret").Header.Get("X-Crisp-Signature")[:32]), errBadSignature},
+		{"a wrong signature is not mended by a key", both, keyed(signed("their secret"), "new+key"), errBadSignature},
+		{"empty signature", both, header(hookRequest(hookBody), "X-Crisp-Signature", ""), errNotSigned},
+		{"neither", both, hookRequest(hookBody), errNotSigned},
 
 		{"key", both, keyed(hookRequest(hookBody), "new+key"), nil},
 		{"old key", both, keyed(hookRequest(hookBody), "old%20key"), nil},
-		{"wrong key", both, keyed(hookRequest(hookBody), "their+key"), ErrBadSignature},
-		{"part of a key", both, keyed(hookRequest(hookBody), "new"), ErrBadSignature},
-		{"secret as a key", both, keyed(hookRequest(hookBody), "new+secret"), ErrBadSignature},
-		{"empty key", both, keyed(hookRequest(hookBody), ""), ErrNotSigned},
+		{"wrong key", both, keyed(hookRequest(hookBody), "their+key"), errBadSignature},
+		{"part of a key", both, keyed(hookRequest(hookBody), "new"), errBadSignature},
+		{"secret as a key", both, keyed(hookRequest(hookBody), "new+secret"), errBadSignature},
+		{"empty key", both, keyed(hookRequest(hookBody), ""), errNotSigned},
 		{"key for a signed hook", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("k")}}, keyed(signed("whatever"), "k"), nil},
-		{"key where only secrets are known", Webhook{Secrets: NewSecrets("k")}, keyed(hookRequest(hookBody), "k"), ErrNotSigned},
-		{"signature where only keys are known", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("k")}}, signed("k"), ErrNotSigned},
+		{"key where only secrets are known", Webhook{Secrets: NewSecrets("k")}, keyed(hookRequest(hookBody), "k"), errNotSigned},
+		{"signature where only keys are known", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("k")}}, signed("k"), errNotSigned},
 
-		{"nothing configured", Webhook{}, hookRequest(hookBody), ErrNotSigned},
-		{"nothing configured, signed with nothing", Webhook{}, signed(""), ErrNotSigned},
-		{"an empty secret is none", Webhook{Secrets: NewSecrets("")}, signed(""), ErrBadSignature},
-		{"an empty key is none", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("")}}, keyed(hookRequest(hookBody), ""), ErrNotSigned},
+		{"nothing configured", Webhook{}, hookRequest(hookBody), errNotSigned},
+		{"nothing configured, signed with nothing", Webhook{}, signed(""), errNotSigned},
+		{"an empty secret is none", Webhook{Secrets: NewSecrets("")}, signed(""), errBadSignature},
+		{"an empty key is none", Webhook{URLKeys: map[string][]Secret{"w": NewSecrets("")}}, keyed(hookRequest(hookBody), ""), errNotSigned},
 
-		{"wrong method", both, httptest.NewRequest(http.MethodGet, "/hooks?key=new+key", nil), ErrNotPost},
-		{"not JSON", both, keyed(hookRequest(`hello`), "new+key"), ErrMalformed},
+		{"wrong method", both, httptest.NewRequest(http.MethodGet, "/hooks?key=new+key", nil), errNotPost},
+		{"not JSON", both, keyed(hookRequest(`hello`), "new+key"), errMalformed},
 		{"another JSON value", both, keyed(hookRequest(`[]`), "new+key"), errNotObject},
-		{"no body", both, keyed(&http.Request{Method: http.MethodPost, URL: hookRequest("").URL}, "new+key"), ErrMalformed},
+		{"no body", both, keyed(&http.Request{Method: http.MethodPost, URL: hookRequest("").URL}, "new+key"), errMalformed},
 		{"broken body", both, keyed(httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(io.ErrUnexpectedEOF)), "new+key"), io.ErrUnexpectedEOF},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -133,23 +133,23 @@ func TestReadEventBodySize(t *testing.T) {
 	require.Len(t, e.Raw, 1<<20)
 
 	_, err = ReadEvent(nil, sign(hookRequest(largest+" "), largest+" ", "1", "s"), webhook)
-	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorIs(t, err, errTooLarge)
 
 	// Of unknown length, and endless: no more is read than is needed to see that.
 	endless := &counter{}
 	r := sign(httptest.NewRequest(http.MethodPost, "/", endless), "", "1", "s")
 	r.ContentLength = -1
 	_, err = ReadEvent(nil, r, webhook)
-	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorIs(t, err, errTooLarge)
 	require.LessOrEqual(t, endless.read, 1<<20+1)
 
 	unread := &counter{}
 	r = sign(httptest.NewRequest(http.MethodPost, "/", unread), "", "1", "s")
 	r.ContentLength = 1<<20 + 1
 	_, err = ReadEvent(nil, r, webhook)
-	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorIs(t, err, errTooLarge)
 	_, err = ReadEvent(nil, httptest.NewRequest(http.MethodPost, "/?key=guess", unread), webhook)
-	require.ErrorIs(t, err, ErrBadSignature)
+	require.ErrorIs(t, err, errBadSignature)
 	require.Zero(t, unread.read, "a body that is too large, or a stranger's, is not read")
 }
 
@@ -174,29 +174,29 @@ func TestMaxAge(t *testing.T) {
 	}{
 		{at(0), nil},
 		{at(-15 * time.Minute), nil},
-		{at(-15*time.Minute - time.Millisecond), ErrTooOld},
+		{at(-15*time.Minute - time.Millisecond), errTooOld},
 		{at(15 * time.Minute), nil},
-		{at(15*time.Minute + time.Millisecond), ErrTooNew},
+		{at(15*time.Minute + time.Millisecond), errTooNew},
 		{at(0)[:10], nil}, // seconds
-		{at(-time.Hour)[:10], ErrTooOld},
-		{at(time.Hour)[:10], ErrTooNew},
-		{"0", ErrTooOld},
-		{"-9223372036854775808", ErrTooOld},
-		{"9223372036854775807", ErrTooNew},
-		{"99999999999999999999", ErrTooOld},
-		{"yesterday", ErrTooOld},
-		{"", ErrTooOld},
+		{at(-time.Hour)[:10], errTooOld},
+		{at(time.Hour)[:10], errTooNew},
+		{"0", errTooOld},
+		{"-9223372036854775808", errTooOld},
+		{"9223372036854775807", errTooNew},
+		{"99999999999999999999", errTooOld},
+		{"yesterday", errTooOld},
+		{"", errTooOld},
 	} {
 		t.Run(row.stamp, func(t *testing.T) {
 			h := sign(hookRequest(hookBody), hookBody, row.stamp, "s").Header
 			require.ErrorIs(t, limit.verify(h, []byte(hookBody), now), row.want)
 			require.NoError(t, Webhook{Secrets: limit.Secrets}.verify(h, []byte(hookBody), now), "off by default")
-			require.ErrorIs(t, limit.verify(h, []byte("{}"), now), ErrBadSignature, "the age of a forged hook is not told")
+			require.ErrorIs(t, limit.verify(h, []byte("{}"), now), errBadSignature, "the age of a forged hook is not told")
 		})
 	}
 
 	_, err := ReadEvent(nil, sign(hookRequest(hookBody), hookBody, "1506985696616", "s"), limit)
-	require.ErrorIs(t, err, ErrTooOld)
+	require.ErrorIs(t, err, errTooOld)
 	keyed := hookRequest(hookBody)
 	keyed.URL.RawQuery = "key=k"
 	keyed.Header.Set("X-Crisp-Request-Timestamp", "1506985696616")
@@ -206,8 +206,8 @@ func TestMaxAge(t *testing.T) {
 
 func TestHookStatus(t *testing.T) {
 	for err, want := range map[error]int{
-		nil: 200, ErrNotPost: 405, ErrTooLarge: 413, ErrNotSigned: 401, ErrBadSignature: 403, ErrTooOld: 403, ErrTooNew: 403,
-		ErrMalformed: 400, errNotObject: 200, errors.New("the store is down"): 503, io.ErrUnexpectedEOF: 503,
+		nil: 200, errNotPost: 405, errTooLarge: 413, errNotSigned: 401, errBadSignature: 403, errTooOld: 403, errTooNew: 403,
+		errMalformed: 400, errNotObject: 200, errors.New("the store is down"): 503, io.ErrUnexpectedEOF: 503,
 	} {
 		require.Equal(t, want, hookStatus(err), "%v", err)
 		if err != nil {
@@ -370,7 +370,7 @@ func TestABodyWithoutADeadlineOfItsOwnIsLeft(t *testing.T) {
 		r := sign(httptest.NewRequest(http.MethodPost, "/", body), "", "1", "s")
 		begun := time.Now()
 		_, err := ReadEvent(nil, r, Webhook{Secrets: NewSecrets("s")})
-		require.ErrorIs(t, err, ErrTooSlow)
+		require.ErrorIs(t, err, errTooSlow)
 		require.Equal(t, hookBounds.Time, time.Since(begun), "by the bubble's clock")
 
 		ctx, cancel := context.WithCancel(t.Context())
@@ -400,7 +400,7 @@ func TestKeysAsTheyStandInTheURL(t *testing.T) {
 	} {
 		require.Error(t, read(row.key, row.query), row)
 	}
-	require.ErrorIs(t, read("of w", "key="+"of+another"), ErrBadSignature, "a key is its website's alone")
+	require.ErrorIs(t, read("of w", "key="+"of+another"), errBadSignature, "a key is its website's alone")
 }
 
 // Nobody would notice otherwise that strangers take the places of Crisp's hooks.

@@ -59,7 +59,7 @@ func TestPublicErrors(t *testing.T) {
 	require.Equal(t, "change state", e.Op)
 	require.Equal(t, 200, e.StatusCode)
 	require.True(t, e.Temporary())
-	require.False(t, e.SafeToRetry() || e.needsPerson() || e.notOnPlan() || e.read)
+	require.False(t, e.safeToRetry() || e.needsPerson() || e.notOnPlan() || e.read)
 	require.ErrorContains(t, err, "handover: crisp: change state: HTTP 200 internal: the answer is not what Crisp documents")
 	_, err = api.Metas(t.Context(), hookSession)
 	require.True(t, apiError(err).read)

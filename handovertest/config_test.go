@@ -54,7 +54,7 @@ func TestConfigsShareAStore(t *testing.T) {
 		require.NoError(t, err)
 		stop()
 		stop()
-		require.ErrorIs(t, first.Handle(t.Context(), handover.Incoming{}), handover.ErrNoAnswer)
+		require.ErrorContains(t, first.Handle(t.Context(), handover.Incoming{}), "Config.Answer")
 		_, err = first.Receive(t.Context(), handover.Incoming{Conversation: conv, ID: "1", Text: "hello"})
 		require.ErrorIs(t, err, handover.ErrShutdown)
 

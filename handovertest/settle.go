@@ -26,7 +26,7 @@ func Drain(ctx context.Context, h *handover.Handover) error { return testhook.Dr
 // Settle returns when nothing happens any more. In a testing/synctest bubble that is
 // synctest.Wait, so time does not advance: what waits for a later moment still waits. Elsewhere it
 // is when no call or hook is under way, the fake's own retries and delays included, and what was
-// attached has drained, as a Handover does, or a handler with a method Drain(context.Context) error;
+// attached has drained, as a Handover does, a type that embeds one, or a handler with a method Drain(context.Context) error;
 // what that means to try again later is not waited for. After 30 s Settle gives up and reports a violation.
 func (c *Crisp) Settle() {
 	if waitInBubble() {

@@ -65,7 +65,7 @@ func historyServer(t *testing.T, withHead bool) (link, expired string) {
 	links := func() string {
 		h, err := handover.New(config)
 		require.NoError(t, err)
-		link, err := h.HistoryLink(t.Context(), handover.Conversation{Source: "webchat", ID: "1"})
+		link, err := h.HistoryLink(handover.Conversation{Source: "webchat", ID: "1"})
 		require.NoError(t, err)
 		return link
 	}

@@ -25,7 +25,7 @@ type Hooks struct {
 // Set gives a *handover.Handover its hooks. Call it before the Handover is used.
 var Set func(h any, hooks Hooks)
 
-// Drain is handovertest.Drain. It does nothing to what is no *handover.Handover.
+// Drain is handovertest.Drain. It does nothing to what neither is a *handover.Handover nor embeds one.
 var Drain func(ctx context.Context, h any) error
 
 // Cell is one cell of the table of states: what a trigger does in a state.
