@@ -45,12 +45,12 @@ func (c *Config) reentrant(ctx context.Context, conv Conversation) bool {
 }
 
 // host calls the callbacks of Config. None of them is waited for longer than Timeouts.Callback. Those that must
-// return at once, Observe, Texts and AgentTyping, are waited for shortly, and after a few that hang are not called
-// any more until these return.
+// return at once, Observe and Texts, are waited for shortly. Of these, and of AgentTyping, a few may hang; then
+// they are not called any more until these return.
 type host struct {
 	cfg      *Config
 	bulkhead *worker.Bulkhead
-	prompt   *worker.Bulkhead // of those that must return at once
+	prompt   *worker.Bulkhead // of Observe, Texts and AgentTyping
 	hangs    atomic.Int64     // when one of these was last logged that hangs, in Unix seconds
 }
 
@@ -68,15 +68,21 @@ func newHost(cfg *Config) *host {
 	return h
 }
 
-// promptly calls Observe, Texts or AgentTyping, and reports whether it has returned.
+// promptly calls Observe or Texts, and reports whether it has returned.
 func promptly[T any](ctx context.Context, h *host, name string, call func(context.Context) T) (T, bool) {
-	result, err := worker.Call(ctx, h.prompt, name, promptTimeout, func(ctx context.Context) (T, error) { return call(ctx), nil })
+	return within(ctx, h, name, promptTimeout, call)
+}
+
+// within calls a callback without an error, for at most limit, and reports whether it has returned. While
+// maxPromptHung of its calls hang it is not called.
+func within[T any](ctx context.Context, h *host, name string, limit time.Duration, call func(context.Context) T) (T, bool) {
+	result, err := worker.Call(ctx, h.prompt, name, limit, func(ctx context.Context) (T, error) { return call(ctx), nil })
 	if err == nil || hung(err) == "panicked" { // that is logged
 		return result, err == nil
 	}
 	now, last := time.Now().Unix(), h.hangs.Load()
 	if now-last >= 60 && h.hangs.CompareAndSwap(last, now) {
-		h.cfg.Logger.Error("handover: a callback hangs that must return at once: it is left out", "callback", name, "hanging", h.prompt.Abandoned())
+		h.cfg.Logger.Error("handover: a callback hangs: it is left out", "callback", name, "hanging", h.prompt.Abandoned())
 	}
 	return result, false
 }
@@ -230,15 +236,10 @@ func (h *host) onEnd(ctx context.Context, rec *record, e *effect, r result, read
 	return r
 }
 
-// typed tells the host that an agent is typing. Nothing is stored: a hint that is late is of no use.
-func (h *host) typed(ctx context.Context, rec *record, ev Event) {
-	c := ev.more.compose
-	if h.cfg.AgentTyping == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
-		return
-	}
-	s, sign := rec.view(), AgentTyping{Agent: agentOf(&EventMessage{User: c.User}), On: c.Type == "start"}
-	ctx = context.WithValue(context.WithoutCancel(ctx), scopeKey{}, &scope{key: h.cfg.key(rec.Conversation)})
-	promptly(ctx, h, "AgentTyping", func(ctx context.Context) struct{} { h.cfg.AgentTyping(ctx, s, sign); return struct{}{} })
+// agentTypes tells the host that an agent is typing. While too many calls hang that did, it is not called.
+func (h *host) agentTypes(key string, s Session, sign AgentTyping) {
+	ctx := context.WithValue(context.Background(), scopeKey{}, &scope{key: key})
+	within(ctx, h, "AgentTyping", h.cfg.Timeouts.Callback, func(ctx context.Context) struct{} { h.cfg.AgentTyping(ctx, s, sign); return struct{}{} })
 }
 
 // presence lets Config.Presence have the last word on whether somebody is there.

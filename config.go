@@ -87,8 +87,9 @@ type Config struct {
 	// Default: DefaultTexts.
 	Texts func(s Session) Texts
 	// AgentTyping shows the user that an agent is typing, or no longer. Only plugin hooks tell, and one
-	// may be lost: let the sign vanish after some seconds, and with the agent's message. It must
-	// return at once.
+	// may be lost: let the sign vanish after some seconds, and with the agent's message. It is called for one
+	// sign of a conversation at a time, for at most Timeouts.Callback; of those that come meanwhile the
+	// newest follows.
 	AgentTyping func(ctx context.Context, s Session, t AgentTyping)
 	// Observe is told of everything that happens, once it is stored; Activity.N has the order. It
 	// must return at once: while some calls hang no more are made. Activities hold ids and durations,
@@ -98,7 +99,8 @@ type Config struct {
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
 	Sources []string
 	// NoAgent is what the user sees when nobody is there; Request.NoAgent has the last word.
-	// Default: NoAgentText, else the connector's own example, DefaultNoAgent.
+	// Default: NoAgentText, else the connector's own example, DefaultNoAgent. A quick reply of type
+	// "user_email" asks for the user's address, and is the wish for an answer by email.
 	NoAgent []RichMessage
 	// NoAgentText is NoAgent as the connector's console took it: plain text, or the JSON of one
 	// message or of a list. Used when NoAgent is empty.
@@ -114,7 +116,7 @@ type Config struct {
 	Limits Limits
 
 	// Store keeps the state. Default: a new MemoryStore, with which all promises end with the
-	// process.
+	// process; New says so in the log. Set &MemoryStore{} to say that you mean it.
 	Store Store
 	// Logger gets faults that nobody is waiting for. Default: slog.Default.
 	Logger *slog.Logger
@@ -220,16 +222,17 @@ func (c Config) prepare() (Config, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
-	if !validWebsiteID(c.WebsiteID) {
+	c.refuse(fault)
+	if !isUUID(c.WebsiteID) {
 		fault("WebsiteID must be the website's UUID in lower case, as Crisp's setup instructions show it")
 	}
 	c.Websites = slices.Clone(c.Websites)
-	if i := slices.IndexFunc(c.Websites, func(id string) bool { return !validWebsiteID(id) || id == c.WebsiteID }); i >= 0 {
-		fault("Websites[%d] must be the UUID of another website", i)
+	if i := slices.IndexFunc(c.Websites, func(id string) bool { return !isUUID(id) || id == c.WebsiteID }); i >= 0 {
+		fault("Websites[%d] must be the UUID of another website than WebsiteID, in lower case", i)
 	}
 	for i, id := range c.Websites {
 		if slices.Contains(c.Websites[:i], id) {
-			fault("Websites[%d] is there twice", i)
+			fault("Websites[%d] is there twice: leave it out", i)
 		}
 	}
 	c.Token.check(fault)
@@ -279,9 +282,7 @@ func (p *Policy) prepare(fault func(string, ...any)) {
 	if p.Bots = slices.Clone(p.Bots); p.Bots == nil {
 		p.Bots = []string{"urn:crisp.im:bot:*", "urn:crisp.im:triggers:*", "local"}
 	}
-	if i := slices.Index(p.Bots, ""); i >= 0 {
-		fault("Policy.Bots[%d] is empty: write an origin, or leave it out", i)
-	}
+	p.refuse(fault)
 	switch p.Email {
 	case EmailAlways, EmailWhenAway, EmailNever:
 	default:
@@ -315,7 +316,13 @@ func (c *Config) prepareNoAgent() error {
 			return fmt.Errorf("NoAgentText: %w", err)
 		}
 	}
-	return given.check(c.NoAgent)
+	if err := given.check(c.NoAgent); err != nil {
+		return err
+	}
+	if means(c.Choices.Email, c.Choices.Bot) {
+		return errChoicesAlike
+	}
+	return nil
 }
 
 func (c *Config) prepareURL() error {
@@ -323,8 +330,8 @@ func (c *Config) prepareURL() error {
 		c.BaseURL = defaultBaseURL
 	}
 	u, err := url.Parse(c.BaseURL)
-	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
-		return errors.New("BaseURL must be an http or https URL, without a user name or password")
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return errors.New("BaseURL must be an http or https URL, without a user name, password, query or fragment: leave it empty for Crisp's")
 	}
 	if !strings.HasSuffix(c.BaseURL, "/") {
 		c.BaseURL += "/"
@@ -359,14 +366,14 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 			*f.value = f.standard
 		}
 		if *f.value < 0 {
-			fault("Limits.%s must be positive", f.name)
+			fault("Limits.%s is %d: write a positive number, or leave it out for %d", f.name, *f.value, f.standard)
 		}
 	}
 	switch {
 	case l.CreatesPerMinute == 0:
 		l.CreatesPerMinute = 25
 	case l.CreatesPerMinute < -1:
-		fault("Limits.CreatesPerMinute must be positive, or -1: not paced")
+		fault("Limits.CreatesPerMinute is %d: write a positive number, -1 for no pace, or leave it out for 25", l.CreatesPerMinute)
 	}
 }
 

@@ -21,9 +21,10 @@ import (
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
-// goodConfig is the least that New takes.
+// goodConfig is the least that New takes, without what it would say in the log.
 func goodConfig() handover.Config {
 	return handover.Config{
+		Logger:    slog.New(slog.DiscardHandler),
 		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001",
 		Token:     handover.Token{Tier: handover.TierWebsite, Identifier: handover.NewSecret("identifier"), Key: handover.NewSecret("the token")},
 		Deliver:   func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
@@ -355,7 +356,7 @@ func TestAWebhookWithoutProofIsSaidOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
 			c := goodConfig()
-			c.Webhook, c.Logger = tt.webhook, slog.New(slog.NewTextHandler(&log, nil))
+			c.Store, c.Webhook, c.Logger = new(handover.MemoryStore), tt.webhook, slog.New(slog.NewTextHandler(&log, nil))
 			_, err := handover.New(c)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, strings.Count(log.String(), said))

@@ -31,6 +31,7 @@ func configFor(crisp *handovertest.Crisp) handover.Config {
 		Webhook:    handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())},
 		HTTPClient: crisp.Client(),
 		BaseURL:    crisp.URL(),
+		Store:      new(handover.MemoryStore),
 		Deliver: func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
 			fmt.Println(strings.TrimSpace(string(m.From)+" "+m.Agent.Name)+":", m.Content.PlainText())
 			return "", nil

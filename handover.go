@@ -70,17 +70,16 @@ import (
 // called concurrently.
 type Handover struct{ *engine }
 
-// New checks the configuration and names all its faults at once. It does no I/O and starts
-// nothing: call Run to have deadlines and retries kept.
+// New checks the configuration and names all its faults at once, each with what to do: it refuses what nobody
+// can mean. It says in the log, once, that hooks cannot be verified (Config.Webhook), and that the state dies
+// with the process (Config.Store). It does no I/O and starts nothing: call Run to have deadlines and retries
+// kept. Check finds out about all that is outside of the configuration.
 func New(c Config) (*Handover, error) {
 	cfg, err := c.prepare()
 	if err != nil {
 		return nil, err
 	}
-	if !cfg.Webhook.proves() {
-		cfg.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
-			"Set Webhook.Secrets or Webhook.URLKeys, unless you receive hooks with ReadEvent and HandleEvent")
-	}
+	cfg.warn(c.Store != nil)
 	return &Handover{newEngine(&cfg)}, nil
 }
 
@@ -224,39 +223,18 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 	return h.host.presence(ctx, rec, there), err
 }
 
-// typingEvery is how often the agents are told at the most that a user is typing: Crisp shows it for
-// some seconds.
-const typingEvery = 4 * time.Second
-
 // UserTyping shows the agents that the user is typing, or no longer. Without an agent in the
 // conversation it does nothing. It may be called at each key: in 4 seconds each of the two signs costs
-// a call to Crisp at the most, and the newest sign counts.
-func (h *Handover) UserTyping(ctx context.Context, c Conversation, on bool) error {
+// a call to Crisp at the most, and the newest sign counts. It returns at once; agents see the sign soon, or,
+// where Crisp or the store fails, not at all. The only error is that of a conversation that cannot be.
+func (h *Handover) UserTyping(_ context.Context, c Conversation, on bool) error {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return err
 	}
-	later := func(on bool) { // nobody waits for it, and a sign that is lost does no harm
-		if h.pool.Closed() {
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-		defer cancel()
-		_ = h.showTyping(ctx, c, on)
+	if h.typing.Now(h.cfg.key(c), on, func(on bool) { h.userTypes(c, on) }) {
+		h.userTypes(c, on)
 	}
-	if !h.typing.Now(h.cfg.key(c), on, later) {
-		return nil
-	}
-	return h.showTyping(ctx, c, on)
-}
-
-// showTyping tells the agents, if there is one in the conversation.
-func (h *engine) showTyping(ctx context.Context, c Conversation, on bool) error {
-	rec, err := h.loadOf(ctx, c)
-	if err != nil || rec.State != StateActive {
-		h.typing.Forget(h.cfg.key(c))
-		return err
-	}
-	return h.sites.of(rec).api.Typing(ctx, rec.Handover.CrispID, on)
+	return nil
 }
 
 // Spent is how many calls to Crisp were made on a day, against the token's daily quota.

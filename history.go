@@ -77,12 +77,14 @@ func (h History) validate() error {
 	}
 	for _, key := range h.keys() {
 		if len(key) < minHistoryKey && (key != "" || len(h.OldSigningKeys) > 0) {
-			faults = append(faults, fmt.Errorf("History.SigningKey and each of History.OldSigningKeys must have at least %d bytes", minHistoryKey))
+			faults = append(faults, fmt.Errorf("History.SigningKey and each of History.OldSigningKeys must have at least %d bytes: take random ones", minHistoryKey))
 			break
 		}
 	}
-	if h.TTL < 0 || h.TTL > 0 && h.TTL < time.Second {
-		faults = append(faults, errors.New("History.TTL must be at least a second, or 0 for 30 days: a link always expires"))
+	if h.TTL != 0 {
+		if why := spanFault(h.TTL); why != "" {
+			faults = append(faults, fmt.Errorf("field History.TTL %s; 0 is 30 days: a link always expires", why))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -60,10 +60,30 @@ func (rec *record) takeChoice(in *userMessage) bool {
 		return rec.fire(onChoiceBot, cause{})
 	case rec.Offer.chosen(in.Incoming, choices.Email, rec.env.cfg):
 		return rec.fire(onChoiceEmail, cause{})
+	case rec.Offer.gotAddress(in.Incoming, rec.env.cfg):
+		return rec.fire(onChoiceEmail, cause{})
 	case rec.Offer.Asking && len(in.Incoming.Files) == 0 && rec.gaveEmail(in.Incoming.Text):
 		return true
 	}
 	rec.fire(onOfferExpired, cause{})
+	return false
+}
+
+// gotAddress reports whether a message is the address that a quick reply of type "user_email" asked for, as
+// Messenger sends it: as the text or the payload. It is taken for the answer by email, and for the address.
+func (o *offer) gotAddress(m *Incoming, cfg *Config) bool {
+	asks := slices.ContainsFunc(o.messages(cfg), func(no RichMessage) bool {
+		return slices.ContainsFunc(no.QuickReplies, func(q QuickReply) bool { return q.ContentType == "user_email" })
+	})
+	if !asks || len(m.Files) > 0 {
+		return false
+	}
+	for _, text := range []string{m.Payload, m.Text} {
+		if address, ok := persondata.Email(text); ok {
+			o.Request.User.Email = address
+			return true
+		}
+	}
 	return false
 }
 
@@ -154,6 +174,8 @@ func (c Choices) own() Choices {
 	return c
 }
 
+var errChoicesAlike = errors.New("the payloads Choices.Email and Choices.Bot must differ: give each quick reply its own")
+
 // check refuses choices that the host has set and no user can make. Those that are not set need no
 // quick reply: a host may offer only one of them, or none.
 func (c Choices) check(messages []RichMessage) error {
@@ -164,7 +186,7 @@ func (c Choices) check(messages []RichMessage) error {
 		}
 	}
 	if c.Email != "" && means(c.Email, c.Bot) {
-		faults = append(faults, errors.New("the payloads Choices.Email and Choices.Bot must differ"))
+		faults = append(faults, errChoicesAlike)
 	}
 	return errors.Join(faults...)
 }

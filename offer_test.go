@@ -22,6 +22,46 @@ func nobody(t *testing.T, req handover.Request, config func(*rig, *handover.Conf
 	})
 }
 
+// The address that a quick reply of type "user_email" asked for is the answer by email, as the text or the
+// payload; what is no address is the bot's.
+func TestTheAddressOfAQuickReplyIsTheAnswerByEmail(t *testing.T) {
+	noAgent := []handover.RichMessage{{Text: "Nobody is there. May we mail you?", QuickReplies: []handover.QuickReply{{ContentType: "user_email"}}}}
+	for name, tt := range map[string]struct {
+		m   handover.Incoming
+		bot bool
+	}{
+		"as Messenger sends it": {m: handover.Incoming{Text: "anakin@example.com", Payload: "anakin@example.com"}},
+		"the text alone":        {m: handover.Incoming{Text: " anakin@example.com "}},
+		"the payload alone":     {m: handover.Incoming{Text: "my address", Payload: "anakin@example.com"}},
+		"a question":            {m: handover.Incoming{Text: "why do you mail to anakin@example.com?"}, bot: true},
+		"no address":            {m: handover.Incoming{Text: "anakin@"}, bot: true},
+	} {
+		for where, o := range map[string]options{
+			"of Config":  {config: func(_ *rig, c *handover.Config) { c.NoAgent = noAgent }},
+			"of Request": {},
+		} {
+			t.Run(name+", "+where, func(t *testing.T) {
+				o.crisp.Away = true
+				bubble(t, o, func(r *rig) {
+					var request handover.Request
+					if o.config == nil {
+						request.NoAgent = noAgent
+					}
+					require.Equal(t, handover.OutcomeNobodyThere, r.Asks(request))
+					turn, err := r.Receive(tt.m)
+					require.NoError(t, err)
+					r.Crisp.Settle()
+					require.Equal(t, tt.bot, turn.Bot)
+					require.Equal(t, !tt.bot, r.Session().FollowUp)
+					if !tt.bot {
+						require.Equal(t, "anakin@example.com", r.Crisp.Last().Meta().Email)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestNoAgentMessageIsTheConnectorsExample(t *testing.T) {
 	nobody(t, handover.Request{}, nil, func(r *rig) {
 		require.Len(t, r.Shown(), 1)

@@ -140,8 +140,12 @@ func wakeJob(key string) worker.Job {
 
 // work runs a job. A website's record has one direction only.
 func (h *engine) work(j worker.Job) {
-	if j.Lane == laneWake {
+	switch j.Lane {
+	case laneWake:
 		h.wake(j.Key)
+		return
+	case laneAgentTyping, laneUserTyping:
+		h.signs.tell(j)
 		return
 	}
 	ctx := context.Background()

@@ -399,7 +399,6 @@ var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) err
 		return err
 	},
 	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
-	"Typing": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.UserTyping(ctx, r.Conv, true) },
 }
 
 func TestCallsWithACancelledContext(t *testing.T) {

@@ -144,4 +144,10 @@ func (t Token) check(fault func(string, ...any)) {
 	if why := t.Key.fault(); why != "" {
 		fault("Token.Key %s", why)
 	}
+	if strings.Contains(t.Identifier.text(), ":") {
+		fault("Token.Identifier has a colon: it is the part before it, and Token.Key the part after it")
+	}
+	if t.Identifier.Equal(t.Key) {
+		fault("Token.Identifier and Token.Key are the same: copy each as Crisp shows it")
+	}
 }

@@ -540,12 +540,14 @@ func TestTyping(t *testing.T) {
 	}}
 	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Type(true)
+		r.Crisp.Settle()
 		ann.Type(false)
 		r.Crisp.Settle()
 		require.Len(t, seen, 2)
 		require.Equal(t, "Ann", seen[0].Agent.Name)
 		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
 		require.NoError(t, r.H.UserTyping(context.Background(), r.Conv, true))
+		r.Crisp.Settle()
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteCompose))
 	})
 }
@@ -566,6 +568,45 @@ func TestTypingThatHangs(t *testing.T) {
 		require.LessOrEqual(t, calls.Load(), int64(20))
 		ann.Say("done")
 		require.Contains(t, r.Saw(), "agent Ann: done")
+	})
+}
+
+// An AgentTyping that takes 20 s holds no hook, and hears the newest sign after it.
+func TestTypingThatIsSlow(t *testing.T) {
+	var seen []bool
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Timeouts.Callback = time.Minute
+		c.AgentTyping = func(_ context.Context, _ handover.Session, ty handover.AgentTyping) {
+			seen = append(seen, ty.On)
+			time.Sleep(20 * time.Second)
+		}
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		begun := time.Now()
+		for i := range 11 {
+			require.Equal(t, 200, r.hooked(r.hook("message:compose:receive", conv.ID(), map[string]any{
+				"type": []string{"start", "stop"}[i%2], "user": map[string]any{"nickname": "Ann"},
+			})).Code)
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 11*time.Second, time.Since(begun), "no hook was held")
+		r.After(time.Minute)
+		require.Equal(t, []bool{true, true}, seen)
+	})
+}
+
+// A UserTyping holds no hook of the channel while Crisp hangs.
+func TestUserTypingWhileCrispHangs(t *testing.T) {
+	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Delay: 8 * time.Second} })
+		begun := time.Now()
+		for i := range 10 {
+			require.NoError(t, r.H.UserTyping(context.Background(), r.Conv, i%2 == 0))
+		}
+		require.Equal(t, begun, time.Now())
+		require.ErrorIs(t, r.H.UserTyping(context.Background(), handover.Conversation{}, true), handover.ErrBadMessage)
+		r.After(time.Minute)
+		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteCompose), 3)
 	})
 }
 

@@ -3,7 +3,8 @@ package handover
 import "strings"
 
 // Texts is every sentence that the library says. Start from DefaultTexts and change what you want:
-// an empty text is silent, and so are all that a literal leaves out. Only the openings are never
+// an empty text is silent, and so are all that a literal leaves out; Check names those without which users do
+// not know what becomes of them. Only the openings are never
 // silent, since Crisp hides a conversation without a message: an empty one says "Hi, this user needs
 // your help." "{agent}" stands for the agent's name, "{link}" for the history link.
 type Texts struct {

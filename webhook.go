@@ -323,7 +323,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	})
 	switch {
 	case err == nil && ev.more.compose != nil:
-		h.host.typed(ctx, rec, ev)
+		h.agentTypes(rec, &ev)
 	case hopeless(err): // and stays so: there is no use in repeating the hook
 		h.unreadable(ctx, r.Key, err)
 		return nil

@@ -54,6 +54,7 @@ type engine struct {
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
+	signs    signs            // of who is typing, that are to be told
 	bodies   *httpbody.Reader // reads those of hooks
 	refusals refusals         // of hooks
 	hooks    testhook.Hooks   // zero but in tests of this module
@@ -69,7 +70,9 @@ func newEngine(cfg *Config) *engine {
 		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
 	}
-	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{string(toBot): cfg.Limits.Answers}})
+	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
+		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
+	}})
 	h.overdue = overdue{store: store, say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h

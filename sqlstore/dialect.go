@@ -28,6 +28,9 @@ type dialect struct {
 	passing func(error) bool
 	// save tries Save once.
 	save func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error)
+	// saveTogether and undone are joiner.together and joiner.undone. Without them each Save goes alone.
+	saveTogether func(ctx context.Context, s *Store, saves []*joinedSave) error
+	undone       func(error) bool
 }
 
 // statements are SQL. In a dialect "{prefix}" stands for what the tables' names begin with, and
@@ -39,7 +42,8 @@ type dialect struct {
 type statements struct {
 	load, find, claim, remove, insert, update string
 
-	notify                 string // PostgreSQL: ends an insert or update that others are to be told of
+	updateGiven            string // PostgreSQL: update for several records; returns number and version of what it saved
+	notify, notifyGiven    string // PostgreSQL: end an insert or update, and an updateGiven, that others are to be told of
 	replace, release, take string // SQLite: the parts of a Save that changes Crisp ids
 
 	count, makeSchema, schemaVersion, setSchemaVersion string
@@ -72,7 +76,7 @@ func (d dialect) with(prefix string) dialect {
 // all returns all statements, to be changed.
 func (s *statements) all() []*string {
 	return []*string{
-		&s.load, &s.find, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.replace, &s.release, &s.take,
+		&s.load, &s.find, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
 		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }

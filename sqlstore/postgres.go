@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
 	"github.com/crisphandover/handover"
 )
@@ -67,9 +69,36 @@ var postgres = dialect{
 			ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE d.at <> excluded.at
 		)
 		SELECT version FROM saved`,
-		// notify ends an insert or update of which others are to be told. It does so when the
-		// transaction commits, and only if the record was saved.
+		// notify tells when the transaction commits, and only if the record was saved.
 		notify: ` WHERE pg_notify('{prefix}changed', key) IS NOT NULL`,
+
+		// updateGiven is update for several records whose Crisp ids stay: $1 has a givenRow for each, $2 their
+		// data end to end. It passes over records that others have locked. So it waits for nobody but a Claim,
+		// which has rows of the queue locked and waits for nobody: no deadlock has a part in it.
+		updateGiven: `WITH free AS (
+			SELECT g.*, r.place
+			FROM json_to_recordset(CAST($1 AS json)) g (n int, key text, version bigint, due bigint, ids text, first int, size int, wake boolean),
+			LATERAL (
+				SELECT ctid AS place FROM {prefix}record
+				WHERE key = g.key AND version = g.version AND crisp_ids = g.ids
+				FOR NO KEY UPDATE SKIP LOCKED
+			) r
+		),
+		saved AS (
+			UPDATE {prefix}record r SET version = nextval('{prefix}version'), due = f.due,
+				data = substring(CAST($2 AS bytea) FROM f.first FOR f.size)
+			FROM free f WHERE r.ctid = ANY (ARRAY(SELECT place FROM free)) AND r.key = f.key
+			RETURNING f.n, f.wake, r.key, r.version, r.due
+		),
+		dequeued AS (
+			DELETE FROM {prefix}due d USING saved WHERE d.key = saved.key AND saved.due IS NULL
+		),
+		queued AS (
+			INSERT INTO {prefix}due AS d (key, at) SELECT key, due FROM saved WHERE due IS NOT NULL
+			ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE d.at <> excluded.at
+		)
+		SELECT n, version FROM saved`,
+		notifyGiven: ` WHERE CASE WHEN wake THEN pg_notify('{prefix}changed', key) IS NOT NULL ELSE true END`,
 
 		remove: `WITH removed AS (
 			DELETE FROM {prefix}record WHERE key = $1 AND version = $2 RETURNING key
@@ -143,4 +172,61 @@ var postgres = dialect{
 		}
 		return version, err
 	},
+	saveTogether: savePostgres,
+	undone: func(err error) bool {
+		// Bad data, constraints, deadlocks and serialization, missing tables and rights, limits. Errors of other
+		// classes may come after the commit.
+		state := sqlState(err)
+		return len(state) == 5 && slices.Contains([]string{"22", "23", "40", "42", "54"}, state[:2])
+	},
+}
+
+// givenRow is a row of updateGiven.
+type givenRow struct {
+	N       int    `json:"n"`
+	Key     string `json:"key"`
+	Version int64  `json:"version"`
+	Due     *int64 `json:"due"`
+	IDs     string `json:"ids"`
+	First   int    `json:"first"` // byte of the data, from 1
+	Size    int    `json:"size"`
+	Wake    bool   `json:"wake"`
+}
+
+// savePostgres saves several records with one statement.
+func savePostgres(ctx context.Context, s *Store, saves []*joinedSave) error {
+	given, data, wake := make([]givenRow, len(saves)), []byte{}, false
+	for n, w := range saves {
+		given[n] = givenRow{
+			N: n, Key: w.record.Key, Version: w.record.Version, IDs: w.row.ids,
+			First: len(data) + 1, Size: len(w.row.data), Wake: w.record.Wake,
+		}
+		if w.row.due.Valid {
+			given[n].Due = &w.row.due.Int64
+		}
+		data = append(data, w.row.data...)
+		wake = wake || w.record.Wake
+	}
+	rows, err := json.Marshal(given)
+	if err != nil {
+		return err
+	}
+	query := s.updateGiven
+	if wake && s.listen != nil {
+		query += s.notifyGiven
+	}
+	result, err := s.db.QueryContext(ctx, query, string(rows), data)
+	if err != nil {
+		return err
+	}
+	defer result.Close()
+	for result.Next() {
+		var n int
+		var version int64
+		if err := result.Scan(&n, &version); err != nil {
+			return err
+		}
+		saves[n].version = version
+	}
+	return result.Err()
 }

@@ -9,9 +9,10 @@
 //	h, err := handover.New(handover.Config{Store: store, ...})
 //
 // PostgreSQL serves several replicas of the bot, whose times are all taken from the database's clock.
-// Each call is one statement; Migrate also makes a function in PL/pgSQL, for a trigger. A busy bot keeps
-// its connections: database/sql closes all but two when they are idle, and opening one costs more than a
-// Save. Options.Listen lets replicas hear from each other at once.
+// Each call is one statement; Saves that are made at the same time share one, and its commit, each with an
+// outcome of its own. Migrate also makes a function in PL/pgSQL, for a trigger. A busy bot keeps its
+// connections: database/sql closes all but two when they are idle, and opening one costs more than a Save.
+// Options.Listen lets replicas hear from each other at once.
 //
 //	db.SetMaxOpenConns(32)
 //	db.SetMaxIdleConns(32)
@@ -36,6 +37,7 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+	"unicode/utf8"
 
 	"github.com/crisphandover/handover"
 )
@@ -96,6 +98,7 @@ type Options struct {
 type Store struct {
 	dialect
 	db      *sql.DB
+	joiner  *joiner       // nil where each Save goes alone
 	writer  chan struct{} // full while somebody writes; nil where several may
 	channel string        // of PostgreSQL's notifications
 	listen  func(ctx context.Context, channel string, notified func(payload string)) error
@@ -132,6 +135,12 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 		return nil, errors.Join(errs...)
 	}
 	s := &Store{dialect: known.with(o.Prefix), db: db, channel: o.Prefix + "changed", listen: o.Listen}
+	if s.saveTogether != nil {
+		s.joiner = &joiner{
+			together: func(ctx context.Context, saves []*joinedSave) error { return s.saveTogether(ctx, s, saves) },
+			undone:   s.undone,
+		}
+	}
 	if s.oneWriter {
 		s.writer = make(chan struct{}, 1)
 	}
@@ -169,8 +178,13 @@ func (s *Store) Save(ctx context.Context, r handover.Record) (version int64, err
 	if err != nil {
 		return 0, err
 	}
+	alone := func() (int64, error) { return s.save(ctx, s, r, row) }
 	err = s.write(ctx, "Save", func() (err error) {
-		version, err = s.save(ctx, s, r, row)
+		if s.joiner != nil && r.Version != 0 && utf8.ValidString(r.Key) {
+			version, err = s.joiner.save(ctx, r, row, alone)
+		} else {
+			version, err = alone()
+		}
 		return err
 	})
 	if err != nil {

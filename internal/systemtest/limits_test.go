@@ -121,6 +121,7 @@ func TestTypingIsThrottled(t *testing.T) {
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 4)
 		require.GreaterOrEqual(t, tally.Count(handovertest.RouteCompose), 3)
 		require.NoError(t, r.H.UserTyping(r.T.Context(), r.Conv, true))
+		r.Crisp.Settle()
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 5, "at once after a pause")
 	})
 }

@@ -1,0 +1,90 @@
+package handover
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/crisphandover/handover/internal/worker"
+)
+
+// Who is typing is told off the path of whoever says so, a hook or a call of the host's: in lanes of the pool, one
+// sign of a conversation at a time. Of the signs that come meanwhile only the newest is told after it. Nothing
+// is stored: a sign that is late is of no use.
+
+// The lanes of the pool in which is told who is typing.
+const (
+	laneAgentTyping = "agent_typing" // to the host
+	laneUserTyping  = "user_typing"  // to Crisp
+)
+
+const (
+	// typingEvery is how often the agents are told at the most that a user is typing: Crisp shows it for
+	// some seconds.
+	typingEvery = 4 * time.Second
+	// signsAtOnce is how many signs are told at once in each lane.
+	signsAtOnce = 32
+)
+
+// signs are the newest signs that are not told yet.
+type signs struct {
+	mu    sync.Mutex
+	tells map[[2]string]func() // by key and lane
+}
+
+// put has a sign told soon, in place of one that waits.
+func (s *signs) put(pool *worker.Pool, j worker.Job, tell func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !pool.Nudge(j) { // too many wait, or it was closed
+		return
+	}
+	if s.tells == nil {
+		s.tells = make(map[[2]string]func())
+	}
+	s.tells[[2]string{j.Key, j.Lane}] = tell
+}
+
+// tell tells the newest sign of a conversation.
+func (s *signs) tell(j worker.Job) {
+	s.mu.Lock()
+	tell := s.tells[[2]string{j.Key, j.Lane}]
+	delete(s.tells, [2]string{j.Key, j.Lane})
+	s.mu.Unlock()
+	if tell != nil {
+		tell()
+	}
+}
+
+// signJob is the work on the signs of a conversation.
+func signJob(key, lane string) worker.Job {
+	j := jobOf(key, toUser)
+	j.Lane = lane
+	return j
+}
+
+// agentTypes tells the host that an agent is typing, if the conversation is theirs.
+func (h *engine) agentTypes(rec *record, ev *Event) {
+	c := ev.more.compose
+	if h.cfg.AgentTyping == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
+		return
+	}
+	key, view := h.cfg.key(rec.Conversation), rec.view()
+	sign := AgentTyping{Agent: agentOf(&EventMessage{User: c.User}), On: c.Type == "start"}
+	h.signs.put(h.pool, signJob(key, laneAgentTyping), func() { h.host.agentTypes(key, view, sign) })
+}
+
+// userTypes tells the agents that the user is typing, if there is one in the conversation.
+func (h *engine) userTypes(c Conversation, on bool) {
+	key := h.cfg.key(c)
+	h.signs.put(h.pool, signJob(key, laneUserTyping), func() {
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		rec, err := h.loadOf(ctx, c)
+		if err != nil || rec.State != StateActive {
+			h.typing.Forget(key)
+			return
+		}
+		_ = h.sites.of(rec).api.Typing(ctx, rec.Handover.CrispID, on) // Observe hears of it
+	})
+}
