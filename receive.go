@@ -104,7 +104,7 @@ func Permanent(err error) bool {
 // bot is muted, or the message answered a question of the library's, or it is a repeat of one that
 // the bot has answered. On an error that is not Permanent make the channel repeat the message, with
 // the same id: it is never passed on twice. ctx bounds the wait for Crisp, which is at most half a
-// minute longer than Timeouts.Relay; the message goes on without it.
+// minute longer than Timeouts.Relay also where ctx has no end; the message goes on without it.
 //
 // One caller at a time has a message to answer it. A repeat waits until that one has, as long as ctx
 // allows (ErrUnderWay), and then says so (WhyRepeat). When the answer fails, or Reply is not called within

@@ -45,6 +45,7 @@ func (rec *record) settle(l *queue, r result) bool {
 	case !o.r.retry.IsZero():
 		o.postponed()
 	case o.r.err != nil:
+		e.Fault = faultWord(o.r.err)
 		o.tell()
 		if o.failed() {
 			l.drop(func(x *effect) bool { return x.N == e.N })
