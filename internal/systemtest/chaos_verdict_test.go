@@ -327,8 +327,12 @@ func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
 		}
 	}
 	v.accepted += len(c.accepted)
-	for _, text := range c.accepted {
-		c.arrived(v, text, func(word string) bool { return seen[word] })
+	for n, text := range c.accepted {
+		answered := c.managed && c.answered(fmt.Sprintf("m%d", n))
+		c.arrived(v, text, func(word string) bool { return seen[word] || answered })
+	}
+	if c.managed {
+		c.judgeManaged(func(word string) bool { return seen[word] })
 	}
 }
 
