@@ -33,8 +33,8 @@ type part struct {
 
 // fromCrisp turns the type and content of an agent's message in Crisp into what the user is
 // shown. It is an allow-list: all types but text, file, animation, audio, picker, field and
-// carousel give an error. Text is passed on with its Markdown untouched. Each part fits the
-// limits of RichMessage.fit. A link that is not safe is left out, and the rest is shown; a file whose
+// carousel give an error. Text is passed on with its Markdown untouched. Each part is within
+// agentLimits. A link that is not safe is left out, and the rest is shown; a file whose
 // own link is not safe is not shown at all.
 func fromCrisp(typ string, content []byte, fingerprint int64) ([]part, error) {
 	var messages []RichMessage
@@ -61,7 +61,7 @@ func fromCrisp(typ string, content []byte, fingerprint int64) ([]part, error) {
 	}
 	var parts []part
 	for _, m := range messages {
-		for _, fitting := range m.parts() {
+		for _, fitting := range m.FitTo(agentLimits) {
 			parts = append(parts, part{Content: fitting, Cut: cut})
 		}
 	}
@@ -91,30 +91,22 @@ func agentFile(typ string, content jsontext.Value) ([]part, error) {
 	return []part{{Content: message, File: new(File(file))}}, nil
 }
 
-// agentPicker shows a picker as text with quick replies, and with a list of the choices if their
-// titles have numbers.
+// agentPicker shows a picker as text with quick replies.
 func agentPicker(content jsontext.Value, fingerprint int64) (_ []RichMessage, cut bool, err error) {
 	p, err := crispcontent.ReadPicker(content)
 	if err != nil {
 		return nil, false, err
 	}
 	var m RichMessage
-	var labels, links []string
-	list := false
+	var links []string
 	for i, c := range p.Choices {
 		if c.Link != "" {
 			links = append(links, c.Label+": "+c.Link)
 		}
-		labels = append(labels, c.Label)
-		list = list || c.Title != c.Label
 		m.QuickReplies = append(m.QuickReplies, QuickReply{
-			Payload: crispcontent.Payload(fingerprint, i), Title: c.Title, ContentType: "text"})
+			Payload: crispcontent.Payload(fingerprint, i), Title: c.Label, ContentType: "text"})
 	}
-	blocks := []string{p.Text, joinLines(links)}
-	if list {
-		blocks = append(blocks, numbered(labels))
-	}
-	m.Text = joinBlocks(blocks)
+	m.Text = joinBlocks([]string{p.Text, joinLines(links)})
 	return []RichMessage{m}, p.Cut, nil
 }
 
@@ -149,8 +141,7 @@ func agentCarousel(content jsontext.Value) (messages []RichMessage, cut bool, er
 	return messages, cut, nil
 }
 
-// elementOf returns the card, and the text of what a card cannot hold: links that are not http or
-// https, and the whole of what had to be cut. A card of nothing but a title is only text, since
+// elementOf returns the card, and the text of what a card cannot hold: links that are not http or https. A card of nothing but a title is only text, since
 // Messenger refuses it. Links that are not safe are left out, and cut is true then.
 func elementOf(c crispcontent.Card) (card *Element, text string, cut bool) {
 	var e Element
@@ -175,13 +166,11 @@ func elementOf(c crispcontent.Card) (card *Element, text string, cut bool) {
 		if textsplit.Blank(b.Title) {
 			b.Title = strings.TrimPrefix(strings.TrimPrefix(b.URL, "https://"), "http://")
 		}
-		var whole bool
-		if b.Title, whole = textsplit.Shorten(b.Title, maxTitle); !whole || !weblink.Web(b.URL) {
+		if !weblink.Web(b.URL) {
 			lines = append(lines, full)
+			continue
 		}
-		if weblink.Web(b.URL) {
-			e.Buttons = append(e.Buttons, b)
-		}
+		e.Buttons = append(e.Buttons, b)
 	}
 	title, subtitle := c.Title.Label(), string(c.Description)
 	if textsplit.Blank(title) {
@@ -190,15 +179,9 @@ func elementOf(c crispcontent.Card) (card *Element, text string, cut bool) {
 	if textsplit.Blank(title) && len(e.Buttons) > 0 {
 		title = e.Buttons[0].Title
 	}
-	var wholeTitle, wholeSubtitle bool
-	e.Title, wholeTitle = textsplit.Shorten(title, maxCardText)
-	e.Subtitle, wholeSubtitle = textsplit.Shorten(subtitle, maxCardText)
-	onlyText := textsplit.Blank(e.Subtitle) && e.ImageURL == "" && len(e.Buttons) == 0
-	if !wholeTitle || !wholeSubtitle || onlyText {
-		lines = append([]string{title, subtitle}, lines...)
-	}
-	if onlyText {
-		return nil, joinLines(lines), cut
+	e.Title, e.Subtitle = title, subtitle
+	if textsplit.Blank(e.Subtitle) && e.ImageURL == "" && len(e.Buttons) == 0 {
+		return nil, joinLines(append([]string{title, subtitle}, lines...)), cut
 	}
 	if textsplit.Blank(e.Title) {
 		e.Title = more

@@ -20,7 +20,7 @@ func fromCrisp(t testing.TB, typ, content string) (messages, files []string) {
 	parts, err := handover.FromCrisp(typ, jsontext.Value(content), 163408013112345)
 	require.NoError(t, err)
 	for _, p := range parts {
-		requireFits(t, p.Content, true)
+		requireFits(t, p.Content, handover.AgentLimits)
 		require.NoError(t, p.Content.Validate())
 		messages = append(messages, string(must(json.Marshal(p.Content))(t)))
 		if p.File != nil {
@@ -48,13 +48,12 @@ func TestAgentMessages(t *testing.T) {
 				`{"payload":"handover:163408013112345:2","title":"other","content_type":"text"},` +
 				`{"payload":"handover:163408013112345:3","title":"4","content_type":"text"}],` +
 				`"text":"Topic?\n\nSales: https://acme.example"}`}},
-		"picker with long labels": {"picker", `{"text":"How?","choices":[{"value":"a","label":"Contact me back via email"},{"value":"b","label":"Contact me back via phone"},{"value":"c","label":"No"}]}`,
+		"picker with long labels": {"picker", `{"text":"How?","choices":[{"value":"a","label":"Contact me back via email"},{"value":"b","label":"Contact me back via phone"}]}`,
 			[]string{`{"quick_replies":[` +
-				`{"payload":"handover:163408013112345:0","title":"1. Contact me back…","content_type":"text"},` +
-				`{"payload":"handover:163408013112345:1","title":"2. Contact me back…","content_type":"text"},` +
-				`{"payload":"handover:163408013112345:2","title":"3. No","content_type":"text"}],` +
-				`"text":"How?\n\n1. Contact me back via email\n2. Contact me back via phone\n3. No"}`}},
-		"picker without text":    {"picker", `{"choices":[{"label":"A"}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"1. A","content_type":"text"}],"text":"1. A"}`}},
+				`{"payload":"handover:163408013112345:0","title":"Contact me back via email","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:1","title":"Contact me back via phone","content_type":"text"}],` +
+				`"text":"How?"}`}},
+		"picker without text":    {"picker", `{"choices":[{"label":"A"}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"A","content_type":"text"}],"text":"A"}`}},
 		"picker without choices": {"picker", `{"text":"Topic?"}`, []string{`{"text":"Topic?"}`}},
 		"picker, other action":   {"picker", `{"text":"q","choices":[{"label":"A","action":{"type":"call","target":"javascript:x"}}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"A","content_type":"text"}],"text":"q"}`}},
 		"carousel": {"carousel", `{"text":"Pick one","targets":[{"title":"A","description":"d","image":"https://x.example/x.png","actions":[{"label":"Open","url":"https://acme.example"}]}]}`,
@@ -75,11 +74,10 @@ func TestAgentMessages(t *testing.T) {
 					`{"title":"only this","buttons":[{"type":"web_url","url":"https://acme.example/a","title":"acme.example/a"}]},` +
 					`{"title":"…","image_url":"https://x.example/y.png"}]}}}`,
 			}},
-		"carousel, too long": {"carousel", `{"targets":[{"title":"` + strings.Repeat("t", 90) + `","description":"d","actions":[{"label":"A label of more than twenty","url":"https://a.b"}]}]}`,
+		"carousel, long": {"carousel", `{"targets":[{"title":"` + strings.Repeat("t", 90) + `","description":"d","actions":[{"label":"A label of more than twenty","url":"https://a.b"}]}]}`,
 			[]string{
-				`{"text":"` + strings.Repeat("t", 90) + `\nd\nA label of more than twenty: https://a.b"}`,
-				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"` + strings.Repeat("t", 79) + `…","subtitle":"d",` +
-					`"buttons":[{"type":"web_url","url":"https://a.b","title":"A label of more tha…"}]}]}}}`,
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"` + strings.Repeat("t", 90) + `","subtitle":"d",` +
+					`"buttons":[{"type":"web_url","url":"https://a.b","title":"A label of more than twenty"}]}]}}}`,
 			}},
 	}
 	for name, test := range tests {
@@ -125,34 +123,25 @@ func TestLongAgentMessages(t *testing.T) {
 	require.Len(t, messages, 53)
 
 	var choices []string
-	for i := range 30 {
-		choices = append(choices, `{"label":"Choice number `+strconv.Itoa(i)+` of thirty"}`)
+	for i := range 130 {
+		choices = append(choices, `{"label":"Choice `+strconv.Itoa(i)+`"}`)
 	}
 	parts, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"Which?","choices":[`+strings.Join(choices, ",")+`]}`), 5)
 	require.NoError(t, err)
-	require.Len(t, parts, 3)
-	require.Contains(t, parts[0].Content.Text, "30. Choice number 29 of thirty")
-	require.Equal(t, "handover:5:29", parts[2].Content.QuickReplies[3].Payload)
-	require.Equal(t, "30. Choice number 2…", parts[2].Content.QuickReplies[3].Title)
+	require.Len(t, parts, 1)
+	require.Len(t, parts[0].Content.QuickReplies, 100)
+	require.Equal(t, "100. Choice 99", parts[0].Content.QuickReplies[99].Title)
+	require.Contains(t, parts[0].Content.Text, "130. Choice 129")
 
-	parts14, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"q","choices":[`+strings.Repeat(`{"label":"L"},`, 13)+`{"label":"L"}]}`), 5)
+	parts, err = handover.FromCrisp("picker", jsontext.Value(`{"text":"q","choices":[{"label":"`+strings.Repeat("L", 5000)+`"},{"label":"M"}]}`), 5)
 	require.NoError(t, err)
-	require.Len(t, parts14, 2)
-	require.Equal(t, "14. L", parts14[1].Content.QuickReplies[0].Title)
+	require.Equal(t, 200, length(parts[len(parts)-1].Content.QuickReplies[0].Title))
 
-	all := ""
-	for _, p := range parts {
-		all += p.Content.PlainText() + "\n"
-	}
-	require.Equal(t, 1, strings.Count(all, "\n1. Choice number 0 of thirty\n"))
-	require.NotContains(t, all, "\n1. C…\n")
-	require.Contains(t, all, "…\n\n14. Choice number 1…\n", "the numbers go on")
-
-	card := `{"title":"T","actions":[` + strings.TrimSuffix(strings.Repeat(`{"label":"L","url":"https://a.b"},`, 7), ",") + `]}`
-	parts, err = handover.FromCrisp("carousel", jsontext.Value(`{"targets":[`+strings.Repeat(card+",", 7)+card+`]}`), 5)
+	card := `{"title":"T","actions":[` + strings.TrimSuffix(strings.Repeat(`{"label":"L","url":"https://a.b"},`, 30), ",") + `]}`
+	parts, err = handover.FromCrisp("carousel", jsontext.Value(`{"targets":[`+strings.Repeat(card+",", 40)+card+`]}`), 5)
 	require.NoError(t, err)
-	require.Len(t, parts, 3) // 8 cards of 7 buttons are 24 elements
-	require.Len(t, parts[2].Content.Attachment.Payload.Elements, 4)
+	require.Len(t, parts, 2) // 41 cards of 30 buttons are 82 elements
+	require.Len(t, parts[1].Content.Attachment.Payload.Elements, 32)
 }
 
 func TestPlainTextOfAPickerListsItsChoicesOnce(t *testing.T) {
@@ -247,7 +236,7 @@ func FuzzAgentContent(f *testing.F) {
 		}
 		require.NotEmpty(t, parts)
 		for _, p := range parts {
-			requireFits(t, p.Content, true)
+			requireFits(t, p.Content, handover.AgentLimits)
 			require.NoError(t, p.Content.Validate())
 			require.NotEmpty(t, p.Content.PlainText())
 			requireSafe(t, p.Content)

@@ -56,7 +56,7 @@
 // # What users and agents read
 //
 // Each sentence of the library's own is in Texts: begin with DefaultTexts. What a user is shown is a
-// RichMessage, in the syntax of Messenger's Send API; PlainText is for channels with text only, and
+// RichMessage, in the syntax of Messenger's Send API; FitTo brings it within the limits of a channel, PlainText is for channels with text only, and
 // ParseRichMessages reads what a person wrote for Config.NoAgent. UserData is what agents see of the user.
 // HistoryLink and HistoryHandler show agents what was said before they came.
 //

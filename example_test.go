@@ -33,7 +33,7 @@ func configFor(crisp *handovertest.Crisp) handover.Config {
 		BaseURL:    crisp.URL(),
 		Store:      new(handover.MemoryStore),
 		Deliver: func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
-			fmt.Println(strings.TrimSpace(string(m.From)+" "+m.Agent.Name)+":", m.Content.PlainText())
+			fmt.Println(strings.TrimSpace(string(m.From)+" "+m.Agent.Name)+":", m.PlainText())
 			return "", nil
 		},
 		Texts: func(handover.Session) handover.Texts {

@@ -39,9 +39,9 @@ const MaxSeen = maxUserMessages
 
 // What the tests of rich messages, agents' content and user data need.
 var (
-	Fit       = RichMessage.fit
-	FromCrisp = fromCrisp
-	Metas     = UserData.metas
+	AgentLimits = agentLimits
+	FromCrisp   = fromCrisp
+	Metas       = UserData.metas
 
 	ErrPrivate     = errPrivate
 	ErrUnknownType = errUnknownType

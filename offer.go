@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/persondata"
+	"github.com/crisphandover/handover/internal/textsplit"
 )
 
 // offer is what is open while the user is asked how to go on without an agent.
@@ -115,20 +117,27 @@ func (o *offer) chosen(m *Incoming, payload string, cfg *Config) bool {
 	if o.Asking {
 		return false
 	}
-	text, n, chosen := strings.TrimSpace(m.Text), 0, false
-	for _, no := range o.messages(cfg) { // by its number, as PlainText shows it
-		for _, q := range no.QuickReplies {
-			n++
-			chosen = chosen || q.Payload == payload && text == strconv.Itoa(n)
+	var all []QuickReply
+	for _, no := range o.messages(cfg) {
+		all = append(all, no.QuickReplies...)
+	}
+	text := strings.TrimSpace(m.Text)
+	for i, q := range all { // as PlainText and FitTo show it
+		line := crispcontent.Listed(textsplit.OneLine(q.Title), i+1, len(all))
+		if q.Payload == payload && (crispcontent.IsListed(text, line) || len(all) > 1 && text == strconv.Itoa(i+1)) {
+			return true
 		}
 	}
-	return chosen && n > 1 // one choice alone has no number
+	return false
 }
 
 // means reports whether a user who writes text means the choice with this title: people care little
-// about capitals and full stops.
+// about capitals and full stops, and a button may show only the beginning, before "…".
 func means(text, title string) bool {
 	const around = " \t\r\n.!"
+	if title != "" && crispcontent.IsListed(strings.TrimSpace(text), textsplit.OneLine(title)) {
+		return true
+	}
 	title = strings.Trim(title, around)
 	return title != "" && strings.EqualFold(strings.Trim(text, around), title)
 }
@@ -149,7 +158,7 @@ func (rec *record) makeOffer(r *Request) {
 
 // Choices are payloads of quick replies. A choice matches by its payload, by the title of the quick
 // reply that carries it, since keyboards send titles, or by the number that RichMessage.PlainText
-// gives it.
+// or FitTo gives it.
 type Choices struct {
 	// Email asks for an answer by email. Default: "Contact me back via email".
 	Email string

@@ -2,8 +2,6 @@ package handover
 
 import (
 	"encoding/json"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
@@ -12,8 +10,10 @@ import (
 )
 
 // RichMessage is one message as a user sees it, in the syntax of the Messenger Send API's message
-// object: text or an attachment, with quick replies under it. What the library builds itself fits
-// Messenger's limits and uses no member that the Send API does not know.
+// object: text or an attachment, with quick replies under it. What the library builds itself uses no member
+// that the Send API does not know. Titles, choices, cards and buttons are as long and as many as agents or the
+// host made them: a channel that shows less brings a message within its limits with FitTo, or takes PlainText.
+// Texts of agents come in parts of at most 2,000 UTF-16 units.
 //
 // JSON members that have no field here are kept in Unknown, at each level, and written out again.
 type RichMessage struct {
@@ -99,113 +99,15 @@ func DefaultNoAgent() []RichMessage {
 // TextMessage returns a message that is nothing but text.
 func TextMessage(text string) RichMessage { return RichMessage{Text: text} }
 
-// The limits of what the library builds: Messenger's, and for payloads Telegram's.
-const (
-	maxText         = 2000 // UTF-16 units
-	maxTemplateText = 640
-	maxCardText     = 80                    // an element's title or subtitle
-	maxTitle        = crispcontent.MaxTitle // of a quick reply or button
-	maxQuickReplies = crispcontent.MaxTitles
-	maxButtons      = 3
-	maxElements     = 10
-)
-
-// more is the text of a message that only continues the choices of the one before.
-const more = "…"
-
-// fit returns the message as one or more that are within the limits; one that is comes back as
-// it is, one that shows nothing gives none. The quick replies stand under the last text or
-// attachment. Since a channel may hide those of all messages but the last, more than 13 are also
-// listed in the text. Titles are left as they are: those of agents are shortened where they are
-// built, and Messenger itself shortens a host's, such as the connector's default of 25 characters.
-func (m RichMessage) fit() []RichMessage {
-	if len(m.QuickReplies) > maxQuickReplies {
-		m.Text = joinBlocks([]string{m.Text, numbered(m.titles())})
-	}
-	return m.parts()
-}
-
-// parts is fit without the list of many choices.
-func (m RichMessage) parts() []RichMessage {
-	var out []RichMessage
-	for _, t := range textsplit.Split(m.Text, maxText) {
-		out = append(out, TextMessage(t))
-	}
-	if m.Attachment != nil {
-		out = append(out, m.Attachment.parts()...)
-	}
-	if len(out) == 0 && len(m.QuickReplies) == 0 {
-		return nil
-	}
-	for i, group := range slices.Collect(slices.Chunk(m.QuickReplies, maxQuickReplies)) {
-		if i > 0 || len(out) == 0 {
-			out = append(out, TextMessage(more))
-		}
-		out[len(out)-1].QuickReplies = group
-	}
-	out[len(out)-1].Unknown = m.Unknown
-	return out
-}
-
-// parts returns the attachment as messages that stay within the limits.
-func (a Attachment) parts() []RichMessage {
-	with := func(p AttachmentPayload) RichMessage {
-		return RichMessage{Attachment: &Attachment{Type: a.Type, Payload: p, Unknown: a.Unknown}}
-	}
-	p := a.Payload
-	var out []RichMessage
-	switch {
-	case a.Type == "template" && p.TemplateType == "button":
-		if texts := textsplit.Split(p.Text, maxTemplateText); len(texts) > 1 {
-			p.Text = texts[len(texts)-1]
-			for _, t := range texts[:len(texts)-1] {
-				out = append(out, TextMessage(t))
-			}
-		}
-		for rest := p.Buttons; len(rest) > maxButtons; p.Buttons = rest {
-			p.Buttons, rest = rest[:maxButtons:maxButtons], rest[maxButtons:]
-			out = append(out, with(p))
-			p.Text = more
-		}
-	case a.Type == "template" && p.TemplateType == "generic":
-		p.Elements = fewButtons(p.Elements)
-		for rest := p.Elements; len(rest) > maxElements; p.Elements = rest {
-			p.Elements, rest = rest[:maxElements:maxElements], rest[maxElements:]
-			out = append(out, with(p))
-		}
-	}
-	return append(out, with(p))
-}
-
-// fewButtons repeats an element that has more than three buttons, each time with the next three.
-func fewButtons(elements []Element) []Element {
-	var out []Element
-	for _, e := range elements {
-		if len(e.Buttons) <= maxButtons {
-			out = append(out, e)
-			continue
-		}
-		for buttons := range slices.Chunk(e.Buttons, maxButtons) {
-			e.Buttons = buttons
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-func (m RichMessage) titles() []string {
-	titles := make([]string, len(m.QuickReplies))
-	for i, q := range m.QuickReplies {
-		titles[i] = textsplit.OneLine(q.Title)
-	}
-	return titles
-}
-
 // PlainText returns the message for a channel that has text only: choices as a numbered list, if
 // the text has none, and one alone as it is; links written out. It is empty when nothing of the
-// message can be said so.
-func (m RichMessage) PlainText() string {
-	blocks := []string{m.Text}
+// message can be said so. Text stays as it is: Message.PlainText takes the marks of Markdown out of
+// what agents wrote.
+func (m RichMessage) PlainText() string { return m.plainText(m.Text) }
+
+// plainText is PlainText with these words for the text.
+func (m RichMessage) plainText(text string) string {
+	blocks := []string{text}
 	if a := m.Attachment; a != nil {
 		lines := []string{a.Payload.Text, a.Payload.URL}
 		for _, b := range a.Payload.Buttons {
@@ -222,17 +124,7 @@ func (m RichMessage) PlainText() string {
 // unlisted lists the choices that the text does not list already.
 func (m RichMessage) unlisted() string {
 	var lines []string
-	titles := m.titles()
-	for _, line := range strings.Split(numbered(titles), "\n") {
-		_, title, _ := strings.Cut(line, ". ")
-		if len(titles) == 1 { // there is nothing to choose from
-			line = title
-		}
-		if n, _, found := strings.Cut(title, ". "); found {
-			if _, err := strconv.Atoi(n); err == nil { // it has its number in a longer list
-				line = title
-			}
-		}
+	for _, line := range m.lines() {
 		start, cut := strings.CutSuffix(line, "…")
 		if !cut {
 			start += "\n"
@@ -242,6 +134,17 @@ func (m RichMessage) unlisted() string {
 		}
 	}
 	return joinLines(lines)
+}
+
+// lines are the choices as a list shows them. One without a title keeps its number, and its line is empty.
+func (m RichMessage) lines() []string {
+	lines := make([]string, len(m.QuickReplies))
+	for i, q := range m.QuickReplies {
+		if !textsplit.Blank(q.Title) {
+			lines[i] = crispcontent.Listed(textsplit.OneLine(q.Title), i+1, len(m.QuickReplies))
+		}
+	}
+	return lines
 }
 
 func (e Element) plainText() string {
@@ -264,17 +167,6 @@ func (b Button) plainText() string {
 		return b.Title + target
 	}
 	return b.Title + ": " + target
-}
-
-// numbered lists titles from 1; an empty one keeps its number and has no line.
-func numbered(titles []string) string {
-	lines := make([]string, 0, len(titles))
-	for i, t := range titles {
-		if !textsplit.Blank(t) {
-			lines = append(lines, strconv.Itoa(i+1)+". "+t)
-		}
-	}
-	return joinLines(lines)
 }
 
 func joinLines(lines []string) string   { return joinShown(lines, "\n") }

@@ -3,8 +3,6 @@ package handover_test
 import (
 	stdjson "encoding/json"
 	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"unicode/utf16"
 
@@ -25,34 +23,33 @@ func readFile(t testing.TB, name string) []byte {
 // length counts UTF-16 units in another way than the library does.
 func length(s string) int { return len(utf16.Encode([]rune(s))) }
 
-// requireFits checks the limits of the strictest reader. Titles are checked for agents' messages
-// only: a host's are its own.
-func requireFits(t testing.TB, m handover.RichMessage, titles bool) {
+// requireFits checks limits in another way than the library does.
+func requireFits(t testing.TB, m handover.RichMessage, l handover.ChannelLimits) {
 	t.Helper()
 	require.True(t, m.Text == "" || m.Attachment == nil, "text or attachment")
-	require.LessOrEqual(t, length(m.Text), 2000)
-	require.LessOrEqual(t, len(m.QuickReplies), 13)
+	require.LessOrEqual(t, length(m.Text), l.Text)
+	require.LessOrEqual(t, len(m.QuickReplies), l.QuickReplies)
 	buttons := func(list []handover.Button) {
-		require.LessOrEqual(t, len(list), 3)
+		require.LessOrEqual(t, len(list), l.Buttons)
 		for _, b := range list {
-			require.True(t, !titles || length(b.Title) <= 20)
+			require.LessOrEqual(t, length(b.Title), l.Title)
 		}
 	}
 	for _, q := range m.QuickReplies {
-		require.True(t, !titles || length(q.Title) <= 20 && len(q.Payload) <= 64)
+		require.LessOrEqual(t, length(q.Title), l.Title)
 	}
 	if m.Attachment == nil {
 		return
 	}
 	p := m.Attachment.Payload
 	buttons(p.Buttons)
-	require.LessOrEqual(t, len(p.Elements), 10)
+	require.LessOrEqual(t, len(p.Elements), l.Elements)
 	if p.TemplateType == "button" {
-		require.LessOrEqual(t, length(p.Text), 640)
+		require.LessOrEqual(t, length(p.Text), l.TemplateText)
 	}
 	for _, e := range p.Elements {
 		buttons(e.Buttons)
-		require.True(t, !titles || length(e.Title) <= 80 && length(e.Subtitle) <= 80)
+		require.True(t, length(e.Title) <= l.ElementText && length(e.Subtitle) <= l.ElementText)
 	}
 }
 
@@ -66,7 +63,7 @@ func TestDefaultNoAgentIsTheConnectorsExample(t *testing.T) {
 	require.Len(t, messages[0].QuickReplies, 2)
 	require.Equal(t, "Contact me back via email", messages[0].QuickReplies[0].Title)
 	require.NoError(t, messages[0].Validate())
-	require.Equal(t, messages, handover.Fit(messages[0]), "the default is shown as it is")
+	require.Equal(t, messages, messages[0].FitTo(handover.AgentLimits), "the default is shown as it is")
 
 	v1, err := stdjson.MarshalIndent(messages[0], "", "    ")
 	require.NoError(t, err)
@@ -158,79 +155,17 @@ func TestPlainText(t *testing.T) {
 	}, got)
 }
 
-func TestFit(t *testing.T) {
-	replies := func(n int) (list []handover.QuickReply) {
-		for i := range n {
-			list = append(list, handover.QuickReply{Title: "T" + strconv.Itoa(i+1), Payload: "P", ContentType: "text"})
-		}
-		return list
+// TestPlainTextOfAMessage takes marks out of what agents wrote, and of nothing else.
+func TestPlainTextOfAMessage(t *testing.T) {
+	content := handover.RichMessage{Text: "**Which** one?\n\n1. the __very best__\n2. *x*", QuickReplies: []handover.QuickReply{{Title: "the __very best__"}, {Title: "*x*"}}}
+	for from, want := range map[handover.From]string{
+		handover.FromAgent:  "Which one?\n\n1. the very best\n2. x",
+		handover.FromSystem: content.Text, handover.FromUser: content.Text, handover.FromBot: content.Text,
+	} {
+		m := handover.Message{From: from, Content: content}
+		require.Equal(t, want, m.PlainText())
+		require.Equal(t, want, m.WithoutMarkdown().Content.Text)
+		require.Equal(t, content.Text, m.Content.Text)
 	}
-	buttons := func(n int) (list []handover.Button) {
-		for i := range n {
-			list = append(list, handover.Button{Type: "web_url", Title: "B" + strconv.Itoa(i+1), URL: "https://a.b"})
-		}
-		return list
-	}
-	elements := func(n int) (list []handover.Element) {
-		for i := range n {
-			list = append(list, handover.Element{Title: "E" + strconv.Itoa(i+1)})
-		}
-		return list
-	}
-	template := func(p handover.AttachmentPayload) *handover.Attachment {
-		return &handover.Attachment{Type: "template", Payload: p}
-	}
-	image := &handover.Attachment{Type: "image", Payload: handover.AttachmentPayload{URL: "https://a.b/c.png"}}
-	words := strings.TrimSpace(strings.Repeat("word ", 1000))
-
-	tests := map[string]struct {
-		in    handover.RichMessage
-		parts int
-		kept  []string // each in this order somewhere in the plain texts
-	}{
-		"nothing":            {handover.TextMessage(" \n"), 0, nil},
-		"text":               {handover.TextMessage(" a "), 1, []string{" a "}},
-		"long text":          {handover.RichMessage{Text: words, QuickReplies: replies(2)}, 3, []string{words[:1000], "1. T1", "2. T2"}},
-		"one unit too long":  {handover.TextMessage(strings.Repeat("x", 1999) + "😀"), 2, []string{"x\n😀"}},
-		"trailing space":     {handover.TextMessage("a" + strings.Repeat(" ", 3000)), 1, []string{"a"}},
-		"text and picture":   {handover.RichMessage{Text: "hi", Attachment: image, QuickReplies: replies(1)}, 2, []string{"hi", "https://a.b/c.png", "T1"}},
-		"blank and picture":  {handover.RichMessage{Text: "  ", Attachment: image}, 1, []string{"https://a.b/c.png"}},
-		"13 replies":         {handover.RichMessage{Text: "q", QuickReplies: replies(13)}, 1, []string{"q", "13. T13"}},
-		"30 replies":         {handover.RichMessage{Text: "q", QuickReplies: replies(30)}, 3, []string{"q", "1. T1", "13. T13", "30. T30", "1. T14", "4. T30"}},
-		"replies alone":      {handover.RichMessage{QuickReplies: replies(1)}, 1, []string{"T1"}},
-		"7 buttons":          {handover.RichMessage{Attachment: template(handover.AttachmentPayload{TemplateType: "button", Text: "q", Buttons: buttons(7)})}, 3, []string{"q\nB1", "B3", "…\nB4", "B6", "…\nB7"}},
-		"long template text": {handover.RichMessage{Attachment: template(handover.AttachmentPayload{TemplateType: "button", Text: words[:1299], Buttons: buttons(3)})}, 3, []string{words[:600], "B1", "B3"}},
-		"21 elements":        {handover.RichMessage{Attachment: template(handover.AttachmentPayload{TemplateType: "generic", Elements: elements(21)}), QuickReplies: replies(1)}, 3, []string{"E1", "E10", "E11", "E20", "E21", "T1"}},
-		"element's buttons":  {handover.RichMessage{Attachment: template(handover.AttachmentPayload{TemplateType: "generic", Elements: []handover.Element{{Title: "E", Buttons: buttons(5)}}})}, 1, []string{"E\nB1", "B3", "E\nB4", "B5"}},
-		"other template":     {handover.RichMessage{Attachment: template(handover.AttachmentPayload{TemplateType: "receipt"})}, 1, nil},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			test.in.Unknown = stdjson.RawMessage(`{"metadata":"m"}`)
-			if test.in.Attachment != nil {
-				test.in.Attachment.Unknown = stdjson.RawMessage(`{"a":1}`)
-				test.in.Attachment.Payload.Unknown = stdjson.RawMessage(`{"sharable":true}`)
-			}
-			before := must(json.Marshal(test.in))(t)
-			out := handover.Fit(test.in)
-			require.Len(t, out, test.parts)
-			all := ""
-			for i, m := range out {
-				requireFits(t, m, false)
-				require.Equal(t, i == len(out)-1, len(m.Unknown) > 0, "unknown members stay with the last")
-				require.Equal(t, []handover.RichMessage{m}, handover.Fit(m), "fitting twice changes nothing")
-				if m.Attachment != nil {
-					require.Equal(t, test.in.Attachment.Unknown, m.Attachment.Unknown)
-					require.Equal(t, test.in.Attachment.Payload.Unknown, m.Attachment.Payload.Unknown)
-				}
-				all += m.PlainText() + "\n"
-			}
-			for _, want := range test.kept {
-				_, rest, found := strings.Cut(all, want)
-				require.True(t, found, "%q in %q", want, all)
-				all = rest
-			}
-			require.Equal(t, string(before), string(must(json.Marshal(test.in))(t)), "the input is not changed")
-		})
-	}
+	require.Equal(t, content.Text, content.PlainText())
 }

@@ -194,8 +194,8 @@ func wrongType(err error) *ParseError {
 // quick reply of content type text or none, a button or an element without a title; a payload over
 // 1,000 bytes; an attachment of an unknown type or without its content; a link that is not http, https,
 // mailto or tel (for images and files: http or https), or that holds a user name, a space or a
-// control character; Unknown that is not a JSON object. Too long or too many is no fault: what
-// does not fit becomes further messages.
+// control character; Unknown that is not a JSON object. Too long or too many is no fault: what a
+// channel cannot show FitTo divides.
 func (m RichMessage) Validate() error {
 	if fault := m.fault(); fault != nil {
 		return fault

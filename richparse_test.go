@@ -188,10 +188,10 @@ func FuzzParseRichMessages(f *testing.F) {
 		for _, m := range messages {
 			require.NoError(t, m.Validate())
 			handover.TextMessage(m.PlainText()).PlainText()
-			parts := handover.Fit(m)
+			parts := m.FitTo(messenger)
 			require.NotEmpty(t, parts)
 			for _, p := range parts {
-				requireFits(t, p, false)
+				requireFits(t, p, messenger)
 				require.NoError(t, p.Validate())
 			}
 		}

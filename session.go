@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/markdown"
 	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/weblink"
 )
@@ -89,10 +90,14 @@ type Message struct {
 	// follows; empty in a first delivery.
 	ChannelID string `json:"channel_id,omitempty"`
 	// Corrects is the ID of the message that this one replaces, when an agent edited it.
-	Corrects string      `json:"corrects,omitempty"`
-	From     From        `json:"from"`
-	Agent    Agent       `json:"agent,omitzero"` // who wrote it, when From is FromAgent
-	Content  RichMessage `json:"content"`
+	Corrects string `json:"corrects,omitempty"`
+	From     From   `json:"from"`
+	Agent    Agent  `json:"agent,omitzero"` // who wrote it, when From is FromAgent
+	// Content is what the message says. Content.Text of an agent is what they wrote, in Markdown as Crisp's
+	// chat has it: **bold**, *italic*, __underlined__, ~~struck~~, `code`, [label](url), ![image](url), lists
+	// and quotes. Crisp documents this for articles of its knowledge base; which of it its chat renders is not
+	// documented. A channel shows it as its own, or WithoutMarkdown, or PlainText. Titles of choices are plain.
+	Content RichMessage `json:"content"`
 	// File describes the file that Content shows, when there is one: what the Send API's syntax
 	// has no member for.
 	File *File `json:"file,omitempty"`
@@ -103,6 +108,20 @@ type Message struct {
 	Attempt int `json:"attempt,omitempty"`
 	// At is when the message was written, by Crisp's clock for agents' messages.
 	At time.Time `json:"at"`
+}
+
+// PlainText returns the message for a channel that has text only: as Content.PlainText does, and what an agent
+// wrote WithoutMarkdown.
+func (m Message) PlainText() string { return m.Content.plainText(m.WithoutMarkdown().Content.Text) }
+
+// WithoutMarkdown returns the message with the marks of Markdown taken out of Content.Text, if an agent wrote it:
+// what the bot, the library or a user says is none. Links become "label (URL)". In doubt a character stays, as in
+// "2 * 3" and "__init__". Call it once: what is left is no Markdown any more.
+func (m Message) WithoutMarkdown() Message {
+	if m.From == FromAgent {
+		m.Content.Text = markdown.Plain(m.Content.Text)
+	}
+	return m
 }
 
 // Session is a view of one conversation at one moment.

@@ -38,8 +38,8 @@ type Texts struct {
 	ByEmail      string // the agents will answer by email
 	WithBot      string // "Continue with the bot" was chosen
 	NotSent      string // a message of the user could not be passed on
-	// Leave is the title of the quick reply with which the user goes back to the bot, at most 20
-	// characters; silent: no such reply. It stands under Queued, Waiting, StillWaiting and StillThere, and
+	// Leave is the title of the quick reply with which the user goes back to the bot; silent: no
+	// such reply. Short ones fit the buttons of all channels (RichMessage.FitTo). It stands under Queued, Waiting, StillWaiting and StillThere, and
 	// works as long as the handover lasts, pressed or written. It is not under Joined: the agent's
 	// message follows at once, and channels such as Messenger drop the quick replies above it.
 	Leave string

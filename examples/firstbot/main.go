@@ -23,7 +23,7 @@ func main() {
 			return nil, err
 		},
 		Deliver: func(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
-			_, err = fmt.Println(string(m.From)+":", m.Content.PlainText()) // agents, and the library's own sentences
+			_, err = fmt.Println(string(m.From)+":", m.PlainText()) // agents, and the library's own sentences
 			return "", err
 		},
 	})

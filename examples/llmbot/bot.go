@@ -89,7 +89,7 @@ func (b *bot) deliver(_ context.Context, _ handover.Session, m handover.Message)
 	if m.From == handover.FromAgent {
 		who = fmt.Sprintf("agent %s", m.Agent.Name)
 	}
-	b.print(who, m.Content.PlainText())
+	b.print(who, m.PlainText())
 	return "", nil
 }
 

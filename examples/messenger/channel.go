@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 	"unicode/utf16"
@@ -17,9 +18,29 @@ type channel struct {
 	shown memory
 }
 
+// limits are what the Send API takes.
+var limits = handover.ChannelLimits{
+	Text: 2000, QuickReplies: 13, Title: 20, Elements: 10, Buttons: 3, ElementText: 80, TemplateText: 640,
+}
+
 // deliver shows a message of an agent's or of the library's. Our RichMessage is the Send API's
-// message object, so it goes out as it is.
+// message object, so it goes out as it is, within the limits of that.
 func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
+	parts := m.WithoutMarkdown().Content.FitTo(limits)
+	for i, part := range parts {
+		m := m
+		if m.Content = part; len(parts) > 1 {
+			m.ID += "/" + strconv.Itoa(i+1)
+		}
+		if channelID, err = c.send(ctx, s, m); err != nil {
+			return "", err
+		}
+	}
+	return channelID, nil
+}
+
+// send shows what fits one message of Messenger's.
+func (c *channel) send(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
 	if id, ok := c.shown.recall(m.ID); ok {
 		return id, nil // it was sent, and only our note of it was lost
 	}
@@ -52,9 +73,6 @@ func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Me
 	return channelID, nil
 }
 
-// maxText is the longest text of the Send API, in UTF-16 units.
-const maxText = 2000
-
 // signed puts the agent's name before a message, since it comes from the page. Where it does not
 // fit, it is returned, to be a message of its own.
 func signed(m handover.Message) (name string, content handover.RichMessage) {
@@ -69,7 +87,7 @@ func signed(m handover.Message) (name string, content handover.RichMessage) {
 		who += " (correction)"
 	}
 	text := who + ": " + m.Content.Text
-	if m.Content.Text == "" || len(utf16.Encode([]rune(text))) > maxText {
+	if m.Content.Text == "" || len(utf16.Encode([]rune(text))) > limits.Text {
 		return who + ":", m.Content
 	}
 	m.Content.Text = text

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +101,13 @@ func (g *fakeGraph) strict(r *http.Request, into any) bool {
 	return dec.Decode(into) == nil
 }
 
+type quickReply struct {
+	Type    string `json:"content_type"`
+	Title   string `json:"title"`
+	Payload string `json:"payload"`
+	Image   string `json:"image_url"`
+}
+
 // sent is the body of a call of me/messages.
 type sent struct {
 	Recipient struct {
@@ -109,14 +117,9 @@ type sent struct {
 	Action  string `json:"sender_action"`
 	Persona string `json:"persona_id"`
 	Message *struct {
-		Text         string `json:"text"`
-		QuickReplies []struct {
-			Type    string `json:"content_type"`
-			Title   string `json:"title"`
-			Payload string `json:"payload"`
-			Image   string `json:"image_url"`
-		} `json:"quick_replies"`
-		Attachment *struct {
+		Text         string       `json:"text"`
+		QuickReplies []quickReply `json:"quick_replies"`
+		Attachment   *struct {
 			Type    string          `json:"type"`
 			Payload json.RawMessage `json:"payload"`
 		} `json:"attachment"`
@@ -145,7 +148,8 @@ func (g *fakeGraph) message(w http.ResponseWriter, r *http.Request, refuse func(
 	}
 	m := in.Message
 	switch {
-	case m == nil, in.Type != "RESPONSE", (m.Text == "") == (m.Attachment == nil), len(m.QuickReplies) > 13, len(utf16.Encode([]rune(m.Text))) > 2000:
+	case m == nil, in.Type != "RESPONSE", (m.Text == "") == (m.Attachment == nil), len(m.QuickReplies) > 13, len(utf16.Encode([]rune(m.Text))) > 2000,
+		slices.ContainsFunc(m.QuickReplies, func(q quickReply) bool { return len(utf16.Encode([]rune(q.Title))) > 20 }):
 		refuse(400, codeInvalid, 0)
 		return
 	case g.outside:

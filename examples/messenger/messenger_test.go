@@ -97,8 +97,9 @@ func TestHandover(t *testing.T) {
 
 		r.says("Talk to a human", "Talk to a human")
 		r.sees("- Ok, I will check if an agent is available right now.",
-			"- It seems that nobody is available right now  [Contact me back via email] [Continue with the bot]")
-		r.says("Continue with the bot", "Continue with the bot")
+			"- It seems that nobody is available right now \n\n1. Contact me back via email\n2. Continue with the bot"+
+				" [1. Contact me back…] [2. Continue with th…]")
+		r.says("2. Continue with th…")
 		r.sees("- All right, I am listening.")
 	})
 	bubble(t, handovertest.Options{}, func(r *rig) {
@@ -128,6 +129,11 @@ func TestHandover(t *testing.T) {
 		r.says("Blue")
 		m, _ := c.Message(c.Messages()[8].Fingerprint)
 		require.Contains(t, fmt.Sprint(m.Content), "label:Blue selected:true")
+		ann.Picker("*And* now?", "Contact me back via email", "Contact me back via phone")
+		r.sees("Ann: And now?\n\n1. Contact me back via email\n2. Contact me back via phone [1. Contact me back…] [2. Contact me back…]")
+		r.says("2. Contact me back…")
+		m, _ = c.Message(c.Messages()[9].Fingerprint)
+		require.Contains(t, fmt.Sprint(m.Content), "label:Contact me back via phone selected:true")
 		r.says("Thank you")
 		require.Equal(t, "user: Thank you", c.Transcript()[len(c.Transcript())-1])
 

@@ -73,9 +73,9 @@ func (s *screen) show(m handover.Message) {
 	if m.From == handover.FromAgent {
 		who += " " + m.Agent.Name
 	}
-	text := m.Content.Text
+	text := m.WithoutMarkdown().Content.Text
 	if text == "" {
-		text = m.Content.PlainText()
+		text = m.PlainText()
 	}
 	for _, choice := range m.Content.QuickReplies {
 		text += " [" + choice.Title + "]"

@@ -77,7 +77,7 @@ func (c *chat) room(user string) *room {
 // user finds it there, as it is by then.
 func (c *chat) deliver(_ context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
 	r := c.room(s.Conversation.ID)
-	e := entry{Message: m}
+	e := entry{Message: m.WithoutMarkdown()}
 	if s.State != handover.StateBot {
 		e.Handover = s.HandoverID
 	}
@@ -91,7 +91,7 @@ func (c *chat) deliver(_ context.Context, s handover.Session, m handover.Message
 // revise edits or removes a message that was shown.
 func (c *chat) revise(_ context.Context, s handover.Session, v handover.Revision) error {
 	return c.room(s.Conversation.ID).change(v.Message.ChannelID, func(e *entry) {
-		e.Content, e.File = v.Message.Content, v.Message.File
+		e.Content, e.File = v.Message.WithoutMarkdown().Content, v.Message.File
 		e.Edited, e.Removed = !v.Removed, v.Removed
 	})
 }

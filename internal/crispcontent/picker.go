@@ -12,14 +12,6 @@ import (
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
-// The limits within which the titles of choices are told apart.
-const (
-	// MaxTitle is the length of the longest title, in UTF-16 units.
-	MaxTitle = 20
-	// MaxTitles is how many choices one message can show.
-	MaxTitles = 13
-)
-
 // Picker is a question with choices.
 type Picker struct {
 	Text    string
@@ -31,15 +23,11 @@ type Picker struct {
 type Choice struct {
 	Value  string
 	Label  string // whole, on one line
-	Title  string // to be shown on a button
 	Number int    // in the list of choices, from 1
 	Link   string // what it opens in Crisp's own chat; the user is shown the link, and may choose it as well
 }
 
-// ReadPicker returns the content of a picker. The choices' titles are their labels. If one of these is
-// too long, if there is no question, or if they are more than one message can show, the text must list
-// them and each title is the start of its line there, such as "2. Contact me back…": no two look the
-// same.
+// ReadPicker returns the content of a picker. A choice without a label is called by its value, or its number.
 func ReadPicker(content jsontext.Value) (p Picker, err error) {
 	var picker struct {
 		Text    Text `json:"text"`
@@ -56,7 +44,6 @@ func ReadPicker(content jsontext.Value) (p Picker, err error) {
 		return Picker{}, err
 	}
 	p.Text = string(picker.Text)
-	list := textsplit.Blank(p.Text) || len(picker.Choices) > MaxTitles
 	for i, c := range picker.Choices {
 		next := Choice{Value: string(c.Value), Label: c.Label.Label(), Number: i + 1}
 		if textsplit.Blank(next.Label) {
@@ -73,24 +60,22 @@ func ReadPicker(content jsontext.Value) (p Picker, err error) {
 				p.Cut = true
 			}
 		}
-		next.Title = next.Label
-		list = list || textsplit.Units(next.Label) > MaxTitle
 		p.Choices = append(p.Choices, next)
-	}
-	for i := range p.Choices {
-		if c := &p.Choices[i]; list {
-			c.Title, _ = textsplit.Shorten(strconv.Itoa(c.Number)+". "+c.Label, MaxTitle)
-		}
 	}
 	return p, nil
 }
 
-// match returns the index of the choice that a user means who wrote or tapped said: a label or title,
-// else a number of the list.
+// match returns the index of the choice that a user means who wrote or tapped said: a label, else a line of a
+// list, whole or as it is cut on a button, else a number.
 func (p Picker) match(said string) (index int, ok bool) {
 	said = textsplit.OneLine(said)
 	for i, c := range p.Choices {
-		if strings.EqualFold(said, c.Label) || strings.EqualFold(said, c.Title) {
+		if strings.EqualFold(said, c.Label) {
+			return i, true
+		}
+	}
+	for i, c := range p.Choices {
+		if IsListed(said, Listed(c.Label, c.Number, len(p.Choices))) {
 			return i, true
 		}
 	}
@@ -100,6 +85,24 @@ func (p Picker) match(said string) (index int, ok bool) {
 		}
 	}
 	return index, ok && len(p.Choices) > 1 // one choice alone has no number
+}
+
+// Listed returns one of so many choices as a list shows it: after its number, unless it begins with that or
+// stands alone.
+func Listed(label string, number, of int) string {
+	start := strconv.Itoa(number) + ". "
+	if of == 1 || strings.HasPrefix(label, start) {
+		return label
+	}
+	return start + label
+}
+
+// IsListed reports whether a user who says said means a line of a list: the whole, or its beginning before "…",
+// as a button shows it.
+func IsListed(said, line string) bool {
+	start, cut := strings.CutSuffix(said, "…")
+	return strings.EqualFold(said, line) ||
+		cut && !textsplit.Blank(start) && len(start) <= len(line) && strings.EqualFold(start, line[:len(start)])
 }
 
 // ErrPicker is returned by Answer.

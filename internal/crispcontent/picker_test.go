@@ -71,7 +71,7 @@ func TestChoices(t *testing.T) {
 	require.Equal(t, "Contact me back via email", choices[1].Label)
 	for said, want := range map[string]int{
 		"Contact me back via email": 1, " contact  ME back via email\n": 1, "2. Contact me back…": 1,
-		"3. Contact me back…": 2, "3": 2, "3.": 2, "2": 1,
+		"3. Contact me…": 2, "3. contact me back via phone": 2, "3": 2, "3.": 2, "2": 1,
 		"Site": 0, "1. Site": 0, // a choice that opens a link is one
 		"1": 3, "4": 3, // a label wins over a number
 	} {
@@ -79,7 +79,7 @@ func TestChoices(t *testing.T) {
 		require.True(t, ok, said)
 		require.Equal(t, want, index, said)
 	}
-	for _, said := range []string{"", "0", "5", "Contact", "2..", "v1"} {
+	for _, said := range []string{"", "0", "5", "Contact", "2..", "v1", "…", "Contact…", "5. Con…"} {
 		_, ok := picker.match(said)
 		require.False(t, ok, said)
 	}

@@ -197,12 +197,12 @@ func (b *telegram) deliver(ctx context.Context, s handover.Session, m handover.M
 	if known {
 		return id, nil
 	}
-	text, buttons := m.Content.Text, []tgButton(nil)
+	text, buttons := m.WithoutMarkdown().Content.Text, []tgButton(nil)
 	for _, q := range m.Content.QuickReplies {
 		buttons = append(buttons, tgButton{Text: q.Title, Data: q.Payload})
 	}
 	if text == "" { // a file, or cards
-		text, buttons = m.Content.PlainText(), nil
+		text, buttons = m.PlainText(), nil
 	}
 	if m.From == handover.FromAgent {
 		text = m.Agent.Name + ": " + text
@@ -223,7 +223,7 @@ func (b *telegram) revise(ctx context.Context, s handover.Session, r handover.Re
 	if r.Removed {
 		return meantByTelegram(b.call(ctx, "deleteMessage", in, new(bool)))
 	}
-	in["text"] = r.Message.Agent.Name + ": " + r.Message.Content.PlainText()
+	in["text"] = r.Message.Agent.Name + ": " + r.Message.PlainText()
 	return meantByTelegram(b.call(ctx, "editMessageText", in, new(tgMessage)))
 }
 

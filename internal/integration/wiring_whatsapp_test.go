@@ -223,14 +223,14 @@ func waRendered(m handover.Message) map[string]any {
 		return map[string]any{"type": "image", "image": map[string]any{"link": f.URL, "caption": from + f.Name}}
 	}
 	if len(all) == 0 || len(all) > 3 || m.Content.Text == "" {
-		return waText(from + m.Content.PlainText())
+		return waText(from + m.PlainText())
 	}
 	var buttons []any
 	for _, q := range all {
 		buttons = append(buttons, map[string]any{"type": "reply", "reply": map[string]any{"id": q.Payload, "title": q.Title}})
 	}
 	return map[string]any{"type": "interactive", "interactive": map[string]any{
-		"type": "button", "body": map[string]any{"text": from + m.Content.Text}, "action": map[string]any{"buttons": buttons},
+		"type": "button", "body": map[string]any{"text": from + m.WithoutMarkdown().Content.Text}, "action": map[string]any{"buttons": buttons},
 	}}
 }
 

@@ -28,6 +28,7 @@ var channelVerbs = []verb{
 		}, 0)
 	}},
 	{"the channel shows text only", func(w *world, _ []string) {
+		w.channel.onlyText()
 		w.channel.now(func(m handover.Message) error {
 			if m.Content.Attachment != nil || len(m.Content.QuickReplies) > 0 {
 				return fmt.Errorf("text only: %w", errors.ErrUnsupported)
@@ -48,6 +49,7 @@ type channel struct {
 	fault func(handover.Message) error
 	until time.Time // of the fault; zero: for good
 	takes time.Duration
+	plain bool              // it shows text only
 	shown map[string]string // what was shown, by the message's id
 }
 
@@ -67,12 +69,29 @@ func (c *channel) slow(takes time.Duration) {
 	c.takes = takes
 }
 
+func (c *channel) onlyText() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plain = true
+}
+
+// look is what a user sees of a message in this channel.
+func (c *channel) look(m handover.Message) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.plain {
+		return look(handover.TextMessage(m.PlainText()))
+	}
+	return look(m.Content)
+}
+
 // take shows a message unless something is wrong with the channel, or the process dies meanwhile.
 // It says whether the message was shown before.
 func (c *channel) take(ctx context.Context, p *process, m handover.Message) (again bool, err error) {
 	c.mu.Lock()
 	takes := c.takes
 	c.mu.Unlock()
+	seen := c.look(m)
 	if takes > 0 {
 		select {
 		case <-time.After(takes):
@@ -94,7 +113,7 @@ func (c *channel) take(ctx context.Context, p *process, m handover.Message) (aga
 		c.shown = map[string]string{}
 	}
 	_, again = c.shown[m.ID]
-	c.shown[m.ID] = look(m.Content)
+	c.shown[m.ID] = seen
 	return again, nil
 }
 
@@ -125,7 +144,7 @@ func (w *world) deliver(ctx context.Context, p *process, s handover.Session, m h
 	if m.Late {
 		who += " (late)"
 	}
-	w.see(s.Conversation, who+": "+look(m.Content))
+	w.see(s.Conversation, who+": "+w.channel.look(m))
 	return m.ID, nil
 }
 
@@ -135,10 +154,11 @@ func (w *world) revise(_ context.Context, s handover.Session, r handover.Revisio
 		w.see(s.Conversation, fmt.Sprintf("%q disappears", was))
 		return nil
 	}
-	w.see(s.Conversation, fmt.Sprintf("%q becomes %q", was, look(r.Message.Content)))
+	now := w.channel.look(r.Message)
+	w.see(s.Conversation, fmt.Sprintf("%q becomes %q", was, now))
 	w.channel.mu.Lock()
 	defer w.channel.mu.Unlock()
-	w.channel.shown[r.Message.Corrects] = look(r.Message.Content)
+	w.channel.shown[r.Message.Corrects] = now
 	return nil
 }
 
