@@ -82,8 +82,9 @@ func (rec *record) became(edit *userMessage) *userMessage {
 }
 
 // newEdit takes an edit that is not known. It is over at once if an edit is known that was made later, or if
-// the message that it is about can still get its words; else it has no status, and is to be accepted.
-func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
+// the message that it is about can still get its words; else it has no status, and is to be accepted. Words that
+// make the message longer than may wait are ErrCrowded.
+func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, error) {
 	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
 	newest := cmp.Or(last, about)
 	in := &userMessage{ID: m.ID, Edits: m.Edits, Hash: hash, Epoch: rec.Epoch, At: rec.env.now}
@@ -99,7 +100,9 @@ func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
 	case late, newest != nil && newest.Hash == hash:
 		in.done(messageEdited)
 		in.Edits = "" // the newest one stays so
-		return in
+		return in, nil
+	case rec.tooLong(about, size):
+		return nil, ErrCrowded
 	case rec.reword(about, m):
 		in.done(messageEdited)
 	default:
@@ -108,7 +111,13 @@ func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
 		in.Incoming = &edit
 	}
 	rec.supersede(last)
-	return in
+	return in, nil
+}
+
+// tooLong reports whether a message that waits must not become so long.
+func (rec *record) tooLong(m *userMessage, size int) bool {
+	waits := m != nil && m.Incoming != nil && (m.Status == messagePosting || m.inHand())
+	return waits && size > m.Incoming.size() && rec.crowded(size, m)
 }
 
 // supersede ends an edit of which a newer one has come, if nobody has it yet.
