@@ -103,7 +103,7 @@ func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, er
 		return in, nil
 	case rec.tooLong(about, size):
 		return nil, ErrCrowded
-	case rec.reword(about, m):
+	case rec.reword(about, m), last != nil && last.Status == messageTurn && rec.reword(last, m): // the bot is to answer it
 		in.done(messageEdited)
 	default:
 		edit := *m
@@ -239,6 +239,28 @@ func correction(m *Incoming, files []File) []post {
 	all := (&Incoming{Text: m.Text, Payload: m.Payload, Files: files}).split(maxPost - maxEditMark)
 	if len(all) > 0 && all[0].typ == "text" {
 		all[0].marked = true
+	}
+	return all
+}
+
+// editsOf puts in the place of each message that goes back to the bot the edit that waited behind it, with the
+// message's files: the bot answers the newest words, and nobody the old ones.
+func (rec *record) editsOf(returned []string) []string {
+	all := slices.Clone(returned)
+	for i, id := range all {
+		in, edit := rec.UserMessages.find(id), rec.UserMessages.lastEdit(id)
+		if in == nil || in.Status != messagePosting || edit == nil || edit.Status != messagePosting {
+			continue
+		}
+		if rec.ToCrisp.has(func(e *effect) bool { return e.Incoming == edit.ID && e.Kind != kindEdit && e.Attempts > 0 }) {
+			continue // the agents may have it
+		}
+		words := *in.Incoming.reworded(edit.Incoming)
+		words.ID, words.Edits, words.At, words.Seq = edit.Incoming.ID, edit.Incoming.Edits, edit.Incoming.At, edit.Incoming.Seq
+		edit.Incoming = &words
+		rec.ToCrisp.drop(func(e *effect) bool { return e.Incoming == edit.ID })
+		in.done(messageEdited)
+		all[i] = edit.ID
 	}
 	return all
 }
