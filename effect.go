@@ -46,8 +46,9 @@ type effect struct {
 	HandoverID string     `json:"handover,omitempty"`
 	Crisp      string     `json:"crisp,omitempty"`
 	Attempts   int        `json:"attempts,omitzero"`
-	Since      time.Time  `json:"since,omitzero"` // when it was first tried
-	Next       time.Time  `json:"next,omitzero"`  // not to be tried before
+	Since      time.Time  `json:"since,omitzero"`  // when it was first tried
+	Next       time.Time  `json:"next,omitzero"`   // not to be tried before
+	Fault      string     `json:"fault,omitempty"` // why the last attempt failed, in a word
 	// Running is true while an attempt is under way, also when its process has died meanwhile.
 	Running bool `json:"running,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.

@@ -374,7 +374,6 @@ func ExampleHandover_HistoryHandler() {
 	// 404
 }
 
-// A host with a queue of its own verifies a hook, and handles it later.
 // Check says what is wrong before users find out. Here the plugin is not installed on the website.
 func ExampleHandover_Check() {
 	crisp := handovertest.New(handovertest.Options{})
@@ -399,6 +398,7 @@ func ExampleHandover_Check() {
 	// true
 }
 
+// A host with a queue of its own verifies a hook, and handles it later.
 func ExampleReadEvent() {
 	crisp := handovertest.New(handovertest.Options{})
 	defer crisp.Close()
@@ -406,8 +406,11 @@ func ExampleReadEvent() {
 
 	receive := func(w http.ResponseWriter, r *http.Request) {
 		event, err := handover.ReadEvent(w, r, handover.Webhook{Secrets: handover.NewSecrets(crisp.Secret())})
-		if err != nil {
-			w.WriteHeader(http.StatusForbidden)
+		if refused, ok := errors.AsType[*handover.HookError](err); ok {
+			w.WriteHeader(refused.Status())
+			return
+		} else if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable) // the body did not come to its end
 			return
 		}
 		fmt.Println(event.Name, event.State)

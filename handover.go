@@ -1,57 +1,3 @@
-// Package handover hands a bot's conversation to human agents in Crisp, and takes it back.
-//
-// The user stays in the channel where they are. A bot's backend gives every message of the user to Handle,
-// and its bot is Config.Answer: the library calls it for each message, one after the other, and when it
-// returns a Request it asks for a human. From then on messages pass between the user and the agents in
-// Crisp, until the agents resolve the conversation there and the bot answers again.
-//
-//	h, err := handover.New(handover.Config{
-//		…,
-//		Deliver: chat.Deliver,
-//		Answer: func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
-//			answer := bot.Answer(ctx, m.Text) // may take minutes; ctx ends when a human takes over
-//			if err := chat.Send(ctx, m.Conversation.ID, answer.Text); err != nil {
-//				return nil, err // it is called again
-//			}
-//			if answer.NeedHelp {
-//				return &handover.Request{Segments: []string{"Customer"}}, nil
-//			}
-//			return nil, nil
-//		},
-//	})
-//	go h.Run(ctx)
-//	err = h.Handle(ctx, incoming) // nil: stored. On an error make the channel repeat the message
-//
-// A host that streams an answer into the request that brought the question has a loop of its own: Receive
-// says whether the bot is to answer, Reply lets it speak, Start asks for a human.
-//
-// # Promises
-//
-// One voice: the library never starts a bot message given to Reply, or calls Config.Answer, while it has
-// recorded that a human owns the conversation; one that is under way is told to stop. At most one side
-// speaks, unless send or Answer ignores its ended context beyond Timeouts.Reply.
-//
-// Agent to user, nothing lost: each message at least once, in the order in which Crisp's log shows
-// it, with the same Message.ID at each attempt: exactly once if Deliver is idempotent by that id.
-// One that cannot be shown is reported to the agents. One that becomes visible late is delivered
-// late, marked so.
-//
-// User to agent, nil means Crisp has it: never posted twice unless Crisp carries out a request
-// later than a fresh read, made after our time-out, said it had not; in the order of the nil
-// returns. Handle's nil means that the message is stored, and is passed on or answered.
-//
-// Nobody is left hanging: every handover has exactly one end and one un-mute, with a typed reason.
-// OnEnd is called at least once, with the same id.
-//
-// They hold through Crisp's faults, restarts and several replicas, given a durable Store and Run
-// on at least one replica. With MemoryStore they end with the process.
-//
-// # Errors
-//
-// What is normal is a typed result; errors are faults. A call to Crisp that failed is an APIError:
-//
-//	var api *handover.APIError
-//	if errors.As(err, &api) && api.StatusCode == 401 { … }
 package handover
 
 import (
@@ -128,7 +74,8 @@ type EndOptions struct {
 }
 
 // End gives the conversation back to the bot: it ends a handover, a mute, an offer or a
-// follow-up, whatever there is. Without any of them it does nothing.
+// follow-up, whatever there is. Without any of them it does nothing. An end of ctx does not stop it:
+// it takes as long as its accesses to the store, of 20 s each at the most.
 func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return err
@@ -155,7 +102,8 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 	return err
 }
 
-// Session returns a view of the conversation. One that is not known yet has its bot.
+// Session returns a view of the conversation. One that is not known yet has its bot. It reads the store, for
+// 20 s at the most, once for each of Config.Websites.
 func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error) {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return Session{}, err
@@ -171,7 +119,8 @@ func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error)
 }
 
 // Forget erases what the store holds of a conversation, for requests of erasure. Crisp's own copy
-// is not touched. A handover that runs ends with it, without OnEnd.
+// is not touched. A handover that runs ends with it, without OnEnd. Each access to the store takes 20 s at
+// the most; after an error call it again.
 func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return err
@@ -192,7 +141,7 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 }
 
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
-// it; empty without Config.History.URL.
+// it; empty without Config.History.URL. It does not block.
 func (h *Handover) HistoryLink(c Conversation) (string, error) {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return "", err
@@ -200,7 +149,8 @@ func (h *Handover) HistoryLink(c Conversation) (string, error) {
 	return h.cfg.History.link(c, time.Now()), nil
 }
 
-// HistoryHandler serves the page that history links lead to.
+// HistoryHandler serves the page that history links lead to. Config.Transcript and Config.HistoryHead have 10 s
+// each time.
 func (h *Handover) HistoryHandler() http.Handler {
 	return historyPage{
 		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.host.observed,
@@ -210,7 +160,8 @@ func (h *Handover) HistoryHandler() http.Handler {
 
 // Available reports whether somebody is there to answer. The answer may be 10 s old; PresenceUnknown comes
 // with the error of asking Crisp, or without one when Crisp's answer is not known to us.
-// Config.Presence has the last word.
+// Config.Presence has the last word. It takes as long as the store, one call to Crisp and Config.Presence: 20 s,
+// 10 s and Timeouts.Callback at the most.
 func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, error) {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return PresenceUnknown, err
@@ -227,7 +178,7 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 // conversation it does nothing. It may be called at each key: in 4 seconds each of the two signs costs
 // a call to Crisp at the most, and the newest sign counts. It returns at once; agents see the sign soon, or,
 // where Crisp or the store fails, not at all. The only error is that of a conversation that cannot be.
-func (h *Handover) UserTyping(_ context.Context, c Conversation, on bool) error {
+func (h *Handover) UserTyping(c Conversation, on bool) error {
 	if err := h.cfg.checkConversation(c); err != nil {
 		return err
 	}
@@ -243,7 +194,8 @@ type Spent struct {
 	Calls int64  // of all replicas; what each did last may be missing
 }
 
-// Spent returns what this day has cost so far, in calls to Crisp for all websites.
+// Spent returns what this day has cost so far, in calls to Crisp for all websites. It asks the store for each,
+// for 20 s at the most each time.
 func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 	sum := Spent{Day: today(h.store.now())}
 	for _, s := range h.sites {

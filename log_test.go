@@ -538,3 +538,38 @@ func TestAdoptedConversation(t *testing.T) {
 			"system: Ann joined the conversation.", "agent Ann: new words"}, r.Saw())
 	})
 }
+
+// TestAListOfTheSameMoment loses the hook of an agent's message, and has the list of conversations tell of it
+// at once, while the log is still answered from a cache.
+func TestAListOfTheSameMoment(t *testing.T) {
+	for name, resolves := range map[string]bool{"the handover goes on": false, "it is the last word": true} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+					return handovertest.HookFault{Drop: i.Event == "message:received"}
+				})
+				r.Saw()
+				var listed []time.Time
+				for len(listed) < 2 {
+					before := r.Crisp.CountCalls(handovertest.RouteList)
+					r.After(100 * time.Millisecond)
+					if r.Crisp.CountCalls(handovertest.RouteList) > before {
+						listed = append(listed, time.Now())
+					}
+				}
+				r.After(listed[1].Sub(listed[0]) - time.Second)
+				r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Stale: 5 * time.Second, For: 5 * time.Second})
+				require.False(r.T, r.Says("it works now").Bot)
+				if !resolves {
+					r.After(10 * time.Millisecond)
+				}
+				ann.Say("glad to hear it")
+				if resolves {
+					ann.Resolve()
+				}
+				r.After(time.Minute)
+				require.Len(r.T, agentsIn(r.Saw()), 1)
+			})
+		})
+	}
+}

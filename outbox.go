@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/persondata"
 
 	"github.com/crisphandover/handover/internal/crisplog"
 )
@@ -193,6 +194,40 @@ func (in *intake) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []pa
 	}
 	in.rec.Away = slices.Insert(slices.DeleteFunc(in.rec.Away, kept(s, e.FP)), at, l...)
 	return corrects || len(e.ChannelID) == 0 || in.rec.env.cfg.Revise == nil
+}
+
+// userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
+// the message as well has returned the channel's id of it.
+func (o *settlement) userAway() {
+	s := o.rec.Sessions.ByID(o.e.Crisp)
+	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {
+		return // a system text is of no use later
+	}
+	if o.r.id != "" {
+		o.e.named(s, o.r.id)
+	}
+	if !s.State.Email && o.rec.Handover != nil && o.rec.env.cfg.Policy.Email == EmailWhenAway {
+		if address, ok := persondata.Email(o.rec.Handover.Request.User.Email); ok {
+			o.rec.push(&o.rec.ToCrisp, effect{Kind: kindEmail, Crisp: s.ID, Note: address})
+		}
+	}
+	if s.State.Email {
+		return
+	}
+	if len(o.rec.Away) >= maxHeld {
+		o.rec.unseen(o.e)
+	} else {
+		o.e.Attempts, o.e.Since = o.e.Attempts-1, time.Time{} // that nobody was there is no fault
+		o.rec.Away = append(o.rec.Away, o.e)
+	}
+}
+
+// mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
+func (o *settlement) mailed() {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
+		s.State.Email = true
+		o.rec.Away = slices.DeleteFunc(o.rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
+	}
 }
 
 // named notes the channel's id of the part that a delivery showed.

@@ -224,7 +224,7 @@ func (t *timeline) look(k *crisplog.Hook, failed bool) {
 	case failed:
 		t.n.hold(k)
 	case k.Listed:
-		if t.lags(k) && !k.Ripe(t.s, false, now) {
+		if (t.lags(k) || t.early(k)) && !k.Ripe(t.s, false, now) {
 			t.n.hold(k)
 		}
 	case k.Odd != "":
@@ -300,6 +300,14 @@ func (n *reading) agrees(says string) bool {
 // not have been a message: after crisplog.HoldFor the log is read once more, and not again.
 func (t *timeline) lags(k *crisplog.Hook) bool {
 	return k.At > max(t.s.Log.Newest, t.n.newest())+listSlack
+}
+
+// early reports whether the read began so soon after the change that the list told of that it may not show it:
+// a change that is newer than all that is known, or one of a session that is resolved, of which nothing may be
+// heard any more.
+func (t *timeline) early(k *crisplog.Hook) bool {
+	news := k.At > max(t.s.Log.Newest, t.n.newest()) || k.State && k.At >= t.s.Log.Watermark
+	return news && t.n.begun.UnixMilli()+t.s.Log.Ahead < k.At+crisplog.HoldFor.Milliseconds()
 }
 
 // holdRest ends the timeline before what is held, and keeps the hooks that must come after it: a state,

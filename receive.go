@@ -27,8 +27,9 @@ type Incoming struct {
 	// Edits says that this is an edit: the id of the message that the user changed, whose new words Text has.
 	// ID is the edit's own id, or the same as Edits where the channel gives it none, as Telegram does.
 	//
-	// A message that the bot has not answered yet is answered with its new words; one that it has answered is
-	// not answered again. Agents see the new words in place of the old ones, or, where Crisp does not have
+	// A message whose answer has not begun, or failed, is answered with its new words. One that the bot has
+	// answered, or is answering, is not answered again, and Config.Answer does not hear of the edit: change the
+	// message in the bot's own history yourself, before Handle or Receive. Agents see the new words in place of the old ones, or, where Crisp does not have
 	// the message or does not change it, as a message that Texts.Edited marks. A text of more than some 1,900
 	// characters is such a message as well. Files that the message had need not come again, and stay; others
 	// are posted. Set At, so that an edit that comes late does not undo a later one.
@@ -104,7 +105,7 @@ func Permanent(err error) bool {
 // bot is muted, or the message answered a question of the library's, or it is a repeat of one that
 // the bot has answered. On an error that is not Permanent make the channel repeat the message, with
 // the same id: it is never passed on twice. ctx bounds the wait for Crisp, which is at most half a
-// minute longer than Timeouts.Relay; the message goes on without it.
+// minute longer than Timeouts.Relay also where ctx has no end; the message goes on without it.
 //
 // One caller at a time has a message to answer it. A repeat waits until that one has, as long as ctx
 // allows (ErrUnderWay), and then says so (WhyRepeat). When the answer fails, or Reply is not called within

@@ -47,7 +47,11 @@ const storeAgain = 500 * time.Millisecond
 // ends, with the cause ErrNotYourTurn, and after Timeouts.Reply it ends as well. The error is
 // ErrNotYourTurn when send was not called or was cut short by a takeover: the agent then gets the
 // user's message, unless it was answered. Else it is send's own. An error lets the channel's repeat of
-// the message be answered anew: so have the bot make its answer up within send, where a failure counts.
+// the message be answered anew: so have the bot make its answer up, and call Start, within send, where a failure
+// counts.
+//
+// Reply returns when send has returned, so send must heed its context; the store takes 20 s at the most
+// before and 10 s after it.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
 	if h.cfg.reentrant(ctx, t.Conversation) {
 		return errReentrant

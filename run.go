@@ -311,7 +311,7 @@ func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 
 // Shutdown stops taking work, hooks and messages, and waits until what is under way is done, or
 // for ctx, whose error it returns. What is left is in the store, for another process or the next
-// start. It may be called again.
+// start. It may be called again. Give ctx a deadline: an answer that is under way may take Timeouts.Answer.
 func (h *Handover) Shutdown(ctx context.Context) error {
 	h.overdue.stop()
 	h.pool.Close()

@@ -123,6 +123,10 @@ type Session struct {
 	// an agent; an answer by email is awaited.
 	Offer    bool `json:"offer,omitempty"`
 	FollowUp bool `json:"follow_up,omitempty"`
+	// ForUser is what waits to be shown to the user, and ForCrisp what waits to reach the agents: a
+	// conversation that looks well may be stuck.
+	ForUser  Waiting `json:"for_user,omitzero"`
+	ForCrisp Waiting `json:"for_crisp,omitzero"`
 }
 
 // Turn returns a turn for messages that answer none of the user's: proactive ones, or Start for a
@@ -136,6 +140,7 @@ func (rec *record) view() Session {
 	s := Session{
 		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
 		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,
+		ForUser: rec.waitsForUser(), ForCrisp: rec.waitsForCrisp(),
 	}
 	for _, ho := range []*handover{rec.FollowUp, rec.Handover} {
 		if ho == nil {

@@ -44,9 +44,14 @@ type Outcome string
 //
 // On the context of send or of Config.Answer it does not wait: the outcome is OutcomeOpening, or what keeps the
 // conversation with the bot, such as OutcomeNobodyThere, and the bot may go on speaking. What the library says
-// then is shown when the bot is silent. The context ends only when the bot has lost the conversation, with
+// then is shown when the bot is silent. So call it there: what it returns an error for makes send fail, the message
+// counts as not answered, and its repeat asks again. After Reply has returned, a process that dies before Start
+// has asked nobody, and the message counts as answered. The context ends only when the bot has lost the conversation, with
 // the cause ErrNotYourTurn. After any other error without an outcome call Start again with the same turn,
 // unless it finds fault with the request.
+//
+// Without an end of ctx the wait ends Timeouts.Open after Limits.CreatesPerMinute let the opening begin, and
+// after Timeouts.Max in any case.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
 	if err := h.cfg.checkStart(t, &r); err != nil {
 		return "", err
@@ -261,7 +266,7 @@ type BotOutput struct {
 
 // Apply does what the connector did with a bot's output: NeedHelp is Start, with Category as a
 // segment; Muted alone is Mute. A mute that came with NeedHelp ends when nobody is there. The
-// zero BotOutput asks for nothing, and gives the zero Outcome.
+// zero BotOutput asks for nothing, and gives the zero Outcome. It blocks as Start and Mute do.
 func (h *Handover) Apply(ctx context.Context, t Turn, out BotOutput, r Request) (Outcome, error) {
 	if !out.NeedHelp {
 		if !out.Muted {
@@ -277,7 +282,8 @@ func (h *Handover) Apply(ctx context.Context, t Turn, out BotOutput, r Request) 
 
 // Mute silences the bot without asking for a human, until End, a handover, or Timeouts.Max.
 // Messages of the user are kept; the last 20 go along with a handover that comes. The same turn
-// may still Start one.
+// may still Start one. It takes as long as its accesses to the store, of 20 s each
+// at the most.
 func (h *Handover) Mute(ctx context.Context, t Turn) error {
 	if err := h.cfg.checkConversation(t.Conversation); err != nil {
 		return err

@@ -546,7 +546,7 @@ func TestTyping(t *testing.T) {
 		require.Len(t, seen, 2)
 		require.Equal(t, "Ann", seen[0].Agent.Name)
 		require.Equal(t, []bool{true, false}, []bool{seen[0].On, seen[1].On})
-		require.NoError(t, r.H.UserTyping(context.Background(), r.Conv, true))
+		require.NoError(t, r.H.UserTyping(r.Conv, true))
 		r.Crisp.Settle()
 		require.Equal(t, 1, r.Crisp.CountCalls(handovertest.RouteCompose))
 	})
@@ -601,10 +601,10 @@ func TestUserTypingWhileCrispHangs(t *testing.T) {
 		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Delay: 8 * time.Second} })
 		begun := time.Now()
 		for i := range 10 {
-			require.NoError(t, r.H.UserTyping(context.Background(), r.Conv, i%2 == 0))
+			require.NoError(t, r.H.UserTyping(r.Conv, i%2 == 0))
 		}
 		require.Equal(t, begun, time.Now())
-		require.ErrorIs(t, r.H.UserTyping(context.Background(), handover.Conversation{}, true), handover.ErrBadMessage)
+		require.ErrorIs(t, r.H.UserTyping(handover.Conversation{}, true), handover.ErrBadMessage)
 		r.After(time.Minute)
 		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteCompose), 3)
 	})

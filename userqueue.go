@@ -195,7 +195,24 @@ func (rec *record) forBot() (*userMessage, time.Time) {
 	case m.Next.After(rec.env.now):
 		return nil, m.Next
 	}
+	if until := rec.comesBack(m); until.After(rec.env.now) {
+		return nil, until
+	}
 	return m, rec.env.now
+}
+
+// comesBack is until when it is open whether an older message than m comes back to the bot: one of a handover that
+// ended before it was known whether Crisp has it. It is answered first.
+func (rec *record) comesBack(m *userMessage) (until time.Time) {
+	for _, older := range rec.UserMessages {
+		if older == m || rec.Handover == nil {
+			break
+		}
+		if older.Managed && older.Status == messagePosting {
+			return rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Relay)
+		}
+	}
+	return time.Time{}
 }
 
 // answering is one attempt to have the bot answer a message.

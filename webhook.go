@@ -226,7 +226,8 @@ const retryAfterBusy = "5"
 // 405 wrong method; 413 over 1 MiB; 401 unsigned and without a key; 403 forged; 400 not JSON; 408
 // when the body takes longer than 5 s; 503 with Retry-After when the store fails, too much waits or
 // is being read, or Shutdown was called. Events that we do not know, and conversations that are not
-// ours, are answered 200. The answer's body says what is wrong, except for 503.
+// ours, are answered 200. The answer's body says what is wrong, except for 503. It takes as long as the body
+// and HandleEvent.
 func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ev, err := h.cfg.Webhook.read(w, r, h.bodies)
 	genuine := err == nil
@@ -290,7 +291,7 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 }
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored. What the event points to must not be changed after the call. An error
+// returns when the event is stored, which takes two accesses to the store, of 20 s at the most. What the event points to must not be changed after the call. An error
 // may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
 // and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {

@@ -169,7 +169,7 @@ func (s *site) spend(ctx context.Context) error {
 		w.Hook = s.lastHook(w)
 		if news {
 			s.news.Store(false)
-			w.Crisp = s.api.State().Shift(now.Sub(time.Now()))
+			w.Crisp = s.api.State().Shift(time.Until(now))
 		}
 		return nil
 	})

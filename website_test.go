@@ -197,7 +197,7 @@ func TestTheDefaultWebsiteChanges(t *testing.T) {
 				conv.Operator("Ann").Say("hello")
 				r.After(time.Minute) // the process that ended refuses the hook
 				require.Contains(r.T, unlate(r.Saw()), "agent Ann: hello")
-				require.NoError(r.T, r.H.UserTyping(r.T.Context(), r.Conv, true))
+				require.NoError(r.T, r.H.UserTyping(r.Conv, true))
 				_, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(r.T, err)
 				require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))

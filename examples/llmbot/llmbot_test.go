@@ -80,7 +80,7 @@ func TestAnswerWhenTheModelFails(t *testing.T) {
 	crisp := strings.Repeat("identifier", 4)
 	b, err := newBot(handover.Config{
 		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001", Sources: []string{"nowhere"},
-		Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(crisp), Key: handover.NewSecret(crisp)},
+		Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(crisp), Key: handover.NewSecret(strings.Repeat("key", 10))},
 	}, fails{errors.New("no network")}, func(string, string) {})
 	require.NoError(t, err)
 	_, err = b.answer(t.Context(), handover.Turn{}, handover.Incoming{Conversation: conversation})

@@ -150,7 +150,7 @@ func (s routes) typing(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if err := s.bot.UserTyping(r.Context(), conversation(user), in.Typing); err != nil {
+	if err := s.bot.UserTyping(conversation(user), in.Typing); err != nil {
 		slog.Info("webchat: the agents do not see the user typing", "error", err)
 	}
 	w.WriteHeader(http.StatusNoContent) // a hint is not worth a second try

@@ -115,8 +115,13 @@ func (l *Listing) Soon(every time.Duration, now time.Time) time.Time {
 	return times.Later(now, l.Paid.Add(-catchUpCredit*every))
 }
 
-// Knows reports whether what the list tells of a session was read already.
+// Knows reports whether what the list tells of a session was read already. At the last moment that was read
+// something else may have been written, which a read soon after it did not show: a resolved session, of which
+// no hook may come any more, is read once more then.
 func (s *Session) Knows(c crispapi.Conversation, at int64) bool {
+	if at == s.Log.Watermark && c.State == crispapi.Resolved && s.Reads.Good.UnixMilli()+s.Log.Ahead < at+HoldFor.Milliseconds() {
+		return false
+	}
 	return at <= s.Log.Watermark && (c.State == crispapi.Resolved) == s.State.Resolved && c.Blocked == s.State.Blocked && s.State.Doubt.IsZero()
 }
 

@@ -112,3 +112,28 @@ func TestListingSoon(t *testing.T) {
 	require.LessOrEqual(t, looks, 24*20+catchUpCredit+1)
 	require.GreaterOrEqual(t, looks, 24*20)
 }
+
+// What a read soon after the last word showed may not be all that was written in that moment: a resolved
+// session, of which no hook may come any more, is read once more.
+func TestARowOfTheMomentOfTheLastRead(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		state string
+		read  time.Duration // after the change
+		at    time.Duration // of the row, after what was read
+		knows bool
+	}{
+		"read soon after, resolved":        {crispapi.Resolved, time.Second, 0, false},
+		"read soon after, goes on":         {"unresolved", time.Second, 0, true},
+		"read later, resolved":             {crispapi.Resolved, HoldFor, 0, true},
+		"what was read is newer, resolved": {crispapi.Resolved, time.Second, -time.Millisecond, true},
+		"what was read is older, resolved": {crispapi.Resolved, HoldFor, time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &Session{}
+			s.State.Resolved = tt.state == crispapi.Resolved
+			s.Log.Watermark, s.Reads.Good = now.UnixMilli(), now.Add(tt.read)
+			require.Equal(t, tt.knows, s.Knows(crispapi.Conversation{State: tt.state}, now.Add(tt.at).UnixMilli()))
+		})
+	}
+}

@@ -37,10 +37,10 @@ var userVerbs = []verb{
 	{"user's last edit comes again", func(w *world, _ []string) { w.receive(w.user.edits[len(w.user.edits)-1]) }},
 	{"user's first edit comes again", func(w *world, _ []string) { w.receive(w.user.edits[0]) }},
 	{"user types", func(w *world, _ []string) {
-		w.failed(w.h().UserTyping(context.Background(), w.user.conversation, true))
+		w.failed(w.h().UserTyping(w.user.conversation, true))
 	}},
 	{"user stops typing", func(w *world, _ []string) {
-		w.failed(w.h().UserTyping(context.Background(), w.user.conversation, false))
+		w.failed(w.h().UserTyping(w.user.conversation, false))
 	}},
 	{"user writes by email: <text>", func(w *world, a []string) { w.conversation().UserByEmail(unfold(a[0])) }},
 	{"user writes in Crisp's own chat: <text>", func(w *world, a []string) { w.conversation().UserByChat(unfold(a[0])) }},

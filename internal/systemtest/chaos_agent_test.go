@@ -28,13 +28,17 @@ func (c *chat) agent() {
 	if !c.await(c.w.ctx, func() bool { return c.ready }) {
 		return
 	}
+	c.reads()
+	defer c.tidies(ann)
 	if fraction(c.w.o.seed, c.name, "resolves first") < 0.7 {
 		c.tells(last, func(text string) { ann.Say(text) })
+		c.change(func() { c.resolved = true })
 		ann.Resolve()
 		c.note("resolved")
 		return
 	}
 	c.sleep(2 * time.Second) // so that a second before is after the other messages
+	c.change(func() { c.resolved = true })
 	ann.Resolve()
 	resolved := time.Now()
 	c.note("resolved before the last message is visible")
@@ -60,8 +64,8 @@ const oddly = "odd-"
 func (c *chat) odd(n int) {
 	ann, text := c.crisp.Operator("Ann"), fmt.Sprintf("%s%d-of-%s", oddly, n, c.name)
 	choice := handovertest.Hash(c.w.o.seed, c.name, n, "odd")
-	now := time.Now().Add(c.w.skew()) // what is older than the opening is not for the user, see adoptions
-	if c.w.hits(oddTimes, 0.05, c.name, n) {
+	now := time.Now().Add(c.w.skew())                      // what is older than the opening is not for the user, see adoptions
+	if !c.managed && c.w.hits(oddTimes, 0.05, c.name, n) { // one of next year takes over what is opened again after an end
 		c.w.suffers(oddTimes)
 		times := []int64{0, -1, now.Unix() + 1, now.UnixMicro(), now.AddDate(1, 0, 0).UnixMilli(), now.AddDate(9000, 0, 0).UnixMilli()}
 		at, print := times[choice%uint64(len(times))], 500_000_000_000_000+int64(choice%100_000_000_000_000)

@@ -26,6 +26,7 @@ type chat struct {
 	adopted  bool          // the handover goes on in a conversation that Crisp has already
 	refused  *step         // what Crisp refuses, if anything
 	endsLate time.Duration // for how long OnEnd fails
+	managed  bool          // the bot is wired through Handle and Config.Answer
 
 	board
 	ordinals map[string]int
@@ -42,7 +43,12 @@ type chat struct {
 	crisp    *handovertest.Conversation
 	ready    bool     // the user is done writing
 	over     bool     // the bot has the conversation back
+	resolved bool     // by the agent
 	inside   *replica // whose callback runs
+	taken    []string // ids of the user's messages, of a managed bot
+	asking   *handover.Request
+	spoken   []spoken // by a managed bot
+	speaking *replica // whose bot answers
 	wrong    []string
 	story    []string
 }
@@ -85,6 +91,7 @@ func newChat(w *world, n int) *chat {
 	if w.hits(lateEnds, 0.2, name) {
 		c.endsLate = between(time.Minute, 8*time.Minute, w.o.seed, name, "ends late")
 	}
+	c.managed = w.o.managed && handovertest.Chance(managedShare, w.o.seed, name, "managed")
 	c.adopted = w.hits(adoptions, 0.2, name) || c.refused != nil && c.refused.name == readMetas
 	return c
 }
@@ -248,6 +255,10 @@ func (c *chat) says(id, text string) (turn handover.Turn, ok bool) {
 // user talks with the bot, with an agent, and with the bot again.
 func (c *chat) user() {
 	c.sleep(between(0, 30*time.Second, c.w.o.seed, c.name, "comes"))
+	if c.managed {
+		c.managedUser()
+		return
+	}
 	if !c.opens() {
 		return
 	}

@@ -66,6 +66,10 @@ func (w *world) newReplica(n int) *replica {
 		// these two deadlines would end handovers, which has its own test.
 		Timeouts: handover.Timeouts{Open: 15 * time.Minute, Relay: 15 * time.Minute},
 	}
+	if w.o.managed {
+		cfg.Answer = r.answer
+		cfg.Timeouts.Answer, cfg.Timeouts.Unanswered = time.Minute, time.Hour // giving up has its own test
+	}
 	cfg.Policy.AskRating = w.o.hard[refusedSteps]
 	if w.o.hard[hungCallbacks] {
 		cfg.Limits.Workers = 16 // in a run of full size more callbacks hang

@@ -12,7 +12,8 @@ import (
 
 // TestChaos is many conversations at once while everything goes wrong, in fake time: Crisp fails,
 // cuts, lags and lies, hooks come late, twice, swapped or never, Deliver fails, and replicas are
-// killed in the middle of work and replaced. Nothing may be lost, doubled or out of order.
+// killed in the middle of work and replaced. Nothing may be lost, doubled or out of order. A third of
+// the bots are wired through Handle and Config.Answer.
 //
 // What goes wrong depends on the seed alone; when goroutines run does not, so two runs with one
 // seed resemble each other, but are not the same.
@@ -26,6 +27,7 @@ func TestChaos(t *testing.T) {
 		conversations: settings.ChaosConversations.Int(t, 200),
 		messages:      settings.ChaosMessages.Int(t, 20),
 		hard:          chosen(t, "borne"),
+		managed:       true,
 	}
 	if testing.Short() {
 		o.conversations, o.messages = min(o.conversations, 30), min(o.messages, 10)
@@ -62,6 +64,9 @@ func requireMeaning(t *testing.T, o chaosOptions, v verdict) {
 		"hook dropped", "hook twice", "hook delayed", "hook swapped", "callback fails before", "callback fails after",
 	} {
 		require.Positive(t, v.faults[kind], "no fault of the kind %q", kind)
+	}
+	for _, kind := range []string{"answer fails before", "answer fails after"} {
+		require.True(t, o.conversations*o.messages < 2000 || v.faults[kind] > 0, "no fault of the kind %q", kind)
 	}
 	for h := range o.hard {
 		require.Positive(t, v.faults[string(h)], "nothing of the kind %q", h)

@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -253,8 +254,16 @@ func (c *chat) judgeOdd(shown func(text string) bool) {
 // toNote reports whether the agents are still to be told that something was not shown: once Crisp has refused
 // the notes of three conversations in a row, none are tried for up to an hour.
 func (c *chat) toNote() bool {
-	record, err := c.w.store.Load(c.w.ctx, c.w.crisp.WebsiteID()+"/"+c.conv.Source+"/"+c.conv.ID)
-	return err == nil && bytes.Contains(record.Data, []byte(`"text":"note_not_shown"`))
+	return bytes.Contains(c.record(), []byte(`"text":"note_not_shown"`))
+}
+
+// record is the stored record of the chat's conversation.
+func (c *chat) record() []byte {
+	record, err := c.w.store.Load(context.Background(), c.w.crisp.WebsiteID()+"/"+c.conv.Source+"/"+c.conv.ID)
+	if err != nil {
+		return nil
+	}
+	return record.Data
 }
 
 // noted reports whether the agents were told, after this time, that something was not shown.
@@ -327,8 +336,12 @@ func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
 		}
 	}
 	v.accepted += len(c.accepted)
-	for _, text := range c.accepted {
-		c.arrived(v, text, func(word string) bool { return seen[word] })
+	for n, text := range c.accepted {
+		answered := c.managed && c.answered(fmt.Sprintf("m%d", n))
+		c.arrived(v, text, func(word string) bool { return seen[word] || answered })
+	}
+	if c.managed {
+		c.judgeManaged(func(word string) bool { return seen[word] })
 	}
 }
 
@@ -336,6 +349,7 @@ func (c *chat) judgeCrisp(v *verdict, in []*handovertest.Conversation) {
 func (c *chat) judgeEnds(v *verdict) {
 	if !c.over {
 		c.wrong = append(c.wrong, "the bot did not get the conversation back")
+		c.note("its record: %s", c.record())
 	}
 	for i, e := range c.ends {
 		if e.summary.Reason != handover.EndResolved {

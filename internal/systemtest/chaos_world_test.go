@@ -32,6 +32,7 @@ type chaosOptions struct {
 	conversations int
 	messages      int // of each side, in each conversation
 	hard          hard
+	managed       bool // some bots are wired through Handle
 
 	// What is taken away from the library, to see that it is missed.
 	hooks testhook.Hooks

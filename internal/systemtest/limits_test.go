@@ -111,16 +111,16 @@ func TestTypingIsThrottled(t *testing.T) {
 	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		tally := r.Crisp.Tally()
 		for range 1000 {
-			require.NoError(t, r.H.UserTyping(r.T.Context(), r.Conv, true))
+			require.NoError(t, r.H.UserTyping(r.Conv, true))
 			time.Sleep(10 * time.Millisecond)
 		}
-		require.NoError(t, r.H.UserTyping(r.T.Context(), r.Conv, false))
-		require.NoError(t, r.H.UserTyping(r.T.Context(), r.Conv, false))
+		require.NoError(t, r.H.UserTyping(r.Conv, false))
+		require.NoError(t, r.H.UserTyping(r.Conv, false))
 		r.After(time.Minute)
 		t.Logf("calls for 1,000 signs of typing in 10 s: %d", tally.Count(handovertest.RouteCompose))
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 4)
 		require.GreaterOrEqual(t, tally.Count(handovertest.RouteCompose), 3)
-		require.NoError(t, r.H.UserTyping(r.T.Context(), r.Conv, true))
+		require.NoError(t, r.H.UserTyping(r.Conv, true))
 		r.Crisp.Settle()
 		require.LessOrEqual(t, tally.Count(handovertest.RouteCompose), 5, "at once after a pause")
 	})
