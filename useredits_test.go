@@ -240,3 +240,18 @@ func TestAnEditBringsAnotherPhoto(t *testing.T) {
 		require.Contains(t, files[1], "https://cdn.example.com/b")
 	})
 }
+
+// However many edits came meanwhile, words that a message had once can be given back to it.
+func TestAnEditBackToTheFirstWords(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		for i := range 12 {
+			wrote(r, fmt.Sprint(i), fmt.Sprintf("message %d", i))
+		}
+		for i := range 12 {
+			edited(r, fmt.Sprint(i), fmt.Sprintf("edit %d", i))
+			r.After(time.Second)
+		}
+		edited(r, "0", "message 0")
+		require.Equal(t, "message 0", texts(conv)[0])
+	})
+}
