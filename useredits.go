@@ -63,11 +63,25 @@ func (rec *record) knownEdit(m *Incoming, hash string) (*userMessage, error) {
 		}
 		return rec.became(old), nil
 	}
-	newest := cmp.Or(rec.UserMessages.lastEdit(m.Edits), rec.UserMessages.find(m.Edits))
-	if newest != nil && newest.Hash == hash {
-		return rec.became(newest), nil
+	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
+	if rec.hasWords(about, last, hash) {
+		return rec.became(cmp.Or(last, about)), nil
 	}
 	return nil, nil
+}
+
+// hasWords reports whether a message, of which last is the newest edit, has these words already. Of one that
+// was changed in Crisp, and whose edits are forgotten, nobody knows.
+func (rec *record) hasWords(about, last *userMessage, hash string) bool {
+	newest := cmp.Or(last, about)
+	if newest == nil || newest.Hash != hash {
+		return false
+	}
+	if last != nil {
+		return true
+	}
+	_, p, ok := rec.inCrisp(about.ID)
+	return !ok || !p.Edited && !p.Marked
 }
 
 // became returns the message that an edit has become: the one that it is about while that has its words and
@@ -86,7 +100,6 @@ func (rec *record) became(edit *userMessage) *userMessage {
 // make the message longer than may wait are ErrCrowded.
 func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, error) {
 	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
-	newest := cmp.Or(last, about)
 	in := &userMessage{ID: m.ID, Edits: m.Edits, Hash: hash, Epoch: rec.Epoch, At: rec.env.now}
 	if !m.At.IsZero() {
 		in.Edited = plausibleTime(m.At, rec.env.now)
@@ -97,7 +110,7 @@ func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, er
 	rec.UserMessages = append(rec.UserMessages, in)
 	rec.Touched = rec.env.now
 	switch late := last != nil && !in.Edited.IsZero() && in.Edited.Before(last.Edited); {
-	case late, newest != nil && newest.Hash == hash:
+	case late, rec.hasWords(about, last, hash):
 		in.done(messageEdited)
 		in.Edits = "" // the newest one stays so
 		return in, nil
