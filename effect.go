@@ -326,10 +326,10 @@ func (q queue) ends(crisp string) bool {
 	return q.has(func(e *effect) bool { return e.Kind == kindEnd && e.Crisp == crisp })
 }
 
-// posts is how many messages of the user wait.
-func (q queue) posts() (n int) {
+// posts is how many messages of the user wait, without one of them.
+func (q queue) posts(but *userMessage) (n int) {
 	for _, e := range q {
-		if e.Kind == kindPost || e.Kind == kindEdit {
+		if (e.Kind == kindPost || e.Kind == kindEdit) && (but == nil || e.Incoming != but.ID) {
 			n++
 		}
 	}

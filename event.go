@@ -70,8 +70,8 @@ type Event struct {
 	// SessionID is the Crisp conversation that the event is about. Empty if it is about none, or
 	// if what stands there could not be the id of one.
 	SessionID string
-	// At is when Crisp emitted the event, by Crisp's clock, to the millisecond. Zero if unknown, or if
-	// it is no time between 1990 and 2100.
+	// At is when Crisp emitted the event, by Crisp's clock, to the millisecond; the end of the
+	// second where Crisp gives seconds. Zero if unknown, or if it is no time between 1990 and 2100.
 	At time.Time
 	// Signed is true if a signature proved that the event is Crisp's: ReadEvent sets it. A host that
 	// has verified the signature itself may set it, too. What an event says that is not signed is only
@@ -200,7 +200,7 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	e = Event{Raw: stdjson.RawMessage(raw), Ambiguous: !clear}
 	var at jsontext.Value
 	exactjson.ReadObject(raw, exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at), exactjson.To("data", &e.more.data))
-	if ms := crispapi.Millis(at); ms != 0 {
+	if ms := crispapi.MillisOfEvent(at); ms != 0 {
 		e.At = time.UnixMilli(ms)
 	}
 	var website, session string

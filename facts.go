@@ -329,14 +329,15 @@ func (r readFacts) scope() Finding {
 
 // writeScopes reminds of what no read can show.
 func writeScopes() Finding {
+	const routing = "website:conversation:routing (write)"
 	var all []string
 	for _, scope := range crispapi.Scopes() {
-		if strings.HasSuffix(scope, "(write)") && !slices.Contains(all, scope) {
+		if strings.HasSuffix(scope, "(write)") && scope != routing && !slices.Contains(all, scope) {
 			all = append(all, scope)
 		}
 	}
 	slices.Sort(all)
-	return found("write_scopes", SeverityUnknown, "Whether the token may write shows only when something is written.", "See in Crisp that it has the scopes "+strings.Join(all, ", ")+".")
+	return found("write_scopes", SeverityUnknown, "Whether the token may write shows only when something is written.", "See in Crisp that it has the scopes "+strings.Join(all, ", ")+"; and "+routing+", if a Request has an Operator.")
 }
 
 // What the store may take for one load, and how wrong a clock may be, before Check warns.

@@ -137,6 +137,7 @@ func TestHandleRefusesWhatItCannotTake(t *testing.T) {
 		require.NoError(t, r.tryHandle(handover.Incoming{ID: "x", Text: "one"}))
 		require.NoError(t, r.tryHandle(handover.Incoming{ID: "x", Text: "one"}))
 		require.ErrorIs(t, r.tryHandle(handover.Incoming{ID: "x", Text: "two"}), handover.ErrIDReused)
+		r.Crisp.Settle() // the answer is written down
 		r.Store.Fails(true)
 		require.ErrorIs(t, r.tryHandle(handover.Incoming{Text: "three"}), errStoreDown)
 		r.Store.Fails(false)

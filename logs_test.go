@@ -247,6 +247,26 @@ func TestStatesWithoutAnUsableTime(t *testing.T) {
 	}
 }
 
+// A state whose time is in seconds came after what was written before it in that second: the last word is not late,
+// and nobody takes over with it when a message of the user's opens the conversation again.
+func TestAStateInSecondsComesAfterTheLastWord(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(10*time.Second + 600*time.Millisecond)
+		r.Saw()
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Rewrite: handovertest.TimeInSeconds}
+		})
+		held := conv.HoldHooks()
+		ann.Say("see you")
+		ann.Resolve()
+		conv.User().Say("bye")
+		held.Release()
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: see you", "system: This conversation was closed. You are talking with the bot again."}, r.Saw())
+		require.Equal(t, handover.StateBot, r.Session().State)
+	})
+}
+
 // A message dated wrongly is shown, and moves nothing: what comes after it is neither lost nor late.
 func TestMessagesDatedWrongly(t *testing.T) {
 	for name, off := range map[string]time.Duration{"a year ahead": 365 * 24 * time.Hour, "two days ahead": 48 * time.Hour, "an hour ahead": time.Hour, "ten years ago": -10 * 365 * 24 * time.Hour} {

@@ -73,7 +73,7 @@ func (rec *record) proved(s *crisplog.Session, fp int64) {
 // more is told to the user.
 func (rec *record) returnToBot() {
 	told := false
-	for _, id := range rec.env.returned {
+	for _, id := range rec.editsOf(rec.env.returned) {
 		in := rec.UserMessages.find(id)
 		if in == nil || in.Status != messagePosting {
 			continue

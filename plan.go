@@ -229,6 +229,9 @@ func (p *planner) readDue(s *crisplog.Session, by time.Time) time.Time {
 		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
 			continue
 		}
+		if k.Listed && !k.Missed.IsZero() && k.At <= s.Log.Newest+listSlack {
+			continue // it was read, and is read once more to be sure
+		}
 		wait = times.Later(wait, k.Next)
 	}
 	if most := by.Add(crisplog.EarlyFor); wait.After(most) {

@@ -48,8 +48,6 @@ func (r *receipt) takeIn(rec *record) (*userMessage, error) {
 	}
 	in := rec.UserMessages.find(r.message.ID)
 	switch {
-	case in == nil && rec.human() && rec.crowded(r.size):
-		return nil, ErrCrowded
 	case in != nil && in.Hash != r.hash:
 		return nil, ErrIDReused
 	case in != nil:
@@ -59,6 +57,9 @@ func (r *receipt) takeIn(rec *record) (*userMessage, error) {
 	m.At = plausibleTime(m.At, rec.env.now)
 	in = &userMessage{ID: m.ID, Hash: r.hash, At: rec.env.now, Incoming: &m}
 	over := rec.overtaken(&m)
+	if !over && rec.human() && rec.crowded(max(r.size, m.size()), nil) {
+		return nil, ErrCrowded
+	}
 	rec.UserMessages = append(rec.UserMessages, in)
 	rec.Touched = rec.env.now
 	if over {
@@ -75,8 +76,10 @@ func (r *receipt) takeEdit(rec *record) (*userMessage, error) {
 	if in != nil || err != nil {
 		return in, err
 	}
-	in = rec.newEdit(&r.message, r.hash)
-	if in.Status == "" && rec.human() && rec.crowded(r.size) {
+	if in, err = rec.newEdit(&r.message, r.hash, r.size); err != nil {
+		return nil, err
+	}
+	if in.Status == "" && rec.human() && rec.crowded(r.size, nil) {
 		return nil, ErrCrowded
 	}
 	if in.Status == "" {

@@ -27,11 +27,12 @@ type Incoming struct {
 	// Edits says that this is an edit: the id of the message that the user changed, whose new words Text has.
 	// ID is the edit's own id, or the same as Edits where the channel gives it none, as Telegram does.
 	//
-	// A message that the bot has not answered yet is answered with its new words; one that it has answered is
-	// not answered again. Agents see the new words in place of the old ones, or, where Crisp does not have
+	// A message whose answer has not begun, or failed, is answered with its new words. One that the bot has
+	// answered, or is answering, is not answered again, and Config.Answer does not hear of the edit: change the
+	// message in the bot's own history yourself, before Handle or Receive. Agents see the new words in place of the old ones, or, where Crisp does not have
 	// the message or does not change it, as a message that Texts.Edited marks. A text of more than some 1,900
-	// characters is such a message as well. Files that the message had need not come again, and stay; others
-	// are posted. Set At, so that an edit that comes late does not undo a later one.
+	// characters is such a message as well. Files that the message had need not come again, and stay; others,
+	// by their names, types and sizes, are posted. Set At, so that an edit that comes late does not undo a later one.
 	Edits string `json:"edits,omitempty"`
 	// Seq is the channel's own order, for Handle: numbers that grow within the conversation, with or
 	// without gaps, such as Telegram's message_id or a time in milliseconds. A message that has one is
@@ -283,6 +284,9 @@ func (m *Incoming) hash() string {
 	fmt.Fprintf(h, "%q %q", m.Text, m.Payload)
 	for _, f := range m.Files {
 		fmt.Fprintf(h, " %q", f.Name+f.MIMEType)
+		if f.Size != 0 { // all that tells photos without names apart: URLs may differ when a message is repeated
+			fmt.Fprintf(h, " %d", f.Size)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:4])
 }

@@ -124,6 +124,9 @@ func (o *settlement) succeeded() {
 	case kindPost:
 		o.posted()
 	case kindEdit:
+		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
+			s.Posts.Edited(o.e.FP)
+		}
 		o.passed(o.e)
 	case kindAnswer:
 		o.answered()

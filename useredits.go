@@ -63,11 +63,25 @@ func (rec *record) knownEdit(m *Incoming, hash string) (*userMessage, error) {
 		}
 		return rec.became(old), nil
 	}
-	newest := cmp.Or(rec.UserMessages.lastEdit(m.Edits), rec.UserMessages.find(m.Edits))
-	if newest != nil && newest.Hash == hash {
-		return rec.became(newest), nil
+	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
+	if rec.hasWords(about, last, hash) {
+		return rec.became(cmp.Or(last, about)), nil
 	}
 	return nil, nil
+}
+
+// hasWords reports whether a message, of which last is the newest edit, has these words already. Of one that
+// was changed in Crisp, and whose edits are forgotten, nobody knows.
+func (rec *record) hasWords(about, last *userMessage, hash string) bool {
+	newest := cmp.Or(last, about)
+	if newest == nil || newest.Hash != hash {
+		return false
+	}
+	if last != nil {
+		return true
+	}
+	_, p, ok := rec.inCrisp(about.ID)
+	return !ok || !p.Edited && !p.Marked
 }
 
 // became returns the message that an edit has become: the one that it is about while that has its words and
@@ -82,10 +96,10 @@ func (rec *record) became(edit *userMessage) *userMessage {
 }
 
 // newEdit takes an edit that is not known. It is over at once if an edit is known that was made later, or if
-// the message that it is about can still get its words; else it has no status, and is to be accepted.
-func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
+// the message that it is about can still get its words; else it has no status, and is to be accepted. Words that
+// make the message longer than may wait are ErrCrowded.
+func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, error) {
 	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
-	newest := cmp.Or(last, about)
 	in := &userMessage{ID: m.ID, Edits: m.Edits, Hash: hash, Epoch: rec.Epoch, At: rec.env.now}
 	if !m.At.IsZero() {
 		in.Edited = plausibleTime(m.At, rec.env.now)
@@ -96,11 +110,13 @@ func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
 	rec.UserMessages = append(rec.UserMessages, in)
 	rec.Touched = rec.env.now
 	switch late := last != nil && !in.Edited.IsZero() && in.Edited.Before(last.Edited); {
-	case late, newest != nil && newest.Hash == hash:
+	case late, rec.hasWords(about, last, hash):
 		in.done(messageEdited)
 		in.Edits = "" // the newest one stays so
-		return in
-	case rec.reword(about, m):
+		return in, nil
+	case rec.tooLong(about, size):
+		return nil, ErrCrowded
+	case rec.reword(about, m), last != nil && last.Status == messageTurn && rec.reword(last, m): // the bot is to answer it
 		in.done(messageEdited)
 	default:
 		edit := *m
@@ -108,7 +124,13 @@ func (rec *record) newEdit(m *Incoming, hash string) *userMessage {
 		in.Incoming = &edit
 	}
 	rec.supersede(last)
-	return in
+	return in, nil
+}
+
+// tooLong reports whether a message that waits must not become so long.
+func (rec *record) tooLong(m *userMessage, size int) bool {
+	waits := m != nil && m.Incoming != nil && (m.Status == messagePosting || m.inHand())
+	return waits && size > m.Incoming.size() && rec.crowded(size, m)
 }
 
 // supersede ends an edit of which a newer one has come, if nobody has it yet.
@@ -230,6 +252,28 @@ func correction(m *Incoming, files []File) []post {
 	all := (&Incoming{Text: m.Text, Payload: m.Payload, Files: files}).split(maxPost - maxEditMark)
 	if len(all) > 0 && all[0].typ == "text" {
 		all[0].marked = true
+	}
+	return all
+}
+
+// editsOf puts in the place of each message that goes back to the bot the edit that waited behind it, with the
+// message's files: the bot answers the newest words, and nobody the old ones.
+func (rec *record) editsOf(returned []string) []string {
+	all := slices.Clone(returned)
+	for i, id := range all {
+		in, edit := rec.UserMessages.find(id), rec.UserMessages.lastEdit(id)
+		if in == nil || in.Status != messagePosting || edit == nil || edit.Status != messagePosting {
+			continue
+		}
+		if rec.ToCrisp.has(func(e *effect) bool { return e.Incoming == edit.ID && e.Kind != kindEdit && e.Attempts > 0 }) {
+			continue // the agents may have it
+		}
+		words := *in.Incoming.reworded(edit.Incoming)
+		words.ID, words.Edits, words.At, words.Seq = edit.Incoming.ID, edit.Incoming.Edits, edit.Incoming.At, edit.Incoming.Seq
+		edit.Incoming = &words
+		rec.ToCrisp.drop(func(e *effect) bool { return e.Incoming == edit.ID })
+		in.done(messageEdited)
+		all[i] = edit.ID
 	}
 	return all
 }

@@ -212,3 +212,46 @@ func TestEditsThroughACrash(t *testing.T) {
 		}
 	}
 }
+
+// Channels give photos no names: one in place of another, with the same words, is told by its size.
+func TestAnEditBringsAnotherPhoto(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		photo := func(url string, size int64) []handover.File {
+			return []handover.File{{URL: "https://cdn.example.com/" + url, MIMEType: "image/jpeg", Size: size}}
+		}
+		m := handover.Incoming{ID: "7", Text: "my parcel", Files: photo("a", 1000)}
+		for range 2 {
+			_, err := r.Receive(m)
+			require.NoError(t, err)
+		}
+		m.Edits, m.Files = "7", photo("b", 2000)
+		for range 2 {
+			_, err := r.Receive(m)
+			require.NoError(t, err)
+		}
+		r.Crisp.Settle()
+		var files []string
+		for _, m := range conv.Messages() {
+			if m.Type == "file" {
+				files = append(files, fmt.Sprint(m.Content))
+			}
+		}
+		require.Len(t, files, 2)
+		require.Contains(t, files[1], "https://cdn.example.com/b")
+	})
+}
+
+// However many edits came meanwhile, words that a message had once can be given back to it.
+func TestAnEditBackToTheFirstWords(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		for i := range 12 {
+			wrote(r, fmt.Sprint(i), fmt.Sprintf("message %d", i))
+		}
+		for i := range 12 {
+			edited(r, fmt.Sprint(i), fmt.Sprintf("edit %d", i))
+			r.After(time.Second)
+		}
+		edited(r, "0", "message 0")
+		require.Equal(t, "message 0", texts(conv)[0])
+	})
+}

@@ -36,15 +36,15 @@ func (rec *record) handled(m *Incoming, hash string, size int) (*userMessage, er
 	if old := rec.UserMessages.find(m.ID); old != nil {
 		return old, rec.repeated(old, hash)
 	}
-	if rec.crowded(size) {
-		return nil, ErrCrowded
-	}
 	m.At = plausibleTime(m.At, rec.env.now)
 	in := &userMessage{ID: m.ID, Hash: hash, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
 	if rec.overtaken(m) {
 		in.done(messageEdited)
 		rec.UserMessages = append(rec.UserMessages, in)
 		return in, nil
+	}
+	if rec.crowded(max(size, m.size()), nil) {
+		return nil, ErrCrowded
 	}
 	rec.enqueue(in)
 	return in, nil
@@ -59,11 +59,14 @@ func (rec *record) handledEdit(m *Incoming, hash string, size int) (*userMessage
 	if in != nil {
 		return in, keepUnless(rec.takeOver(in))
 	}
-	if in = rec.newEdit(m, hash); in.Status != "" {
+	if in, err = rec.newEdit(m, hash, size); err != nil {
+		return nil, err
+	}
+	if in.Status != "" {
 		rec.takeOver(rec.became(in))
 		return in, nil
 	}
-	if rec.crowded(size) {
+	if rec.crowded(size, nil) {
 		return nil, ErrCrowded
 	}
 	rec.UserMessages = rec.UserMessages[:len(rec.UserMessages)-1] // it has its place in the queue
@@ -93,11 +96,12 @@ func (m *userMessage) follows(seq int64) bool {
 	return m.Managed && m.Status == messageWaiting && m.Incoming != nil && m.Incoming.Seq > seq
 }
 
-// crowded reports whether too many messages of the user wait already to take n more.
-func (rec *record) crowded(n int) bool {
-	waiting := rec.ToCrisp.posts()
+// crowded reports whether too many messages of the user wait already to take n more, in place of one of them
+// if it is not nil.
+func (rec *record) crowded(n int, of *userMessage) bool {
+	waiting := rec.ToCrisp.posts(of)
 	for _, m := range rec.UserMessages {
-		if m.inHand() {
+		if m.inHand() && m != of {
 			waiting += m.Incoming.size()
 		}
 	}

@@ -219,7 +219,7 @@ func TestHookStatus(t *testing.T) {
 // hookServer serves a Handover's hooks over real connections. Each body must come within that time.
 func hookServer(t *testing.T, within time.Duration, places int, wrap func(http.Handler) http.Handler) (*Handover, string) {
 	h, err := New(Config{
-		WebsiteID: "abc",
+		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001",
 		Token:     Token{Tier: TierPlugin, Identifier: NewSecret("identifier"), Key: NewSecret("the token")},
 		Webhook:   Webhook{Secrets: NewSecrets("the secret")},
 		Deliver:   func(context.Context, Session, Message) (string, error) { return "", nil },
@@ -407,7 +407,7 @@ func TestKeysAsTheyStandInTheURL(t *testing.T) {
 func TestSlowBodiesAreLoggedOnceAMinute(t *testing.T) {
 	var log strings.Builder
 	h, err := New(Config{
-		WebsiteID: "abc", Token: Token{Tier: TierPlugin, Identifier: NewSecret("identifier"), Key: NewSecret("the token")},
+		WebsiteID: "7a3c5e10-6f0b-4d55-9c1e-000000000001", Token: Token{Tier: TierPlugin, Identifier: NewSecret("identifier"), Key: NewSecret("the token")},
 		Webhook: Webhook{Secrets: NewSecrets("the secret")},
 		Deliver: func(context.Context, Session, Message) (string, error) { return "", nil },
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),

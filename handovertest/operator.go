@@ -254,7 +254,8 @@ func (o *Operator) Assign() {
 // Unassign assigns the conversation to nobody.
 func (o *Operator) Unassign() { o.act(func(v *Conversation) { v.assign("") }) }
 
-// Resolve sets the conversation to resolved.
+// Resolve sets the conversation to resolved. What operators say in it afterwards leaves it resolved, so nobody
+// takes over from the bot by it: Reopen comes first.
 func (o *Operator) Resolve() {
 	o.act(func(v *Conversation) {
 		v.setState("resolved")
@@ -262,7 +263,7 @@ func (o *Operator) Resolve() {
 	})
 }
 
-// Reopen sets the conversation to unresolved.
+// Reopen sets the conversation to unresolved. An operator who writes then takes over from the bot.
 func (o *Operator) Reopen() { o.act(func(v *Conversation) { v.setState("unresolved") }) }
 
 // Read marks all messages of the user as read, as opening the conversation does.

@@ -158,6 +158,23 @@ func TestAgentTakesOver(t *testing.T) {
 	})
 }
 
+func TestAgentReopens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bot := newBot(t, handovertest.Options{})
+		bot.hears("a human, please")
+		ann := bot.crisp.Last().Operator("Ann")
+		ann.Resolve()
+		bot.saw(comes, "system: This conversation was closed. You are talking with the bot again.")
+		ann.Say("Goodbye")
+		bot.saw("agent: Goodbye")
+		bot.hears("thanks")
+		bot.saw("bot: You said thanks")
+		ann.Reopen()
+		ann.Say("One more thing")
+		bot.saw("system: Ann joined the conversation.", "agent: One more thing")
+	})
+}
+
 func TestCrispIsDownForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bot := newBot(t, handovertest.Options{})

@@ -56,7 +56,8 @@ func (s *BrittleStore) Break() { s.set(func() { s.broken = true }) }
 // Mend takes back what Break, BreakBeforeSave and BreakAfterSave said.
 func (s *BrittleStore) Mend() { s.set(func() { s.broken, s.breaks = false, 0 }) }
 
-// BreakBeforeSave breaks the store at its n-th save from now: that one is not stored any more. 1 is the next.
+// BreakBeforeSave breaks the store at its n-th save from now: that one is not stored any more. 1 is the next. It stays
+// broken until Mend.
 func (s *BrittleStore) BreakBeforeSave(n int) {
 	s.set(func() { s.breaks, s.after = s.saves+max(n, 1), false })
 }

@@ -126,9 +126,16 @@ func breaksLine(r rune) bool {
 func unmarked(text string) string {
 	text = clean(text)
 	var b strings.Builder
+	like, until := false, 0 // what is known of all brackets before until
 	for i, r := range text {
-		if (r == '[' || r == '［') && likeMark(text[i:]) {
-			r = '('
+		if r == '[' || r == '［' {
+			if i >= until {
+				like, until = likeMark(text[i:])
+				until += i
+			}
+			if like {
+				r = '('
+			}
 		}
 		b.WriteRune(r)
 	}
@@ -136,25 +143,32 @@ func unmarked(text string) string {
 }
 
 // likeMark reports whether a reader may take the text for a mark: brackets, then "handover" in any case, perhaps
-// with spaces and what nobody sees in between, or in wide letters.
-func likeMark(text string) bool {
+// with spaces and what nobody sees in between, or in wide letters. The same is so for each bracket before begins,
+// where the word begins: so nothing is read again for each of many brackets.
+func likeMark(text string) (like bool, begins int) {
 	const word = "handover"
 	n := 0
-	for _, r := range text {
+	for i, r := range text {
 		if r >= '！' && r <= '～' { // the wide forms of ASCII
 			r -= '！' - '!'
 		}
 		switch {
 		case n == 0 && r == '[', unicode.IsSpace(r), unicode.In(r, unicode.Cf, unicode.M):
 			continue
-		case unicode.ToLower(r) != rune(word[n]):
-			return false
+		case n == 0:
+			begins = i
+		}
+		if unicode.ToLower(r) != rune(word[n]) {
+			return false, begins
 		}
 		if n++; n == len(word) {
-			return true
+			return true, begins
 		}
 	}
-	return false
+	if n == 0 {
+		begins = len(text)
+	}
+	return false, begins
 }
 
 // block is a text of marks and of what people said.

@@ -261,3 +261,21 @@ func TestJoinKeepsCount(t *testing.T) {
 		require.NotEmpty(t, rig.joined)
 	})
 }
+
+// state is an error of PostgreSQL's.
+type state string
+
+func (s state) Error() string    { return "ERROR " + string(s) }
+func (s state) SQLState() string { return string(s) }
+
+// Only what certainly was not saved is saved once more.
+func TestJoinUndone(t *testing.T) {
+	for code, want := range map[state]bool{
+		"22P05": true, "23505": true, "40001": true, "40P01": true, "42P01": true, "54000": true,
+		"40003": false, // it is not known whether the statement was completed
+		"08006": false, "57014": false, "57P01": false, "58000": false, "": false,
+	} {
+		require.Equal(t, want, postgres.undone(fmt.Errorf("save: %w", code)), code)
+	}
+	require.False(t, postgres.undone(errUndone))
+}

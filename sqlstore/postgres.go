@@ -176,8 +176,9 @@ var postgres = dialect{
 	undone: func(err error) bool {
 		// Bad data, constraints, deadlocks and serialization, missing tables and rights, limits. Errors of other
 		// classes may come after the commit.
+		const completionUnknown = "40003"
 		state := sqlState(err)
-		return len(state) == 5 && slices.Contains([]string{"22", "23", "40", "42", "54"}, state[:2])
+		return len(state) == 5 && state != completionUnknown && slices.Contains([]string{"22", "23", "40", "42", "54"}, state[:2])
 	},
 }
 

@@ -342,6 +342,15 @@ func TestMillis(t *testing.T) {
 	}
 }
 
+// What an event tells of came after what was written before it in the same second.
+func TestMillisOfEvent(t *testing.T) {
+	for v, want := range map[string]int64{
+		"1634080131140": 1634080131140, "1634080131": 1634080131999, "1634080131.25": 1634080131250, "1634080131140999": 1634080131140, "5": 0, "null": 0, "": 0,
+	} {
+		require.Equal(t, want, crispapi.MillisOfEvent(jsontext.Value(v)), v)
+	}
+}
+
 func FuzzPage(f *testing.F) {
 	f.Add([]byte(`{"error":false,"reason":"listed","data":[` + said(1, begin).json + `,{"fingerprint":-5,"timestamp":1634080000},null,{"a":1,"a":2}]}`))
 	f.Add([]byte(`{"data":[{"content":"\u0000\ud800","fingerprint":1e3,"timestamp":1634080131140999}]}`))

@@ -33,3 +33,13 @@ func Millis(v jsontext.Value) int64 {
 	}
 	return 0
 }
+
+// MillisOfEvent is Millis of the time of an event. One in seconds is the end of its second: the event came after
+// what was written before it in that second.
+func MillisOfEvent(v jsontext.Value) int64 {
+	ms := Millis(v)
+	if t, err := strconv.ParseFloat(string(v), 64); err == nil && t < latest/1000 && ms != 0 && t == math.Trunc(t) {
+		ms += 999
+	}
+	return ms
+}

@@ -15,6 +15,7 @@ type Post struct {
 	Fingerprint int64 // of its text; 0 if it has none, or has it in several messages
 	// Marked is true if it is an edit that was posted as a message of its own, and begins with a mark.
 	Marked bool
+	Edited bool      // it was given other words in Crisp
 	Files  FilesMark // of what came with it
 }
 
@@ -44,25 +45,37 @@ func (all Posts) Find(key PostKey) (Post, bool) {
 	return Post{}, false
 }
 
+// Edited notes that a message was given other words.
+func (all Posts) Edited(fp int64) {
+	for i := range all {
+		all[i].Edited = all[i].Edited || all[i].Fingerprint == fp
+	}
+}
+
 // Has reports whether a message in Crisp is one of them.
 func (all Posts) Has(fp int64) bool {
 	return fp != 0 && slices.ContainsFunc(all, func(p Post) bool { return p.Fingerprint == fp })
 }
 
-// packedPost is how many bytes are kept of a post: its key, its files, whether it is marked, and its
-// fingerprint.
+// packedPost is how many bytes are kept of a post: its key, its files, whether it is marked and was
+// edited, and its fingerprint.
 const packedPost = len(PostKey{}) + len(FilesMark{}) + 1 + 8
+
+const flagMarked, flagEdited byte = 1, 2
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (all Posts) MarshalJSONTo(enc *jsontext.Encoder) error {
 	packed := make([]byte, 0, packedPost*len(all))
 	for _, p := range all {
 		packed = append(append(packed, p.Of[:]...), p.Files[:]...)
-		marked := byte(0)
+		flags := byte(0)
 		if p.Marked {
-			marked = 1
+			flags |= flagMarked
 		}
-		packed = binary.BigEndian.AppendUint64(append(packed, marked), uint64(p.Fingerprint))
+		if p.Edited {
+			flags |= flagEdited
+		}
+		packed = binary.BigEndian.AppendUint64(append(packed, flags), uint64(p.Fingerprint))
 	}
 	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
 }
@@ -79,7 +92,7 @@ func (all *Posts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 	*all = make(Posts, 0, len(packed)/packedPost)
 	for ; len(packed) > 0; packed = packed[packedPost:] {
-		p := Post{Marked: packed[9] != 0, Fingerprint: int64(binary.BigEndian.Uint64(packed[10:]))}
+		p := Post{Marked: packed[9]&flagMarked != 0, Edited: packed[9]&flagEdited != 0, Fingerprint: int64(binary.BigEndian.Uint64(packed[10:]))}
 		copy(p.Of[:], packed)
 		copy(p.Files[:], packed[6:])
 		*all = append(*all, p)

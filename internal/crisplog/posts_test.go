@@ -31,11 +31,12 @@ func TestPostsInRecords(t *testing.T) {
 	all := Posts{
 		{Of: PostKey{1}, Fingerprint: 1<<53 - 1, Files: FilesMark{1, 2, 3}},
 		{Of: PostKey{2}, Fingerprint: -1078189900, Marked: true},
-		{Of: PostKey{3}},
+		{Of: PostKey{3}, Edited: true},
+		{Of: PostKey{4}, Marked: true, Edited: true},
 	}
 	text, err := json.Marshal(all)
 	require.NoError(t, err)
-	require.Less(t, len(text), 3*26)
+	require.Less(t, len(text), 4*26)
 	var back Posts
 	require.NoError(t, json.Unmarshal(text, &back))
 	require.Equal(t, all, back)
