@@ -75,7 +75,8 @@ func (in *intake) stateUnknown() {
 }
 
 // trustState takes a signed hook at its word that tells of a resolved state without a time, after
-// crisplog.InHandFor, where the messages can be read and the state cannot.
+// crisplog.InHandFor, where the messages can be read and the state cannot. So it does with the list of
+// conversations, if nothing was written after what that tells.
 func (in *intake) trustState() {
 	if in.s.Bounds.Opening != 0 {
 		return // it is not known yet which handover a hook is about
@@ -86,7 +87,7 @@ func (in *intake) trustState() {
 			continue
 		}
 		delete(in.n.held, k.N)
-		if !told && !in.before(k) {
+		if !told && !in.before(k) && !(k.Listed && k.At < max(in.s.Log.Newest, in.s.Bounds.At)) {
 			in.closed(EndResolved, in.s.Log.CrispTime(k.Got))
 			told = true
 		}
@@ -111,7 +112,7 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 		return
 	}
 	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
-		if eventOf(k) == nil && k.Says == saysResolved {
+		if eventOf(k) == nil && k.Says == saysResolved && !k.Listed {
 			in.closed(EndResolved, max(updated, k.At))
 			return
 		}

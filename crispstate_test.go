@@ -369,3 +369,32 @@ func TestAResolveWhoseStateCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// Where no read may tell the state, and the hook of the end is lost, the list of conversations is taken at its word,
+// unless something was written since.
+func TestTheListTellsOfAnEndThatCannotBeRead(t *testing.T) {
+	for name, reopened := range map[string]bool{"it ended": false, "the user wrote again": true} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.After(time.Minute)
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+					return handovertest.HookFault{Drop: i.Event == "session:set_state"}
+				})
+				r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteConversation, Status: 403, Reason: "not_allowed"})
+				ann.Say("that is all")
+				ann.Resolve()
+				if reopened {
+					r.After(time.Minute)
+					require.False(t, r.Says("one more thing").Bot)
+				}
+				r.After(30 * time.Minute)
+				if reopened {
+					require.Equal(t, handover.StateActive, r.Session().State)
+					return
+				}
+				require.Equal(t, handover.StateBot, r.Session().State)
+				require.Equal(t, handover.EndResolved, r.Ends()[0].Reason)
+			})
+		})
+	}
+}

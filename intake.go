@@ -399,9 +399,10 @@ func eventOf(k *crisplog.Hook) *Event {
 	return ev
 }
 
-// toTrust reports whether a hook tells of an end that is taken at its word where no read can show it.
+// toTrust reports whether a hook, or the list of conversations, tells of an end that is taken at its word where no
+// read can show it.
 func toTrust(k *crisplog.Hook) bool {
-	return k.Signed && eventOf(k) == nil && k.Says == saysResolved
+	return (k.Signed || k.Listed) && eventOf(k) == nil && k.Says == saysResolved
 }
 
 // messageOf returns the signed message that a hook holds, or nil.

@@ -251,10 +251,14 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		if !news {
 			return errKeep
 		}
-		rec.Hooks.Put(crisplog.Hook{
+		told := crisplog.Hook{
 			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
 			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
-		})
+		}
+		if c.State == saysResolved && at != 0 {
+			told.Says = saysResolved
+		}
+		rec.Hooks.Put(told)
 		return nil
 	})
 	if hopeless(err) { // it will not be readable later: the others must not wait

@@ -142,7 +142,7 @@ func (q Hooks) Restart(crisp string, now time.Time) {
 
 // TellState reports whether a hook of a session tells of its state.
 func (q Hooks) TellState(crisp string) bool {
-	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Says != "" })
+	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Says != "" && !k.Listed })
 }
 
 // Put appends a hook. It keeps the queue bounded in entries and bytes: of several edits of a message
