@@ -32,6 +32,7 @@ type replica struct {
 	struck chan struct{} // closed when it was
 	died   time.Time     // set before struck closes
 	caught int64         // what else was under way then
+	spared int           // how often it passed the point with nothing else under way
 }
 
 // The points where a replica is killed: each time something was done, and it will never know.
@@ -117,7 +118,11 @@ func (r *replica) outside(point string, do func() error) error {
 func (r *replica) strike(point string) {
 	select {
 	case p := <-r.armed:
-		if p != point || r.dead() {
+		alone := r.under.Load() <= 1 && r.spared < 200 // a death in the middle of more is worth waiting for
+		if p != point || r.dead() || alone {
+			if alone && p == point {
+				r.spared++
+			}
 			r.armed <- p
 			return
 		}

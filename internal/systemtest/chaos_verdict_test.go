@@ -244,6 +244,10 @@ func (c *chat) judgeOdd(shown func(text string) bool) {
 		c.note("not shown: %s", m.text)
 		if !c.noted(m.at) && !c.toNote() && (c.refused == nil || c.refused.name != "note") {
 			c.wrong = append(c.wrong, fmt.Sprintf("no agent was told that %s was not shown", m.text))
+			for _, n := range c.crisp.Messages() {
+				c.note("in Crisp: %s %d at %v: %.40s", n.Type, n.Fingerprint, time.UnixMilli(n.Timestamp).Add(-c.w.skew()), n.Text())
+			}
+			c.note("its record: %s", c.record())
 		}
 	}
 	if missing > c.reported && c.untold == 0 {
