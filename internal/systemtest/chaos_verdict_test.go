@@ -45,7 +45,7 @@ func (v verdict) String() string {
 // bad counts all that must not be.
 func (v verdict) bad() int {
 	bad := v.lost + v.doubled + v.reordered + v.endsTwice + len(v.wrong)
-	if few := max(3, v.accepted/500); v.late > few {
+	if few := max(3, v.accepted/200); v.late > few {
 		bad += v.late
 	}
 	return bad
