@@ -436,11 +436,11 @@ func (s *storage) remove(ctx context.Context, key string) (Record, error) {
 	}
 }
 
-// onceMore waits before a change is repeated that another writer was faster than: after a few such conflicts
+// onceMore waits before a change is repeated that another writer was faster than: after many such conflicts
 // ever longer, since a store that reads from a copy which lags conflicts each time. It returns an error at the
 // end of ctx.
 func onceMore(ctx context.Context, conflicts int) error {
-	const atOnce, longest = 3, 50 * time.Millisecond
+	const atOnce, longest = 64, 50 * time.Millisecond
 	if conflicts < atOnce && ctx.Err() == nil {
 		return nil
 	}
