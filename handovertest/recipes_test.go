@@ -63,13 +63,6 @@ func (b *bot) deliver(_ context.Context, _ handover.Session, m handover.Message)
 	return "", nil
 }
 
-// neverSaid requires that the user did not see a line.
-func (b *bot) neverSaid(line string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	require.NotContains(b.t, b.screen, line)
-}
-
 // show shows the user a line, once for each id.
 func (b *bot) show(id, line string) {
 	b.mu.Lock()
@@ -97,6 +90,13 @@ func (b *bot) saw(want ...string) {
 	defer b.mu.Unlock()
 	require.Equal(b.t, want, b.screen)
 	b.screen = nil
+}
+
+// neverSaid requires that the user did not see a line.
+func (b *bot) neverSaid(line string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.NotContains(b.t, b.screen, line)
 }
 
 const comes = "system: A person will be with you soon. You can already describe your question."
