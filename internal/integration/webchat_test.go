@@ -346,7 +346,7 @@ func TestWebchatHostile(t *testing.T) {
 		p.waits(has(userLog+" .agent .text", text))
 	}
 	p.sends("picker", hostile[0], hostile[0]+"\n"+hostile[2])
-	p.waits(has(userLog+" .agent .text", hostile[0]+"\n\n1. "+hostile[0]+"\n2. "+hostile[2]))
+	p.waits(has(userLog+" button", hostile[2]))
 	p.sends("carousel", "Cards", hostile[0]+" | "+hostile[2]+" | click | javascript:alert(8)")
 	p.sendsFile("<img src=x onerror=alert(9)>.html", []byte("<script>alert(10)</script>"))
 	p.waits(has(userLog+" .agent .file bdi", "<img src=x onerror=alert(9)>.html"))

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,11 +221,12 @@ func TestWiringTelegram(t *testing.T) {
 		})
 	})
 	t.Run("a repeat during a slow answer", func(t *testing.T) {
-		fails := true
+		var fails atomic.Bool
+		fails.Store(true)
 		again := func(b *telegram) func(context.Context, tgUpdate) error {
 			return func(ctx context.Context, u tgUpdate) error {
 				err := b.handle(ctx, u)
-				if fails { // nobody heard that it was taken
+				if fails.Load() { // nobody heard that it was taken
 					return errors.New("the process restarts")
 				}
 				return err
@@ -234,7 +236,7 @@ func TestWiringTelegram(t *testing.T) {
 			r.brain.thinks = 30 * time.Second
 			r.writes("hello")
 			r.passes(20 * time.Second)
-			fails = false
+			fails.Store(false)
 			r.passes(time.Minute)
 			r.saw("> hello", "You said hello")
 		})

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +67,27 @@ func (f *fakeWhatsApp) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.chat = append(f.chat, line)
 	}
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// refuse has each message refused with this code; 0 for no more.
+func (f *fakeWhatsApp) refuse(code int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuses = code
+}
+
+// refusals is how many messages were refused.
+func (f *fakeWhatsApp) refusals() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refused
+}
+
+// shown is the chat as the user sees it.
+func (f *fakeWhatsApp) shown() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.chat)
 }
 
 // waSent is a hook of a message of the user.
@@ -185,7 +207,7 @@ func TestWiringWhatsApp(t *testing.T) {
 		onWhatsApp(t, func(t *testing.T, r *waRig) {
 			require.Equal(t, http.StatusForbidden, r.posts(r.waSent("1", "text", nil), "another secret"))
 			r.until(r.waSent("2", "reaction", nil)) // nothing that can be answered
-			require.Empty(t, r.chat)
+			require.Empty(t, r.shown())
 		})
 	})
 	t.Run("a repeat during a slow answer", func(t *testing.T) {
@@ -210,10 +232,10 @@ func TestWiringWhatsApp(t *testing.T) {
 					r.writes("a human!")
 					r.passes(2 * time.Minute)
 					require.Len(t, r.crisp.Conversations(), 1, "asked once")
-					require.Contains(t, r.chat, somebodyComes)
+					require.Contains(t, r.shown(), somebodyComes)
 					r.agent().Say("Hello")
 					r.passes(time.Second)
-					require.Contains(t, r.chat, "Ann: Hello")
+					require.Contains(t, r.shown(), "Ann: Hello")
 				})
 			})
 		}
@@ -229,26 +251,26 @@ func TestWiringWhatsApp(t *testing.T) {
 	t.Run("too much at once", func(t *testing.T) {
 		onWhatsApp(t, func(t *testing.T, r *waRig) {
 			r.opened()
-			r.refuses = 131056
+			r.refuse(131056)
 			r.agent().Say("Hello")
 			r.passes(2 * time.Minute)
-			require.Less(t, r.refused, 3, "it is left alone")
-			r.refuses = 0
+			require.Less(t, r.refusals(), 3, "it is left alone")
+			r.refuse(0)
 			r.passes(5 * time.Minute)
-			require.Equal(t, "Ann: Hello", r.chat[len(r.chat)-1])
+			require.Equal(t, "Ann: Hello", r.shown()[len(r.shown())-1])
 		})
 	})
 	t.Run("24 hours since the user's last message", func(t *testing.T) {
 		onWhatsApp(t, func(t *testing.T, r *waRig) {
 			r.opened()
-			r.refuses = 131047
+			r.refuse(131047)
 			r.agent().Say("Are you there?")
 			r.passes(time.Hour)
-			require.Less(t, r.refused, 5)
-			r.refuses = 0
+			require.Less(t, r.refusals(), 5)
+			r.refuse(0)
 			r.writes("I am")
 			r.passes(time.Second)
-			require.Contains(t, r.chat, "Ann: Are you there?")
+			require.Contains(t, r.shown(), "Ann: Are you there?")
 			require.Contains(t, userTexts(r.crisp.Last()), "I am")
 		})
 	})
