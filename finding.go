@@ -113,6 +113,7 @@ func (e *findingError) Error() string {
 	return strings.Join(parts, " ")
 }
 
+// Unwrap returns the error that the finding is about.
 func (e *findingError) Unwrap() error { return e.Err }
 
 // String returns a table, a line for each finding, and below it what to do.

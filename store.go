@@ -307,8 +307,10 @@ type storeError struct {
 	err  error
 }
 
+// Error says what was tried, and the store's own error.
 func (e *storeError) Error() string { return fmt.Sprintf("handover: %s the store: %v", e.what, e.err) }
 
+// Unwrap returns the store's own error.
 func (e *storeError) Unwrap() error { return e.err }
 
 // outageEvery is how often the log says that the store fails.

@@ -87,6 +87,7 @@ func (c *Crisp) stopAll() {
 // testLog writes to the log of the test, until Close: nobody may write to it once the test is over.
 type testLog struct{ c *Crisp }
 
+// Write implements io.Writer.
 func (l testLog) Write(line []byte) (int, error) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()

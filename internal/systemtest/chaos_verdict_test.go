@@ -22,6 +22,7 @@ type verdict struct {
 	// late are the messages that came after newer ones, marked Late: their hook was lost, and Crisp's log
 	// was out of reach for so long that other hooks in hand were shown without it. They are few.
 	late         int
+	lateIn       int           // conversations with late messages
 	calls, early int           // to Crisp; those that came before Retry-After had passed
 	slowest      time.Duration // from an agent to the user
 	faults       map[string]int
@@ -45,7 +46,8 @@ func (v verdict) String() string {
 // bad counts all that must not be.
 func (v verdict) bad() int {
 	bad := v.lost + v.doubled + v.reordered + v.endsTwice + len(v.wrong)
-	if few := max(3, v.accepted/200); v.late > few {
+	// One message that lags makes all after it late, so that a single conversation may have twenty.
+	if few := max(3, v.accepted/500); v.late > few && v.lateIn > max(1, v.conversations/100) {
 		bad += v.late
 	}
 	return bad
@@ -218,6 +220,9 @@ func (c *chat) judgeUser(v *verdict) {
 		}
 	}
 	v.late += len(late)
+	if len(late) > 0 {
+		v.lateIn++
+	}
 	c.judgeOdd(func(text string) bool { return ids[text] != "" })
 	v.accepted += len(c.said)
 	for i, text := range c.said {
