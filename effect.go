@@ -133,10 +133,11 @@ func (rec *record) say(name textName, agent string) *effect {
 	return e
 }
 
-// note queues a note for the agents of a Crisp session.
+// note queues a note for the agents of a Crisp session, unless one waits that tells the same and nothing of it
+// was written yet.
 func (rec *record) note(crisp string, name textName) int64 {
 	if (name == noteNotShown || name == noteNotReached || name == noteAway) && rec.ToCrisp.has(func(e *effect) bool {
-		return e.Kind == kindNote && e.Crisp == crisp && e.Text == name && e.Attempts == 0
+		return e.Kind == kindNote && e.Crisp == crisp && e.Text == name && e.Attempts == 0 && e.Part == 0
 	}) {
 		return 0 // one note tells of all that it is sent for
 	}

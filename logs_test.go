@@ -526,6 +526,32 @@ func TestMessagesThatCannotBeUsedAreToldOfOnce(t *testing.T) {
 	})
 }
 
+// A note whose answer was lost is known by the log that shows it. What the same read finds besides has a note of
+// its own: the one in Crisp was written before.
+func TestANoteThatWasWrittenTellsOfNothingLater(t *testing.T) {
+	var g rogue
+	active(t, options{config: g.config}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.After(20 * time.Second)
+		odd := func(text string) string {
+			return badMessage(time.Now(), map[string]string{"fingerprint": "0", "content": fmt.Sprintf("%q", text)})
+		}
+		first := odd("first")
+		g.extra.Store(first)
+		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: i.Type == "note"} // so that the read is the first to show it
+		})
+		ann.Say("one")
+		r.After(500 * time.Millisecond)
+		require.Len(t, notesOf(conv), 1)
+		g.extra.Store(first + "," + odd("second"))
+		ann.Say("two")
+		r.After(time.Minute)
+		require.Equal(t, 2, r.Count(handover.ActivityNotShown))
+		require.Len(t, notesOf(conv), 2)
+	})
+}
+
 // stored is the size of the conversation's record.
 func (r *rig) stored() int {
 	rec, err := r.Store.Load(r.T.Context(), r.Crisp.WebsiteID()+"/webchat/user-1")
