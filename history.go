@@ -218,7 +218,7 @@ func pageChoice(q QuickReply) string {
 	switch {
 	case q.Title != "":
 		return q.Title
-	case q.ContentType == "user_email":
+	case q.ContentType == ReplyEmail:
 		return "(the user's email address)"
 	case q.ContentType == "user_phone_number":
 		return "(the user's phone number)"
@@ -237,7 +237,7 @@ type pageFile struct {
 // newPageFile returns the file that a message shows, or nil.
 func newPageFile(m Message) *pageFile {
 	var f File
-	kind := "file"
+	kind := AttachmentFile
 	if a := m.Content.Attachment; a != nil {
 		f.URL, kind = a.Payload.URL, a.Type
 	}
@@ -248,7 +248,7 @@ func newPageFile(m Message) *pageFile {
 		return nil
 	}
 	p := &pageFile{URL: pageURL(f.URL, "https", "http"), Name: f.Name}
-	p.IsImage = p.URL != "" && (kind == "image" || strings.HasPrefix(f.MIMEType, "image/"))
+	p.IsImage = p.URL != "" && (kind == AttachmentImage || strings.HasPrefix(f.MIMEType, "image/"))
 	if u, err := url.Parse(p.URL); err == nil && p.Name == "" && p.URL != "" {
 		p.Name = strings.Trim(path.Base(u.Path), "/.")
 	}

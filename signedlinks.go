@@ -38,7 +38,7 @@ func (l signedLinks) validate() error {
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || u.User != nil {
 			faults = append(faults, fmt.Errorf("%s.URL must be an absolute http or https URL without a fragment, user name or password: agents see it", l.field))
 		}
-		if l.key.text() == "" {
+		if l.key.Reveal() == "" {
 			faults = append(faults, fmt.Errorf("%s.SigningKey must be set along with %[1]s.URL", l.field))
 		}
 	}
@@ -57,7 +57,7 @@ func (l signedLinks) validate() error {
 }
 
 // keys are the texts of the keys; the first one signs.
-func (l signedLinks) keys() []string { return append([]string{l.key.text()}, textsOf(l.old)...) }
+func (l signedLinks) keys() []string { return append([]string{l.key.Reveal()}, textsOf(l.old)...) }
 
 // page is where the links lead to.
 func (l signedLinks) page() signedlink.Page {
