@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,6 +42,11 @@ var (
 	// WhatsAppToken is for a token that is wrong.
 	WhatsAppToken = MetaRefusal{Status: http.StatusUnauthorized, Code: 190}
 )
+
+// whatsAppRefusals are how WhatsApp words what Wall.Fail says.
+var whatsAppRefusals = map[Refusal]MetaRefusal{
+	Down: {Status: http.StatusBadGateway}, Busy: {Code: 130429, RetryAfter: RetryAfter * time.Second}, Away: WhatsAppOutside, Format: WhatsAppFormat,
+}
 
 // whatsAppCall is the body of a call of messages.
 type whatsAppCall struct {
@@ -266,7 +272,7 @@ func (a *WhatsApp) take(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, WhatsAppGone)
 		return
 	}
-	if refusal, ok := a.refusal(); ok {
+	if refusal, ok := a.refusal(&u.Wall, whatsAppRefusals); ok {
 		a.refuse(w, refusal)
 		return
 	}
@@ -291,8 +297,10 @@ func (a *WhatsApp) take(w http.ResponseWriter, r *http.Request) {
 // sign marks a message of the user's as read, and shows that somebody is typing.
 func (a *WhatsApp) sign(w http.ResponseWriter, in whatsAppCall) {
 	for _, u := range a.users {
-		if in.Status == "read" && u.said[in.ID] {
-			u.signs = append(u.signs, map[bool]string{true: "typing", false: "read"}[in.Typing != nil])
+		if in.Status == "read" && slices.ContainsFunc(u.Seen(), func(s Seen) bool { return s.User && s.ID == in.ID }) {
+			if u.signs = append(u.signs, map[bool]string{true: "typing", false: "read"}[in.Typing != nil]); in.Typing != nil {
+				u.Types()
+			}
 			_, _ = io.WriteString(w, `{"success":true}`)
 			return
 		}

@@ -30,7 +30,7 @@ func newRig(t *testing.T, change ...func(*messenger.Config)) *rig {
 	fake := channeltest.NewMessenger()
 	config := messenger.Config{
 		PageID: fake.PageID(), Token: handover.NewSecret(fake.Token()), AppSecret: handover.NewSecret(fake.AppSecret()), VerifyToken: handover.NewSecret(fake.VerifyToken()),
-		HTTPClient: fake.Client(), BaseURL: fake.URL(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Client: fake.Client(), BaseURL: fake.URL(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, f := range change {
 		f(&config)
