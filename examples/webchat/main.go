@@ -83,6 +83,7 @@ func run(ctx context.Context, restart <-chan os.Signal, getenv func(string) stri
 		a.config = configOf(a.fake)
 		a.inbox = &inbox{crisp: a.fake, files: a.files, typing: map[string]bool{}}
 		a.config.Presence = a.inbox.there
+		a.config.Policy.LocalFiles = true // the agents are on this machine
 	}
 	a.config.Store = &handover.MemoryStore{} // a real bot keeps its sessions in a database, see package sqlstore
 	a.config.History = handover.History{URL: a.base + "/history", SigningKey: handover.NewSecret(rand.Text() + rand.Text())}
