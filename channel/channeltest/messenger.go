@@ -17,8 +17,8 @@ type Messenger struct {
 	meta
 	// HumanAgent says that the page may write with the tag HUMAN_AGENT.
 	HumanAgent bool
-	// NoPersonas says that the page may have none.
-	NoPersonas bool
+	// NoPersonas says that the page may have none, PersonasDown that none can be made now.
+	NoPersonas, PersonasDown bool
 
 	page     string
 	users    map[string]*MessengerUser

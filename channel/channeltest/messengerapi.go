@@ -255,6 +255,10 @@ func (u *MessengerUser) reachable(kind, tag string) (MetaRefusal, bool) {
 }
 
 func (m *Messenger) addPersona(w http.ResponseWriter, r *http.Request) {
+	if m.PersonasDown {
+		m.refuse(w, MetaRefusal{Status: http.StatusBadGateway})
+		return
+	}
 	var in struct {
 		Name    string `json:"name"`
 		Picture string `json:"profile_picture_url"`

@@ -49,7 +49,7 @@ func (a *WhatsApp) User(id string) *WhatsAppUser {
 	defer a.mu.Unlock()
 	u := a.users[id]
 	if u == nil {
-		u = &WhatsAppUser{of: a, id: id, Name: "Joe", wrote: time.Now()}
+		u = &WhatsAppUser{of: a, id: id, Name: "Joe", wrote: time.Now(), said: map[string]bool{}}
 		a.users[id] = u
 	}
 	return u
@@ -64,6 +64,7 @@ type WhatsAppUser struct {
 	id    string
 	wrote time.Time
 	gone  bool
+	said  map[string]bool // ids of messages
 	signs []string
 }
 
@@ -80,6 +81,9 @@ func (u *WhatsAppUser) see(id string, in *whatsAppCall) {
 	}
 	if i := in.Interactive; i != nil {
 		s.Text = i.Body.Text
+		for _, f := range i.files() {
+			s.Files = append(s.Files, f.Link)
+		}
 		for _, b := range i.Action.Buttons {
 			s.Buttons = append(s.Buttons, Press{Title: b.Reply.Title, Data: "button_reply:" + b.Reply.ID})
 		}
@@ -157,6 +161,9 @@ func (u *WhatsAppUser) say(shown, kind string, content any) {
 
 // Message is the body of a post with one message of the user, which has these members besides.
 func (u *WhatsAppUser) Message(id string, members map[string]any) []byte {
+	u.of.mu.Lock()
+	u.said[id] = true
+	u.of.mu.Unlock()
 	message := map[string]any{"id": id, "timestamp": fmt.Sprint(time.Now().Unix())}
 	contact := map[string]any{"profile": map[string]string{"name": u.Name}}
 	if strings.ContainsFunc(u.id, func(r rune) bool { return r < '0' || r > '9' }) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -81,9 +80,10 @@ type whatsAppMedia struct {
 type whatsAppInteractive struct {
 	Type   string `json:"type"`
 	Header *struct {
-		Type  string         `json:"type"`
-		Text  string         `json:"text"`
-		Image *whatsAppMedia `json:"image"`
+		Type     string         `json:"type"`
+		Image    *whatsAppMedia `json:"image"`
+		Video    *whatsAppMedia `json:"video"`
+		Document *whatsAppMedia `json:"document"`
 	} `json:"header"`
 	Body *struct {
 		Text string `json:"text"`
@@ -162,8 +162,12 @@ func (i *whatsAppInteractive) fits() string {
 	switch {
 	case text == "":
 		return "an interactive message has a text"
+	case i.Type == "button" && i.Header != nil && len(i.files()) != 1:
+		return "a header is a picture, a film or a document"
 	case i.Type == "button":
 		return i.buttonsFit(text)
+	case i.Header != nil:
+		return "only buttons stand under a file"
 	case i.Type == "list":
 		return i.listFits(text)
 	case i.Type == "cta_url":
@@ -174,6 +178,19 @@ func (i *whatsAppInteractive) fits() string {
 		return ""
 	}
 	return "the interactive message is of an unknown type"
+}
+
+// files are what a header shows.
+func (i *whatsAppInteractive) files() (all []*whatsAppMedia) {
+	if i.Header == nil {
+		return nil
+	}
+	for kind, f := range map[string]*whatsAppMedia{"image": i.Header.Image, "video": i.Header.Video, "document": i.Header.Document} {
+		if f != nil && kind == i.Header.Type && f.fits(kind) == "" && f.Caption == "" {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 func (i *whatsAppInteractive) buttonsFit(text string) string {
@@ -297,7 +314,7 @@ func (a *WhatsApp) take(w http.ResponseWriter, r *http.Request) {
 // sign marks a message of the user's as read, and shows that somebody is typing.
 func (a *WhatsApp) sign(w http.ResponseWriter, in whatsAppCall) {
 	for _, u := range a.users {
-		if in.Status == "read" && slices.ContainsFunc(u.Seen(), func(s Seen) bool { return s.User && s.ID == in.ID }) {
+		if in.Status == "read" && u.said[in.ID] {
 			if u.signs = append(u.signs, map[bool]string{true: "typing", false: "read"}[in.Typing != nil]); in.Typing != nil {
 				u.Types()
 			}

@@ -30,6 +30,7 @@ type rig struct {
 	user   *channeltest.WhatsAppUser
 	number *whatsapp.Channel
 	heard  []handover.Incoming
+	seen   int
 }
 
 func newRig(t *testing.T, change ...func(*whatsapp.Config)) *rig {
@@ -70,8 +71,36 @@ func (r *rig) says(id string, content handover.RichMessage) error {
 
 func (r *rig) saw(want ...string) {
 	r.t.Helper()
-	require.Equal(r.t, want, append([]string(nil), r.user.Seen()...))
+	var lines []string
+	all := r.user.Seen()
+	for _, seen := range all[r.seen:] {
+		lines = append(lines, line(seen))
+	}
+	r.seen = len(all)
+	require.Equal(r.t, want, lines)
 	require.Empty(r.t, r.fake.Faults())
+}
+
+// line is a message as it was sent, with its files, [buttons] and {rows of a list}.
+func line(s channeltest.Seen) string {
+	parts := []string{}
+	for _, f := range s.Files {
+		parts = append(parts, "<"+f+">")
+	}
+	if s.Raw != "" {
+		parts = append(parts, s.Raw)
+	}
+	for _, b := range s.Buttons {
+		if strings.HasPrefix(b.Data, "list_reply:") {
+			parts = append(parts, "{"+b.Title+"}")
+		} else {
+			parts = append(parts, "["+b.Title+"]")
+		}
+	}
+	if s.User {
+		parts = append([]string{">"}, parts...)
+	}
+	return strings.Join(parts, " ")
 }
 
 func choices(titles ...string) (all []handover.QuickReply) {
@@ -107,16 +136,16 @@ func TestDeliver(t *testing.T) {
 		"a list":        {pick("Which?", "Red", "Blue", "Green", "Black"), []string{"Ann: Which? {Red} {Blue} {Green} {Black}"}},
 		"longer titles": {pick("Which?", "A title of 21 letters", "Blue"), []string{"Ann: Which? {A title of 21 letters} {Blue}"}},
 		"long titles": {pick("And now?", "Contact me back via email", "No"),
-			[]string{"Ann: And now?\n\n1. Contact me back via email\n2. No {1. Contact me back via… | Contact me back via email} {2. No}"}},
+			[]string{"Ann: And now?\n\n1. Contact me back via email\n2. No {1. Contact me back via…} {2. No}"}},
 		"many choices": {pick("When?", strings.Fields("1 2 3 4 5 6 7 8 9 10 11")...),
 			[]string{"Ann: When?\n\n1. 1\n2. 2\n3. 3\n4. 4\n5. 5\n6. 6\n7. 7\n8. 8\n9. 9\n10. 10\n11. 11 {1. 1} {2. 2} {3. 3} {4. 4} {5. 5} {6. 6} {7. 7} {8. 8} {9. 9} {10. 10}"}},
 		"one title twice":        {twice, []string{"Ann: Which? [Red] [Red (2)]"}},
 		"one payload twice":      {same, []string{"Ann: Which?\nCrimson [Red]"}},
 		"choices of a long text": {pick(long[:1199], "Red", "Blue"), []string{"Ann: " + long[:1019], long[1020:1199] + " [Red] [Blue]"}},
-		"a picture":              {file(handover.AttachmentImage, "https://cdn.invalid/a.png"), []string{"<image https://cdn.invalid/a.png> Ann:"}},
-		"a picture with choices": {withChoices, []string{"<image https://cdn.invalid/a.png> Ann:", "1. Red\n2. Blue [1. Red] [2. Blue]"}},
-		"voice":                  {file(handover.AttachmentAudio, "https://cdn.invalid/a.mp3"), []string{"Ann:", "<audio https://cdn.invalid/a.mp3>"}},
-		"a document":             {file(handover.AttachmentFile, "https://cdn.invalid/a.pdf"), []string{"<document https://cdn.invalid/a.pdf> Ann:"}},
+		"a picture":              {file(handover.AttachmentImage, "https://cdn.invalid/a.png"), []string{"<https://cdn.invalid/a.png> Ann:"}},
+		"a picture with choices": {withChoices, []string{"<https://cdn.invalid/a.png> Ann: [Red] [Blue]"}},
+		"voice":                  {file(handover.AttachmentAudio, "https://cdn.invalid/a.mp3"), []string{"Ann:", "<https://cdn.invalid/a.mp3>"}},
+		"a document":             {file(handover.AttachmentFile, "https://cdn.invalid/a.pdf"), []string{"<https://cdn.invalid/a.pdf> Ann:"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -134,14 +163,14 @@ func TestFiles(t *testing.T) {
 		kind, mimeType string
 		want           []string
 	}{
-		"a picture":          {handover.AttachmentImage, "image/png", []string{"<image https://cdn.invalid/a> Ann:"}},
+		"a picture":          {handover.AttachmentImage, "image/png", []string{"<https://cdn.invalid/a> Ann:"}},
 		"an animation":       {handover.AttachmentImage, "image/gif", []string{"Ann:\nhttps://cdn.invalid/a"}},
-		"a recording":        {handover.AttachmentAudio, "audio/ogg; codecs=opus", []string{"Ann:", "<audio https://cdn.invalid/a>"}},
+		"a recording":        {handover.AttachmentAudio, "audio/ogg; codecs=opus", []string{"Ann:", "<https://cdn.invalid/a>"}},
 		"a browser's":        {handover.AttachmentAudio, "audio/webm", []string{"Ann:\nhttps://cdn.invalid/a"}},
-		"a film":             {handover.AttachmentVideo, "video/mp4", []string{"<video https://cdn.invalid/a> Ann:"}},
+		"a film":             {handover.AttachmentVideo, "video/mp4", []string{"<https://cdn.invalid/a> Ann:"}},
 		"a film of Apple's":  {handover.AttachmentVideo, "video/quicktime", []string{"Ann:\nhttps://cdn.invalid/a"}},
-		"a document":         {handover.AttachmentFile, "application/pdf", []string{"<document a b.pdf https://cdn.invalid/a> Ann:"}},
-		"a type in capitals": {handover.AttachmentImage, "IMAGE/JPEG", []string{"<image https://cdn.invalid/a> Ann:"}},
+		"a document":         {handover.AttachmentFile, "application/pdf", []string{"<a b.pdf https://cdn.invalid/a> Ann:"}},
+		"a type in capitals": {handover.AttachmentImage, "IMAGE/JPEG", []string{"<https://cdn.invalid/a> Ann:"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -162,9 +191,8 @@ func TestCards(t *testing.T) {
 			{Title: "One", Subtitle: "Light", ImageURL: "https://cdn.invalid/1.png", Buttons: []handover.Button{{Type: handover.ButtonPostback, Title: "Buy", Payload: "BUY 1"}}},
 			{Title: "Two", Buttons: []handover.Button{{Type: handover.ButtonURL, Title: "See", URL: "https://a.invalid/"}}},
 		}}}}))
-	r.saw("<image https://cdn.invalid/1.png>", "Ann: *One*\nLight [Buy]", "*Two*\nSee: https://a.invalid/")
-	_, err := r.user.Press(t.Context(), "Buy")
-	require.NoError(t, err)
+	r.saw("<https://cdn.invalid/1.png> Ann: *One*\nLight [Buy]", "*Two*\nSee: https://a.invalid/")
+	require.True(t, r.user.Press("Buy"))
 	require.Equal(t, "BUY 1", r.heard[0].Payload)
 }
 
@@ -176,13 +204,11 @@ func TestChoices(t *testing.T) {
 		{Title: "A very long title that no button can show", Payload: payload}, {Title: "Blue", Payload: " BLUE "}, {Title: "Green"},
 	}}))
 	for i, press := range []string{"1. A very long title th…", "2. Blue", "3. Green"} {
-		_, err := r.user.Press(t.Context(), press)
-		require.NoError(t, err)
+		require.True(t, r.user.Press(press))
 		require.Equal(t, []string{payload, " BLUE ", "Green"}[i], r.heard[i].Payload)
 	}
 	for _, text := range []string{"1", "blue", "hello"} {
-		_, err := r.user.Write(t.Context(), text)
-		require.NoError(t, err)
+		r.user.Write(text)
 	}
 	require.Equal(t, payload, r.heard[3].Payload)
 	require.Equal(t, " BLUE ", r.heard[4].Payload)
@@ -232,8 +258,7 @@ func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &channel.Memory{}
 		r := newRig(t, func(c *whatsapp.Config) { c.Sent = sent })
-		_, err := r.user.Write(t.Context(), "Hello")
-		require.NoError(t, err)
+		r.user.Write("Hello")
 		time.Sleep(24*time.Hour - time.Second)
 		require.NoError(t, r.says("1", handover.TextMessage("Hi")))
 		time.Sleep(time.Second)
@@ -241,8 +266,7 @@ func TestWindow(t *testing.T) {
 		r.restart(func(c *whatsapp.Config) { c.Sent = sent })
 		require.ErrorIs(t, r.says("2", handover.TextMessage("Are you there?")), handover.ErrUserAway)
 		require.Zero(t, r.fake.Refused(), "it was not asked")
-		_, err = r.user.Write(t.Context(), "Yes")
-		require.NoError(t, err)
+		r.user.Write("Yes")
 		require.NoError(t, r.says("2", handover.TextMessage("Are you there?")))
 		r.saw("> Hello", "Ann: Hi", "> Yes", "Ann: Are you there?")
 	})
@@ -252,19 +276,17 @@ func TestWindow(t *testing.T) {
 func TestLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		_, err := r.user.Write(t.Context(), "Hello")
-		require.NoError(t, err)
+		r.user.Write("Hello")
 		time.Sleep(time.Minute)
 		id, err := r.number.Deliver(t.Context(), session, handover.Message{ID: "1", Content: handover.TextMessage("Hi")})
 		require.NoError(t, err)
-		require.True(t, r.user.Failed(t.Context(), id, 131000))
+		r.user.Failed(id, 131000)
 		require.NoError(t, r.says("2", handover.TextMessage("Hi")), "a fault of WhatsApp's")
-		require.True(t, r.user.Failed(t.Context(), id, 131026))
+		r.user.Failed(id, 131026)
 		require.Equal(t, int64(2), r.number.Lost())
 		require.ErrorIs(t, r.says("3", handover.TextMessage("Are you there?")), handover.ErrUserAway)
 		time.Sleep(time.Minute)
-		_, err = r.user.Write(t.Context(), "Yes")
-		require.NoError(t, err)
+		r.user.Write("Yes")
 		require.NoError(t, r.says("3", handover.TextMessage("Are you there?")))
 	})
 }
@@ -273,22 +295,20 @@ func TestLost(t *testing.T) {
 func TestUserName(t *testing.T) {
 	r := newRig(t)
 	user := r.fake.User("US.13491208655302741918")
-	_, err := user.Write(t.Context(), "Hello")
-	require.NoError(t, err)
+	user.Write("Hello")
 	require.NoError(t, r.number.Send(t.Context(), r.heard[0].Conversation.ID, handover.TextMessage("Hi")))
-	require.Equal(t, []string{"> Hello", "Hi"}, user.Seen())
+	require.Equal(t, []string{"> Hello", "Hi"}, user.New())
 	require.Equal(t, handover.UserData{FirstName: "Joe"}, r.number.User(r.heard[0].Conversation))
 }
 
 func TestTyping(t *testing.T) {
 	r := newRig(t)
 	r.number.Typing(t.Context(), session, handover.AgentTyping{On: true})
-	require.Empty(t, r.user.Signs(), "no message of theirs is known")
-	_, err := r.user.Write(t.Context(), "Hello")
-	require.NoError(t, err)
+	require.Zero(t, r.user.Typing(), "no message of theirs is known")
+	r.user.Write("Hello")
 	r.number.Typing(t.Context(), session, handover.AgentTyping{On: true})
 	r.number.Typing(t.Context(), session, handover.AgentTyping{})
-	require.Equal(t, []string{"typing"}, r.user.Signs())
+	require.Equal(t, 1, r.user.Typing())
 	require.ErrorIs(t, r.number.Revise(t.Context(), session, handover.Revision{}), errors.ErrUnsupported)
 }
 
@@ -296,8 +316,7 @@ func TestTyping(t *testing.T) {
 func TestOpenFile(t *testing.T) {
 	r := newRig(t)
 	voice := bytes.Repeat([]byte("voice"), 10_000)
-	_, err := r.user.Send(t.Context(), "audio", "audio/ogg; codecs=opus", "", voice)
-	require.NoError(t, err)
+	r.user.Send("audio", "audio/ogg; codecs=opus", "", voice)
 	require.Equal(t, "audio/ogg", r.heard[0].Files[0].MIMEType)
 	opened, err := r.number.OpenFile(t.Context(), session.Conversation, r.heard[0].Files[0].ID)
 	require.NoError(t, err)
@@ -347,8 +366,7 @@ func TestWebhook(t *testing.T) {
 			r.heard = append(r.heard, m)
 			return nil
 		})))
-		_, err := r.user.Write(t.Context(), "Hello")
-		require.NoError(t, err)
+		r.user.Write("Hello")
 		require.Len(t, r.heard, 1)
 		require.Equal(t, "Hello", r.heard[0].Text)
 	})

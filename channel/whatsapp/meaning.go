@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -85,7 +86,7 @@ func meaning(err error) error {
 	}
 	switch {
 	case tooMuch:
-		return handover.RetryAfter(max(rest, e.After), told)
+		return handover.RetryAfter(cmp.Or(e.After, rest), told)
 	case told.away():
 		return fmt.Errorf("%w: %w", handover.ErrUserAway, told)
 	case told.format():

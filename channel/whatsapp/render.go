@@ -58,23 +58,37 @@ func fit(p channel.Part) []channel.Part {
 	if p.File == nil {
 		return []channel.Part{p}
 	}
-	kind, ok := fileKind(p)
-	text, file := p, channel.Part{File: p.File, Kind: kind}
+	text, file, choices := p, channel.Part{File: p.File, Kind: p.Kind}, p
 	text.File, text.Kind = nil, ""
 	switch {
-	case !ok: // a file that WhatsApp does not take is a link
+	case !takes(p): // a file that WhatsApp does not take is a link
 		text.Text, text.Plain = joined(p.Text, p.File.URL), joined(p.Plain, p.File.URL)
 		return []channel.Part{text}
-	case len(p.Buttons) > 0:
-		if text.Text == "" {
-			text.Text, text.Plain = moreText, moreText
-		}
-		return []channel.Part{file, text}
-	case kind == handover.AttachmentAudio && p.Text != "": // which has no caption
+	case len(p.Buttons) == 0 && (p.Kind != handover.AttachmentAudio || p.Text == ""):
+		return []channel.Part{p}
+	case len(p.Buttons) == 0: // a recording has no caption
 		return []channel.Part{text, file}
+	case p.Kind != handover.AttachmentAudio && areButtons(p): // which stand under the file
+		if p.Text == "" {
+			p.Text, p.Plain = moreText, moreText
+		}
+		return []channel.Part{p}
 	}
-	p.Kind = kind
-	return []channel.Part{p}
+	choices.File, choices.Kind, choices.Text, choices.Plain = nil, "", moreText, moreText
+	text.Buttons, text.Listed = nil, nil
+	switch {
+	case p.Text == "":
+		return []channel.Part{file, choices}
+	case p.Kind == handover.AttachmentAudio:
+		return []channel.Part{text, file, choices}
+	}
+	file.Text, file.Plain = p.Text, p.Plain
+	return []channel.Part{file, choices}
+}
+
+// areButtons reports whether the choices of a part can be buttons: else they are a list.
+func areButtons(p channel.Part) bool {
+	return len(p.Buttons) <= maxButtons && !slices.ContainsFunc(p.Buttons, func(b channel.Button) bool { return channel.UTF16.Len(b.Title) > maxTitle })
 }
 
 // taken are the types that WhatsApp takes as something else than a document: "Supported media types" of Meta's
@@ -85,13 +99,11 @@ var taken = map[string][]string{
 	handover.AttachmentAudio: {"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"},
 }
 
-// fileKind is how a file is sent; false if WhatsApp does not take it. One whose type is not known is tried.
-func fileKind(p channel.Part) (kind string, ok bool) {
+// takes reports whether WhatsApp takes a file. One whose type is not known is tried.
+func takes(p channel.Part) bool {
 	mimeType, _, _ := strings.Cut(strings.ToLower(p.File.MIMEType), ";")
-	if mimeType = strings.TrimSpace(mimeType); mimeType == "" || p.Kind == handover.AttachmentFile {
-		return p.Kind, true
-	}
-	return p.Kind, slices.Contains(taken[p.Kind], mimeType)
+	mimeType = strings.TrimSpace(mimeType)
+	return mimeType == "" || p.Kind == handover.AttachmentFile || slices.Contains(taken[p.Kind], mimeType)
 }
 
 // outgoing is the body of a call.
@@ -127,9 +139,18 @@ type typing struct {
 }
 
 type interactive struct {
-	Type   string `json:"type"`
-	Body   text   `json:"body"`
-	Action action `json:"action"`
+	Type   string  `json:"type"`
+	Header *header `json:"header,omitempty"`
+	Body   text    `json:"body"`
+	Action action  `json:"action"`
+}
+
+// header is a file above a text with buttons.
+type header struct {
+	Type     string `json:"type"`
+	Image    *link  `json:"image,omitempty"`
+	Video    *link  `json:"video,omitempty"`
+	Document *link  `json:"document,omitempty"`
 }
 
 type text struct {
@@ -161,31 +182,51 @@ type row struct {
 func (c *Channel) message(p channel.Part, data func(payload string) string) outgoing {
 	out := outgoing{Product: "whatsapp", Kind: "individual"}
 	switch {
-	case p.File != nil:
-		file := &link{Link: p.File.URL, Caption: p.Text}
-		switch p.Kind {
-		case handover.AttachmentImage:
-			out.Type, out.Image = "image", file
-		case handover.AttachmentAudio:
-			out.Type, out.Audio = "audio", file
-		case handover.AttachmentVideo:
-			out.Type, out.Video = "video", file
-		default:
-			file.Filename = p.File.Name
-			out.Type, out.Document = "document", file
-		}
 	case len(p.Buttons) > 0:
 		out.Type, out.Interactive = "interactive", c.interactive(p, data)
-	default:
+	case p.File == nil:
 		out.Type, out.Text = "text", &body{p.Text}
+	case p.Kind == handover.AttachmentImage:
+		out.Type, out.Image = "image", fileOf(p)
+	case p.Kind == handover.AttachmentAudio:
+		out.Type, out.Audio = "audio", fileOf(p)
+	case p.Kind == handover.AttachmentVideo:
+		out.Type, out.Video = "video", fileOf(p)
+	default:
+		out.Type, out.Document = "document", fileOf(p)
 	}
 	return out
+}
+
+// fileOf is the file of a part. Its text is the caption, unless it has buttons, which stand under that.
+func fileOf(p channel.Part) *link {
+	l := &link{Link: p.File.URL}
+	if len(p.Buttons) == 0 {
+		l.Caption = p.Text
+	}
+	if p.Kind == handover.AttachmentFile {
+		l.Filename = p.File.Name
+	}
+	return l
+}
+
+// headerOf is the file above a text with buttons.
+func headerOf(p channel.Part) *header {
+	switch {
+	case p.File == nil:
+		return nil
+	case p.Kind == handover.AttachmentImage:
+		return &header{Type: "image", Image: fileOf(p)}
+	case p.Kind == handover.AttachmentVideo:
+		return &header{Type: "video", Video: fileOf(p)}
+	}
+	return &header{Type: "document", Document: fileOf(p)}
 }
 
 // interactive shows choices as buttons if they fit, else as a list.
 func (c *Channel) interactive(p channel.Part, data func(string) string) *interactive {
 	rows, same := rowsOf(p, data)
-	i := &interactive{Body: text{p.Text}}
+	i := &interactive{Header: headerOf(p), Body: text{p.Text}}
 	if said := joined(append([]string{p.Text}, same...)...); channel.UTF16.Len(said) <= maxBody {
 		i.Body.Text = said
 	}
