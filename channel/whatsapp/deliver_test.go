@@ -143,7 +143,7 @@ func TestDeliver(t *testing.T) {
 		"one payload twice":      {same, []string{"Ann: Which?\nCrimson [Red]"}},
 		"choices of a long text": {pick(long[:1199], "Red", "Blue"), []string{"Ann: " + long[:1019], long[1020:1199] + " [Red] [Blue]"}},
 		"a picture":              {file(handover.AttachmentImage, "https://cdn.invalid/a.png"), []string{"<https://cdn.invalid/a.png> Ann:"}},
-		"a picture with choices": {withChoices, []string{"<https://cdn.invalid/a.png> Ann: [Red] [Blue]"}},
+		"a picture with choices": {withChoices, []string{"<https://cdn.invalid/a.png> Ann:", "1. Red\n2. Blue [1. Red] [2. Blue]"}},
 		"voice":                  {file(handover.AttachmentAudio, "https://cdn.invalid/a.mp3"), []string{"Ann:", "<https://cdn.invalid/a.mp3>"}},
 		"a document":             {file(handover.AttachmentFile, "https://cdn.invalid/a.pdf"), []string{"<https://cdn.invalid/a.pdf> Ann:"}},
 	} {

@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -62,7 +63,7 @@ func run(ctx context.Context, d *demo.Demo) error {
 		return err
 	}
 	if d.Fake {
-		return d.Play(ctx, h, fake, page.Webhook(h.Handle), fake.User("you"))
+		return errors.Join(fake.Hook(page.Webhook(h.Handle)), d.Play(ctx, h, fake.User("you")))
 	}
 	http.Handle("/messenger", page.Webhook(h.Handle))
 	return d.Serve(ctx, h)

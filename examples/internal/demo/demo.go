@@ -147,70 +147,50 @@ func (d *Demo) run(ctx context.Context, h *handover.Handover, serve func(context
 	return errors.Join(err, h.Shutdown(last))
 }
 
-// Fake is the fake of a platform.
-type Fake interface {
-	Hook(http.Handler) error
-	Await(ctx context.Context, holds func() bool) error
-}
-
-// User is a user of it.
+// User is the user of a platform's fake.
 type User interface {
-	Write(ctx context.Context, text string) (id string, err error)
-	Press(ctx context.Context, title string) (id string, err error)
-	Seen() []string
+	Write(text string)
+	Press(title string) bool
+	New() []string
 }
 
-// Play runs h on the fake of a platform, whose hooks go to hook and nowhere else. The user writes what stands in In, a
-// line a message, or presses what is called so, and what they see is printed, until In or ctx ends.
-func (d *Demo) Play(ctx context.Context, h *handover.Handover, fake Fake, hook http.Handler, user User) error {
-	if err := fake.Hook(hook); err != nil {
-		return err
-	}
+// lookEvery is how often it is looked for what the user sees.
+const lookEvery = 20 * time.Millisecond
+
+// Play runs h on the fake of a platform. Its user writes what stands in In, a line a message, or presses what is called
+// so, and what they see is printed, until In or ctx ends.
+func (d *Demo) Play(ctx context.Context, h *handover.Handover, user User) error {
 	fmt.Fprintln(d.Out, `Write to the bot; "human" asks for one, and a title in brackets presses it.`)
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for in := bufio.NewScanner(d.In); in.Scan(); {
+			lines <- strings.TrimSpace(in.Text())
+		}
+	}()
 	return d.run(ctx, h, func(ctx context.Context) error {
-		go func() {
-			_ = fake.Await(ctx, func() bool {
-				for _, line := range user.Seen() {
-					if !strings.HasPrefix(line, "> ") {
-						fmt.Fprintln(d.Out, line)
-					}
-				}
-				return false
-			})
-		}()
-		lines := make(chan string)
-		go func() {
-			defer close(lines)
-			for in := bufio.NewScanner(d.In); in.Scan(); {
-				lines <- strings.TrimSpace(in.Text())
-			}
-		}()
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
 		for {
 			select {
 			case line, more := <-lines:
 				if !more {
 					return nil
 				}
-				if err := d.does(ctx, user, line); err != nil {
-					return err
+				if line != "" && !user.Press(strings.Trim(line, "[]")) {
+					user.Write(line)
+				}
+			case <-look.C:
+				for _, line := range user.New() {
+					if !strings.HasPrefix(line, "> ") {
+						fmt.Fprintln(d.Out, line)
+					}
 				}
 			case <-ctx.Done():
 				return nil
 			}
 		}
 	})
-}
-
-// does what a line says.
-func (d *Demo) does(ctx context.Context, user User, line string) error {
-	if line == "" {
-		return nil
-	}
-	_, err := user.Press(ctx, strings.Trim(line, "[]"))
-	if err != nil {
-		_, err = user.Write(ctx, line)
-	}
-	return err
 }
 
 // ann answers every user in a fake Crisp, until ctx ends.
@@ -221,11 +201,17 @@ func ann(ctx context.Context, crisp *handovertest.Crisp) {
 			if len(all) == 0 || all[len(all)-1].From != "user" {
 				continue
 			}
+			said := 0 // by the user
+			for _, m := range all {
+				if m.From == "user" {
+					said++
+				}
+			}
 			switch text := strings.ToLower(all[len(all)-1].Text()); {
 			case strings.Contains(text, "bye"):
 				c.Operator("Ann").Say("Goodbye! The bot is yours again.")
 				c.Operator("Ann").Resolve()
-			case len(all) == 1:
+			case said == 1:
 				c.Operator("Ann").Say("Hello, this is Ann, in a fake Crisp. Say goodbye when you have had enough of me.")
 			default:
 				c.Operator("Ann").Say("I see. Tell me more.")
