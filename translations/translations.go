@@ -4,7 +4,8 @@
 //	request.NoAgent = translations.NoAgent(request.Locale)
 //
 // The languages are English, French, German, Spanish, Portuguese, Italian, Dutch, Polish, Arabic, Chinese (in simplified
-// characters) and Japanese. Users are addressed politely. To change a sentence, change it in what For returns.
+// characters) and Japanese. Users are addressed politely. Portuguese is for Portugal and Brazil alike. To change
+// a sentence, change it in what For returns.
 package translations
 
 import (

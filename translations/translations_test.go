@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,6 +29,14 @@ var scripts = map[string]*unicode.RangeTable{"ar": unicode.Arabic, "zh": unicode
 
 var placeholder = regexp.MustCompile(`\{\w*\}?|\}`)
 
+// badFrench is a mark without its no-break space, or a straight apostrophe.
+var badFrench = regexp.MustCompile(`[^\x{a0}][?!:;]|'`)
+
+func startsUpper(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return unicode.IsUpper(r)
+}
+
 // Each language says all that the library says, in sentences of its own, with the same names and links in them.
 func TestEachLanguageIsWhole(t *testing.T) {
 	require.Equal(t, []string{"ar", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "zh"}, Languages())
@@ -41,6 +50,11 @@ func TestEachLanguageIsWhole(t *testing.T) {
 			require.Equal(t, strings.Count(english[name], "\n"), strings.Count(text, "\n"), about)
 			require.False(t, strings.ContainsFunc(text, unicode.IsControl) && !strings.Contains(text, "\n"), about)
 			require.NotContains(t, text, "  ", about)
+			require.NotRegexp(t, ` [?!:;]`, text, about) // French has a no-break space there
+			require.False(t, language == "fr" && badFrench.MatchString(text), about)
+			if strings.Contains(text, "{agent}") && !strings.HasPrefix(text, "{agent}") {
+				require.False(t, startsUpper(For(language).Agent), "%s: Agent stands within it", about)
+			}
 			if name != "Edited" {
 				require.Equal(t, strings.TrimSpace(text), text, about)
 			}
