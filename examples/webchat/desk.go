@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -51,9 +52,12 @@ func crisp(getenv func(string) string, site string, files *webchat.MemoryFiles) 
 		return value
 	}
 	config.WebsiteID, config.BaseURL = get("WEBSITE_ID"), get("URL")
-	config.Token = handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(get("IDENTIFIER")), Key: handover.NewSecret(get("KEY"))}
+	config.Token = handover.Token{Tier: handover.Tier(cmp.Or(get("TIER"), string(handover.TierPlugin))), Identifier: handover.NewSecret(get("IDENTIFIER")), Key: handover.NewSecret(get("KEY"))}
 	if secret := get("WEBHOOK_SECRET"); secret != "" {
 		config.Webhook.Secrets = handover.NewSecrets(secret)
+	}
+	if key := get("WEBHOOK_KEY"); key != "" {
+		config.Webhook.URLKeys = map[string][]handover.Secret{config.WebsiteID: handover.NewSecrets(key)}
 	}
 	if !live {
 		log.Print("webchat: CRISP_WEBSITE_ID, CRISP_IDENTIFIER, CRISP_KEY and CRISP_WEBHOOK_SECRET are not set: this is a fake Crisp")
@@ -62,7 +66,10 @@ func crisp(getenv func(string) string, site string, files *webchat.MemoryFiles) 
 		config.Presence = d.there
 		return config, d
 	}
-	for _, name := range []string{"CRISP_WEBHOOK_SECRET", "PUBLIC_URL", "CHAT_KEY"} {
+	if len(config.Webhook.Secrets)+len(config.Webhook.URLKeys) == 0 {
+		log.Print("webchat: without CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY every hook is refused")
+	}
+	for _, name := range []string{"PUBLIC_URL", "CHAT_KEY"} {
 		if getenv(name) == "" {
 			log.Printf("webchat: %s is not set: see go doc ./examples/webchat", name)
 		}

@@ -3,10 +3,10 @@
 //	go run ./examples/webchat
 //
 // needs no setting and no account: it prints the address of a page with the agents' inbox, on a fake Crisp inside this
-// process, and the user's chat as a widget on it. To serve your Crisp set CRISP_WEBSITE_ID, CRISP_IDENTIFIER and
-// CRISP_KEY (of a plugin's token), CRISP_WEBHOOK_SECRET, PUBLIC_URL (where Crisp's hooks, /crisp/hooks, and agents reach
-// this server), and CHAT_KEY (32 random bytes, which sign sessions); CRISP_URL is another server with Crisp's API. The
-// inbox is gone then. LISTEN is where it listens: 127.0.0.1:8080.
+// process, and the user's chat as a widget on it. To serve your Crisp set CRISP_WEBSITE_ID, CRISP_TIER (plugin or
+// website), CRISP_IDENTIFIER, CRISP_KEY, CRISP_WEBHOOK_SECRET (of a plugin) or CRISP_WEBHOOK_KEY (of a website),
+// PUBLIC_URL (where Crisp's hooks, /crisp/hooks, and agents reach this server), and CHAT_KEY (32 random bytes, which
+// sign sessions); CRISP_URL is another server with Crisp's API. The inbox is gone then. LISTEN is where it listens.
 package main
 
 import (
