@@ -61,7 +61,7 @@ func fromCrisp(typ string, content []byte, fingerprint int64) ([]part, error) {
 	}
 	var parts []part
 	for _, m := range messages {
-		for _, fitting := range m.FitTo(agentLimits) {
+		for _, fitting := range m.fitTo(agentLimits) {
 			parts = append(parts, part{Content: fitting, Cut: cut})
 		}
 	}
@@ -104,7 +104,7 @@ func agentPicker(content jsontext.Value, fingerprint int64) (_ []RichMessage, cu
 			links = append(links, c.Label+": "+c.Link)
 		}
 		m.QuickReplies = append(m.QuickReplies, QuickReply{
-			Payload: crispcontent.Payload(fingerprint, i), Title: c.Label, ContentType: "text"})
+			Payload: crispcontent.Payload(fingerprint, i), Title: c.Label, ContentType: ReplyText})
 	}
 	m.Text = joinBlocks([]string{p.Text, joinLines(links)})
 	return []RichMessage{m}, p.Cut, nil
@@ -121,8 +121,8 @@ func agentCarousel(content jsontext.Value) (messages []RichMessage, cut bool, er
 	var cards []Element
 	flush := func() {
 		if len(cards) > 0 {
-			messages = append(messages, RichMessage{Attachment: &Attachment{Type: "template",
-				Payload: AttachmentPayload{TemplateType: "generic", Elements: cards}}})
+			messages = append(messages, RichMessage{Attachment: &Attachment{Type: AttachmentTemplate,
+				Payload: AttachmentPayload{TemplateType: TemplateGeneric, Elements: cards}}})
 			cards = nil
 		}
 	}
@@ -154,7 +154,7 @@ func elementOf(c crispcontent.Card) (card *Element, text string, cut bool) {
 		}
 	}
 	for _, a := range c.Actions {
-		b := Button{Type: "web_url", Title: a.Label.Label()}
+		b := Button{Type: ButtonURL, Title: a.Label.Label()}
 		if !textsplit.Blank(string(a.URL)) {
 			var ok bool
 			if b.URL, ok = a.URL.Link(); !ok {

@@ -56,8 +56,8 @@
 // # What users and agents read
 //
 // Each sentence of the library's own is in Texts: begin with DefaultTexts. What a user is shown is a
-// RichMessage, in the syntax of Messenger's Send API; FitTo brings it within the limits of a channel, PlainText is for channels with text only, and
-// ParseRichMessages reads what a person wrote for Config.NoAgent. UserData is what agents see of the user.
+// RichMessage, in the syntax of Messenger's Send API. Package channel, and those below it, show it in channels, within
+// their limits; PlainText is for text alone. ParseRichMessages reads what a person wrote for Config.NoAgent. UserData is what agents see of the user.
 // HistoryLink and HistoryHandler show agents what was said before they came.
 //
 // # Stores

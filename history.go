@@ -71,7 +71,7 @@ func (h History) validate() error {
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || u.User != nil {
 			faults = append(faults, errors.New("History.URL must be an absolute http or https URL without a fragment, user name or password: agents see it"))
 		}
-		if h.SigningKey.text() == "" {
+		if h.SigningKey.Reveal() == "" {
 			faults = append(faults, errors.New("History.SigningKey must be set along with History.URL"))
 		}
 	}
@@ -100,14 +100,14 @@ func (h History) link(c Conversation, now time.Time) string {
 		ttl = defaultHistoryTTL
 	}
 	query := u.Query()
-	query.Set("t", signedlink.Sign(historyPurpose, h.SigningKey.text(), now.Add(ttl), c.WebsiteID, c.Source, c.ID))
+	query.Set("t", signedlink.Sign(historyPurpose, h.SigningKey.Reveal(), now.Add(ttl), c.WebsiteID, c.Source, c.ID))
 	u.RawQuery = query.Encode()
 	return u.String()
 }
 
 // keys are the texts of SigningKey and OldSigningKeys.
 func (h History) keys() []string {
-	return append([]string{h.SigningKey.text()}, textsOf(h.OldSigningKeys)...)
+	return append([]string{h.SigningKey.Reveal()}, textsOf(h.OldSigningKeys)...)
 }
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
@@ -266,7 +266,7 @@ func pageChoice(q QuickReply) string {
 	switch {
 	case q.Title != "":
 		return q.Title
-	case q.ContentType == "user_email":
+	case q.ContentType == ReplyEmail:
 		return "(the user's email address)"
 	case q.ContentType == "user_phone_number":
 		return "(the user's phone number)"
@@ -285,7 +285,7 @@ type pageFile struct {
 // newPageFile returns the file that a message shows, or nil.
 func newPageFile(m Message) *pageFile {
 	var f File
-	kind := "file"
+	kind := AttachmentFile
 	if a := m.Content.Attachment; a != nil {
 		f.URL, kind = a.Payload.URL, a.Type
 	}
@@ -296,7 +296,7 @@ func newPageFile(m Message) *pageFile {
 		return nil
 	}
 	p := &pageFile{URL: pageURL(f.URL, "https", "http"), Name: f.Name}
-	p.IsImage = p.URL != "" && (kind == "image" || strings.HasPrefix(f.MIMEType, "image/"))
+	p.IsImage = p.URL != "" && (kind == AttachmentImage || strings.HasPrefix(f.MIMEType, "image/"))
 	if u, err := url.Parse(p.URL); err == nil && p.Name == "" && p.URL != "" {
 		p.Name = strings.Trim(path.Base(u.Path), "/.")
 	}

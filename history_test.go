@@ -119,10 +119,10 @@ func TestHistoryLinkAltered(t *testing.T) {
 func TestHistoryLinkOfAnotherVersion(t *testing.T) {
 	now := time.Now()
 	for _, fields := range [][]string{nil, {"w"}, {"w", "webchat"}, {"w", "webchat", "1", "more"}} {
-		_, err := testHistory.open(signedlink.Sign(historyPurpose, testHistory.SigningKey.text(), now.Add(time.Hour), fields...), now)
+		_, err := testHistory.open(signedlink.Sign(historyPurpose, testHistory.SigningKey.Reveal(), now.Add(time.Hour), fields...), now)
 		require.ErrorIs(t, err, errLinkWrong, "%q", fields)
 	}
-	other := signedlink.Sign("something else", testHistory.SigningKey.text(), now.Add(time.Hour), "w", "webchat", "1")
+	other := signedlink.Sign("something else", testHistory.SigningKey.Reveal(), now.Add(time.Hour), "w", "webchat", "1")
 	_, err := testHistory.open(other, now)
 	require.ErrorIs(t, err, errLinkWrong)
 }
@@ -156,8 +156,8 @@ func TestHistoryValidate(t *testing.T) {
 			for _, want := range row.want {
 				require.ErrorContains(t, err, want)
 			}
-			if row.history.SigningKey.text() != "" && err != nil {
-				require.NotContains(t, err.Error(), row.history.SigningKey.text())
+			if row.history.SigningKey.Reveal() != "" && err != nil {
+				require.NotContains(t, err.Error(), row.history.SigningKey.Reveal())
 			}
 		})
 	}

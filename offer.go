@@ -75,7 +75,7 @@ func (rec *record) takeChoice(in *userMessage) bool {
 // Messenger sends it: as the text or the payload. It is taken for the answer by email, and for the address.
 func (o *offer) gotAddress(m *Incoming, cfg *Config) bool {
 	asks := slices.ContainsFunc(o.messages(cfg), func(no RichMessage) bool {
-		return slices.ContainsFunc(no.QuickReplies, func(q QuickReply) bool { return q.ContentType == "user_email" })
+		return slices.ContainsFunc(no.QuickReplies, func(q QuickReply) bool { return q.ContentType == ReplyEmail })
 	})
 	if !asks || len(m.Files) > 0 {
 		return false
@@ -106,7 +106,7 @@ func (o *offer) choice(payload string, cfg *Config) QuickReply {
 			}
 		}
 	}
-	return QuickReply{ContentType: "text", Title: payload, Payload: payload}
+	return QuickReply{ContentType: ReplyText, Title: payload, Payload: payload}
 }
 
 // chosen reports whether a message chooses the quick reply with this payload.
@@ -122,7 +122,7 @@ func (o *offer) chosen(m *Incoming, payload string, cfg *Config) bool {
 		all = append(all, no.QuickReplies...)
 	}
 	text := strings.TrimSpace(m.Text)
-	for i, q := range all { // as PlainText and FitTo show it
+	for i, q := range all { // as PlainText and package channel show it
 		line := crispcontent.Listed(textsplit.OneLine(q.Title), i+1, len(all))
 		if q.Payload == payload && (crispcontent.IsListed(text, line) || len(all) > 1 && text == strconv.Itoa(i+1)) {
 			return true
@@ -158,7 +158,7 @@ func (rec *record) makeOffer(r *Request) {
 
 // Choices are payloads of quick replies. A choice matches by its payload, by the title of the quick
 // reply that carries it, since keyboards send titles, or by the number that RichMessage.PlainText
-// or FitTo gives it.
+// or package channel gives it.
 type Choices struct {
 	// Email asks for an answer by email. Default: "Contact me back via email".
 	Email string

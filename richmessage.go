@@ -9,10 +9,31 @@ import (
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
+// The words of the syntax.
+const (
+	// Attachment.Type
+	AttachmentImage    = "image"
+	AttachmentVideo    = "video"
+	AttachmentAudio    = "audio"
+	AttachmentFile     = "file"
+	AttachmentTemplate = "template"
+	// AttachmentPayload.TemplateType
+	TemplateButton  = "button"
+	TemplateGeneric = "generic"
+	// Button.Type
+	ButtonURL      = "web_url"
+	ButtonPostback = "postback"
+	ButtonPhone    = "phone_number"
+	// QuickReply.ContentType
+	ReplyText  = "text"
+	ReplyEmail = "user_email"
+	ReplyPhone = "user_phone_number"
+)
+
 // RichMessage is one message as a user sees it, in the syntax of the Messenger Send API's message
 // object: text or an attachment, with quick replies under it. What the library builds itself uses no member
 // that the Send API does not know. Titles, choices, cards and buttons are as long and as many as agents or the
-// host made them: a channel that shows less brings a message within its limits with FitTo, or takes PlainText.
+// host made them: package channel brings a message within the limits of a channel that shows less.
 // Texts of agents come in parts of at most 2,000 UTF-16 units.
 //
 // JSON members that have no field here are kept in Unknown, at each level, and written out again.
@@ -35,7 +56,7 @@ type QuickReply struct {
 
 // Attachment is a file by URL, or a template.
 type Attachment struct {
-	Type    string            `json:"type"` // image, video, audio, file or template
+	Type    string            `json:"type"` // AttachmentImage, AttachmentVideo, AttachmentAudio, AttachmentFile or AttachmentTemplate
 	Payload AttachmentPayload `json:"payload"`
 	Unknown json.RawMessage   `json:"-"`
 }
@@ -43,7 +64,7 @@ type Attachment struct {
 // AttachmentPayload is the URL of a file, or the content of a template.
 type AttachmentPayload struct {
 	URL          string          `json:"url,omitempty"`
-	TemplateType string          `json:"template_type,omitempty"` // button, generic, or one of the host's own
+	TemplateType string          `json:"template_type,omitempty"` // TemplateButton, TemplateGeneric, or one of the host's own
 	Text         string          `json:"text,omitempty"`          // of a button template
 	Elements     []Element       `json:"elements,omitempty"`      // of a generic template
 	Buttons      []Button        `json:"buttons,omitempty"`       // of a button template
@@ -62,7 +83,7 @@ type Element struct {
 
 // Button opens a link or sends its payload.
 type Button struct {
-	Type    string          `json:"type"` // web_url, postback, phone_number, or one of the host's own
+	Type    string          `json:"type"` // ButtonURL, ButtonPostback, ButtonPhone, or one of the host's own
 	URL     string          `json:"url,omitempty"`
 	Title   string          `json:"title,omitempty"`
 	Payload string          `json:"payload,omitempty"`
@@ -160,7 +181,7 @@ func (e Element) plainText() string {
 
 func (b Button) plainText() string {
 	target := b.URL
-	if b.Type == "phone_number" {
+	if b.Type == ButtonPhone {
 		target = b.Payload
 	}
 	if b.Title == "" || target == "" {

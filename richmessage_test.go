@@ -24,7 +24,7 @@ func readFile(t testing.TB, name string) []byte {
 func length(s string) int { return len(utf16.Encode([]rune(s))) }
 
 // requireFits checks limits in another way than the library does.
-func requireFits(t testing.TB, m handover.RichMessage, l handover.ChannelLimits) {
+func requireFits(t testing.TB, m handover.RichMessage, l handover.MessageLimits) {
 	t.Helper()
 	require.True(t, m.Text == "" || m.Attachment == nil, "text or attachment")
 	require.LessOrEqual(t, length(m.Text), l.Text)

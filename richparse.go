@@ -144,7 +144,7 @@ func (m *RichMessage) complete() {
 	for i := range m.QuickReplies {
 		q := &m.QuickReplies[i]
 		if q.ContentType == "" {
-			q.ContentType = "text"
+			q.ContentType = ReplyText
 		}
 		if q.Payload == "" {
 			q.Payload = q.Title
@@ -195,7 +195,7 @@ func wrongType(err error) *ParseError {
 // 1,000 bytes; an attachment of an unknown type or without its content; a link that is not http, https,
 // mailto or tel (for images and files: http or https), or that holds a user name, a space or a
 // control character; Unknown that is not a JSON object. Too long or too many is no fault: what a
-// channel cannot show FitTo divides.
+// channel cannot show package channel divides.
 func (m RichMessage) Validate() error {
 	if fault := m.fault(); fault != nil {
 		return fault
@@ -224,7 +224,7 @@ func (m RichMessage) fault() *ParseError {
 }
 func (q QuickReply) fault() *ParseError {
 	switch {
-	case (q.ContentType == "text" || q.ContentType == "") && textsplit.Blank(q.Title):
+	case (q.ContentType == ReplyText || q.ContentType == "") && textsplit.Blank(q.Title):
 		return faultAt("/title", "a quick reply needs a title")
 	case len(q.Payload) > maxPayload:
 		return faultAt("/payload", "longer than 1,000 bytes")
@@ -236,7 +236,7 @@ func (q QuickReply) fault() *ParseError {
 func (a Attachment) fault() *ParseError {
 	p := a.Payload
 	switch a.Type {
-	case "image", "video", "audio", "file":
+	case AttachmentImage, AttachmentVideo, AttachmentAudio, AttachmentFile:
 		if p.URL == "" && len(p.Unknown) > 0 { // attachment_id, for one
 			return nil
 		}
@@ -244,18 +244,18 @@ func (a Attachment) fault() *ParseError {
 			return faultAt("/payload/url", "not a plain http or https link")
 		}
 		return nil
-	case "template":
+	case AttachmentTemplate:
 	default:
 		return faultAt("/type", "must be image, video, audio, file or template")
 	}
 	switch {
 	case p.TemplateType == "":
 		return faultAt("/payload/template_type", "a template needs a type")
-	case p.TemplateType == "button" && textsplit.Blank(p.Text):
+	case p.TemplateType == TemplateButton && textsplit.Blank(p.Text):
 		return faultAt("/payload/text", "a button template needs text")
-	case p.TemplateType == "button" && len(p.Buttons) == 0:
+	case p.TemplateType == TemplateButton && len(p.Buttons) == 0:
 		return faultAt("/payload/buttons", "a button template needs buttons")
-	case p.TemplateType == "generic" && len(p.Elements) == 0:
+	case p.TemplateType == TemplateGeneric && len(p.Elements) == 0:
 		return faultAt("/payload/elements", "a generic template needs elements")
 	}
 	for i, b := range p.Buttons {
@@ -264,7 +264,7 @@ func (a Attachment) fault() *ParseError {
 		}
 	}
 	for i, e := range p.Elements {
-		if fault := e.fault(p.TemplateType == "generic"); fault != nil {
+		if fault := e.fault(p.TemplateType == TemplateGeneric); fault != nil {
 			return fault.under("/payload/elements", i)
 		}
 	}
@@ -291,15 +291,15 @@ func (e Element) fault(titled bool) *ParseError {
 	return nil
 }
 func (b Button) fault(titled bool) *ParseError {
-	known := b.Type == "web_url" || b.Type == "postback" || b.Type == "phone_number"
+	known := b.Type == ButtonURL || b.Type == ButtonPostback || b.Type == ButtonPhone
 	switch {
 	case b.Type == "":
 		return faultAt("/type", "a button needs a type")
 	case titled && known && textsplit.Blank(b.Title):
 		return faultAt("/title", "a button needs a title")
-	case (b.URL != "" || b.Type == "web_url") && !weblink.Safe(b.URL):
+	case (b.URL != "" || b.Type == ButtonURL) && !weblink.Safe(b.URL):
 		return faultAt("/url", "not a plain http, https, mailto or tel link")
-	case (b.Type == "postback" || b.Type == "phone_number") && b.Payload == "":
+	case (b.Type == ButtonPostback || b.Type == ButtonPhone) && b.Payload == "":
 		return faultAt("/payload", "this button needs a payload")
 	case len(b.Payload) > maxPayload:
 		return faultAt("/payload", "longer than 1,000 bytes")

@@ -41,13 +41,14 @@ func NewSecrets(texts ...string) []Secret {
 func textsOf(secrets []Secret) []string {
 	texts := make([]string, len(secrets))
 	for i, s := range secrets {
-		texts[i] = s.text()
+		texts[i] = s.Reveal()
 	}
 	return texts
 }
 
-// text returns what is hidden. Its result must go nowhere but into a computation or a request.
-func (s Secret) text() string {
+// Reveal returns the text, for those who call with it, such as a channel's API. Let it go nowhere but into a
+// computation or the head of a request: an URL stands in errors and logs.
+func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""
 	}
@@ -56,7 +57,7 @@ func (s Secret) text() string {
 
 // Equal reports whether both hide the same text. The time it takes tells nothing about them.
 func (s Secret) Equal(other Secret) bool {
-	a, b := sha256.Sum256([]byte(s.text())), sha256.Sum256([]byte(other.text()))
+	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
@@ -84,7 +85,7 @@ const minSecret = 8
 // fault says why this cannot be a secret that Crisp gave or that is hard to guess, and what to do;
 // "" if it can.
 func (s Secret) fault() string {
-	text := s.text()
+	text := s.Reveal()
 	switch {
 	case text == "":
 		return "is empty: set it, or leave it out"
@@ -134,7 +135,7 @@ func (t Token) check(fault func(string, ...any)) {
 	default:
 		fault("Token.Tier must be TierWebsite, TierPlugin or TierUser")
 	}
-	if t.Identifier.text() == "" || t.Key.text() == "" {
+	if t.Identifier.Reveal() == "" || t.Key.Reveal() == "" {
 		fault("Token.Identifier and Token.Key must be set")
 		return
 	}
@@ -144,7 +145,7 @@ func (t Token) check(fault func(string, ...any)) {
 	if why := t.Key.fault(); why != "" {
 		fault("Token.Key %s", why)
 	}
-	if strings.Contains(t.Identifier.text(), ":") {
+	if strings.Contains(t.Identifier.Reveal(), ":") {
 		fault("Token.Identifier has a colon: it is the part before it, and Token.Key the part after it")
 	}
 	if t.Identifier.Equal(t.Key) {

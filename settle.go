@@ -262,7 +262,7 @@ func (o *settlement) deliveryFailed() bool {
 func (o *settlement) plain() bool {
 	var parts []RichMessage
 	if o.e.Message != nil {
-		if parts = TextMessage(o.e.Message.Content.PlainText()).FitTo(agentLimits); len(parts) == 0 {
+		if parts = TextMessage(o.e.Message.Content.PlainText()).fitTo(agentLimits); len(parts) == 0 {
 			return false
 		}
 	}

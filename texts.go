@@ -39,7 +39,7 @@ type Texts struct {
 	WithBot      string // "Continue with the bot" was chosen
 	NotSent      string // a message of the user could not be passed on
 	// Leave is the title of the quick reply with which the user goes back to the bot; silent: no
-	// such reply. Short ones fit the buttons of all channels (RichMessage.FitTo). It stands under Queued, Waiting, StillWaiting and StillThere, and
+	// such reply. Short ones fit the buttons of all channels (package channel). It stands under Queued, Waiting, StillWaiting and StillThere, and
 	// works as long as the handover lasts, pressed or written. It is not under Joined: the agent's
 	// message follows at once, and channels such as Messenger drop the quick replies above it.
 	Leave string
@@ -170,7 +170,7 @@ func (t *Texts) render(name textName, agent string, bot QuickReply) (RichMessage
 	switch name {
 	case textWaiting, textStillWaiting, textStillThere, textQueued:
 		if t.Leave != "" {
-			m.QuickReplies = []QuickReply{{ContentType: "text", Title: t.Leave, Payload: payloadLeave}}
+			m.QuickReplies = []QuickReply{{ContentType: ReplyText, Title: t.Leave, Payload: payloadLeave}}
 		}
 	case textAskEmail, textBadEmail:
 		m.QuickReplies = []QuickReply{bot}

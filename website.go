@@ -85,7 +85,7 @@ const callTimeout = crispapi.CallTimeout
 func newCrispAPI(cfg *Config, website string, tell func(...Activity), state func(crispapi.State)) *crispapi.Client {
 	return crispapi.New(crispapi.Config{
 		BaseURL: cfg.BaseURL, WebsiteID: website, HTTP: cfg.HTTPClient,
-		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.text(), Key: cfg.Token.Key.text(), Tier: string(cfg.Token.Tier)},
+		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.Reveal(), Key: cfg.Token.Key.Reveal(), Tier: string(cfg.Token.Tier)},
 		OnState: state,
 		OnPanic: func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) },
 		OnCall: func(c crispapi.Call) {

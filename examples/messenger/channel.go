@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/crisphandover/handover"
+	channels "github.com/crisphandover/handover/channel"
 )
 
 // channel shows messages to users in Messenger.
@@ -19,17 +20,18 @@ type channel struct {
 }
 
 // limits are what the Send API takes.
-var limits = handover.ChannelLimits{
-	Text: 2000, QuickReplies: 13, Title: 20, Elements: 10, Buttons: 3, ElementText: 80, TemplateText: 640,
+var limits = channels.Capabilities{
+	Unit: channels.UTF16, Text: 2000, Buttons: 13, Title: 20, Cards: 10, CardButtons: 3, CardText: 80, Files: channels.FilesByURL, Names: true,
 }
 
-// deliver shows a message of an agent's or of the library's. Our RichMessage is the Send API's
-// message object, so it goes out as it is, within the limits of that.
+// deliver shows a message of an agent's or of the library's.
 func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
-	parts := m.WithoutMarkdown().Content.FitTo(limits)
+	content := m
+	content.Corrects = "" // signed says so
+	parts := limits.Render(content)
 	for i, part := range parts {
 		m := m
-		if m.Content = part; len(parts) > 1 {
+		if m.Content = contentOf(part); len(parts) > 1 {
 			m.ID += "/" + strconv.Itoa(i+1)
 		}
 		if channelID, err = c.send(ctx, s, m); err != nil {
@@ -37,6 +39,34 @@ func (c *channel) deliver(ctx context.Context, s handover.Session, m handover.Me
 		}
 	}
 	return channelID, nil
+}
+
+// contentOf writes a part in the Send API's syntax, which is that of our RichMessage.
+func contentOf(p channels.Part) (m handover.RichMessage) {
+	m.Text = p.Text
+	for _, b := range p.Buttons {
+		m.QuickReplies = append(m.QuickReplies, handover.QuickReply{ContentType: handover.ReplyText, Title: b.Title, Payload: b.Payload, ImageURL: b.Image})
+	}
+	if p.File != nil {
+		m.Attachment = &handover.Attachment{Type: p.Kind, Payload: handover.AttachmentPayload{URL: p.File.URL}}
+	}
+	if len(p.Cards) == 0 {
+		return m
+	}
+	cards := handover.AttachmentPayload{TemplateType: handover.TemplateGeneric}
+	for _, c := range p.Cards {
+		e := handover.Element{Title: c.Title, Subtitle: c.Subtitle, ImageURL: c.Image}
+		for _, b := range c.Buttons {
+			button := handover.Button{Type: handover.ButtonPostback, Title: b.Title, Payload: b.Payload, URL: b.URL}
+			if b.URL != "" {
+				button.Type = handover.ButtonURL
+			}
+			e.Buttons = append(e.Buttons, button)
+		}
+		cards.Elements = append(cards.Elements, e)
+	}
+	m.Attachment = &handover.Attachment{Type: handover.AttachmentTemplate, Payload: cards}
+	return m
 }
 
 // send shows what fits one message of Messenger's.

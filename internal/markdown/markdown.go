@@ -1,4 +1,4 @@
-// Package markdown turns Markdown as people type it in a chat into plain text.
+// Package markdown reads Markdown as people type it in a chat, as spans or as plain text.
 //
 // It knows inline marks and the beginnings of lines, and is no implementation of CommonMark. In doubt a
 // character stays: people write "2 * 3", "__init__" and "C:\*.*" as well. So a mark must stand at the edge of
@@ -6,41 +6,120 @@
 package markdown
 
 import (
+	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Plain returns text without its marks: **bold**, *italic*, ~~struck~~, __two words underlined__, `code`, code
-// between lines of ```, the # of headings, and the backslash before a mark. A link or image becomes "label (URL)".
-// Lists and quotes stay as they are, which reads well. Addresses of pages and of files in Windows, and text
-// without marks, come back unchanged. The result is never longer than text, and blank only if text is.
-func Plain(text string) string {
+// Style is how a span looks; styles add up.
+type Style int
+
+// The styles.
+const (
+	Bold Style = 1 << iota
+	Italic
+	Underline
+	Strike
+	Code  // in a line
+	Block // lines of code
+)
+
+// Span is a piece of text that looks the same throughout. Its Text has no marks.
+type Span struct {
+	Text  string
+	Style Style
+	URL   string // of a link or an image; Text is its label, or the URL itself
+}
+
+// Parse returns text as spans: **bold**, *italic*, ~~struck~~, __two words underlined__, `code`, code between lines of
+// ```, a heading as bold, [label](URL) and ![label](URL). Lists and quotes stay as they are, which reads well.
+// Addresses of pages and of files in Windows, and text without marks, come back unchanged.
+func Parse(text string) []Span {
+	var s spans
+	s.parse(text)
+	all := make([]Span, len(s))
+	for i, p := range s {
+		all[i] = Span{string(p.text), p.style, p.url}
+	}
+	if strings.TrimSpace(plain(all)) == "" {
+		return []Span{{Text: text}}
+	}
+	return all
+}
+
+// Plain returns text without its marks, as Parse knows them. A link or image becomes "label (URL)". The result is
+// never longer than text, and blank only if text is.
+func Plain(text string) string { return plain(Parse(text)) }
+
+// spans are what was read so far.
+type spans []piece
+
+// piece is a Span that grows.
+type piece struct {
+	text  []byte
+	style Style
+	url   string
+}
+
+// add adds text, if there is any.
+func (all *spans) add(text string, style Style, url string) {
+	if text == "" {
+		return
+	}
+	if n := len(*all); n > 0 && (*all)[n-1].style == style && (*all)[n-1].url == url {
+		(*all)[n-1].text = append((*all)[n-1].text, text...)
+		return
+	}
+	*all = append(*all, piece{[]byte(text), style, url})
+}
+
+// plain writes the spans without their styles, and links out.
+func plain(all []Span) string {
+	var b strings.Builder
+	for i := 0; i < len(all); {
+		label, url := all[i].Text, all[i].URL
+		for i++; i < len(all) && url != "" && all[i].URL == url; i++ {
+			label += all[i].Text
+		}
+		b.WriteString(Linked(label, url))
+	}
+	return b.String()
+}
+
+// parse reads a text.
+func (all *spans) parse(text string) {
 	lines := strings.Split(text, "\n")
-	out := make([]string, 0, len(lines))
 	fences := 0
 	for _, line := range lines {
 		if isFence(line) {
 			fences++
 		}
 	}
-	code := false
+	code, between := false, ""
 	for _, line := range lines {
 		switch {
 		case isFence(line) && (code || fences > 1):
 			code = !code
 			fences--
+			continue
+		case code && len(*all) > 0 && (*all)[len(*all)-1].style == Block:
+			all.add(between+line, Block, "")
 		case code:
-			out = append(out, line)
+			all.add(between, 0, "")
+			all.add(line, Block, "")
 		default:
-			out = append(out, inline(heading.ReplaceAllString(line, "$1"), maxDepth))
+			all.add(between, 0, "")
+			style := Style(0)
+			if title := heading.FindStringSubmatch(line); title != nil {
+				line, style = title[1], Bold
+			}
+			all.inline(line, maxDepth, style, "")
 		}
+		between = "\n"
 	}
-	if plain := strings.Join(out, "\n"); strings.TrimSpace(plain) != "" {
-		return plain
-	}
-	return text
 }
 
 // heading is a line with a heading: "# 1" and "#1" are numbers.
@@ -55,33 +134,33 @@ func isFence(line string) bool {
 // maxDepth is how deep marks may stand in marks; deeper ones stay.
 const maxDepth = 4
 
-// inline returns a line, or what stands between two marks, without marks.
-func inline(s string, depth int) string {
+// inline reads a line, or what stands between two marks.
+func (all *spans) inline(s string, depth int, style Style, url string) {
 	if depth == 0 || !strings.ContainsAny(s, "*_~`[\\") {
-		return s
+		all.add(s, style, url)
+		return
 	}
-	var b strings.Builder
 	open := map[string]bool{} // marks that nothing closes from here on
 	for i := 0; i < len(s); {
 		if n := literal(s, i); n > 0 {
-			b.WriteString(s[i : i+n])
+			all.add(s[i:i+n], style, url)
 			i += n
 			continue
 		}
 		if escaped(s, i) {
-			b.WriteByte(s[i+1])
+			all.add(s[i+1:i+2], style, url)
 			i += 2
 			continue
 		}
-		if label, url, n := link(s[i:]); n > 0 {
-			b.WriteString(linked(inline(label, depth-1), url))
+		if label, to, n := link(s[i:]); n > 0 {
+			all.link(label, to, depth-1, style)
 			i += n
 			continue
 		}
 		mark := run(s, i)
 		if mark == "" {
 			_, n := utf8.DecodeRuneInString(s[i:])
-			b.WriteString(s[i : i+n])
+			all.add(s[i:i+n], style, url)
 			i += n
 			continue
 		}
@@ -93,21 +172,35 @@ func inline(s string, depth int) string {
 		}
 		switch {
 		case end < 0:
-			b.WriteString(mark)
+			all.add(mark, style, url)
 			i = inner
 		case mark[0] == '_' && isWord(s[inner:end]): // __init__
-			b.WriteString(s[i : end+len(mark)])
+			all.add(s[i:end+len(mark)], style, url)
 			i = end + len(mark)
 		case mark[0] == '`':
-			b.WriteString(s[inner:end])
+			all.add(s[inner:end], style|Code, url)
 			i = end + len(mark)
 		default:
-			b.WriteString(inline(s[inner:end], depth-1))
+			all.inline(s[inner:end], depth-1, style|styles[mark], url)
 			i = end + len(mark)
 		}
 	}
-	return b.String()
 }
+
+// link adds a link, whose label is its URL if it has none.
+func (all *spans) link(label, url string, depth int, style Style) {
+	var inner spans
+	inner.inline(strings.TrimSpace(label), depth, style, url)
+	if !slices.ContainsFunc(inner, func(p piece) bool { return len(bytes.TrimSpace(p.text)) > 0 }) {
+		inner = spans{{[]byte(url), style, url}}
+	}
+	for _, p := range inner {
+		all.add(string(p.text), p.style, p.url)
+	}
+}
+
+// styles are what marks mean.
+var styles = map[string]Style{"*": Italic, "**": Bold, "***": Bold | Italic, "__": Underline, "~~": Strike}
 
 // run returns the run of one character that stands at i, if that may be a mark or part of one.
 func run(s string, i int) string {
@@ -246,8 +339,11 @@ const maxAddress = 2000
 // address is where a link may lead.
 var address = regexp.MustCompile(`^(?i:https?://|mailto:|tel:).`)
 
-// linked writes a link out.
-func linked(label, url string) string {
+// Linked writes a link out as "label (URL)". Without a URL it is the label.
+func Linked(label, url string) string {
+	if url == "" {
+		return label
+	}
 	switch label = strings.TrimSpace(label); {
 	case label == "":
 		return url

@@ -83,3 +83,14 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+func TestParse(t *testing.T) {
+	require.Equal(t, []Span{
+		{Text: "Title", Style: Bold}, {Text: "\n"}, {Text: "b ", Style: Bold}, {Text: "i", Style: Bold | Italic}, {Text: " c", Style: Bold}, {Text: " "},
+		{Text: "s", Style: Strike}, {Text: " "}, {Text: "a b", Style: Underline}, {Text: " "}, {Text: "c*d*", Style: Code}, {Text: " "},
+		{Text: "our ", URL: "https://a.b"}, {Text: "shop", Style: Bold, URL: "https://a.b"}, {Text: " "},
+		{Text: "https://c.d", URL: "https://c.d"}, {Text: "\n"}, {Text: "x\n*y*", Style: Block}, {Text: "\nz"},
+	}, Parse("# Title\n**b *i* c** ~~s~~ __a b__ `c*d*` [our **shop**](https://a.b) ![](https://c.d)\n```\nx\n*y*\n```\nz"))
+	require.Equal(t, []Span{{Text: " \n"}}, Parse(" \n"))
+	require.Equal(t, "a [b](c", Plain("a [b](c"))
+}

@@ -1,6 +1,6 @@
 // Package textsplit measures text as messengers do, and cuts it where a reader would.
 //
-// Limits are in UTF-16 code units, in which Messenger, Crisp's web app and browsers count: most letters
+// Limits are in UTF-16 code units, unless SplitBy measures otherwise, in which Messenger, Crisp's web app and browsers count: most letters
 // are one unit, most emoji two or more. No cut is inside a letter as a reader sees it, such as one with
 // its accents, a flag, or an emoji with its skin tone, unless that letter alone is longer than the
 // limit. Bytes that are not UTF-8 count as one unit each, and are kept as they are.
@@ -31,10 +31,14 @@ func OneLine(s string) string {
 // or sentence if one ends in the second half of a part, else of a word, else of a letter. Only the white
 // space around a cut is dropped, and parts without anything else. Text that fits comes back as it is;
 // blank text gives no part. A limit below 2 is exceeded by letters of two units.
-func Split(text string, limit int) []string {
+func Split(text string, limit int) []string { return SplitBy(text, limit, Units) }
+
+// SplitBy is Split for a limit in other units. size measures a text, and the size of two texts together is that of
+// both.
+func SplitBy(text string, limit int, size func(string) int) []string {
 	var parts []string
 	for {
-		n := prefix(text, limit)
+		n := prefix(text, limit, size)
 		if n == len(text) {
 			break
 		}
@@ -52,11 +56,14 @@ func Split(text string, limit int) []string {
 
 // Shorten returns s within limit UTF-16 units, cut before a "…" if it is longer, and whether it
 // is whole.
-func Shorten(s string, limit int) (short string, whole bool) {
-	if prefix(s, limit) == len(s) {
+func Shorten(s string, limit int) (short string, whole bool) { return ShortenBy(s, limit, Units) }
+
+// ShortenBy is Shorten for a limit in other units.
+func ShortenBy(s string, limit int, size func(string) int) (short string, whole bool) {
+	if prefix(s, limit, size) == len(s) {
 		return s, true
 	}
-	return strings.TrimRightFunc(s[:prefix(s, limit-1)], unicode.IsSpace) + "…", false
+	return strings.TrimRightFunc(s[:prefix(s, limit-size("…"), size)], unicode.IsSpace) + "…", false
 }
 
 // Blank reports whether a reader would see nothing.
@@ -66,23 +73,22 @@ func Blank(s string) bool {
 
 // prefix returns the length in bytes of the longest start of s within limit units, of whole
 // letters; of one rune at least.
-func prefix(s string, limit int) int {
+func prefix(s string, limit int, size func(string) int) int {
 	n, used := 0, 0
 	for n < len(s) {
-		size := letter(s[n:])
-		used += Units(s[n : n+size])
-		if used > limit {
+		next := n + letter(s[n:])
+		if used += size(s[n:next]); used > limit {
 			break
 		}
-		n += size
+		n = next
 	}
 	if n == 0 && s != "" { // one letter is longer than a part
 		for used = 0; n < len(s); {
-			r, size := utf8.DecodeRuneInString(s[n:])
-			if used += max(1, utf16.RuneLen(r)); n > 0 && used > limit {
+			_, width := utf8.DecodeRuneInString(s[n:])
+			if used += size(s[n : n+width]); n > 0 && used > limit {
 				break
 			}
-			n += size
+			n += width
 		}
 	}
 	return n

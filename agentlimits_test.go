@@ -14,7 +14,7 @@ import (
 )
 
 // messenger is what the Send API takes.
-var messenger = handover.ChannelLimits{Text: 2000, QuickReplies: 13, Title: 20, Elements: 10, Buttons: 3, ElementText: 80, TemplateText: 640}
+var messenger = handover.MessageLimits{Text: 2000, QuickReplies: 13, Title: 20, Elements: 10, Buttons: 3, ElementText: 80, TemplateText: 640}
 
 func TestFitTo(t *testing.T) {
 	replies := func(n int) (list []handover.QuickReply) {
@@ -102,7 +102,7 @@ func TestFitToNoLimits(t *testing.T) {
 	messages, err := handover.ParseRichMessages(readFile(t, "testdata/richmessage/send_api.json"))
 	require.NoError(t, err)
 	for _, m := range append(messages, handover.DefaultNoAgent()...) {
-		require.Equal(t, []handover.RichMessage{m}, m.FitTo(handover.ChannelLimits{}))
+		require.Equal(t, []handover.RichMessage{m}, m.FitTo(handover.MessageLimits{}))
 	}
 }
 
@@ -118,7 +118,7 @@ func TestWhatFitToShowsChooses(t *testing.T) {
 
 	var all crispcontent.Questions
 	all.Shown("s", 7, "picker", content)
-	for _, l := range []handover.ChannelLimits{{}, messenger, {QuickReplies: 2}, {Title: 12, QuickReplies: 3}, {Title: 1}} {
+	for _, l := range []handover.MessageLimits{{}, messenger, {QuickReplies: 2}, {Title: 12, QuickReplies: 3}, {Title: 1}} {
 		fitting := parts[0].Content.FitTo(l)
 		require.Len(t, fitting, 1)
 		for i, q := range fitting[0].QuickReplies {
@@ -126,7 +126,7 @@ func TestWhatFitToShowsChooses(t *testing.T) {
 			require.True(t, ok, q.Title)
 			require.Equal(t, i, index, q.Title)
 		}
-		if l != (handover.ChannelLimits{}) {
+		if l != (handover.MessageLimits{}) {
 			require.Equal(t, "Which?\n\n1. Contact me back via email\n2. Contact me back via phone\n3. FC Cologne of Germany\n4. Contact me back never\n5. Site", fitting[0].Text)
 			for i, line := range strings.Split(fitting[0].Text, "\n")[2:] {
 				for _, said := range []string{line, strconv.Itoa(i + 1)} {
@@ -140,5 +140,5 @@ func TestWhatFitToShowsChooses(t *testing.T) {
 	fitting := parts[0].Content.FitTo(messenger)
 	require.Equal(t, "2. Contact me back…", fitting[0].QuickReplies[1].Title)
 	require.Equal(t, "5. Site", fitting[0].QuickReplies[4].Title)
-	require.Len(t, parts[0].Content.FitTo(handover.ChannelLimits{QuickReplies: 2})[0].QuickReplies, 2)
+	require.Len(t, parts[0].Content.FitTo(handover.MessageLimits{QuickReplies: 2})[0].QuickReplies, 2)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
-// ChannelLimits is what a channel can show in one message. Lengths are in UTF-16 units. Zero is no limit.
-type ChannelLimits struct {
+// messageLimits bound one message. Lengths are in UTF-16 units. Zero is no limit.
+type messageLimits struct {
 	Text         int // of a message
 	QuickReplies int // under one message
 	Title        int // of a quick reply or button; less than 8, which a number and a letter need, count as 8
@@ -19,24 +19,24 @@ type ChannelLimits struct {
 }
 
 // agentLimits bound what agents make of one message, whatever they send.
-var agentLimits = ChannelLimits{
+var agentLimits = messageLimits{
 	Text: 2000, QuickReplies: 100, Title: 200, Elements: 50, Buttons: 20, ElementText: 1000, TemplateText: 2000,
 }
 
 // minTitle is the shortest limit of titles.
 const minTitle = 8
 
-// FitTo returns the message as one or more that a channel with these limits can show, in order. One that is
+// fitTo returns the message as one or more within these limits, in order. One that is
 // within them comes back as it is; one that shows nothing gives none.
 //
-// If there are more quick replies than the channel shows, or one whose title is too long, the text lists them
+// If there are more quick replies than the limit, or one whose title is too long, the text lists them
 // all by number. The first ones are buttons as well, whose titles begin with the number, as in
 // "2. Contact me back…". The user may press a button, or write its title or a number of the list: whatever
 // they do chooses, as with PlainText. Quick replies stand under the last message.
 //
 // A text that is too long is cut between words. A template with too many elements or buttons becomes several,
 // and what of an element or button is too long stands in a text before it.
-func (m RichMessage) FitTo(l ChannelLimits) []RichMessage {
+func (m RichMessage) fitTo(l messageLimits) []RichMessage {
 	for _, limit := range []*int{&l.Text, &l.QuickReplies, &l.Title, &l.Elements, &l.Buttons, &l.ElementText, &l.TemplateText} {
 		if *limit <= 0 {
 			*limit = math.MaxInt
@@ -65,9 +65,9 @@ func (m RichMessage) FitTo(l ChannelLimits) []RichMessage {
 // more is the text of a message that only continues the one before.
 const more = "…"
 
-// listChoices lists the quick replies in the text, if the channel cannot show them all or whole, or if there is
+// listChoices lists the quick replies in the text, if they are too many or too long, or if there is
 // nothing else to show.
-func (m RichMessage) listChoices(l ChannelLimits) RichMessage {
+func (m RichMessage) listChoices(l messageLimits) RichMessage {
 	long := func(q QuickReply) bool { return textsplit.Units(q.Title) > l.Title }
 	if len(m.QuickReplies) <= l.QuickReplies && !slices.ContainsFunc(m.QuickReplies, long) && !(textsplit.Blank(m.Text) && m.Attachment == nil) {
 		return m
@@ -82,7 +82,7 @@ func (m RichMessage) listChoices(l ChannelLimits) RichMessage {
 }
 
 // fitTo returns the attachment as messages that stay within the limits.
-func (a Attachment) fitTo(l ChannelLimits) []RichMessage {
+func (a Attachment) fitTo(l messageLimits) []RichMessage {
 	with := func(p AttachmentPayload) RichMessage {
 		return RichMessage{Attachment: &Attachment{Type: a.Type, Payload: p, Unknown: a.Unknown}}
 	}
@@ -133,7 +133,7 @@ func (a Attachment) fitTo(l ChannelLimits) []RichMessage {
 }
 
 // fitTo returns the element once for each group of its buttons, and what of it is too long, in whole.
-func (e Element) fitTo(l ChannelLimits) (fitting []Element, whole string) {
+func (e Element) fitTo(l messageLimits) (fitting []Element, whole string) {
 	buttons, whole := fitButtons(e.Buttons, l)
 	title, titleFits := textsplit.Shorten(e.Title, l.ElementText)
 	subtitle, subtitleFits := textsplit.Shorten(e.Subtitle, l.ElementText)
@@ -152,7 +152,7 @@ func (e Element) fitTo(l ChannelLimits) (fitting []Element, whole string) {
 }
 
 // fitButtons shortens titles, and returns what those buttons say in whole.
-func fitButtons(buttons []Button, l ChannelLimits) (fitting []Button, whole string) {
+func fitButtons(buttons []Button, l messageLimits) (fitting []Button, whole string) {
 	var lines []string
 	fitting = slices.Clone(buttons)
 	for i := range fitting {
