@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
 )
 
 // Chat is the channel: what each user of the webchat has on their screen. Make it with New.
@@ -44,21 +46,48 @@ const (
 func userKey(id string) string  { return "user " + id }
 func shownKey(id string) string { return "shown " + id }
 
-// Attach has a Handover that is made of config use this chat: it sets Deliver, Revise, AgentTyping, Transcript and
-// Observe. A Transcript that is set already is kept; Observe calls one that is set already as well.
-func (c *Chat) Attach(config *handover.Config) {
-	config.Deliver, config.Revise, config.AgentTyping = c.Deliver, c.Revise, c.AgentTyping
-	if config.Transcript == nil {
-		config.Transcript = c.Transcript
+// Attach has a Handover that is made of config show this chat's conversations here: it is channel.Attach for one
+// channel, and sets Transcript and Observe as well, for conversations of its Source. What config has already is called
+// for all others, and Observe besides. With several channels call channel.Attach for the others first.
+func (c *Chat) Attach(config *handover.Config) error {
+	transcript, observe := config.Transcript, config.Observe
+	if _, err := channel.Attach(config, c); err != nil {
+		return err
 	}
-	observe := config.Observe
+	config.Transcript = func(ctx context.Context, conv handover.Conversation) ([]handover.Message, error) {
+		if transcript != nil && conv.Source != c.cfg.Source {
+			return transcript(ctx, conv)
+		}
+		return c.Transcript(ctx, conv)
+	}
 	config.Observe = func(ctx context.Context, a handover.Activity) {
 		c.Observe(ctx, a)
 		if observe != nil {
 			observe(ctx, a)
 		}
 	}
+	return nil
 }
+
+// Source implements channel.Channel.
+func (c *Chat) Source() string { return c.cfg.Source }
+
+// Capabilities implements channel.Channel: the page shows all that a RichMessage can hold.
+func (c *Chat) Capabilities() channel.Capabilities {
+	return channel.Capabilities{
+		Buttons: many, Links: true, Cards: many, CardButtons: many, Files: channel.FilesByURL, Caption: many,
+		Names: true, Edits: true, Removals: true, Typing: true,
+	}
+}
+
+// many is how much there may be of what the page has no limit for.
+const many = 1000
+
+// String says where the chat is.
+func (c *Chat) String() string { return c.cfg.String() }
+
+// Format writes String, whatever the verb.
+func (c *Chat) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // Deliver shows a message of an agent's or of the library's; it is for Config.Deliver. A message that was shown is
 // not shown again. With no page open it says so: the message is in the log all the same, where the user finds it, as
@@ -113,25 +142,28 @@ func (c *Chat) Transcript(ctx context.Context, conv handover.Conversation) ([]ha
 	return all, nil
 }
 
-// AgentTyping shows that an agent is typing, or stopped; it is for Config.AgentTyping. Pages at other replicas do
-// not see it.
-func (c *Chat) AgentTyping(_ context.Context, s handover.Session, t handover.AgentTyping) {
+// Typing shows that an agent is typing, or stopped; it is for Config.AgentTyping. Pages at other replicas do not see
+// it.
+func (c *Chat) Typing(_ context.Context, s handover.Session, t handover.AgentTyping) {
 	c.room(s.Conversation.ID).types(typing{From: handover.FromAgent, Name: t.Agent.Name}, t.On)
 }
 
-// Typing shows that the bot is typing, or stopped. The sign vanishes by itself after 30 s.
-func (c *Chat) Typing(conv handover.Conversation, on bool) {
+// BotTyping shows that the bot is typing, or stopped. The sign vanishes by itself after 30 s.
+func (c *Chat) BotTyping(conv handover.Conversation, on bool) {
 	c.room(conv.ID).types(typing{From: handover.FromBot}, on)
 }
 
-// Send shows what the bot says. id names the message: one with the same id is shown once, so that an Answer that is
-// called again does not say things twice. "" is a new one each time.
-func (c *Chat) Send(ctx context.Context, conv handover.Conversation, id string, content handover.RichMessage) error {
-	if id == "" {
-		id = rand.Text()
-	}
-	return c.show(ctx, conv.ID, Entry{Key: shownKey("bot " + id), Message: handover.Message{
-		ID: id, From: handover.FromBot, Content: content, At: time.Now(),
+// Send shows what the bot says in a conversation, whose id is that of Conversation.ID. It is in the log also if no page
+// is open.
+func (c *Chat) Send(ctx context.Context, conversationID string, m handover.RichMessage) error {
+	return c.SendOnce(ctx, conversationID, rand.Text(), m)
+}
+
+// SendOnce is Send for a message that has an id, such as that of the message which the bot answers: what was sent with
+// it is not sent again. So an Answer that is called again says nothing twice.
+func (c *Chat) SendOnce(ctx context.Context, conversationID, id string, m handover.RichMessage) error {
+	return c.show(ctx, conversationID, Entry{Key: shownKey("bot " + id), Message: handover.Message{
+		ID: id, From: handover.FromBot, Content: m, At: time.Now(),
 	}})
 }
 

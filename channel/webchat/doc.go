@@ -5,9 +5,9 @@
 //		URL: "https://shop.example/chat/", Key: handover.NewSecret(os.Getenv("CHAT_KEY")), // 32 random bytes
 //	})
 //	config.Answer = func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
-//		return nil, chat.Send(ctx, m.Conversation, m.ID, handover.TextMessage(bot.Answer(m.Text)))
+//		return nil, chat.SendOnce(ctx, m.Conversation.ID, m.ID, handover.TextMessage(bot.Answer(m.Text)))
 //	}
-//	chat.Attach(&config) // agents' messages, edits, typing, the history page
+//	err = chat.Attach(&config) // agents' messages, edits, typing, the history page
 //	h, err := handover.New(config)
 //	http.Handle("/chat/", chat.Handler(h))
 //

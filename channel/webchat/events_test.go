@@ -187,10 +187,10 @@ func TestTypingVanishes(t *testing.T) {
 		chat, err := New(Config{URL: testURL, Key: handover.NewSecret(testKey)})
 		require.NoError(t, err)
 		s := handover.Session{Conversation: chat.conversation("user")}
-		chat.AgentTyping(t.Context(), s, handover.AgentTyping{On: true, Agent: handover.Agent{Name: "Ann"}})
+		chat.Typing(t.Context(), s, handover.AgentTyping{On: true, Agent: handover.Agent{Name: "Ann"}})
 		now, _, _ := chat.room("user").look()
 		require.Equal(t, &typing{From: handover.FromAgent, Name: "Ann"}, now.Typing)
-		chat.Typing(s.Conversation, false)
+		chat.BotTyping(s.Conversation, false)
 		now, _, _ = chat.room("user").look()
 		require.NotNil(t, now.Typing, "it is the bot that stopped")
 		time.Sleep(time.Minute)

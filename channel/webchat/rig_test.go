@@ -49,9 +49,9 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		if strings.Contains(m.Text, "human") {
 			return &handover.Request{}, nil
 		}
-		return nil, chat.Send(ctx, m.Conversation, m.ID, handover.TextMessage("You said "+m.Text))
+		return nil, chat.SendOnce(ctx, m.Conversation.ID, m.ID, handover.TextMessage("You said "+m.Text))
 	}
-	chat.Attach(&config)
+	require.NoError(t, chat.Attach(&config))
 	h, err := handover.New(config)
 	require.NoError(t, err)
 	crisp.Run(h)

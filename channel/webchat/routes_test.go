@@ -141,7 +141,7 @@ func choices(text string, titles ...string) handover.RichMessage {
 // TestChoice is taken once, however many pages a user has open.
 func TestChoice(t *testing.T) {
 	r := newRig(t)
-	require.NoError(t, r.chat.Send(t.Context(), r.conversationOf(r.browser), "0", choices("Which?", "Opening hours", "Hello")))
+	require.NoError(t, r.chat.SendOnce(t.Context(), r.conversationOf(r.browser).ID, "0", choices("Which?", "Opening hours", "Hello")))
 	place := 0
 	for _, e := range r.reads("") {
 		if e.Name == "message" {
@@ -206,7 +206,7 @@ func TestCookieStaysHere(t *testing.T) {
 	require.NoError(t, err)
 	config := crisp.Config()
 	config.History = handover.History{URL: "https://shop.example/history", SigningKey: handover.NewSecret(testKey)}
-	chat.Attach(&config)
+	require.NoError(t, chat.Attach(&config))
 	h, err := handover.New(config)
 	require.NoError(t, err)
 	link, err := h.HistoryLink(chat.conversation("guest-1"))

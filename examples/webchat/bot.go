@@ -17,15 +17,15 @@ const thinkingTime = 500 * time.Millisecond
 
 // answer lets the bot speak, and asks for a human if the bot wants one. On an error it is called again.
 func (b bot) answer(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
-	b.chat.Typing(m.Conversation, true)
-	defer b.chat.Typing(m.Conversation, false)
+	b.chat.BotTyping(m.Conversation, true)
+	defer b.chat.BotTyping(m.Conversation, false)
 	select {
 	case <-ctx.Done(): // a human took over while the bot was thinking, and gets the message
 		return nil, ctx.Err()
 	case <-time.After(thinkingTime):
 	}
 	answer, needsHelp := think(m.Text)
-	if err := b.chat.Send(ctx, m.Conversation, m.ID, answer); err != nil || !needsHelp {
+	if err := b.chat.SendOnce(ctx, m.Conversation.ID, m.ID, answer); err != nil || !needsHelp {
 		return nil, err
 	}
 	visitor, err := b.chat.Visitor(ctx, m.Conversation)

@@ -107,12 +107,13 @@ func (d *desk) here(next http.Handler) http.Handler {
 }
 
 // close ends the fake.
-func (d *desk) close() error {
-	if d.crisp != nil {
+func (d *desk) close() {
+	if d.detach != nil {
 		d.detach()
+	}
+	if d.crisp != nil {
 		d.crisp.Close()
 	}
-	return nil
 }
 
 //go:embed desk

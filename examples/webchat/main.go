@@ -42,32 +42,30 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("set LISTEN to a free address, such as 127.0.0.1:0: %w", err)
 	}
+	defer listener.Close()
 	site := cmp.Or(strings.TrimSuffix(getenv("PUBLIC_URL"), "/"), "http://"+listener.Addr().String())
 	files := &webchat.MemoryFiles{}
-	chat, err := webchat.New(webchat.Config{
-		URL: site + "/chat/", Key: handover.NewSecret(cmp.Or(getenv("CHAT_KEY"), rand.Text()+rand.Text())), Files: files,
-		Title: "Acorn Bikes", Welcome: welcome,
-	})
+	key := handover.NewSecret(cmp.Or(getenv("CHAT_KEY"), rand.Text()+rand.Text()))
+	chat, err := webchat.New(webchat.Config{URL: site + "/chat/", Key: key, Title: "Acorn Bikes", Welcome: welcome, Files: files})
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	config, desk := crisp(getenv, site, files)
+	defer desk.close()
 	config.Store = &handover.MemoryStore{} // a real bot keeps its sessions in a database, see package sqlstore
 	config.History = handover.History{URL: site + "/history", SigningKey: handover.NewSecret(rand.Text() + rand.Text())}
 	config.Answer = bot{chat}.answer
-	chat.Attach(&config)
-	h, err := handover.New(config)
-	if err != nil {
-		return errors.Join(err, listener.Close())
+	err = chat.Attach(&config)
+	h, failed := handover.New(config)
+	if err = errors.Join(err, failed); err != nil {
+		return err
 	}
-	http := &http.Server{Handler: routes(chat, h, desk), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{Handler: routes(chat, h, desk), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go h.Run(ctx)
-	go http.Serve(listener)
+	go server.Serve(listener)
 	fmt.Fprintln(out, site)
 	<-ctx.Done()
-	last, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(http.Shutdown(last), h.Shutdown(last), desk.close())
+	return errors.Join(server.Close(), h.Shutdown(context.Background()))
 }
 
 // routes is the site: the chat, what agents and Crisp open, and the page with the widget.

@@ -33,7 +33,7 @@ type site struct {
 }
 
 // sitePolicy is what a careful host has: no inline script or style, nothing from elsewhere.
-const sitePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; " +
+const sitePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; " +
 	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 func startSite(t *testing.T) *site {
@@ -64,9 +64,9 @@ func (s *site) start() {
 		if m.Payload == "human" {
 			return &handover.Request{}, nil
 		}
-		return nil, s.chat.Send(ctx, m.Conversation, m.ID, handover.TextMessage("You said "+m.Text))
+		return nil, s.chat.SendOnce(ctx, m.Conversation.ID, m.ID, handover.TextMessage("You said "+m.Text))
 	}
-	s.chat.Attach(&config)
+	require.NoError(s.t, s.chat.Attach(&config))
 	h, err := handover.New(config)
 	require.NoError(s.t, err)
 	halt := s.crisp.Run(h)
@@ -110,7 +110,7 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 func (s *site) opened(browser context.Context, name, query string) *tab {
 	s.t.Helper()
 	p := newTab(s.t, browser, name, s.base()+"/"+query)
-	p.clicks(launcher)
+	p.opensWidget()
 	p.framed(isReady)
 	return p
 }
@@ -120,6 +120,18 @@ const (
 	isReady  = `document.querySelector("#log")?.ariaBusy === "false" && document.querySelector("#who").textContent !== "Connecting…"`
 	isOpen   = launcher + `.ariaExpanded === "true"`
 )
+
+// opensWidget clicks the widget's button, once it is there and nothing covers it. It closes the chat as well.
+func (p *tab) opensWidget() {
+	p.t.Helper()
+	require.NoError(p.t, p.becomes(`((b) => {
+		if (!b) return false;
+		const at = b.getBoundingClientRect();
+		if (document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2)?.id !== "webchat") return false;
+		b.click();
+		return true;
+	})(`+launcher+`)`, byHand), "%s clicks in vain on the widget's button", p.name)
+}
 
 // framedSees waits until the frame's log shows exactly these lines.
 func (p *tab) framedSees(want ...string) {
@@ -204,7 +216,7 @@ func TestWebchatUnread(t *testing.T) {
 	conv := s.chat.Conversation("Ann")
 	says := func(text string) {
 		t.Helper()
-		require.NoError(t, s.chat.Send(t.Context(), conv, "", handover.TextMessage(text)))
+		require.NoError(t, s.chat.Send(t.Context(), conv.ID, handover.TextMessage(text)))
 	}
 	badge := `document.querySelector("#webchat").shadowRoot.querySelector(".badge").textContent`
 	says("One")
@@ -215,7 +227,7 @@ func TestWebchatUnread(t *testing.T) {
 	p.waits(`document.title === "(1) Acorn Bikes"`)
 	p.hide(false)
 	p.waits(`document.title === "Acorn Bikes" && ` + badge + ` === ""`)
-	p.clicks(launcher)
+	p.opensWidget()
 	says("Three")
 	says("Four")
 	p.waits(badge + ` === "2" && document.title === "Acorn Bikes"`)
@@ -223,7 +235,7 @@ func TestWebchatUnread(t *testing.T) {
 	p.shoot("webchat-badge")
 	p.do(chromedp.Reload())
 	p.waits(badge + ` === "2"`) // nobody has seen them meanwhile
-	p.clicks(launcher)
+	p.opensWidget()
 	p.framedSees("Bot: One", "Bot: Two", "Bot: Three", "Bot: Four")
 	p.waits(badge + ` === ""`)
 }
@@ -289,7 +301,7 @@ func TestWebchatLanguages(t *testing.T) {
 	} {
 		p := newTab(t, browser, lang, s.base()+"/?lang="+lang)
 		require.Equal(t, c.open, eval[string](p, launcher+`.ariaLabel`))
-		p.clicks(launcher)
+		p.opensWidget()
 		p.framed(`document.querySelector("#log")?.ariaBusy === "false"`)
 		require.Equal(t, c.send, eval[string](p, inFrame(`document.querySelector("#composer [type=submit]").ariaLabel`)))
 		require.Equal(t, c.dir+" "+lang[:2], eval[string](p, inFrame(`document.documentElement.dir + " " + document.documentElement.lang`)))
