@@ -129,7 +129,7 @@ func (p *tab) tab(expression string, options ...chromedp.KeyOption) {
 	p.t.Helper()
 	for range 60 {
 		if eval[bool](p, "!!("+expression+")") {
-			require.NotEqual(p.t, "none", eval[string](p, "getComputedStyle(document.activeElement).outlineStyle"), "the focus can be seen")
+			require.NotEqual(p.t, "none", eval[string](p, "getComputedStyle(document.activeElement.shadowRoot?.activeElement ?? document.activeElement).outlineStyle"), "the focus can be seen")
 			return
 		}
 		p.do(chromedp.KeyEvent(kb.Tab, options...))
