@@ -88,7 +88,7 @@ func agentFile(typ string, content jsontext.Value) ([]part, error) {
 		return nil, cannotShow(err)
 	}
 	message := RichMessage{Attachment: &Attachment{Type: kind, Payload: AttachmentPayload{URL: file.URL}}}
-	return []part{{Content: message, File: new(File(file))}}, nil
+	return []part{{Content: message, File: &File{URL: file.URL, Name: file.Name, MIMEType: file.MIMEType, Size: file.Size, Duration: file.Duration}}}, nil
 }
 
 // agentPicker shows a picker as text with quick replies.

@@ -82,6 +82,9 @@ type Config struct {
 	// HistoryHead returns what stands above the messages on the history page, such as user data and
 	// the reason. The link is all that protects the page: nothing by default. Its ctx is that of Transcript.
 	HistoryHead func(ctx context.Context, c Conversation) ([]HistoryField, error)
+	// OpenFile opens a file that the user sent (File.ID), for agents who follow a link of Files. ctx ends when
+	// nobody reads any more; OpenFile has 10 s, after which it is not waited for. Required with Files.URL.
+	OpenFile func(ctx context.Context, c Conversation, id string) (OpenedFile, error)
 	// Texts returns what the library says in a conversation; use Session.Locale to choose a
 	// language. It must return at once: where it hangs for a second, or panics, DefaultTexts stand in.
 	// Default: DefaultTexts.
@@ -111,6 +114,9 @@ type Config struct {
 	Timeouts Timeouts
 	// History is the link to the bot conversation's history. Without a URL there is no link.
 	History History
+	// Files are the links to files that only the bot can open, such as those of Telegram. Without a URL such a file
+	// is refused.
+	Files FileLinks
 	// Policy answers open questions; Limits bound what the library takes on.
 	Policy Policy
 	Limits Limits
@@ -158,6 +164,9 @@ type Policy struct {
 	// AskRating has Crisp ask the user for a rating after a resolved handover in which a human
 	// answered. The answer reaches Observe, where Crisp tells of it.
 	AskRating bool
+	// LocalFiles lets files pass whose URL leads to this machine or to a private network, for development: neither
+	// Crisp nor its agents can open them elsewhere.
+	LocalFiles bool
 	// NoTakeover delivers what an agent writes while the bot owns the conversation, and leaves
 	// it with the bot.
 	NoTakeover bool
@@ -249,8 +258,10 @@ func (c Config) prepare() (Config, error) {
 	if err := c.Timeouts.prepare(); err != nil {
 		faults = append(faults, err)
 	}
-	if err := c.History.validate(); err != nil {
-		faults = append(faults, err)
+	for _, links := range []signedLinks{c.History.links(), c.Files.links()} {
+		if err := links.validate(); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	if c.History.URL != "" && c.Transcript == nil {
 		fault("Transcript must be set when History.URL is: the page shows what it returns")
@@ -260,6 +271,7 @@ func (c Config) prepare() (Config, error) {
 	}
 	c.Sources = slices.Clone(c.Sources)
 	c.History.OldSigningKeys = slices.Clone(c.History.OldSigningKeys)
+	c.Files.prepare(c.OpenFile != nil, fault)
 	c.Policy.prepare(fault)
 	c.Limits.prepare(c.Token.Tier, fault)
 	if c.Origin == "" {

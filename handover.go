@@ -158,6 +158,16 @@ func (h *Handover) HistoryHandler() http.Handler {
 	}
 }
 
+// FileHandler serves the files that the links of Config.Files lead to: GET and HEAD, parts of files, at most
+// FileLinks.MaxSize. Config.OpenFile has 10 s, the file 10 minutes, and whoever reads it 30 s for each piece; 64
+// files are read at a time, more are answered 503.
+func (h *Handover) FileHandler() http.Handler {
+	return filePage{
+		files: h.cfg.Files, open: h.cfg.OpenFile, logger: h.cfg.Logger, observed: h.host.observed,
+		bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxFilesHung}), places: make(chan struct{}, maxFilesOpen),
+	}
+}
+
 // Available reports whether somebody is there to answer. The answer may be 10 s old; PresenceUnknown comes
 // with the error of asking Crisp, or without one when Crisp's answer is not known to us.
 // Config.Presence has the last word. It takes as long as the store, one call to Crisp and Config.Presence: 20 s,

@@ -19,7 +19,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crisphandover/handover/internal/signedlink"
 	"github.com/crisphandover/handover/internal/weblink"
 	"github.com/crisphandover/handover/internal/worker"
 )
@@ -52,73 +51,26 @@ func (h History) LogValue() slog.Value { return slog.StringValue(h.String()) }
 func (h History) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 const (
-	defaultHistoryTTL = 30 * 24 * time.Hour
-	minHistoryKey     = 32 // bytes, the size of the signature
-	transcriptTime    = 10 * time.Second
-	historyPurpose    = "handover history link" // what the links are signed for
+	transcriptTime = 10 * time.Second
+	historyPurpose = "handover history link" // what the links are signed for
 )
 
-var (
-	errLinkWrong   = errors.New("handover: the history link was not signed with this key")
-	errLinkExpired = errors.New("handover: the history link has expired")
-)
-
-// validate names all that is wrong with the settings.
-func (h History) validate() error {
-	var faults []error
-	if h.URL != "" {
-		u, err := url.Parse(h.URL)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || u.User != nil {
-			faults = append(faults, errors.New("History.URL must be an absolute http or https URL without a fragment, user name or password: agents see it"))
-		}
-		if h.SigningKey.Reveal() == "" {
-			faults = append(faults, errors.New("History.SigningKey must be set along with History.URL"))
-		}
-	}
-	for _, key := range h.keys() {
-		if len(key) < minHistoryKey && (key != "" || len(h.OldSigningKeys) > 0) {
-			faults = append(faults, fmt.Errorf("History.SigningKey and each of History.OldSigningKeys must have at least %d bytes: take random ones", minHistoryKey))
-			break
-		}
-	}
-	if h.TTL != 0 {
-		if why := spanFault(h.TTL); why != "" {
-			faults = append(faults, fmt.Errorf("field History.TTL %s; 0 is 30 days: a link always expires", why))
-		}
-	}
-	return errors.Join(faults...)
+// links are the settings of its links.
+func (h History) links() signedLinks {
+	return signedLinks{field: "History", purpose: historyPurpose, url: h.URL, key: h.SigningKey, old: h.OldSigningKeys, ttl: h.TTL}
 }
 
 // link returns the link to the conversation's page, or "" if there is no page.
 func (h History) link(c Conversation, now time.Time) string {
-	u, err := url.Parse(h.URL)
-	if err != nil || h.URL == "" {
-		return ""
-	}
-	ttl := h.TTL
-	if ttl == 0 {
-		ttl = defaultHistoryTTL
-	}
-	query := u.Query()
-	query.Set("t", signedlink.Sign(historyPurpose, h.SigningKey.Reveal(), now.Add(ttl), c.WebsiteID, c.Source, c.ID))
-	u.RawQuery = query.Encode()
-	return u.String()
-}
-
-// keys are the texts of SigningKey and OldSigningKeys.
-func (h History) keys() []string {
-	return append([]string{h.SigningKey.Reveal()}, textsOf(h.OldSigningKeys)...)
+	return h.links().page().Link(now, c.WebsiteID, c.Source, c.ID)
 }
 
 // open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
 // errLinkExpired; only a token with a good signature can have expired.
 func (h History) open(token string, now time.Time) (Conversation, error) {
-	fields, err := signedlink.Open(historyPurpose, h.keys(), token, now)
-	switch {
-	case errors.Is(err, signedlink.ErrExpired):
-		return Conversation{}, errLinkExpired
-	case err != nil || len(fields) != 3:
-		return Conversation{}, errLinkWrong
+	fields, err := h.links().open(token, now, 3)
+	if err != nil {
+		return Conversation{}, err
 	}
 	return Conversation{WebsiteID: fields[0], Source: fields[1], ID: fields[2]}, nil
 }

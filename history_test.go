@@ -149,7 +149,7 @@ func TestHistoryValidate(t *testing.T) {
 		{"all at once", History{URL: "x", SigningKey: NewSecret("short"), TTL: 1}, []string{"History.URL", "at least 32 bytes", "History.TTL"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			err := row.history.validate()
+			err := row.history.links().validate()
 			if row.want == nil {
 				require.NoError(t, err)
 			}

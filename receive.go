@@ -217,7 +217,7 @@ func (h *engine) waited(ctx context.Context, key, id string) {
 	})
 }
 
-// check refuses what cannot be taken, before anything is stored.
+// checkIncoming refuses what cannot be taken, before anything is stored, and gives files their links.
 func (c *Config) checkIncoming(m *Incoming) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadMessage}, args...)...)
@@ -240,24 +240,13 @@ func (c *Config) checkIncoming(m *Incoming) error {
 		return bad("it has more files than Limits.Files, %d", c.Limits.Files)
 	}
 	for _, f := range m.Files {
-		switch {
-		case len(f.URL) > maxFileURL:
-			return bad("a file's URL is longer than %d bytes", maxFileURL)
-		case len(f.Name) > maxFileName || len(f.MIMEType) > maxFileName:
-			return bad("a file's name or type is longer than %d bytes", maxFileName)
-		}
-		if err := checkFile(f); err != nil {
+		if err := c.checkFile(f); err != nil {
 			return err
 		}
 	}
+	c.linkFiles(m, time.Now())
 	return nil
 }
-
-// The bounds of what describes a file, in bytes.
-const (
-	maxFileURL  = 4096
-	maxFileName = 1024
-)
 
 // maxID bounds ids that come from channels, in bytes.
 const maxID = 256
@@ -283,7 +272,7 @@ func (m *Incoming) hash() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q", m.Text, m.Payload)
 	for _, f := range m.Files {
-		fmt.Fprintf(h, " %q", f.Name+f.MIMEType)
+		fmt.Fprintf(h, " %q", f.Name+f.MIMEType+f.ID)
 		if f.Size != 0 { // all that tells photos without names apart: URLs may differ when a message is repeated
 			fmt.Fprintf(h, " %d", f.Size)
 		}

@@ -134,7 +134,7 @@ func TestRelayKindsOfContent(t *testing.T) {
 			"file", map[string]any{"name": "cat.png", "url": "https://example.com/a/cat.png", "type": "image/png"},
 			"text", "listen",
 			"audio", map[string]any{"url": "https://example.com/v", "type": "audio/mp4", "duration": 12.0},
-			"file", map[string]any{"name": "invoice.pdf", "url": "https://example.com/d", "type": "application/octet-stream"},
+			"file", map[string]any{"name": "invoice.pdf", "url": "https://example.com/d", "type": "application/pdf"},
 		}, got)
 	})
 }

@@ -25,6 +25,9 @@ type retryAfter struct {
 	err   error
 }
 
+// RetryAfter is when to try again, for whoever tests a channel: errors.As finds it.
+func (e *retryAfter) RetryAfter() time.Duration { return e.after }
+
 // Error is that of the channel.
 func (e *retryAfter) Error() string { return e.err.Error() }
 

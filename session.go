@@ -71,9 +71,14 @@ type Agent struct {
 	Avatar string `json:"avatar,omitempty"` // an http or https URL, or empty
 }
 
-// File is a file that was sent by URL, in either direction.
+// File is a file that was sent, in either direction.
 type File struct {
-	URL      string        `json:"url"`
+	// URL is where everybody can open it: Crisp, its agents, and the user. One of a user's that holds a password, a
+	// token or a signature, or leads to a private network, is refused.
+	URL string `json:"url"`
+	// ID is the file of a user without such a URL: Config.OpenFile opens it, and the library sets URL to a link
+	// (Config.Files). At most 1,024 bytes.
+	ID       string        `json:"id,omitempty"`
 	Name     string        `json:"name,omitempty"`
 	MIMEType string        `json:"mime_type,omitempty"`
 	Size     int64         `json:"size,omitempty"`     // bytes; 0: not known
@@ -241,11 +246,11 @@ type Revision struct {
 	Removed bool // the message is to disappear; Message has no content
 }
 
-// agentOf is who wrote a message. An avatar that is no link which may be shown is dropped.
+// agentOf is who wrote a message. An avatar that users cannot open, or must not, is dropped.
 func agentOf(m *EventMessage) Agent {
 	a := Agent{ID: m.User.UserID, Avatar: m.User.Avatar}
 	a.Name, _ = textsplit.Shorten(textsplit.OneLine(m.User.Nickname), maxAgentName)
-	if !weblink.Web(a.Avatar) {
+	if !weblink.Public(a.Avatar) {
 		a.Avatar = ""
 	}
 	if len(a.ID) > maxAgentID {

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/times"
-	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // userMessage is what became of one message of the user.
@@ -403,7 +400,7 @@ func (m *Incoming) split(limit int) []post {
 		all = append(all, post{typ: "text", content: crispcontent.NewText(part)})
 	}
 	for _, f := range m.Files {
-		typ, content := crispcontent.File(f).Message()
+		typ, content := f.content().Message()
 		all = append(all, post{typ: typ, content: content})
 	}
 	return all
@@ -411,24 +408,6 @@ func (m *Incoming) split(limit int) []post {
 
 // size is about how many Crisp messages posts makes, at no great cost: at most twice as many.
 func (m *Incoming) size() int { return textsplit.Units(m.Text)/maxPost + 1 + len(m.Files) }
-
-// errUnsafeFile is for a file whose URL must not be given to Crisp.
-var errUnsafeFile = fmt.Errorf("%w: its file's URL cannot be passed on", ErrBadMessage)
-
-// checkFile refuses URLs that no agent can open, and those that carry a secret.
-func checkFile(f File) error {
-	u, err := url.Parse(f.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%w: it must be an http or https URL", errUnsafeFile)
-	}
-	if u.User != nil {
-		return fmt.Errorf("%w: it holds a password", errUnsafeFile)
-	}
-	if weblink.HoldsToken(u) {
-		return fmt.Errorf("%w: a Telegram file URL holds the bot's token: serve the file from your own server", errUnsafeFile)
-	}
-	return nil
-}
 
 // fault says what a message of the user lacks; "" for nothing.
 func (m *userMessage) fault() string {

@@ -10,6 +10,7 @@ import (
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/markdown"
 	"github.com/crisphandover/handover/internal/textsplit"
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 const (
@@ -321,7 +322,7 @@ func (r *renderer) list(b block) (text rich, buttons []Button, listed []Choice) 
 		switch {
 		case x.phone != "":
 			text = text.add(labeled(x.Title, x.phone))
-		case x.URL != "" && (!r.c.Links || len(buttons) >= r.c.Buttons):
+		case x.URL != "" && (!r.c.Links || !weblink.Web(x.URL) || len(buttons) >= r.c.Buttons):
 			text = text.add(labeled(x.Title, x.URL))
 		case x.URL != "":
 			if !whole {

@@ -63,7 +63,7 @@ func crisp(getenv func(string) string, site string, files *webchat.MemoryFiles) 
 		log.Print("webchat: CRISP_WEBSITE_ID, CRISP_IDENTIFIER, CRISP_KEY and CRISP_WEBHOOK_SECRET are not set: this is a fake Crisp")
 		d.crisp = handovertest.New(handovertest.Options{Operators: operators})
 		config = d.crisp.Config()
-		config.Presence = d.there
+		config.Presence, config.Policy.LocalFiles = d.there, true // the agents are on this machine
 		return config, d
 	}
 	if len(config.Webhook.Secrets)+len(config.Webhook.URLKeys) == 0 {

@@ -83,3 +83,23 @@ func TestFile(t *testing.T) {
 		require.Equal(t, tt.content, string(content))
 	}
 }
+
+// What users send has a name and a type that agents can be shown, whatever the channel says of it.
+func TestTidy(t *testing.T) {
+	for _, row := range []struct{ have, want File }{
+		{File{URL: "https://a.example/b/cat.JPG?x=1"}, File{Name: "cat.JPG", MIMEType: "image/jpeg"}},
+		{File{URL: "https://a.example/b/", Name: "voice.ogg"}, File{Name: "voice.ogg", MIMEType: "audio/ogg"}},
+		{File{URL: "https://a.example"}, File{Name: "file"}},
+		{File{Name: "../../etc/passwd"}, File{Name: "passwd"}},
+		{File{Name: `C:\\temp\\a.pdf`}, File{Name: "a.pdf", MIMEType: "application/pdf"}},
+		{File{Name: "invoice\u202egpj.exe\x00\r\n"}, File{Name: "invoicegpj.exe"}},
+		{File{Name: ".htaccess"}, File{Name: "htaccess"}},
+		{File{Name: "\u202e", URL: "https://a.example/%2e%2e%2fx.png"}, File{Name: "x.png", MIMEType: "image/png"}},
+		{File{Name: "a.png", MIMEType: "Application/PDF; q=1"}, File{Name: "a.png", MIMEType: "application/pdf"}},
+		{File{Name: "a.png", MIMEType: "no type"}, File{Name: "a.png", MIMEType: "image/png"}},
+		{File{Name: strings.Repeat("x", 1000)}, File{Name: strings.Repeat("x", 199) + "…"}},
+	} {
+		row.want.URL = row.have.URL
+		require.Equal(t, row.want, row.have.Tidy())
+	}
+}

@@ -13,6 +13,7 @@ import (
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/weblink"
 )
 
@@ -55,6 +56,7 @@ func ReadFile(typ string, content jsontext.Value) (f File, kind string, err erro
 // Message returns the message that shows a file in Crisp: audio as such, all else, images included, as
 // a file.
 func (f File) Message() (typ string, content jsontext.Value) {
+	f = f.Tidy()
 	if strings.HasPrefix(f.MIMEType, "audio/") {
 		c := map[string]any{"url": f.URL, "type": f.MIMEType}
 		if s := int(f.Duration / time.Second); s > 0 {
@@ -62,17 +64,42 @@ func (f File) Message() (typ string, content jsontext.Value) {
 		}
 		return "audio", encode(c)
 	}
-	name, mime := f.Name, f.MIMEType
-	if name == "" {
-		name = "file"
-		if u, err := url.Parse(f.URL); err == nil && path.Base(u.Path) != "/" && path.Base(u.Path) != "." {
-			name = path.Base(u.Path)
-		}
-	}
+	mime := f.MIMEType
 	if mime == "" {
 		mime = "application/octet-stream"
 	}
-	return "file", encode(map[string]any{"name": name, "url": f.URL, "type": mime})
+	return "file", encode(map[string]any{"name": f.Name, "url": f.URL, "type": mime})
+}
+
+// Tidy returns the file with a name that can be shown and a type that can be one: those of its URL where it has none.
+func (f File) Tidy() File {
+	f.MIMEType = mediaType(Text(f.MIMEType))
+	if f.Name = fileName(Text(f.Name)); f.Name == "" {
+		if u, err := url.Parse(f.URL); err == nil {
+			f.Name = fileName(Text(u.Path))
+		}
+	}
+	if f.Name == "" {
+		f.Name = "file"
+	}
+	if f.MIMEType == "" {
+		f.MIMEType = typesByName[strings.ToLower(path.Ext(f.Name))]
+	}
+	return f
+}
+
+// typesByName are the types of the files that people send, by the ends of their names. The tables of package mime
+// differ from machine to machine.
+var typesByName = map[string]string{
+	".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".gif": "image/gif", ".webp": "image/webp", ".heic": "image/heic",
+	".avif": "image/avif", ".bmp": "image/bmp", ".svg": "image/svg+xml", ".tif": "image/tiff", ".tiff": "image/tiff",
+	".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".aac": "audio/aac", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
+	".wav": "audio/wav", ".amr": "audio/amr", ".flac": "audio/flac",
+	".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".3gp": "video/3gpp", ".avi": "video/x-msvideo",
+	".pdf": "application/pdf", ".txt": "text/plain", ".csv": "text/csv", ".zip": "application/zip", ".json": "application/json",
+	".doc": "application/msword", ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	".xls": "application/vnd.ms-excel", ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	".ppt": "application/vnd.ms-powerpoint", ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
 
 // encode makes JSON of strings and numbers.
@@ -123,8 +150,12 @@ func fileName(t Text) string {
 		}
 		return r
 	}, name)
-	return strings.TrimLeft(strings.TrimSpace(name), ".")
+	name, _ = textsplit.Shorten(strings.TrimLeft(strings.TrimSpace(name), "."), maxFileName)
+	return name
 }
+
+// maxFileName is the length of the longest file name that is shown, in UTF-16 units.
+const maxFileName = 200
 
 // amount returns a number that is not negative and at most limit; 0 for anything else.
 func amount(v jsontext.Value, limit float64) float64 {

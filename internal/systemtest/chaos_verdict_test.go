@@ -22,7 +22,7 @@ type verdict struct {
 	// late are the messages that came after newer ones, marked Late: their hook was lost, and Crisp's log
 	// was out of reach for so long that other hooks in hand were shown without it. They are few.
 	late         int
-	lateIn       int           // conversations with late messages
+	lateOf       []int         // those of each conversation that has some
 	calls, early int           // to Crisp; those that came before Retry-After had passed
 	slowest      time.Duration // from an agent to the user
 	faults       map[string]int
@@ -46,11 +46,21 @@ func (v verdict) String() string {
 // bad counts all that must not be.
 func (v verdict) bad() int {
 	bad := v.lost + v.doubled + v.reordered + v.endsTwice + len(v.wrong)
-	// One message that lags makes all after it late, so that a single conversation may have twenty.
-	if few := max(3, v.accepted/500); v.late > few && v.lateIn > max(1, v.conversations/100) {
+	if v.tooLate() {
 		bad += v.late
 	}
 	return bad
+}
+
+// tooLate reports whether more messages came late than a hook that was lost explains. One message that lags makes
+// all before it late, so the conversations with most of them do not count: a hundredth of all, and one at least.
+func (v verdict) tooLate() bool {
+	of := slices.Sorted(slices.Values(v.lateOf))
+	rest := 0
+	for _, n := range of[:max(0, len(of)-max(1, v.conversations/100))] {
+		rest += n
+	}
+	return rest > max(3, v.accepted/500)
 }
 
 // tooSlow is longer than a message of an agent may take: what no hook tells of, catch-up finds every three
@@ -105,6 +115,9 @@ func (v *verdict) tell(c *chat, before verdict) {
 		if n > 0 {
 			kinds = append(kinds, kind)
 		}
+	}
+	if n := v.late - before.late; n >= 10 { // DEBUG
+		v.story = append(append(v.story, fmt.Sprintf("%s has %d late", c.name, n)), c.story...)
 	}
 	told := len(v.kinds)
 	for _, kind := range kinds {
@@ -221,7 +234,7 @@ func (c *chat) judgeUser(v *verdict) {
 	}
 	v.late += len(late)
 	if len(late) > 0 {
-		v.lateIn++
+		v.lateOf = append(v.lateOf, len(late))
 	}
 	c.judgeOdd(func(text string) bool { return ids[text] != "" })
 	v.accepted += len(c.said)

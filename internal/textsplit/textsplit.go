@@ -22,8 +22,15 @@ func Units(s string) int {
 	return n
 }
 
-// OneLine returns s with each run of white space and control characters as one space.
+// OneLine returns s with each run of white space and control characters as one space, and without the characters
+// that turn the direction of the text around them.
 func OneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, s)
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
 

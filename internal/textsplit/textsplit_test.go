@@ -69,7 +69,7 @@ func TestUnits(t *testing.T) {
 }
 
 func TestOneLine(t *testing.T) {
-	for text, want := range map[string]string{"": "", " \n ": "", "a b": "a b", "\ta\r\n\u2028b\x00\u00a0c ": "a b c"} {
+	for text, want := range map[string]string{"": "", " \n ": "", "a b": "a b", "\ta\r\n\u2028b\x00\u00a0c ": "a b c", "a\u202egpj.exe\u200f": "agpj.exe"} {
 		require.Equal(t, want, textsplit.OneLine(text), "%q", text)
 	}
 }

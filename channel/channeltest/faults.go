@@ -1,0 +1,182 @@
+package channeltest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/crisphandover/handover"
+)
+
+// meant is what an error means to the engine.
+func meant(err error) string {
+	var wait interface{ RetryAfter() time.Duration }
+	switch {
+	case err == nil:
+		return "shown"
+	case errors.Is(err, handover.ErrUserAway):
+		return "away"
+	case errors.Is(err, errors.ErrUnsupported):
+		return "unsupported"
+	case errors.As(err, &wait):
+		return "not before " + wait.RetryAfter().String()
+	}
+	return "again"
+}
+
+func (r *run) refusals() {
+	for refusal, want := range map[Refusal]string{Down: "again", Busy: "not before 7s", Away: "away", Format: "unsupported"} {
+		if slices.Contains(r.Without, refusal) {
+			continue
+		}
+		r.Run(refusal.String(), func(t *testing.T) {
+			r := *r
+			r.T = t
+			m := r.text("refused: " + refusal.String())
+			m.ID = "refusals/" + refusal.String()
+			times := 1
+			if refusal == Format {
+				times = 8 // the channel may try something simpler
+			}
+			r.Platform.Fail(refusal, 0, times)
+			_, err := r.deliver(r.Channel, m)
+			if got := meant(err); got != want {
+				t.Fatalf("Deliver means %q, not %q: %v", got, want, err)
+			}
+			r.Platform.Mend()
+			r.shows(m)
+			r.count("refused: "+refusal.String(), 1)
+
+			r.Platform.Fail(refusal, 0, times)
+			err = r.Channel.Send(t.Context(), r.Conversation, handover.TextMessage("the bot is refused"))
+			r.check(err)
+			if got := meant(err); got != want {
+				t.Fatalf("Send means %q, not %q: %v", got, want, err)
+			}
+			r.Platform.Mend()
+		})
+	}
+}
+
+func (r *run) format() {
+	if slices.Contains(r.Without, Format) {
+		r.Skip("the platform takes everything")
+	}
+	r.Platform.Fail(Format, 0, 1)
+	m := r.text("**Hello** & welcome")
+	if _, err := r.deliver(r.Channel, m); errors.Is(err, errors.ErrUnsupported) { // the engine tries again, in plain words
+		m.Content = handover.TextMessage("Hello & welcome")
+		r.shows(m)
+	} else if err != nil {
+		r.Fatalf("Deliver: %v", err)
+	}
+	r.inOrder("Hello & welcome")
+	r.count("welcome", 1)
+}
+
+// hostileTexts are what an agent, a user or a name may be.
+var hostileTexts = map[string]string{
+	"HTML":      `<b>bold</b> <script>alert("x")</script> &lt; &amp; </a> <a href="javascript:x">y</a>`,
+	"marks":     "*a _b ~c `d [e](f) **g __h ~~i ```j <k|l> <!channel> <@U1> #m @everyone \\",
+	"direction": "safe \u202Egnp.exe\u202C \u2066x\u2069 \u200Fשלום",
+	"control":   "a\x00b\x1b[31mc\x07d\r\ne\rf\u0085g\u2028h\u2029i\tj",
+	"not UTF-8": "a\xff\xfeb\xc3",
+	"emoji":     strings.Repeat("👩‍👩‍👧‍👦🇫🇷👍🏽", 200),
+	"accents":   "a" + strings.Repeat("\u0301", 3000) + "b",
+	"no spaces": strings.Repeat("x", 20_000),
+	"long":      strings.Repeat("word & <word> ", 20_000/14),
+	"newlines":  strings.Repeat("\n", 5000) + "end" + strings.Repeat("\n", 5000),
+	"code":      "```\n" + strings.Repeat("if a < b && c > d { x[i]++ }\n", 400) + "```",
+	"bold":      "**" + strings.TrimSpace(strings.Repeat("bold ", 3000)) + "**",
+	"links":     strings.Repeat("[label](https://shop.example/a?b=1&c=2) ", 500),
+	"long link": "[label](https://shop.example/" + strings.Repeat("a", 1900) + ")",
+}
+
+func (r *run) hostile() {
+	for name, text := range hostileTexts {
+		r.Run(name, func(t *testing.T) {
+			r := *r
+			r.T = t
+			before := len(r.Platform.Seen())
+			m := r.text(text)
+			m.ID, m.Agent.Name = "hostile/"+name, "An\u202En\n*<b>"+strings.Repeat("!", 40)
+			r.shows(m)
+			m.ID, m.From = m.ID+"/system", handover.FromSystem
+			r.shows(m)
+			m.ID, m.Content = m.ID+"/choices", handover.RichMessage{Text: "Which?", QuickReplies: []handover.QuickReply{
+				{ContentType: handover.ReplyText, Title: "1 " + text[:min(len(text), 200)], Payload: "a"}, {ContentType: handover.ReplyText, Title: "Other", Payload: "b"}}}
+			r.shows(m)
+			for _, s := range r.Platform.Seen()[before:] {
+				for _, c := range s.Text + s.Raw {
+					if unicode.IsControl(c) && c != '\n' && c != '\t' || c >= 0x202A && c <= 0x202E || c >= 0x2066 && c <= 0x2069 {
+						t.Fatalf("%q is shown", c)
+					}
+				}
+			}
+		})
+	}
+	r.Run("of the user", func(t *testing.T) {
+		r := *r
+		r.T = t
+		for name, text := range hostileTexts {
+			if name == "not UTF-8" || name == "control" {
+				continue // no platform lets a user write it
+			}
+			text = strings.TrimSpace(text)
+			text = strings.TrimSpace(strings.ToValidUTF8(text[:min(len(text), 4000)], ""))
+			r.Platform.Write(text)
+			if in := r.took(""); in.Text != text {
+				t.Fatalf("%s: the user wrote %q, and it came as %q", name, text, in.Text)
+			}
+		}
+	})
+}
+
+func (r *run) writes() {
+	ids := map[string]bool{}
+	for _, text := range []string{"hello", "<b>&amp;", "2", "hello"} {
+		r.Platform.Write(text)
+		in := r.took("")
+		switch {
+		case in.Text != text:
+			r.Fatalf("the user wrote %q, and it came as %q", text, in.Text)
+		case ids[in.ID]:
+			r.Fatal("two messages have one id")
+		case in.Edits != "":
+			r.Fatal("it is no edit")
+		}
+		ids[in.ID] = true
+	}
+	if all, err := r.Take(r.Context()); err != nil || len(all) > 0 {
+		r.Fatalf("nothing was written, and %d messages come: %v", len(all), err)
+	}
+}
+
+func (r *run) typing() {
+	typed, counts := r.Platform.(interface{ Typing() int })
+	r.Channel.Typing(r.Context(), r.session(), handover.AgentTyping{Agent: handover.Agent{Name: "Ann"}, On: true})
+	if r.can.Typing && counts && typed.Typing() != 1 {
+		r.Fatalf("typing is shown %d times, not once", typed.Typing())
+	}
+	r.Channel.Typing(r.Context(), r.session(), handover.AgentTyping{Agent: handover.Agent{Name: "Ann"}})
+	if n := len(r.Platform.Seen()); n > 0 {
+		r.Fatal("typing is no message")
+	}
+}
+
+func (r *run) ended() {
+	ctx, cancel := context.WithCancel(r.Context())
+	cancel()
+	m := r.text("given up")
+	_, err := r.Channel.Deliver(ctx, r.session(), m)
+	r.check(err)
+	if err != nil && meant(err) != "again" {
+		r.Fatalf("a call whose context has ended means %q: %v", meant(err), err)
+	}
+	r.shows(m)
+	r.count("given up", 1)
+}

@@ -1,0 +1,147 @@
+package telegram
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/crisphandover/handover"
+)
+
+// Handle takes a message of a user: Handover.Handle, or a function around it.
+type Handle = func(ctx context.Context, m handover.Incoming) error
+
+const (
+	pollTime  = 50 * time.Second // for which an empty answer is waited for
+	firstWait = time.Second      // after a failure; each further wait is twice as long
+	longest   = 30 * time.Second
+	hookTime  = 30 * time.Second
+	maxHook   = 1 << 20 // bytes
+)
+
+// allowed are the updates that are asked for.
+var allowed = []string{"message", "edited_message", "callback_query"}
+
+// Poll asks for updates and gives what users do to handle, one after the other, until ctx ends, whose error it returns.
+// What handle cannot take comes again, after a wait, unless handover.Permanent says that it never can: that is logged
+// and passed over. Where Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error
+// when Telegram does not know the token.
+//
+// One process polls at a time, and none while a web hook is set: Telegram answers 409 then, which is logged.
+func (c *Channel) Poll(ctx context.Context, handle Handle) error {
+	wait := firstWait
+	for offset := int64(0); ctx.Err() == nil; {
+		updates, err := c.updates(ctx, offset)
+		for _, raw := range updates {
+			u, bad := parse(raw)
+			if bad != nil && u.ID == 0 { // nothing could be passed over
+				err = bad
+				break
+			}
+			if bad != nil {
+				c.config.Logger.Warn("telegram: an update cannot be taken", "error", bad)
+			} else if err = c.take(ctx, u, false, handle); err != nil {
+				break
+			}
+			offset, wait = u.ID+1, firstWait
+		}
+		if err == nil {
+			continue
+		}
+		switch e := saysOf(err); {
+		case ctx.Err() != nil:
+		case e.code == http.StatusUnauthorized, e.code == http.StatusNotFound:
+			return err
+		default:
+			c.config.Logger.Warn("telegram: updates are taken later", "error", err)
+			pause(ctx, max(wait, min(e.wait, 5*time.Minute)))
+			wait = min(2*wait, longest)
+		}
+	}
+	return ctx.Err()
+}
+
+// pause waits, until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// updates asks for updates from offset on, and waits for one.
+func (c *Channel) updates(ctx context.Context, offset int64) (all []json.RawMessage, err error) {
+	wait := pollTime
+	if t := c.config.Client.Timeout; t > 0 {
+		wait = min(wait, t/2)
+	}
+	in := map[string]any{"offset": offset, "timeout": int(wait.Seconds()), "allowed_updates": allowed}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait+callTime)
+	defer cancel()
+	err = c.post(ctx, "getUpdates", body, &all)
+	return all, err
+}
+
+// take gives an update to handle. raced says that another may be taken at the same time.
+func (c *Channel) take(ctx context.Context, u update, raced bool, handle Handle) error {
+	in, ok := c.incoming(ctx, u)
+	if u.Callback != nil {
+		defer func() {
+			_ = c.call(ctx, "answerCallbackQuery", map[string]any{"callback_query_id": u.Callback.ID}, nil)
+		}()
+	}
+	if !ok {
+		return nil
+	}
+	if !raced {
+		in.Seq = 0 // one after the other: nothing has to be put right
+	}
+	err := handle(ctx, in)
+	if handover.Permanent(err) {
+		c.config.Logger.Warn("telegram: a message cannot be taken", "error", err)
+		return nil
+	}
+	return err
+}
+
+// Webhook takes the updates that Telegram posts, once setWebhook was called with the secret_token that is
+// Config.WebhookSecret. It answers 200 when handle has taken the message, or never can; 503 when Telegram is to post it
+// again; 401 to whoever does not know the secret; 400 and 413 to what is no update.
+func (c *Channel) Webhook(handle Handle) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secret := handover.NewSecret(r.Header.Get("X-Telegram-Bot-Api-Secret-Token"))
+		if c.config.WebhookSecret.Reveal() == "" || !secret.Equal(c.config.WebhookSecret) {
+			http.Error(w, "not the secret token of this web hook", http.StatusUnauthorized)
+			return
+		}
+		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHook))
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		u, bad := parse(raw)
+		if err != nil || bad != nil && u.ID == 0 {
+			http.Error(w, "not an update", http.StatusBadRequest)
+			return
+		}
+		if bad != nil {
+			c.config.Logger.Warn("telegram: an update cannot be taken", "error", bad)
+			return // 200: a repeat would be the same
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), hookTime)
+		defer cancel()
+		if err := c.take(ctx, u, true, handle); err != nil {
+			c.config.Logger.Warn("telegram: an update is to be posted again", "error", err)
+			http.Error(w, "post it again", http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	})
+}
