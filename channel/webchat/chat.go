@@ -93,7 +93,7 @@ func (c *Chat) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()
 // not shown again. With no page open it says so: the message is in the log all the same, where the user finds it, as
 // it is by then.
 func (c *Chat) Deliver(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error) {
-	e := Entry{Key: shownKey(m.ID), Message: m.WithoutMarkdown()}
+	e := Entry{Key: shownKey(m.ID), Message: cleanMessage(m.WithoutMarkdown())}
 	if s.State != handover.StateBot {
 		e.Handover = s.HandoverID
 	}
@@ -101,7 +101,7 @@ func (c *Chat) Deliver(ctx context.Context, s handover.Session, m handover.Messa
 		return "", err
 	}
 	if m.From == handover.FromAgent {
-		c.room(s.Conversation.ID).wrote(m.Agent.Name)
+		c.room(s.Conversation.ID).wrote(e.Agent.Name)
 	}
 	if c.away(ctx, s.Conversation.ID) {
 		return m.ID, handover.ErrUserAway
@@ -116,7 +116,7 @@ func (c *Chat) Revise(ctx context.Context, s handover.Session, r handover.Revisi
 		if found = e.Revision != 0; !found {
 			return false
 		}
-		e.Content, e.File = r.Message.WithoutMarkdown().Content, r.Message.File
+		e.Content, e.File = cleanMessage(r.Message.WithoutMarkdown()).Content, r.Message.File
 		e.Edited, e.Removed = !r.Removed, r.Removed
 		return true
 	})
@@ -145,7 +145,7 @@ func (c *Chat) Transcript(ctx context.Context, conv handover.Conversation) ([]ha
 // Typing shows that an agent is typing, or stopped; it is for Config.AgentTyping. Pages at other replicas do not see
 // it.
 func (c *Chat) Typing(_ context.Context, s handover.Session, t handover.AgentTyping) {
-	c.room(s.Conversation.ID).types(typing{From: handover.FromAgent, Name: t.Agent.Name}, t.On)
+	c.room(s.Conversation.ID).types(typing{From: handover.FromAgent, Name: clean(t.Agent.Name)}, t.On)
 }
 
 // BotTyping shows that the bot is typing, or stopped. The sign vanishes by itself after 30 s.
@@ -162,9 +162,9 @@ func (c *Chat) Send(ctx context.Context, conversationID string, m handover.RichM
 // SendOnce is Send for a message that has an id, such as that of the message which the bot answers: what was sent with
 // it is not sent again. So an Answer that is called again says nothing twice.
 func (c *Chat) SendOnce(ctx context.Context, conversationID, id string, m handover.RichMessage) error {
-	return c.show(ctx, conversationID, Entry{Key: shownKey("bot " + id), Message: handover.Message{
+	return c.show(ctx, conversationID, Entry{Key: shownKey("bot " + id), Message: cleanMessage(handover.Message{
 		ID: id, From: handover.FromBot, Content: m, At: time.Now(),
-	}})
+	})})
 }
 
 // Visitor returns who the user of a conversation is, as the host signed it; a guest has no UserID and no User.

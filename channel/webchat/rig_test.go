@@ -55,14 +55,21 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	h, err := handover.New(config)
 	require.NoError(t, err)
 	crisp.Run(h)
+	r := serve(t, chat, h)
+	r.crisp, r.h = crisp, h
+	r.browser = r.opens(`{"session":null}`)
+	return r
+}
+
+// serve serves a chat.
+func serve(t *testing.T, chat *Chat, h Host) *rig {
+	t.Helper()
 	server := httptest.NewServer(chat.Handler(h))
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	r := &rig{t: t, crisp: crisp, chat: chat, h: h, base: server.URL + "/chat"}
-	r.browser = r.opens(`{"session":null}`)
-	return r
+	return &rig{t: t, chat: chat, base: server.URL + "/chat"}
 }
 
 // browser is one that has the page open.

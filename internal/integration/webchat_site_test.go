@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,7 +76,7 @@ func (s *site) start() {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css")
-		_, _ = w.Write([]byte(`:root { color-scheme: light dark; } body { margin: 2rem; font: 1.1rem serif; } button, iframe { display: none !important; background: red; }`))
+		_, _ = w.Write([]byte(`:root { color-scheme: light dark; } body { margin: 2rem; font: 1.1rem serif; background: Canvas; color: CanvasText; } a { color: inherit; } button, iframe { display: none !important; background: red; }`))
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
@@ -103,7 +104,7 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `<!doctype html><html lang="%s" dir="%s"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Acorn Bikes</title>
 <link rel="icon" href="/chat/page/icon.svg"><link rel="stylesheet" href="/site.css">
 <script src="/chat/widget.js" data-session="%s" defer></script>
-<main><h1>Acorn Bikes</h1><p>Bicycles for everybody. <a href="/">Our shop</a></p></main>`, r.FormValue("lang"), dir, token)
+<main><h1>Acorn Bikes</h1><p>Bicycles for everybody. <a href="/">Our shop</a></p></main>`, cmp.Or(r.FormValue("lang"), "en"), dir, token)
 }
 
 // opened is an open page of a site, whose widget shows its frame.

@@ -362,7 +362,7 @@ func TestWebchatHostile(t *testing.T) {
 		p.desk.waits(has(agentLog+" .visitor .text", text))
 		p.desk.writes("#said", text)
 		p.desk.presses("#answer", "Send")
-		p.waits(has(userLog+" .agent .text", text))
+		p.waits(has(userLog+" .agent .text", strings.NewReplacer("\u202e", "", "\u202c", "", "\u2067", "", "\u2069", "").Replace(text)))
 	}
 	p.sends("picker", hostile[0], hostile[0]+"\n"+hostile[2])
 	p.waits(has(userLog+" button", hostile[2]))

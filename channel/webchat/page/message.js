@@ -57,7 +57,7 @@ export function makeRender(say, drop) {
     if (!all?.length) return undefined;
     return el("div", {className: "replies"}, ...all.map((b) =>
       b.type === "postback" ? el("button", {type: "button", onclick: () => say({text: b.title, payload: b.payload})}, ...spell(b.title))
-        : link(b.type === "phone_number" ? "tel:" + b.payload : b.url, b.title, "button")));
+        : b.type === "phone_number" ? link("tel:" + b.payload, `${b.title} ${b.payload}`, "button") : link(b.url, b.title, "button")));
   }
 }
 
