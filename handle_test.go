@@ -206,7 +206,7 @@ func TestHandleAnswersInOrder(t *testing.T) {
 // SDKs start a goroutine for each update. With the channel's own numbers the order is the channel's.
 func TestHandleInGoroutines(t *testing.T) {
 	const messages = 100
-	for run := range 20 {
+	for run := range 5 {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
 			managed(t, options{}, func(r *rig, b *brain) {
 				race := func(from int) (texts []string) {

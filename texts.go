@@ -1,6 +1,9 @@
 package handover
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Texts is every sentence that the library says. Start from DefaultTexts and change what you want:
 // an empty text is silent, and so are all that a literal leaves out; Check names those without which users do
@@ -16,6 +19,8 @@ type Texts struct {
 	// Edited stands before the new words of a message that the user edited, where Crisp does not have the
 	// message or cannot change it: agents see them as a new message. At most 100 characters are used.
 	Edited string
+	// Agent stands for "{agent}" where Crisp gives no name. Empty: "An agent".
+	Agent string
 
 	// What the user is told.
 	Waiting      string // the conversation is open; an agent will come
@@ -60,6 +65,7 @@ func DefaultTexts() Texts {
 		Opening:        "Hi, this user need your help.\nYou can find the conversation history here: {link}",
 		OpeningByEmail: "Hi, this user asks for an answer by email.\nYou can find the conversation history here: {link}",
 		Edited:         "Edited: ",
+		Agent:          "An agent",
 
 		Waiting:      "A person will be with you soon. You can already describe your question.",
 		StillWaiting: "We are still looking for somebody. Thank you for your patience.",
@@ -163,10 +169,7 @@ func (t *Texts) render(name textName, agent string, bot QuickReply) (RichMessage
 	if text == "" {
 		return RichMessage{}, false
 	}
-	if agent == "" {
-		agent = "An agent"
-	}
-	m := RichMessage{Text: strings.ReplaceAll(text, "{agent}", agent)}
+	m := RichMessage{Text: strings.ReplaceAll(text, "{agent}", cmp.Or(agent, t.Agent, "An agent"))}
 	switch name {
 	case textWaiting, textStillWaiting, textStillThere, textQueued:
 		if t.Leave != "" {

@@ -22,6 +22,7 @@ var said = map[string]func(r *rig){
 	"Leave":        func(r *rig) { r.Opened() },
 	"StillWaiting": func(r *rig) { r.Opened(); r.After(4 * time.Minute) },
 	"NobodyCame":   nobodyCame, "NoteNobodyCame": nobodyCame,
+	"Agent":       func(r *rig) { r.Opened().Operator("Ann").Without("user").Say("hello") },
 	"Joined":      func(r *rig) { r.Opened().Operator("Ann").Say("hello") },
 	"Transferred": func(r *rig) { c := r.Opened(); c.Operator("Ann").Say("hello"); c.Operator("Bob").Say("hi") },
 	"StillThere":  func(r *rig) { r.Opened().Operator("Ann").Say("hello"); r.After(2*time.Hour + time.Minute) },
@@ -157,6 +158,7 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 					}
 					c.Texts = func(s handover.Session) handover.Texts {
 						texts := marked(s.Locale)
+						texts.Joined += "{agent}"
 						if silent {
 							reflect.ValueOf(&texts).Elem().FieldByName(name).SetString("")
 						}

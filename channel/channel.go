@@ -59,9 +59,15 @@ type Router struct {
 	next     handover.Config // what the host set itself, for other sources
 }
 
+// Opener is a Channel whose users send files that only the bot can open.
+type Opener interface {
+	// OpenFile is as Config.OpenFile.
+	OpenFile(ctx context.Context, c handover.Conversation, id string) (handover.OpenedFile, error)
+}
+
 // Attach sets Deliver, Revise and AgentTyping of config, so that each conversation is shown in the channel of its
-// Source. For conversations of other sources, what config has already is called. The error says which channel cannot
-// be attached.
+// Source; and OpenFile, if config.Files.URL is set, for those channels that are an Opener. For conversations of other
+// sources, what config has already is called. The error says which channel cannot be attached.
 func Attach(config *handover.Config, channels ...Channel) (*Router, error) {
 	r := &Router{channels: make(map[string]Channel), next: *config}
 	for i, c := range channels {
@@ -76,6 +82,9 @@ func Attach(config *handover.Config, channels ...Channel) (*Router, error) {
 		r.channels[c.Source()] = c
 	}
 	config.Deliver, config.Revise, config.AgentTyping = r.deliver, r.revise, r.typing
+	if config.Files.URL != "" {
+		config.OpenFile = r.openFile
+	}
 	return r, nil
 }
 
@@ -118,4 +127,14 @@ func (r *Router) typing(ctx context.Context, s handover.Session, t handover.Agen
 	} else if r.next.AgentTyping != nil {
 		r.next.AgentTyping(ctx, s, t)
 	}
+}
+
+func (r *Router) openFile(ctx context.Context, of handover.Conversation, id string) (handover.OpenedFile, error) {
+	if c, ok := r.channels[of.Source].(Opener); ok {
+		return c.OpenFile(ctx, of, id)
+	}
+	if r.next.OpenFile != nil {
+		return r.next.OpenFile(ctx, of, id)
+	}
+	return handover.OpenedFile{}, errNoChannel
 }

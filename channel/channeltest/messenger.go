@@ -1,9 +1,7 @@
 package channeltest
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,14 +17,12 @@ type Messenger struct {
 	meta
 	// HumanAgent says that the page may write with the tag HUMAN_AGENT.
 	HumanAgent bool
-	// NoPersonas says that the page may have none.
-	NoPersonas bool
+	// NoPersonas says that the page may have none, PersonasDown that none can be made now.
+	NoPersonas, PersonasDown bool
 
-	personaFails *refusing
-	page         string
-	users        map[string]*MessengerUser
-	personas     map[string]string // their names by id
-	faults       []string
+	page     string
+	users    map[string]*MessengerUser
+	personas map[string]string // their names by id
 }
 
 // NewMessenger returns a fake with random secrets.
@@ -43,28 +39,11 @@ func (m *Messenger) URL() string { return "https://" + messengerHost + "/v23.0/"
 // Client reaches the fake and nothing else, without a socket, so that time can be faked.
 func (m *Messenger) Client() *http.Client { return m.serve(m.answer) }
 
-// Faults are what was wrong with messages that the fake refused since they cannot be.
-func (m *Messenger) Faults() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.faults)
-}
-
-// fault notes what was wrong. Its caller holds the lock.
-func (m *Messenger) fault(what string) { m.faults = append(m.faults, what) }
-
 // ForgetPersonas deletes all personas, as somebody may at Meta.
 func (m *Messenger) ForgetPersonas() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.personas = map[string]string{}
-}
-
-// FailPersonas has the next n personas refused.
-func (m *Messenger) FailPersonas(n int, r MetaRefusal) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.personaFails = &refusing{MetaRefusal: r, left: n}
 }
 
 // User returns the user with this id, and makes it at first: one who has written just now.
@@ -79,67 +58,54 @@ func (m *Messenger) User(id string) *MessengerUser {
 	return u
 }
 
-// MessengerUser is a user of Messenger. Its exported fields are what the profile tells.
+// MessengerUser is a user of Messenger: a Platform. What a persona says begins with its name in brackets, as in
+// "(Ann) Hello". Its exported fields are what the profile tells.
 type MessengerUser struct {
+	Wall
 	First, Last, Picture string
 
-	of      *Messenger
-	id      string
-	wrote   time.Time
-	gone    bool
-	typing  bool
-	signs   []string
-	chat    []string // what the user sees, and says
-	seen    int
-	replies []messengerReply  // that can be pressed
-	buttons []messengerButton // of all templates
+	of    *Messenger
+	id    string
+	wrote time.Time
+	gone  bool
+	signs []string
 }
 
 // see shows a message. Its caller holds the lock.
 func (u *MessengerUser) see(id, persona string, msg *messengerMessage) {
-	who := "- "
-	if persona != "" {
-		who = persona + ": "
-	}
-	line := msg.Text
+	s := Seen{ID: id, Text: msg.Text, Raw: msg.Text}
 	if a := msg.Attachment; a != nil {
-		line = "<" + a.Type + " " + a.Payload.URL + ">"
-		if a.Type == "template" {
-			line = a.Payload.Text + u.pressable(a.Payload.Buttons)
+		if a.Type != "template" {
+			s.Files = []string{a.Payload.URL}
 		}
+		lines := []string{a.Payload.Text}
+		s.Buttons = pressesOf(a.Payload.Buttons)
 		for _, e := range a.Payload.Elements {
-			line += "(" + strings.Join(nonEmpty(e.Title, e.Subtitle, e.Image), " | ") + u.pressable(e.Buttons) + ")"
+			lines = append(lines, e.Title, e.Subtitle)
+			if s.Buttons = append(s.Buttons, pressesOf(e.Buttons)...); e.Image != "" {
+				s.Files = append(s.Files, e.Image)
+			}
+			if e.Default != nil {
+				lines = append(lines, e.Default.URL)
+			}
 		}
+		s.Text = strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), "\n")
 	}
-	u.replies = msg.Replies
 	for _, q := range msg.Replies {
-		line += " [" + q.Title + "]"
+		s.Buttons = append(s.Buttons, Press{Title: q.Title, Data: "quick:" + q.Payload})
 	}
-	u.typing = false
-	u.chat = append(u.chat, who+line)
+	if persona != "" {
+		s.Text = "(" + persona + ") " + s.Text
+	}
+	u.Show(s)
 }
 
-// pressable shows buttons.
-func (u *MessengerUser) pressable(buttons []messengerButton) (shown string) {
-	u.buttons = append(u.buttons, buttons...)
+// pressesOf are buttons of templates.
+func pressesOf(buttons []messengerButton) (all []Press) {
 	for _, b := range buttons {
-		shown += " [" + b.Title + strings.Join(nonEmpty("", map[bool]string{true: " " + b.URL}[b.URL != ""]), "") + "]"
+		all = append(all, Press{Title: b.Title, Data: b.Payload, URL: b.URL})
 	}
-	return shown
-}
-
-func nonEmpty(texts ...string) []string {
-	return slices.DeleteFunc(slices.Clone(texts), func(t string) bool { return t == "" })
-}
-
-// Seen is what the user has seen and said since the last call: "- …" is from the page, "Ann: …" from a persona,
-// "> …" what they said.
-func (u *MessengerUser) Seen() []string {
-	u.of.mu.Lock()
-	defer u.of.mu.Unlock()
-	news := slices.Clone(u.chat[u.seen:])
-	u.seen = len(u.chat)
-	return news
+	return all
 }
 
 // Signs are the signs of typing that were shown.
@@ -149,61 +115,58 @@ func (u *MessengerUser) Signs() []string {
 	return slices.Clone(u.signs)
 }
 
-// Block has the user block the page; Unblock ends that.
-func (u *MessengerUser) Block()   { u.set(func() { u.gone = true }) }
-func (u *MessengerUser) Unblock() { u.set(func() { u.gone = false }) }
-
-func (u *MessengerUser) set(change func()) {
+// Block has the user block the page, or no longer.
+func (u *MessengerUser) Block(on bool) {
 	u.of.mu.Lock()
 	defer u.of.mu.Unlock()
-	change()
+	u.gone = on
 }
 
-// Write has the user write. It returns the id of the message once its hook was taken.
-func (u *MessengerUser) Write(ctx context.Context, text string) (mid string, err error) {
-	return u.say(ctx, text, map[string]any{"text": text})
-}
+// Write implements Platform.
+func (u *MessengerUser) Write(text string) { u.say(text, nil, map[string]any{"text": text}) }
 
-// Press has the user press a quick reply or a button with this title.
-func (u *MessengerUser) Press(ctx context.Context, title string) (mid string, err error) {
-	u.of.mu.Lock()
-	replies, buttons := u.replies, u.buttons
-	u.of.mu.Unlock()
-	if i := slices.IndexFunc(replies, func(q messengerReply) bool { return q.Title == title }); i >= 0 {
-		return u.say(ctx, title, map[string]any{"text": title, "quick_reply": map[string]string{"payload": replies[i].Payload}})
+// Press implements Platform: the newest quick reply or button with this title.
+func (u *MessengerUser) Press(title string) bool {
+	_, b, ok := u.Find(title)
+	switch payload, quick := strings.CutPrefix(b.Data, "quick:"); {
+	case !ok || b.URL != "":
+		return false
+	case quick:
+		u.say(title, nil, map[string]any{"text": title, "quick_reply": map[string]string{"payload": payload}})
+	default:
+		u.event(map[string]any{"postback": map[string]string{"mid": u.said(title), "title": title, "payload": payload}})
 	}
-	i := slices.IndexFunc(buttons, func(b messengerButton) bool { return b.Title == title && b.Type == "postback" })
-	if i < 0 {
-		return "", fmt.Errorf("channeltest: nothing that can be pressed is called %q", title)
-	}
-	mid = u.wrotes(title)
-	return mid, u.event(ctx, map[string]any{"postback": map[string]string{"mid": mid, "title": title, "payload": buttons[i].Payload}})
+	return true
 }
 
 // Send has the user send a file: kind is image, audio, video or file.
-func (u *MessengerUser) Send(ctx context.Context, kind, url string) (mid string, err error) {
-	return u.say(ctx, "<"+kind+" "+url+">", map[string]any{"attachments": []any{map[string]any{"type": kind, "payload": map[string]string{"url": url}}}})
+func (u *MessengerUser) Send(kind, url string) {
+	u.say("", []string{url}, map[string]any{"attachments": []any{map[string]any{"type": kind, "payload": map[string]string{"url": url}}}})
 }
 
-// Edit has the user edit a message, for the nth time.
-func (u *MessengerUser) Edit(ctx context.Context, mid, text string, n int) error {
-	return u.event(ctx, map[string]any{"message_edit": map[string]any{"mid": mid, "text": text, "num_edit": n}})
+// Edit has the user edit their newest message, for the nth time.
+func (u *MessengerUser) Edit(text string, n int) {
+	all := slices.DeleteFunc(u.Seen(), func(s Seen) bool { return !s.User })
+	if len(all) == 0 {
+		return
+	}
+	id := all[len(all)-1].ID
+	u.Change(id, func(s *Seen) { s.Text, s.Edited = text, true })
+	u.event(map[string]any{"message_edit": map[string]any{"mid": id, "text": text, "num_edit": n}})
 }
 
 // say posts a message.
-func (u *MessengerUser) say(ctx context.Context, shown string, message map[string]any) (mid string, err error) {
-	mid = u.wrotes(shown)
-	message["mid"] = mid
-	return mid, u.event(ctx, map[string]any{"message": message})
+func (u *MessengerUser) say(text string, files []string, message map[string]any) {
+	message["mid"] = u.said(text, files...)
+	u.event(map[string]any{"message": message})
 }
 
-// wrotes notes what the user said, and returns its id.
-func (u *MessengerUser) wrotes(line string) (mid string) {
+// said notes what the user said, and returns its id.
+func (u *MessengerUser) said(text string, files ...string) (mid string) {
 	u.of.mu.Lock()
 	defer u.of.mu.Unlock()
-	u.wrote, u.replies = time.Now(), nil
-	u.chat = append(u.chat, "> "+line)
-	return u.of.newID("m_u")
+	u.wrote = time.Now()
+	return u.Show(Seen{ID: u.of.newID("m_u"), User: true, Text: text, Raw: text, Files: files}).ID
 }
 
 // Event is the body of a post with one event of the user, which has these members besides.
@@ -222,9 +185,4 @@ func (u *MessengerUser) Event(members map[string]any) []byte {
 }
 
 // event posts an event until it is taken.
-func (u *MessengerUser) event(ctx context.Context, members map[string]any) error {
-	if !u.of.deliver(ctx, u.Event(members)) {
-		return fmt.Errorf("channeltest: the web hook did not take what the user did")
-	}
-	return nil
-}
+func (u *MessengerUser) event(members map[string]any) { u.of.deliver(u.Event(members)) }

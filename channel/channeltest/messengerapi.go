@@ -39,6 +39,11 @@ var (
 	MessengerToken = MetaRefusal{Status: http.StatusUnauthorized, Code: 190}
 )
 
+// messengerRefusals are how Messenger words what Wall.Fail says.
+var messengerRefusals = map[Refusal]MetaRefusal{
+	Down: {Status: http.StatusBadGateway}, Busy: {Code: 613, RetryAfter: RetryAfter * time.Second}, Away: MessengerOutside, Format: MessengerFormat,
+}
+
 // messengerReply is a quick reply.
 type messengerReply struct {
 	Type    string `json:"content_type"`
@@ -204,15 +209,16 @@ func (m *Messenger) take(w http.ResponseWriter, r *http.Request) {
 		m.refuse(w, MetaRefusal{Status: http.StatusBadRequest, Code: 100})
 		return
 	case in.Action != "":
-		u.typing = in.Action == "typing_on"
-		u.signs = append(u.signs, in.Action)
+		if u.signs = append(u.signs, in.Action); in.Action == "typing_on" {
+			u.Types()
+		}
 		_, _ = io.WriteString(w, `{"recipient_id":"x"}`)
 		return
 	case in.Message == nil:
 		m.refuse(w, MessengerFormat)
 		return
 	}
-	if refusal, ok := m.refusal(); ok {
+	if refusal, ok := m.refusal(&u.Wall, messengerRefusals); ok {
 		m.refuse(w, refusal)
 		return
 	}
@@ -249,9 +255,8 @@ func (u *MessengerUser) reachable(kind, tag string) (MetaRefusal, bool) {
 }
 
 func (m *Messenger) addPersona(w http.ResponseWriter, r *http.Request) {
-	if f := m.personaFails; f != nil && f.left != 0 {
-		f.left--
-		m.refuse(w, f.MetaRefusal)
+	if m.PersonasDown {
+		m.refuse(w, MetaRefusal{Status: http.StatusBadGateway})
 		return
 	}
 	var in struct {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf16"
@@ -35,6 +36,7 @@ type meta struct {
 	refused  int
 	slow     time.Duration
 	lastID   int
+	faults   []string
 }
 
 // refusing is a refusal that lasts for some calls.
@@ -45,6 +47,16 @@ type refusing struct {
 }
 
 func newMeta() meta { return meta{token: random(), secret: random(), verify: random()} }
+
+// Faults are what was wrong with messages that the fake refused since they cannot be.
+func (m *meta) Faults() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.faults)
+}
+
+// fault notes what was wrong. Its caller holds the lock.
+func (m *meta) fault(what string) { m.faults = append(m.faults, what) }
 
 // random is a text that nobody can guess, for what an app at Meta keeps secret.
 func random() string { return rand.Text() }
@@ -104,8 +116,11 @@ func (m *meta) Slow(d time.Duration) {
 	m.slow = d
 }
 
-// refusal is how the next message is refused. Its caller holds the lock.
-func (m *meta) refusal() (MetaRefusal, bool) {
+// refusal is how the next message to a user is refused. Its caller holds the lock.
+func (m *meta) refusal(w *Wall, words map[Refusal]MetaRefusal) (MetaRefusal, bool) {
+	if r, ok := w.Refuses(); ok {
+		return words[r], true
+	}
 	for _, r := range m.refusals {
 		switch {
 		case r.after > 0:
@@ -217,20 +232,12 @@ const (
 	pause   = 5 * time.Second
 )
 
-// deliver posts a hook until it is answered 200, and reports whether it was.
-func (m *meta) deliver(ctx context.Context, body []byte) bool {
+// deliver posts a hook until it is answered 200. Without a hook it does nothing.
+func (m *meta) deliver(body []byte) {
 	for range repeats {
-		switch m.Post(ctx, body) {
-		case http.StatusOK:
-			return true
-		case 0:
-			return false
+		if status := m.Post(context.Background(), body); status == http.StatusOK || status == 0 {
+			return
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return false
-		}
+		time.Sleep(pause)
 	}
-	return false
 }

@@ -1,11 +1,10 @@
 package channeltest
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,6 @@ type WhatsApp struct {
 	number string
 	users  map[string]*WhatsAppUser
 	files  map[string]*whatsAppFile
-	faults []string
 }
 
 // whatsAppFile is a file that a user has sent.
@@ -44,16 +42,6 @@ func (a *WhatsApp) URL() string { return "https://" + whatsAppHost + "/v23.0/" }
 // Client reaches the fake and nothing else, without a socket, so that time can be faked.
 func (a *WhatsApp) Client() *http.Client { return a.serve(a.answer) }
 
-// Faults are what was wrong with messages that the fake refused since they cannot be.
-func (a *WhatsApp) Faults() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.faults)
-}
-
-// fault notes what was wrong. Its caller holds the lock.
-func (a *WhatsApp) fault(what string) { a.faults = append(a.faults, what) }
-
 // User returns the user with this phone number, without "+", or, if it has letters, this business-scoped user id; and
 // makes it at first: one who has written just now.
 func (a *WhatsApp) User(id string) *WhatsAppUser {
@@ -67,76 +55,51 @@ func (a *WhatsApp) User(id string) *WhatsAppUser {
 	return u
 }
 
-// WhatsAppUser is a user of WhatsApp.
+// WhatsAppUser is a user of WhatsApp: a Platform.
 type WhatsAppUser struct {
+	Wall
 	Name string // of the profile
 
-	of      *WhatsApp
-	id      string
-	wrote   time.Time
-	gone    bool
-	said    map[string]bool // ids of messages
-	signs   []string
-	chat    []string
-	seen    int
-	buttons []whatsAppReply
-	rows    []whatsAppReply
+	of    *WhatsApp
+	id    string
+	wrote time.Time
+	gone  bool
+	said  map[string]bool // ids of messages
+	signs []string
 }
 
 // see shows a message. Its caller holds the lock.
 func (u *WhatsAppUser) see(id string, in *whatsAppCall) {
-	line := ""
-	switch {
-	case in.Text != nil:
-		line = in.Text.Body
-	case in.Image != nil:
-		line = in.Image.shown("image")
-	case in.Audio != nil:
-		line = in.Audio.shown("audio")
-	case in.Video != nil:
-		line = in.Video.shown("video")
-	case in.Document != nil:
-		line = in.Document.shown("document")
-	case in.Interactive != nil:
-		line = u.interactive(in.Interactive)
-	}
-	u.chat = append(u.chat, line)
-}
-
-func (f *whatsAppMedia) shown(kind string) string {
-	return strings.Join(nonEmpty("<"+strings.Join(nonEmpty(kind, f.Filename, f.Link), " ")+">", f.Caption), " ")
-}
-
-// interactive shows buttons, a list in braces, or a link.
-func (u *WhatsAppUser) interactive(i *whatsAppInteractive) string {
-	line := i.Body.Text
-	if i.Header != nil && i.Header.Image != nil {
-		line = i.Header.Image.shown("image") + " " + line
-	}
-	for _, b := range i.Action.Buttons {
-		u.buttons = append(u.buttons, b.Reply)
-		line += " [" + b.Reply.Title + "]"
-	}
-	for _, s := range i.Action.Sections {
-		for _, r := range s.Rows {
-			u.rows = append(u.rows, whatsAppReply{r.ID, r.Title})
-			line += " {" + strings.Join(nonEmpty(r.Title, r.Description), " | ") + "}"
+	s := Seen{ID: id}
+	for _, f := range []*whatsAppMedia{in.Image, in.Audio, in.Video, in.Document} {
+		if f != nil {
+			s.Text, s.Files = f.Caption, []string{strings.TrimSpace(f.Filename + " " + f.Link)}
 		}
 	}
-	if p := i.Action.Parameters; p != nil {
-		line += " [" + p.Text + " " + p.URL + "]"
+	if in.Text != nil {
+		s.Text = in.Text.Body
 	}
-	return line
+	if i := in.Interactive; i != nil {
+		s.Text = i.Body.Text
+		for _, f := range i.files() {
+			s.Files = append(s.Files, f.Link)
+		}
+		for _, b := range i.Action.Buttons {
+			s.Buttons = append(s.Buttons, Press{Title: b.Reply.Title, Data: "button_reply:" + b.Reply.ID})
+		}
+		for _, section := range i.Action.Sections {
+			for _, r := range section.Rows {
+				s.Buttons = append(s.Buttons, Press{Title: r.Title, Data: "list_reply:" + r.ID})
+			}
+		}
+	}
+	s.Raw = s.Text
+	s.Text = whatsAppMarks.ReplaceAllString(s.Text, "$1$3$4")
+	u.Show(s)
 }
 
-// Seen is what the user has seen and said since the last call; "> …" is what they said.
-func (u *WhatsAppUser) Seen() []string {
-	u.of.mu.Lock()
-	defer u.of.mu.Unlock()
-	news := slices.Clone(u.chat[u.seen:])
-	u.seen = len(u.chat)
-	return news
-}
+// whatsAppMarks are what WhatsApp shows as bold, italic, struck and code.
+var whatsAppMarks = regexp.MustCompile("(^|[\\s(\"'])([*_~`])([^\\s*_~`](?:[^*_~`\n]*[^\\s*_~`])?)[*_~`]")
 
 // Signs are what was shown besides: "typing", and "read".
 func (u *WhatsAppUser) Signs() []string {
@@ -145,40 +108,28 @@ func (u *WhatsAppUser) Signs() []string {
 	return slices.Clone(u.signs)
 }
 
-// Leave has the user become unreachable, Return ends that.
-func (u *WhatsAppUser) Leave()  { u.set(func() { u.gone = true }) }
-func (u *WhatsAppUser) Return() { u.set(func() { u.gone = false }) }
-
-func (u *WhatsAppUser) set(change func()) {
+// Leave has the user become unreachable, or no longer.
+func (u *WhatsAppUser) Leave(on bool) {
 	u.of.mu.Lock()
 	defer u.of.mu.Unlock()
-	change()
+	u.gone = on
 }
 
-// Write has the user write. It returns the id of the message once its hook was taken.
-func (u *WhatsAppUser) Write(ctx context.Context, text string) (id string, err error) {
-	return u.say(ctx, text, "text", map[string]any{"body": text})
-}
+// Write implements Platform.
+func (u *WhatsAppUser) Write(text string) { u.say(text, "text", map[string]any{"body": text}) }
 
-// Press has the user press the newest button or choose the newest row with this title.
-func (u *WhatsAppUser) Press(ctx context.Context, title string) (id string, err error) {
-	u.of.mu.Lock()
-	kind, choices := "button_reply", u.buttons
-	if !slices.ContainsFunc(choices, func(c whatsAppReply) bool { return c.Title == title }) {
-		kind, choices = "list_reply", u.rows
+// Press implements Platform: the newest button or row with this title.
+func (u *WhatsAppUser) Press(title string) bool {
+	_, b, ok := u.Find(title)
+	if ok {
+		kind, id, _ := strings.Cut(b.Data, ":")
+		u.say(title, "interactive", map[string]any{"type": kind, kind: whatsAppReply{id, title}})
 	}
-	choices = slices.Clone(choices)
-	u.of.mu.Unlock()
-	slices.Reverse(choices)
-	i := slices.IndexFunc(choices, func(c whatsAppReply) bool { return c.Title == title })
-	if i < 0 {
-		return "", fmt.Errorf("channeltest: nothing that can be pressed is called %q", title)
-	}
-	return u.say(ctx, title, "interactive", map[string]any{"type": kind, kind: choices[i]})
+	return ok
 }
 
 // Send has the user send a file: kind is image, audio, video, document or sticker.
-func (u *WhatsAppUser) Send(ctx context.Context, kind, mimeType, name string, content []byte) (id string, err error) {
+func (u *WhatsAppUser) Send(kind, mimeType, name string, content []byte) {
 	u.of.mu.Lock()
 	file := u.of.newID("media")
 	u.of.files[file] = &whatsAppFile{mimeType, content}
@@ -187,30 +138,32 @@ func (u *WhatsAppUser) Send(ctx context.Context, kind, mimeType, name string, co
 	if name != "" {
 		members["filename"] = name
 	}
-	return u.say(ctx, "<"+kind+">", kind, members)
+	u.say("<"+kind+">", kind, members)
 }
 
-// Edit has the user edit a message.
-func (u *WhatsAppUser) Edit(ctx context.Context, id, text string) (edit string, err error) {
-	return u.say(ctx, text, "edit", map[string]any{"original_message_id": id, "message": map[string]any{"type": "text", "text": map[string]any{"body": text}}})
+// Edit has the user edit their newest message.
+func (u *WhatsAppUser) Edit(text string) {
+	all := slices.DeleteFunc(u.Seen(), func(s Seen) bool { return !s.User })
+	if len(all) == 0 {
+		return
+	}
+	u.say(text, "edit", map[string]any{"original_message_id": all[len(all)-1].ID, "message": map[string]any{"type": "text", "text": map[string]any{"body": text}}})
 }
 
 // say posts a message until it is taken.
-func (u *WhatsAppUser) say(ctx context.Context, shown, kind string, content any) (id string, err error) {
+func (u *WhatsAppUser) say(shown, kind string, content any) {
 	u.of.mu.Lock()
 	u.wrote = time.Now()
-	u.chat = append(u.chat, "> "+shown)
-	id = u.of.newID("wamid.u")
-	u.said[id] = true
+	id := u.Show(Seen{ID: u.of.newID("wamid.u"), User: true, Text: shown, Raw: shown}).ID
 	u.of.mu.Unlock()
-	if !u.of.deliver(ctx, u.Message(id, map[string]any{"type": kind, kind: content})) {
-		return id, errors.New("channeltest: the web hook did not take what the user did")
-	}
-	return id, nil
+	u.of.deliver(u.Message(id, map[string]any{"type": kind, kind: content}))
 }
 
 // Message is the body of a post with one message of the user, which has these members besides.
 func (u *WhatsAppUser) Message(id string, members map[string]any) []byte {
+	u.of.mu.Lock()
+	u.said[id] = true
+	u.of.mu.Unlock()
 	message := map[string]any{"id": id, "timestamp": fmt.Sprint(time.Now().Unix())}
 	contact := map[string]any{"profile": map[string]string{"name": u.Name}}
 	if strings.ContainsFunc(u.id, func(r rune) bool { return r < '0' || r > '9' }) {
@@ -225,8 +178,8 @@ func (u *WhatsAppUser) Message(id string, members map[string]any) []byte {
 }
 
 // Failed posts that a message which was taken could not be delivered after all.
-func (u *WhatsAppUser) Failed(ctx context.Context, id string, code int) bool {
-	return u.of.deliver(ctx, u.of.notification(map[string]any{"statuses": []any{map[string]any{
+func (u *WhatsAppUser) Failed(id string, code int) {
+	u.of.deliver(u.of.notification(map[string]any{"statuses": []any{map[string]any{
 		"id": id, "status": "failed", "timestamp": fmt.Sprint(time.Now().Unix()), "recipient_id": u.id,
 		"errors": []any{map[string]any{"code": code, "title": "failed"}},
 	}}}))

@@ -42,6 +42,11 @@ var (
 	WhatsAppToken = MetaRefusal{Status: http.StatusUnauthorized, Code: 190}
 )
 
+// whatsAppRefusals are how WhatsApp words what Wall.Fail says.
+var whatsAppRefusals = map[Refusal]MetaRefusal{
+	Down: {Status: http.StatusBadGateway}, Busy: {Code: 130429, RetryAfter: RetryAfter * time.Second}, Away: WhatsAppOutside, Format: WhatsAppFormat,
+}
+
 // whatsAppCall is the body of a call of messages.
 type whatsAppCall struct {
 	Product   string `json:"messaging_product"`
@@ -75,9 +80,10 @@ type whatsAppMedia struct {
 type whatsAppInteractive struct {
 	Type   string `json:"type"`
 	Header *struct {
-		Type  string         `json:"type"`
-		Text  string         `json:"text"`
-		Image *whatsAppMedia `json:"image"`
+		Type     string         `json:"type"`
+		Image    *whatsAppMedia `json:"image"`
+		Video    *whatsAppMedia `json:"video"`
+		Document *whatsAppMedia `json:"document"`
 	} `json:"header"`
 	Body *struct {
 		Text string `json:"text"`
@@ -156,8 +162,12 @@ func (i *whatsAppInteractive) fits() string {
 	switch {
 	case text == "":
 		return "an interactive message has a text"
+	case i.Type == "button" && i.Header != nil && len(i.files()) != 1:
+		return "a header is a picture, a film or a document"
 	case i.Type == "button":
 		return i.buttonsFit(text)
+	case i.Header != nil:
+		return "only buttons stand under a file"
 	case i.Type == "list":
 		return i.listFits(text)
 	case i.Type == "cta_url":
@@ -168,6 +178,19 @@ func (i *whatsAppInteractive) fits() string {
 		return ""
 	}
 	return "the interactive message is of an unknown type"
+}
+
+// files are what a header shows.
+func (i *whatsAppInteractive) files() (all []*whatsAppMedia) {
+	if i.Header == nil {
+		return nil
+	}
+	for kind, f := range map[string]*whatsAppMedia{"image": i.Header.Image, "video": i.Header.Video, "document": i.Header.Document} {
+		if f != nil && kind == i.Header.Type && f.fits(kind) == "" && f.Caption == "" {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 func (i *whatsAppInteractive) buttonsFit(text string) string {
@@ -266,7 +289,7 @@ func (a *WhatsApp) take(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, WhatsAppGone)
 		return
 	}
-	if refusal, ok := a.refusal(); ok {
+	if refusal, ok := a.refusal(&u.Wall, whatsAppRefusals); ok {
 		a.refuse(w, refusal)
 		return
 	}
@@ -292,7 +315,9 @@ func (a *WhatsApp) take(w http.ResponseWriter, r *http.Request) {
 func (a *WhatsApp) sign(w http.ResponseWriter, in whatsAppCall) {
 	for _, u := range a.users {
 		if in.Status == "read" && u.said[in.ID] {
-			u.signs = append(u.signs, map[bool]string{true: "typing", false: "read"}[in.Typing != nil])
+			if u.signs = append(u.signs, map[bool]string{true: "typing", false: "read"}[in.Typing != nil]); in.Typing != nil {
+				u.Types()
+			}
 			_, _ = io.WriteString(w, `{"success":true}`)
 			return
 		}

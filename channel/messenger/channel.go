@@ -31,8 +31,8 @@ type Config struct {
 	Source string
 	// Sent remembers what was shown. Default: a new channel.Memory, which ends with the process.
 	Sent channel.Sent
-	// HTTPClient makes the calls. Default: one of its own, with a limit of 10 seconds. Redirects are not followed.
-	HTTPClient *http.Client
+	// Client makes the calls. Default: one of its own, with a limit of 10 seconds. Redirects are not followed.
+	Client *http.Client
 	// BaseURL is the Graph API, with its version. Default: https://graph.facebook.com/v23.0/.
 	BaseURL string
 	// Logger gets faults that nobody is waiting for, without words. Default: slog.Default.
@@ -68,8 +68,8 @@ func New(cfg Config) (*Channel, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{Timeout: callTime}
+	if cfg.Client == nil {
+		cfg.Client = &http.Client{Timeout: callTime}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -79,7 +79,7 @@ func New(cfg Config) (*Channel, error) {
 	}
 	return &Channel{
 		page: cfg.PageID, source: cfg.Source, secret: cfg.AppSecret, verify: cfg.VerifyToken, humanAgent: cfg.HumanAgent,
-		api: graphapi.New(cfg.HTTPClient, cfg.BaseURL, cfg.Token.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent),
+		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent),
 		log: cfg.Logger, voices: channel.Memory{Max: 1000},
 	}, nil
 }

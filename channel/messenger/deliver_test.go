@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,7 +29,7 @@ func newRig(t *testing.T, change ...func(*messenger.Config)) *rig {
 	fake := channeltest.NewMessenger()
 	config := messenger.Config{
 		PageID: fake.PageID(), Token: handover.NewSecret(fake.Token()), AppSecret: handover.NewSecret(fake.AppSecret()), VerifyToken: handover.NewSecret(fake.VerifyToken()),
-		HTTPClient: fake.Client(), BaseURL: fake.URL(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Client: fake.Client(), BaseURL: fake.URL(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, f := range change {
 		f(&config)
@@ -55,7 +54,7 @@ func (r *rig) says(id string, content handover.RichMessage) error {
 
 func (r *rig) saw(want ...string) {
 	r.t.Helper()
-	require.Equal(r.t, want, append([]string(nil), r.user.Seen()...))
+	require.Equal(r.t, want, r.user.New())
 	require.Empty(r.t, r.fake.Faults())
 }
 
@@ -79,21 +78,21 @@ func TestDeliver(t *testing.T) {
 		content handover.RichMessage
 		want    []string
 	}{
-		"text":          {handover.TextMessage("Hello"), []string{"Ann: Hello"}},
-		"Markdown":      {handover.TextMessage("**Hello**, see [this](https://a.invalid/)"), []string{"Ann: Hello, see this (https://a.invalid/)"}},
-		"a long text":   {handover.TextMessage(longText), []string{"Ann: " + longText[:1999], "Ann: " + longText[2000:]}},
-		"quick replies": {handover.RichMessage{Text: "Which?", QuickReplies: choices("Red", "Blue")}, []string{"Ann: Which? [Red] [Blue]"}},
+		"text":          {handover.TextMessage("Hello"), []string{"(Ann) Hello"}},
+		"Markdown":      {handover.TextMessage("**Hello**, see [this](https://a.invalid/)"), []string{"(Ann) Hello, see this (https://a.invalid/)"}},
+		"a long text":   {handover.TextMessage(longText), []string{"(Ann) " + longText[:1999], "(Ann) " + longText[2000:]}},
+		"quick replies": {handover.RichMessage{Text: "Which?", QuickReplies: choices("Red", "Blue")}, []string{"(Ann) Which? [Red] [Blue]"}},
 		"long choices": {handover.RichMessage{Text: "And now?", QuickReplies: choices("Contact me back via email", "No")},
-			[]string{"Ann: And now?\n\n1. Contact me back via email\n2. No [1. Contact me back…] [2. No]"}},
-		"what Messenger fills in": {handover.RichMessage{Text: "Where?", QuickReplies: []handover.QuickReply{{ContentType: handover.ReplyEmail}}}, []string{"Ann: Where? []"}},
-		"a picture":               {handover.RichMessage{Attachment: picture}, []string{"Ann: <image https://cdn.invalid/a.png>"}},
-		"a picture with choices":  {handover.RichMessage{Attachment: picture, QuickReplies: choices("Red", "Blue")}, []string{"Ann: <image https://cdn.invalid/a.png>", "Ann: 1. Red\n2. Blue [1. Red] [2. Blue]"}},
+			[]string{"(Ann) And now?\n\n1. Contact me back via email\n2. No [1. Contact me back…] [2. No]"}},
+		"what Messenger fills in": {handover.RichMessage{Text: "Where?", QuickReplies: []handover.QuickReply{{ContentType: handover.ReplyEmail}}}, []string{"(Ann) Where? []"}},
+		"a picture":               {handover.RichMessage{Attachment: picture}, []string{"(Ann)  <https://cdn.invalid/a.png>"}},
+		"a picture with choices":  {handover.RichMessage{Attachment: picture, QuickReplies: choices("Red", "Blue")}, []string{"(Ann)  <https://cdn.invalid/a.png>", "(Ann) 1. Red\n2. Blue [1. Red] [2. Blue]"}},
 		"cards": {template(handover.AttachmentPayload{TemplateType: handover.TemplateGeneric, Elements: []handover.Element{card("One", link), {Title: "Two"}, card("Three")}}),
-			[]string{"Ann: (One | Light [See it https://bikes.invalid/1])", "Ann: Two", "Ann: (Three | Light)"}},
+			[]string{"(Ann) One\nLight [See it]", "(Ann) Two", "(Ann) Three\nLight"}},
 		"links": {template(handover.AttachmentPayload{TemplateType: handover.TemplateButton, Text: "Look", Buttons: []handover.Button{link, {Type: handover.ButtonPostback, Title: "Later", Payload: "LATER"}}}),
-			[]string{"Ann: Look [See it https://bikes.invalid/1] [Later]"}},
+			[]string{"(Ann) Look [See it] [Later]"}},
 		"many links": {template(handover.AttachmentPayload{TemplateType: handover.TemplateButton, Text: longText[:689], Buttons: []handover.Button{link, link, link, link, {Type: handover.ButtonPostback, Title: "Later", Payload: "LATER"}}}),
-			[]string{"Ann: " + longText[:689], "Ann: …" + strings.Repeat(" [See it https://bikes.invalid/1]", 3), "Ann: … [See it https://bikes.invalid/1]", "Ann: … [Later]"}},
+			[]string{"(Ann) " + longText[:689], "(Ann) …" + strings.Repeat(" [See it]", 3), "(Ann) … [See it]", "(Ann) … [Later]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -115,39 +114,38 @@ func TestVoices(t *testing.T) {
 	deliver(handover.Message{ID: "1", From: handover.FromSystem, Content: handover.TextMessage("Ann joined.")})
 	deliver(handover.Message{ID: "2", From: handover.FromAgent, Agent: handover.Agent{Name: "Bob"}, Content: handover.TextMessage("Hi")})
 	deliver(handover.Message{ID: "3", From: handover.FromAgent, Agent: ann, Corrects: "2", Content: handover.TextMessage("Hello")})
-	r.saw("- Ann joined.", "- Bob: Hi", "- ✏️ Ann: Hello")
+	r.saw("Ann joined.", "Bob: Hi", "✏️ Ann: Hello")
 	require.NoError(t, r.page.Send(t.Context(), "user-1", handover.TextMessage("I am a bot.")))
 	require.NoError(t, r.page.Send(t.Context(), "user-1", handover.TextMessage("I am a bot.")))
-	r.saw("- I am a bot.", "- I am a bot.")
+	r.saw("I am a bot.", "I am a bot.")
 
 	require.NoError(t, r.says("4", handover.TextMessage("One")))
 	r.fake.ForgetPersonas()
 	require.NoError(t, r.says("5", handover.TextMessage("Two")))
 	require.NoError(t, r.says("6", handover.TextMessage("Three")))
-	r.saw("Ann: One", "- Ann: Two", "- Ann: Three")
+	r.saw("(Ann) One", "Ann: Two", "Ann: Three")
 	require.Equal(t, 1, r.fake.Refused(), "what Meta refuses is not tried again and again")
 
 	r = newRig(t)
 	r.fake.NoPersonas = true
 	require.NoError(t, r.says("1", handover.TextMessage("One")))
 	require.NoError(t, r.says("2", handover.TextMessage("Two")))
-	r.saw("- Ann: One", "- Ann: Two")
+	r.saw("Ann: One", "Ann: Two")
 	require.Equal(t, 1, r.fake.Refused())
 }
 
 // TestVoiceStays has a persona come into being while a message is shown in parts: they stay as they began.
 func TestVoiceStays(t *testing.T) {
 	r := newRig(t)
-	r.fake.NoPersonas = true
+	r.fake.PersonasDown = true
 	long := handover.TextMessage(longText)
-	r.fake.FailPersonas(1, channeltest.MetaRefusal{Status: http.StatusBadGateway})
-	r.fake.RefuseAfter(1, 1, channeltest.MetaRefusal{Status: http.StatusBadGateway})
+	r.user.Fail(channeltest.Down, 1, 1)
 	require.Error(t, r.says("1", long))
-	r.fake.NoPersonas = false
+	r.fake.PersonasDown = false
 	require.NoError(t, r.says("1", long))
-	r.saw("- Ann: "+longText[:1989], "- "+longText[1990:])
+	r.saw("Ann: "+longText[:1989], ""+longText[1990:])
 	require.NoError(t, r.says("2", handover.TextMessage("Hi")))
-	r.saw("Ann: Hi")
+	r.saw("(Ann) Hi")
 }
 
 func TestRefusals(t *testing.T) {
@@ -185,7 +183,7 @@ func TestRefusals(t *testing.T) {
 			}
 			r.fake.Accept()
 			require.NoError(t, r.says("1", handover.TextMessage("words of an agent")))
-			r.saw("Ann: words of an agent")
+			r.saw("(Ann) words of an agent")
 		})
 	}
 }
@@ -203,7 +201,7 @@ func TestHumanAgent(t *testing.T) {
 				continue
 			}
 			require.NoError(t, err)
-			r.saw("Ann: Are you there?")
+			r.saw("(Ann) Are you there?")
 			require.ErrorIs(t, r.page.Send(t.Context(), "user-1", handover.TextMessage("a bot")), handover.ErrUserAway, "the tag is for people")
 			time.Sleep(6 * 24 * time.Hour)
 			require.ErrorIs(t, r.says("2", handover.TextMessage("And now?")), handover.ErrUserAway)

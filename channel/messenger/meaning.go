@@ -1,6 +1,7 @@
 package messenger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -72,7 +73,7 @@ func meaning(err error) error {
 	told := &Error{e.Status, e.Code, e.Subcode}
 	switch {
 	case told.limits():
-		return handover.RetryAfter(max(e.After, restTime), told)
+		return handover.RetryAfter(cmp.Or(e.After, restTime), told)
 	case told.away():
 		return fmt.Errorf("%w: %w", handover.ErrUserAway, told)
 	case e.Code == codeInvalid && e.Subcode != codeNoObject:

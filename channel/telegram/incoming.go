@@ -1,6 +1,7 @@
 package telegram
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -226,10 +227,8 @@ func (m *message) quote() string {
 
 // read takes what a message says. What is no text and no file comes in words.
 func (m *message) read(in *handover.Incoming) {
+	in.Files = m.files()
 	lines := []string{m.Text, m.Caption}
-	for _, f := range m.files() {
-		lines = append(lines, f.words())
-	}
 	if m.Sticker != nil {
 		lines = append(lines, m.Sticker.Emoji)
 	}
@@ -258,41 +257,33 @@ func (m *message) read(in *handover.Incoming) {
 	in.Text = strings.Join(all, "\n")
 }
 
-// media is a file with its kind.
-type media struct {
-	*file
-	sign     string // what stands for it where there are only words
-	mimeType string // unless the file has one
-}
-
-// files are the files of a message.
-func (m *message) files() (all []media) {
-	add := func(f *file, sign, mimeType string) {
+// files are the files of a message, for Config.OpenFile.
+func (m *message) files() (all []handover.File) {
+	add := func(f *file, mimeType string) {
 		if f != nil && f.ID != "" {
-			all = append(all, media{f, sign, mimeType})
+			all = append(all, handover.File{
+				ID: f.ID, Name: f.Name, MIMEType: cmp.Or(f.MIMEType, mimeType), Size: max(f.Size, 0),
+				Duration: time.Duration(min(max(f.Duration, 0), 1<<20)) * time.Second,
+			})
 		}
 	}
 	if n := len(m.Photo); n > 0 { // the sizes of one picture
 		largest := &m.Photo[0]
 		for i := range m.Photo {
-			if m.Photo[i].Width*m.Photo[i].Height > largest.Width*largest.Height {
-				largest = &m.Photo[i]
+			if p := &m.Photo[i]; p.Width*p.Height > largest.Width*largest.Height {
+				largest = p
 			}
 		}
-		add(&largest.file, "🖼️", "image/jpeg")
+		add(&largest.file, "image/jpeg")
 	}
-	switch {
-	case m.Motion != nil:
-		add(m.Motion, "🎞️", "video/mp4")
-	default:
-		add(m.Document, "📎", "")
+	if m.Motion != nil {
+		add(m.Motion, "video/mp4")
+	} else {
+		add(m.Document, "")
 	}
-	add(m.Video, "🎞️", "video/mp4")
-	add(m.Note, "🎞️", "video/mp4")
-	add(m.Voice, "🎤", "audio/ogg")
-	add(m.Audio, "🎵", "audio/mpeg")
+	add(m.Video, "video/mp4")
+	add(m.Note, "video/mp4")
+	add(m.Voice, "audio/ogg")
+	add(m.Audio, "audio/mpeg")
 	return all
 }
-
-// words stand for a file.
-func (m media) words() string { return strings.TrimSpace(m.sign + " " + textsplit.OneLine(m.Name)) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
 )
 
 // Handle takes a message of a user: Handover.Handle, or a function around it.
@@ -26,8 +27,7 @@ const (
 var allowed = []string{"message", "edited_message", "callback_query"}
 
 // Poll asks for updates and gives what users do to handle, one after the other, until ctx ends, whose error it returns.
-// What handle cannot take comes again, after a wait, unless handover.Permanent says that it never can: that is logged
-// and passed over. Where Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error
+// What handle cannot take comes again, after a wait; what it never can (handover.Permanent) is logged and passed over. Where Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error
 // when Telegram does not know the token.
 //
 // One process polls at a time, and none while a web hook is set: Telegram answers 409 then, which is logged.
@@ -103,12 +103,7 @@ func (c *Channel) take(ctx context.Context, u update, raced bool, handle Handle)
 	if !raced {
 		in.Seq = 0 // one after the other: nothing has to be put right
 	}
-	err := handle(ctx, in)
-	if handover.Permanent(err) {
-		c.config.Logger.Warn("telegram: a message cannot be taken", "error", err)
-		return nil
-	}
-	return err
+	return channel.Take(ctx, c.config.Logger, []handover.Incoming{in}, handle)
 }
 
 // Webhook takes the updates that Telegram posts, once setWebhook was called with the secret_token that is

@@ -137,17 +137,17 @@ func TestAfter(t *testing.T) {
 func TestOpen(t *testing.T) {
 	for address, trusted := range map[string]bool{
 		"https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1": true,
-		"https://mmg.whatsapp.net/x":       true,
-		"https://graph.invalid/media/1":    true,
-		"https://evilfbsbx.com/":           false,
-		"http://lookaside.fbsbx.com/":      false,
-		"https://lookaside.fbsbx.com:444/": false,
-		"https://a@lookaside.fbsbx.com/":   false,
-		"https://fbsbx.com.evil.invalid/":  false,
-		"http://169.254.169.254/":          false,
-		"http://graph.invalid/":            false,
-		"":                                 false,
-		"https://[::1":                     false,
+		"https://mmg.whatsapp.net/x":                                       true,
+		"https://graph.invalid/media/1":                                    true,
+		"https://evilfbsbx.com/":                                           false,
+		"http://lookaside.fbsbx.com/":                                      false,
+		"https://lookaside.fbsbx.com:444/":                                 false,
+		"https://a@lookaside.fbsbx.com/":                                   false,
+		"https://fbsbx.com.evil.invalid/":                                  false,
+		"http://169.254.169.254/":                                          false,
+		"http://graph.invalid/":                                            false,
+		"":                                                                 false,
+		"https://[::1":                                                     false,
 	} {
 		a := &answers{status: 200, body: "file"}
 		response, err := a.client().Open(t.Context(), address)

@@ -27,11 +27,15 @@ var (
 		{"cut body", 0.01}, {"refused", 0.01}, {"stale", 0.1}, {"echo first", 0.05},
 	}
 	// hollowOdds are answers that only seem to be good ones; of half of them the work was done.
-	hollowOdds   = odds{{"hollow", 0.02}, {"hollow, done", 0.02}}
-	hookOdds     = odds{{"dropped", 0.1}, {"twice", 0.05}, {"delayed", 0.1}, {"swapped", 0.1}}
-	callbackOdds = odds{{"fails before", 0.05}, {"fails after", 0.05}}
-	hungOdds     = odds{{"hangs before", 0.01}, {"hangs after", 0.01}}
-	panicOdds    = odds{{"panics before", 0.01}, {"panics after", 0.01}}
+	hollowOdds = odds{{"hollow", 0.02}, {"hollow, done", 0.02}}
+	// roughOdds come besides callOdds, and roughHookOdds besides hookOdds, in a small run that is to meet what
+	// a large one meets: most are about calls that were carried out without an answer.
+	roughOdds     = odds{{"cut after", 0.2}, {"gateway", 0.1}}
+	roughHookOdds = odds{{"dropped", 0.3}}
+	hookOdds      = odds{{"dropped", 0.1}, {"twice", 0.05}, {"delayed", 0.1}, {"swapped", 0.1}}
+	callbackOdds  = odds{{"fails before", 0.05}, {"fails after", 0.05}}
+	hungOdds      = odds{{"hangs before", 0.01}, {"hangs after", 0.01}}
+	panicOdds     = odds{{"panics before", 0.01}, {"panics after", 0.01}}
 )
 
 // A burst of 429 takes all calls of the website for up to burstLength, in each burstSpan: Crisp counts
@@ -61,6 +65,9 @@ func (w *world) drawCall(who, route string, ordinal int) string {
 	all := callOdds
 	if w.o.hard[hollowSuccess] {
 		all = append(all[:len(all):len(all)], hollowOdds...)
+	}
+	if w.o.rough {
+		all = append(all[:len(all):len(all)], roughOdds...)
 	}
 	return all.draw(w.o.seed, who, route, ordinal)
 }
@@ -125,8 +132,11 @@ func (w *world) callFault(i handovertest.CallInfo) handovertest.Fault {
 
 // hookFault decides what goes wrong with a hook.
 func (w *world) hookFault(i handovertest.HookInfo) (f handovertest.HookFault) {
-	seed, who := w.o.seed, cmp.Or(i.Nickname, strconv.Itoa(i.Conversation))
-	switch capped(i.Ordinal, func(n int) string { return hookOdds.draw(seed, who, i.Event, n) }) {
+	seed, who, all := w.o.seed, cmp.Or(i.Nickname, strconv.Itoa(i.Conversation)), hookOdds
+	if w.o.rough {
+		all = append(all[:len(all):len(all)], roughHookOdds...)
+	}
+	switch capped(i.Ordinal, func(n int) string { return all.draw(seed, who, i.Event, n) }) {
 	case "dropped":
 		f.Drop = w.mayDrop(who, i)
 	case "twice":

@@ -116,9 +116,6 @@ func (v *verdict) tell(c *chat, before verdict) {
 			kinds = append(kinds, kind)
 		}
 	}
-	if n := v.late - before.late; n >= 10 { // DEBUG
-		v.story = append(append(v.story, fmt.Sprintf("%s has %d late", c.name, n)), c.story...)
-	}
 	told := len(v.kinds)
 	for _, kind := range kinds {
 		if !slices.Contains(v.kinds, kind) {

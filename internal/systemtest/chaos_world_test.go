@@ -33,6 +33,7 @@ type chaosOptions struct {
 	messages      int // of each side, in each conversation
 	hard          hard
 	managed       bool // some bots are wired through Handle
+	rough         bool // more goes wrong
 
 	// What is taken away from the library, to see that it is missed.
 	hooks testhook.Hooks

@@ -1,0 +1,44 @@
+package messenger_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/channel/channeltest"
+	"github.com/crisphandover/handover/channel/messenger"
+)
+
+func TestConformance(t *testing.T) {
+	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
+		fake, sent := channeltest.NewMessenger(), &channel.Memory{}
+		var heard []handover.Incoming
+		start := func() channel.Channel {
+			page, err := messenger.New(messenger.Config{
+				PageID: fake.PageID(), Token: handover.NewSecret(fake.Token()), AppSecret: handover.NewSecret(fake.AppSecret()),
+				VerifyToken: handover.NewSecret(fake.VerifyToken()), Sent: sent, Client: fake.Client(), BaseURL: fake.URL(),
+				Logger: slog.New(slog.DiscardHandler),
+			})
+			require.NoError(t, err)
+			require.NoError(t, fake.Hook(page.Webhook(func(_ context.Context, m handover.Incoming) error {
+				heard = append(heard, m)
+				return nil
+			})))
+			return page
+		}
+		t.Cleanup(func() { require.Empty(t, fake.Faults(), "nothing is sent that Meta would not take") })
+		return channeltest.Subject{
+			Channel: start(), Again: start, Platform: fake.User("user-1"), Conversation: "user-1",
+			Take: func(context.Context) ([]handover.Incoming, error) {
+				all := heard
+				heard = nil
+				return all, nil
+			},
+			Secrets: []string{fake.Token(), fake.AppSecret(), fake.VerifyToken()},
+		}
+	})
+}

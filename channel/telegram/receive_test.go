@@ -1,0 +1,147 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel/channeltest"
+)
+
+func TestPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := channeltest.NewTelegram()
+		c := newOn(t, fake, nil)
+		c.config.Logger = slog.New(slog.DiscardHandler)
+		var took []string
+		fails := 3
+		handle := func(_ context.Context, m handover.Incoming) error {
+			switch {
+			case m.Text == "bad":
+				return handover.ErrBadMessage
+			case m.Text == "b" && fails > 0:
+				fails--
+				return errors.New("the store is away")
+			}
+			require.Zero(t, m.Seq)
+			took = append(took, m.Text)
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Poll(ctx, handle) }()
+		fake.Write("a")
+		fake.Write("bad")
+		fake.Write("b")
+		fake.Write("c")
+		time.Sleep(8 * time.Second) // after 1, 2 and 4
+		synctest.Wait()
+		require.Equal(t, []string{"a", "b", "c"}, took, "in order, each once")
+		require.NoError(t, c.Send(ctx, "7", handover.RichMessage{Text: "?", QuickReplies: []handover.QuickReply{{Title: "Yes", Payload: "y"}}}))
+		fake.Press("Yes")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"a", "b", "c", "Yes"}, took)
+		require.Equal(t, 1, fake.Calls("answerCallbackQuery"))
+		require.Less(t, fake.Calls("getUpdates"), 20, "it waits for updates")
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
+// answers are answers to getUpdates, the last one again and again.
+type answers struct {
+	bodies []string
+	calls  int
+}
+
+func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.calls++
+	body := a.bodies[0]
+	if len(a.bodies) > 1 {
+		a.bodies = a.bodies[1:]
+	}
+	w := httptest.NewRecorder()
+	_, _ = w.WriteString(body)
+	return w.Result(), nil
+}
+
+func TestPollThroughFaults(t *testing.T) {
+	update := `{"ok":true,"result":[{"update_id":3,"message":[]},{"update_id":4,"message":{` + from + `,"text":"hello"}}]}`
+	for name, tt := range map[string]struct {
+		bodies []string
+		took   int
+		calls  int // in a minute, at the most
+		ends   bool
+	}{
+		"an update that is odd": {[]string{update, `{"ok":false,"error_code":401}`}, 1, 2, true},
+		"a wrong token":         {[]string{`{"ok":false,"error_code":401,"description":"Unauthorized"}`}, 0, 1, true},
+		"another process polls": {[]string{`{"ok":false,"error_code":409,"description":"Conflict"}`}, 0, 7, false},
+		"a flood":               {[]string{`{"ok":false,"error_code":429,"parameters":{"retry_after":40}}`}, 0, 2, false},
+		"no answer in JSON":     {[]string{"<html>"}, 0, 7, false},
+		"a list of nonsense":    {[]string{`{"ok":true,"result":[7]}`}, 0, 7, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &answers{bodies: tt.bodies}
+				c, err := New(Config{Token: handover.NewSecret("1:x"), Client: &http.Client{Transport: a}, Logger: slog.New(slog.DiscardHandler)})
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				took := 0
+				err = c.Poll(ctx, func(context.Context, handover.Incoming) error { took++; return nil })
+				require.Equal(t, tt.ends, !errors.Is(err, context.DeadlineExceeded), err)
+				require.Equal(t, tt.took, took)
+				require.LessOrEqual(t, a.calls, tt.calls)
+			})
+		})
+	}
+}
+
+func TestWebhook(t *testing.T) {
+	c := newOn(t, channeltest.NewTelegram(), nil)
+	c.config.Logger = slog.New(slog.DiscardHandler)
+	var took []handover.Incoming
+	var fails error
+	hook := c.Webhook(func(_ context.Context, m handover.Incoming) error {
+		if fails == nil {
+			took = append(took, m)
+		}
+		return fails
+	})
+	post := func(secret, body string) int {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
+		w := httptest.NewRecorder()
+		hook.ServeHTTP(w, r)
+		return w.Code
+	}
+	hello := `{"update_id":3,"message":{` + from + `,"text":"hello"}}`
+	require.Equal(t, http.StatusUnauthorized, post("", hello))
+	require.Equal(t, http.StatusUnauthorized, post("hook-secreT", hello))
+	require.Equal(t, http.StatusBadRequest, post("hook-secret", "{"))
+	require.Equal(t, http.StatusRequestEntityTooLarge, post("hook-secret", strings.Repeat(" ", 2<<20)))
+	require.Equal(t, http.StatusOK, post("hook-secret", `{"update_id":3,"message":7}`), "a repeat would be as odd")
+	require.Equal(t, http.StatusOK, post("hook-secret", `{"update_id":3,"my_chat_member":{}}`))
+	require.Empty(t, took)
+	fails = errors.New("the store is away")
+	require.Equal(t, http.StatusServiceUnavailable, post("hook-secret", hello))
+	fails = handover.ErrBadMessage
+	require.Equal(t, http.StatusOK, post("hook-secret", hello))
+	fails = nil
+	require.Equal(t, http.StatusOK, post("hook-secret", hello))
+	require.Len(t, took, 1)
+	require.Equal(t, int64(3), took[0].Seq, "hooks are posted at the same time")
+
+	c.config.WebhookSecret = handover.Secret{}
+	require.Equal(t, http.StatusUnauthorized, post("", hello), "without a secret everything is refused")
+}

@@ -1,0 +1,126 @@
+package telegram
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/channel/channeltest"
+)
+
+func TestNewRefuses(t *testing.T) {
+	for name, config := range map[string]Config{
+		"no token":       {},
+		"half a token":   {Token: handover.NewSecret("secret")},
+		"a line break":   {Token: handover.NewSecret("1:secret\n")},
+		"a path":         {Token: handover.NewSecret("1:secret/../x")},
+		"no server":      {Token: handover.NewSecret("1:secret"), BaseURL: "telegram"},
+		"a server's key": {Token: handover.NewSecret("1:secret"), BaseURL: "https://a:b@c.d"},
+	} {
+		_, err := New(config)
+		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), "secret", name)
+	}
+}
+
+// TestTokenIsInNoError has calls fail in ways whose errors hold the URL.
+func TestTokenIsInNoError(t *testing.T) {
+	moved := httptest.NewServer(http.RedirectHandler("https://elsewhere.invalid/", http.StatusTemporaryRedirect))
+	defer moved.Close()
+	for name, config := range map[string]Config{
+		"nobody listens":  {BaseURL: "http://127.0.0.1:1"},
+		"a loud client":   {Client: &http.Client{Transport: loud{}}},
+		"another address": {BaseURL: moved.URL},
+	} {
+		config.Token = handover.NewSecret("4711:secret")
+		c, err := New(config)
+		require.NoError(t, err)
+		err = c.Send(t.Context(), "7", handover.TextMessage("hello"))
+		require.Error(t, err, name)
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			require.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), "secret", name)
+		}
+		_, err = c.OpenFile(t.Context(), handover.Conversation{}, "x")
+		require.Error(t, err, name)
+		require.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "secret", name)
+	}
+}
+
+// loud tells the URL in its error.
+type loud struct{}
+
+func (loud) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, errors.New("cannot reach " + r.URL.String())
+}
+
+// TestKeyboard lays short buttons side by side.
+func TestKeyboard(t *testing.T) {
+	c := newOn(t, channeltest.NewTelegram(), nil)
+	k := c.rows(t.Context(), []channel.Button{{Title: "Yes", Payload: "y"}, {Title: "No", Payload: "n"}, {Title: "Contact me back via email", Payload: "e"}, {Title: "Shop", URL: "https://a.b"}, {Title: "Bare"}})
+	require.Equal(t, [][]button{{{Text: "Yes", Data: "y"}, {Text: "No", Data: "n"}}, {{Text: "Contact me back via email", Data: "e"}},
+		{{Text: "Shop", URL: "https://a.b"}, {Text: "Bare", Data: "Bare"}}}, k.Rows)
+}
+
+// TestFilesThatTelegramDoesNotTake come as links.
+func TestFilesThatTelegramDoesNotTake(t *testing.T) {
+	fake := channeltest.NewTelegram()
+	c := newOn(t, fake, nil)
+	fake.Fail(channeltest.Format, 0, 1)
+	file := handover.RichMessage{Attachment: &handover.Attachment{Type: handover.AttachmentFile, Payload: handover.AttachmentPayload{URL: "https://files.example/bill.docx"}}}
+	_, err := c.Deliver(t.Context(), handover.Session{Conversation: handover.Conversation{ID: "7"}}, handover.Message{ID: "1", From: handover.FromAgent, Agent: handover.Agent{Name: "Ann"}, Content: file})
+	require.NoError(t, err)
+	require.Equal(t, []string{"Ann:\nhttps://files.example/bill.docx"}, fake.Lines())
+}
+
+// TestRemovalAfterTwoDays empties what Telegram does not remove any more.
+func TestRemovalAfterTwoDays(t *testing.T) {
+	var calls []string
+	c, err := New(Config{Token: handover.NewSecret("1:x"), Client: &http.Client{Transport: answering(func(r *http.Request) string {
+		method := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+		calls = append(calls, method)
+		if method == "deleteMessage" {
+			return `{"ok":false,"error_code":400,"description":"Bad Request: message can't be deleted for everyone"}`
+		}
+		return `{"ok":true,"result":{"message_id":5}}`
+	})}})
+	require.NoError(t, err)
+	err = c.Revise(t.Context(), handover.Session{Conversation: handover.Conversation{ID: "7"}}, handover.Revision{Message: handover.Message{ChannelID: "5"}, Removed: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"deleteMessage", "editMessageText"}, calls)
+}
+
+// answering answers every call.
+type answering func(r *http.Request) string
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	_, _ = w.WriteString(f(r))
+	return w.Result(), nil
+}
+
+func TestWhatRefusalsMean(t *testing.T) {
+	for answer, want := range map[string]error{
+		`{"ok":false,"error_code":403,"description":"Forbidden: user is deactivated"}`:              handover.ErrUserAway,
+		`{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`:                 handover.ErrUserAway,
+		`{"ok":false,"error_code":400,"description":"Bad Request: BUTTON_URL_INVALID"}`:             errors.ErrUnsupported,
+		`{"ok":false,"error_code":413,"description":"Request Entity Too Large"}`:                    errors.ErrUnsupported,
+		`{"ok":false,"error_code":500,"description":"Internal Server Error: secret words of hers"}`: nil,
+		`not JSON`: nil,
+	} {
+		c, err := New(Config{Token: handover.NewSecret("1:x"), Client: &http.Client{Transport: answering(func(*http.Request) string { return answer })}})
+		require.NoError(t, err)
+		err = c.Send(t.Context(), "7", handover.TextMessage("hello"))
+		require.Error(t, err, answer)
+		require.NotContains(t, err.Error(), "hers")
+		for _, meaning := range []error{handover.ErrUserAway, errors.ErrUnsupported} {
+			require.Equal(t, meaning == want, errors.Is(err, meaning), answer)
+		}
+	}
+}

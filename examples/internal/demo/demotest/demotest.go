@@ -1,0 +1,88 @@
+// Package demotest tests examples of channels.
+package demotest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/examples/internal/demo"
+)
+
+// Handover plays a whole handover with an example without settings: the bot, Ann, and the bot again.
+func Handover(t *testing.T, name string, run func(context.Context, *demo.Demo) error) {
+	in, write := io.Pipe()
+	read, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(t.Context(), &demo.Demo{Name: name, Getenv: func(string) string { return "" }, In: in, Out: out})
+		_ = out.Close()
+	}()
+	lines := bufio.NewScanner(read)
+	says := func(text string) {
+		_, err := io.WriteString(write, text+"\n")
+		require.NoError(t, err)
+	}
+	sees := func(part string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), part) {
+				return
+			}
+		}
+		require.Fail(t, "the program ended", "without %q: %v", part, <-ended)
+	}
+	sees("missing: " + strings.ToUpper(name))
+	sees("missing: CRISP_*")
+	sees("Write to the bot")
+	says("Hello")
+	sees("You said Hello [Talk to a human]")
+	says("[Talk to a human]")
+	sees("A person will be with you soon.")
+	says("My parcel is lost")
+	sees("Ann joined the conversation.")
+	sees("Hello, this is Ann")
+	says("Goodbye")
+	sees("Goodbye! The bot is yours again.")
+	sees("This conversation was closed.")
+	says("Thanks")
+	sees("You said Thanks")
+	require.NoError(t, write.Close())
+	require.NoError(t, <-ended)
+}
+
+// Settings runs an example with all of its settings, as far as can be without a network, and with some of them.
+func Settings(t *testing.T, name string, run func(context.Context, *demo.Demo) error, settings map[string]string) {
+	starts := func(more map[string]string) (string, error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var out strings.Builder
+		err := run(ctx, &demo.Demo{Name: name, In: strings.NewReader(""), Out: &out, Getenv: func(key string) string {
+			switch {
+			case key == "LISTEN":
+				return "127.0.0.1:0"
+			case more[key] != "":
+				return more[key]
+			}
+			return settings[key]
+		}})
+		return out.String(), err
+	}
+	out, err := starts(nil)
+	require.NoError(t, err)
+	require.Contains(t, out, "listening at http://127.0.0.1:")
+	require.NotContains(t, out, "missing: "+strings.ToUpper(name))
+	_, err = starts(map[string]string{"CRISP_KEY": "a part of Crisp's"})
+	require.ErrorContains(t, err, "WebsiteID must be")
+	for key := range settings {
+		delete(settings, key)
+		out, err = starts(nil)
+		require.NoError(t, err)
+		require.Contains(t, out, key)
+		break
+	}
+}
