@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/translations"
 )
 
 // TestWords has the same words in each language, with the same places for what the page puts in.
 func TestWords(t *testing.T) {
-	require.Equal(t, []string{"ar", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "zh"}, languages())
+	require.Equal(t, translations.Languages(), languages())
 	places := regexp.MustCompile(`\{\w*\}`)
 	found := func(text string) []string {
 		all := places.FindAllString(text, -1)
@@ -20,6 +22,7 @@ func TestWords(t *testing.T) {
 	}
 	for _, locale := range languages() {
 		require.Len(t, words[locale], len(words["en"]), locale)
+		require.Equal(t, translations.For(locale).Leave, words[locale]["back"], "the button says what the library's choice says: %s", locale)
 		for name, english := range words["en"] {
 			text := words[locale][name]
 			require.NotEmpty(t, strings.TrimSpace(text), "%s: %s", locale, name)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel/webchat"
+	"github.com/crisphandover/handover/translations"
 )
 
 // bot answers the users of a chat, until a human does. Put your own in its place.
@@ -29,7 +30,13 @@ func (b bot) answer(ctx context.Context, _ handover.Turn, m handover.Incoming) (
 		return nil, err
 	}
 	visitor, err := b.chat.Visitor(ctx, m.Conversation)
-	return &handover.Request{Segments: []string{"Customer"}, User: visitor.User, Locale: visitor.Locale}, err
+	request := ask(visitor)
+	return &request, err
+}
+
+// ask asks for a human, also for the page's button.
+func ask(v webchat.Visitor) handover.Request {
+	return handover.Request{Segments: []string{"Customer"}, User: v.User, Locale: v.Locale, NoAgent: translations.NoAgent(v.Locale)}
 }
 
 // welcome is what a user sees who has said nothing yet.

@@ -26,6 +26,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel/webchat"
+	"github.com/crisphandover/handover/translations"
 )
 
 func main() {
@@ -46,7 +47,7 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	site := cmp.Or(strings.TrimSuffix(getenv("PUBLIC_URL"), "/"), "http://"+listener.Addr().String())
 	files := &webchat.MemoryFiles{}
 	key := handover.NewSecret(cmp.Or(getenv("CHAT_KEY"), rand.Text()+rand.Text()))
-	chat, err := webchat.New(webchat.Config{URL: site + "/chat/", Key: key, Title: "Acorn Bikes", Welcome: welcome, Files: files})
+	chat, err := webchat.New(webchat.Config{URL: site + "/chat/", Key: key, Title: "Acorn Bikes", Welcome: welcome, Request: ask, Files: files})
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	defer desk.close()
 	config.Store = &handover.MemoryStore{} // a real bot keeps its sessions in a database, see package sqlstore
 	config.History = handover.History{URL: site + "/history", SigningKey: handover.NewSecret(rand.Text() + rand.Text())}
-	config.Answer = bot{chat}.answer
+	config.Answer, config.Texts = bot{chat}.answer, translations.Texts("en")
 	err = chat.Attach(&config)
 	h, failed := handover.New(config)
 	if err = errors.Join(err, failed); err != nil {

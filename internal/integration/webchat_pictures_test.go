@@ -37,6 +37,15 @@ func TestWebchatPictures(t *testing.T) {
 	p.framed(atEnd(userLog))
 	p.shoot("webchat")
 
+	// And as a page by itself, on a phone, in dark colours.
+	phone := newTab(t, browser, "phone", server.base+"/chat/")
+	phone.dark(true)
+	phone.size(390, 700)
+	phone.ready()
+	phone.chooses("Where is my order?")
+	phone.waits(`document.querySelectorAll("#log .message").length === 3 && !document.querySelector("#typing").textContent`)
+	phone.shoot("webchat-dark")
+
 	history := newTab(t, browser, "history", eval[string](p, `document.querySelector("#thread a").href`))
 	history.size(860, 812)
 	history.waits(has("main .text", "I was promised Friday."))
