@@ -70,6 +70,11 @@ func (f *Telegram) answer(ctx context.Context, method string, in telegramCall) (
 		if in.Callback == "" {
 			return badRequest("query is too old and response timeout expired or query ID is invalid")
 		}
+	case "getChat":
+		if in.Chat != TelegramChat {
+			return badRequest("chat not found")
+		}
+		result = map[string]any{"id": 7, "type": "private", "first_name": "Jim", "last_name": "Knopf"}
 	case "getFile":
 		f.api.Lock()
 		content, ok := f.files[in.FileID]

@@ -83,6 +83,9 @@ func TestGuide(t *testing.T) {
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```\n")
 		require.Contains(t, flat(code), block)
+		before, bot, _ := strings.Cut(block, "config.Answer = ")
+		_, after, _ := strings.Cut(bot, "h, err := ")
+		require.LessOrEqual(t, strings.Count(before+after, "\n"), 24, "lines that a host writes beside its bot")
 	}
 	require.ErrorContains(t, wire(handover.Config{}, &channel.Memory{}), "PageID must be set")
 	t.Setenv("MESSENGER_PAGE_ID", "1")

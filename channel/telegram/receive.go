@@ -26,7 +26,8 @@ const (
 // allowed are the updates that are asked for.
 var allowed = []string{"message", "edited_message", "callback_query"}
 
-// Poll asks for updates and gives what users do to handle, one after the other, until ctx ends, whose error it returns.
+// Poll asks for updates and gives what users do to handle, one after the other, until ctx ends; then it returns
+// nil.
 // What handle cannot take comes again, after a wait; what it never can (handover.Permanent) is logged and passed over. Where Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error
 // when Telegram does not know the token.
 //
@@ -61,7 +62,7 @@ func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 			wait = min(2*wait, longest)
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 // pause waits, until ctx ends.

@@ -54,7 +54,7 @@ func TestPoll(t *testing.T) {
 		require.Equal(t, 1, fake.Calls("answerCallbackQuery"))
 		require.Less(t, fake.Calls("getUpdates"), 20, "it waits for updates")
 		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
+		require.NoError(t, <-done)
 	})
 }
 
@@ -99,7 +99,7 @@ func TestPollThroughFaults(t *testing.T) {
 				defer cancel()
 				took := 0
 				err = c.Poll(ctx, func(context.Context, handover.Incoming) error { took++; return nil })
-				require.Equal(t, tt.ends, !errors.Is(err, context.DeadlineExceeded), err)
+				require.Equal(t, tt.ends, err != nil, err)
 				require.Equal(t, tt.took, took)
 				require.LessOrEqual(t, a.calls, tt.calls)
 			})

@@ -155,3 +155,18 @@ func (c *Channel) Typing(ctx context.Context, s handover.Session, t handover.Age
 	defer cancel()
 	_ = c.call(ctx, "sendChatAction", map[string]any{"chat_id": s.Conversation.ID, "action": "typing"}, nil)
 }
+
+// User returns what Telegram tells of a user, for Request.User: their name. Without an answer it is empty, so that the
+// agents are asked for all the same.
+func (c *Channel) User(ctx context.Context, of handover.Conversation) (u handover.UserData) {
+	ctx, cancel := context.WithTimeout(ctx, typingTime)
+	defer cancel()
+	var chat struct {
+		First string `json:"first_name"`
+		Last  string `json:"last_name"`
+	}
+	if c.call(ctx, "getChat", map[string]any{"chat_id": of.ID}, &chat) == nil {
+		u.FirstName, u.LastName = chat.First, chat.Last
+	}
+	return u
+}

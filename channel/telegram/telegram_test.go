@@ -96,6 +96,12 @@ func TestRemovalAfterTwoDays(t *testing.T) {
 	require.Equal(t, []string{"deleteMessage", "editMessageText"}, calls)
 }
 
+func TestUser(t *testing.T) {
+	c := newOn(t, channeltest.NewTelegram(), nil)
+	require.Equal(t, handover.UserData{FirstName: "Jim", LastName: "Knopf"}, c.User(t.Context(), handover.Conversation{ID: "7"}))
+	require.Empty(t, c.User(t.Context(), handover.Conversation{ID: "8"}))
+}
+
 // answering answers every call.
 type answering func(r *http.Request) string
 

@@ -1,8 +1,11 @@
 package systemtest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -148,7 +151,7 @@ func (r *replica) killedAt() (at time.Time, killed bool) {
 // ServeHTTP takes hooks. A dead process answers none.
 func (r *replica) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if !r.dead() {
-		r.h.ServeHTTP(w, q)
+		r.w.took(w, q, r.h)
 	}
 	if r.dead() {
 		panic(http.ErrAbortHandler)
@@ -183,4 +186,39 @@ func (r *replica) deliver(_ context.Context, s handover.Session, m handover.Mess
 func (r *replica) onEnd(_ context.Context, s handover.Session, sum handover.Summary) error {
 	c := r.w.chat(s.Conversation)
 	return c.callback(r, "end", c.tooEarly(), func(failed bool) { c.end(r, sum, failed) })
+}
+
+// took has a hook answered, and notes of which message it is if it is taken.
+func (w *world) took(answer http.ResponseWriter, q *http.Request, h http.Handler) {
+	var told struct {
+		Data struct {
+			Session     string `json:"session_id"`
+			Fingerprint int64  `json:"fingerprint"`
+		} `json:"data"`
+	}
+	body, err := io.ReadAll(q.Body)
+	q.Body = io.NopCloser(bytes.NewReader(body))
+	known := err == nil && json.Unmarshal(body, &told) == nil && told.Data.Fingerprint > 0
+	status := &statusWriter{ResponseWriter: answer, status: http.StatusOK}
+	h.ServeHTTP(status, q)
+	if !known || status.status != http.StatusOK {
+		return
+	}
+	id := fmt.Sprintf("%s/%d", told.Data.Session, told.Data.Fingerprint)
+	w.change(func() {
+		if _, again := w.taken[id]; !again {
+			w.taken[id] = time.Now()
+		}
+	})
+}
+
+// statusWriter notes the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
 }

@@ -52,15 +52,16 @@ func (v verdict) bad() int {
 	return bad
 }
 
-// tooLate reports whether more messages came late than a hook that was lost explains. One message that lags makes
-// all before it late, so the conversations with most of them do not count: a hundredth of all, and one at least.
+// tooLate reports whether so many messages came late that something must be wrong. One message that lags makes all
+// before it late, so the conversations with most of them do not count: a hundredth of all, and one at least. While
+// no log can be read for two minutes, a lost hook makes one late in many conversations at once.
 func (v verdict) tooLate() bool {
 	of := slices.Sorted(slices.Values(v.lateOf))
 	rest := 0
 	for _, n := range of[:max(0, len(of)-max(1, v.conversations/100))] {
 		rest += n
 	}
-	return rest > max(3, v.accepted/500)
+	return rest > max(3, v.accepted/200)
 }
 
 // tooSlow is longer than a message of an agent may take: what no hook tells of, catch-up finds every three
@@ -185,6 +186,7 @@ func (c *chat) judgeUser(v *verdict) {
 	at := make(map[string]time.Time)           // of each word
 	ids := make(map[string]string)             // of each word, or text of the library's
 	highest, late := -1, make(map[string]bool) // those that came late, in any of their parts
+	var newest time.Time                       // when the message at the highest place was shown
 	for _, s := range c.shown {
 		m, text := s.message, s.message.Content.Text
 		if before, again := first[m.ID]; again {
@@ -222,11 +224,16 @@ func (c *chat) judgeUser(v *verdict) {
 			case m.Late && !c.w.o.hooks.NoLog:
 				whole, _, _ := strings.Cut(m.ID, ".")
 				late[whole] = true
+				if at, ok := c.w.taken[whole]; ok && at.Before(newest) {
+					c.wrong = append(c.wrong, fmt.Sprintf("%s came late, and its hook was taken %v before what overtook it was shown", word, newest.Sub(at)))
+				}
 			default:
 				v.reordered++
 				c.note("REORDERED: %s", word)
 			}
-			highest = max(highest, n)
+			if n > highest {
+				highest, newest = n, s.at
+			}
 		}
 	}
 	v.late += len(late)

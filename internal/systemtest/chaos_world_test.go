@@ -51,6 +51,7 @@ type world struct {
 	work    sync.WaitGroup
 	chats   []*chat
 	byConv  map[handover.Conversation]*chat
+	taken   map[string]time.Time // when the hook of a message was first answered 200, by Message.ID; under the lock
 
 	board
 	replicas []*replica // those that are there to be called; a dead one until it is replaced
@@ -107,7 +108,7 @@ func runChaos(t *testing.T, o chaosOptions) (v verdict) {
 		defer cancel()
 		w := &world{
 			o: o, ctx: ctx, begun: time.Now(), store: new(handover.MemoryStore), byConv: make(map[handover.Conversation]*chat),
-			failed: make(map[string]int), traps: make(map[string]int), hooked: make(map[int64]bool),
+			failed: make(map[string]int), traps: make(map[string]int), hooked: make(map[int64]bool), taken: make(map[string]time.Time),
 		}
 		w.crisp = handovertest.NewCrisp(t, w.options())
 		w.refuses = &refusals{w: w, next: w.crisp.Client().Transport, chats: make(map[string]*chat)}

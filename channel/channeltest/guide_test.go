@@ -1,0 +1,320 @@
+package channeltest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/channel/channeltest"
+	"github.com/crisphandover/handover/channel/messenger"
+	"github.com/crisphandover/handover/channel/slack"
+	"github.com/crisphandover/handover/channel/telegram"
+	"github.com/crisphandover/handover/channel/whatsapp"
+	"github.com/crisphandover/handover/handovertest"
+)
+
+// docs/channels.md shows the code of this file.
+
+// onTelegram runs a bot on Telegram until ctx ends. config has all that leads to Crisp.
+func onTelegram(ctx context.Context, config handover.Config, settings telegram.Config) error {
+	tg, err := telegram.New(settings)
+	if err != nil {
+		return err
+	}
+	chats, err := channel.Attach(&config, tg)
+	if err != nil {
+		return err
+	}
+	config.Answer = func(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
+		if m.Text == "human" {
+			return &handover.Request{User: tg.User(ctx, m.Conversation)}, nil
+		}
+		return nil, chats.Send(ctx, m.Conversation, handover.TextMessage("You said "+m.Text))
+	}
+	h, err := handover.New(config)
+	if err != nil {
+		return err
+	}
+	go h.Run(ctx)
+	http.Handle("POST /crisp/hooks", h)
+	return tg.Poll(ctx, h.Handle)
+}
+
+// bot is one bot in several channels.
+type bot struct{ chats *channel.Router }
+
+func (b *bot) answer(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
+	if m.Text == "human" {
+		return &handover.Request{Segments: []string{m.Conversation.Source}}, nil
+	}
+	return nil, b.chats.Send(ctx, m.Conversation, handover.TextMessage("You said "+m.Text))
+}
+
+// inFourChannels returns the bot, with all that its users and Crisp call at mux.
+func inFourChannels(ctx context.Context, config handover.Config, mux *http.ServeMux,
+	tg *telegram.Channel, app *slack.Channel, page *messenger.Channel, number *whatsapp.Channel,
+) (h *handover.Handover, err error) {
+	b := &bot{}
+	if b.chats, err = channel.Attach(&config, tg, app, page, number); err != nil {
+		return nil, err
+	}
+	config.Answer = b.answer
+	if h, err = handover.New(config); err != nil {
+		return nil, err
+	}
+	mux.Handle("POST /telegram", tg.Webhook(h.Handle)) // or: go tg.Poll(ctx, h.Handle)
+	mux.Handle("POST /slack", app.Webhook(h.Handle))
+	mux.Handle("/messenger", page.Webhook(h.Handle))
+	mux.Handle("/whatsapp", number.Webhook(h.Handle))
+	mux.Handle("POST /crisp/hooks", h)
+	mux.Handle("GET /files", h.FileHandler())
+	return h, nil
+}
+
+// sms is a channel of one's own: texts of 160 characters, through somebody's gateway.
+type sms struct {
+	gateway *gateway
+	screen  *channel.Screen
+}
+
+var can = channel.Capabilities{Text: 160}
+
+func newSMS(g *gateway, sent channel.Sent) *sms {
+	return &sms{gateway: g, screen: channel.NewScreen("sms", sent)}
+}
+
+func (c *sms) Source() string                     { return "sms" }
+func (c *sms) Capabilities() channel.Capabilities { return can }
+
+func (c *sms) Deliver(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+	return c.show(ctx, s.Conversation.ID, m)
+}
+
+func (c *sms) Send(ctx context.Context, number string, m handover.RichMessage) error {
+	_, err := c.show(ctx, number, handover.Message{From: handover.FromBot, Content: m})
+	return err
+}
+
+func (c *sms) show(ctx context.Context, number string, m handover.Message) (string, error) {
+	return c.screen.Show(ctx, number, m.ID, can.Render(m), func(ctx context.Context, p channel.Part) (string, error) {
+		id, err := c.gateway.send(ctx, number, p.Text)
+		switch {
+		case errors.Is(err, errBusy):
+			err = handover.RetryAfter(7*time.Second, err)
+		case errors.Is(err, errBarred):
+			err = fmt.Errorf("%w: %w", handover.ErrUserAway, err)
+		case errors.Is(err, errTooLong):
+			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		}
+		return id, err
+	})
+}
+
+func (c *sms) Revise(context.Context, handover.Session, handover.Revision) error {
+	return errors.ErrUnsupported // an edit comes as a correction
+}
+
+func (c *sms) Typing(context.Context, handover.Session, handover.AgentTyping) {}
+
+// incoming is a text that the gateway brings.
+func (c *sms) incoming(ctx context.Context, id, number, text string) handover.Incoming {
+	in := handover.Incoming{Conversation: handover.Conversation{Source: "sms", ID: number}, ID: id, Text: text}
+	in.Payload, _ = c.screen.Chosen(ctx, number, text) // "2" is the second choice
+	return in
+}
+
+func TestSMS(t *testing.T) {
+	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
+		g, sent := &gateway{}, &channel.Memory{}
+		c := newSMS(g, sent)
+		return channeltest.Subject{
+			Channel: c, Again: func() channel.Channel { return newSMS(g, sent) },
+			Platform: g, Conversation: "+15551234",
+			Take: func(ctx context.Context) (all []handover.Incoming, err error) {
+				for id, text := range g.taken() {
+					all = append(all, c.incoming(ctx, id, "+15551234", text))
+				}
+				return all, nil
+			},
+		}
+	})
+}
+
+// gateway is a fake of the gateway, and its one user.
+type gateway struct {
+	channeltest.Wall
+	written map[string]string // texts of the user by id
+}
+
+var (
+	errDown    = errors.New("sms: the gateway is down")
+	errBusy    = errors.New("sms: the gateway wants to be left alone")
+	errBarred  = errors.New("sms: the user has barred us")
+	errTooLong = errors.New("sms: the text is empty or too long")
+)
+
+func (g *gateway) send(ctx context.Context, _, text string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if r, refused := g.Refuses(); refused {
+		return "", map[channeltest.Refusal]error{channeltest.Down: errDown, channeltest.Busy: errBusy, channeltest.Away: errBarred, channeltest.Format: errTooLong}[r]
+	}
+	if text == "" || len([]rune(text)) > 160 {
+		return "", errTooLong
+	}
+	return g.Show(channeltest.Seen{Text: text, Raw: text}).ID, nil
+}
+
+func (g *gateway) Write(text string) {
+	if g.written == nil {
+		g.written = make(map[string]string)
+	}
+	g.written[g.Show(channeltest.Seen{User: true, Text: text}).ID] = text
+}
+
+func (g *gateway) Press(string) bool { return false }
+
+func (g *gateway) taken() map[string]string {
+	all := g.written
+	g.written = nil
+	return all
+}
+
+// TestOnTelegram plays a handover with the code of the guide.
+func TestOnTelegram(t *testing.T) {
+	http.DefaultServeMux = http.NewServeMux() // the guide's, in this run
+	synctest.Test(t, func(t *testing.T) {
+		crisp, fake := handovertest.NewCrisp(t, handovertest.Options{}), channeltest.NewTelegram()
+		crisp.Attach(http.DefaultServeMux)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- onTelegram(ctx, crisp.Config(), telegram.Config{Token: handover.NewSecret(fake.Token()), Client: fake.Client(), BaseURL: fake.URL()})
+		}()
+		saw := func(want ...string) {
+			t.Helper()
+			time.Sleep(time.Second)
+			crisp.Settle()
+			require.Equal(t, want, fake.New())
+		}
+		fake.Write("hello")
+		saw("> hello", "You said hello")
+		fake.Write("human")
+		saw("> human", "A person will be with you soon. You can already describe your question. [Back to the bot]")
+		require.Equal(t, "Jim Knopf", crisp.Last().Meta().Nickname)
+		crisp.Last().Operator("Ann").Say("**Hello**")
+		saw("Ann joined the conversation.", "Ann: Hello")
+		cancel()
+		require.NoError(t, <-ended)
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestInFourChannels has a user in each channel write to one bot.
+func TestInFourChannels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		secret := handover.NewSecret
+		crisp := handovertest.NewCrisp(t, handovertest.Options{})
+		tgFake, appFake, pageFake, numberFake := channeltest.NewTelegram(), channeltest.NewSlack(), channeltest.NewMessenger(), channeltest.NewWhatsApp()
+		tg, err := telegram.New(telegram.Config{Token: secret(tgFake.Token()), Client: tgFake.Client(), BaseURL: tgFake.URL()})
+		require.NoError(t, err)
+		app, err := slack.New(slack.Config{Token: secret(appFake.Token()), SigningSecret: secret(appFake.SigningSecret()), Client: appFake.Client(), BaseURL: appFake.URL()})
+		require.NoError(t, err)
+		page, err := messenger.New(messenger.Config{PageID: pageFake.PageID(), Token: secret(pageFake.Token()), AppSecret: secret(pageFake.AppSecret()),
+			VerifyToken: secret(pageFake.VerifyToken()), Client: pageFake.Client(), BaseURL: pageFake.URL()})
+		require.NoError(t, err)
+		number, err := whatsapp.New(whatsapp.Config{PhoneNumberID: numberFake.PhoneNumberID(), Token: secret(numberFake.Token()), AppSecret: secret(numberFake.AppSecret()),
+			VerifyToken: secret(numberFake.VerifyToken()), Client: numberFake.Client(), BaseURL: numberFake.URL()})
+		require.NoError(t, err)
+		h, err := inFourChannels(t.Context(), crisp.Config(), http.NewServeMux(), tg, app, page, number)
+		require.NoError(t, err)
+		crisp.Run(h)
+		require.NoError(t, appFake.Hook(app.Webhook(h.Handle)))
+		require.NoError(t, pageFake.Hook(page.Webhook(h.Handle)))
+		require.NoError(t, numberFake.Hook(number.Webhook(h.Handle)))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- tg.Poll(ctx, h.Handle) }()
+		users := []interface {
+			channeltest.Platform
+			New() []string
+		}{tgFake, appFake, pageFake.User("jim"), numberFake.User("15551234")}
+		for _, user := range users {
+			user.Write("hello")
+		}
+		time.Sleep(time.Second)
+		crisp.Settle()
+		for i, user := range users {
+			require.Equal(t, []string{"> hello", "You said hello"}, user.New(), i)
+			user.Write("human")
+			time.Sleep(time.Second)
+			crisp.Settle()
+			crisp.Last().Operator("Ann").Say(fmt.Sprint("Hello ", i))
+			time.Sleep(time.Second)
+			crisp.Settle()
+			lines := user.New()
+			require.Contains(t, lines[len(lines)-1], fmt.Sprint("Hello ", i))
+		}
+		require.Len(t, crisp.Conversations(), len(users))
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+// TestGuide finds each block of code of docs/channels.md in this file, and holds its table against the channels.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/channels.md")
+	require.NoError(t, err)
+	file, err := os.ReadFile("guide_test.go")
+	require.NoError(t, err)
+	blocks := strings.Split(string(guide), "```go\n")[1:]
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		code, _, found := strings.Cut(block, "```\n")
+		require.True(t, found)
+		require.Contains(t, string(file), code)
+	}
+	_, wired, _ := strings.Cut(string(file), "func onTelegram(")
+	wired, _, _ = strings.Cut(wired, "\n}\n")
+	require.Less(t, strings.Count(wired, "\n"), 25, "a host wires a channel in fewer than 25 lines")
+
+	secret := handover.NewSecret("xoxb-0123456789")
+	tg, err := telegram.New(telegram.Config{Token: handover.NewSecret("1:x")})
+	require.NoError(t, err)
+	app, err := slack.New(slack.Config{Token: secret, SigningSecret: secret})
+	require.NoError(t, err)
+	page, err := messenger.New(messenger.Config{PageID: "1", Token: secret, AppSecret: secret, VerifyToken: secret})
+	require.NoError(t, err)
+	number, err := whatsapp.New(whatsapp.Config{PhoneNumberID: "1", Token: secret, AppSecret: secret, VerifyToken: secret})
+	require.NoError(t, err)
+	for _, c := range []channel.Channel{tg, app, page, number} {
+		require.Contains(t, string(guide), row(c), "the table of docs/channels.md")
+	}
+}
+
+// row is the row of a channel in the table.
+func row(c channel.Channel) string {
+	can := c.Capabilities()
+	yes := func(b bool) string {
+		if b {
+			return "yes"
+		}
+		return "no"
+	}
+	unit := []string{"characters", "UTF-16 units", "bytes"}[can.Unit]
+	markup := []string{"none", "HTML", "WhatsApp's", "mrkdwn", "Markdown"}[can.Markup]
+	files := []string{"link", "URL", "upload"}[can.Files]
+	return fmt.Sprintf("| `channel/%s` | %d %s | %s | %d, of %d | %d | %s | %s | %s | %s |\n",
+		c.Source(), can.Text, unit, markup, can.Buttons, can.Title, can.Cards, files, yes(can.Edits), yes(can.Removals), yes(can.Typing))
+}

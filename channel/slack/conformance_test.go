@@ -1,0 +1,42 @@
+package slack
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/channel/channeltest"
+)
+
+// newOn returns the channel on a fake.
+func newOn(t *testing.T, fake *channeltest.Slack, sent channel.Sent) *Channel {
+	c, err := New(Config{Token: handover.NewSecret(fake.Token()), SigningSecret: handover.NewSecret(fake.SigningSecret()), Client: fake.Client(), BaseURL: fake.URL(), Sent: sent})
+	require.NoError(t, err)
+	return c
+}
+
+func TestConformance(t *testing.T) {
+	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
+		fake, sent := channeltest.NewSlack(), &channel.Memory{}
+		c := newOn(t, fake, sent)
+		return channeltest.Subject{
+			Channel: c, Again: func() channel.Channel { return newOn(t, fake, sent) },
+			Platform: fake, Conversation: channeltest.SlackChannel, Secrets: []string{fake.Token(), fake.SigningSecret()},
+			Take: func(ctx context.Context) (all []handover.Incoming, err error) {
+				for _, raw := range fake.Posts() {
+					in, ok, err := c.Incoming(ctx, raw)
+					if err != nil {
+						return nil, err
+					}
+					if ok {
+						all = append(all, in)
+					}
+				}
+				return all, nil
+			},
+		}
+	})
+}
