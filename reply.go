@@ -53,6 +53,9 @@ const storeAgain = 500 * time.Millisecond
 // Reply returns when send has returned, so send must heed its context; the store takes 20 s at the most
 // before and 10 s after it.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
+	if err := h.made(); err != nil {
+		return err
+	}
 	if h.cfg.reentrant(ctx, t.Conversation) {
 		return errReentrant
 	}
