@@ -13,9 +13,8 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // record is all that is known of one conversation: what Record.Data holds. It changes only in

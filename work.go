@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -227,13 +228,10 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	rec.next() // so that of two saves the later one can be told
 	h.claim(key, rec)
-	body, err := json.Marshal(rec, recordJSON)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
-	}
-	next := Record{
-		Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec),
-		Data: exactjson.WithoutNUL(body), // databases refuse NUL
+	next := Record{Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec)}
+	var err error
+	if next.Data, err = rec.encode(); err != nil {
+		return false, err
 	}
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
@@ -247,6 +245,25 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
+}
+
+// recordBuffers are what records were last written in: to let each grow anew costs a tenth of a save.
+var recordBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keepBuffer is the most that a buffer may hold to be used again.
+const keepBuffer = 256 << 10
+
+// encode writes the record: what decodeRecord reads.
+func (rec *record) encode() ([]byte, error) {
+	buffer := recordBuffers.Get().(*bytes.Buffer)
+	if buffer.Cap() <= keepBuffer {
+		defer recordBuffers.Put(buffer)
+	}
+	buffer.Reset()
+	if err := json.MarshalWrite(buffer, rec, recordJSON); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
+	}
+	return bytes.Clone(exactjson.WithoutNUL(buffer.Bytes())), nil // databases refuse NUL
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A

@@ -294,12 +294,8 @@ func (r *renderer) parts(b block) (parts []Part) {
 	if n := len(parts) - 1; n >= 0 {
 		parts[n].Buttons, parts[n].Listed = buttons, listed
 	}
-	if b.file != nil {
-		file := Part{File: b.file, Kind: b.kind}
-		if len(b.buttons) > 0 { // which stand under the text
-			return append([]Part{file}, parts...)
-		}
-		parts = append(parts, file)
+	if b.file != nil { // after the text, which says whose it is
+		parts = append(parts, Part{File: b.file, Kind: b.kind})
 	}
 	return parts
 }

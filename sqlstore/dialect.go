@@ -26,10 +26,12 @@ type dialect struct {
 	// passing reports whether an error says that the same work will do later: a lock that others
 	// hold, a deadlock, a serialization failure.
 	passing func(error) bool
-	// save tries Save once.
-	save func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error)
-	// saveTogether and undone are joiner.together and joiner.undone. Without them each Save goes alone.
-	saveTogether func(ctx context.Context, s *Store, saves []*joinedSave) error
+	// saveOne tries Save once.
+	saveOne func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error)
+	// saveTogether and undone are together and undone of the joiner of Saves, and readTogether is together, with its
+	// statement, of those of reads. Without them each call goes alone.
+	saveTogether func(ctx context.Context, s *Store, saves []*joined[save, int64]) error
+	readTogether func(ctx context.Context, s *Store, query string, reads []*joined[string, handover.Record]) error
 	undone       func(error) bool
 }
 
@@ -42,6 +44,7 @@ type dialect struct {
 type statements struct {
 	load, find, claim, remove, insert, update string
 
+	loadGiven, findGiven   string // PostgreSQL: load and find for several names
 	updateGiven            string // PostgreSQL: update for several records; returns number and version of what it saved
 	notify, notifyGiven    string // PostgreSQL: end an insert or update, and an updateGiven, that others are to be told of
 	replace, release, take string // SQLite: the parts of a Save that changes Crisp ids
@@ -76,7 +79,7 @@ func (d dialect) with(prefix string) dialect {
 // all returns all statements, to be changed.
 func (s *statements) all() []*string {
 	return []*string{
-		&s.load, &s.find, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
+		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
 		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }

@@ -7,61 +7,64 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/crisphandover/handover"
 )
 
 const (
-	// joinTurns is how many statements with Saves may be under way before further Saves wait.
+	// joinTurns is how many statements of a joiner may be under way before further calls wait.
 	joinTurns = 2
-	// joinWait is the longest that a Save waits for its turn. Then a further statement begins: the others hang.
+	// joinWait is the longest that a call waits for its turn. Then a further statement begins: the others hang.
 	joinWait = 250 * time.Millisecond
-	// joinRows and joinBytes are how many Saves go together at most, and with how much of Record.Data.
-	joinRows, joinBytes = 32, 1 << 20
+	// joinCalls and joinBytes are how many calls go together at most, and with how much data.
+	joinCalls, joinBytes = 32, 1 << 20
 )
 
-// joiner lets Saves that are made at the same time share a statement, a round trip and a commit, which are
-// most of what a Save costs a database. This is known as group commit.
+// joiner lets calls of one kind that are made at the same time share a statement, and so a round trip and a
+// transaction, which are most of what a call costs a database. For Saves this is known as group commit. G is
+// what a call is given, and R what it returns.
 //
-// A Save that finds a free turn goes alone and at once. While all turns are taken, Saves wait; as soon as a
+// A call that finds a free turn goes alone and at once. While all turns are taken, calls wait; as soon as a
 // turn ends, those that wait go together in it. So nobody waits for company, and the more there is to do, the
 // more is joined.
 //
-// Each Save succeeds or fails by itself. A joined statement saves the records that it can save without waiting
-// for anybody, and says which. The callers of the others save them alone, as if nothing had been tried: they
-// find the conflict, or wait for the lock. They also do so when the database has undone the whole, since one bad
-// record may be why. Where nobody knows what the database has done, such as when the connection broke, all
+// Each call succeeds or fails by itself. A joined statement does what it can do without waiting for anybody,
+// and says which calls it did. The callers of the others go alone, as if nothing had been tried: a Save finds
+// the conflict, or waits for the lock. They also do so when the database has undone the whole, since one bad
+// call may be why. Where nobody knows what the database has done, such as when the connection broke, all
 // callers get the error. A caller whose context ends leaves, and the others do not notice. When all have
 // left, the statement is cancelled.
-type joiner struct {
-	// together saves what can be saved at once, and sets the version of each that it saved.
-	together func(ctx context.Context, saves []*joinedSave) error
-	// undone reports whether an error of together says for certain that nothing was saved.
+type joiner[G, R any] struct {
+	// together does what can be done at once, and sets result and done of each call that it did.
+	together func(ctx context.Context, calls []*joined[G, R]) error
+	// undone reports whether an error of together says for certain that nothing was done.
 	undone func(error) bool
+	// key names what a call is about: no key goes twice in one statement.
+	key func(G) string
+	// data is what a call brings that its caller may change after it has left; nil for nothing.
+	data func(*G) *[]byte
 
 	mu      sync.Mutex
-	taken   int           // turns; more than joinTurns while some hang
-	waiting []*joinedSave // in the order in which they came
+	taken   int             // turns; more than joinTurns while some hang
+	waiting []*joined[G, R] // in the order in which they came
 }
 
-// joinedSave is a Save that had to wait for its turn.
-type joinedSave struct {
-	record handover.Record
-	row    row
+// joined is a call that had to wait for its turn.
+type joined[G, R any] struct {
+	given  G
+	result R
+	done   bool          // by the joined statement
 	ready  chan struct{} // closed when its caller goes on
 
-	// One of these is set before ready is closed.
-	version  int64  // it was saved
-	err      error  // nobody knows whether it was saved
+	// At most one of these is set before ready is closed, besides turn.
+	err      error  // nobody knows whether it was done
 	panicked string // of the driver, with its stack
-	alone    bool   // it was not saved, and is to be saved alone
+	alone    bool   // it was not done, and is to be done alone
 	turn     bool   // so it is, and the caller has a turn to do so
 
 	leave func() // called, with the joiner locked, when the caller stops waiting after this was taken from waiting
 }
 
-// save saves a record, by alone or together with others.
-func (j *joiner) save(ctx context.Context, r handover.Record, row row, alone func() (int64, error)) (int64, error) {
+// do does a call, by alone or together with others.
+func (j *joiner[G, R]) do(ctx context.Context, given G, alone func() (R, error)) (none R, _ error) {
 	j.mu.Lock()
 	if j.taken < joinTurns {
 		j.taken++
@@ -71,15 +74,18 @@ func (j *joiner) save(ctx context.Context, r handover.Record, row row, alone fun
 	}
 	if err := ctx.Err(); err != nil {
 		j.mu.Unlock()
-		return 0, err
+		return none, err
 	}
-	row.data = slices.Clone(row.data) // the caller may leave before the statement ends
-	w := &joinedSave{record: r, row: row, ready: make(chan struct{})}
+	if j.data != nil {
+		data := j.data(&given)
+		*data = slices.Clone(*data) // the caller may leave before the statement ends
+	}
+	w := &joined[G, R]{given: given, ready: make(chan struct{})}
 	j.waiting = append(j.waiting, w)
 	j.mu.Unlock()
 
 	if err := j.wait(ctx, w); err != nil {
-		return 0, err
+		return none, err
 	}
 	if w.turn {
 		defer j.pass()
@@ -90,11 +96,11 @@ func (j *joiner) save(ctx context.Context, r handover.Record, row row, alone fun
 	if w.panicked != "" {
 		panic(w.panicked) // as it would have without the joiner
 	}
-	return w.version, w.err
+	return w.result, w.err
 }
 
 // wait waits until w is ready. Its only error is that of ctx.
-func (j *joiner) wait(ctx context.Context, w *joinedSave) error {
+func (j *joiner[G, R]) wait(ctx context.Context, w *joined[G, R]) error {
 	late := time.NewTimer(joinWait)
 	defer late.Stop()
 	for {
@@ -123,13 +129,13 @@ func (j *joiner) wait(ctx context.Context, w *joinedSave) error {
 }
 
 // pass ends a turn, or gives it to those who wait.
-func (j *joiner) pass() {
+func (j *joiner[G, R]) pass() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.passLocked()
 }
 
-func (j *joiner) passLocked() {
+func (j *joiner[G, R]) passLocked() {
 	if len(j.waiting) == 0 || j.taken > joinTurns {
 		j.taken--
 		return
@@ -138,19 +144,19 @@ func (j *joiner) passLocked() {
 }
 
 // begin gives a turn to those who wait: one goes alone, several go together. The caller holds j.mu.
-func (j *joiner) begin() {
-	saves := j.next()
-	if len(saves) == 1 {
-		w := saves[0]
+func (j *joiner[G, R]) begin() {
+	calls := j.next()
+	if len(calls) == 1 {
+		w := calls[0]
 		w.alone, w.turn, w.leave = true, true, j.passLocked
 		close(w.ready)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	left := 0
-	for _, w := range saves {
+	for _, w := range calls {
 		w.leave = func() {
-			if left++; left == len(saves) {
+			if left++; left == len(calls) {
 				cancel()
 			}
 		}
@@ -158,28 +164,31 @@ func (j *joiner) begin() {
 	go func() {
 		defer cancel()
 		defer j.pass()
-		j.run(ctx, saves)
+		j.run(ctx, calls)
 	}()
 }
 
 // next takes from those who wait who goes together. No key is among them twice. The caller holds j.mu.
-func (j *joiner) next() (saves []*joinedSave) {
+func (j *joiner[G, R]) next() (calls []*joined[G, R]) {
 	bytes, keys, left := 0, make(map[string]bool), j.waiting[:0]
 	for _, w := range j.waiting {
-		size := len(w.row.data)
-		if len(saves) == joinRows || keys[w.record.Key] || len(saves) > 0 && bytes+size > joinBytes {
+		key, size := j.key(w.given), 0
+		if j.data != nil {
+			size = len(*j.data(&w.given))
+		}
+		if len(calls) == joinCalls || keys[key] || len(calls) > 0 && bytes+size > joinBytes {
 			left = append(left, w)
 			continue
 		}
-		saves, keys[w.record.Key], bytes = append(saves, w), true, bytes+size
+		calls, keys[key], bytes = append(calls, w), true, bytes+size
 	}
 	clear(j.waiting[len(left):])
 	j.waiting = left
-	return saves
+	return calls
 }
 
-// run saves together, and lets the callers go on.
-func (j *joiner) run(ctx context.Context, saves []*joinedSave) {
+// run does calls together, and lets the callers go on.
+func (j *joiner[G, R]) run(ctx context.Context, calls []*joined[G, R]) {
 	err, panicked := error(nil), ""
 	func() {
 		defer func() {
@@ -187,16 +196,16 @@ func (j *joiner) run(ctx context.Context, saves []*joinedSave) {
 				panicked = fmt.Sprintf("%v\n\n%s", p, debug.Stack())
 			}
 		}()
-		err = j.together(ctx, saves)
+		err = j.together(ctx, calls)
 	}()
-	for _, w := range saves {
+	for _, w := range calls {
 		switch {
 		case panicked != "":
 			w.panicked = panicked
 		case err != nil && !j.undone(err):
 			w.err = err
 		default:
-			w.alone = err != nil || w.version == 0
+			w.alone = err != nil || !w.done
 		}
 		close(w.ready)
 	}

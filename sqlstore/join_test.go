@@ -23,7 +23,7 @@ var errUndone = errors.New("undone")
 
 // joinRig is a joiner whose statements are the test's.
 type joinRig struct {
-	*joiner
+	*joiner[save, int64]
 	t      *testing.T
 	hold   chan struct{} // what goes alone with the key "held" waits for it
 	joined [][]string    // keys
@@ -31,13 +31,13 @@ type joinRig struct {
 }
 
 // newJoinRig returns a joiner all of whose turns are taken, until close(hold).
-func newJoinRig(t *testing.T, together func(ctx context.Context, saves []*joinedSave) error) *joinRig {
+func newJoinRig(t *testing.T, together func(ctx context.Context, saves []*joined[save, int64]) error) *joinRig {
 	rig := &joinRig{t: t, hold: make(chan struct{})}
-	rig.joiner = &joiner{
-		together: func(ctx context.Context, saves []*joinedSave) error {
+	rig.joiner = &joiner[save, int64]{
+		together: func(ctx context.Context, saves []*joined[save, int64]) error {
 			var keys []string
 			for _, w := range saves {
-				keys = append(keys, w.record.Key)
+				keys = append(keys, w.given.record.Key)
 			}
 			rig.mu.Lock()
 			rig.joined = append(rig.joined, keys)
@@ -45,6 +45,8 @@ func newJoinRig(t *testing.T, together func(ctx context.Context, saves []*joined
 			return together(ctx, saves)
 		},
 		undone: func(err error) bool { return errors.Is(err, errUndone) },
+		key:    func(w save) string { return w.record.Key },
+		data:   func(w *save) *[]byte { return &w.row.data },
 	}
 	for range joinTurns {
 		rig.save(t.Context(), "held")
@@ -68,7 +70,7 @@ func (rig *joinRig) saveData(ctx context.Context, key string, data []byte) *savi
 	s := new(saving)
 	rig.all.Go(func() {
 		defer func() { s.panicked = recover() }()
-		s.version, s.err = rig.joiner.save(ctx, handover.Record{Key: key, Version: 1}, row{data: data}, func() (int64, error) {
+		s.version, s.err = rig.do(ctx, save{handover.Record{Key: key, Version: 1}, row{data: data}}, func() (int64, error) {
 			s.alone = true
 			if key == "held" {
 				<-rig.hold
@@ -89,19 +91,19 @@ func (rig *joinRig) end() {
 	require.Empty(rig.t, rig.waiting)
 }
 
-func saveAll(_ context.Context, saves []*joinedSave) error {
+func saveAll(_ context.Context, saves []*joined[save, int64]) error {
 	for _, w := range saves {
-		w.version = 2
+		w.result, w.done = 2, true
 	}
 	return nil
 }
 
 func TestJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rig := newJoinRig(t, func(_ context.Context, saves []*joinedSave) error {
+		rig := newJoinRig(t, func(_ context.Context, saves []*joined[save, int64]) error {
 			for _, w := range saves {
-				if w.record.Key != "conflict" {
-					w.version = 2
+				if w.given.record.Key != "conflict" {
+					w.result, w.done = 2, true
 				}
 			}
 			return nil
@@ -127,7 +129,7 @@ func TestJoinFails(t *testing.T) {
 		{unknown, saving{err: unknown}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			rig := newJoinRig(t, func(context.Context, []*joinedSave) error { return c.err })
+			rig := newJoinRig(t, func(context.Context, []*joined[save, int64]) error { return c.err })
 			a, b := rig.save(t.Context(), "a"), rig.save(t.Context(), "b")
 			rig.end()
 			require.Equal(t, &c.want, a)
@@ -138,7 +140,7 @@ func TestJoinFails(t *testing.T) {
 
 func TestJoinPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rig := newJoinRig(t, func(context.Context, []*joinedSave) error { panic("of the driver") })
+		rig := newJoinRig(t, func(context.Context, []*joined[save, int64]) error { panic("of the driver") })
 		a, b := rig.save(t.Context(), "a"), rig.save(t.Context(), "b")
 		rig.end()
 		for _, s := range []*saving{a, b} {
@@ -151,7 +153,7 @@ func TestJoinPanics(t *testing.T) {
 func TestJoinLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		finish := make(chan struct{})
-		rig := newJoinRig(t, func(ctx context.Context, saves []*joinedSave) error {
+		rig := newJoinRig(t, func(ctx context.Context, saves []*joined[save, int64]) error {
 			select {
 			case <-finish:
 				return saveAll(ctx, saves)
@@ -214,11 +216,11 @@ func TestJoinHangs(t *testing.T) {
 func TestJoinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rig := newJoinRig(t, saveAll)
-		for n := range joinRows + 3 {
+		for n := range joinCalls + 3 {
 			rig.save(t.Context(), fmt.Sprint("small ", n))
 		}
 		rig.end()
-		require.Len(t, slices.MaxFunc(rig.joined, func(a, b []string) int { return len(a) - len(b) }), joinRows)
+		require.Len(t, slices.MaxFunc(rig.joined, func(a, b []string) int { return len(a) - len(b) }), joinCalls)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		rig := newJoinRig(t, saveAll)
@@ -234,7 +236,7 @@ func TestJoinBounds(t *testing.T) {
 // TestJoinKeepsCount has many callers, contexts that end at any time, and statements that fail.
 func TestJoinKeepsCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rig := newJoinRig(t, func(ctx context.Context, saves []*joinedSave) error {
+		rig := newJoinRig(t, func(ctx context.Context, saves []*joined[save, int64]) error {
 			time.Sleep(rand.N(2 * time.Millisecond))
 			if rand.N(4) == 0 {
 				return errUndone
@@ -246,7 +248,7 @@ func TestJoinKeepsCount(t *testing.T) {
 			rig.all.Go(func() {
 				for range 20 {
 					ctx, cancel := context.WithTimeout(t.Context(), 1+rand.N(5*time.Millisecond))
-					_, err := rig.joiner.save(ctx, handover.Record{Key: strings.Repeat("k", n/2)}, row{}, func() (int64, error) {
+					_, err := rig.do(ctx, save{record: handover.Record{Key: strings.Repeat("k", n/2)}}, func() (int64, error) {
 						time.Sleep(rand.N(time.Millisecond))
 						return 1, nil
 					})

@@ -27,6 +27,18 @@ var postgres = dialect{
 		FROM (SELECT ` + postgresNow + ` AS now) n
 		LEFT JOIN ({prefix}crisp_id c JOIN {prefix}record r ON r.key = c.key) ON c.crisp_id = $1`,
 
+		// loadGiven and findGiven are load and find for a JSON list of names: a row for each, with its number.
+		loadGiven: `SELECT g.n, t.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		FROM (SELECT ` + postgresNow + ` AS now) t,
+		json_array_elements_text(CAST($1 AS json)) WITH ORDINALITY g (name, n)
+		LEFT JOIN LATERAL (SELECT * FROM {prefix}record WHERE key = g.name) r ON true`,
+		findGiven: `SELECT g.n, t.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		FROM (SELECT ` + postgresNow + ` AS now) t,
+		json_array_elements_text(CAST($1 AS json)) WITH ORDINALITY g (name, n)
+		LEFT JOIN LATERAL (
+			SELECT r.* FROM {prefix}crisp_id c JOIN {prefix}record r ON r.key = c.key WHERE c.crisp_id = g.name
+		) r ON true`,
+
 		// The parts see the same state of the tables, that of the statement's beginning. Both rows of
 		// a record are locked: what is given is the newest version, and a Save that is under way is
 		// let finish first.
@@ -154,7 +166,7 @@ var postgres = dialect{
 		return state == serializationFailure || state == deadlockDetected
 	},
 
-	save: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
+	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
 		query, args := s.insert, []any{r.Key, row.due, row.data, row.ids}
 		if r.Version != 0 {
 			query, args = s.update, []any{r.Key, r.Version, row.due, row.data, row.ids}
@@ -173,6 +185,7 @@ var postgres = dialect{
 		return version, err
 	},
 	saveTogether: savePostgres,
+	readTogether: readPostgres,
 	undone: func(err error) bool {
 		// Bad data, constraints, deadlocks and serialization, missing tables and rights, limits. Errors of other
 		// classes may come after the commit.
@@ -195,18 +208,19 @@ type givenRow struct {
 }
 
 // savePostgres saves several records with one statement.
-func savePostgres(ctx context.Context, s *Store, saves []*joinedSave) error {
+func savePostgres(ctx context.Context, s *Store, saves []*joined[save, int64]) error {
 	given, data, wake := make([]givenRow, len(saves)), []byte{}, false
 	for n, w := range saves {
+		r, row := w.given.record, w.given.row
 		given[n] = givenRow{
-			N: n, Key: w.record.Key, Version: w.record.Version, IDs: w.row.ids,
-			First: len(data) + 1, Size: len(w.row.data), Wake: w.record.Wake,
+			N: n, Key: r.Key, Version: r.Version, IDs: row.ids,
+			First: len(data) + 1, Size: len(row.data), Wake: r.Wake,
 		}
-		if w.row.due.Valid {
-			given[n].Due = &w.row.due.Int64
+		if row.due.Valid {
+			given[n].Due = &row.due.Int64
 		}
-		data = append(data, w.row.data...)
-		wake = wake || w.record.Wake
+		data = append(data, row.data...)
+		wake = wake || r.Wake
 	}
 	rows, err := json.Marshal(given)
 	if err != nil {
@@ -227,7 +241,33 @@ func savePostgres(ctx context.Context, s *Store, saves []*joinedSave) error {
 		if err := result.Scan(&n, &version); err != nil {
 			return err
 		}
-		saves[n].version = version
+		saves[n].result, saves[n].done = version, true
 	}
 	return result.Err()
+}
+
+// readPostgres reads the records with several names with one statement, loadGiven or findGiven.
+func readPostgres(ctx context.Context, s *Store, query string, reads []*joined[string, handover.Record]) error {
+	names := make([]string, len(reads))
+	for n, w := range reads {
+		names[n] = w.given
+	}
+	given, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	rows, err := s.db.QueryContext(ctx, query, string(given))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n int
+		r, err := scanRecord(rows.Scan, &n)
+		if err != nil {
+			return err
+		}
+		reads[n-1].result, reads[n-1].done = r, true
+	}
+	return rows.Err()
 }

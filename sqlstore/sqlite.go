@@ -88,7 +88,7 @@ var sqlite = dialect{
 			strings.Contains(err.Error(), "database table is locked")
 	},
 
-	save: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
+	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
 		if r.Version != 0 {
 			version, err = scanNumber(s.db.QueryContext(ctx, s.update, r.Key, r.Version, row.due, row.data, row.ids))
 			if err != nil || version != 0 {

@@ -98,7 +98,9 @@ type Options struct {
 type Store struct {
 	dialect
 	db      *sql.DB
-	joiner  *joiner       // nil where each Save goes alone
+	saves   *joiner[save, int64] // nil where each call goes alone, as are the next two
+	loads   *joiner[string, handover.Record]
+	finds   *joiner[string, handover.Record]
 	writer  chan struct{} // full while somebody writes; nil where several may
 	channel string        // of PostgreSQL's notifications
 	listen  func(ctx context.Context, channel string, notified func(payload string)) error
@@ -136,10 +138,13 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	}
 	s := &Store{dialect: known.with(o.Prefix), db: db, channel: o.Prefix + "changed", listen: o.Listen}
 	if s.saveTogether != nil {
-		s.joiner = &joiner{
-			together: func(ctx context.Context, saves []*joinedSave) error { return s.saveTogether(ctx, s, saves) },
+		s.saves = &joiner[save, int64]{
+			together: func(ctx context.Context, saves []*joined[save, int64]) error { return s.saveTogether(ctx, s, saves) },
 			undone:   s.undone,
+			key:      func(w save) string { return w.record.Key },
+			data:     func(w *save) *[]byte { return &w.row.data },
 		}
+		s.loads, s.finds = s.reads(s.loadGiven), s.reads(s.findGiven)
 	}
 	if s.oneWriter {
 		s.writer = make(chan struct{}, 1)
@@ -147,22 +152,47 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	return s, nil
 }
 
+// save is what a Save is given.
+type save struct {
+	record handover.Record
+	row    row
+}
+
+// reads returns a joiner of reads with this statement. A read that failed changed nothing: it is tried alone.
+func (s *Store) reads(query string) *joiner[string, handover.Record] {
+	return &joiner[string, handover.Record]{
+		together: func(ctx context.Context, reads []*joined[string, handover.Record]) error {
+			return s.readTogether(ctx, s, query, reads)
+		},
+		undone: func(error) bool { return true },
+		key:    func(name string) string { return name },
+	}
+}
+
 // Load implements handover.Store.
 func (s *Store) Load(ctx context.Context, key string) (handover.Record, error) {
-	return s.readOne(ctx, "Load", s.load, key)
+	return s.readOne(ctx, "Load", s.loads, s.load, key)
 }
 
 // Find implements handover.Store.
 func (s *Store) Find(ctx context.Context, crispID string) (handover.Record, error) {
-	return s.readOne(ctx, "Find", s.find, crispID)
+	return s.readOne(ctx, "Find", s.finds, s.find, crispID)
 }
 
 // readOne returns the one record that the query selects, or the zero Record.
-func (s *Store) readOne(ctx context.Context, op, query, name string) (r handover.Record, err error) {
-	err = s.run(ctx, op, func() (err error) {
-		r, err = scanRecord(s.db.QueryRowContext(ctx, query, name).Scan)
+func (s *Store) readOne(ctx context.Context, op string, joiner *joiner[string, handover.Record], query, name string) (r handover.Record, err error) {
+	alone := func() (handover.Record, error) {
+		r, err := scanRecord(s.db.QueryRowContext(ctx, query, name).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
-			r, err = handover.Record{}, nil
+			return handover.Record{}, nil
+		}
+		return r, err
+	}
+	err = s.run(ctx, op, func() (err error) {
+		if joiner != nil && utf8.ValidString(name) {
+			r, err = joiner.do(ctx, name, alone)
+		} else {
+			r, err = alone()
 		}
 		return err
 	})
@@ -178,10 +208,10 @@ func (s *Store) Save(ctx context.Context, r handover.Record) (version int64, err
 	if err != nil {
 		return 0, err
 	}
-	alone := func() (int64, error) { return s.save(ctx, s, r, row) }
+	alone := func() (int64, error) { return s.saveOne(ctx, s, r, row) }
 	err = s.write(ctx, "Save", func() (err error) {
-		if s.joiner != nil && r.Version != 0 && utf8.ValidString(r.Key) {
-			version, err = s.joiner.save(ctx, r, row, alone)
+		if s.saves != nil && r.Version != 0 && utf8.ValidString(r.Key) {
+			version, err = s.saves.do(ctx, save{r, row}, alone)
 		} else {
 			version, err = alone()
 		}

@@ -280,6 +280,8 @@ func contentOf() []struct {
 		{"cards", template(handover.AttachmentPayload{TemplateType: handover.TemplateGeneric, Elements: []handover.Element{
 			{Title: "Red bike", Subtitle: "1,000 EUR", ImageURL: "https://files.example/red.png", Buttons: []handover.Button{link, buy}},
 			{Title: "Blue bike", Subtitle: long}}}), []string{"Red bike", "1,000 EUR", "Blue bike", long}},
+		{"card with a long text", template(handover.AttachmentPayload{TemplateType: handover.TemplateGeneric, Elements: []handover.Element{
+			{Title: "Red bike", Subtitle: text, ImageURL: "https://files.example/red.png", Buttons: []handover.Button{buy}}}}), all},
 	}
 }
 

@@ -84,6 +84,21 @@ func TestCustomize(t *testing.T) {
 	require.Equal(t, []string{"(Ann) Hello"}, fake.Lines())
 }
 
+// TestBlocksThatSlackDoesNotTake come as text, in which nothing is a mention.
+func TestBlocksThatSlackDoesNotTake(t *testing.T) {
+	fake := channeltest.NewSlack()
+	c := newOn(t, fake, nil)
+	fake.Fail(channeltest.Format, 0, 1)
+	picture := handover.RichMessage{Text: "<!channel> & more", Attachment: &handover.Attachment{Type: handover.AttachmentImage, Payload: handover.AttachmentPayload{URL: "https://a.b/?x=1&y"}}}
+	require.NoError(t, c.Send(t.Context(), channeltest.SlackChannel, picture))
+	fake.Fail(channeltest.Format, 0, 1)
+	require.NoError(t, c.Send(t.Context(), channeltest.SlackChannel, handover.TextMessage("<!here>")))
+	seen := fake.Seen()
+	require.Equal(t, "&lt;!channel&gt; &amp; more", seen[0].Raw)
+	require.Equal(t, []string{"https://a.b/?x=1&y"}, seen[1].Files)
+	require.Equal(t, "&lt;!here&gt;", seen[2].Raw)
+}
+
 // TestThreadsAreAnsweredThere posts into a thread.
 func TestThreadsAreAnsweredThere(t *testing.T) {
 	var bodies []string

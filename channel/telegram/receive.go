@@ -26,28 +26,23 @@ const (
 // allowed are the updates that are asked for.
 var allowed = []string{"message", "edited_message", "callback_query"}
 
-// Poll asks for updates and gives what users do to handle, one after the other, until ctx ends; then it returns
-// nil.
-// What handle cannot take comes again, after a wait; what it never can (handover.Permanent) is logged and passed over. Where Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error
-// when Telegram does not know the token.
+// Poll asks for updates and gives what users do to handle, until ctx ends; then it returns nil. What users of one chat do
+// is given one after the other. What handle cannot take comes again, after a wait, and holds up its chat only; what it
+// never can (handover.Permanent) is logged and passed over. Where Telegram cannot be reached it waits ever longer, up to
+// half a minute. It returns an error when Telegram does not know the token.
 //
 // One process polls at a time, and none while a web hook is set: Telegram answers 409 then, which is logged.
 func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 	wait := firstWait
+	done := map[int64]bool{} // updates that were taken, though not one before them
 	for offset := int64(0); ctx.Err() == nil; {
 		updates, err := c.updates(ctx, offset)
-		for _, raw := range updates {
-			u, bad := parse(raw)
-			if bad != nil && u.ID == 0 { // nothing could be passed over
-				err = bad
-				break
-			}
-			if bad != nil {
-				c.config.Logger.Warn("telegram: an update cannot be taken", "error", bad)
-			} else if err = c.take(ctx, u, false, handle); err != nil {
-				break
-			}
-			offset, wait = u.ID+1, firstWait
+		next, some := offset, false
+		if err == nil {
+			next, some, err = c.takeAll(ctx, updates, done, handle)
+		}
+		if offset = max(offset, next); err == nil || some {
+			wait = firstWait
 		}
 		if err == nil {
 			continue
@@ -63,6 +58,40 @@ func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 		}
 	}
 	return nil
+}
+
+// takeAll gives updates to handle, but those in done, and notes them there. An error is that of one that was not taken;
+// those after it in its chat wait. next is the first number that is not done, and some that any was taken.
+func (c *Channel) takeAll(ctx context.Context, updates []json.RawMessage, done map[int64]bool, handle Handle) (next int64, some bool, err error) {
+	waits := map[int64]bool{} // chats
+	front := true
+	for _, raw := range updates {
+		u, bad := parse(raw)
+		if u.ID == 0 { // nothing could be passed over
+			return next, some, errNotJSON
+		}
+		chat := u.chat().ID
+		switch {
+		case done[u.ID] || waits[chat]:
+		case bad != nil:
+			c.config.Logger.Warn("telegram: an update cannot be taken", "error", bad)
+			done[u.ID] = true
+		default:
+			if failed := c.take(ctx, u, false, handle); failed != nil {
+				waits[chat], err = true, failed
+			} else {
+				done[u.ID], some = true, true
+			}
+		}
+		if front = front && done[u.ID]; front {
+			next = u.ID + 1
+			delete(done, u.ID)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return next, some, err
 }
 
 // pause waits, until ctx ends.

@@ -2,7 +2,9 @@ package telegram
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +107,42 @@ func TestPollThroughFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPollOfManyChats has one chat held up, and no other.
+func TestPollOfManyChats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		update := func(id, chat int, text string) string {
+			return fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%[1]d,"from":{"id":%d},"chat":{"id":%[2]d,"type":"private"},"text":%q}}`, id, chat, text)
+		}
+		all := []string{update(3, 7, "a1"), update(5, 8, "b1"), update(6, 7, "a2"), `{"update_id":9,"poll":{}}`, update(10, 8, "b2")} // with gaps
+		var offsets []string
+		c, err := New(Config{Token: handover.NewSecret("1:x"), Logger: slog.New(slog.DiscardHandler), Client: &http.Client{Transport: answering(func(r *http.Request) string {
+			var in struct{ Offset int }
+			require.NoError(t, json.NewDecoder(r.Body).Decode(&in))
+			offsets = append(offsets, fmt.Sprint(in.Offset))
+			if in.Offset > 10 {
+				time.Sleep(time.Hour)
+				return `{"ok":true,"result":[]}`
+			}
+			return `{"ok":true,"result":[` + strings.Join(all, ",") + `]}`
+		})}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		fails := 3
+		var took []string
+		require.NoError(t, c.Poll(ctx, func(_ context.Context, m handover.Incoming) error {
+			if m.Conversation.ID == "7" && fails > 0 {
+				fails--
+				return handover.ErrCrowded
+			}
+			took = append(took, m.Text)
+			return nil
+		}))
+		require.Equal(t, []string{"b1", "b2", "a1", "a2"}, took, "each once, in the order of its chat")
+		require.Equal(t, []string{"0", "0", "0", "0", "11"}, offsets)
+	})
 }
 
 func TestWebhook(t *testing.T) {

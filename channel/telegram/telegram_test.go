@@ -79,6 +79,23 @@ func TestFilesThatTelegramDoesNotTake(t *testing.T) {
 	require.Equal(t, []string{"Ann:\nhttps://files.example/bill.docx"}, fake.Lines())
 }
 
+// TestMarkupThatTelegramDoesNotTake comes without it.
+func TestMarkupThatTelegramDoesNotTake(t *testing.T) {
+	fake := channeltest.NewTelegram()
+	c := newOn(t, fake, nil)
+	fake.Fail(channeltest.Format, 0, 1)
+	m := handover.Message{ID: "1", From: handover.FromAgent, Agent: handover.Agent{Name: "Ann"}, Content: handover.TextMessage("**5 < 6**")}
+	_, err := c.Deliver(t.Context(), handover.Session{Conversation: handover.Conversation{ID: "7"}}, m)
+	require.NoError(t, err)
+	require.Equal(t, "Ann: 5 < 6", fake.Seen()[0].Raw)
+	require.Equal(t, 2, fake.Calls("sendMessage"))
+	m.ID = "2"
+	_, err = c.Deliver(t.Context(), handover.Session{Conversation: handover.Conversation{ID: "7"}}, m)
+	require.NoError(t, err)
+	require.Equal(t, "Ann: <b>5 &lt; 6</b>", fake.Seen()[1].Raw)
+	require.Equal(t, 3, fake.Calls("sendMessage"))
+}
+
 // TestRemovalAfterTwoDays empties what Telegram does not remove any more.
 func TestRemovalAfterTwoDays(t *testing.T) {
 	var calls []string

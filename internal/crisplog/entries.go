@@ -72,7 +72,8 @@ func (all entries) MarshalJSONTo(enc *jsontext.Encoder) error {
 		var err error
 		if e.plain() {
 			text = e.appendText(text[:0])
-			err = enc.WriteToken(jsontext.String(string(text)))
+			quoted, _ := jsontext.AppendQuote(enc.AvailableBuffer(), text) // what is no UTF-8 becomes U+FFFD
+			err = enc.WriteValue(quoted)
 		} else {
 			err = json.MarshalEncode(enc, e)
 		}

@@ -20,6 +20,8 @@ import (
 	"github.com/crisphandover/handover/handovertest"
 )
 
+const somebodyComes = "A person will be with you soon. You can already describe your question. [Back to the bot]"
+
 // platformUser is the user of a platform's fake.
 type platformUser interface {
 	channeltest.Platform
@@ -30,8 +32,11 @@ type platformUser interface {
 // can be started anew: what it keeps, it keeps in the store and in sent.
 type onChannel struct {
 	wired
-	user platformUser
-	sent *channel.Memory
+	user   platformUser
+	edits  bool // the channel can change and remove messages
+	always bool // it may write to its users at any time, until they block it
+	silent bool // who presses a button says nothing
+	sent   *channel.Memory
 	// start makes the channel, and leads the platform's web hooks to handle.
 	start func(c *handover.Config, sent channel.Sent) (ch channel.Channel, hear func(handle func(context.Context, handover.Incoming) error))
 	h     *handover.Handover
@@ -65,6 +70,24 @@ func (r *onChannel) saw(want ...string) {
 	r.t.Helper()
 	r.passes(time.Second)
 	require.Equal(r.t, want, r.user.New())
+}
+
+// presses has the user press a button, and see this then. On some platforms it is a message of theirs.
+func (r *onChannel) presses(title string, want ...string) {
+	r.t.Helper()
+	require.True(r.t, r.user.Press(title))
+	if !r.silent {
+		want = append([]string{"> " + title}, want...)
+	}
+	r.saw(want...)
+}
+
+// lines is all that the user sees.
+func (r *onChannel) lines() (all []string) {
+	for _, s := range r.user.Seen() {
+		all = append(all, s.String())
+	}
+	return all
 }
 
 // chosen reports whether a choice of a picker is marked in Crisp.
@@ -116,13 +139,21 @@ func wholeHandover(t *testing.T, on func() *onChannel, agent string) {
 			r.passes(time.Minute)
 			r.run()
 			r.passes(4 * time.Minute) // the hook was lost
-			require.True(r.t, r.user.Press("the red one"))
-			r.saw(agent+"Take your time", "> the red one")
+			r.saw(agent + "Take your time")
+			r.presses("the red one")
 			require.True(r.t, r.chosen("the red one"))
 			fingerprint := ann.Say("I lok for it")
 			r.saw(agent + "I lok for it")
 			ann.Edit(fingerprint, "I look for it")
-			r.saw("✏️ Ann: I look for it")
+			if r.edits {
+				r.saw([]string(nil)...)
+				require.Contains(r.t, r.lines(), agent+"I look for it (edited)")
+				ann.Remove(fingerprint)
+				r.saw([]string(nil)...)
+				require.Contains(r.t, r.lines(), "(removed)")
+			} else {
+				r.saw("✏️ Ann: I look for it")
+			}
 			ann.Resolve()
 			r.saw("This conversation was closed. You are talking with the bot again.")
 			r.user.Write("thanks")
@@ -144,13 +175,18 @@ func wholeHandover(t *testing.T, on func() *onChannel, agent string) {
 	t.Run("a user outside of the window", func(t *testing.T) {
 		on().play(t, func(r *onChannel) {
 			r.opened(agent)
-			r.passes(25 * time.Hour)
+			if r.always {
+				r.user.Fail(channeltest.Away, 0, -1)
+			} else {
+				r.passes(25 * time.Hour)
+			}
 			r.user.New()
 			r.agent().Reopen()
 			fingerprint := r.agent().Say("Are you still there?")
 			r.saw([]string(nil)...)
 			m, _ := r.crisp.Last().Message(fingerprint)
 			require.Empty(r.t, m.Read, "not shown, so not marked")
+			r.user.Mend()
 			r.user.Write("I am")
 			r.passes(time.Minute)
 			require.Contains(r.t, r.user.New(), agent+"Are you still there?")
@@ -162,7 +198,8 @@ func wholeHandover(t *testing.T, on func() *onChannel, agent string) {
 		on().play(t, func(r *onChannel) {
 			r.crisp.Store().Break()
 			time.AfterFunc(time.Minute, r.crisp.Store().Mend)
-			r.user.Write("hello") // Meta repeats it
+			r.user.Write("hello") // it is repeated
+			r.passes(2 * time.Minute)
 			r.saw("> hello", "You said hello")
 		})
 	})
@@ -203,8 +240,7 @@ func wholeHandover(t *testing.T, on func() *onChannel, agent string) {
 			title := seen[len(seen)-1].Buttons[1].Title
 			require.Contains(r.t, title, "Continue with the bot"[:12])
 			r.user.New()
-			require.True(r.t, r.user.Press(title))
-			r.saw("> "+title, "All right, I am listening.")
+			r.presses(title, "All right, I am listening.")
 		})
 	})
 }

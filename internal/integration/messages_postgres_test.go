@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,9 +72,11 @@ func (q *quickCrisp) said(b *testing.B, crisp *handovertest.Crisp, session strin
 }
 
 // BenchmarkPostgresMessages is how many messages of agents a process passes on in a second, from their
-// hooks until their marks are stored, in so many conversations at once. Crisp answers at once. It also counts
-// what does not depend on what else the machine does: the computing time of this process, its fakes included,
-// without PostgreSQL's; and the commits and the write-ahead log of all that use the server meanwhile.
+// hooks until their marks are stored, in so many conversations at once, each of which goes on by itself: its
+// next message comes when all of the last one is stored. Crisp answers at once. It also counts what does not depend on
+// what else the machine does: the computing time of this process, its fakes included, without PostgreSQL's; and
+// the commits and the write-ahead log of all that use the server meanwhile. The floor of a single conversation
+// is its saves, one after the other: bare-updates/s is how many rows of that size the server stores so.
 func BenchmarkPostgresMessages(b *testing.B) {
 	for _, conversations := range []int{1, 64} {
 		b.Run(fmt.Sprint("conversations=", conversations), func(b *testing.B) {
@@ -82,7 +85,8 @@ func BenchmarkPostgresMessages(b *testing.B) {
 			db.SetMaxIdleConns(16) // opening a connection costs more than a Save
 			crisp := handovertest.NewCrisp(b, handovertest.Options{})
 			quick := &quickCrisp{RoundTripper: crisp.Client().Transport, pages: make(map[string][][]byte)}
-			h, shown := messagesBot(b, crisp, quick, postgresStore(b, db))
+			store := newSettledStore(postgresStore(b, db), conversations)
+			h := messagesBot(b, crisp, quick, store)
 			sessions := make([]string, conversations)
 			var opened sync.WaitGroup
 			for i := range sessions {
@@ -90,33 +94,34 @@ func BenchmarkPostgresMessages(b *testing.B) {
 			}
 			opened.Wait()
 			crisp.Settle()
-			round := func(n int) {
+			talk := func(first, messages int) {
 				var all sync.WaitGroup
 				for i, session := range sessions {
-					hook := quick.said(b, crisp, session, n*conversations+i)
 					all.Go(func() {
-						answer := httptest.NewRecorder()
-						h.ServeHTTP(answer, hook)
-						if answer.Code != http.StatusOK {
-							b.Errorf("the hook was answered %d", answer.Code)
+						for n := range messages {
+							store.settled(i) // of before
+							answer := httptest.NewRecorder()
+							h.ServeHTTP(answer, quick.said(b, crisp, session, (first+n)*conversations+i))
+							if answer.Code != http.StatusOK {
+								b.Errorf("the hook was answered %d", answer.Code)
+								return
+							}
+							<-store.of[i]
 						}
 					})
 				}
 				all.Wait()
-				for range sessions {
-					<-shown
-				}
 				require.NoError(b, handovertest.Drain(b.Context(), h))
 			}
-			for n := range 5 {
-				round(n)
+			talk(0, 5)
+			floor := 0.0
+			if conversations == 1 {
+				floor = bareUpdates(b, db)
 			}
 			commits, wal, cpu := postgresCommits(b, db), postgresWAL(b, db), processTime(b)
 			b.ResetTimer()
 			begun := time.Now()
-			for n := range b.N {
-				round(n + 5)
-			}
+			talk(5, b.N)
 			b.StopTimer()
 			took := time.Since(begun)
 			messages := float64(b.N * conversations)
@@ -124,8 +129,28 @@ func BenchmarkPostgresMessages(b *testing.B) {
 			b.ReportMetric((processTime(b)-cpu).Seconds()*1000/messages, "CPU-ms/message")
 			b.ReportMetric(float64(postgresWAL(b, db)-wal)/messages, "WAL-B/message")
 			b.ReportMetric(float64(postgresCommits(b, db)-commits)/messages, "commits/message")
+			if floor > 0 {
+				b.ReportMetric(floor, "bare-updates/s")
+			}
 		})
 	}
+}
+
+// bareUpdates returns how often in a second the server updates a row as large as a record, each time in a
+// transaction of its own.
+func bareUpdates(b *testing.B, db *sql.DB) float64 {
+	const updates = 200
+	_, err := db.ExecContext(b.Context(), "CREATE TABLE bare (n int PRIMARY KEY, data bytea) WITH (fillfactor = 60)")
+	require.NoError(b, err)
+	_, err = db.ExecContext(b.Context(), "INSERT INTO bare VALUES (0, '')")
+	require.NoError(b, err)
+	data := make([]byte, 2500)
+	begun := time.Now()
+	for range updates {
+		_, err := db.ExecContext(b.Context(), "UPDATE bare SET data = $1", data)
+		require.NoError(b, err)
+	}
+	return updates / time.Since(begun).Seconds()
 }
 
 // postgresWAL returns how much write-ahead log the server has written, for anybody.
@@ -164,9 +189,44 @@ func openedSession(b *testing.B, h *handover.Handover, id string) string {
 	return s.CrispID
 }
 
-// messagesBot returns a bot, and what tells of each message that it showed.
-func messagesBot(b *testing.B, crisp *handovertest.Crisp, calls http.RoundTripper, store handover.Store) (*handover.Handover, <-chan struct{}) {
-	shown := make(chan struct{}, 1000)
+// settledStore tells when nothing is left to do in a conversation: its record is saved without a claim.
+type settledStore struct {
+	handover.Store
+	of []chan struct{} // by the number of the conversation
+}
+
+func newSettledStore(store handover.Store, conversations int) *settledStore {
+	s := &settledStore{Store: store, of: make([]chan struct{}, conversations)}
+	for i := range s.of {
+		s.of[i] = make(chan struct{}, 1)
+	}
+	return s
+}
+
+// settled reports whether a conversation was settled since it was last asked for.
+func (s *settledStore) settled(n int) bool {
+	select {
+	case <-s.of[n]:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *settledStore) Save(ctx context.Context, r handover.Record) (int64, error) {
+	version, err := s.Store.Save(ctx, r)
+	n, numbered := strconv.Atoi(path.Base(r.Key))
+	if err == nil && numbered == nil && !bytes.Contains(r.Data, []byte(`"claim":{`)) {
+		select {
+		case s.of[n] <- struct{}{}:
+		default:
+		}
+	}
+	return version, err
+}
+
+// messagesBot returns a bot to whom agents write.
+func messagesBot(b *testing.B, crisp *handovertest.Crisp, calls http.RoundTripper, store handover.Store) *handover.Handover {
 	id, key := crisp.Token()
 	h, err := handover.New(handover.Config{
 		WebsiteID: crisp.WebsiteID(), Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
@@ -174,13 +234,10 @@ func messagesBot(b *testing.B, crisp *handovertest.Crisp, calls http.RoundTrippe
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Store: store,
 		Limits: handover.Limits{CreatesPerMinute: -1, DailyCalls: 1_000_000_000},
 		Deliver: func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
-			if m.From == handover.FromAgent {
-				shown <- struct{}{}
-			}
 			return m.ID, nil
 		},
 	})
 	require.NoError(b, err)
 	b.Cleanup(crisp.Attach(h))
-	return h, shown
+	return h
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,8 @@ type joinRig struct {
 // queryLog notes what is sent to PostgreSQL, and what fails.
 type queryLog struct {
 	mu     sync.Mutex
-	joined int
+	joined int // Saves
+	reads  int // joined
 	errs   []error
 }
 
@@ -40,6 +42,9 @@ func (l *queryLog) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.Trace
 	defer l.mu.Unlock()
 	if strings.Contains(q.SQL, "json_to_recordset") {
 		l.joined++
+	}
+	if strings.Contains(q.SQL, "WITH ORDINALITY") {
+		l.reads++
 	}
 	return ctx
 }
@@ -338,4 +343,49 @@ func addOne(ctx context.Context, store handover.Store, key string) error {
 			return err
 		}
 	}
+}
+
+// TestStorePostgresJoinReads reads records at once, some of which are not stored, while the first reads wait for
+// a lock. Each caller gets its own record.
+func TestStorePostgresJoinReads(t *testing.T) {
+	rig := &joinRig{T: t, sent: new(queryLog)}
+	rig.config = postgresSchema(t, postgresConfig(t), nil)
+	traced := rig.config.Copy()
+	traced.Tracer = rig.sent
+	rig.Store = postgresStore(t, openPostgres(t, traced))
+	records := rig.records(20)
+	unlock := rig.lock("LOCK TABLE handover_record IN ACCESS EXCLUSIVE MODE")
+	var all sync.WaitGroup
+	read := func(call func(context.Context, string) (handover.Record, error), name string, want handover.Record) {
+		all.Go(func() {
+			got, err := call(t.Context(), name)
+			if err != nil || got.Now.IsZero() {
+				t.Errorf("%q: %v, at %v", name, err, got.Now)
+			}
+			got.Now = time.Time{}
+			if !reflect.DeepEqual(want, got) {
+				t.Errorf("%q: got %v", name, got)
+			}
+		})
+	}
+	for i := range 2 { // all that goes alone
+		read(rig.Load, records[i].Key, records[i])
+		read(rig.Find, records[i].CrispIDs[0], records[i])
+	}
+	rig.waiting(4)
+	for _, r := range records {
+		read(rig.Load, r.Key, r)
+		read(rig.Find, r.CrispIDs[0], r)
+		read(rig.Load, "no "+r.Key, handover.Record{})
+		read(rig.Find, "no "+r.Key, handover.Record{})
+	}
+	all.Go(func() {
+		if _, err := rig.Load(t.Context(), "\x00"); err == nil {
+			t.Error("PostgreSQL has no such text") // nor does it spoil what it goes with
+		}
+	})
+	rig.waiting(8) // two more of each: 32 names, and the rest
+	unlock()
+	all.Wait()
+	require.GreaterOrEqual(t, rig.sent.reads, 4)
 }

@@ -13,8 +13,7 @@ import (
 	"github.com/crisphandover/handover/handovertest"
 )
 
-// The wirings are bots as hosts write them, with the root package alone: on Telegram by long polling, and in a web page
-// with a streamed answer. Each test plays a whole handover and the traps that hosts fell into when they wired the
+// The wiring is a bot as hosts write it, with the root package alone: in a web page with a streamed answer. Its test plays a whole handover and the traps that hosts fell into when they wired the
 // library by hand.
 
 // addedLines counts the lines of code that handing over adds to a bot: those between the markers in its file,
