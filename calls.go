@@ -44,7 +44,7 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 	case kindResolve:
 		r.err = api.SetState(ctx, e.Crisp, saysResolved)
 	case kindNote:
-		r.parts, r.err = c.postNote(ctx, rec, e)
+		r = c.postNote(ctx, rec, e, r)
 	case kindMark:
 		r.marked = slices.Clone(e.FPs)
 		r.err = api.MarkDelivered(ctx, e.Crisp, c.cfg.Origin, e.FPs)
@@ -197,38 +197,40 @@ func (c *crispCalls) advise(rec *record, e *effect, err error) {
 
 // postNote tells the agents something. Where the plan has no notes it goes where
 // Policy.NoteFallback says, whole.
-func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect) (parts int, err error) {
+func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect, r result) result {
 	text := e.Note
 	if text == "" {
 		texts := c.host.texts(rec)
 		text = texts.get(e.Text)
 	}
-	part, parts := partOf(text, e.Part)
-	if part == "" {
-		return 1, nil
+	var part string
+	if part, r.parts = partOf(text, e.Part); part == "" {
+		r.parts, r.found = 1, true // it has no such part
+		return r
 	}
 	site := c.sites.of(rec)
 	noNotes, err := site.noNotes(ctx)
-	if err != nil {
-		return parts, err
+	if r.err = err; err != nil {
+		return r
 	}
 	if !noNotes {
-		_, err := site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
-		if api := apiError(err); api == nil || !api.notOnPlan() {
-			return parts, err
+		_, r.err = site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
+		if api := apiError(r.err); api == nil || !api.notOnPlan() {
+			return r
 		}
-		if err := site.rememberNoNotes(ctx); err != nil {
-			return parts, err
+		if r.err = site.rememberNoNotes(ctx); r.err != nil {
+			return r
 		}
 	}
+	r.parts, r.found = 1, true // nothing of it is in the log
 	if c.cfg.Policy.NoteFallback != NoteInData {
-		return 1, nil
+		return r
 	}
 	have, err := site.api.Metas(ctx, e.Crisp)
-	if err != nil {
-		return 1, err
+	if r.err = err; err == nil {
+		r.err = site.api.SetMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
 	}
-	return 1, site.api.SetMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+	return r
 }
 
 // create makes the Crisp conversation, at the website's pace. When the answer is lost the

@@ -29,6 +29,9 @@ const (
 // Crisp, and two for each further website, and ends after 30 seconds: what was not answered by then is
 // unknown.
 func (h *Handover) Check(ctx context.Context) Report {
+	if err := h.made(); err != nil {
+		return Report{{Name: "handover", Severity: SeverityProblem, Says: "There is no Handover.", Do: "Make it with New.", Err: err}}
+	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	f := &facts{cfg: h.cfg, run: h.overdue.facts()}

@@ -24,6 +24,9 @@ var errNoAnswer = errors.New("handover: Handle needs Config.Answer, which answer
 //
 // Use either Handle or Receive for a conversation's messages, not both.
 func (h *Handover) Handle(ctx context.Context, m Incoming) error {
+	if err := h.made(); err != nil {
+		return err
+	}
 	if h.cfg.Answer == nil {
 		return errNoAnswer
 	}

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,8 +13,8 @@ import (
 	"github.com/crisphandover/handover/internal/worker"
 )
 
-// Handover hands conversations over and takes them back. Make it with New. All methods may be
-// called concurrently.
+// Handover hands conversations over and takes them back. Make it with New: the methods of any other one only
+// return an error, and its handlers answer 503. All methods may be called concurrently.
 type Handover struct{ *engine }
 
 // New checks the configuration and names all its faults at once, each with what to do: it refuses what nobody
@@ -27,6 +28,30 @@ func New(c Config) (*Handover, error) {
 	}
 	cfg.warn(c.Store != nil)
 	return &Handover{newEngine(&cfg)}, nil
+}
+
+// errNotMade is what a Handover says that New did not make.
+var errNotMade = errors.New("handover: nothing can be done with a zero Handover: make it with New")
+
+// made returns an error if New did not make this Handover.
+func (h *Handover) made() error {
+	if h == nil || h.engine == nil {
+		return errNotMade
+	}
+	return nil
+}
+
+// checkConversation refuses conversations that cannot be.
+func (h *Handover) checkConversation(c Conversation) error {
+	if err := h.made(); err != nil {
+		return err
+	}
+	return h.cfg.checkConversation(c)
+}
+
+// unmade answers what a Handover that New did not make is asked for.
+func unmade(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, errNotMade.Error(), http.StatusServiceUnavailable)
 }
 
 // Tests take parts of the engine away, and wait until it is at rest.
@@ -49,7 +74,7 @@ func (h *engine) drain(ctx context.Context) error { return h.pool.Drain(ctx) }
 
 // String returns what may be printed of a Handover: its website.
 func (h *Handover) String() string {
-	if h == nil || h.engine == nil {
+	if h.made() != nil {
 		return "handover"
 	}
 	return "handover of website " + h.cfg.WebsiteID
@@ -77,7 +102,7 @@ type EndOptions struct {
 // follow-up, whatever there is. Without any of them it does nothing. An end of ctx does not stop it:
 // it takes as long as its accesses to the store, of 20 s each at the most.
 func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error {
-	if err := h.cfg.checkConversation(c); err != nil {
+	if err := h.checkConversation(c); err != nil {
 		return err
 	}
 	if len(o.Note) > h.cfg.Limits.Text {
@@ -105,7 +130,7 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 // Session returns a view of the conversation. One that is not known yet has its bot. It reads the store, for
 // 20 s at the most, once for each of Config.Websites.
 func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error) {
-	if err := h.cfg.checkConversation(c); err != nil {
+	if err := h.checkConversation(c); err != nil {
 		return Session{}, err
 	}
 	rec, err := h.loadOf(ctx, c)
@@ -122,7 +147,7 @@ func (h *Handover) Session(ctx context.Context, c Conversation) (Session, error)
 // is not touched. A handover that runs ends with it, without OnEnd. Each access to the store takes 20 s at
 // the most; after an error call it again.
 func (h *Handover) Forget(ctx context.Context, c Conversation) error {
-	if err := h.cfg.checkConversation(c); err != nil {
+	if err := h.checkConversation(c); err != nil {
 		return err
 	}
 	k, err := h.locate(ctx, c)
@@ -143,7 +168,7 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 // HistoryLink returns the signed link to the conversation's history, as the opening message has
 // it; empty without Config.History.URL. It does not block.
 func (h *Handover) HistoryLink(c Conversation) (string, error) {
-	if err := h.cfg.checkConversation(c); err != nil {
+	if err := h.checkConversation(c); err != nil {
 		return "", err
 	}
 	return h.cfg.History.link(c, time.Now()), nil
@@ -152,6 +177,9 @@ func (h *Handover) HistoryLink(c Conversation) (string, error) {
 // HistoryHandler serves the page that history links lead to. Config.Transcript and Config.HistoryHead have 10 s
 // each time.
 func (h *Handover) HistoryHandler() http.Handler {
+	if h.made() != nil {
+		return http.HandlerFunc(unmade)
+	}
 	return historyPage{
 		history: h.cfg.History, transcript: h.cfg.Transcript, head: h.cfg.HistoryHead, logger: h.cfg.Logger, observed: h.host.observed,
 		bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxPagesHung}),
@@ -162,6 +190,9 @@ func (h *Handover) HistoryHandler() http.Handler {
 // FileLinks.MaxSize. Config.OpenFile has 10 s, the file 10 minutes, and whoever reads it 30 s for each piece; 64
 // files are read at a time, more are answered 503.
 func (h *Handover) FileHandler() http.Handler {
+	if h.made() != nil {
+		return http.HandlerFunc(unmade)
+	}
 	return filePage{
 		files: h.cfg.Files, open: h.cfg.OpenFile, logger: h.cfg.Logger, observed: h.host.observed,
 		bulkhead: worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxFilesHung}), places: make(chan struct{}, maxFilesOpen),
@@ -173,7 +204,7 @@ func (h *Handover) FileHandler() http.Handler {
 // Config.Presence has the last word. It takes as long as the store, one call to Crisp and Config.Presence: 20 s,
 // 10 s and Timeouts.Callback at the most.
 func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, error) {
-	if err := h.cfg.checkConversation(c); err != nil {
+	if err := h.checkConversation(c); err != nil {
 		return PresenceUnknown, err
 	}
 	rec, err := h.loadOf(ctx, c)
@@ -189,7 +220,7 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 // a call to Crisp at the most, and the newest sign counts. It returns at once; agents see the sign soon, or,
 // where Crisp or the store fails, not at all. The only error is that of a conversation that cannot be.
 func (h *Handover) UserTyping(c Conversation, on bool) error {
-	if err := h.cfg.checkConversation(c); err != nil {
+	if err := h.checkConversation(c); err != nil {
 		return err
 	}
 	if h.typing.Now(h.cfg.key(c), on, func(on bool) { h.userTypes(c, on) }) {
@@ -207,6 +238,9 @@ type Spent struct {
 // Spent returns what this day has cost so far, in calls to Crisp for all websites. It asks the store for each,
 // for 20 s at the most each time.
 func (h *Handover) Spent(ctx context.Context) (Spent, error) {
+	if err := h.made(); err != nil {
+		return Spent{}, err
+	}
 	sum := Spent{Day: today(h.store.now())}
 	for _, s := range h.sites {
 		if err := s.spend(ctx); err != nil {

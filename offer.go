@@ -117,18 +117,20 @@ func (o *offer) chosen(m *Incoming, payload string, cfg *Config) bool {
 	if o.Asking {
 		return false
 	}
-	var all []QuickReply
-	for _, no := range o.messages(cfg) {
-		all = append(all, no.QuickReplies...)
-	}
+	var numbered []QuickReply
 	text := strings.TrimSpace(m.Text)
-	for i, q := range all { // as PlainText and package channel show it
-		line := crispcontent.Listed(textsplit.OneLine(q.Title), i+1, len(all))
-		if q.Payload == payload && (crispcontent.IsListed(text, line) || len(all) > 1 && text == strconv.Itoa(i+1)) {
-			return true
+	for _, no := range o.messages(cfg) {
+		for i, line := range no.lines() { // as PlainText and package channel show it
+			if no.QuickReplies[i].Payload == payload && crispcontent.IsListed(text, line) {
+				return true
+			}
+		}
+		if len(no.QuickReplies) > 1 {
+			numbered = no.QuickReplies
 		}
 	}
-	return false
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= len(numbered) && numbered[n-1].Payload == payload && text == strconv.Itoa(n)
 }
 
 // means reports whether a user who writes text means the choice with this title: people care little
@@ -158,7 +160,7 @@ func (rec *record) makeOffer(r *Request) {
 
 // Choices are payloads of quick replies. A choice matches by its payload, by the title of the quick
 // reply that carries it, since keyboards send titles, or by the number that RichMessage.PlainText
-// or package channel gives it.
+// or package channel gives it: of several messages by that in the last one that numbers its choices.
 type Choices struct {
 	// Email asks for an answer by email. Default: "Contact me back via email".
 	Email string

@@ -317,3 +317,28 @@ func TestContactByEmailTwice(t *testing.T) {
 		})
 	}
 }
+
+// A number means a choice of the last message that numbers its choices, as users see them: PlainText numbers those
+// of each message. A whole line of a list means its choice wherever it stands.
+func TestNumbersOfSeveralNoAgentMessages(t *testing.T) {
+	reply := func(title, payload string) handover.QuickReply {
+		return handover.QuickReply{ContentType: "text", Title: title, Payload: payload}
+	}
+	req := handover.Request{User: handover.UserData{Email: "a@example.com"}, NoAgent: []handover.RichMessage{
+		{Text: "Nobody is there. What about", QuickReplies: []handover.QuickReply{reply("our opening hours?", "hours"), reply("our shops?", "shops"), reply("mail", email)}},
+		{Text: "Or:", QuickReplies: []handover.QuickReply{reply("Mail me", email), reply("The bot", bot)}},
+		{Text: "Whatever you like.", QuickReplies: []handover.QuickReply{reply("Go on", "on")}},
+	}}
+	for text, want := range map[string]struct{ followUp, forBot bool }{
+		"1": {followUp: true}, "2": {}, "3": {forBot: true}, "1. Mail me": {followUp: true}, "3. mail": {followUp: true}, "2. The bot": {},
+		"2. our shops?": {forBot: true}, "4": {forBot: true}, "5": {forBot: true},
+	} {
+		t.Run(text, func(t *testing.T) {
+			nobody(t, req, nil, func(r *rig) {
+				require.Equal(t, want.forBot, r.Says(text).Bot)
+				require.Equal(t, want.followUp, r.Session().FollowUp)
+				require.False(t, r.Session().Offer)
+			})
+		})
+	}
+}

@@ -72,6 +72,7 @@ func (r *receipt) takeIn(rec *record) (*userMessage, error) {
 
 // takeEdit is takeIn for an edit.
 func (r *receipt) takeEdit(rec *record) (*userMessage, error) {
+	r.message.Edits = rec.UserMessages.edited(&r.message)
 	in, err := rec.knownEdit(&r.message, r.hash)
 	if in != nil || err != nil {
 		return in, err

@@ -111,6 +111,9 @@ func Permanent(err error) bool {
 // allows (ErrUnderWay), and then says so (WhyRepeat). When the answer fails, or Reply is not called within
 // Timeouts.Reply, the repeat gets the turn.
 func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
+	if err := h.made(); err != nil {
+		return Turn{}, err
+	}
 	if h.cfg.reentrant(ctx, m.Conversation) {
 		return Turn{}, errReentrant
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -358,6 +360,39 @@ func TestLongOpeningsAndNotes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A part of a note that is not there any more, since the host's text has become shorter, was not sent: nothing is
+// waited for in Crisp's log.
+func TestAPartOfANoteThatIsNotThere(t *testing.T) {
+	note := strings.Repeat("word ", 600)
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Timeouts.Claim = time.Minute
+		c.Texts = func(handover.Session) handover.Texts {
+			texts := handover.DefaultTexts()
+			texts.NoteNobodyCame = note
+			return texts
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		conv := r.Opened()
+		r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
+			if i.Type == "note" {
+				note = "nobody came"
+			}
+			return f
+		})
+		r.After(2 * time.Minute)
+		require.Len(t, notesOf(conv), 1)
+		var inCrisp []string
+		for _, m := range conv.Messages() {
+			inCrisp = append(inCrisp, strconv.FormatInt(m.Fingerprint, 10))
+		}
+		sent := regexp.MustCompile(`"fp":(\d+),"status":"ours","sent"`).FindAllStringSubmatch(string(r.record().Data), -1)
+		for _, entry := range sent {
+			require.Contains(t, inCrisp, entry[1], "what counts as sent is in Crisp")
+		}
+	})
 }
 
 // A note that is given up is told of.

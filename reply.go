@@ -53,6 +53,9 @@ const storeAgain = 500 * time.Millisecond
 // Reply returns when send has returned, so send must heed its context; the store takes 20 s at the most
 // before and 10 s after it.
 func (h *Handover) Reply(ctx context.Context, t Turn, send func(ctx context.Context) error) error {
+	if err := h.made(); err != nil {
+		return err
+	}
 	if h.cfg.reentrant(ctx, t.Conversation) {
 		return errReentrant
 	}
@@ -128,7 +131,7 @@ func (h *engine) beginReply(ctx context.Context, k known, id string, t Turn, beg
 func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent error, cut bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	rec, err := h.update(ctx, known{key: key, conversation: t.Conversation}, func(rec *record) error {
+	rec, err := h.updateOnceItWorks(ctx, known{key: key, conversation: t.Conversation}, func(rec *record) error {
 		changed := rec.Replies.drop(func(r reply) bool { return r.ID == id })
 		if in := rec.UserMessages.find(t.MessageID); sent == nil && in != nil && in.Status == messageTurn {
 			in.done(messageAnswered)
@@ -151,6 +154,21 @@ func (h *engine) endReply(ctx context.Context, key, id string, t Turn, sent erro
 	}
 	if rec.planner().wants(toUser) { // it waited for the bot
 		h.pool.Nudge(jobOf(key, toUser))
+	}
+}
+
+// updateOnceItWorks is update, tried again until ctx ends while the store fails.
+func (h *engine) updateOnceItWorks(ctx context.Context, k known, change func(*record) error) (*record, error) {
+	for {
+		rec, err := h.update(ctx, k, change)
+		if err == nil || !storeFailed(err) {
+			return rec, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(storeAgain):
+		}
 	}
 }
 

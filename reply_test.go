@@ -281,6 +281,25 @@ func TestReplyWithoutAStoreSendsNothing(t *testing.T) {
 	})
 }
 
+// The store fails for seconds when the bot has answered: that is written down all the same, and a repeat is not
+// answered again.
+func TestAReplyIsWrittenDownWhenTheStoreWorksAgain(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		m := handover.Incoming{Conversation: r.Conv, ID: "7", Text: "hello"}
+		turn, err := r.Receive(m)
+		require.NoError(t, err)
+		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(context.Context) error {
+			r.Store.Fails(true)
+			time.AfterFunc(5*time.Second, func() { r.Store.Fails(false) })
+			return nil
+		}))
+		r.After(6 * time.Second)
+		turn, err = r.Receive(m)
+		require.NoError(t, err)
+		require.Equal(t, handover.WhyRepeat, turn.Why)
+	})
+}
+
 func TestStartInsideSendEndsTheReply(t *testing.T) {
 	for name, away := range map[string]bool{"agent there": false, "nobody there": true} {
 		t.Run(name, func(t *testing.T) {

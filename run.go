@@ -24,6 +24,9 @@ const (
 // Run it on at least one replica; any number may. It returns when ctx ends, with ctx's error; work
 // that was begun goes on until Shutdown. After Shutdown it returns ErrShutdown at once.
 func (h *Handover) Run(ctx context.Context) error {
+	if err := h.made(); err != nil {
+		return err
+	}
 	if h.pool.Closed() {
 		return ErrShutdown
 	}
@@ -317,6 +320,9 @@ func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 // for ctx, whose error it returns. What is left is in the store, for another process or the next
 // start. It may be called again. Give ctx a deadline: an answer that is under way may take Timeouts.Answer.
 func (h *Handover) Shutdown(ctx context.Context) error {
+	if err := h.made(); err != nil {
+		return err
+	}
 	h.overdue.stop()
 	h.pool.Close()
 	return h.pool.Drain(ctx)

@@ -53,6 +53,9 @@ type Outcome string
 // Without an end of ctx the wait ends Timeouts.Open after Limits.CreatesPerMinute let the opening begin, and
 // after Timeouts.Max in any case.
 func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error) {
+	if err := h.made(); err != nil {
+		return "", err
+	}
 	if err := h.cfg.checkStart(t, &r); err != nil {
 		return "", err
 	}
@@ -285,7 +288,7 @@ func (h *Handover) Apply(ctx context.Context, t Turn, out BotOutput, r Request) 
 // may still Start one. It takes as long as its accesses to the store, of 20 s each
 // at the most.
 func (h *Handover) Mute(ctx context.Context, t Turn) error {
-	if err := h.cfg.checkConversation(t.Conversation); err != nil {
+	if err := h.checkConversation(t.Conversation); err != nil {
 		return err
 	}
 	scope := scopeOf(ctx, h.cfg.key(t.Conversation))

@@ -53,6 +53,14 @@ func (all userMessages) lastEdit(id string) *userMessage {
 	return nil
 }
 
+// edited returns the id of the message that an edit is about. Some channels name the edit before it.
+func (all userMessages) edited(m *Incoming) string {
+	if before := all.find(m.Edits); m.ID != m.Edits && before != nil && before.Edits != "" {
+		return before.Edits
+	}
+	return m.Edits
+}
+
 // knownEdit returns the message that an edit has become if it was taken before, or changes nothing; else nil.
 // An edit without an id of its own is known by its words: those that the message has now.
 func (rec *record) knownEdit(m *Incoming, hash string) (*userMessage, error) {

@@ -255,3 +255,20 @@ func TestAnEditBackToTheFirstWords(t *testing.T) {
 		require.Equal(t, "message 0", texts(conv)[0])
 	})
 }
+
+// An edit that names an edit before it is one of the message that both are about.
+func TestAnEditOfAnEdit(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+		wrote(r, "7", "one")
+		for i, text := range []string{"two", "three", "four"} {
+			m := edit(r, []string{"7", "7a", "7b"}[i], text)
+			m.ID = []string{"7a", "7b", "7c"}[i]
+			_, err := r.Receive(m)
+			require.NoError(t, err)
+			require.Equal(t, []string{text}, texts(conv))
+			turn, err := r.Receive(m)
+			require.NoError(t, err)
+			require.Equal(t, handover.WhyEdit, turn.Why)
+		}
+	})
+}

@@ -229,6 +229,10 @@ const retryAfterBusy = "5"
 // ours, are answered 200. The answer's body says what is wrong, except for 503. It takes as long as the body
 // and HandleEvent.
 func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.made() != nil {
+		unmade(w, r)
+		return
+	}
 	ev, err := h.cfg.Webhook.read(w, r, h.bodies)
 	genuine := err == nil
 	if genuine {
@@ -295,6 +299,9 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 // may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
 // and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
+	if err := h.made(); err != nil {
+		return err
+	}
 	if s := h.sites[ev.WebsiteID]; s != nil {
 		s.hook.Store(h.store.now().Unix())
 	}
