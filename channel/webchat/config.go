@@ -15,7 +15,8 @@ import (
 // Config is what a host tells New. URL and Key are required.
 type Config struct {
 	// URL is where the Handler is reached from outside, such as "https://shop.example/chat/". Its path is where
-	// the host mounts it. Agents open the files of users below it. With https the session's cookie is Secure.
+	// the host mounts it. Agents open the files of users below it: on a machine that only you reach, set
+	// Policy.LocalFiles of handover.Config, or files are refused. With https the session's cookie is Secure.
 	URL string
 	// Key signs the sessions: at least 32 random bytes, the same on each replica.
 	Key handover.Secret

@@ -111,8 +111,8 @@ func (p *pageStream) run(ctx context.Context) {
 		defer ticker.Stop()
 		poll = ticker.C
 	}
-	if !p.room.isKnown() {
-		p.ask(ctx)
+	if !p.room.isKnown() || !p.server.chat.isAlone() {
+		p.ask(ctx) // another process may know better
 	}
 	for first := true; p.err == nil; first = false {
 		_, _, changed := p.room.look()

@@ -17,8 +17,8 @@ import (
 
 // What the library and the example's bot say.
 const (
-	nobody   = "- It seems that nobody is available right now "
-	nobodyIs = nobody + " [Contact me back via email] [Continue with the bot]"
+	nobody   = "- It seems that nobody is available right now. What would you like to do?"
+	nobodyIs = nobody + " [Answer me by email] [Go on with the bot]"
 	check    = "Bot: Ok, I will check if an agent is available right now."
 	soon     = "- A person will be with you soon. You can already describe your question."
 	joined   = "- Ann joined the conversation."
@@ -43,9 +43,9 @@ func TestWebchatHandover(t *testing.T) {
 	p.goes()
 	p.says("I need a human")
 	p.sees(userLog, "You: I need a human", check, nobodyIs)
-	p.chooses("Continue with the bot")
-	log := []string{"You: I need a human", check, nobody + " Chosen: Continue with the bot",
-		"You: Continue with the bot", "- All right, I am listening."}
+	p.chooses("Go on with the bot")
+	log := []string{"You: I need a human", check, nobody + " Chosen: Go on with the bot",
+		"You: Go on with the bot", "- All right, I am listening."}
 	p.sees(userLog, log...)
 	require.Empty(t, p.lines(agentLog), "Crisp knows nothing of it")
 
@@ -185,13 +185,13 @@ func TestWebchatEmail(t *testing.T) {
 			p.goes()
 			p.says("I need a human")
 			p.sees(userLog, "You: I need a human", check, nobodyIs)
-			p.chooses("Contact me back via email")
-			log := []string{"You: I need a human", check, nobody + " Chosen: Contact me back via email", "You: Contact me back via email"}
+			p.chooses("Answer me by email")
+			log := []string{"You: I need a human", check, nobody + " Chosen: Answer me by email", "You: Answer me by email"}
 			if c.asks {
-				p.sees(userLog, append(log, "- Which email address may we write to? [Continue with the bot]")...)
+				p.sees(userLog, append(log, "- Which email address may we write to? [Go on with the bot]")...)
 				p.says("leia at example")
 				log = append(log, "- Which email address may we write to?", "You: leia at example")
-				p.sees(userLog, append(log, "- That does not look like an email address. Which address may we write to? [Continue with the bot]")...)
+				p.sees(userLog, append(log, "- That does not look like an email address. Which address may we write to? [Go on with the bot]")...)
 				p.says(c.email)
 				log = append(log, "- That does not look like an email address. Which address may we write to?", "You: "+c.email)
 			}
