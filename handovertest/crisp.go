@@ -81,8 +81,17 @@ type Crisp struct {
 // person is an operator of the website.
 type person struct{ id, name, avatar string }
 
-// New returns a fake Crisp for a program. Close ends it.
+// New returns a fake Crisp for a program. Close ends it. Without a Seed its ids, token and secrets are random:
+// whoever reaches the program cannot compute them.
 func New(o Options) *Crisp {
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	return newCrisp(o)
+}
+
+// newCrisp returns a fake with the ids that its Seed decides.
+func newCrisp(o Options) *Crisp {
 	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Crisp{
@@ -122,7 +131,7 @@ func New(o Options) *Crisp {
 // failed test logs what happened in Crisp.
 func NewCrisp(t testing.TB, o Options) *Crisp {
 	t.Helper()
-	c := New(o)
+	c := newCrisp(o)
 	c.tb = t
 	t.Cleanup(func() {
 		c.Close()

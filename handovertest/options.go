@@ -56,7 +56,7 @@ type Options struct {
 	Operators []string
 	// Away starts the website with nobody there.
 	Away bool
-	// Seed decides the ids. The same seed gives the same ids.
+	// Seed decides the ids. The same seed gives the same ids. New takes a random one for 0.
 	Seed uint64
 
 	// Hooks is the kind of hooks sent.

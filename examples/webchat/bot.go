@@ -2,67 +2,81 @@ package main
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel/webchat"
+	"github.com/crisphandover/handover/translations"
 )
 
-// This file is all that it takes to hand a webchat's conversations to human agents. Copy it, and
-// put your own channel in the place of chat and your own bot in the place of think.
+// bot answers the users of a chat, until a human does. Put your own in its place.
+type bot struct{ chat *webchat.Chat }
 
-// bot answers the users of a chat, until a human does.
-type bot struct{ *handover.Handover }
-
-// newBot connects the bot with Crisp. config says which Crisp, with which token and store; all that
-// is the channel's is set here.
-func newBot(config handover.Config, c *chat) (*bot, error) {
-	config.Answer = c.answer
-	config.Deliver = c.deliver         // agents' messages and the library's own sentences
-	config.Revise = c.revise           // agents' edits and removals; leave it out if your channel has none
-	config.AgentTyping = c.agentTyping // likewise
-	config.Transcript = c.transcript   // for the history page, which agents get a link to
-	config.Observe = c.observe         // so that the page can say who is speaking
-	h, err := handover.New(config)
-	if err != nil {
-		return nil, err
-	}
-	return &bot{h}, nil
-}
+// thinkingTime makes the bot look as if it had to think.
+const thinkingTime = 500 * time.Millisecond
 
 // answer lets the bot speak, and asks for a human if the bot wants one. On an error it is called again.
-func (c *chat) answer(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
-	c.typing(m.Conversation, "Bot", true)
-	defer c.typing(m.Conversation, "Bot", false)
+func (b bot) answer(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
+	b.chat.BotTyping(m.Conversation, true)
+	defer b.chat.BotTyping(m.Conversation, false)
 	select {
 	case <-ctx.Done(): // a human took over while the bot was thinking, and gets the message
 		return nil, ctx.Err()
 	case <-time.After(thinkingTime):
 	}
 	answer, needsHelp := think(m.Text)
-	c.say(m.Conversation, m.ID, answer)
-	if !needsHelp {
-		return nil, nil
+	if err := b.chat.SendOnce(ctx, m.Conversation.ID, m.ID, answer); err != nil || !needsHelp {
+		return nil, err
 	}
-	// The library tells the user what comes of it. Pass on what you know of the user, from where
-	// you trust it: a page can be made to say anything.
-	return &handover.Request{Segments: []string{"Customer"}, User: c.room(m.Conversation.ID).who()}, nil
+	visitor, err := b.chat.Visitor(ctx, m.Conversation)
+	request := ask(visitor)
+	return &request, err
 }
 
-// callHuman is the page's button for users who do not want to ask the bot first.
-func (b *bot) callHuman(ctx context.Context, c handover.Conversation, user handover.UserData) error {
-	s, err := b.Session(ctx, c)
-	if err != nil {
-		return err
-	}
-	_, err = b.Start(ctx, s.Turn(), handover.Request{Segments: []string{"Customer"}, User: user})
-	if errors.Is(err, handover.ErrNotYourTurn) {
-		return nil // somebody was quicker
-	}
-	return err
+// ask asks for a human, also for the page's button.
+func ask(v webchat.Visitor) handover.Request {
+	return handover.Request{Segments: []string{"Customer"}, User: v.User, Locale: v.Locale, NoAgent: translations.NoAgent(v.Locale)}
 }
 
-// leave is the page's button back to the bot.
-func (b *bot) leave(ctx context.Context, c handover.Conversation) error {
-	return b.End(ctx, c, handover.EndOptions{UserLeft: true})
+// welcome is what a user sees who has said nothing yet.
+func welcome(webchat.Visitor) handover.RichMessage {
+	return replies("Welcome to Acorn Bikes! I am the bot. What can I do for you?", "Where is my order?", "Opening hours", "Talk to a human")
+}
+
+// think is the bot's brain: what it answers, and whether the user needs a human.
+func think(text string) (answer handover.RichMessage, needsHelp bool) {
+	text = strings.ToLower(text)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("human", "person", "agent", "somebody"):
+		return handover.TextMessage("Ok, I will check if an agent is available right now."), true
+	case has("open", "hours"):
+		return handover.TextMessage("We are open from 9 to 18, every day but Sunday."), false
+	case has("order", "bike", "deliver"):
+		return replies("Your bike left our workshop this morning. It should be with you on Friday.",
+			"It is Friday!", "Talk to a human"), false
+	case has("friday"):
+		return replies("Then something went wrong, and that is beyond me.", "Talk to a human"), false
+	case has("bye", "thank"):
+		return handover.TextMessage("My pleasure. Ride safely!"), false
+	}
+	return replies("Hello, I am the bot of Acorn Bikes. How can I help?",
+		"Where is my order?", "Opening hours", "Talk to a human"), false
+}
+
+// replies is a text with quick replies.
+func replies(text string, titles ...string) handover.RichMessage {
+	m := handover.TextMessage(text)
+	for _, t := range titles {
+		m.QuickReplies = append(m.QuickReplies, handover.QuickReply{ContentType: "text", Title: t, Payload: t})
+	}
+	return m
 }

@@ -81,15 +81,14 @@ func (p *tab) requireAccessible(axe, what string) {
 func TestWebchatAccessible(t *testing.T) {
 	axe := axeSource(t)
 	browser, server := startBrowser(t), startWebchat(t)
-	p := newTab(t, browser, "Anakin", server.base)
-	p.ready()
+	p := newUser(t, browser, "Anakin", server.base)
 	p.goes()
 	p.says("hello")
 	p.chooses("Talk to a human")
 	p.waits(`document.querySelectorAll("#log .replies button").length === 2`)
 	p.requireAccessible(axe, "nobody there")
 	p.comes()
-	p.presses(".chat", "Talk to a human")
+	p.presses(".chat > header", "Talk to a human")
 	p.isTold("Waiting for a person")
 	p.opens("Anakin Skywalker")
 	p.answers("Look at https://bikes.example/, please.")
@@ -99,29 +98,25 @@ func TestWebchatAccessible(t *testing.T) {
 	p.sendsFile("bill.pdf", []byte("%PDF-1.7"))
 	p.edits("A note.", "A better note.")
 	p.sends("picker", "Which?", "This\nThat")
-	p.waits(`document.querySelectorAll("#log .message").length === 10`)
+	p.waits(`document.querySelectorAll("#log .message").length === 11`)
 	p.says("You decide.")
-	eval[bool](p, `(facts.open = true)`)
+	eval[bool](p.desk, `(facts.open = true)`)
 
 	for _, screen := range []struct {
 		name          string
 		width, height int64
-	}{{"desktop", 1280, 800}, {"phone", 360, 740}} {
-		p.size(screen.width, screen.height)
+	}{{"desktop", 1280, 800}, {"phone", 390, 740}} {
 		for _, dark := range []bool{false, true} {
-			p.dark(dark)
-			what := fmt.Sprintf("%s, dark %t", screen.name, dark)
-			p.requireAccessible(axe, what)
-			p.shoot("webchat-" + screen.name + map[bool]string{true: "-dark"}[dark] + "-accessible")
-			if screen.name == "phone" {
-				p.presses(".panes", "Agents’ inbox")
-				p.requireAccessible(axe, what+", inbox")
-				p.presses(".panes", "User’s chat")
+			for _, side := range []*tab{p, p.desk} {
+				side.size(screen.width, screen.height)
+				side.dark(dark)
+				side.requireAccessible(axe, fmt.Sprintf("%s, %s, dark %t", side.name, screen.name, dark))
 			}
+			p.shoot("webchat-" + screen.name + map[bool]string{true: "-dark"}[dark] + "-accessible")
 		}
 	}
 
-	history := newTab(t, browser, "history", eval[string](p, `document.querySelector("#thread a").href`))
+	history := newTab(t, browser, "history", eval[string](p.desk, `document.querySelector("#thread a").href`))
 	for _, dark := range []bool{false, true} {
 		history.dark(dark)
 		history.requireAccessible(axe, fmt.Sprintf("history, dark %t", dark))

@@ -26,7 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// screenshots is where the tests write pictures of what they see. The README shows two of them:
+// screenshots is where the tests write pictures of what they see. README and the guides show some of them:
 //
 //	go -C internal/integration test -run WebchatPictures . -screenshots ../../docs/images
 var screenshots = flag.String("screenshots", "", "folder that screenshots of the webchat are written to")
@@ -77,6 +77,7 @@ const watching = `
 type tab struct {
 	t    *testing.T
 	name string
+	desk *tab // the agents' inbox, if this is a user's page of the example
 	ctx  context.Context
 	end  context.CancelFunc
 	once sync.Once // that it is closed
@@ -226,7 +227,7 @@ func (p *tab) presses(part, name string) {
 
 // button finds the button with that name that can be pressed, the last if there are several.
 func button(part, name string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => b.textContent.trim() === %s && !b.disabled && b.checkVisibility()).at(-1)`,
+	return fmt.Sprintf(`[...document.querySelectorAll(%s)].filter((b) => (b.ariaLabel ?? b.textContent.trim()) === %s && !b.disabled && b.checkVisibility()).at(-1)`,
 		quoted(part+" button"), quoted(name))
 }
 
@@ -277,19 +278,29 @@ const summary = `(li) => {
 	return [who, ...words, ...pictures, ...buttons, ...marks].join(" ");
 }`
 
-// shown is what a log shows, one line a message.
+// shown is what a log shows, one line a message, but for the greeting, which each begins with.
 func shown(log string) string {
-	return "[...document.querySelectorAll(" + quoted(log+" > ol > li") + ")].map(" + summary + ")"
+	return "[...document.querySelectorAll(" + quoted(log+" > ol > li") + ")].map(" + summary + ").filter((line) => !line.startsWith(" + quoted(greeting) + "))"
+}
+
+// of is the page that has the log.
+func (p *tab) of(log string) *tab {
+	if log == agentLog && p.desk != nil {
+		return p.desk
+	}
+	return p
 }
 
 func (p *tab) lines(log string) []string {
 	p.t.Helper()
+	p = p.of(log)
 	return eval[[]string](p, shown(log))
 }
 
 // sees waits until a log shows exactly these lines.
 func (p *tab) sees(log string, want ...string) {
 	p.t.Helper()
+	p = p.of(log)
 	lines, err := json.Marshal(want)
 	require.NoError(p.t, err)
 	if p.becomes("JSON.stringify("+shown(log)+") === JSON.stringify("+string(lines)+")") != nil {

@@ -3,9 +3,11 @@
 package integration
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"testing"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -13,23 +15,69 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The two panes of the page.
+// The logs of the chat, and of the agents' inbox.
 const (
 	userLog  = "#log"
 	agentLog = "#thread"
 )
 
-// ready waits until the page has everything.
+// newUser opens the chat as the next user of the example's site, by itself, and the agents' inbox beside it. A guest
+// has no login.
+func newUser(t *testing.T, browser context.Context, name, base string) *tab {
+	t.Helper()
+	p := newTab(t, browser, name, base)
+	p.waits(inFrame(`document.querySelector("#log")?.ariaBusy === "false"`)) // it is signed in
+	p.do(chromedp.Navigate(base + "/chat/"))
+	p.atDesk(browser, base)
+	return p
+}
+
+func newGuest(t *testing.T, browser context.Context, name, base string) *tab {
+	t.Helper()
+	p := newTab(t, browser, name, base+"/chat/")
+	p.atDesk(browser, base)
+	return p
+}
+
+// atDesk opens the agents' inbox.
+func (p *tab) atDesk(browser context.Context, base string) {
+	p.t.Helper()
+	p.desk = newTab(p.t, browser, p.name+"'s agent", base+"/?inbox")
+	p.ready()
+}
+
+// inFrame evaluates an expression in the frame that the widget shows.
+func inFrame(expression string) string {
+	return `(({document}) => ` + expression + `)(document.querySelector("#webchat")?.shadowRoot.querySelector("iframe")?.contentWindow ?? {document: document.createDocumentFragment()})`
+}
+
+// framed waits until an expression is true in the widget's frame.
+func (p *tab) framed(expression string) { p.t.Helper(); p.waits(inFrame(expression)) }
+
+// framedSays writes a message there.
+func (p *tab) framedSays(text string) {
+	p.t.Helper()
+	eval[bool](p, inFrame(`(document.querySelector("#text").value = `+quoted(text)+`, document.querySelector("#composer").requestSubmit(), true)`))
+}
+
+// ready waits until the pages have everything.
 func (p *tab) ready() {
 	p.t.Helper()
 	p.waits(`document.querySelector("#log").ariaBusy === "false" && document.querySelector("#who").textContent !== "Connecting…"`)
-	p.waits(`!document.querySelector("#online")?.disabled`)
+	if p.desk != nil {
+		p.desk.waits(`!document.querySelector("#online").disabled`)
+	}
 }
 
 // atEnd waits until a log shows what is newest.
 func (p *tab) atEnd(log string) {
 	p.t.Helper()
-	p.waits(`((log) => log.clientHeight > 0 && log.scrollHeight - log.scrollTop - log.clientHeight < 2)(document.querySelector(` + quoted(log) + `))`)
+	p = p.of(log)
+	p.waits(atEnd(log))
+}
+
+func atEnd(log string) string {
+	return `((log) => log.clientHeight > 0 && log.scrollHeight - log.scrollTop - log.clientHeight < 2)(document.querySelector(` + quoted(log) + `))`
 }
 
 // ---- what users do
@@ -81,7 +129,7 @@ func (p *tab) tab(expression string, options ...chromedp.KeyOption) {
 	p.t.Helper()
 	for range 60 {
 		if eval[bool](p, "!!("+expression+")") {
-			require.NotEqual(p.t, "none", eval[string](p, "getComputedStyle(document.activeElement).outlineStyle"), "the focus can be seen")
+			require.NotEqual(p.t, "none", eval[string](p, "getComputedStyle(document.activeElement.shadowRoot?.activeElement ?? document.activeElement).outlineStyle"), "the focus can be seen")
 			return
 		}
 		p.do(chromedp.KeyEvent(kb.Tab, options...))
@@ -92,6 +140,7 @@ func (p *tab) tab(expression string, options ...chromedp.KeyOption) {
 // opens opens a user's conversation in the inbox.
 func (p *tab) opens(user string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	find := fmt.Sprintf(`[...document.querySelectorAll("#conversations button")].find((b) => b.querySelector("b").textContent === %s)`, quoted(user))
 	p.clicks(find)
 	p.waits(`document.querySelector("#with").textContent === ` + quoted(user))
@@ -100,6 +149,7 @@ func (p *tab) opens(user string) {
 // picks chooses an option, as a person does with the keyboard or the mouse.
 func (p *tab) picks(field, value string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	eval[bool](p, fmt.Sprintf(`(() => { const s = document.querySelector(%s); s.value = %s; s.dispatchEvent(new Event("change")); return s.value === %s; })()`,
 		quoted(field), quoted(value), quoted(value)))
 }
@@ -107,6 +157,7 @@ func (p *tab) picks(field, value string) {
 // answers writes to the user, as the operator and in the way that were picked last.
 func (p *tab) answers(text string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.types("#said", text+"\r")
 	p.waits(has(agentLog+" .text", text))
 }
@@ -114,6 +165,7 @@ func (p *tab) answers(text string) {
 // sends sends something that has several lines: a picker, a field or a carousel.
 func (p *tab) sends(kind, text, lines string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.picks("#kind", kind)
 	p.writes("#said", text)
 	p.writes("#lines", lines)
@@ -125,6 +177,7 @@ func (p *tab) sends(kind, text, lines string) {
 // sendsFile sends a file with that content.
 func (p *tab) sendsFile(name string, content []byte) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.picks("#kind", "file")
 	p.attaches("#upload input", name, content)
 	p.presses("#answer", "Send")
@@ -135,6 +188,7 @@ func (p *tab) sendsFile(name string, content []byte) {
 // notes writes a private note.
 func (p *tab) notes(text string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.picks("#kind", "note")
 	p.answers(text)
 	p.picks("#kind", "say")
@@ -143,6 +197,7 @@ func (p *tab) notes(text string) {
 // tool presses a button under the agents' message that has this text.
 func (p *tab) tool(text, name string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	find := fmt.Sprintf(`[...[...document.querySelectorAll("#thread li")].find((li) => li.querySelector(".text")?.textContent === %s)?.querySelectorAll(".tools button") ?? []].find((b) => b.textContent === %s)`,
 		quoted(text), quoted(name))
 	p.clicks(find)
@@ -151,6 +206,7 @@ func (p *tab) tool(text, name string) {
 // edits changes the agents' message that has this text.
 func (p *tab) edits(text, to string) {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.tool(text, "Edit")
 	p.waits(`document.querySelector("#said").value === ` + quoted(text))
 	eval[bool](p, `(said.select(), true)`)
@@ -162,11 +218,13 @@ func (p *tab) edits(text, to string) {
 // comes and goes change whether anybody is there.
 func (p *tab) comes() {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.presses(".inbox", "Away")
 	p.waits(`online.textContent === "Online"`)
 }
 func (p *tab) goes() {
 	p.t.Helper()
+	p = p.of(agentLog)
 	p.presses(".inbox", "Online")
 	p.waits(`online.textContent === "Away"`)
 }

@@ -8,37 +8,43 @@ import "testing"
 // history page that the agent was sent to.
 func TestWebchatPictures(t *testing.T) {
 	browser, server := startBrowser(t), startWebchat(t)
-	other := newTab(t, browser, "Leia", server.base+"/?guest")
-	other.ready()
-	eval[bool](other, `(window.USER_DATA = {first_name: "Leia", last_name: "Organa"}, true)`)
-	other.presses(".chat", "Talk to a human")
-	other.isTold("Waiting for a person")
-	other.says("Do you repair tandems?")
-
+	// The site as anybody sees it: the agents' inbox, and the widget beside it.
 	p := newTab(t, browser, "Anakin", server.base)
 	p.size(1280, 860)
-	p.ready()
-	p.says("Hello")
-	p.chooses("Where is my order?")
-	p.chooses("It is Friday!")
-	p.chooses("Talk to a human")
-	p.isTold("Waiting for a person")
-	p.says("I was promised Friday.")
+	p.waits(inFrame(`document.querySelector("#log")?.ariaBusy === "false"`))
+	user := newUser(t, browser, "Leia", server.base)
+	user.presses(".chat > header", "Talk to a human")
+	user.isTold("Waiting for a person")
+	user.says("Do you repair tandems?")
+	user.desk.close()
+	for _, title := range []string{"Where is my order?", "It is Friday!", "Talk to a human"} {
+		p.framed(`((b) => b && (b.click(), true))(` + button(userLog, title) + `)`)
+	}
+	p.framed(`document.querySelector("#who").textContent === "Waiting for a person"`)
+	p.framedSays("I was promised Friday.")
 	p.opens("Anakin Skywalker")
 	p.answers("Hello Anakin, is it this one?")
 	p.sendsFile("bike.png", bike)
-	p.waits(`document.querySelector("#log img")?.naturalWidth > 0`)
-	p.says("Yes!")
+	p.framed(`document.querySelector("#log img")?.naturalWidth > 0`)
+	p.framedSays("Yes!")
 	p.waits(has(agentLog+" .visitor .text", "Yes!"))
 	p.notes("It is still in the workshop. Who has the keys?")
 	p.sends("picker", "I can have it brought to you:", "Tonight\nTomorrow")
-	p.waits(`document.querySelectorAll("#log .replies button").length === 2`)
+	p.framed(`document.querySelectorAll("#log .replies button").length === 2`)
 	eval[bool](p, `(facts.open = true, document.activeElement.blur(), true)`)
 	p.waits(`document.querySelectorAll(".inbox .by i").length === 3`) // all is read
-	for _, log := range []string{userLog, agentLog} {
-		p.atEnd(log)
-	}
+	p.atEnd(agentLog)
+	p.framed(atEnd(userLog))
 	p.shoot("webchat")
+
+	// And as a page by itself, on a phone, in dark colours.
+	phone := newTab(t, browser, "phone", server.base+"/chat/")
+	phone.dark(true)
+	phone.size(390, 700)
+	phone.ready()
+	phone.chooses("Where is my order?")
+	phone.waits(`document.querySelectorAll("#log .message").length === 3 && !document.querySelector("#typing").textContent`)
+	phone.shoot("webchat-dark")
 
 	history := newTab(t, browser, "history", eval[string](p, `document.querySelector("#thread a").href`))
 	history.size(860, 812)

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -43,8 +41,8 @@ func isRace() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// webchat is the example, running as a process of its own.
-type webchat struct {
+// example is the webchat example, running as a process of its own.
+type example struct {
 	t    *testing.T
 	base string // its address, as it printed it
 	cmd  *exec.Cmd
@@ -55,11 +53,11 @@ type webchat struct {
 
 // startWebchat starts the example on a free port. The end of the test interrupts it, and requires
 // that it stops cleanly and has printed nothing but its address.
-func startWebchat(t *testing.T, env ...string) *webchat {
+func startWebchat(t *testing.T, env ...string) *example {
 	t.Helper()
 	path, err := buildWebchat()
 	require.NoError(t, err)
-	w := &webchat{t: t, cmd: exec.Command(path), log: new(lockedBuffer), rest: make(chan []byte, 1)}
+	w := &example{t: t, cmd: exec.Command(path), log: new(lockedBuffer), rest: make(chan []byte, 1)}
 	w.cmd.Env = append(append(os.Environ(), "LISTEN=127.0.0.1:0"), env...)
 	w.cmd.Stderr = w.log
 	out, err := w.cmd.StdoutPipe()
@@ -78,9 +76,9 @@ func startWebchat(t *testing.T, env ...string) *webchat {
 }
 
 // stop interrupts the server, as ^C does, unless that was done.
-func (w *webchat) stop() { w.done.Do(w.interrupt) }
+func (w *example) stop() { w.done.Do(w.interrupt) }
 
-func (w *webchat) interrupt() {
+func (w *example) interrupt() {
 	require.NoError(w.t, w.cmd.Process.Signal(os.Interrupt))
 	kill := time.AfterFunc(time.Minute, func() { _ = w.cmd.Process.Kill() })
 	defer kill.Stop()
@@ -89,23 +87,6 @@ func (w *webchat) interrupt() {
 	if w.t.Failed() {
 		w.t.Logf("the server's log:\n%s", w.log)
 	}
-}
-
-// restart has the server drop all connections and begin anew. It returns when that is done.
-func (w *webchat) restart() {
-	response, err := http.Get(w.base + "/inbox/events") // never ends by itself
-	require.NoError(w.t, err)
-	require.NoError(w.t, w.cmd.Process.Signal(syscall.SIGHUP))
-	_, _ = io.Copy(io.Discard, response.Body)
-	response.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	require.Eventually(w.t, func() bool {
-		response, err := http.Get(w.base)
-		if err == nil {
-			response.Body.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond)
 }
 
 // lockedBuffer is a buffer that a process writes to while a test reads it.

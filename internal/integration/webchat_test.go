@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	_ "embed"
 	"net/http"
 	"strings"
@@ -16,14 +17,15 @@ import (
 
 // What the library and the example's bot say.
 const (
-	nobody   = "- It seems that nobody is available right now "
-	nobodyIs = nobody + " [Contact me back via email] [Continue with the bot]"
+	nobody   = "- It seems that nobody is available right now. What would you like to do?"
+	nobodyIs = nobody + " [Answer me by email] [Go on with the bot]"
 	check    = "Bot: Ok, I will check if an agent is available right now."
 	soon     = "- A person will be with you soon. You can already describe your question."
 	joined   = "- Ann joined the conversation."
 	closed   = "- This conversation was closed. You are talking with the bot again."
 	backTo   = " [Back to the bot]"
 	hours    = "Bot: We are open from 9 to 18, every day but Sunday."
+	greeting = "Bot: Welcome to Acorn Bikes!"
 	opening  = "Anakin Skywalker: Hi, this user need your help.\nYou can find the conversation history here: "
 )
 
@@ -34,23 +36,22 @@ var bike []byte // a picture
 func TestWebchatHandover(t *testing.T) {
 	browser := startBrowser(t)
 	server := startWebchat(t)
-	p := newTab(t, browser, "Anakin", server.base)
-	p.ready()
+	p := newUser(t, browser, "Anakin", server.base)
 	p.shoot("webchat-empty")
 
 	// Nobody is there: the choice, and back to the bot.
 	p.goes()
 	p.says("I need a human")
 	p.sees(userLog, "You: I need a human", check, nobodyIs)
-	p.chooses("Continue with the bot")
-	log := []string{"You: I need a human", check, nobody + " Chosen: Continue with the bot",
-		"You: Continue with the bot", "- All right, I am listening."}
+	p.chooses("Go on with the bot")
+	log := []string{"You: I need a human", check, nobody + " Chosen: Go on with the bot",
+		"You: Go on with the bot", "- All right, I am listening."}
 	p.sees(userLog, log...)
 	require.Empty(t, p.lines(agentLog), "Crisp knows nothing of it")
 
 	// Somebody is there, and comes.
 	p.comes()
-	p.presses(".chat", "Talk to a human")
+	p.presses(".chat > header", "Talk to a human")
 	p.isTold("Waiting for a person")
 	p.sees(userLog, append(log, soon+backTo)...)
 	p.says("My order 42 is late")
@@ -64,26 +65,26 @@ func TestWebchatHandover(t *testing.T) {
 	p.isTold("Ann is with you")
 	require.Equal(t, "A", eval[string](p, `document.querySelector("#log .agent .avatar").textContent`))
 	require.Equal(t, 1, p.plays(), "one sound for one message")
-	link := eval[string](p, `document.querySelector("#thread a").href`)
+	link := eval[string](p.desk, `document.querySelector("#thread a").href`)
 	require.Contains(t, link, server.base+"/history?t=")
 	agents := []string{opening + link, "Anakin Skywalker: My order 42 is late", "Ann: Hello Anakin, I will look at it. {read}"}
 	p.sees(agentLog, agents...)
-	require.Contains(t, eval[string](p, `document.querySelector("#facts dl").textContent`), "anakin@example.com")
+	require.Contains(t, eval[string](p.desk, `document.querySelector("#facts dl").textContent`), "anakin@example.com")
 
 	// Each sees the other typing.
-	p.types("#said", "Let me")
+	p.desk.types("#said", "Let me")
 	p.waits(`typing.textContent === "Ann is typing…"`)
-	p.types("#said", " see.\r")
+	p.desk.types("#said", " see.\r")
 	log = append(log, "Ann (agent): Let me see.")
 	agents = append(agents, "Ann: Let me see. {read}")
 	p.sees(userLog, log...)
 	p.waits(`typing.textContent === ""`)
 	p.types("#text", "Tha")
-	p.waits(`document.querySelector("#user-typing").textContent === "Anakin Skywalker is typing…"`)
+	p.desk.waits(`document.querySelector("#user-typing").textContent === "Anakin Skywalker is typing…"`)
 	p.types("#text", "nks\r")
 	log, agents = append(log, "You: Thanks"), append(agents, "Anakin Skywalker: Thanks")
 	p.sees(agentLog, agents...)
-	p.waits(`document.querySelector("#user-typing").textContent === ""`)
+	p.desk.waits(`document.querySelector("#user-typing").textContent === ""`)
 
 	// A picker is answered once.
 	p.sends("picker", "Which bike is it?", "The red one\nThe blue one")
@@ -131,12 +132,7 @@ func TestWebchatHandover(t *testing.T) {
 	p.isTold("Ann is with you")
 	require.Equal(t, 0, p.plays())
 
-	// Nor does a restart of the server; what is said meanwhile arrives, both ways.
-	p.excuse(func() {
-		server.restart()
-		p.says("A-42")
-		p.ready()
-	})
+	p.says("A-42")
 	p.opens("Anakin Skywalker")
 	p.answers("Found it: it comes on Friday.")
 	log = append(log, "You: A-42", "Ann (agent): Found it: it comes on Friday.")
@@ -144,7 +140,7 @@ func TestWebchatHandover(t *testing.T) {
 
 	// The sound can be switched off.
 	p.waits("window.plays === 1")
-	p.presses(".chat", "Sound")
+	p.presses(".chat > header", "Sound")
 	require.Equal(t, "false", eval[string](p, "sound.ariaPressed"))
 	eval[bool](p, `new Promise((done) => { log.addEventListener("scroll", () => done(true), {once: true}); log.scrollTop = 0; })`)
 	p.answers("Is there anything else?")
@@ -159,9 +155,9 @@ func TestWebchatHandover(t *testing.T) {
 	p.shoot("webchat-full")
 
 	// Resolved: the bot again.
-	p.presses(".inbox", "Assign to me")
-	p.waits(`state.textContent === "unresolved, assigned to Ann"`)
-	p.presses(".inbox", "Resolve")
+	p.desk.presses(".inbox", "Assign to me")
+	p.desk.waits(`state.textContent === "unresolved, assigned to Ann"`)
+	p.desk.presses(".inbox", "Resolve")
 	p.isTold("The bot is with you")
 	log = append(log, closed)
 	p.sees(userLog, log...)
@@ -177,25 +173,25 @@ func TestWebchatHandover(t *testing.T) {
 // TestWebchatEmail leaves a question with the agents while nobody is there.
 func TestWebchatEmail(t *testing.T) {
 	for name, c := range map[string]struct {
-		page, user, email string
-		asks              bool
+		opens       func(t *testing.T, browser context.Context, name, base string) *tab
+		user, email string
+		asks        bool
 	}{
-		"known address": {page: "/", user: "Anakin Skywalker", email: "anakin@example.com"},
-		"asked for":     {page: "/?guest", user: "leia@example.org", email: "leia@example.org", asks: true},
+		"known address": {opens: newUser, user: "Anakin Skywalker", email: "anakin@example.com"},
+		"asked for":     {opens: newGuest, user: "leia@example.org", email: "leia@example.org", asks: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newTab(t, startBrowser(t), c.user, startWebchat(t).base+c.page)
-			p.ready()
+			p := c.opens(t, startBrowser(t), c.user, startWebchat(t).base)
 			p.goes()
 			p.says("I need a human")
 			p.sees(userLog, "You: I need a human", check, nobodyIs)
-			p.chooses("Contact me back via email")
-			log := []string{"You: I need a human", check, nobody + " Chosen: Contact me back via email", "You: Contact me back via email"}
+			p.chooses("Answer me by email")
+			log := []string{"You: I need a human", check, nobody + " Chosen: Answer me by email", "You: Answer me by email"}
 			if c.asks {
-				p.sees(userLog, append(log, "- Which email address may we write to? [Continue with the bot]")...)
+				p.sees(userLog, append(log, "- Which email address may we write to? [Go on with the bot]")...)
 				p.says("leia at example")
 				log = append(log, "- Which email address may we write to?", "You: leia at example")
-				p.sees(userLog, append(log, "- That does not look like an email address. Which address may we write to? [Continue with the bot]")...)
+				p.sees(userLog, append(log, "- That does not look like an email address. Which address may we write to? [Go on with the bot]")...)
 				p.says(c.email)
 				log = append(log, "- That does not look like an email address. Which address may we write to?", "You: "+c.email)
 			}
@@ -207,7 +203,7 @@ func TestWebchatEmail(t *testing.T) {
 
 			// The agents find it when they come, and the user is still there.
 			p.comes()
-			p.waits(`document.querySelector("#facts dl")?.textContent.includes(` + quoted(c.email) + `)`)
+			p.desk.waits(`document.querySelector("#facts dl")?.textContent.includes(` + quoted(c.email) + `)`)
 			require.Contains(t, p.lines(agentLog)[0], "Hi, this user asks for an answer by email.")
 			p.answers("Good morning!")
 			p.sees(userLog, append(log, "Ann (agent): Good morning!", joined)...) // it may have been a mail
@@ -219,29 +215,21 @@ func TestWebchatEmail(t *testing.T) {
 // TestWebchatTwoUsers has two users and two agents talk at the same time.
 func TestWebchatTwoUsers(t *testing.T) {
 	browser, server := startBrowser(t), startWebchat(t)
-	anakin := newTab(t, browser, "Anakin", server.base)
-	guest := newTab(t, browser, "guest", server.base+"/?guest")
-	both := func(do func(p *tab)) { do(anakin); do(guest) }
-	both((*tab).ready)
+	anakin := newUser(t, browser, "Anakin", server.base)
+	leia := newUser(t, browser, "Leia", server.base)
+	both := func(do func(p *tab)) { do(anakin); do(leia) }
 	both(func(p *tab) { p.says("A human, please: " + p.name) })
 	both(func(p *tab) { p.isTold("Waiting for a person") })
-
-	anakin.waits(`document.querySelectorAll("#conversations b").length === 2`)
-	names := eval[[]string](anakin, `[...document.querySelectorAll("#conversations b")].map((b) => b.textContent)`)
-	visitor := names[0]
-	if visitor == "Anakin Skywalker" {
-		visitor = names[1]
-	}
 	anakin.opens("Anakin Skywalker")
-	guest.opens(visitor)
-	guest.picks("#as", "Bob")
+	leia.opens("Leia Organa")
+	leia.picks("#as", "Bob")
 	for _, n := range []string{"1", "2", "3"} {
 		both(func(p *tab) { p.says("question " + n + " of " + p.name) })
 		both(func(p *tab) { p.answers("answer " + n + " for " + p.name) })
 	}
 	both(func(p *tab) {
-		agent := map[*tab]string{anakin: "Ann", guest: "Bob"}[p]
-		p.waits(`document.querySelectorAll("#log > ol > li").length === 10`)
+		agent := map[*tab]string{anakin: "Ann", leia: "Bob"}[p]
+		p.waits(shown(userLog) + `.length === 10`)
 		lines := p.lines(userLog)
 		require.Equal(t, []string{"You: A human, please: " + p.name, check, soon}, lines[:3])
 		require.Contains(t, lines, "- "+agent+" joined the conversation.")
@@ -252,18 +240,46 @@ func TestWebchatTwoUsers(t *testing.T) {
 	})
 }
 
+// TestWebchatWhoWaits has two users and one agent, who need not look for whoever waits.
+func TestWebchatWhoWaits(t *testing.T) {
+	browser, server := startBrowser(t), startWebchat(t)
+	anakin := newUser(t, browser, "Anakin", server.base)
+	guest := newGuest(t, browser, "guest", server.base)
+	desk := anakin.desk
+	isBefore := func(name string) { desk.waits(`document.querySelector("#with").textContent === ` + quoted(name)) }
+	// unread are the names in bold, from the top.
+	const unread = `[...document.querySelectorAll("#conversations b")].filter((b) => getComputedStyle(b).fontWeight >= 700).map((b) => b.textContent).join()`
+
+	anakin.says("A human, please")
+	isBefore("Anakin Skywalker") // without a click
+	desk.waits(unread + ` === ""`)
+	guest.says("I need a human, too")
+	desk.waits(unread + ` === "Visitor 2"`)
+	desk.waits(`document.title === "(1) Acorn Bikes" && document.querySelector("#conversations b").textContent === "Visitor 2"`)
+	isBefore("Anakin Skywalker") // an agent at work is left there
+	desk.shoot("webchat-unread")
+	anakin.answers("Good morning")
+	desk.presses(".inbox", "Resolve")
+	isBefore("Visitor 2")
+	desk.waits(unread + ` === "" && document.title === "Acorn Bikes"`)
+	guest.says("Are you there?")
+	desk.waits(has(agentLog+" .visitor .text", "Are you there?"))
+	desk.presses(".inbox", "Resolve")
+	anakin.says("A human once more")
+	isBefore("Anakin Skywalker")
+}
+
 // TestWebchatConnection loses the connection in the middle. It comes back by itself, without a gap
 // and without a double.
 func TestWebchatConnection(t *testing.T) {
 	browser, server := startBrowser(t), startWebchat(t)
-	agent := newTab(t, browser, "agent", server.base)
 	connection := newLine(t, strings.TrimPrefix(server.base, "http://"))
-	user := newTab(t, browser, "user", connection.base())
-	agent.ready()
+	user := newTab(t, browser, "user", connection.base()+"/chat/")
 	user.ready()
-	user.presses(".chat", "Talk to a human")
+	agent := newTab(t, browser, "agent", server.base+"/?inbox")
+	user.presses(".chat > header", "Talk to a human")
 	user.isTold("Waiting for a person")
-	agent.opens("Anakin Skywalker")
+	agent.opens("Visitor 1")
 	agent.answers("One")
 	log := []string{soon + backTo, joined, "Ann (agent): One"}
 	user.sees(userLog, log...)
@@ -292,30 +308,35 @@ func TestWebchatConnection(t *testing.T) {
 		connection.cut()
 		user.isTold("Connecting…")
 		eval[bool](user, `(window.failed = 0, ((fetch) => { window.fetch = (...what) => fetch(...what).catch((e) => { window.failed++; throw e; }); })(window.fetch), true)`)
-		user.presses(".chat", "Back to the bot")
+		user.presses(".chat > header", "Back to the bot")
 		user.waits("window.failed > 0")
 		connection.mend()
 		user.isTold("The bot is with you")
 	})
 }
 
-// TestWebchatNewServer has a server take the place of another that kept nothing. An open page begins
-// anew, too.
+// TestWebchatNewServer has a server take the place of another that kept nothing. An open page begins anew, too, or,
+// with another key, says that it is to be loaded again.
 func TestWebchatNewServer(t *testing.T) {
-	first := startWebchat(t)
-	p := newTab(t, startBrowser(t), "user", first.base)
+	browser, key := startBrowser(t), "CHAT_KEY="+strings.Repeat("k", 32)
+	first := startWebchat(t, key)
+	address := "LISTEN=" + strings.TrimPrefix(first.base, "http://")
+	p := newTab(t, browser, "user", first.base+"/chat/")
 	p.ready()
 	p.says("When do you open?")
 	p.sees(userLog, "You: When do you open?", hours)
 	p.excuse(func() {
 		first.stop()
 		p.isTold("Connecting…")
-		startWebchat(t, "LISTEN="+strings.TrimPrefix(first.base, "http://"))
+		second := startWebchat(t, address, key)
 		p.ready()
+		p.waits(shown(userLog) + ".length === 0")
+		p.says("And when do you open?")
+		p.sees(userLog, "You: And when do you open?", hours)
+		second.stop()
+		startWebchat(t, address, "CHAT_KEY="+strings.Repeat("x", 32))
+		p.waits(`document.querySelector("#notice").textContent === "Your session has ended. Please load the page again."`)
 	})
-	p.waits(`document.querySelectorAll("#log li").length === 0`)
-	p.says("And when do you open?")
-	p.sees(userLog, "You: And when do you open?", hours)
 	p.close() // before its server ends
 }
 
@@ -331,19 +352,17 @@ var hostile = []string{
 // TestWebchatHostile has each side write what attackers write.
 func TestWebchatHostile(t *testing.T) {
 	browser, server := startBrowser(t), startWebchat(t)
-	p := newTab(t, browser, "Mallory", server.base)
-	p.ready()
-	eval[bool](p, `(window.USER_DATA = {first_name: "<img src=x onerror=alert(7)>", last_name: "\u202ecixelsyd", comments: "<b>bold</b>"}, true)`)
-	p.presses(".chat", "Talk to a human")
+	p := newGuest(t, browser, "Mallory", server.base)
+	p.presses(".chat > header", "Talk to a human")
 	p.isTold("Waiting for a person")
-	p.opens("<img src=x onerror=alert(7)> \u202ecixelsyd")
+	p.opens("Visitor 1")
 	for _, text := range hostile {
 		p.writes("#text", text)
 		p.presses("#composer", "Send")
-		p.waits(has(agentLog+" .visitor .text", text))
-		p.writes("#said", text)
-		p.presses("#answer", "Send")
-		p.waits(has(userLog+" .agent .text", text))
+		p.desk.waits(has(agentLog+" .visitor .text", text))
+		p.desk.writes("#said", text)
+		p.desk.presses("#answer", "Send")
+		p.waits(has(userLog+" .agent .text", strings.NewReplacer("\u202e", "", "\u202c", "", "\u2067", "", "\u2069", "").Replace(text)))
 	}
 	p.sends("picker", hostile[0], hostile[0]+"\n"+hostile[2])
 	p.waits(has(userLog+" button", hostile[2]))
@@ -353,6 +372,7 @@ func TestWebchatHostile(t *testing.T) {
 	p.shoot("webchat-hostile")
 
 	for _, log := range []string{userLog, agentLog} {
+		p := p.of(log)
 		require.Zero(t, eval[int](p, "document.querySelectorAll("+quoted(log+" :is(script, svg, iframe, b b, img)")+").length"))
 		require.Subset(t, []string{"http:", "https:"}, eval[[]string](p, "[...document.querySelectorAll("+quoted(log+" a")+")].map((a) => a.protocol)"))
 		require.Equal(t, []string{"isolate"}, eval[[]string](p, "[...new Set([...document.querySelectorAll("+quoted(log+" .text")+")].map((e) => getComputedStyle(e).unicodeBidi))]"),
@@ -362,7 +382,7 @@ func TestWebchatHostile(t *testing.T) {
 	}
 	require.NotContains(t, eval[[]string](p, "[...document.querySelectorAll('#log a')].map((a) => a.href)"), "https://example.com/%E2%80%AEgpj.exe")
 
-	link := eval[string](p, `document.querySelector("#thread a").href`)
+	link := eval[string](p.desk, `document.querySelector("#thread a").href`)
 	history := newTab(t, browser, "history", link)
 	history.waits(has("main .text", hostile[0]))
 	require.Zero(t, eval[int](history, `document.querySelectorAll("main :is(script, svg, iframe, img[src=x])").length`))
@@ -383,8 +403,7 @@ func has(selector, text string) string {
 
 // TestWebchatKeyboard gets along without a mouse.
 func TestWebchatKeyboard(t *testing.T) {
-	p := newTab(t, startBrowser(t), "keyboard", startWebchat(t).base)
-	p.ready()
+	p := newUser(t, startBrowser(t), "keyboard", startWebchat(t).base)
 	p.tabTo(`document.activeElement.id === "text"`)
 	p.do(chromedp.KeyEvent("hello"))
 	p.enter()
@@ -400,43 +419,43 @@ func TestWebchatKeyboard(t *testing.T) {
 
 	p.waits(`document.querySelectorAll("#log .replies button").length === 1`)
 
-	p.tabTo(`document.activeElement.closest("#conversations")`)
-	p.enter()
-	p.tabTo(`document.activeElement.id === "said"`)
-	p.do(chromedp.KeyEvent("Good morning"))
-	p.enter()
+	desk := p.desk
+	desk.waits(`document.querySelector("#conversations button")`)
+	desk.tabTo(`document.activeElement.closest("#conversations")`)
+	desk.enter()
+	desk.tabTo(`document.activeElement.id === "said"`)
+	desk.do(chromedp.KeyEvent("Good morning"))
+	desk.enter()
 	p.isTold("Ann is with you")
-	p.backTo(`document.activeElement.id === "resolve"`)
-	p.enter()
+	desk.backTo(`document.activeElement.id === "resolve"`)
+	desk.enter()
 	p.isTold("The bot is with you")
 	p.waits(`document.querySelectorAll("#log .replies button").length === 0`) // nobody waits any more
 }
 
 // TestWebchatPhone fits a phone.
 func TestWebchatPhone(t *testing.T) {
-	p := newTab(t, startBrowser(t), "phone", startWebchat(t).base)
-	p.size(360, 740)
-	p.ready()
-	narrow := func() {
+	p := newUser(t, startBrowser(t), "phone", startWebchat(t).base)
+	narrow := func(p *tab) {
 		t.Helper()
 		require.Equal(t, 360, eval[int](p, "document.documentElement.scrollWidth"))
 		require.LessOrEqual(t, eval[int](p, "document.documentElement.scrollHeight"), 740, "the page itself does not scroll")
 	}
+	p.size(360, 740)
+	p.desk.size(360, 740)
 	p.says("hello " + strings.Repeat("x", 200))
 	p.chooses("Talk to a human")
 	p.isTold("Waiting for a person")
-	narrow()
-	p.presses(".panes", "Agents’ inbox")
+	narrow(p)
 	p.opens("Anakin Skywalker")
 	p.answers("Good morning " + strings.Repeat("y", 200))
-	p.waits(`document.querySelector("#thread").textContent.includes("yyy")`)
-	narrow()
-	p.shoot("webchat-phone-inbox")
-	p.presses(".panes", "User’s chat")
+	p.desk.waits(`document.querySelector("#thread").textContent.includes("yyy")`)
+	narrow(p.desk)
+	p.desk.shoot("webchat-phone-inbox")
 	p.isTold("Ann is with you")
 	p.waits(`document.querySelector("#log").textContent.includes("yyy")`)
 	p.atEnd(userLog)
-	narrow()
+	narrow(p)
 	p.shoot("webchat-phone")
 }
 
@@ -446,12 +465,15 @@ func TestWebchatCrisp(t *testing.T) {
 	crisp := handovertest.NewCrisp(t, handovertest.Options{})
 	require.NoError(t, crisp.Listen())
 	id, key := crisp.Token()
-	server := startWebchat(t, "CRISP_URL="+crisp.URL(), "CRISP_WEBSITE_ID="+crisp.WebsiteID(), "CRISP_TIER="+crisp.Tier(),
+	server := startWebchat(t, "CRISP_URL="+crisp.URL(), "CRISP_WEBSITE_ID="+crisp.WebsiteID(),
 		"CRISP_IDENTIFIER="+id, "CRISP_KEY="+key, "CRISP_WEBHOOK_SECRET="+crisp.Secret())
 	t.Cleanup(crisp.AttachURL(server.base + "/crisp/hooks"))
-	p := newTab(t, browser, "Anakin", server.base)
+	site := newTab(t, browser, "site", server.base)
+	site.framed(`document.querySelector("#log")?.ariaBusy === "false"`)
+	site.shoot("webchat-site")
+	p := newTab(t, browser, "user", server.base+"/chat/")
 	p.ready()
-	require.Zero(t, eval[int](p, `document.querySelectorAll(".inbox, .panes").length`))
+	require.Zero(t, eval[int](site, `document.querySelectorAll(".inbox").length`))
 	response, err := http.Get(server.base + "/inbox/events")
 	require.NoError(t, err)
 	response.Body.Close()

@@ -224,7 +224,8 @@ func (c *chat) judgeUser(v *verdict) {
 			case m.Late && !c.w.o.hooks.NoLog:
 				whole, _, _ := strings.Cut(m.ID, ".")
 				late[whole] = true
-				if at, ok := c.w.taken[whole]; ok && at.Before(newest) {
+				// Of a conversation with more hooks than a record keeps whole, some only say what to read.
+				if at, ok := c.w.taken[whole]; ok && at.Before(newest) && c.messages <= 50 {
 					c.wrong = append(c.wrong, fmt.Sprintf("%s came late, and its hook was taken %v before what overtook it was shown", word, newest.Sub(at)))
 				}
 			default:

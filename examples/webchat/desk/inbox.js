@@ -1,5 +1,5 @@
 // The agents' side: an inbox like Crisp's, on the fake.
-import {avatar, clock, el, file, follow, link, name, spell, sync, words} from "./dom.js";
+import {avatar, clock, el, file, follow, link, name, spell, sync, words} from "/chat/page/dom.js";
 
 const at = (id) => document.getElementById(id);
 const thread = at("thread"), as = at("as"), kind = at("kind"), said = at("said"), more = at("lines");
@@ -14,7 +14,7 @@ function connect() {
   const source = new EventSource("/inbox/events");
   source.addEventListener("inbox", (e) => {
     inbox = JSON.parse(e.data);
-    chosen ??= inbox.conversations[0]?.number;
+    comesForward();
     draw();
   });
   source.onopen = () => { at("online").disabled = false; };
@@ -28,14 +28,33 @@ const post = (path, body) =>
   fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
 const act = (what, more = {}) => post(`/inbox/conversations/${chosen}`, {as: as.value, do: what, ...more});
 
+// ---- who waits
+
+const seen = new Map(); // how many messages of the user an agent has seen, by the conversation's number
+const userSaid = (c) => c.messages.filter((m) => m.from === "user").length;
+const unread = (c) => userSaid(c) - (seen.get(c.number) ?? 0);
+
+// comesForward opens the conversation of the user who waits longest, unless an agent is at work in another.
+function comesForward() {
+  const open = inbox.conversations.find((c) => c.number === chosen);
+  if (open && (open.state !== "resolved" || said.value || editing)) return;
+  const waits = inbox.conversations.filter((c) => c.state !== "resolved" && unread(c) > 0).sort((a, b) => a.messages.at(-1).at - b.messages.at(-1).at);
+  chosen = (waits[0] ?? open ?? inbox.conversations[0])?.number;
+}
+
 // ---- what agents see
 
 function draw() {
   const open = inbox.conversations.find((c) => c.number === chosen);
+  if (open && !document.hidden) seen.set(open.number, userSaid(open));
+  const rows = inbox.conversations.map((c) => ({...c, messages: c.messages.at(-1), unread: unread(c), open: c === open}))
+    .sort((a, b) => (b.unread > 0) - (a.unread > 0) || b.messages.at - a.messages.at);
   at("online").setAttribute("aria-pressed", String(inbox.online));
   at("online").textContent = inbox.online ? "Online" : "Away";
   sync(as, inbox.operators, (who) => who, (who) => el("option", {value: who}, who));
-  sync(at("conversations"), inbox.conversations.map((c) => ({...c, messages: c.messages.at(-1), open: c === open})), (c) => c.number, row);
+  sync(at("conversations"), rows, (c) => c.number, row);
+  const waiting = rows.filter((c) => c.unread > 0).length;
+  document.title = (waiting ? `(${waiting}) ` : "") + document.title.replace(/^\(\d+\) /, "");
   at("with").replaceChildren(name(open?.name ?? "No conversation yet"));
   at("state").textContent = open ? open.state + (open.assigned ? `, assigned to ${open.assigned}` : "") : "";
   at("state").className = open?.state ?? "";
@@ -53,12 +72,12 @@ function draw() {
 
 function row(c) {
   const m = c.messages;
-  return el("li", {}, el("button", {type: "button", "aria-current": c.open ? "true" : undefined, onclick: () => {
+  return el("li", {className: c.unread > 0 ? "unread" : ""}, el("button", {type: "button", "aria-current": c.open ? "true" : undefined, onclick: () => {
     chosen = c.number;
     stopEditing();
     draw();
     toEnd();
-  }}, avatar(c.name), el("span", {className: "line"}, el("b", {}, name(c.name)), name(brief(m))), el("span", {className: `dot ${c.state}`}, el("span", {className: "unseen"}, c.state))));
+  }}, avatar(c.name), el("span", {className: "line"}, el("b", {}, name(c.name)), name(brief(m)), c.unread > 0 ? el("span", {className: "unseen"}, `${c.unread} unread`) : undefined), el("span", {className: `dot ${c.state}`}, el("span", {className: "unseen"}, c.state))));
 }
 
 const brief = (m) => (typeof m.content === "string" ? m.content : m.content.text || m.content.name || m.type);
@@ -151,7 +170,7 @@ at("answer").onsubmit = async (e) => {
   if (what === "file") {
     const input = at("upload").querySelector("input"), chosen = input.files[0];
     if (!chosen) return;
-    const answer = await fetch("/files?name=" + encodeURIComponent(chosen.name), {method: "POST", body: chosen});
+    const answer = await fetch("/inbox/files?name=" + encodeURIComponent(chosen.name), {method: "POST", body: chosen});
     if (!answer.ok) return;
     body.file = await answer.text();
     input.value = "";
@@ -165,5 +184,6 @@ said.onkeydown = (e) => {
   at("answer").requestSubmit();
 };
 
+document.addEventListener("visibilitychange", draw);
 showKind();
 connect();

@@ -1,4 +1,4 @@
-// What both panes need to make elements of what people wrote: always as text, never as HTML.
+// Makes elements of what people wrote: always as text, never as HTML.
 
 // el makes an element. Properties that are undefined are left out; children are nodes or text.
 export function el(tag, properties = {}, ...children) {
@@ -35,13 +35,20 @@ export function link(address, title, className) {
   return el("a", {href: url.href, target: "_blank", rel: "noopener noreferrer", className}, name(title));
 }
 
+// home is where the user finds this server, and base where agents do: it may be another address.
+const home = new URL("..", import.meta.url);
+let base = home;
+export function setBase(address) { base = new URL(address); }
+
 // local returns where this server has a picture, sound or film; undefined if it has not: the page
 // loads nothing from elsewhere.
 export function local(address) {
   let url;
   try { url = new URL(address); } catch { return undefined; }
-  if (url.origin === document.body.dataset.base || url.origin === location.origin) return url.pathname;
-  if (url.protocol === "https:" && url.host.endsWith(".crisp.chat")) return "/picture?url=" + encodeURIComponent(url.href);
+  for (const here of [base, home]) {
+    if (url.origin === here.origin && url.pathname.startsWith(here.pathname + "files/")) return home.pathname + url.pathname.slice(here.pathname.length);
+  }
+  if (url.protocol === "https:" && url.host.endsWith(".crisp.chat")) return home.pathname + "picture?url=" + encodeURIComponent(url.href);
   return undefined;
 }
 
@@ -61,7 +68,8 @@ export function file(kind, address, called, type = "") {
 
 export function clock(at) {
   const date = new Date(at);
-  return el("time", {dateTime: date.toISOString(), title: date.toLocaleString()}, date.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit"}));
+  const locale = document.documentElement.lang || undefined;
+  return el("time", {dateTime: date.toISOString(), title: date.toLocaleString(locale)}, date.toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit"}));
 }
 
 // avatar is a person's picture, or their first letter where there is none.
