@@ -105,6 +105,9 @@ func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *a
 		return h.cfg.Answer(ctx, a.turn, a.message)
 	})
 	r.cut = errors.Is(context.Cause(actx), ErrNotYourTurn)
+	if errors.Is(r.err, ErrUserAway) && !r.cut { // neither the bot nor a human can reach the user
+		r.err, r.request = nil, nil
+	}
 	if r.err == nil && r.request != nil {
 		r.request = h.checked(a.turn, *r.request)
 		r.there = h.thereFor(ctx, l.key, a.turn, *r.request)

@@ -53,7 +53,7 @@ type Config struct {
 	// counts the calls: from 2 on the bot may have said something already. After Timeouts.Unanswered, from
 	// the first call, the library asks for a human in the bot's place (Texts.NoteUnanswered), who gets the
 	// message; if nobody is there, the user is told so (NoAgent), and the next message has its turn. Both is
-	// reported to Observe.
+	// reported to Observe. ErrUserAway repeats nothing and asks for nobody: neither could reach the user.
 	Answer func(ctx context.Context, t Turn, m Incoming) (*Request, error)
 	// Deliver shows a message to the user, and returns the channel's id of it, if there is one.
 	// Required. A nil error means shown; ErrUserAway that the user is gone; an error that wraps

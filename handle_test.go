@@ -330,6 +330,21 @@ func TestHandleGivesUp(t *testing.T) {
 	}
 }
 
+// A bot whose user cannot be reached is not called again, and nobody is asked for.
+func TestHandleUserAway(t *testing.T) {
+	managed(t, options{}, func(r *rig, b *brain) {
+		b.think = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			return &handover.Request{}, fmt.Errorf("blocked: %w", handover.ErrUserAway)
+		}
+		r.handles("hello")
+		r.After(time.Hour)
+		require.Empty(t, r.Crisp.Conversations())
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		require.Len(t, b.turns, 1)
+	})
+}
+
 // A tool asks within the answer: it hears the outcome, and the context ends only when the bot has lost the
 // conversation.
 func TestHandleWithStartInside(t *testing.T) {

@@ -34,7 +34,7 @@ func NewMessenger() *Messenger {
 func (m *Messenger) PageID() string { return m.page }
 
 // URL is the base URL of the fake's Graph API. Only Client reaches it.
-func (m *Messenger) URL() string { return "https://" + messengerHost + "/v23.0/" }
+func (m *Messenger) URL() string { return "https://" + messengerHost + "/v26.0/" }
 
 // Client reaches the fake and nothing else, without a socket, so that time can be faked.
 func (m *Messenger) Client() *http.Client { return m.serve(m.answer) }

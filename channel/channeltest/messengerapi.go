@@ -175,7 +175,7 @@ func buttonsFit(all []messengerButton) string {
 
 // answer is the Graph API. The lock is held.
 func (m *Messenger) answer(w http.ResponseWriter, r *http.Request) {
-	path, ours := strings.CutPrefix(r.URL.Path, "/v23.0/")
+	path, ours := strings.CutPrefix(r.URL.Path, "/v26.0/")
 	switch {
 	case !ours || r.URL.Host != messengerHost:
 		m.refuse(w, MetaRefusal{Status: http.StatusNotFound, Code: 100, Subcode: 33})

@@ -37,7 +37,7 @@ func NewWhatsApp() *WhatsApp {
 func (a *WhatsApp) PhoneNumberID() string { return a.number }
 
 // URL is the base URL of the fake's Cloud API. Only Client reaches it.
-func (a *WhatsApp) URL() string { return "https://" + whatsAppHost + "/v23.0/" }
+func (a *WhatsApp) URL() string { return "https://" + whatsAppHost + "/v26.0/" }
 
 // Client reaches the fake and nothing else, without a socket, so that time can be faked.
 func (a *WhatsApp) Client() *http.Client { return a.serve(a.answer) }

@@ -238,7 +238,7 @@ func (i *whatsAppInteractive) listFits(text string) string {
 
 // answer is the Cloud API. The lock is held.
 func (a *WhatsApp) answer(w http.ResponseWriter, r *http.Request) {
-	path, ours := strings.CutPrefix(r.URL.Path, "/v23.0/")
+	path, ours := strings.CutPrefix(r.URL.Path, "/v26.0/")
 	media, isMedia := strings.CutPrefix(r.URL.Path, "/media/")
 	switch {
 	case r.URL.Host != whatsAppHost || !ours && !isMedia:

@@ -33,7 +33,7 @@ type Config struct {
 	Sent channel.Sent
 	// Client makes the calls. Default: one of its own, with a limit of 10 seconds. Redirects are not followed.
 	Client *http.Client
-	// BaseURL is the Graph API, with its version. Default: https://graph.facebook.com/v23.0/.
+	// BaseURL is the Graph API, with its version. Default: https://graph.facebook.com/v26.0/.
 	BaseURL string
 	// Logger gets faults that nobody is waiting for, without words. Default: slog.Default.
 	Logger *slog.Logger

@@ -24,8 +24,8 @@ var errBody = errors.New("messenger: the body is not a web hook of Meta's")
 type hook struct {
 	Object string `json:"object"` // page, instagram, …
 	Entry  []struct {
-		ID        string  `json:"id"` // of the page
-		Messaging []event `json:"messaging"`
+		ID        string            `json:"id"` // of the page
+		Messaging []json.RawMessage `json:"messaging"`
 	} `json:"entry"`
 }
 
@@ -104,7 +104,12 @@ func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incomin
 		if entry.ID != "" && entry.ID != c.page {
 			continue
 		}
-		for _, e := range entry.Messaging {
+		for _, raw := range entry.Messaging {
+			var e event
+			if json.Unmarshal(raw, &e) != nil { // one odd event stops nothing
+				c.log.Warn("messenger: an event is not as Meta documents it, and is left out")
+				continue
+			}
 			if m, ok := e.incoming(c.page); ok {
 				m.Conversation.Source = c.source
 				all = append(all, c.chosen(ctx, m))

@@ -104,6 +104,15 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
+// TestOddEvent has an event that is not as Meta documents it among others.
+func TestOddEvent(t *testing.T) {
+	all, err := newChannel(t).Incoming(t.Context(), []byte(hookBody(
+		userEvent(`"message":{"mid":"m1","text":"one"}`), userEvent(`"message":{"mid":2,"text":[]}`), `7`, userEvent(`"message":{"mid":"m3","text":"three"}`))))
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, "three", all[1].Text)
+}
+
 func FuzzIncoming(f *testing.F) {
 	f.Add(hookBody(userEvent(`"message":{"mid":"m1","text":"Hello","attachments":[{"type":"image","payload":{"url":"https://a.invalid/%zz"}}]}`)))
 	f.Add(hookBody(userEvent(`"message_edit":{"mid":"m1","text":"Hello!","num_edit":"\""}`)))

@@ -35,7 +35,7 @@ type Config struct {
 	// Client makes the calls, which take 10 seconds at the most, but for files. Default: one of its own. Redirects
 	// are not followed.
 	Client *http.Client
-	// BaseURL is the Graph API, with its version. Default: https://graph.facebook.com/v23.0/.
+	// BaseURL is the Graph API, with its version. Default: https://graph.facebook.com/v26.0/.
 	BaseURL string
 	// Logger gets faults that nobody is waiting for, without words. Default: slog.Default.
 	Logger *slog.Logger

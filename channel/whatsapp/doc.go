@@ -6,10 +6,11 @@
 //		AppSecret:     handover.NewSecret(os.Getenv("WHATSAPP_APP_SECRET")),
 //		VerifyToken:   handover.NewSecret(os.Getenv("WHATSAPP_VERIFY_TOKEN")),
 //	})
+//	config.Files = handover.FileLinks{…} // what users send needs the token
 //	chats, err := channel.Attach(&config, number) // config.Answer speaks with chats.Send
-//	config.OpenFile = number.OpenFile             // with config.Files: what users send needs the token
 //	h, err := handover.New(config)
 //	http.Handle("/whatsapp", number.Webhook(h.Handle))
+//	http.Handle("GET /files", h.FileHandler())
 //
 // docs/whatsapp.md says where at Meta the settings are, which events the web hook needs, and what Meta's limits mean.
 //

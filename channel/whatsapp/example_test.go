@@ -47,12 +47,11 @@ func wire(config handover.Config, sent channel.Sent, key handover.Secret) error 
 	if err != nil {
 		return err
 	}
+	config.Files = handover.FileLinks{URL: "https://bot.example.com/files", SigningKey: key} // before Attach
 	chats, err := channel.Attach(&config, number)
 	if err != nil {
 		return err
 	}
-	config.OpenFile = number.OpenFile
-	config.Files = handover.FileLinks{URL: "https://bot.example.com/files", SigningKey: key}
 	config.Answer = func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
 		if m.Text == "human" {
 			return &handover.Request{Note: "The user writes: " + m.Text, User: number.User(m.Conversation)}, nil

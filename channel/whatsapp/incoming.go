@@ -30,10 +30,28 @@ type change struct {
 		Metadata struct {
 			PhoneNumberID string `json:"phone_number_id"`
 		} `json:"metadata"`
-		Contacts []contact `json:"contacts"`
-		Messages []message `json:"messages"`
-		Statuses []status  `json:"statuses"`
+		Contacts each[contact]     `json:"contacts"`
+		Messages []json.RawMessage `json:"messages"`
+		Statuses each[status]      `json:"statuses"`
 	} `json:"value"`
+}
+
+// each is a list of which the odd elements are left out: one of them stops nothing.
+type each[T any] []T
+
+// UnmarshalJSON reads what is as Meta documents it.
+func (e *each[T]) UnmarshalJSON(data []byte) error {
+	var all []json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	for _, raw := range all {
+		var one T
+		if json.Unmarshal(raw, &one) == nil {
+			*e = append(*e, one)
+		}
+	}
+	return nil
 }
 
 // contact says who wrote. The phone number is missing where the user has a user name instead.
@@ -170,7 +188,12 @@ func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incomin
 	}
 	var all []handover.Incoming
 	for _, change := range changes {
-		for _, m := range change.Value.Messages {
+		for _, raw := range change.Value.Messages {
+			var m message
+			if json.Unmarshal(raw, &m) != nil { // one odd message stops nothing
+				c.log.Warn("whatsapp: a message is not as Meta documents it, and is left out")
+				continue
+			}
 			in, ok := m.incoming()
 			if !ok {
 				continue

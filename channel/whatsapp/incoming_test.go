@@ -111,6 +111,15 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
+// TestOddMessage has a message that is not as Meta documents it among others.
+func TestOddMessage(t *testing.T) {
+	all, err := newChannel(t).Incoming(t.Context(), []byte(hookBody(
+		userMessage(`"type":"text","text":{"body":"one"}`), userMessage(`"type":"text","text":{"body":2}`), `7`, userMessage(`"type":"text","text":{"body":"three"}`))))
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, "three", all[1].Text)
+}
+
 func FuzzIncoming(f *testing.F) {
 	f.Add(hookBody(userMessage(`"type":"image","image":{"id":"7","mime_type":"image/jpeg","caption":"My bike"}`)))
 	f.Add(hookBody(userMessage(`"type":"edit","edit":{"original_message_id":"wamid.0","message":{"type":"text","text":{"body":"Hello!"}}}`)))

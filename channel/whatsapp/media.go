@@ -16,8 +16,8 @@ func (m media) file() handover.File {
 	return handover.File{ID: m.ID, Name: m.Filename, MIMEType: strings.TrimSpace(mimeType)}
 }
 
-// OpenFile opens a file that a user sent: set it as Config.OpenFile of the Handover, along with Config.Files, whose
-// MaxSize bounds what is read. Meta keeps a file that came in a web hook for 7 days ("Media" of its reference).
+// OpenFile opens a file that a user sent. channel.Attach sets it where Config.Files has a URL; Config.Files.MaxSize bounds
+// what is read. Meta keeps a file that came in a web hook for 7 days ("Media" of its reference).
 func (c *Channel) OpenFile(ctx context.Context, _ handover.Conversation, id string) (handover.OpenedFile, error) {
 	var at struct {
 		URL      string `json:"url"`

@@ -50,13 +50,12 @@ func run(ctx context.Context, d *demo.Demo) error {
 		return err
 	}
 	crisp := d.Crisp()
+	if !d.Fake { // a key that survives a restart is better: links open no longer than it lasts
+		crisp.Files = handover.FileLinks{URL: set["PUBLIC_URL"].Reveal() + "/files", SigningKey: handover.NewSecret(rand.Text() + rand.Text())}
+	}
 	chats, err := channel.Attach(&crisp, number)
 	if err != nil {
 		return err
-	}
-	if !d.Fake { // a key that survives a restart is better: links open no longer than it lasts
-		crisp.Files = handover.FileLinks{URL: set["PUBLIC_URL"].Reveal() + "/files", SigningKey: handover.NewSecret(rand.Text() + rand.Text())}
-		crisp.OpenFile = number.OpenFile
 	}
 	crisp.Answer = func(ctx context.Context, _ handover.Turn, m handover.Incoming) (*handover.Request, error) {
 		if strings.Contains(strings.ToLower(m.Text), "human") {

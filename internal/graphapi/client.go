@@ -19,8 +19,8 @@ import (
 	"strings"
 )
 
-// BaseURL is where Meta's Graph API is, with the version that these packages were written for.
-const BaseURL = "https://graph.facebook.com/v23.0/"
+// BaseURL is where Meta's Graph API is, with the version that Meta's documentation of June 2026 has.
+const BaseURL = "https://graph.facebook.com/v26.0/"
 
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 1 << 20

@@ -219,6 +219,18 @@ func wholeHandover(t *testing.T, on func() *onChannel, agent string) {
 			})
 		}
 	})
+	t.Run("a bot that cannot reach its user", func(t *testing.T) {
+		on().play(t, func(r *onChannel) {
+			r.user.Fail(channeltest.Away, 0, -1)
+			r.user.Write("a human!")
+			r.passes(time.Hour)
+			require.Equal(r.t, []string{"> a human!"}, r.user.New())
+			require.Empty(r.t, r.crisp.Conversations(), "a human could not reach them either")
+			r.user.Mend()
+			r.user.Write("hello")
+			r.saw("> hello", "You said hello")
+		})
+	})
 	t.Run("nobody is there", func(t *testing.T) {
 		on().play(t, func(r *onChannel) {
 			r.crisp.Away()

@@ -37,7 +37,6 @@ func onWhatsApp() *whatsAppRig {
 			VerifyToken: handover.NewSecret(r.fake.VerifyToken()), Sent: sent, Client: r.fake.Client(), BaseURL: r.fake.URL(), Logger: c.Logger,
 		})
 		require.NoError(r.t, err)
-		c.OpenFile = number.OpenFile
 		c.Files = handover.FileLinks{URL: "https://bot.example.com/files", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		return number, func(handle func(context.Context, handover.Incoming) error) {
 			require.NoError(r.t, r.fake.Hook(number.Webhook(handle)))

@@ -197,24 +197,24 @@ func (d *Demo) Play(ctx context.Context, h *handover.Handover, user User) error 
 func ann(ctx context.Context, crisp *handovertest.Crisp) {
 	_ = crisp.Await(ctx, func() bool {
 		for _, c := range crisp.Conversations() {
-			all := c.Messages()
-			if len(all) == 0 || all[len(all)-1].From != "user" {
-				continue
-			}
-			said := 0 // by the user
-			for _, m := range all {
-				if m.From == "user" {
-					said++
+			greeted, text := false, "" // text is what waits for an answer
+			for _, m := range c.Messages() {
+				switch {
+				case m.From == "user":
+					text = strings.ToLower(m.Text())
+				case m.Type != "note":
+					greeted, text = true, ""
 				}
 			}
-			switch text := strings.ToLower(all[len(all)-1].Text()); {
+			switch ann := c.Operator("Ann"); {
+			case text == "":
 			case strings.Contains(text, "bye"):
-				c.Operator("Ann").Say("Goodbye! The bot is yours again.")
-				c.Operator("Ann").Resolve()
-			case said == 1:
-				c.Operator("Ann").Say("Hello, this is Ann, in a fake Crisp. Say goodbye when you have had enough of me.")
+				ann.Say("Goodbye! The bot is yours again.")
+				ann.Resolve()
+			case !greeted:
+				ann.Say("Hello, this is Ann, in a fake Crisp. Say goodbye when you have had enough of me.")
 			default:
-				c.Operator("Ann").Say("I see. Tell me more.")
+				ann.Say("I see. Tell me more.")
 			}
 		}
 		return false

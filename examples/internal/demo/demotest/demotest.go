@@ -5,21 +5,28 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover/examples/internal/demo"
 )
 
+// longest is how long a run may take before it has failed.
+const longest = 2 * time.Minute
+
 // Handover plays a whole handover with an example without settings: the bot, Ann, and the bot again.
 func Handover(t *testing.T, name string, run func(context.Context, *demo.Demo) error) {
 	in, write := io.Pipe()
 	read, out := io.Pipe()
 	ended := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	defer cancel()
 	go func() {
-		ended <- run(t.Context(), &demo.Demo{Name: name, Getenv: func(string) string { return "" }, In: in, Out: out})
+		ended <- run(ctx, &demo.Demo{Name: name, Getenv: func(string) string { return "" }, In: in, Out: out})
 		_ = out.Close()
 	}()
 	lines := bufio.NewScanner(read)
@@ -58,6 +65,7 @@ func Handover(t *testing.T, name string, run func(context.Context, *demo.Demo) e
 // Settings runs an example with all of its settings, as far as can be without a network, and with some of them.
 func Settings(t *testing.T, name string, run func(context.Context, *demo.Demo) error, settings map[string]string) {
 	starts := func(more map[string]string) (string, error) {
+		http.DefaultServeMux = http.NewServeMux() // the example's, in this run
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		var out strings.Builder
