@@ -94,7 +94,7 @@ func (a Attachment) fitTo(l messageLimits) []RichMessage {
 		}
 	}
 	switch {
-	case a.Type == "template" && p.TemplateType == "button":
+	case a.Type == AttachmentTemplate && p.TemplateType == TemplateButton:
 		if texts := textsplit.Split(p.Text, l.TemplateText); len(texts) > 1 {
 			p.Text = texts[len(texts)-1]
 			for _, t := range texts[:len(texts)-1] {
@@ -109,7 +109,7 @@ func (a Attachment) fitTo(l messageLimits) []RichMessage {
 			p.Text = more
 		}
 		return out
-	case a.Type == "template" && p.TemplateType == "generic":
+	case a.Type == AttachmentTemplate && p.TemplateType == TemplateGeneric:
 		var cards []Element
 		flush := func() {
 			for group := range slices.Chunk(cards, l.Elements) {

@@ -219,7 +219,7 @@ func (w *writer) link(all rich, url string) {
 	switch {
 	case url == "":
 		w.spans(all)
-	case w.markup == HTML:
+	case w.markup == HTML && weblink.Web(url): // Telegram drops other links
 		w.b.WriteString(`<a href="` + escapes[HTML].Replace(url) + `">`)
 		w.spans(all)
 		w.b.WriteString("</a>")

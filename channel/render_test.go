@@ -103,6 +103,7 @@ func TestRender(t *testing.T) {
 		"… as Markdown":           {channel.Capabilities{Markup: channel.Markdown}, agent(handover.TextMessage(marks)), []string{"Ann: **B \\_x\\_** *i* ~~s~~ `a<b` [shop](https://a.b/?x&y) \\<i> & 2 \\* 3"}},
 		"… as plain text":         {sms, agent(handover.TextMessage(marks)), []string{"Ann: B _x_ i s a<b shop (https://a.b/?x&y) <i> & 2 * 3"}},
 		"marks in marks":          {telegram, agent(handover.TextMessage("***a* b**\n# T\n```\nx\n  y\n```\nz")), []string{"Ann: ***a* b**\n<b>T</b>\n<pre>x\n  y</pre>\nz"}},
+		"an address in HTML":      {telegram, agent(handover.TextMessage("[**mail** us](mailto:a@b.c)")), []string{"Ann: <b>mail us (mailto:a@b.c)</b>"}},
 		"HTML of the library":     {telegram, system(handover.TextMessage("<b>&")), []string{"&lt;b&gt;&amp;"}},
 		"a mention in Slack":      {slack, agent(handover.TextMessage("<!channel>")), []string{"Ann: &lt;!channel&gt;"}},
 		"buttons":                 {telegram, agent(handover.RichMessage{Text: "Which?", QuickReplies: replies("Red", long)}), []string{"Ann: Which? [Red=p1] [" + long + "=p2]"}},

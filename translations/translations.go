@@ -75,7 +75,7 @@ func NoAgent(locale string) []handover.RichMessage {
 		if len(choices) == 0 {
 			title = t.byEmail
 		}
-		choices = append(choices, handover.QuickReply{ContentType: "text", Title: title, Payload: q.Payload})
+		choices = append(choices, handover.QuickReply{ContentType: handover.ReplyText, Title: title, Payload: q.Payload})
 	}
 	return []handover.RichMessage{{Text: t.noAgent, QuickReplies: choices}}
 }

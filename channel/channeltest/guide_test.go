@@ -19,6 +19,7 @@ import (
 	"github.com/crisphandover/handover/channel/messenger"
 	"github.com/crisphandover/handover/channel/slack"
 	"github.com/crisphandover/handover/channel/telegram"
+	"github.com/crisphandover/handover/channel/webchat"
 	"github.com/crisphandover/handover/channel/whatsapp"
 	"github.com/crisphandover/handover/handovertest"
 )
@@ -300,7 +301,9 @@ func TestGuide(t *testing.T) {
 	require.NoError(t, err)
 	number, err := whatsapp.New(whatsapp.Config{PhoneNumberID: "1", Token: secret, AppSecret: secret, VerifyToken: secret})
 	require.NoError(t, err)
-	for _, c := range []channel.Channel{tg, app, page, number} {
+	chat, err := webchat.New(webchat.Config{URL: "https://shop.example/chat/", Key: handover.NewSecret(strings.Repeat("k", 32))})
+	require.NoError(t, err)
+	for _, c := range []channel.Channel{tg, app, page, number, chat} {
 		require.Contains(t, string(guide), row(c), "the table of docs/channels.md")
 	}
 }
@@ -317,6 +320,10 @@ func row(c channel.Channel) string {
 	unit := []string{"characters", "UTF-16 units", "bytes"}[can.Unit]
 	markup := []string{"none", "HTML", "WhatsApp's", "mrkdwn", "Markdown"}[can.Markup]
 	files := []string{"link", "URL", "upload"}[can.Files]
-	return fmt.Sprintf("| `channel/%s` | %d %s | %s | %d, of %d | %d | %s | %s | %s | %s |\n",
-		c.Source(), can.Text, unit, markup, can.Buttons, can.Title, can.Cards, files, yes(can.Edits), yes(can.Removals), yes(can.Typing))
+	text, title := fmt.Sprint(can.Text, " ", unit), fmt.Sprint(can.Title)
+	if can.Text == 0 {
+		text, title = "any", "any"
+	}
+	return fmt.Sprintf("| `channel/%s` | %s | %s | %d, of %s | %d | %s | %s | %s | %s |\n",
+		c.Source(), text, markup, can.Buttons, title, can.Cards, files, yes(can.Edits), yes(can.Removals), yes(can.Typing))
 }

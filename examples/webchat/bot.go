@@ -76,7 +76,7 @@ func think(text string) (answer handover.RichMessage, needsHelp bool) {
 func replies(text string, titles ...string) handover.RichMessage {
 	m := handover.TextMessage(text)
 	for _, t := range titles {
-		m.QuickReplies = append(m.QuickReplies, handover.QuickReply{ContentType: "text", Title: t, Payload: t})
+		m.QuickReplies = append(m.QuickReplies, handover.QuickReply{ContentType: handover.ReplyText, Title: t, Payload: t})
 	}
 	return m
 }
