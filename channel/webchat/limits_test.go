@@ -3,6 +3,8 @@ package webchat
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +44,7 @@ func TestBuckets(t *testing.T) {
 
 // counted counts the signs of typing.
 type counted struct {
-	nobody
+	taking
 	typed int
 }
 
@@ -50,38 +52,55 @@ func (c *counted) UserTyping(handover.Conversation, bool) error { c.typed++; ret
 
 // TestLimits has one session do everything a thousand times.
 func TestLimits(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Limits = Limits{Messages: 5, Files: 3, Pages: 2, Sessions: 4} })
-	host := &counted{}
-	typing := &server{chat: r.chat, host: host}
-	for range 1000 {
-		request, err := http.NewRequest(http.MethodPost, "/typing", http.NoBody)
-		require.NoError(t, err)
-		request.Body = body(`{"typing":true}`)
-		typing.typing(discard{}, request, session{id: "1"})
-	}
-	require.Less(t, host.typed, 2*typingSigns)
-
-	statuses := func(n int, do func(i int) int) map[int]int {
-		all := map[int]int{}
-		for i := range n {
-			all[do(i)]++
+	synctest.Test(t, func(t *testing.T) {
+		host := &counted{}
+		chat := newChat(t, func(c *Config) { c.Limits = Limits{Messages: 5, Files: 3, Pages: 2, Sessions: 4} })
+		h := chat.Handler(host)
+		_, cookie := begins(t, h, `{"session":""}`, nil)
+		statuses := func(path string, body func(i int) string) map[int]int {
+			all := map[int]int{}
+			for i := range 1000 {
+				r := httptest.NewRequest(http.MethodPost, "/chat/"+path, strings.NewReader(body(i)))
+				r.AddCookie(cookie)
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				all[w.Code]++
+				if w.Code == http.StatusTooManyRequests {
+					require.NotEmpty(t, w.Header().Get("Retry-After"))
+				}
+			}
+			return all
 		}
-		return all
-	}
-	require.Equal(t, map[int]int{204: 5, 429: 15}, statuses(20, func(i int) int { return r.posts("/messages", fmt.Sprintf(`{"id":"%d","text":"x"}`, i)) }))
-	require.Equal(t, map[int]int{200: 3, 429: 7}, statuses(10, func(int) int { return r.posts("/files?name=a", "x") }))
-	require.Equal(t, map[int]int{200: 3, 429: 7}, statuses(10, func(int) int {
-		stranger := &browser{t: t, base: r.base}
-		return stranger.begins(`{"session":""}`)
-	}), "new sessions of one address; the rig's browser had one")
+		message := func(i int) string { return fmt.Sprintf(`{"id":"%d","text":"x"}`, i) }
+		require.Equal(t, map[int]int{204: 1000}, statuses("typing", func(int) string { return `{"typing":true}` }))
+		require.Equal(t, typingSigns, host.typed, "1,000 posts make few calls")
+		require.Equal(t, map[int]int{204: 5, 429: 995}, statuses("messages", message))
+		require.Equal(t, map[int]int{200: 3, 429: 997}, statuses("files?name=a", message))
+		require.Len(t, host.all, 5)
+
+		started := map[int]int{}
+		for range 1000 {
+			response, _ := begins(t, h, `{"session":""}`, nil)
+			started[response.StatusCode]++
+		}
+		require.Equal(t, map[int]int{200: 3, 429: 997}, started, "new sessions of one address; there is one already")
+		elsewhere, _ := begins(t, h, `{"session":""}`, nil, func(r *http.Request) { r.RemoteAddr = "198.51.100.1:1" })
+		require.Equal(t, 200, elsewhere.StatusCode)
+
+		time.Sleep(time.Minute)
+		require.Equal(t, map[int]int{204: 5, 429: 995}, statuses("messages", func(i int) string { return message(2000 + i) }), "a minute later")
+	})
+}
+
+// TestPagesOfASession are bounded, too.
+func TestPagesOfASession(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Limits.Pages = 2 })
 	for range 2 {
 		defer r.streams("").Body.Close()
 	}
 	third := r.streams("")
-	defer third.Body.Close()
+	third.Body.Close()
 	require.Equal(t, 429, third.StatusCode)
-	require.NotEmpty(t, third.Header.Get("Retry-After"))
-	r.crisp.Settle()
 }
 
 // TestAddress tells where requests come from.

@@ -231,10 +231,3 @@ func (r *rig) revises(id, text string, removed bool) {
 
 // body is a request's.
 func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
-
-// discard is an answer that nobody reads.
-type discard struct{}
-
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}

@@ -108,6 +108,9 @@ func TestWebchatAccessible(t *testing.T) {
 	}{{"desktop", 1280, 800}, {"phone", 390, 740}} {
 		for _, dark := range []bool{false, true} {
 			for _, side := range []*tab{p, p.desk} {
+				if side == p.desk && dark != (screen.name == "phone") {
+					continue // the inbox is a demonstration's: light on a desk, dark on a phone
+				}
 				side.size(screen.width, screen.height)
 				side.dark(dark)
 				side.requireAccessible(axe, fmt.Sprintf("%s, %s, dark %t", side.name, screen.name, dark))

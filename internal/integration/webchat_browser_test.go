@@ -49,19 +49,34 @@ func chromiumPath(t *testing.T) string {
 	return ""
 }
 
-// startBrowser starts Chromium with an empty profile. Each tab made of the context is a person of
-// their own.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
+// browserOf starts Chromium once for all tests, with an empty profile.
+var browserOf = sync.OnceValues(func() (context.Context, error) {
+	dir, err := os.MkdirTemp("", "handover-chromium")
+	if err != nil {
+		return nil, err
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromiumPath(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(chromiumFound), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("mute-audio", true),
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(allocator)
-	t.Cleanup(end)
-	require.NoError(t, chromedp.Do(ctx), "Chromium does not start")
+	cleanups = append(cleanups, func() {
+		end()
+		stop()
+		os.RemoveAll(dir)
+	})
+	return ctx, chromedp.Do(ctx)
+})
+
+var chromiumFound string // where it is
+
+// startBrowser returns a browser. Each tab made of the context is a person of their own.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	chromiumFound = chromiumPath(t)
+	ctx, err := browserOf()
+	require.NoError(t, err, "Chromium does not start")
 	return ctx
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,8 @@ type site struct {
 	files  *webchat.MemoryFiles
 	store  *webchat.MemoryStore
 	chat   *webchat.Chat
-	listen string // the address
+	listen string       // the address
+	pages  atomic.Int64 // whose streams are open
 	stop   func()
 }
 
@@ -72,7 +74,13 @@ func (s *site) start() {
 	require.NoError(s.t, err)
 	halt := s.crisp.Run(h)
 	mux := http.NewServeMux()
-	mux.Handle("/chat/", s.chat.Handler(h))
+	chat := s.chat.Handler(h)
+	mux.Handle("/chat/", chat)
+	mux.HandleFunc("GET /chat/events", func(w http.ResponseWriter, r *http.Request) {
+		s.pages.Add(1)
+		defer s.pages.Add(-1)
+		chat.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css")
@@ -233,11 +241,17 @@ func TestWebchatUnread(t *testing.T) {
 	says("Four")
 	p.waits(badge + ` === "2" && document.title === "Acorn Bikes"`)
 	require.Equal(t, "Open chat (2)", eval[string](p, launcher+`.ariaLabel`))
+	p.hide(true) // with the chat closed: no connection is kept for what nobody sees
+	require.Eventually(t, func() bool { return s.pages.Load() == 0 }, patience, 10*time.Millisecond)
+	says("Five")
+	p.hide(false)
+	p.waits(badge + ` === "3"`)
+	require.EqualValues(t, 1, s.pages.Load())
 	p.shoot("webchat-badge")
 	p.do(chromedp.Reload())
-	p.waits(badge + ` === "2"`) // nobody has seen them meanwhile
+	p.waits(badge + ` === "3"`) // nobody has seen them meanwhile
 	p.opensWidget()
-	p.framedSees("Bot: One", "Bot: Two", "Bot: Three", "Bot: Four")
+	p.framedSees("Bot: One", "Bot: Two", "Bot: Three", "Bot: Four", "Bot: Five")
 	p.waits(badge + ` === ""`)
 }
 

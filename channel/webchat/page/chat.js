@@ -1,6 +1,6 @@
 // The user's side of the chat.
 import {follow as atEnd, setBase, sync} from "./dom.js";
-import {close, framed, isSeen, locale, onSeen, session, showUnread} from "./frame.js";
+import {close, framed, isResting, isSeen, locale, onSight, session, showUnread} from "./frame.js";
 import {choosable, makeRender} from "./message.js";
 import {insist, makeOutbox, post} from "./outbox.js";
 import {control, ding} from "./sound.js";
@@ -18,6 +18,7 @@ let status = {state: "bot", handover: "", agent: "", typing: null};
 let welcome; // what is shown while nothing was said
 let synced = false; // everything from before the page was opened is here
 let connected = false;
+let rest = () => {}; // has the stream rest, or go on
 
 // ---- what the user has seen
 
@@ -32,7 +33,10 @@ function see() {
   }
   showUnread([...messages.values()].filter((m) => m.place > seen && m.from !== "user" && !m.removed).length);
 }
-onSeen(see);
+onSight(() => {
+  rest(isResting());
+  see();
+});
 
 // ---- what the user sees
 
@@ -170,7 +174,7 @@ if (me) {
   seen = Number(localStorage.getItem(seenKey()) ?? 0);
   outbox = makeOutbox(me.name, draw, heard);
   hands();
-  follow({
+  rest = follow({
     over,
     connected(is) { connected = is; draw(); },
     reset() { messages.clear(); seen = 0; outbox.reset(); },
@@ -183,5 +187,6 @@ if (me) {
     welcome(content) { welcome = content; draw(); },
     ready() { synced = true; log.setAttribute("aria-busy", "false"); outbox.ready(); draw(); },
   });
+  rest(isResting());
   draw();
 }

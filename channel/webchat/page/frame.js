@@ -30,16 +30,19 @@ export function showUnread(n) {
   tell({unread: n});
 }
 
-// onSeen has fn called when the user comes back to the messages.
-export function onSeen(fn) { listen = fn; }
-document.addEventListener("visibilitychange", () => { if (isSeen()) listen(); });
+// isResting reports whether nobody can see the page or its button.
+export const isResting = () => framed && !open && document.hidden;
+
+// onSight has fn called when the user may have come back to the messages, or left them.
+export function onSight(fn) { listen = fn; }
+document.addEventListener("visibilitychange", () => listen());
 
 if (framed) {
   window.addEventListener("message", (e) => {
     if (e.source !== window.parent || e.origin !== host || typeof e.data?.webchat?.open !== "boolean") return;
     open = e.data.webchat.open;
     if (e.data.webchat.focus) document.getElementById("text").focus();
-    if (isSeen()) listen();
+    listen();
   });
   document.addEventListener("keydown", (e) => { if (e.key === "Escape" && !e.isComposing) close(); });
   tell({ready: true});
