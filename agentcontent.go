@@ -9,7 +9,6 @@ import (
 
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/textsplit"
-
 	"github.com/crisphandover/handover/internal/weblink"
 )
 

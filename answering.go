@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
 )
@@ -139,8 +140,8 @@ var errAnswerLost = errors.New("handover: the store could not be reached: anothe
 // keepAnswering says in the record, until ctx ends, that the process of an answer lives. An answer that it
 // cannot say this of, or that the record does not know any more, is ended.
 func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel context.CancelCauseFunc) {
-	until := h.store.now().Add(claimTTL)
-	for pause := renewEvery; ; {
+	until := h.store.now().Add(claims.TTL)
+	for pause := claims.RenewEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -152,7 +153,7 @@ func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel conte
 			if there = r != nil; !there {
 				return errKeep
 			}
-			r.Until = rec.env.now.Add(claimTTL)
+			r.Until = rec.env.now.Add(claims.TTL)
 			return nil
 		})
 		switch now := h.store.now(); {
@@ -162,7 +163,7 @@ func (h *engine) keepAnswering(ctx context.Context, key, id string, cancel conte
 			cancel(ErrNotYourTurn)
 			return
 		case err == nil:
-			until, pause = now.Add(claimTTL), renewEvery
+			until, pause = now.Add(claims.TTL), claims.RenewEvery
 		case !now.Before(until):
 			cancel(errAnswerLost)
 			return

@@ -34,7 +34,8 @@ func (h *Handover) Check(ctx context.Context) Report {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	f := &facts{cfg: h.cfg, run: h.overdue.facts()}
+	f := &facts{cfg: h.cfg}
+	f.run.runs, f.run.missed = h.overdue.Works()
 	f.texts = h.host.textsOf(Session{})
 	f.store = h.checkStore(ctx)
 	f.sites = h.checkSites(ctx)

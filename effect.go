@@ -6,9 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // effectKind names what an effect does.

@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crisphandover/handover/handovertest"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 

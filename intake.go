@@ -7,10 +7,8 @@ import (
 
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
-
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // intake works what a read of one Crisp session brought, together with the session's hooks, into the

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/times"
 
 	"github.com/crisphandover/handover/internal/crisplog"
@@ -253,7 +254,7 @@ func (rec *record) current() *crisplog.Session {
 
 // due is when the conversation next wants attention.
 func (p *planner) due() time.Time {
-	if !p.rec.Claim.free() {
+	if !p.rec.Claim.Free() {
 		return p.rec.Claim.Until
 	}
 	now := p.rec.env.now
@@ -287,7 +288,7 @@ func (p *planner) due() time.Time {
 	at = times.Earlier(at, p.rec.UserMessages.waits(""))
 	m, wait := p.rec.forBot()
 	if m != nil && p.rec.env.answers { // another process has the bot answer it when this one is dead
-		wait = now.Add(claimTTL)
+		wait = now.Add(claims.TTL)
 	}
 	at = times.Earlier(at, wait)
 	for _, r := range p.rec.Replies { // its process may die
@@ -327,7 +328,7 @@ func (p *planner) mustSave(process string, next *step) bool {
 	if next == nil {
 		return held && !p.working() && !p.wants(toUser) && !p.wants(toCrisp)
 	}
-	fresh := held && p.rec.Claim.Until.Sub(p.rec.env.now) > claimTTL/2
+	fresh := held && p.rec.Claim.Until.Sub(p.rec.env.now) > claims.TTL/2
 	return !fresh || next.effect != nil && !next.effect.Kind.repeatable()
 }
 
@@ -435,7 +436,7 @@ const openingFor = 5 * time.Minute
 // openAgain gives an opening its time again whose process has died, or had lost the store: nobody was at it for as
 // long as a claim holds, which may be as long as Timeouts.Open.
 func (p *planner) openAgain() {
-	if p.rec.State == StateOpening && !p.rec.Claim.free() && p.rec.env.now.Before(p.rec.Handover.Asked.Add(openingFor)) {
+	if p.rec.State == StateOpening && !p.rec.Claim.Free() && p.rec.env.now.Before(p.rec.Handover.Asked.Add(openingFor)) {
 		p.rec.Handover.Paced = p.rec.env.now
 	}
 }

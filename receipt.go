@@ -3,6 +3,8 @@ package handover
 import (
 	"fmt"
 	"time"
+
+	"github.com/crisphandover/handover/internal/claims"
 )
 
 // receipt is what Receive hears of a message of the user.
@@ -135,7 +137,7 @@ func (m *userMessage) why() Why {
 }
 
 // hold is for how long a caller of Receive has a message to answer it, before it calls Reply.
-func (t *Timeouts) hold() time.Duration { return t.Reply + renewEvery }
+func (t *Timeouts) hold() time.Duration { return t.Reply + claims.RenewEvery }
 
 // give gives the message to a caller of Receive to answer it.
 func (m *userMessage) give(rec *record) {

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
@@ -181,7 +182,7 @@ func (h *engine) await(ctx context.Context, l *listening, rec *record, got *rece
 func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	timer := time.AfterFunc(renewEvery, func() {
+	timer := time.AfterFunc(claims.RenewEvery, func() {
 		defer close(done)
 		for ctx.Err() == nil {
 			_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
@@ -194,7 +195,7 @@ func (h *engine) keepWaiting(ctx context.Context, key, id string) (stop func()) 
 			})
 			select {
 			case <-ctx.Done():
-			case <-time.After(renewEvery):
+			case <-time.After(claims.RenewEvery):
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/times"
@@ -23,7 +24,7 @@ type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
 	Website      string       `json:"website"` // that it is handed to, whatever the configuration says later
-	Claim        claim        `json:"claim,omitzero"`
+	Claim        claims.Claim `json:"claim,omitzero"`
 	State        State        `json:"state"`
 	Epoch        int64        `json:"epoch"`          // raised at each change of owner
 	First        int64        `json:"first,omitzero"` // the epoch that the record began with
@@ -196,36 +197,6 @@ func (rec *record) next() int64 {
 	return rec.Serial
 }
 
-const (
-	// claimTTL is how long a claim holds that its process does not renew: so late is the work of a
-	// process that died taken over.
-	claimTTL = 30 * time.Second
-	// renewEvery is how often a process renews its claim while one step takes long.
-	renewEvery = claimTTL / 3
-)
-
-// claim says which process works on a record. It keeps two processes from doing the same work at
-// once; it does not say who may save: any process may, and the version of the record decides.
-type claim struct {
-	Holder string    `json:"holder,omitempty"` // a process; empty for none
-	Until  time.Time `json:"until,omitzero"`   // by the store's clock
-}
-
-// heldByOther reports whether another process than this one is at work. A claim that ends later than
-// any that is taken now was taken by a wrong clock, or is damaged: it counts for nothing.
-func (c *claim) heldByOther(process string, now time.Time) bool {
-	return c.Holder != "" && c.Holder != process && c.Until.After(now) && !c.Until.After(now.Add(2*claimTTL))
-}
-
-// take gives the claim to a process, or renews it.
-func (c *claim) take(process string, now time.Time) {
-	c.Holder, c.Until = process, now.Add(claimTTL)
-}
-
-func (c *claim) release() { *c = claim{} }
-
-func (c *claim) free() bool { return c.Holder == "" }
-
 // trim drops what can no longer matter: Crisp sessions whose late window has passed and that nothing
 // waits for, the request of a handover as old, and what the parts trim themselves.
 func (rec *record) trim() {
@@ -350,8 +321,8 @@ func (rec *record) mend() {
 		return
 	}
 	now := rec.env.now
-	if rec.Claim.Until.After(now.Add(2 * claimTTL)) {
-		rec.Claim.release()
+	if rec.Claim.Until.After(now.Add(2 * claims.TTL)) {
+		rec.Claim.Release()
 	}
 	rec.Since, rec.Touched = times.Happened(rec.Since, now), times.Happened(rec.Touched, now)
 	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
@@ -379,13 +350,13 @@ func (rec *record) mend() {
 	}
 	for i := range rec.Replies {
 		r := &rec.Replies[i]
-		if most := now.Add(max(rec.env.cfg.Timeouts.Reply, claimTTL)); r.Until.After(most) {
+		if most := now.Add(max(rec.env.cfg.Timeouts.Reply, claims.TTL)); r.Until.After(most) {
 			r.Until = most
 		}
 	}
 	for _, m := range rec.UserMessages {
 		m.mend(rec.env.cfg, now)
-		if m.Waits.After(now.Add(2 * claimTTL)) {
+		if m.Waits.After(now.Add(2 * claims.TTL)) {
 			m.Waits = time.Time{}
 		}
 		if m.Status == messagePosting && !rec.ToCrisp.has(func(e *effect) bool { return e.Incoming == m.ID }) {

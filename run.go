@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/times"
@@ -30,7 +31,7 @@ func (h *Handover) Run(ctx context.Context) error {
 	if h.pool.Closed() {
 		return ErrShutdown
 	}
-	defer h.overdue.runs()()
+	defer h.overdue.Begin()()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {
@@ -101,7 +102,7 @@ func (h *engine) poll(ctx context.Context) {
 		return // others first
 	}
 	for !h.pool.Full() && !h.pool.Closed() {
-		due, err := h.store.claim(ctx, pollLimit, claimTTL)
+		due, err := h.store.claim(ctx, pollLimit, claims.TTL)
 		if err != nil {
 			return
 		}
@@ -199,13 +200,13 @@ func (h *engine) worked(ctx context.Context, key string, err error) {
 }
 
 // offer leaves a record that this process cannot work on to others: it stays due, and this process leaves them
-// the next poll. If it is claimed here again nonetheless, it is put off for claimTTL at most.
+// the next poll. If it is claimed here again nonetheless, it is put off for claims.TTL at most.
 func (h *engine) offer(ctx context.Context, key string, why error) {
 	if pause := h.foreign.Left(key); pause > 0 {
 		h.putOff(ctx, key, pause, nil)
 		return
 	}
-	if h.foreign.Failed(key) == claimTTL {
+	if h.foreign.Failed(key) == claims.TTL {
 		why = nil // it was said
 	}
 	h.polls.Store(time.Now().Add(2 * pollEvery).UnixNano())
@@ -323,7 +324,7 @@ func (h *Handover) Shutdown(ctx context.Context) error {
 	if err := h.made(); err != nil {
 		return err
 	}
-	h.overdue.stop()
+	h.overdue.Stop()
 	h.pool.Close()
 	return h.pool.Drain(ctx)
 }

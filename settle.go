@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
-
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // settlement draws the consequences of one attempt to carry out an effect.

@@ -350,6 +350,12 @@ func (s *storage) load(ctx context.Context, key string) (Record, error) {
 	return s.read(ctx, "load from", func(ctx context.Context) (Record, error) { return s.store.Load(ctx, key) })
 }
 
+// version returns the version of a record; 0 of one that is not stored.
+func (s *storage) version(ctx context.Context, key string) (int64, error) {
+	r, err := s.load(ctx, key)
+	return r.Version, err
+}
+
 // find is Store.Find.
 func (s *storage) find(ctx context.Context, crispID string) (Record, error) {
 	return s.read(ctx, "find in", func(ctx context.Context) (Record, error) { return s.store.Find(ctx, crispID) })

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/times"
@@ -246,7 +247,7 @@ func (m *userMessage) done(s messageStatus) {
 func (m *userMessage) heard(rec *record) {
 	m.Waits = time.Time{}
 	if m.Status == messagePosting {
-		m.Waits = rec.env.now.Add(claimTTL)
+		m.Waits = rec.env.now.Add(claims.TTL)
 	}
 }
 

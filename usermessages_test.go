@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 
@@ -24,7 +25,7 @@ func TestOnEndWaitsForReceive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &crisplog.Session{ID: "session_1"}
-			m := &userMessage{ID: "m", Status: messagePosting, Incoming: &Incoming{ID: "m", Text: "hello"}, Handover: "h", Waits: now.Add(claimTTL)}
+			m := &userMessage{ID: "m", Status: messagePosting, Incoming: &Incoming{ID: "m", Text: "hello"}, Handover: "h", Waits: now.Add(claims.TTL)}
 			rec := &record{
 				State: StateWaiting, Epoch: 1, Handover: &handover{ID: "h", CrispID: s.ID, Opened: now},
 				Sessions: crisplog.Sessions{s}, UserMessages: userMessages{m},
@@ -34,7 +35,7 @@ func TestOnEndWaitsForReceive(t *testing.T) {
 			rec.fire(onHostEnd, cause{})
 			end := rec.ToUser[len(rec.ToUser)-1]
 			require.Equal(t, kindOnEnd, end.Kind)
-			require.Equal(t, now.Add(claimTTL), end.Next, "a Receive waits")
+			require.Equal(t, now.Add(claims.TTL), end.Next, "a Receive waits")
 			rec.fire(onHuman, cause{session: s, agent: Agent{Name: "Ann"}, at: now.UnixMilli()})
 			require.NotEqual(t, "h", rec.Handover.ID)
 			rec.waited(m, tt.heard)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/times"
 )
 
@@ -191,7 +192,7 @@ func (rec *record) forBot() (*userMessage, time.Time) {
 	case rec.State != StateBot:
 		return nil, rec.env.now
 	case rec.env.cfg.Answer == nil: // another process has it
-		return nil, rec.env.now.Add(claimTTL)
+		return nil, rec.env.now.Add(claims.TTL)
 	case m.Next.After(rec.env.now):
 		return nil, m.Next
 	}
@@ -243,7 +244,7 @@ func (rec *record) beginAnswer() *answering {
 	if m.Since.IsZero() {
 		m.Since, a.since = now, now
 	}
-	rec.Replies = append(rec.Replies, reply{ID: a.id, Epoch: rec.Epoch, Until: now.Add(claimTTL), Message: m.ID})
+	rec.Replies = append(rec.Replies, reply{ID: a.id, Epoch: rec.Epoch, Until: now.Add(claims.TTL), Message: m.ID})
 	return a
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/pace"
@@ -25,7 +26,7 @@ import (
 // is attended like a conversation's.
 type websiteRecord struct {
 	V       int              `json:"v"`
-	Claim   claim            `json:"claim,omitzero"`    // of the process that catches up
+	Claim   claims.Claim     `json:"claim,omitzero"`    // of the process that catches up
 	Creates []time.Time      `json:"creates,omitempty"` // of conversations: the newest of a minute, some to come
 	Next    time.Time        `json:"next,omitzero"`     // of catch-up
 	List    crisplog.Listing `json:"list,omitzero"`     // how far catch-up has come
@@ -199,7 +200,7 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 		if r.Data, err = json.Marshal(w, recordJSON); err != nil {
 			return fmt.Errorf("handover: the website's record cannot be written: %w", shapeOf(err))
 		}
-		if r.Due = w.Next; !w.Claim.free() {
+		if r.Due = w.Next; !w.Claim.Free() {
 			r.Due = w.Claim.Until
 		}
 		return nil
@@ -229,8 +230,8 @@ func (s *site) decode(r *Record) (websiteRecord, error) {
 // often the list is read. It reports whether there were any.
 func (w *websiteRecord) mend(every time.Duration, now time.Time) (mended bool) {
 	far := func(t time.Time, most time.Duration) bool { return t.After(now.Add(most)) }
-	if far(w.Claim.Until, 2*claimTTL) {
-		w.Claim, mended = claim{}, true
+	if far(w.Claim.Until, 2*claims.TTL) {
+		w.Claim, mended = claims.Claim{}, true
 	}
 	if far(w.Hook, time.Minute) {
 		w.Hook, mended = now, true
@@ -325,10 +326,10 @@ type listed func(ctx context.Context, s *site, c crispConversation, at int64) er
 func (s *site) catchUp(ctx context.Context, process string, each listed) error {
 	begins := false
 	w, err := s.update(ctx, func(w *websiteRecord, now time.Time) error {
-		begins = !w.Next.IsZero() && !w.Next.After(now) && !w.Claim.heldByOther(process, now)
+		begins = !w.Next.IsZero() && !w.Next.After(now) && !w.Claim.HeldByOther(process, now)
 		if !begins {
-			if !w.Claim.heldByOther(process, now) {
-				w.Claim.release() // of a look whose end could not be stored
+			if !w.Claim.HeldByOther(process, now) {
+				w.Claim.Release() // of a look whose end could not be stored
 			}
 			return nil // saved all the same: that ends the hiding by the store's claim
 		}
@@ -347,7 +348,7 @@ func (s *site) catchUp(ctx context.Context, process string, each listed) error {
 		list := w.List
 		list.Read(done.next, done.whole, at)
 		list.Paid = now.List.Paid
-		now.Claim.release()
+		now.Claim.Release()
 		now.List, now.Next = list, list.Paid
 		return nil
 	})
@@ -356,7 +357,7 @@ func (s *site) catchUp(ctx context.Context, process string, each listed) error {
 
 // renewLook takes the claim of catch-up, and pays for the next page.
 func (s *site) renewLook(w *websiteRecord, process string, now time.Time) {
-	w.Claim.take(process, now)
+	w.Claim.Take(process, now)
 	w.List.Pay(s.cfg.catchUpEvery(), now)
 }
 

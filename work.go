@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/exactjson"
 	"github.com/crisphandover/handover/internal/httpbody"
@@ -51,7 +52,7 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	polls    atomic.Int64     // when this process may poll again, in Unix ns
-	overdue  overdue
+	overdue  claims.Overdue
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
 	typing   pace.Signs       // what agents were told of who is typing
@@ -69,12 +70,12 @@ func newEngine(cfg *Config) *engine {
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
 		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
-		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claimTTL},
+		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
 	}})
-	h.overdue = overdue{store: store, say: h.nobodyRuns}
+	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
 	return h
 }
@@ -217,7 +218,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 			return false, err
 		}
 		rec.env.version = 0
-		h.overdue.saved(key, 0, time.Time{})
+		h.overdue.Saved(key, 0, time.Time{})
 		_ = h.old.drop(ctx, rec, rec.Sessions) // else tidy does
 		return true, nil
 	}
@@ -241,7 +242,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	next.Version = rec.env.version
 	rec.env.record = next
-	h.overdue.saved(key, next.Version, next.Due)
+	h.overdue.Saved(key, next.Version, next.Due)
 	gone := slices.DeleteFunc(before, func(s *crisplog.Session) bool { return slices.Contains(rec.Sessions, s) })
 	_ = h.old.drop(ctx, rec, gone) // else tidy does
 	return true, nil
@@ -278,14 +279,14 @@ func (h *engine) claim(key string, rec *record) {
 	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp)
 	rec.env.answers = h.accepts()
 	switch {
-	case !h.hooks.NoClaim && c.heldByOther(h.process, now):
+	case !h.hooks.NoClaim && c.HeldByOther(h.process, now):
 	case busy && (h.accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
 		if !mine && !rec.env.stepping { // before a step was planned that was done
 			rec.planner().orphaned()
 		}
-		c.take(h.process, now)
+		c.Take(h.process, now)
 	default:
-		c.release()
+		c.Release()
 	}
 }
 
@@ -342,7 +343,7 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			if !rec.env.stored {
 				return errKeep
 			}
-			other := !h.hooks.NoClaim && rec.Claim.heldByOther(h.process, rec.env.now)
+			other := !h.hooks.NoClaim && rec.Claim.HeldByOther(h.process, rec.env.now)
 			if other && (done == nil || !done.certain()) {
 				return keepUnless(*must)
 			}
@@ -402,7 +403,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout+h.cfg.Timeouts.Callback)
 	defer cancel()
 	renewed := make(chan struct{})
-	timer := time.AfterFunc(renewEvery, func() {
+	timer := time.AfterFunc(claims.RenewEvery, func() {
 		defer close(renewed)
 		h.renew(ctx, key)
 	})
@@ -458,13 +459,13 @@ func (h *engine) renew(ctx context.Context, key string) {
 			if rec.Claim.Holder != h.process {
 				return errKeep
 			}
-			rec.Claim.take(h.process, rec.env.now)
+			rec.Claim.Take(h.process, rec.env.now)
 			return nil
 		})
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(renewEvery):
+		case <-time.After(claims.RenewEvery):
 		}
 	}
 }

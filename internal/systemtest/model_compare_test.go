@@ -27,14 +27,26 @@ func (s *subject) compare() error {
 	if len(m.moves)+len(moves) > 0 {
 		s.log("  %s", strings.Join(m.moves, "; "))
 	}
-	view, err := s.w.h.Session(s.w.ctx, s.conv)
+	view, news, err := s.look()
 	if err != nil {
 		return err
 	}
 	if m.unclear == "" {
 		err = errors.Join(s.compareSeen(lines, moves), s.compareSession(view), s.compareEnds(ends), s.compareCalls(), s.compareCrisp())
 	}
-	return errors.Join(err, s.invariants(lines, moves, ends, view))
+	return errors.Join(err, s.invariants(lines, moves, ends, view, news))
+}
+
+// look is what hosts see of the conversation, and whether it was stored anew since the last look: all that
+// they see is in its record.
+func (s *subject) look() (view handover.Session, news bool, err error) {
+	r, err := s.w.store.Load(s.w.ctx, s.conv.WebsiteID+"/"+s.conv.Source+"/"+s.conv.ID)
+	if err != nil || r.Version != 0 && r.Version == s.seen {
+		return s.view, false, err
+	}
+	s.seen = r.Version
+	s.view, err = s.w.h.Session(s.w.ctx, s.conv)
+	return s.view, true, err
 }
 
 // compareSeen holds what the user and the observer saw against the model.
@@ -172,7 +184,7 @@ func newWatched() watched {
 //     Receive may still wait;
 //   - the epoch rises with each change of the owner, and with nothing else: here;
 //   - no conversation stays muted: finish.
-func (s *subject) invariants(lines []string, moves []handover.Activity, ends []handover.Summary, view handover.Session) error {
+func (s *subject) invariants(lines []string, moves []handover.Activity, ends []handover.Summary, view handover.Session, news bool) error {
 	w := &s.watched
 	epoch, owner := w.epoch, ownerOf(w.state)
 	changed := false
@@ -203,7 +215,7 @@ func (s *subject) invariants(lines []string, moves []handover.Activity, ends []h
 	case epoch != 0 && (view.Epoch < epoch || (view.Epoch > epoch) != changed):
 		return s.bad("epoch %d after %d, owner changed: %t", view.Epoch, epoch, changed)
 	}
-	return s.speaks(view)
+	return s.speaks(view, news)
 }
 
 // ownerOf says who speaks in a state.
@@ -254,9 +266,9 @@ func (s *subject) line(l string) error {
 }
 
 // speaks lets the bot try to speak. Where it may that is written down, which could hide that
-// something else was not: so not at each step.
-func (s *subject) speaks(view handover.Session) error {
-	if view.State == handover.StateBot && s.rnd.IntN(4) > 0 {
+// something else was not: so not at each step. Where it may not, nothing but a change of the record lets it.
+func (s *subject) speaks(view handover.Session, news bool) error {
+	if view.State == handover.StateBot && s.rnd.IntN(4) > 0 || view.State != handover.StateBot && !news {
 		return nil
 	}
 	spoke := false

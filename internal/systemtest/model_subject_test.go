@@ -22,7 +22,9 @@ type subject struct {
 	calls   []*modelCall
 	users   []*userMessage
 	trace   []string
-	said    int // messages of agents so far
+	said    int   // messages of agents so far
+	seen    int64 // the version of the record when it was last looked at
+	view    handover.Session
 
 	// Of the operation that is being done.
 	what      string

@@ -20,6 +20,7 @@ import (
 
 // modelWorld is the library, the fake Crisp and many conversations, in one bubble.
 type modelWorld struct {
+	store    *handover.MemoryStore
 	crisp    *handovertest.Crisp
 	h        *handover.Handover
 	ctx      context.Context
@@ -69,7 +70,7 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 	seed := r.seed
 	w = &modelWorld{
 		byID: make(map[string]*subject), cover: cover, ops: make(map[doer]int), rnd: rand.New(rand.NewPCG(seed, 1<<32)),
-		hard: make(hard), suffered: make(map[hardship]int),
+		hard: make(hard), suffered: make(map[hardship]int), store: new(handover.MemoryStore),
 	}
 	for i, h := range modelHardships {
 		w.hard[h] = r.hard[h] && (seed/2+uint64(i))%2 == 0
@@ -94,6 +95,7 @@ func newModelWorld(r modelRun, policy modelPolicy, cover *coverage) (w *modelWor
 	w.h, err = handover.New(handover.Config{
 		WebsiteID: websites[0], Websites: websites[1:], Token: handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(id), Key: handover.NewSecret(key)},
 		Webhook: handover.Webhook{Secrets: handover.NewSecrets(w.crisp.Secret())},
+		Store:   w.store,
 		Deliver: w.deliver, OnEnd: w.onEnd, Observe: w.observe, Texts: modelTexts,
 		Presence: func(_ context.Context, s handover.Session, _ handover.Presence) handover.Presence {
 			return locked(w.byID[s.Conversation.ID], func(s *subject) handover.Presence { return s.presence })

@@ -1,4 +1,4 @@
-package handover
+package claims
 
 import (
 	"context"
@@ -9,23 +9,27 @@ import (
 
 const (
 	// aloneAfter is how long something must have been due until it is taken for left alone: who has claimed a
-	// record saves it far sooner, and again while the work takes long; if they die, others do after claimTTL.
-	aloneAfter = 2 * claimTTL
+	// record saves it far sooner, and again while the work takes long; if they die, others do after TTL.
+	aloneAfter = 2 * TTL
 	// overdueRest is for how long nothing is followed once somebody was seen to work.
 	overdueRest = 10 * time.Minute
 )
 
-// overdue notices that Run was called on no replica: nobody works on what is due. Of the records that this
+// Overdue notices that no process works on what is due. Of the records that this
 // process saves it follows one, the one that is due first. If that is still as it was saved when it has been
-// due for aloneAfter, then nobody works, and say is called, once. Where another replica has Run that costs
-// a load in overdueRest at the most; where this one has, nothing.
-type overdue struct {
-	store *storage
-	say   func(key string)
-	off   atomic.Bool // Run was called in this process, or all was said
+// due for aloneAfter, then nobody works, and Say is called, once. Where another process works that costs
+// a load in overdueRest at the most; where this one does, nothing.
+type Overdue struct {
+	// Load returns the version of a record, 0 of one that is not stored, and Now the store's time.
+	Load func(ctx context.Context, key string) (version int64, err error)
+	Now  func() time.Time
+	// Say is called once, when nobody works.
+	Say func(key string)
+
+	off atomic.Bool // this process works, or all was said
 
 	mu      sync.Mutex
-	running int    // calls of Run under way in this process
+	running int    // of Begin, without their ends
 	missed  bool   // it was said
 	key     string // of the record that is followed; empty: none
 	version int64
@@ -34,16 +38,16 @@ type overdue struct {
 	timer   *time.Timer
 }
 
-// facts are what Check says about Run.
-func (o *overdue) facts() runFacts {
+// Works reports whether this process works on what is due, and whether it was said that nobody does.
+func (o *Overdue) Works() (works, missed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return runFacts{runs: o.running > 0, missed: o.missed}
+	return o.running > 0, o.missed
 }
 
-// runs notes that Run was called, and returns what notes its end.
-func (o *overdue) runs() (ends func()) {
-	o.stop()
+// Begin notes that this process works, and returns what notes its end.
+func (o *Overdue) Begin() (ends func()) {
+	o.Stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.running, o.missed = o.running+1, false
@@ -54,8 +58,8 @@ func (o *overdue) runs() (ends func()) {
 	}
 }
 
-// stop ends the following for good.
-func (o *overdue) stop() {
+// Stop ends the following for good.
+func (o *Overdue) Stop() {
 	o.off.Store(true)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -63,20 +67,20 @@ func (o *overdue) stop() {
 }
 
 // drop follows nothing any more. The caller holds the lock.
-func (o *overdue) drop() {
+func (o *Overdue) drop() {
 	if o.key = ""; o.timer != nil {
 		o.timer.Stop()
 	}
 }
 
-// saved notes a save of this process. A zero due means that nothing waits in the record.
-func (o *overdue) saved(key string, version int64, due time.Time) {
+// Saved notes a save of this process. A zero due means that nothing waits in the record.
+func (o *Overdue) Saved(key string, version int64, due time.Time) {
 	if o.off.Load() {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.store.now()
+	now := o.Now()
 	switch {
 	case o.off.Load() || now.Before(o.rest):
 		return
@@ -92,15 +96,15 @@ func (o *overdue) saved(key string, version int64, due time.Time) {
 }
 
 // look finds out whether somebody has worked on the record, and says so if nobody has.
-func (o *overdue) look(key string, version int64) {
-	r, err := o.store.load(context.Background(), key)
-	if o.leftAlone(key, version, r.Version, err) {
-		o.say(key)
+func (o *Overdue) look(key string, version int64) {
+	stored, err := o.Load(context.Background(), key)
+	if o.leftAlone(key, version, stored, err) {
+		o.Say(key)
 	}
 }
 
 // leftAlone reports whether nobody has worked on the record that is followed, as a load has shown.
-func (o *overdue) leftAlone(key string, version, stored int64, err error) bool {
+func (o *Overdue) leftAlone(key string, version, stored int64, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -109,7 +113,7 @@ func (o *overdue) leftAlone(key string, version, stored int64, err error) bool {
 		o.timer = time.AfterFunc(aloneAfter, func() { o.look(key, version) })
 	case stored != version:
 		o.drop()
-		o.rest = o.store.now().Add(overdueRest)
+		o.rest = o.Now().Add(overdueRest)
 	default:
 		o.drop()
 		o.missed = true
