@@ -151,9 +151,13 @@ func (m *meta) serve(answer func(w http.ResponseWriter, r *http.Request)) *http.
 		m.mu.Lock()
 		slow := m.slow
 		m.mu.Unlock()
-		select {
-		case <-time.After(slow):
-		case <-r.Context().Done():
+		if slow > 0 {
+			select {
+			case <-time.After(slow):
+			case <-r.Context().Done():
+			}
+		}
+		if r.Context().Err() != nil {
 			return nil, r.Context().Err()
 		}
 		if r.Body == nil {

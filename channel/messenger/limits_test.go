@@ -19,7 +19,7 @@ func FuzzDeliver(f *testing.F) {
 	f.Add("", "", "", 14, 11, true)
 	f.Add("👩‍👩‍👧‍👦", "👍🏽", " ", 1, 1, false)
 	f.Fuzz(func(t *testing.T, text, title, payload string, choices, cards int, agent bool) {
-		choices, cards = choices&63, cards&31
+		choices, cards = choices&15, cards&15
 		fake := channeltest.NewMessenger()
 		fake.User("1")
 		page, err := messenger.New(messenger.Config{PageID: fake.PageID(), Token: handover.NewSecret(fake.Token()), Client: fake.Client(), BaseURL: fake.URL()})
@@ -36,7 +36,7 @@ func FuzzDeliver(f *testing.F) {
 		}
 		var elements []handover.Element
 		for i := range cards {
-			elements = append(elements, handover.Element{Title: title[:min(len(title), i*20)], Subtitle: text[:min(len(text), i*50)], Buttons: buttons[:min(len(buttons), i)]})
+			elements = append(elements, handover.Element{Title: title[:min(len(title), i*20)], Subtitle: text[:min(len(text), i*50)], Buttons: buttons[:min(len(buttons), i%6)]})
 		}
 		button := handover.AttachmentPayload{TemplateType: handover.TemplateButton, Text: text, Buttons: buttons}
 		generic := handover.AttachmentPayload{TemplateType: handover.TemplateGeneric, Elements: elements}

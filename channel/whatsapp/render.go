@@ -62,8 +62,7 @@ func fit(p channel.Part) []channel.Part {
 	text.File, text.Kind = nil, ""
 	switch {
 	case !takes(p): // a file that WhatsApp does not take is a link
-		text.Text, text.Plain = joined(p.Text, p.File.URL), joined(p.Plain, p.File.URL)
-		return []channel.Part{text}
+		return withLink(text, p.File.URL)
 	case len(p.Buttons) == 0 && (p.Kind != handover.AttachmentAudio || p.Text == ""):
 		return []channel.Part{p}
 	case len(p.Buttons) == 0: // a recording has no caption
@@ -84,6 +83,19 @@ func fit(p channel.Part) []channel.Part {
 	}
 	file.Text, file.Plain = p.Text, p.Plain
 	return []channel.Part{file, choices}
+}
+
+// withLink adds a link to a text, or, where there is no room, before it.
+func withLink(p channel.Part, link string) []channel.Part {
+	text, limit := joined(p.Text, link), maxText
+	if len(p.Buttons) > 0 {
+		limit = maxBody
+	}
+	if channel.UTF16.Len(text) > limit {
+		return []channel.Part{{Text: link, Plain: link}, p}
+	}
+	p.Text, p.Plain = text, joined(p.Plain, link)
+	return []channel.Part{p}
 }
 
 // areButtons reports whether the choices of a part can be buttons: else they are a list.
