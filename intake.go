@@ -292,7 +292,7 @@ func (in *intake) clear() {
 	})
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if !n.held[k.N] || rec.unread(in.s.ID) {
+		if !n.held[k.N] || rec.ToUser.unread(in.s.ID) {
 			continue
 		}
 		if n.err == nil && !n.blind && n.crowded(k) {

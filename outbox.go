@@ -163,10 +163,10 @@ func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, p
 // are kept for a user who is away.
 const maxHeld = 300
 
-// unread reports whether a session's log is not read now: an end waits until the messages before it are shown,
+// unread reports whether a session's log is not read now, this being the queue to the user: an end waits until the messages before it are shown,
 // or so much waits for the user that what follows is better left in Crisp.
-func (rec *record) unread(crisp string) bool {
-	return rec.ToUser.ends(crisp) || len(rec.ToUser) > maxHeld/2
+func (q queue) unread(crisp string) bool {
+	return q.ends(crisp) || len(q) > maxHeld/2
 }
 
 // kept matches the deliveries of a message that are kept until the user is there again.

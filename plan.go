@@ -203,7 +203,7 @@ func (p *planner) deadlines() *logRead {
 				continue
 			}
 			if s := p.rec.current(); s != nil && !dl.blind {
-				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.unread(s.ID) {
+				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.ToUser.unread(s.ID) {
 					continue
 				}
 				if s.Reads.Good.Before(dl.at) {
@@ -266,7 +266,7 @@ func (p *planner) due() time.Time {
 	at = times.Earlier(at, wait)
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
-		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.unread(s.ID) {
+		if s := p.rec.Sessions.ByID(k.Crisp); s != nil && !p.rec.ToUser.unread(s.ID) {
 			at = times.Earlier(at, p.hookDue(k, s))
 		}
 	}
@@ -278,7 +278,7 @@ func (p *planner) due() time.Time {
 	for _, dl := range p.pending() {
 		next := dl.at
 		if s := p.rec.current(); s != nil && !dl.blind {
-			if p.rec.unread(s.ID) {
+			if p.rec.ToUser.unread(s.ID) {
 				continue // until what waits for the user is shown
 			}
 			next = times.Later(next, p.readDue(s, dl.at))
@@ -347,7 +347,7 @@ func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
 		s := p.rec.Sessions.ByID(k.Crisp)
-		if s == nil || p.rec.unread(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
+		if s == nil || p.rec.ToUser.unread(s.ID) || p.hookDue(k, s).After(now) || opening && !k.Overdue(now) {
 			continue
 		}
 		return p.readOf(s, false), opening || s.Reads.Retry.After(now) || p.rec.env.trustHooks

@@ -58,7 +58,7 @@ func (r *receipt) takeIn(rec *record) (*userMessage, error) {
 	m := r.message
 	m.At = plausibleTime(m.At, rec.env.now)
 	in = &userMessage{ID: m.ID, Hash: r.hash, At: rec.env.now, Incoming: &m}
-	over := rec.overtaken(&m)
+	over := rec.UserMessages.overtaken(&m)
 	if !over && rec.human() && rec.crowded(max(r.size, m.size()), nil) {
 		return nil, ErrCrowded
 	}
@@ -88,7 +88,7 @@ func (r *receipt) takeEdit(rec *record) (*userMessage, error) {
 	if in.Status == "" {
 		rec.accept(in)
 	}
-	return rec.became(in), nil
+	return rec.UserMessages.became(in), nil
 }
 
 // read reports whether it is known what becomes of the message, and takes it down.

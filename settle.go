@@ -80,7 +80,7 @@ func (o *settlement) tell() {
 	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
 	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
 	default:
-		o.rec.observe(Activity{Kind: ActivityFault, MessageID: o.rec.hostID(e.Incoming), Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
+		o.rec.observe(Activity{Kind: ActivityFault, MessageID: o.rec.UserMessages.hostID(e.Incoming), Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
 	}
 }
 
@@ -341,7 +341,7 @@ func (o *settlement) postFailed() bool {
 
 // refuse gives a message up, and says so.
 func (o *settlement) refuse(api *APIError) {
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.hostID(o.e.Incoming), Err: api, Attempt: o.e.Attempts})
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: api, Attempt: o.e.Attempts})
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)
 	}
@@ -373,7 +373,7 @@ func (o *settlement) full() bool {
 		o.e.Unsure = true
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
 	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
 	if s != nil {

@@ -36,8 +36,8 @@ func (m *userMessage) hostID() string {
 }
 
 // hostID is the id that the channel gave to the message of an effect.
-func (rec *record) hostID(id string) string {
-	if m := rec.UserMessages.find(id); m != nil {
+func (all userMessages) hostID(id string) string {
+	if m := all.find(id); m != nil {
 		return m.hostID()
 	}
 	return id
@@ -69,11 +69,11 @@ func (rec *record) knownEdit(m *Incoming, hash string) (*userMessage, error) {
 		if old != nil && old.Hash != hash {
 			return nil, ErrIDReused
 		}
-		return rec.became(old), nil
+		return rec.UserMessages.became(old), nil
 	}
 	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
 	if rec.hasWords(about, last, hash) {
-		return rec.became(cmp.Or(last, about)), nil
+		return rec.UserMessages.became(cmp.Or(last, about)), nil
 	}
 	return nil, nil
 }
@@ -94,9 +94,9 @@ func (rec *record) hasWords(about, last *userMessage, hash string) bool {
 
 // became returns the message that an edit has become: the one that it is about while that has its words and
 // nobody has it.
-func (rec *record) became(edit *userMessage) *userMessage {
+func (all userMessages) became(edit *userMessage) *userMessage {
 	if edit != nil && edit.Edits != "" && edit.Status == messageEdited {
-		if about := rec.UserMessages.find(edit.Edits); about != nil && about.unfinished() {
+		if about := all.find(edit.Edits); about != nil && about.unfinished() {
 			return about
 		}
 	}
@@ -131,7 +131,7 @@ func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, er
 		edit.At = plausibleTime(m.At, rec.env.now)
 		in.Incoming = &edit
 	}
-	rec.supersede(last)
+	rec.ToCrisp.supersede(last)
 	return in, nil
 }
 
@@ -142,11 +142,11 @@ func (rec *record) tooLong(m *userMessage, size int) bool {
 }
 
 // supersede ends an edit of which a newer one has come, if nobody has it yet.
-func (rec *record) supersede(edit *userMessage) {
-	if edit == nil || edit.Incoming == nil || edit.Status == messageTurn || edit.Status == messagePosting && !rec.ToCrisp.untouched(edit.ID) {
+func (q *queue) supersede(edit *userMessage) {
+	if edit == nil || edit.Incoming == nil || edit.Status == messageTurn || edit.Status == messagePosting && !q.untouched(edit.ID) {
 		return
 	}
-	rec.ToCrisp.drop(func(e *effect) bool { return e.Incoming == edit.ID })
+	q.drop(func(e *effect) bool { return e.Incoming == edit.ID })
 	edit.done(messageEdited)
 }
 
@@ -203,8 +203,8 @@ func (rec *record) requeue(m *userMessage, words *Incoming) bool {
 
 // overtaken handles a new message of which an edit came before it: it gets the edit's words. It is over if
 // these are on their way already.
-func (rec *record) overtaken(m *Incoming) (over bool) {
-	edit := rec.UserMessages.lastEdit(m.ID)
+func (all userMessages) overtaken(m *Incoming) (over bool) {
+	edit := all.lastEdit(m.ID)
 	if edit == nil {
 		return false
 	}

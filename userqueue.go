@@ -39,7 +39,7 @@ func (rec *record) handled(m *Incoming, hash string, size int) (*userMessage, er
 	}
 	m.At = plausibleTime(m.At, rec.env.now)
 	in := &userMessage{ID: m.ID, Hash: hash, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
-	if rec.overtaken(m) {
+	if rec.UserMessages.overtaken(m) {
 		in.done(messageEdited)
 		rec.UserMessages = append(rec.UserMessages, in)
 		return in, nil
@@ -64,7 +64,7 @@ func (rec *record) handledEdit(m *Incoming, hash string, size int) (*userMessage
 		return nil, err
 	}
 	if in.Status != "" {
-		rec.takeOver(rec.became(in))
+		rec.takeOver(rec.UserMessages.became(in))
 		return in, nil
 	}
 	if rec.crowded(size, nil) {

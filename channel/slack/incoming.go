@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -22,7 +23,7 @@ type envelope struct {
 	Bots      []struct {
 		UserID string `json:"user_id"`
 	} `json:"authorizations"`
-	Event *event `json:"event"`
+	Event json.RawMessage `json:"event"`
 }
 
 type event struct {
@@ -89,8 +90,9 @@ var errNotJSON = errors.New("slack: it is not what Slack documents")
 
 // Incoming returns the message of a user that Slack posts: the JSON of an event, or of an interaction (the form's
 // payload). It is a message, an edit of one, or a button that was pressed. ok is false for all else: what bots write,
-// this one too, other events, and channels unless Config.Channels. The error is for what is none of Slack's. It
-// does not verify: Webhook does.
+// this one too, other events, and channels unless Config.Channels. The error is for what is none of Slack's, or that of
+// Config.Sent, without which it is not known whether a thread is the bot's: then take it again later. It does not
+// verify: Webhook does.
 func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incoming, ok bool, err error) {
 	var e envelope
 	if json.Unmarshal(raw, &e) != nil {
@@ -98,7 +100,7 @@ func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incomin
 	}
 	switch e.Type {
 	case "event_callback":
-		in, ok = c.event(ctx, e)
+		in, ok, err = c.event(ctx, e)
 	case "block_actions":
 		var i interaction
 		if json.Unmarshal(raw, &i) != nil {
@@ -106,7 +108,7 @@ func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incomin
 		}
 		in, ok = c.pressed(ctx, i)
 	}
-	return in, ok && (!textsplit.Blank(in.Text) || in.Payload != "" || len(in.Files) > 0), nil
+	return in, ok && (!textsplit.Blank(in.Text) || in.Payload != "" || len(in.Files) > 0), err
 }
 
 // concerns reports whether a workspace is the bot's.
@@ -114,28 +116,29 @@ func (c *Channel) concerns(team string) bool {
 	return c.config.TeamID == "" || team == c.config.TeamID
 }
 
+// isMessage reports whether an event may be a message. Others have members of the same names and of other kinds.
+func (e envelope) isMessage() bool {
+	var of struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(e.Event, &of) == nil && (of.Type == "message" || of.Type == "app_mention")
+}
+
 // event reads a message, or an edit of one.
-func (c *Channel) event(ctx context.Context, e envelope) (in handover.Incoming, ok bool) {
-	v := e.Event
-	if v == nil || v.Channel == "" || !c.concerns(e.TeamID) {
-		return in, false
+func (c *Channel) event(ctx context.Context, e envelope) (in handover.Incoming, ok bool, err error) {
+	if !e.isMessage() || !c.concerns(e.TeamID) {
+		return in, false, nil
 	}
-	m, edits := v.message, ""
-	switch {
-	case v.Type == "app_mention" || v.Type == "message" && (v.Subtype == "" || v.Subtype == "file_share" || v.Subtype == "thread_broadcast"):
-	case v.Type == "message" && v.Subtype == "message_changed" && v.Message != nil:
-		if v.Previous != nil && v.Previous.Text == v.Message.Text {
-			return in, false // a link got a preview
-		}
-		m, edits = *v.Message, v.Message.TS
-	default:
-		return in, false
+	var v event
+	if json.Unmarshal(e.Event, &v) != nil {
+		return in, false, errNotJSON
 	}
-	if m.User == "" || m.User == "USLACKBOT" || m.BotID != "" || m.TS == "" {
-		return in, false
+	m, edits, ok := v.said()
+	if !ok {
+		return in, false, nil
 	}
-	if in.Conversation.ID, ok = c.place(ctx, v, m); !ok {
-		return in, false
+	if in.Conversation.ID, ok, err = c.place(ctx, v, m); !ok || err != nil {
+		return in, false, err
 	}
 	in.Conversation.Source = c.config.Source
 	in.ID, in.At = m.TS, timeOf(m.TS)
@@ -154,7 +157,23 @@ func (c *Channel) event(ctx context.Context, e envelope) (in handover.Incoming, 
 	if payload, chosen := c.screen.Chosen(ctx, in.Conversation.ID, in.Text); chosen && edits == "" {
 		in.Payload = payload
 	}
-	return in, true
+	return in, true, nil
+}
+
+// said is what a user said by an event, and which message that edits; ok is false if no user said anything.
+func (v event) said() (m message, edits string, ok bool) {
+	m = v.message
+	switch {
+	case v.Type == "app_mention" || v.Subtype == "" || v.Subtype == "file_share" || v.Subtype == "thread_broadcast":
+	case v.Subtype == "message_changed" && v.Message != nil:
+		if v.Previous != nil && v.Previous.Text == v.Message.Text {
+			return m, "", false // a link got a preview
+		}
+		m, edits = *v.Message, v.Message.TS
+	default:
+		return m, "", false
+	}
+	return m, edits, v.Channel != "" && m.User != "" && m.User != "USLACKBOT" && m.BotID == "" && m.TS != ""
 }
 
 // self is the bot's own user id.
@@ -165,10 +184,11 @@ func (e envelope) self() string {
 	return ""
 }
 
-// place is the id of the conversation that a message belongs to; false if that is none of the bot's.
-func (c *Channel) place(ctx context.Context, v *event, m message) (id string, ok bool) {
+// place is the id of the conversation that a message belongs to; false if that is none of the bot's. The error is that
+// of Config.Sent. A thread is kept anew with each message: what is old may be dropped there.
+func (c *Channel) place(ctx context.Context, v event, m message) (id string, ok bool, err error) {
 	if v.ChannelType == "im" || v.ChannelType == "" && strings.HasPrefix(v.Channel, "D") {
-		return v.Channel, true
+		return v.Channel, true, nil
 	}
 	thread := m.Thread
 	if thread == "" {
@@ -176,14 +196,19 @@ func (c *Channel) place(ctx context.Context, v *event, m message) (id string, ok
 	}
 	id = v.Channel + "/" + thread
 	if !c.config.Channels {
-		return "", false
+		return "", false, nil
 	}
-	key := c.config.Source + "/thread/" + id
-	if v.Type == "app_mention" {
-		return id, c.config.Sent.Keep(ctx, key, "1") == nil
+	key, ok := c.config.Source+"/thread/"+id, v.Type == "app_mention"
+	if !ok {
+		_, ok, err = c.config.Sent.Recall(ctx, key)
 	}
-	_, known, err := c.config.Sent.Recall(ctx, key)
-	return id, known && err == nil
+	if ok && err == nil {
+		err = c.config.Sent.Keep(ctx, key, "1")
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("slack: Config.Sent: %w", err)
+	}
+	return id, ok, nil
 }
 
 // pressed reads the press of a button.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -104,6 +105,88 @@ func TestThreads(t *testing.T) {
 	c.config.TeamID = "T2"
 	_, ok = takes(`"type":"app_mention","channel":"C1","user":"U1","ts":"4.1","text":"x"`)
 	require.False(t, ok, "another workspace")
+}
+
+// brittle is a Sent that can fail.
+type brittle struct {
+	channel.Memory
+	fails bool
+}
+
+func (b *brittle) Recall(ctx context.Context, key string) (string, bool, error) {
+	if b.fails {
+		return "", false, errors.New("the store is away")
+	}
+	return b.Memory.Recall(ctx, key)
+}
+
+func (b *brittle) Keep(ctx context.Context, key, value string) error {
+	if b.fails {
+		return errors.New("the store is away")
+	}
+	return b.Memory.Keep(ctx, key, value)
+}
+
+// TestThreadsWithoutMemory has Slack post again what may be in a thread of the bot's.
+func TestThreadsWithoutMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, sent := channeltest.NewSlack(), &brittle{}
+		c := newOn(t, fake, sent)
+		c.config.Channels, c.config.Logger = true, slog.New(slog.DiscardHandler)
+		var took []string
+		require.NoError(t, fake.Hook(c.Webhook(func(_ context.Context, m handover.Incoming) error {
+			took = append(took, m.Text)
+			return nil
+		})))
+		for _, event := range []string{
+			`"type":"app_mention","channel":"C1","user":"U1","ts":"2.1","text":"help"`,
+			`"type":"message","channel":"C1","channel_type":"channel","user":"U1","ts":"2.2","thread_ts":"2.1","text":"more"`,
+		} {
+			sent.fails = true
+			status, _ := fake.Post(t.Context(), "application/json", eventOf(event))
+			require.Equal(t, http.StatusServiceUnavailable, status)
+			sent.fails = false
+			status, _ = fake.Post(t.Context(), "application/json", eventOf(event))
+			require.Equal(t, http.StatusOK, status)
+		}
+		require.Equal(t, []string{"help", "more"}, took)
+	})
+}
+
+// TestOtherEvents leaves alone what a bot did not ask for, whatever its form.
+func TestOtherEvents(t *testing.T) {
+	c := newOn(t, channeltest.NewSlack(), nil)
+	for _, event := range []string{
+		`"type":"team_join","user":{"id":"U1"}`,
+		`"type":"channel_created","channel":{"id":"C1","name":"fun"}`,
+		`"type":"file_created","files":"none"`,
+		`"type":7`,
+	} {
+		_, ok, err := c.Incoming(t.Context(), eventOf(event))
+		require.NoError(t, err, event)
+		require.False(t, ok)
+	}
+	_, ok, err := c.Incoming(t.Context(), []byte(`{"type":"event_callback","event":7}`))
+	require.NoError(t, err)
+	require.False(t, ok)
+	_, _, err = c.Incoming(t.Context(), eventOf(im+`,"text":7`))
+	require.ErrorIs(t, err, errNotJSON, "a message that cannot be read is not left alone")
+}
+
+// never is a body that does not come.
+type never struct{ ctx context.Context }
+
+func (n never) Read([]byte) (int, error) { <-n.ctx.Done(); return 0, io.EOF }
+
+// TestSlowBody bounds how long a stranger may take.
+func TestSlowBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w := httptest.NewRecorder()
+		newOn(t, channeltest.NewSlack(), nil).Webhook(nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/slack", never{ctx}))
+		require.Equal(t, http.StatusRequestTimeout, w.Code)
+	})
 }
 
 func FuzzIncoming(f *testing.F) {

@@ -16,25 +16,36 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
+// hookBounds bound the bodies of hooks: nothing is known of who sends one until it is there.
+var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second, AtOnce: 256, Small: 64 << 10, Large: 32 << 20}
+
 const (
-	maxHook  = 1 << 20 // bytes
 	hookTime = 30 * time.Second
 	maxAge   = 5 * time.Minute // of a signature, as Slack advises
 )
 
 // Webhook takes what Slack posts, events as well as interactions: give its address for both, or mount it twice. It
 // answers 200 when handle has taken the message, or never can; 503 when Slack is to post it again, which it does three
-// times within five minutes; 401 to what Slack has not signed within five minutes; 400 and 413 to what is none of Slack's.
+// times within five minutes, and when too much comes at once; 401 to what Slack has not signed within five minutes; 400,
+// 408 and 413 to what is none of Slack's.
 func (c *Channel) Webhook(handle func(ctx context.Context, m handover.Incoming) error) http.Handler {
+	bodies := httpbody.New(hookBounds)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHook))
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		body, err := read(bodies, w, r)
+		switch {
+		case errors.Is(err, httpbody.ErrTooLarge):
 			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 			return
-		}
-		if err != nil || !c.genuine(r.Header, body) {
+		case errors.Is(err, httpbody.ErrTooSlow):
+			http.Error(w, "too slow", http.StatusRequestTimeout)
+			return
+		case err != nil:
+			http.Error(w, "post it again", http.StatusServiceUnavailable)
+			return
+		case !c.genuine(r.Header, body):
 			http.Error(w, "not signed by Slack with this app's secret, or too long ago", http.StatusUnauthorized)
 			return
 		}
@@ -50,6 +61,15 @@ func (c *Channel) Webhook(handle func(ctx context.Context, m handover.Incoming) 
 	})
 }
 
+// read reads a body within the bounds.
+func read(bodies *httpbody.Reader, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	done := bodies.Limit(w)
+	if done != nil {
+		defer done()
+	}
+	return bodies.Read(r, done == nil)
+}
+
 // take answers what Slack has signed.
 func (c *Channel) take(w http.ResponseWriter, r *http.Request, raw []byte, handle func(context.Context, handover.Incoming) error) {
 	var e envelope
@@ -62,11 +82,13 @@ func (c *Channel) take(w http.ResponseWriter, r *http.Request, raw []byte, handl
 	ctx, cancel := context.WithTimeout(r.Context(), hookTime)
 	defer cancel()
 	in, ok, err := c.Incoming(ctx, raw)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotJSON):
 		http.Error(w, "not an event", http.StatusBadRequest)
 		return
-	}
-	if ok {
+	case err != nil:
+		c.config.Logger.Warn("slack: an event is to be posted again", "error", err)
+	case ok:
 		err = channel.Take(ctx, c.config.Logger, []handover.Incoming{in}, handle)
 	}
 	if err != nil {

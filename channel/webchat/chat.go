@@ -238,7 +238,8 @@ func (c *Chat) greeting(v Visitor, text string) Entry {
 
 var errChosen = errors.New("webchat: another message chose before, or there is nothing to choose")
 
-// choose notes which quick reply of the entry at a place the user chose with a message.
+// choose notes which quick reply of the entry at a place the user chose with a message. A message that chose and could
+// then not be kept chooses the same again.
 func (c *Chat) choose(ctx context.Context, conversation string, place int64, message, title string) error {
 	if _, ok, err := c.cfg.Store.Entry(ctx, conversation, userKey(message)); err != nil || ok {
 		return err // the message is here again
@@ -253,9 +254,12 @@ func (c *Chat) choose(ctx context.Context, conversation string, place int64, mes
 	}
 	chosen := false
 	err = c.change(ctx, conversation, log[i].Key, func(e *Entry) bool {
+		if chosen = e.Chosen == title && e.ChosenBy == message; chosen {
+			return false
+		}
 		chosen = e.Chosen == "" && slices.ContainsFunc(e.Content.QuickReplies, func(q handover.QuickReply) bool { return q.Title == title })
 		if chosen {
-			e.Chosen = title
+			e.Chosen, e.ChosenBy = title, message
 		}
 		return chosen
 	})

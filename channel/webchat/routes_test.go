@@ -1,10 +1,13 @@
 package webchat
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -159,6 +162,39 @@ func TestChoice(t *testing.T) {
 	require.Equal(t, 204, choose("1", "Opening hours"), "the same message again")
 	require.Equal(t, 409, r.posts("/messages", `{"id":"4","text":"Hello","place":99999}`))
 	require.Contains(t, fmt.Sprint(r.reads("")), `"chosen":"Opening hours"`)
+}
+
+// forgetful is a MemoryStore that fails once to keep a message of the user.
+type forgetful struct {
+	MemoryStore
+	fails atomic.Bool
+}
+
+func (s *forgetful) Save(ctx context.Context, conversation string, e Entry) (Entry, error) {
+	if e.From == handover.FromUser && s.fails.Swap(false) {
+		return Entry{}, errors.New("the store is away")
+	}
+	return s.MemoryStore.Save(ctx, conversation, e)
+}
+
+// TestChoiceWhoseMessageIsNotKept has the page post its choice again: it is that message that chose.
+func TestChoiceWhoseMessageIsNotKept(t *testing.T) {
+	store := &forgetful{}
+	r := newRig(t, func(c *Config) { c.Store = store })
+	conversation := r.conversationOf(r.browser).ID
+	require.NoError(t, r.chat.SendOnce(t.Context(), conversation, "0", choices("Which?", "Opening hours", "Hello")))
+	asked, ok, err := store.Entry(t.Context(), conversation, shownKey("bot 0"))
+	require.NoError(t, err)
+	require.True(t, ok)
+	choose := func(id string) int {
+		return r.posts("/messages", fmt.Sprintf(`{"id":%q,"text":"Hello","payload":"Hello","place":%d}`, id, asked.Place))
+	}
+	store.fails.Store(true)
+	require.Equal(t, 503, choose("1"))
+	require.Equal(t, 409, choose("2"), "another page")
+	require.Equal(t, 204, choose("1"))
+	r.crisp.Settle()
+	require.Equal(t, []string{"bot: Which?", "user: Hello", "bot: You said Hello"}, r.log())
 }
 
 // TestBadPosts refuses what the page does not post.

@@ -14,11 +14,12 @@ import (
 // Entry is one message of a conversation's log, with what became of it. Its JSON holds all of it.
 type Entry struct {
 	handover.Message
-	Key      string `json:"key"`                // names it within the conversation
-	Place    int64  `json:"place"`              // in the log: a later message has a larger one
-	Revision int64  `json:"revision"`           // the log's when this entry changed last
-	Handover string `json:"handover,omitempty"` // the handover that it was said in
-	Chosen   string `json:"chosen,omitempty"`   // the title of the quick reply that was chosen
+	Key      string `json:"key"`                 // names it within the conversation
+	Place    int64  `json:"place"`               // in the log: a later message has a larger one
+	Revision int64  `json:"revision"`            // the log's when this entry changed last
+	Handover string `json:"handover,omitempty"`  // the handover that it was said in
+	Chosen   string `json:"chosen,omitempty"`    // the title of the quick reply that was chosen
+	ChosenBy string `json:"chosen_by,omitempty"` // the id of the user's message that chose it
 	Edited   bool   `json:"edited,omitempty"`
 	Removed  bool   `json:"removed,omitempty"`
 	Failed   bool   `json:"failed,omitempty"` // the user's, and refused for good
