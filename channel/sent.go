@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"container/list"
 	"context"
 	"sync"
 )
@@ -17,20 +18,24 @@ type Sent interface {
 
 // Memory is a Sent in memory. The zero Memory is ready to use, also by several channels.
 type Memory struct {
-	// Max is how many values are kept; then the oldest are dropped. Default: 20,000.
+	// Max is how many values are kept; then those are dropped that were kept longest ago. Default: 20,000.
 	Max int
 
 	mu     sync.Mutex
-	values map[string]string
-	order  []string // of keys, the oldest first
+	values map[string]*list.Element // in order
+	order  list.List                // of kept, the oldest first
 }
+
+type kept struct{ key, value string }
 
 // Recall implements Sent. It returns no error.
 func (m *Memory) Recall(_ context.Context, key string) (string, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	value, ok := m.values[key]
-	return value, ok, nil
+	if e := m.values[key]; e != nil {
+		return e.Value.(kept).value, true, nil
+	}
+	return "", false, nil
 }
 
 // Keep implements Sent. It returns no error.
@@ -38,19 +43,19 @@ func (m *Memory) Keep(_ context.Context, key, value string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.values == nil {
-		m.values = make(map[string]string)
+		m.values = make(map[string]*list.Element)
 	}
-	if _, ok := m.values[key]; !ok {
-		m.order = append(m.order, key)
+	if e := m.values[key]; e != nil {
+		m.order.Remove(e)
 	}
-	m.values[key] = value
+	m.values[key] = m.order.PushBack(kept{key, value})
 	limit := m.Max
 	if limit <= 0 {
 		limit = 20_000
 	}
-	for len(m.order) > limit {
-		delete(m.values, m.order[0])
-		m.order = m.order[1:]
+	for m.order.Len() > limit {
+		oldest := m.order.Remove(m.order.Front()).(kept)
+		delete(m.values, oldest.key)
 	}
 	return nil
 }

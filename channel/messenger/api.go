@@ -11,14 +11,21 @@ import (
 	"github.com/crisphandover/handover"
 )
 
-// call is the body of a call of me/messages.
-type call struct {
+// send is the body of a call of me/messages.
+type send struct {
 	Recipient person                `json:"recipient"`
 	Type      string                `json:"messaging_type,omitempty"`
 	Tag       string                `json:"tag,omitempty"`
 	Action    string                `json:"sender_action,omitempty"`
 	Message   *handover.RichMessage `json:"message,omitempty"`
 	Persona   string                `json:"persona_id,omitempty"`
+}
+
+// call calls the Graph API. Its error is what that of the call means.
+func (c *Channel) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return meaning(c.api.Call(ctx, method, path, in, out))
 }
 
 // sender is whom a message is from.
@@ -30,21 +37,21 @@ type sender struct {
 // post sends what is within the Send API's limits, and returns Meta's id of it. What a person wrote is sent with the
 // tag HUMAN_AGENT where the 24 hours after the user's last message are over, if the page may do that.
 func (c *Channel) post(ctx context.Context, user string, m handover.RichMessage, from sender) (id string, err error) {
-	in := call{Recipient: person{user}, Type: "RESPONSE", Message: &m, Persona: from.persona}
+	in := send{Recipient: person{user}, Type: "RESPONSE", Message: &m, Persona: from.persona}
 	var out struct {
 		ID string `json:"message_id"`
 	}
-	err = meaning(c.api.Call(ctx, http.MethodPost, "me/messages", in, &out))
+	err = c.call(ctx, http.MethodPost, "me/messages", in, &out)
 	if e, ok := errors.AsType[*Error](err); ok && e.outside() && from.human && c.humanAgent {
 		in.Type, in.Tag = "MESSAGE_TAG", "HUMAN_AGENT"
-		err = meaning(c.api.Call(ctx, http.MethodPost, "me/messages", in, &out))
+		err = c.call(ctx, http.MethodPost, "me/messages", in, &out)
 	}
 	return out.ID, err
 }
 
 // sign shows typing_on or typing_off.
 func (c *Channel) sign(ctx context.Context, user, action, persona string) error {
-	return meaning(c.api.Call(ctx, http.MethodPost, "me/messages", call{Recipient: person{user}, Action: action, Persona: persona}, &struct{}{}))
+	return c.call(ctx, http.MethodPost, "me/messages", send{Recipient: person{user}, Action: action, Persona: persona}, &struct{}{})
 }
 
 const (
@@ -84,7 +91,7 @@ func (c *Channel) persona(ctx context.Context, a handover.Agent) string {
 	name := []rune(a.Name)
 	in := map[string]string{"name": string(name[:min(len(name), maxPersona)]), "profile_picture_url": a.Avatar}
 	var out person
-	err := meaning(c.api.Call(ctx, http.MethodPost, "me/personas", in, &out))
+	err := c.call(ctx, http.MethodPost, "me/personas", in, &out)
 	if e, ok := errors.AsType[*Error](err); err != nil && (!ok || !e.final()) {
 		return "" // it may work next time
 	}
@@ -105,7 +112,7 @@ func (c *Channel) User(ctx context.Context, conv handover.Conversation) handover
 		Picture string `json:"profile_pic"`
 	}
 	path := url.PathEscape(conv.ID) + "?fields=first_name,last_name,profile_pic"
-	if err := meaning(c.api.Call(ctx, http.MethodGet, path, nil, &out)); err != nil {
+	if err := c.call(ctx, http.MethodGet, path, nil, &out); err != nil {
 		c.log.Info("messenger: the agents do not learn the user's name", "error", err)
 	}
 	return handover.UserData{FirstName: out.First, LastName: out.Last, Avatar: out.Picture}

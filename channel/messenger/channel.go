@@ -31,7 +31,7 @@ type Config struct {
 	Source string
 	// Sent remembers what was shown. Default: a new channel.Memory, which ends with the process.
 	Sent channel.Sent
-	// Client makes the calls. Default: one of its own, with a limit of 10 seconds. Redirects are not followed.
+	// Client makes the calls, which take 10 seconds at the most. Default: one of its own. Redirects are not followed.
 	Client *http.Client
 	// BaseURL is the Graph API, with its version. Default: https://graph.facebook.com/v26.0/.
 	BaseURL string
@@ -53,7 +53,7 @@ type Channel struct {
 
 var _ channel.Channel = (*Channel)(nil)
 
-// callTime bounds a call of the Graph API, of a client that sets no limit.
+// callTime bounds a call of the Graph API.
 const callTime = 10 * time.Second
 
 // New returns a page in Messenger. It makes no call. Its error names every fault of the Config.
@@ -69,7 +69,7 @@ func New(cfg Config) (*Channel, error) {
 		return nil, err
 	}
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{Timeout: callTime}
+		cfg.Client = &http.Client{}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

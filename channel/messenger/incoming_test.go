@@ -1,8 +1,11 @@
 package messenger
 
 import (
+	"context"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -126,5 +129,26 @@ func FuzzIncoming(f *testing.F) {
 			require.NotEqual(t, "page-1", m.Conversation.ID)
 			require.True(t, m.Text != "" || m.Payload != "" || len(m.Files) > 0)
 		}
+	})
+}
+
+// hung is a Meta that does not answer.
+type hung struct{}
+
+func (hung) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestHungCall bounds calls, also those of a client that sets no limit.
+func TestHungCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		c, err := New(Config{PageID: "page-1", Token: handover.NewSecret("page-token"), Client: &http.Client{Transport: hung{}}})
+		require.NoError(t, err)
+		began := time.Now()
+		require.ErrorIs(t, c.Send(ctx, "user-1", handover.TextMessage("Hello")), context.DeadlineExceeded)
+		require.Equal(t, callTime, time.Since(began))
 	})
 }

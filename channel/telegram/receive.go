@@ -19,8 +19,8 @@ const (
 	pollTime  = 50 * time.Second // for which an empty answer is waited for
 	firstWait = time.Second      // after a failure; each further wait is twice as long
 	longest   = 30 * time.Second
-	hookTime  = 30 * time.Second
-	maxHook   = 1 << 20 // bytes
+	hookTime  = 30 * time.Second // for an update
+	maxHook   = 1 << 20          // bytes
 )
 
 // allowed are the updates that are asked for.
@@ -119,8 +119,10 @@ func (c *Channel) updates(ctx context.Context, offset int64) (all []json.RawMess
 	return all, err
 }
 
-// take gives an update to handle. raced says that another may be taken at the same time.
+// take gives an update to handle, within hookTime. raced says that another may be taken at the same time.
 func (c *Channel) take(ctx context.Context, u update, raced bool, handle Handle) error {
+	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	defer cancel()
 	in, ok := c.incoming(ctx, u)
 	if u.Callback != nil {
 		defer func() {
@@ -160,9 +162,7 @@ func (c *Channel) Webhook(handle Handle) http.Handler {
 			c.config.Logger.Warn("telegram: an update cannot be taken", "error", bad)
 			return // 200: a repeat would be the same
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), hookTime)
-		defer cancel()
-		if err := c.take(ctx, u, true, handle); err != nil {
+		if err := c.take(r.Context(), u, true, handle); err != nil {
 			c.config.Logger.Warn("telegram: an update is to be posted again", "error", err)
 			http.Error(w, "post it again", http.StatusServiceUnavailable)
 			return

@@ -145,6 +145,32 @@ func TestPollOfManyChats(t *testing.T) {
 	})
 }
 
+// TestPollOfHungHandle bounds how long an update may take, so that others are taken.
+func TestPollOfHungHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config{Token: handover.NewSecret("1:x"), Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var all []json.RawMessage
+		for n := 1; n <= 2; n++ {
+			all = append(all, fmt.Appendf(nil, `{"update_id":%d,"message":{"message_id":1,"from":{"id":%[1]d},"chat":{"id":%[1]d,"type":"private"},"text":"Hello"}}`, n))
+		}
+		took := 0
+		_, some, err := c.takeAll(ctx, all, map[int64]bool{}, func(ctx context.Context, m handover.Incoming) error {
+			if m.Conversation.ID == "1" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			took++
+			return nil
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, some)
+		require.Equal(t, 1, took)
+	})
+}
+
 func TestWebhook(t *testing.T) {
 	c := newOn(t, channeltest.NewTelegram(), nil)
 	c.config.Logger = slog.New(slog.DiscardHandler)

@@ -280,6 +280,9 @@ func (s *server) address(r *http.Request) string {
 	if s.chat.cfg.TrustProxy {
 		if list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ","); strings.TrimSpace(list[len(list)-1]) != "" {
 			host = strings.TrimSpace(list[len(list)-1])
+			if forwarded, _, err := net.SplitHostPort(host); err == nil { // some proxies write the port too
+				host = forwarded
+			}
 		}
 	}
 	ip, err := netip.ParseAddr(host)

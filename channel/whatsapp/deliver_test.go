@@ -272,6 +272,18 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// TestWindowWithoutTime has a user who has just written, as an SDK tells of it that leaves the time out.
+func TestWindowWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		all, err := r.number.Incoming(t.Context(), []byte(`{"entry":[{"changes":[{"value":{"metadata":{"phone_number_id":"`+r.fake.PhoneNumberID()+`"},
+			"messages":[{"from":"`+phone+`","id":"wamid.1","type":"text","text":{"body":"Hello"}}]}}]}]}`))
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		require.NoError(t, r.says("1", handover.TextMessage("Hi")))
+	})
+}
+
 // TestLost has WhatsApp say later that a message could not be delivered.
 func TestLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -199,7 +199,7 @@ func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incomin
 				continue
 			}
 			in.Conversation.Source = c.source
-			if err := c.people.heard(ctx, in.Conversation.ID, last{in.At, m.ID}, change.nameOf(m)); err != nil {
+			if err := c.people.heard(ctx, in.Conversation.ID, last{heardAt(in), m.ID}, change.nameOf(m)); err != nil {
 				c.log.Warn("whatsapp: Sent.Keep failed: whether the user may be written to is not known", "error", err)
 			}
 			all = append(all, c.chosen(ctx, in))
@@ -265,6 +265,14 @@ func (m message) incoming() (in handover.Incoming, ok bool) {
 	}
 	m.content.addTo(&in)
 	return in, in.Text != "" || in.Payload != "" || len(in.Files) > 0
+}
+
+// heardAt is when a user wrote: now, if they wrote at a time that is not told.
+func heardAt(in handover.Incoming) time.Time {
+	if in.At.IsZero() {
+		return time.Now()
+	}
+	return in.At
 }
 
 // unix reads a time in seconds.
