@@ -71,7 +71,7 @@ func (f *FileLinks) prepare(opens bool, fault faultf) {
 	f.OldSigningKeys = slices.Clone(f.OldSigningKeys)
 	switch {
 	case f.URL != "" && !opens:
-		fault("OpenFile must be set when Files.URL is: the links open what it returns")
+		fault("OpenFile must be set when Files.URL is: the links open what it returns; channel.Attach sets it where Files is set before")
 	case f.URL == "" && opens:
 		fault("Files.URL must be set when OpenFile is: agents open files at it")
 	}

@@ -65,9 +65,24 @@ type Opener interface {
 	OpenFile(ctx context.Context, c handover.Conversation, id string) (handover.OpenedFile, error)
 }
 
+// Transcriber is a Channel that keeps what was said.
+type Transcriber interface {
+	// Transcript is as Config.Transcript.
+	Transcript(ctx context.Context, c handover.Conversation) ([]handover.Message, error)
+}
+
+// Observer is a Channel that shows who has a conversation.
+type Observer interface {
+	// Observe is as Config.Observe. It is told of all conversations.
+	Observe(ctx context.Context, a handover.Activity)
+}
+
 // Attach sets Deliver, Revise and AgentTyping of config, so that each conversation is shown in the channel of its
-// Source; and OpenFile, if config.Files.URL is set, for those channels that are an Opener. For conversations of other
-// sources, what config has already is called. The error says which channel cannot be attached.
+// Source; and OpenFile, if config.Files.URL is set by then, for those channels that are an Opener. For a Transcriber it
+// sets Transcript as well, for an Observer Observe. For conversations of other sources, what config has already is
+// called, and its Observe for all. The error says which channel cannot be attached.
+//
+// Give all channels of a bot to one call: the Router that it returns sends to these.
 func Attach(config *handover.Config, channels ...Channel) (*Router, error) {
 	r := &Router{channels: make(map[string]Channel), next: *config}
 	for i, c := range channels {
@@ -85,7 +100,20 @@ func Attach(config *handover.Config, channels ...Channel) (*Router, error) {
 	if config.Files.URL != "" {
 		config.OpenFile = r.openFile
 	}
+	r.attachLogs(config)
 	return r, nil
+}
+
+// attachLogs sets what only some channels need.
+func (r *Router) attachLogs(config *handover.Config) {
+	for _, c := range r.channels {
+		if _, ok := c.(Transcriber); ok {
+			config.Transcript = r.transcript
+		}
+		if _, ok := c.(Observer); ok {
+			config.Observe = r.observe
+		}
+	}
 }
 
 // Send shows what the bot says. The error is as that of Config.Deliver: it wraps handover.ErrUserAway when the user
@@ -137,4 +165,26 @@ func (r *Router) openFile(ctx context.Context, of handover.Conversation, id stri
 		return r.next.OpenFile(ctx, of, id)
 	}
 	return handover.OpenedFile{}, errNoChannel
+}
+
+// transcript is empty for conversations of which nobody keeps one.
+func (r *Router) transcript(ctx context.Context, of handover.Conversation) ([]handover.Message, error) {
+	if c, ok := r.channels[of.Source].(Transcriber); ok {
+		return c.Transcript(ctx, of)
+	}
+	if r.next.Transcript != nil {
+		return r.next.Transcript(ctx, of)
+	}
+	return nil, nil
+}
+
+func (r *Router) observe(ctx context.Context, a handover.Activity) {
+	for _, c := range r.channels {
+		if o, ok := c.(Observer); ok {
+			o.Observe(ctx, a)
+		}
+	}
+	if r.next.Observe != nil {
+		r.next.Observe(ctx, a)
+	}
 }

@@ -55,6 +55,45 @@ func TestAttach(t *testing.T) {
 	require.Equal(t, []string{"deliver", "revise", "typing"}, own.calls)
 }
 
+// logged is a channel that keeps what was said, and is told of what happens.
+type logged struct{ stub }
+
+func (c *logged) Transcript(context.Context, handover.Conversation) ([]handover.Message, error) {
+	c.calls = append(c.calls, "transcript")
+	return []handover.Message{{ID: c.source}}, nil
+}
+func (c *logged) Observe(context.Context, handover.Activity) { c.calls = append(c.calls, "observe") }
+
+func TestAttachTranscriptAndObserve(t *testing.T) {
+	transcript := func(config handover.Config, source string) []handover.Message {
+		all, err := config.Transcript(t.Context(), handover.Conversation{Source: source})
+		require.NoError(t, err)
+		return all
+	}
+	a, b, own := &logged{stub{source: "a"}}, &stub{source: "b"}, &logged{stub{source: "own"}}
+	config := handover.Config{Transcript: own.Transcript, Observe: own.Observe}
+	_, err := channel.Attach(&config, a, b)
+	require.NoError(t, err)
+	require.Equal(t, "a", transcript(config, "a")[0].ID)
+	require.Equal(t, "own", transcript(config, "b")[0].ID)
+	config.Observe(t.Context(), handover.Activity{})
+	require.Equal(t, []string{"transcript", "observe"}, a.calls)
+	require.Equal(t, []string{"transcript", "observe"}, own.calls)
+
+	config = handover.Config{} // the host has none
+	_, err = channel.Attach(&config, a, b)
+	require.NoError(t, err)
+	require.Empty(t, transcript(config, "b"))
+	config.Observe(t.Context(), handover.Activity{})
+	require.Equal(t, []string{"transcript", "observe", "observe"}, a.calls)
+
+	config = handover.Config{} // nor has the channel
+	_, err = channel.Attach(&config, b)
+	require.NoError(t, err)
+	require.Nil(t, config.Transcript)
+	require.Nil(t, config.Observe)
+}
+
 func TestAttachWithoutTheHostsOwn(t *testing.T) {
 	config := handover.Config{}
 	_, err := channel.Attach(&config, &stub{source: "a"})

@@ -53,7 +53,8 @@ func Match(locale string) string {
 func For(locale string) handover.Texts { return translations[Match(locale)].texts }
 
 // Texts returns a function for Config.Texts: users are told in the language of their session, agents in theirs,
-// whatever the user's is.
+// whatever the user's is. The session's is that of Request.Locale: a user whose request named none is told in English.
+// The example has another language in its place.
 func Texts(agents string) func(handover.Session) handover.Texts {
 	theirs := For(agents)
 	return func(s handover.Session) handover.Texts {

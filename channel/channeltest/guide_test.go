@@ -1,10 +1,14 @@
 package channeltest_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -22,6 +26,7 @@ import (
 	"github.com/crisphandover/handover/channel/webchat"
 	"github.com/crisphandover/handover/channel/whatsapp"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/translations"
 )
 
 // docs/channels.md shows the code of this file.
@@ -61,12 +66,12 @@ func (b *bot) answer(ctx context.Context, _ handover.Turn, m handover.Incoming) 
 	return nil, b.chats.Send(ctx, m.Conversation, handover.TextMessage("You said "+m.Text))
 }
 
-// inFourChannels returns the bot, with all that its users and Crisp call at mux.
-func inFourChannels(ctx context.Context, config handover.Config, mux *http.ServeMux,
-	tg *telegram.Channel, app *slack.Channel, page *messenger.Channel, number *whatsapp.Channel,
+// inFiveChannels returns the bot, with all that its users and Crisp call at mux.
+func inFiveChannels(ctx context.Context, config handover.Config, mux *http.ServeMux,
+	tg *telegram.Channel, app *slack.Channel, page *messenger.Channel, number *whatsapp.Channel, chat *webchat.Chat,
 ) (h *handover.Handover, err error) {
 	b := &bot{}
-	if b.chats, err = channel.Attach(&config, tg, app, page, number); err != nil {
+	if b.chats, err = channel.Attach(&config, tg, app, page, number, chat); err != nil {
 		return nil, err
 	}
 	config.Answer = b.answer
@@ -77,9 +82,20 @@ func inFourChannels(ctx context.Context, config handover.Config, mux *http.Serve
 	mux.Handle("POST /slack", app.Webhook(h.Handle))
 	mux.Handle("/messenger", page.Webhook(h.Handle))
 	mux.Handle("/whatsapp", number.Webhook(h.Handle))
+	mux.Handle("/chat/", chat.Handler(h))
 	mux.Handle("POST /crisp/hooks", h)
 	mux.Handle("GET /files", h.FileHandler())
 	return h, nil
+}
+
+// inGerman has users read German where a request names no other language, and agents English.
+func inGerman(config *handover.Config) {
+	texts := translations.Texts("en")
+	config.Texts = func(s handover.Session) handover.Texts {
+		s.Locale = cmp.Or(s.Locale, "de")
+		return texts(s)
+	}
+	config.NoAgent = translations.NoAgent("de")
 }
 
 // sms is a channel of one's own: texts of 160 characters, through somebody's gateway.
@@ -192,6 +208,83 @@ func (g *gateway) taken() map[string]string {
 	return all
 }
 
+func TestBot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		crisp, fake := handovertest.NewCrisp(t, handovertest.Options{}), channeltest.NewTelegram()
+		tg, err := telegram.New(telegram.Config{Token: handover.NewSecret(fake.Token()), Client: fake.Client(), BaseURL: fake.URL()})
+		require.NoError(t, err)
+		config := crisp.Config()
+		config.Files = handover.FileLinks{URL: "https://bot.example/files", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
+		inGerman(&config)
+		b := &bot{}
+		b.chats, err = channel.Attach(&config, tg)
+		require.NoError(t, err)
+		config.Answer = b.answer
+		h, err := handover.New(config)
+		require.NoError(t, err)
+		crisp.Run(h)
+		go tg.Poll(t.Context(), h.Handle)
+
+		fake.Write("human")
+		crisp.Settle()
+		require.Contains(t, fake.New(), "Gleich ist jemand für Sie da. Sie können Ihr Anliegen schon beschreiben. [Zurück zum Bot]")
+		crisp.Last().Operator("Ann").Say("Hello")
+		crisp.Settle()
+		require.Contains(t, fake.New(), "Ann: Hello") // what is new on the user's screen
+
+		fake.File("photo", "cat.jpg", "image/jpeg", "my cat", []byte("a cat"))
+		crisp.Settle()
+		all := crisp.Last().Messages() // what the agents have
+		link := all[len(all)-1].Content.(map[string]any)["url"].(string)
+		opened := httptest.NewRecorder()
+		h.FileHandler().ServeHTTP(opened, httptest.NewRequest(http.MethodGet, link, nil))
+		require.Equal(t, "a cat", opened.Body.String())
+	})
+}
+
+func TestBotInWebchat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		crisp := handovertest.NewCrisp(t, handovertest.Options{})
+		chat, err := webchat.New(webchat.Config{URL: "https://shop.example/chat/", Key: handover.NewSecret(strings.Repeat("k", 32))})
+		require.NoError(t, err)
+		config := crisp.Config()
+		b := &bot{}
+		b.chats, err = channel.Attach(&config, chat)
+		require.NoError(t, err)
+		config.Answer = b.answer
+		h, err := handover.New(config)
+		require.NoError(t, err)
+		crisp.Run(h)
+
+		user := httptest.NewRecorder() // keeps the session's cookie
+		posts := func(path string, body map[string]string) {
+			raw, err := json.Marshal(body)
+			require.NoError(t, err)
+			r := httptest.NewRequest(http.MethodPost, "https://shop.example/chat/"+path, bytes.NewReader(raw))
+			for _, c := range user.Result().Cookies() {
+				r.AddCookie(c)
+			}
+			answer := httptest.NewRecorder()
+			chat.Handler(h).ServeHTTP(answer, r)
+			require.Less(t, answer.Code, 300)
+			if path == "session" {
+				user = answer
+			}
+			crisp.Settle()
+		}
+		token, err := chat.Token(webchat.Login{UserID: "jim", User: handover.UserData{FirstName: "Jim"}, Locale: "de"})
+		require.NoError(t, err)
+		posts("session", map[string]string{"session": token}) // the page opens
+		posts("messages", map[string]string{"id": "1", "text": "human"})
+		crisp.Last().Operator("Ann").Say("Hello")
+		crisp.Settle()
+
+		all, err := chat.Transcript(t.Context(), chat.Conversation("jim")) // what the page shows
+		require.NoError(t, err)
+		require.Equal(t, "Hello", all[len(all)-1].Content.Text)
+	})
+}
+
 // TestOnTelegram plays a handover with the code of the guide.
 func TestOnTelegram(t *testing.T) {
 	http.DefaultServeMux = http.NewServeMux() // the guide's, in this run
@@ -222,8 +315,8 @@ func TestOnTelegram(t *testing.T) {
 	})
 }
 
-// TestInFourChannels has a user in each channel write to one bot.
-func TestInFourChannels(t *testing.T) {
+// TestInFiveChannels has a user in each channel write to one bot.
+func TestInFiveChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		secret := handover.NewSecret
 		crisp := handovertest.NewCrisp(t, handovertest.Options{})
@@ -238,8 +331,14 @@ func TestInFourChannels(t *testing.T) {
 		number, err := whatsapp.New(whatsapp.Config{PhoneNumberID: numberFake.PhoneNumberID(), Token: secret(numberFake.Token()), AppSecret: secret(numberFake.AppSecret()),
 			VerifyToken: secret(numberFake.VerifyToken()), Client: numberFake.Client(), BaseURL: numberFake.URL()})
 		require.NoError(t, err)
-		h, err := inFourChannels(t.Context(), crisp.Config(), http.NewServeMux(), tg, app, page, number)
+		chat, err := webchat.New(webchat.Config{URL: "https://shop.example/chat/", Key: secret(strings.Repeat("k", 32))})
 		require.NoError(t, err)
+		mux := http.NewServeMux()
+		h, err := inFiveChannels(t.Context(), crisp.Config(), mux, tg, app, page, number, chat)
+		require.NoError(t, err)
+		opened := httptest.NewRecorder()
+		mux.ServeHTTP(opened, httptest.NewRequest(http.MethodGet, "https://shop.example/chat/", nil))
+		require.Equal(t, http.StatusOK, opened.Code)
 		crisp.Run(h)
 		require.NoError(t, appFake.Hook(app.Webhook(h.Handle)))
 		require.NoError(t, pageFake.Hook(page.Webhook(h.Handle)))

@@ -1,6 +1,19 @@
 // Package channeltest has the tests that a channel must pass, and fakes of the platforms: in a bot's own tests, and for
 // programs that are tried without an account.
 //
+// A bot's test gives a fake's Client and URL to the channel, lets the user write, and looks at their screen.
+// docs/channels.md has such tests as a whole, with the agent in Crisp and a picture by the user:
+//
+//	fake := channeltest.NewTelegram()
+//	tg, err := telegram.New(telegram.Config{Token: handover.NewSecret(fake.Token()), Client: fake.Client(), BaseURL: fake.URL()})
+//	… // the bot, as in production
+//	go tg.Poll(t.Context(), h.Handle)
+//	fake.Write("hello")
+//	crisp.Settle() // of handovertest; in a testing/synctest bubble it waits for tg as well
+//	require.Equal(t, []string{"> hello", "You said hello"}, fake.New())
+//
+// A channel of one's own is tried with Run:
+//
 //	func TestConformance(t *testing.T) {
 //		channeltest.Run(t, func(t *testing.T) channeltest.Subject {
 //			fake, sent := channeltest.NewTelegram(), &channel.Memory{}

@@ -46,27 +46,11 @@ const (
 func userKey(id string) string  { return "user " + id }
 func shownKey(id string) string { return "shown " + id }
 
-// Attach has a Handover that is made of config show this chat's conversations here: it is channel.Attach for one
-// channel, and sets Transcript and Observe as well, for conversations of its Source. What config has already is called
-// for all others, and Observe besides. With several channels call channel.Attach for the others first.
+// Attach is channel.Attach for a bot that has this channel only. With several give the chat to channel.Attach, together
+// with the others.
 func (c *Chat) Attach(config *handover.Config) error {
-	transcript, observe := config.Transcript, config.Observe
-	if _, err := channel.Attach(config, c); err != nil {
-		return err
-	}
-	config.Transcript = func(ctx context.Context, conv handover.Conversation) ([]handover.Message, error) {
-		if transcript != nil && conv.Source != c.cfg.Source {
-			return transcript(ctx, conv)
-		}
-		return c.Transcript(ctx, conv)
-	}
-	config.Observe = func(ctx context.Context, a handover.Activity) {
-		c.Observe(ctx, a)
-		if observe != nil {
-			observe(ctx, a)
-		}
-	}
-	return nil
+	_, err := channel.Attach(config, c)
+	return err
 }
 
 // Source implements channel.Channel.

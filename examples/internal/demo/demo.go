@@ -160,7 +160,7 @@ const lookEvery = 20 * time.Millisecond
 // Play runs h on the fake of a platform. Its user writes what stands in In, a line a message, or presses what is called
 // so, and what they see is printed, until In or ctx ends.
 func (d *Demo) Play(ctx context.Context, h *handover.Handover, user User) error {
-	fmt.Fprintln(d.Out, `Write to the bot; "human" asks for one, and a title in brackets presses it.`)
+	fmt.Fprintln(d.Out, `Write to the bot. "human" asks for an agent; the title of a button, as in [Back to the bot], presses it; Ctrl-D ends.`)
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
