@@ -43,7 +43,12 @@ func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 		if err == nil {
 			next, some, err = c.takeAll(ctx, updates, done, handle)
 		}
-		if offset = max(offset, next); err == nil || some {
+		offset = max(offset, next)
+		if err == nil && len(updates) == 0 { // all is confirmed; after a quiet week the numbers begin anew, anywhere
+			offset = 0
+			clear(done)
+		}
+		if err == nil || some {
 			wait = firstWait
 		}
 		if err == nil {

@@ -145,6 +145,36 @@ func TestPollOfManyChats(t *testing.T) {
 	})
 }
 
+// TestPollAfterAQuietWeek has Telegram begin its numbers anew, with a lower one.
+func TestPollAfterAQuietWeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ids, calls := []int{100, 0, 7}, 0
+		c, err := New(Config{Token: handover.NewSecret("1:x"), Logger: slog.New(slog.DiscardHandler), Client: &http.Client{Transport: answering(func(r *http.Request) string {
+			var in struct{ Offset int }
+			require.NoError(t, json.NewDecoder(r.Body).Decode(&in))
+			if calls == len(ids) {
+				time.Sleep(time.Hour)
+				return `{"ok":true,"result":[]}`
+			}
+			id := ids[calls]
+			calls++
+			if id == 0 || id < in.Offset {
+				return `{"ok":true,"result":[]}`
+			}
+			return fmt.Sprintf(`{"ok":true,"result":[{"update_id":%d,"message":{"message_id":%[1]d,"from":{"id":7},"chat":{"id":7,"type":"private"},"text":"hello"}}]}`, id)
+		})}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var took []string
+		require.NoError(t, c.Poll(ctx, func(_ context.Context, m handover.Incoming) error {
+			took = append(took, m.ID)
+			return nil
+		}))
+		require.Equal(t, []string{"100", "7"}, took)
+	})
+}
+
 // TestPollOfHungHandle bounds how long an update may take, so that others are taken.
 func TestPollOfHungHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
