@@ -34,7 +34,7 @@ const (
 func (c *Channel) Webhook(handle func(ctx context.Context, m handover.Incoming) error) http.Handler {
 	bodies := httpbody.New(hookBounds)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := read(bodies, w, r)
+		body, err := bodies.Take(w, r)
 		switch {
 		case errors.Is(err, httpbody.ErrTooLarge):
 			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
@@ -59,15 +59,6 @@ func (c *Channel) Webhook(handle func(ctx context.Context, m handover.Incoming) 
 		}
 		c.take(w, r, raw, handle)
 	})
-}
-
-// read reads a body within the bounds.
-func read(bodies *httpbody.Reader, w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	done := bodies.Limit(w)
-	if done != nil {
-		defer done()
-	}
-	return bodies.Read(r, done == nil)
 }
 
 // take answers what Slack has signed.

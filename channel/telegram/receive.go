@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // Handle takes a message of a user: Handover.Handle, or a function around it.
@@ -20,8 +20,10 @@ const (
 	firstWait = time.Second      // after a failure; each further wait is twice as long
 	longest   = 30 * time.Second
 	hookTime  = 30 * time.Second // for an update
-	maxHook   = 1 << 20          // bytes
 )
+
+// hookBounds bound the bodies of hooks.
+var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second}
 
 // allowed are the updates that are asked for.
 var allowed = []string{"message", "edited_message", "callback_query"}
@@ -142,14 +144,15 @@ func (c *Channel) take(ctx context.Context, u update, raced bool, handle Handle)
 // Config.WebhookSecret. It answers 200 when handle has taken the message, or never can; 503 when Telegram is to post it
 // again; 401 to whoever does not know the secret; 400 and 413 to what is no update.
 func (c *Channel) Webhook(handle Handle) http.Handler {
+	bodies := httpbody.New(hookBounds)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secret := handover.NewSecret(r.Header.Get("X-Telegram-Bot-Api-Secret-Token"))
 		if c.config.WebhookSecret.Reveal() == "" || !secret.Equal(c.config.WebhookSecret) {
 			http.Error(w, "not the secret token of this web hook", http.StatusUnauthorized)
 			return
 		}
-		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHook))
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		raw, err := bodies.Take(w, r)
+		if errors.Is(err, httpbody.ErrTooLarge) {
 			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 			return
 		}

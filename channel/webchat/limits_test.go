@@ -1,7 +1,9 @@
 package webchat
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -127,4 +129,28 @@ func TestAddress(t *testing.T) {
 			require.Equal(t, c.want, s.address(r))
 		})
 	}
+}
+
+// never is a body that does not come.
+type never struct{ ctx context.Context }
+
+func (n never) Read([]byte) (int, error) { <-n.ctx.Done(); return 0, io.EOF }
+
+// TestSlowBodies bounds how long posts and files may take, those of strangers too.
+func TestSlowBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newChat(t).Handler(&counted{})
+		_, cookie := begins(t, h, `{"session":""}`, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for path, want := range map[string]time.Duration{"session": postBounds.Time, "messages": postBounds.Time, "files?name=a": fileBounds(1).Time} {
+			began := time.Now()
+			r := httptest.NewRequest(http.MethodPost, "/chat/"+path, never{ctx})
+			r.AddCookie(cookie)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			require.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+			require.Equal(t, want, time.Since(began), path)
+		}
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // Host is what the page needs of the library: a *handover.Handover, or a host's own loop around it.
@@ -30,6 +30,8 @@ type server struct {
 	chat   *Chat
 	host   Host
 	limits buckets
+	posts  *httpbody.Reader // JSON
+	files  *httpbody.Reader
 }
 
 // Handler serves the chat: the widget's script, the page that it opens, and what that calls. Mount it at the path of
@@ -37,7 +39,7 @@ type server struct {
 //
 //	http.Handle("/chat/", chat.Handler(h))
 func (c *Chat) Handler(h Host) http.Handler {
-	s := &server{chat: c, host: h}
+	s := &server{chat: c, host: h, posts: httpbody.New(postBounds), files: httpbody.New(fileBounds(c.cfg.Limits.FileSize))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /widget.js", s.widget)
@@ -107,7 +109,7 @@ const maxID = 64
 // 503 send it again.
 func (s *server) message(w http.ResponseWriter, r *http.Request, who session) {
 	var in posted
-	if !read(w, r, &in) {
+	if !s.read(w, r, &in) {
 		return
 	}
 	if !s.limits.allow("messages "+who.id, s.chat.cfg.Limits.Messages) {
@@ -219,7 +221,7 @@ func (s *server) typing(w http.ResponseWriter, r *http.Request, who session) {
 	var in struct {
 		Typing bool `json:"typing"`
 	}
-	if !read(w, r, &in) {
+	if !s.read(w, r, &in) {
 		return
 	}
 	if s.limits.allow("typing "+who.id, typingSigns) {
@@ -233,10 +235,17 @@ func (s *server) typing(w http.ResponseWriter, r *http.Request, who session) {
 // maxPosted bounds what a page posts: a text of Limits.Text, escaped.
 const maxPosted = 1 << 20
 
+// postBounds bound what pages post, also those of strangers.
+var postBounds = httpbody.Bounds{Size: maxPosted, Time: 10 * time.Second, AtOnce: 1024, Small: 64 << 10, Large: 64 << 20}
+
 // read reads the JSON that the page posted, or answers the request.
-func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPosted))
-	if err == nil {
+func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
+	body, err := s.posts.Take(w, r)
+	switch {
+	case errors.Is(err, httpbody.ErrTooSlow), errors.Is(err, httpbody.ErrCrowded):
+		http.Error(w, "try again", http.StatusServiceUnavailable)
+		return false
+	case err == nil:
 		err = json.Unmarshal(body, into)
 	}
 	if err != nil {

@@ -121,7 +121,7 @@ type begun struct {
 // begin opens a page: it signs the user in, or goes on with the session that the browser has.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) {
 	var b begin
-	if !read(w, r, &b) {
+	if !s.read(w, r, &b) {
 		return
 	}
 	c := s.chat

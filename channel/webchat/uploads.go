@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/httpbody"
 )
 
 // shown are the types that browsers show in the page. They are found out from the content: a page or an SVG that
@@ -21,14 +22,23 @@ var shown = map[string]bool{
 	"audio/mpeg": true, "audio/wave": true, "video/mp4": true, "video/webm": true, "application/ogg": true,
 }
 
+// fileBounds bound what is uploaded: a file of that size in two minutes, and 256 MiB of all at once.
+func fileBounds(size int) httpbody.Bounds {
+	return httpbody.Bounds{Size: int64(size), Time: 2 * time.Minute, AtOnce: 1024, Small: 64 << 10, Large: max(256<<20, int64(size))}
+}
+
 // upload takes a file: its name in ?name=, its bytes in the body. It answers with its id; 413 it is too large, 429
-// wait, 507 there is no room.
+// wait, 503 try again, 507 there is no room.
 func (s *server) upload(w http.ResponseWriter, r *http.Request, who session) {
 	if !s.limits.allow("files "+who.id, s.chat.cfg.Limits.Files) {
 		tooMany(w)
 		return
 	}
-	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.chat.cfg.Limits.FileSize)))
+	content, err := s.files.Take(w, r)
+	if errors.Is(err, httpbody.ErrTooSlow) || errors.Is(err, httpbody.ErrCrowded) {
+		http.Error(w, "try again", http.StatusServiceUnavailable)
+		return
+	}
 	if err != nil || len(content) == 0 {
 		http.Error(w, "the file is empty or too large", http.StatusRequestEntityTooLarge)
 		return

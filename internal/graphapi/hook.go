@@ -52,11 +52,7 @@ func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a web hook", http.StatusMethodNotAllowed)
 		return
 	}
-	done := h.bodies.Limit(w)
-	body, err := h.bodies.Read(r, done == nil)
-	if done != nil {
-		done()
-	}
+	body, err := h.bodies.Take(w, r)
 	switch {
 	case errors.Is(err, httpbody.ErrTooLarge):
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)

@@ -67,6 +67,20 @@ func (b *Reader) Limit(w http.ResponseWriter) (done func()) {
 	return func() { _ = connection.SetReadDeadline(time.Time{}) }
 }
 
+// Take returns the request's body within Bounds.Time: with Limit where that can be, else with watch. After an error
+// the deadline stays, and the connection is to be closed: else the server waits for the rest before it answers.
+func (b *Reader) Take(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	done := b.Limit(w)
+	body, err := b.Read(r, done == nil)
+	switch {
+	case err != nil:
+		w.Header().Set("Connection", "close")
+	case done != nil:
+		done()
+	}
+	return body, err
+}
+
 // Read returns the request's body. With watch, which is needed where Limit set no deadline, it returns in
 // time even if the body's Read does not; what has come of it is then kept until Read returns.
 func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {

@@ -2,7 +2,9 @@ package httpbody_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -119,4 +121,24 @@ func TestLimit(t *testing.T) {
 	require.Equal(t, []bool{true}, w.set)
 	done()
 	require.Equal(t, []bool{true, false}, w.set)
+}
+
+// TestTakeAnswers has a sender that stops within the body: it is answered all the same, and its connection closed.
+func TestTakeAnswers(t *testing.T) {
+	bodies := httpbody.New(httpbody.Bounds{Size: 100, Time: 10 * time.Millisecond})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := bodies.Take(w, r); errors.Is(err, httpbody.ErrTooSlow) {
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+	}))
+	defer server.Close()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer connection.Close()
+	require.NoError(t, connection.SetDeadline(time.Now().Add(20*time.Second))) // only a fault takes that long
+	_, err = io.WriteString(connection, "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 50\r\n\r\nhalf")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(connection)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "408 Request Timeout")
 }
