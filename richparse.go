@@ -28,7 +28,7 @@ const (
 
 // ParseError says where a rich message is wrong, and never what it holds.
 type ParseError struct {
-	Offset int64  // in bytes from the start of the input; -1 from Validate
+	Offset int64  // in bytes from the start of the input, where the value stands; -1 from Validate
 	Path   string // JSON Pointer (RFC 6901) of the fault, such as /0/quick_replies/2/title
 	Err    error  // what is wrong there
 }

@@ -69,6 +69,9 @@ func Offset(data jsontext.Value, path string) int64 {
 				break
 			}
 			if string(dec.StackPointer()) == path {
+				if kind, n := dec.StackIndex(dec.StackDepth()); kind == '{' && n%2 == 1 {
+					end = dec.InputOffset() // that was the member's name
+				}
 				return tokenAt(data, end)
 			}
 		}

@@ -39,9 +39,9 @@ func TestOffset(t *testing.T) {
 	text := jsontext.Value(`[ {"a" : [1, "x"]}, 7]`)
 	for path, want := range map[string]string{
 		"/0":     `{"a" : [1, "x"]}, 7]`,
-		"/0/a":   `"a" : [1, "x"]}, 7]`,
+		"/0/a":   `[1, "x"]}, 7]`,
 		"/0/a/1": `"x"]}, 7]`,
-		"/0/a/5": `"a" : [1, "x"]}, 7]`,
+		"/0/a/5": `[1, "x"]}, 7]`,
 		"/1":     `7]`,
 		"/9/b":   string(text),
 	} {
