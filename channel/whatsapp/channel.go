@@ -178,8 +178,11 @@ func (c *Channel) Webhook(handle func(context.Context, handover.Incoming) error)
 		if err != nil {
 			return fmt.Errorf("%w: %w", graphapi.ErrBody, err)
 		}
+		if err := channel.Take(ctx, c.log, all, handle); err != nil {
+			return err // Meta posts it all again
+		}
 		c.statuses(ctx, body)
-		return channel.Take(ctx, c.log, all, handle)
+		return nil
 	})
 }
 

@@ -383,3 +383,24 @@ func TestWebhook(t *testing.T) {
 		require.Equal(t, "Hello", r.heard[0].Text)
 	})
 }
+
+// TestLostIsCountedOnce has a post come again that tells of a message that was lost.
+func TestLostIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		body := []byte(`{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"` + r.fake.PhoneNumberID() + `"},
+			"statuses":[{"id":"wamid.1","status":"failed","timestamp":"1700000000","recipient_id":"` + phone + `","errors":[{"code":131000}]}],
+			"messages":[{"from":"` + phone + `","id":"wamid.2","timestamp":"1700000001","type":"text","text":{"body":"Hello"}}]}}]}]}`)
+		down := true
+		require.NoError(t, r.fake.Hook(r.number.Webhook(func(context.Context, handover.Incoming) error {
+			if down {
+				return errors.New("the store is down")
+			}
+			return nil
+		})))
+		require.Equal(t, http.StatusServiceUnavailable, r.fake.Post(t.Context(), body))
+		down = false
+		require.Equal(t, http.StatusOK, r.fake.Post(t.Context(), body))
+		require.Equal(t, int64(1), r.number.Lost())
+	})
+}
