@@ -350,10 +350,10 @@ func (s *storage) load(ctx context.Context, key string) (Record, error) {
 	return s.read(ctx, "load from", func(ctx context.Context) (Record, error) { return s.store.Load(ctx, key) })
 }
 
-// version returns the version of a record; 0 of one that is not stored.
-func (s *storage) version(ctx context.Context, key string) (int64, error) {
+// version returns the version of a record, 0 of one that is not stored, and when it is due.
+func (s *storage) version(ctx context.Context, key string) (version int64, due time.Time, err error) {
 	r, err := s.load(ctx, key)
-	return r.Version, err
+	return r.Version, r.Due, err
 }
 
 // find is Store.Find.

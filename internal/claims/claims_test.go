@@ -31,12 +31,16 @@ func TestClaim(t *testing.T) {
 func TestOverdue(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored  int64
+		due     bool // as it is stored
+		moves   bool // each load shows another version
 		begin   bool
 		nothing bool // waits
 		says    []string
 	}{
 		"nobody works":       {stored: 1, says: []string{"a"}},
 		"another works":      {stored: 2},
+		"another works on":   {stored: 2, due: true, moves: true},
+		"a later save":       {stored: 2, due: true, says: []string{"a"}},
 		"this process works": {stored: 1, begin: true},
 		"nothing waits":      {stored: 1, nothing: true},
 	} {
@@ -45,12 +49,19 @@ func TestOverdue(t *testing.T) {
 				var said []string
 				fails := true
 				o := claims.Overdue{Now: time.Now, Say: func(key string) { said = append(said, key) }}
-				o.Load = func(context.Context, string) (int64, error) {
+				loads, due := 0, time.Time{}
+				if c.due {
+					due = time.Now().Add(2 * time.Minute)
+				}
+				o.Load = func(context.Context, string) (int64, time.Time, error) {
 					if fails {
 						fails = false
-						return 0, errors.New("the store is down")
+						return 0, time.Time{}, errors.New("the store is down")
 					}
-					return c.stored, nil
+					if loads++; c.moves {
+						return c.stored + int64(loads), due, nil
+					}
+					return c.stored, due, nil
 				}
 				o.Saved("later", 1, time.Now().Add(time.Hour))
 				o.Saved("a", 1, time.Now().Add(time.Minute))
@@ -63,6 +74,7 @@ func TestOverdue(t *testing.T) {
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				require.Equal(t, c.says, said)
+				require.LessOrEqual(t, loads, 2)
 				works, missed := o.Works()
 				require.Equal(t, c.begin, works)
 				require.Equal(t, c.says != nil, missed)

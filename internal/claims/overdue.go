@@ -17,11 +17,12 @@ const (
 
 // Overdue notices that no process works on what is due. Of the records that this
 // process saves it follows one, the one that is due first. If that is still as it was saved when it has been
-// due for aloneAfter, then nobody works, and Say is called, once. Where another process works that costs
-// a load in overdueRest at the most; where this one does, nothing.
+// due for aloneAfter, then nobody works, and Say is called, once. If it is not, it is followed once more as it
+// is stored: two saves of this process may have been noted in the wrong order. Where another process works that costs
+// two loads in overdueRest at the most; where this one does, nothing.
 type Overdue struct {
-	// Load returns the version of a record, 0 of one that is not stored, and Now the store's time.
-	Load func(ctx context.Context, key string) (version int64, err error)
+	// Load returns the version of a record, 0 of one that is not stored, and when it is due, and Now the store's time.
+	Load func(ctx context.Context, key string) (version int64, due time.Time, err error)
 	Now  func() time.Time
 	// Say is called once, when nobody works.
 	Say func(key string)
@@ -34,6 +35,7 @@ type Overdue struct {
 	key     string // of the record that is followed; empty: none
 	version int64
 	due     time.Time
+	again   bool      // it is followed as it was found to be stored
 	rest    time.Time // no record is followed before
 	timer   *time.Timer
 }
@@ -90,6 +92,12 @@ func (o *Overdue) Saved(key string, version int64, due time.Time) {
 	case due.IsZero() || key != o.key && o.key != "" && !due.Before(o.due):
 		return
 	}
+	o.follow(key, version, due, now)
+	o.again = false
+}
+
+// follow follows a record from now on. The caller holds the lock.
+func (o *Overdue) follow(key string, version int64, due, now time.Time) {
 	o.drop()
 	o.key, o.version, o.due = key, version, due
 	o.timer = time.AfterFunc(due.Sub(now)+aloneAfter, func() { o.look(key, version) })
@@ -97,20 +105,27 @@ func (o *Overdue) Saved(key string, version int64, due time.Time) {
 
 // look finds out whether somebody has worked on the record, and says so if nobody has.
 func (o *Overdue) look(key string, version int64) {
-	stored, err := o.Load(context.Background(), key)
-	if o.leftAlone(key, version, stored, err) {
+	stored, due, err := o.Load(context.Background(), key)
+	if o.leftAlone(key, version, stored, due, err) {
 		o.Say(key)
 	}
 }
 
 // leftAlone reports whether nobody has worked on the record that is followed, as a load has shown.
-func (o *Overdue) leftAlone(key string, version, stored int64, err error) bool {
+func (o *Overdue) leftAlone(key string, version, stored int64, due time.Time, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.off.Load() || key != o.key || version != o.version:
 	case err != nil: // nobody could work on it
 		o.timer = time.AfterFunc(aloneAfter, func() { o.look(key, version) })
+	case stored != version && !due.IsZero() && !o.again:
+		now := o.Now()
+		if due.Before(now) {
+			due = now // somebody may be at it
+		}
+		o.follow(key, stored, due, now)
+		o.again = true
 	case stored != version:
 		o.drop()
 		o.rest = o.Now().Add(overdueRest)

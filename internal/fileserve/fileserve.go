@@ -188,10 +188,14 @@ func more(body io.Reader) bool {
 
 // copyTo writes all of a reader, and gives whoever reads it stallFor for each piece.
 func copyTo(w http.ResponseWriter, body io.Reader) (written int64, err error) {
-	out, buffer := http.NewResponseController(w), make([]byte, piece)
+	out, buffer, empty := http.NewResponseController(w), make([]byte, piece), 0
 	for {
 		n, err := body.Read(buffer)
+		if empty++; empty > 100 && n == 0 && err == nil {
+			err = io.ErrNoProgress
+		}
 		if n > 0 {
+			empty = 0
 			_ = out.SetWriteDeadline(time.Now().Add(stallFor)) // not every ResponseWriter can
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return written, fmt.Errorf("write the file: %w", err)

@@ -184,6 +184,16 @@ func TestABodyThatHangs(t *testing.T) {
 	require.Error(t, <-done)
 }
 
+// A body that never says anything is no file.
+func TestABodyWithoutProgress(t *testing.T) {
+	_, _, err := serve(t, File{Max: 10, Open: opens(&body{Reader: idle{}}, 10)})
+	require.ErrorIs(t, err, io.ErrNoProgress)
+}
+
+type idle struct{}
+
+func (idle) Read([]byte) (int, error) { return 0, nil }
+
 func TestHead(t *testing.T) {
 	w := httptest.NewRecorder()
 	require.NoError(t, Serve(w, httptest.NewRequest(http.MethodHead, "/", nil), File{Max: 10, Open: opens(&body{Reader: strings.NewReader(text)}, 10)}))
