@@ -28,10 +28,11 @@ var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second}
 // allowed are the updates that are asked for.
 var allowed = []string{"message", "edited_message", "callback_query"}
 
-// Poll asks for updates and gives what users do to handle, until ctx ends; then it returns nil. What users of one chat do
-// is given one after the other. What handle cannot take comes again, after a wait, and holds up its chat only, until 100 updates of others have come after it; what it
-// never can (handover.Permanent) is logged and passed over. Where Telegram cannot be reached it waits ever longer, up to
-// half a minute. It returns an error when Telegram does not know the token.
+// Poll asks for updates and gives what users do to handle, until ctx ends; then it returns nil. What users of one chat
+// do is given one after the other. What handle cannot take comes again, after a wait, and holds up its chat only, until
+// 100 updates of others have come after it; what it never can (handover.Permanent) is logged and passed over. Where
+// Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error when Telegram does not know
+// the token.
 //
 // One process polls at a time, and none while a web hook is set: Telegram answers 409 then, which is logged.
 func (c *Channel) Poll(ctx context.Context, handle Handle) error {

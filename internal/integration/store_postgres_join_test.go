@@ -298,9 +298,10 @@ func TestStorePostgresJoinReplicas(t *testing.T) {
 	var sent queryLog
 	config.Tracer = &sent
 	var all sync.WaitGroup
-	var store *sqlstore.Store
+	var stores []*sqlstore.Store
 	for range replicas {
-		store = postgresStore(t, openPostgres(t, config))
+		store := postgresStore(t, openPostgres(t, config))
+		stores = append(stores, store)
 		for key := range keys {
 			all.Go(func() {
 				for range times {
@@ -320,7 +321,7 @@ func TestStorePostgresJoinReplicas(t *testing.T) {
 	}
 	all.Wait()
 	for key := range keys {
-		r, err := store.Load(t.Context(), fmt.Sprint(key))
+		r, err := stores[0].Load(t.Context(), fmt.Sprint(key))
 		require.NoError(t, err)
 		require.Len(t, r.Data, replicas*times)
 	}
