@@ -67,6 +67,7 @@ func wire(config handover.Config, sent channel.Sent) error {
 
 // TestGuide finds each block of code of docs/messenger.md in wire, and runs that.
 func TestGuide(t *testing.T) {
+	http.DefaultServeMux = http.NewServeMux() // the guide's, in this run
 	flat := func(code []byte) string {
 		var lines []string
 		for line := range strings.Lines(string(code)) {

@@ -69,6 +69,7 @@ func wire(config handover.Config, sent channel.Sent, key handover.Secret) error 
 
 // TestGuide finds each block of code of docs/whatsapp.md in wire, and runs that.
 func TestGuide(t *testing.T) {
+	http.DefaultServeMux = http.NewServeMux() // the guide's, in this run
 	flat := func(code []byte) string {
 		var lines []string
 		for line := range strings.Lines(string(code)) {
