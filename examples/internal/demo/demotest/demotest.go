@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/crisphandover/handover/examples/internal/demo"
 )
 
@@ -31,8 +29,9 @@ func Handover(t *testing.T, name string, run func(context.Context, *demo.Demo) e
 	}()
 	lines := bufio.NewScanner(read)
 	says := func(text string) {
+		t.Helper()
 		_, err := io.WriteString(write, text+"\n")
-		require.NoError(t, err)
+		must(t, err)
 	}
 	sees := func(part string) {
 		t.Helper()
@@ -41,7 +40,7 @@ func Handover(t *testing.T, name string, run func(context.Context, *demo.Demo) e
 				return
 			}
 		}
-		require.Fail(t, "the program ended", "without %q: %v", part, <-ended)
+		t.Fatalf("the program ended without %q: %v", part, <-ended)
 	}
 	sees("missing: " + strings.ToUpper(name))
 	sees("missing: CRISP_*")
@@ -58,8 +57,8 @@ func Handover(t *testing.T, name string, run func(context.Context, *demo.Demo) e
 	sees("This conversation was closed.")
 	says("Thanks")
 	sees("You said Thanks")
-	require.NoError(t, write.Close())
-	require.NoError(t, <-ended)
+	must(t, write.Close())
+	must(t, <-ended)
 }
 
 // Settings runs an example with all of its settings, as far as can be without a network, and with some of them.
@@ -81,16 +80,28 @@ func Settings(t *testing.T, name string, run func(context.Context, *demo.Demo) e
 		return out.String(), err
 	}
 	out, err := starts(nil)
-	require.NoError(t, err)
-	require.Contains(t, out, "listening at http://127.0.0.1:")
-	require.NotContains(t, out, "missing: "+strings.ToUpper(name))
-	_, err = starts(map[string]string{"CRISP_KEY": "a part of Crisp's"})
-	require.ErrorContains(t, err, "WebsiteID must be")
+	must(t, err)
+	if !strings.Contains(out, "listening at http://127.0.0.1:") || strings.Contains(out, "missing: "+strings.ToUpper(name)) {
+		t.Fatalf("with all settings the example says: %s", out)
+	}
+	if _, err = starts(map[string]string{"CRISP_KEY": "a part of Crisp's"}); err == nil || !strings.Contains(err.Error(), "WebsiteID must be") {
+		t.Fatalf("with a part of Crisp's settings the error is %v", err)
+	}
 	for key := range settings {
 		delete(settings, key)
 		out, err = starts(nil)
-		require.NoError(t, err)
-		require.Contains(t, out, key)
+		must(t, err)
+		if !strings.Contains(out, key) {
+			t.Fatalf("without %s the example does not say so: %s", key, out)
+		}
 		break
+	}
+}
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
