@@ -32,6 +32,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
 // DefaultBaseURL is Slack's Web API.
@@ -94,12 +95,7 @@ func New(config Config) (*Channel, error) {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "":
 		return nil, errors.New("slack: Config.BaseURL must be the https URL of the Web API")
 	}
-	client := http.Client{}
-	if config.Client != nil {
-		client = *config.Client
-	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	config.Client = &client
+	config.Client = tokenclient.Of(config.Client)
 	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent)}, nil
 }
 

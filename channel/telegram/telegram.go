@@ -31,6 +31,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel"
+	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
 // DefaultBaseURL is Telegram's own server.
@@ -88,12 +89,7 @@ func New(config Config) (*Channel, error) {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "":
 		return nil, errors.New("telegram: Config.BaseURL must be the https URL of a Bot API server")
 	}
-	client := http.Client{}
-	if config.Client != nil {
-		client = *config.Client
-	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	config.Client = &client
+	config.Client = tokenclient.Of(config.Client)
 	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent)}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
 // Config is what a host tells New. URL and Key are required.
@@ -132,12 +133,7 @@ func (c *Config) defaults() {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if c.HTTPClient == nil {
-		c.HTTPClient = &http.Client{}
-	}
-	client := *c.HTTPClient
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.HTTPClient = &client
+	c.HTTPClient = tokenclient.Of(c.HTTPClient)
 	l := &c.Limits
 	l.Messages, l.Files, l.Pages, l.Sessions = or(l.Messages, 30), or(l.Files, 10), or(l.Pages, 10), or(l.Sessions, 60)
 	l.FileSize = or(l.FileSize, 5<<20)

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	crisp "github.com/crisp-im/go-crisp-api/crisp/v3"
+
+	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
 const (
@@ -88,10 +90,7 @@ func New(cfg Config) *Client {
 	// The official client would clone http.DefaultTransport, and panics if a program has changed it.
 	c.base = crisp.NewWithConfig(crisp.ClientConfig{RestEndpointURL: cfg.BaseURL, HTTPClient: &http.Client{}})
 	c.base.AuthenticateTier(cfg.Token.Tier, cfg.Token.Identifier, cfg.Token.Key)
-	if cfg.HTTP != nil {
-		c.http = *cfg.HTTP
-	}
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = *tokenclient.Of(cfg.HTTP)
 	return c
 }
 

@@ -17,6 +17,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
 // BaseURL is where Meta's Graph API is, with the version that Meta's documentation of June 2026 has.
@@ -35,15 +37,10 @@ type Client struct {
 // New returns a Client. Redirects are not followed: they would carry the token elsewhere. A nil client is one of
 // its own; an empty base is BaseURL.
 func New(client *http.Client, base string, token func() string) *Client {
-	if client == nil {
-		client = &http.Client{}
-	}
-	own := *client
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if base == "" {
 		base = BaseURL
 	}
-	return &Client{client: &own, base: strings.TrimSuffix(base, "/") + "/", token: token}
+	return &Client{client: tokenclient.Of(client), base: strings.TrimSuffix(base, "/") + "/", token: token}
 }
 
 // Call makes a call with in as its JSON body, unless that is nil, and reads the answer into out. What the Graph API
