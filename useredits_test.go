@@ -20,7 +20,7 @@ func edit(r *rig, id, text string) handover.Incoming {
 	return handover.Incoming{Conversation: r.Conv, ID: id, Edits: id, Text: text, At: time.Now()}
 }
 
-// edited has the user edit a message, and wants that nobody is asked to answer that.
+// edited has the user edit a message, wants that nobody is asked to answer that, and waits until Crisp has it.
 func edited(r *rig, id, text string) {
 	r.T.Helper()
 	turn, err := r.Receive(edit(r, id, text))
@@ -28,16 +28,18 @@ func edited(r *rig, id, text string) {
 	require.False(r.T, turn.Bot)
 	require.Equal(r.T, handover.WhyEdit, turn.Why)
 	require.Equal(r.T, id, turn.MessageID)
+	r.Crisp.Settle()
 }
 
 // texts are those of the user's messages in Crisp, after the opening.
 func texts(conv *handovertest.Conversation) []string { return systemrig.UserTexts(conv)[1:] }
 
-// wrote has the user write under an id of the test's own.
+// wrote has the user write under an id of the test's own, and waits until Crisp has it.
 func wrote(r *rig, id, text string) {
 	r.T.Helper()
 	_, err := r.Receive(handover.Incoming{Conversation: r.Conv, ID: id, Text: text})
 	require.NoError(r.T, err)
+	r.Crisp.Settle()
 }
 
 // Of edits that overtake each other the one that was made last counts; without times, the one that comes last.
@@ -80,6 +82,7 @@ func TestAnEditThatChangesNothing(t *testing.T) {
 		own.ID = "7a"
 		_, err := r.Receive(own)
 		require.NoError(t, err)
+		r.Crisp.Settle()
 		require.Len(t, r.Crisp.Calls(), calls)
 		require.Equal(t, []string{"one"}, texts(conv))
 	})
