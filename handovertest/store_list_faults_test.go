@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -198,9 +199,9 @@ var listFaults = []storeFault{
 	{"list and others", "the keys first", listInTwoSteps(func(r handover.Record) bool { return r.Key != "" })},
 	{"list and others", "a zero Record for a deleted one", listInTwoSteps(func(handover.Record) bool { return true })},
 	{"list and others", "nothing while one is saved", func(s handover.Store) handover.Store {
-		calls := 0
+		var calls atomic.Int32
 		return onList(func(l handover.Lister, ctx context.Context, q handover.ListQuery) ([]handover.Record, error) {
-			if calls++; calls == 2 {
+			if calls.Add(1) == 2 {
 				return nil, nil
 			}
 			return l.List(ctx, q)
