@@ -68,7 +68,8 @@ func decodeAll(reply any) (now time.Time, records []handover.Record, err error) 
 // decode reads the fields of one record.
 func decode(key, head, data string) (r handover.Record, err error) {
 	head, ids, named := strings.Cut(head, "\x00")
-	version, due, _ := strings.Cut(head, " ")
+	version, head, _ := strings.Cut(head, " ")
+	due, live, _ := strings.Cut(head, " ")
 	if r.Version, err = strconv.ParseInt(version, 10, 64); err != nil {
 		return r, fmt.Errorf("%w: %w", errReply, err)
 	}
@@ -82,6 +83,6 @@ func decode(key, head, data string) (r handover.Record, err error) {
 	if named {
 		r.CrispIDs = strings.Split(ids, "\x00")
 	}
-	r.Key, r.Data = key, []byte(data)
+	r.Key, r.Live, r.Data = key, live == "1", []byte(data)
 	return r, nil
 }

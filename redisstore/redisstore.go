@@ -46,8 +46,9 @@
 // # What is stored where
 //
 // With the prefix "handover": hashes {handover}:head and {handover}:data have each record's fields, by its key;
-// {handover}:ids has the keys by their Crisp ids; the sorted set {handover}:due has when Claim may give each. A user of Redis
-// with an access list needs these keys and the channel {handover}:changed. Data contains what users and
+// {handover}:ids has the keys by their Crisp ids. The sorted set {handover}:due has when Claim may give each;
+// {handover}:keys and {handover}:live are for List. A user of Redis with an access list needs these keys and the channel
+// {handover}:changed. Data contains what users and
 // agents wrote, and contact data, in clear text: treat the server, its files, MONITOR and SLOWLOG
 // accordingly.
 //
@@ -65,6 +66,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/keys"
 )
 
 // Options are the settings of a Store. The zero value is right for most hosts.
@@ -89,6 +91,7 @@ type Store struct {
 var (
 	_ handover.Store   = (*Store)(nil)
 	_ handover.Watcher = (*Store)(nil)
+	_ handover.Lister  = (*Store)(nil)
 )
 
 var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
@@ -115,7 +118,7 @@ func New(client redis.UniversalClient, o Options) (*Store, error) {
 	tag := "{" + o.Prefix + "}:"
 	return &Store{
 		client:  client,
-		keys:    []string{tag + "head", tag + "data", tag + "ids", tag + "due"},
+		keys:    []string{tag + "head", tag + "data", tag + "ids", tag + "due", tag + "keys", tag + "live"},
 		channel: tag + "changed",
 		silence: 30 * time.Second,
 	}, nil
@@ -133,15 +136,15 @@ func (s *Store) Find(ctx context.Context, crispID string) (handover.Record, erro
 
 // read returns the one record that the script gives, or the zero Record.
 func (s *Store) read(ctx context.Context, op string, script *script, name string) (handover.Record, error) {
-	now, records, err := s.list(ctx, op, script, name)
+	now, records, err := s.records(ctx, op, script, name)
 	if err != nil || len(records) == 0 {
 		return handover.Record{Now: now}, err
 	}
 	return records[0], nil
 }
 
-// list returns the server's time, and the records that the script gives.
-func (s *Store) list(ctx context.Context, op string, script *script, args ...any) (now time.Time, records []handover.Record, err error) {
+// records returns the server's time, and the records that the script gives.
+func (s *Store) records(ctx context.Context, op string, script *script, args ...any) (now time.Time, records []handover.Record, err error) {
 	reply, err := s.run(ctx, op, script, args...)
 	if err != nil {
 		return now, nil, err
@@ -162,9 +165,8 @@ func (s *Store) Save(ctx context.Context, r handover.Record) (version int64, err
 		channel = s.channel
 	}
 	version = newVersion()
-	due, ids := encodeDue(r.Due), encodeIDs(r.CrispIDs)
 	// The data is copied: it may still be on its way to the server when ctx has ended.
-	outcome, err := s.run(ctx, "Save", save, r.Key, r.Version, version, due, ids, channel, string(r.Data))
+	outcome, err := s.run(ctx, "Save", save, r.Key, r.Version, version, encodeDue(r.Due), r.Live, encodeIDs(r.CrispIDs), channel, string(r.Data))
 	switch {
 	case err != nil:
 		return 0, err
@@ -181,7 +183,24 @@ func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) ([]hand
 	if err := ctx.Err(); err != nil || limit < 1 {
 		return nil, err
 	}
-	_, records, err := s.list(ctx, "Claim", claim, limit, max(ttl.Microseconds(), 0))
+	_, records, err := s.records(ctx, "Claim", claim, limit, max(ttl.Microseconds(), 0))
+	return records, err
+}
+
+// List implements handover.Lister.
+func (s *Store) List(ctx context.Context, q handover.ListQuery) ([]handover.Record, error) {
+	if err := ctx.Err(); err != nil || q.Limit < 1 {
+		return nil, err
+	}
+	set := 5 // of KEYS
+	if q.Live {
+		set = 6
+	}
+	first, last := "["+q.Prefix, "("+keys.AfterPrefix(q.Prefix) // "[" takes in, "(" leaves out
+	if q.After >= q.Prefix {
+		first = "(" + q.After
+	}
+	_, records, err := s.records(ctx, "List", list, set, first, last, q.Limit)
 	return records, err
 }
 

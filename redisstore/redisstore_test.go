@@ -74,6 +74,10 @@ func (s *replicas) Watch(ctx context.Context, changed func(key string)) error {
 	return s.one().Watch(ctx, changed)
 }
 
+func (s *replicas) List(ctx context.Context, q handover.ListQuery) ([]handover.Record, error) {
+	return s.one().List(ctx, q)
+}
+
 // TestStoreCluster runs the suite on Redis Cluster, which refuses scripts whose keys are not all on one
 // shard. The cluster has three of them.
 func TestStoreCluster(t *testing.T) {

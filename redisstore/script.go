@@ -13,9 +13,10 @@ import (
 // and to its replicas as one transaction. A script has checked all before it writes the first time, since what
 // fails in the middle is not undone.
 //
-// A record is two fields with its key as their name: in KEYS[1] its head, which is its version and Due, a space
-// between them, and then a NUL and an id for each Crisp id; and in KEYS[2] its data. KEYS[3] has the keys by Crisp ids,
-// KEYS[4] those that are due or hidden, by the time at which Claim may give them.
+// A record is two fields with its key as their name: in KEYS[1] its head, which is its version, Due and Live with
+// spaces between them, and then a NUL and an id for each Crisp id; and in KEYS[2] its data. KEYS[3] has the keys by Crisp
+// ids, KEYS[4] those that are due or hidden, by the time at which Claim may give them. For List, KEYS[5] has all keys, and
+// KEYS[6] those of the records that are Live, in the order of their bytes.
 //
 // Times are microseconds since 1970. Lua and sorted sets count in doubles, which are exact for them until the
 // year 2255; the Due in the head is text, and always exact. Versions are compared as text.
@@ -35,13 +36,13 @@ local function give(key)
 	given[#given + 1] = redis.call('HGET', KEYS[2], key)
 end
 `
-	// head returns what is stored of a key: its version, "0" for none, and its Crisp ids.
+	// head returns what is stored of a key: its version, "0" for none, its Crisp ids, and "1" if it is Live.
 	head = `
 local function head(key)
 	local head = redis.call('HGET', KEYS[1], key)
-	if not head then return '0', '' end
+	if not head then return '0', '', '0' end
 	local ids = string.find(head, '%z') or #head + 1
-	return string.match(head, '^%d+'), string.sub(head, ids)
+	return string.match(head, '^%d+'), string.sub(head, ids), string.sub(head, ids - 1, ids - 1)
 end
 `
 )
@@ -74,9 +75,14 @@ end
 return given
 `)
 
+	list = newScript(now + `
+for _, key in ipairs(redis.call('ZRANGE', KEYS[tonumber(ARGV[1])], ARGV[2], ARGV[3], 'BYLEX', 'LIMIT', 0, ARGV[4])) do give(key) end
+return given
+`)
+
 	save = newScript(head + `
-local key, expected, version, due, ids, channel, data = unpack(ARGV)
-local stored, held = head(key)
+local key, expected, version, due, live, ids, channel, data = unpack(ARGV)
+local stored, held, lived = head(key)
 if stored ~= expected then return 2 end
 if ids ~= held then
 	for id in string.gmatch(ids, '[^%z]+') do
@@ -84,8 +90,12 @@ if ids ~= held then
 		if owner and owner ~= key then return 3 end
 	end
 end
-redis.call('HSET', KEYS[1], key, version .. ' ' .. due .. ids)
+redis.call('HSET', KEYS[1], key, version .. ' ' .. due .. ' ' .. live .. ids)
 redis.call('HSET', KEYS[2], key, data)
+if stored == '0' then redis.call('ZADD', KEYS[5], 0, key) end
+if live ~= lived then
+	if live == '1' then redis.call('ZADD', KEYS[6], 0, key) else redis.call('ZREM', KEYS[6], key) end
+end
 if due == '-' then
 	redis.call('ZREM', KEYS[4], key)
 else
@@ -106,7 +116,7 @@ if stored == '0' then return 1 end
 if stored ~= expected then return 2 end
 redis.call('HDEL', KEYS[1], key)
 redis.call('HDEL', KEYS[2], key)
-redis.call('ZREM', KEYS[4], key)
+for i = 4, 6 do redis.call('ZREM', KEYS[i], key) end
 for id in string.gmatch(held, '[^%z]+') do redis.call('HDEL', KEYS[3], id) end
 return 1
 `)
