@@ -40,6 +40,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/keys"
 )
 
 // Dialect says which database a Store talks to.
@@ -109,6 +110,7 @@ type Store struct {
 var (
 	_ handover.Store   = (*Store)(nil)
 	_ handover.Watcher = (*Store)(nil)
+	_ handover.Lister  = (*Store)(nil)
 )
 
 var prefixPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)
@@ -238,6 +240,29 @@ func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) (record
 			return err
 		}
 		records, err = scanClaim(rows)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// List implements handover.Lister.
+func (s *Store) List(ctx context.Context, q handover.ListQuery) (records []handover.Record, err error) {
+	if err := ctx.Err(); err != nil || q.Limit <= 0 {
+		return nil, err
+	}
+	query := s.list
+	if q.Live {
+		query = s.listLive
+	}
+	err = s.run(ctx, "List", func() error {
+		rows, err := s.db.QueryContext(ctx, query, q.After, q.Prefix, keys.AfterPrefix(q.Prefix), q.Limit)
+		if err != nil {
+			return err
+		}
+		records, err = scanList(rows)
 		return err
 	})
 	if err != nil {
