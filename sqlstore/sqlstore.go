@@ -50,6 +50,7 @@ type Dialect int
 const (
 	PostgreSQL Dialect = iota + 1 // 9.5 or later, in a database with the encoding UTF8
 	SQLite                        // 3.35 or later
+	MySQL                         // 8.0 or later, and MariaDB 10.6 or later
 )
 
 // Options are the settings of a Store. The zero value is right for most hosts.
@@ -104,6 +105,8 @@ type Store struct {
 	writer  chan struct{} // full while somebody writes; nil where several may
 	channel string        // of PostgreSQL's notifications
 	listen  func(ctx context.Context, channel string, notified func(payload string)) error
+
+	versions versions // of MySQL's records
 }
 
 var (
@@ -122,7 +125,7 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	}
 	known, ok := dialects[d]
 	if !ok {
-		errs = append(errs, fmt.Errorf("handover: sqlstore.New: dialect %d is unknown: use PostgreSQL or SQLite", d))
+		errs = append(errs, fmt.Errorf("handover: sqlstore.New: dialect %d is unknown: use PostgreSQL, SQLite or MySQL", d))
 	}
 	if o.Prefix == "" {
 		o.Prefix = "handover_"
@@ -130,8 +133,8 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	if !prefixPattern.MatchString(o.Prefix) {
 		errs = append(errs, fmt.Errorf("handover: sqlstore.New: Options.Prefix %q must match %s", o.Prefix, prefixPattern))
 	}
-	if o.Listen != nil && d == SQLite {
-		errs = append(errs, errors.New("handover: sqlstore.New: Options.Listen is for PostgreSQL: SQLite cannot notify"))
+	if o.Listen != nil && d != PostgreSQL {
+		errs = append(errs, errors.New("handover: sqlstore.New: Options.Listen is for PostgreSQL: other databases cannot notify"))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -229,15 +232,7 @@ func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) (record
 		return nil, err
 	}
 	err = s.write(ctx, "Claim", func() error {
-		args := []any{limit, max(ttl.Microseconds(), 0)}
-		if s.oneWriter {
-			args = append(args, time.Now().UnixMicro())
-		}
-		rows, err := s.db.QueryContext(ctx, s.claim, args...)
-		if err != nil {
-			return err
-		}
-		records, err = scanClaim(rows)
+		records, err = s.claimOnce(ctx, s, limit, ttl)
 		return err
 	})
 	if err != nil {
@@ -249,8 +244,8 @@ func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) (record
 // Delete implements handover.Store.
 func (s *Store) Delete(ctx context.Context, key string, version int64) error {
 	return s.write(ctx, "Delete", func() error {
-		removed, err := scanNumber(s.db.QueryContext(ctx, s.remove, key, version))
-		if err != nil || removed > 0 {
+		removed, err := s.removeOnce(ctx, s, key, version)
+		if err != nil || removed {
 			return err
 		}
 		stored, err := scanNumber(s.db.QueryContext(ctx, s.count, key))

@@ -172,7 +172,10 @@ func TestRunErrors(t *testing.T) {
 	require.ErrorIs(t, fail(cancelled, inItsOwnWords), inItsOwnWords)
 	require.EqualError(t, fail(cancelled, context.Canceled), "handover: sqlstore: Save: context canceled")
 	require.ErrorContains(t, fail(t.Context(), stateError("42P01")), "call Migrate first")
+	s = &Store{dialect: dialects[SQLite]}
 	require.ErrorContains(t, fail(t.Context(), errors.New("no such table: handover_record")), "call Migrate first")
+	s = &Store{dialect: dialects[MySQL]}
+	require.ErrorContains(t, fail(t.Context(), errors.New("Error 1146 (42S02): Table 'test.handover_record' doesn't exist")), "call Migrate first")
 }
 
 func TestWritersWaitForTheirTurn(t *testing.T) {

@@ -123,3 +123,27 @@ func saveAtOnce(t testing.TB, store handover.Store, conversations, each int) {
 	all.Wait()
 	require.NoError(t, errors.Join(errs...))
 }
+
+// exchangeCrispIDs has two writers take each other's Crisp ids, again and again.
+func exchangeCrispIDs(t *testing.T, store handover.Store) {
+	t.Helper()
+	var writers sync.WaitGroup
+	errs := make([]error, 2)
+	for i, key := range []string{"one", "two"} {
+		writers.Go(func() {
+			r := handover.Record{Key: key}
+			for n := range 200 {
+				r.CrispIDs = []string{[]string{"a", "b"}[(i+n)%2]}
+				version, err := store.Save(t.Context(), r)
+				if err == nil {
+					r.Version = version
+				} else if !errors.Is(err, handover.ErrTaken) {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
