@@ -227,6 +227,22 @@ func (rec *record) idle() bool {
 		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0 && rec.UserMessages.head() == nil
 }
 
+// live is Record.Live. An answer that the bot gives at its first attempt does not count: most conversations have
+// nothing else, and a store writes an index at each save that changes Live.
+func (rec *record) live() bool {
+	return rec.State != StateBot || rec.Offer != nil || rec.FollowUp != nil || len(rec.Hooks) > 0 ||
+		len(rec.ToUser) > 0 || len(rec.ToCrisp) > 0 || len(rec.Away) > 0 || rec.unanswered() != nil
+}
+
+// unanswered returns the message that the bot has failed to answer at least once and is to answer next, or nil.
+func (rec *record) unanswered() *userMessage {
+	m := rec.UserMessages.head()
+	if m == nil || m.Attempts == 0 || m.Attempts == 1 && rec.Replies.answering() != nil {
+		return nil
+	}
+	return m
+}
+
 // keepBare is how long a conversation without any handover is remembered, for the channel's
 // repeats of its messages.
 const keepBare = 24 * time.Hour

@@ -229,7 +229,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	}
 	rec.next() // so that of two saves the later one can be told
 	h.claim(key, rec)
-	next := Record{Key: key, Version: version, Due: rec.planner().due(), Wake: rec.env.before.over(rec)}
+	next := Record{Key: key, Version: version, Due: rec.planner().due(), Live: rec.live(), Wake: rec.env.before.over(rec)}
 	var err error
 	if next.Data, err = rec.encode(); err != nil {
 		return false, err

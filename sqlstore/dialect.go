@@ -56,6 +56,8 @@ type dialect struct {
 type statements struct {
 	load, find, claim, remove, insert, update string
 
+	list, listLive string // of the keys after the first parameter, and from the second up to the third; at most the fourth
+
 	loadGiven, findGiven   string // PostgreSQL: load and find for several names
 	updateGiven            string // PostgreSQL: update for several records; returns number and version of what it saved
 	notify, notifyGiven    string // PostgreSQL: end an insert or update, and an updateGiven, that others are to be told of
@@ -98,7 +100,7 @@ func (d dialect) with(prefix string) dialect {
 // all returns all statements, to be changed.
 func (s *statements) all() []*string {
 	return []*string{
-		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
+		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.list, &s.listLive, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
 		&s.anyDue, &s.hide, &s.reserve,
 		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
 	}

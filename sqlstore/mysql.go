@@ -31,29 +31,34 @@ var mysql = dialect{
 	isolation: sql.LevelReadCommitted,
 
 	statements: statements{
-		load: `SELECT n.now, r.{key}, r.version, r.due, r.crisp_ids, r.data
+		load: `SELECT n.now, r.{key}, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + mysqlNow + ` AS now) n
 		LEFT JOIN {prefix}record r ON r.{key} = $1`,
-		find: `SELECT n.now, r.{key}, r.version, r.due, r.crisp_ids, r.data
+		find: `SELECT n.now, r.{key}, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + mysqlNow + ` AS now) n
 		LEFT JOIN ({prefix}crisp_id c JOIN {prefix}record r ON r.{key} = c.{key}) ON c.crisp_id = $1`,
 
 		// anyDue locks nothing. It spares a replica that has nothing to do the transaction.
 		anyDue: `SELECT EXISTS (SELECT * FROM {prefix}record FORCE INDEX ({prefix}record_at) WHERE at <= ` + mysqlNow + `)`,
 		// The index has the order. Another plan would lock what it does not give.
-		claim: `SELECT at, ` + mysqlNow + `, {key}, version, due, crisp_ids, data
+		claim: `SELECT at, ` + mysqlNow + `, {key}, version, due, crisp_ids, data, live
 		FROM {prefix}record FORCE INDEX ({prefix}record_at)
 		WHERE at <= ` + mysqlNow + ` ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED`,
 		hide: `UPDATE {prefix}record FORCE INDEX (PRIMARY) SET at = $1 WHERE {key} IN `, // a list follows
 
-		insert: `INSERT INTO {prefix}record (version, due, at, data, crisp_ids, {key}) VALUES ($1, $2, $3, $4, $5, $6)`,
+		insert: `INSERT INTO {prefix}record (version, due, at, live, data, crisp_ids, {key}) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		// update changes a record whose Crisp ids stay, replace any.
-		update: `UPDATE {prefix}record SET version = $1, due = $2, at = $3, data = $4
-		WHERE crisp_ids = $5 AND {key} = $6 AND version = $7`,
-		replace: `UPDATE {prefix}record SET version = $1, due = $2, at = $3, data = $4, crisp_ids = $5
-		WHERE {key} = $6 AND version = $7`,
+		update: `UPDATE {prefix}record SET version = $1, due = $2, at = $3, live = $4, data = $5
+		WHERE crisp_ids = $6 AND {key} = $7 AND version = $8`,
+		replace: `UPDATE {prefix}record SET version = $1, due = $2, at = $3, live = $4, data = $5, crisp_ids = $6
+		WHERE {key} = $7 AND version = $8`,
 		release: `DELETE FROM {prefix}crisp_id WHERE {key} = $1`,
 		take:    `INSERT INTO {prefix}crisp_id (crisp_id, {key}) VALUES ($1, $2)`,
+		list: `SELECT ` + mysqlNow + `, {key}, version, due, crisp_ids, data, live FROM {prefix}record
+		WHERE {key} > $1 AND {key} >= $2 AND {key} < $3 ORDER BY {key} LIMIT $4`,
+		listLive: `SELECT ` + mysqlNow + `, {key}, version, due, crisp_ids, data, live
+		FROM {prefix}record FORCE INDEX ({prefix}record_live)
+		WHERE live = 1 AND {key} > $1 AND {key} >= $2 AND {key} < $3 ORDER BY {key} LIMIT $4`,
 		remove: `DELETE r, c FROM {prefix}record r LEFT JOIN {prefix}crisp_id c ON c.{key} = r.{key}
 		WHERE r.{key} = $1 AND r.version = $2`,
 		reserve: `UPDATE {prefix}version SET next = LAST_INSERT_ID(next) + $1 WHERE id = 1`,
@@ -74,9 +79,11 @@ var mysql = dialect{
 			version   BIGINT NOT NULL,
 			due       BIGINT,
 			at        BIGINT,
+			live      BOOLEAN NOT NULL,
 			crisp_ids LONGBLOB NOT NULL,
 			data      LONGBLOB NOT NULL,
-			INDEX {prefix}record_at (at)
+			INDEX {prefix}record_at (at),
+			INDEX {prefix}record_live (live, {key})
 		) ENGINE=InnoDB ROW_FORMAT=DYNAMIC`,
 		`CREATE TABLE IF NOT EXISTS {prefix}crisp_id (
 			crisp_id VARBINARY(1024) NOT NULL PRIMARY KEY,
@@ -136,7 +143,7 @@ func saveMySQL(ctx context.Context, s *Store, r handover.Record, row row) (versi
 	if err != nil {
 		return 0, err
 	}
-	args := []any{version, row.due, row.due, row.data, row.ids, r.Key}
+	args := []any{version, row.due, row.due, r.Live, row.data, row.ids, r.Key}
 	if r.Version != 0 {
 		saved, err := changed(s.db.ExecContext(ctx, s.update, append(args, r.Version)...))
 		if err != nil || saved {

@@ -74,7 +74,7 @@ func openMySQL(t testing.TB, config *mysql.Config) *sql.DB {
 	require.NoError(t, err)
 	db := sql.OpenDB(connector)
 	db.SetMaxIdleConns(64) // as the documentation says
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	t.Cleanup(func() { _ = db.Close() }) // fails where the server has ended a connection
 	return db
 }
 
@@ -169,6 +169,49 @@ func TestStoreMySQLStatements(t *testing.T) {
 	r.CrispIDs = []string{"b", "c"}
 	count("Save with two other Crisp ids", 8, save)
 	count("Delete", 1, func() error { return store.Delete(t.Context(), "key", r.Version) })
+}
+
+// TestStoreMySQLReadsLittle counts the rows that InnoDB reads among 20,000 that are due: no more than are given.
+func TestStoreMySQLReadsLittle(t *testing.T) {
+	db := openMySQL(t, mysqlDatabase(t, mysqlConfig(t)))
+	db.SetMaxOpenConns(1)
+	store := mysqlStore(t, db)
+	_, err := db.ExecContext(t.Context(), `INSERT INTO handover_record (`+"`key`"+`, version, due, at, live, crisp_ids, data)
+		WITH RECURSIVE d (d) AS (SELECT 0 UNION ALL SELECT d + 1 FROM d WHERE d < 99)
+		SELECT concat('site/chat/', 100 * a.d + b.d), 1, a.d, b.d, b.d = 7, '[]', '' FROM d a, d b, (SELECT 1 UNION SELECT 2 LIMIT 1) c`)
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), "ANALYZE TABLE handover_record")
+	require.NoError(t, err)
+	read := func() (all int) {
+		rows, err := db.QueryContext(t.Context(), "SHOW SESSION STATUS LIKE 'Handler_read%'")
+		require.NoError(t, err)
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			var n int
+			require.NoError(t, rows.Scan(&name, &n))
+			all += n
+		}
+		require.NoError(t, rows.Err())
+		return all
+	}
+	for what, list := range map[string]func() ([]handover.Record, error){
+		"all": func() ([]handover.Record, error) {
+			return store.List(t.Context(), handover.ListQuery{Limit: 50, Prefix: "site/", After: "site/chat/5"})
+		},
+		"live": func() ([]handover.Record, error) {
+			return store.List(t.Context(), handover.ListQuery{Limit: 50, Live: true, Prefix: "site/", After: "site/chat/5"})
+		},
+		"claim":       func() ([]handover.Record, error) { return store.Claim(t.Context(), 50, time.Hour) },
+		"claim again": func() ([]handover.Record, error) { return store.Claim(t.Context(), 50, time.Hour) },
+	} {
+		before := read()
+		records, err := list()
+		require.NoError(t, err)
+		require.Len(t, records, 50, what)
+		require.Less(t, read()-before, 400, what)
+		t.Log(what, read()-before)
+	}
 }
 
 func BenchmarkStoreMySQL(b *testing.B) {
