@@ -128,7 +128,7 @@ type Config struct {
 	Logger *slog.Logger
 	// HTTPClient makes the calls to Crisp. Its CheckRedirect is replaced: redirects are not
 	// followed, since a 307 would repeat a message together with the token. Default: a client of
-	// its own.
+	// its own. Without a Transport it has a copy of http.DefaultTransport that keeps more connections.
 	HTTPClient *http.Client
 	// BaseURL is Crisp's API. Default: https://api.crisp.chat/v1/.
 	BaseURL string
