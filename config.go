@@ -194,7 +194,7 @@ const (
 // Limits bound what the library takes on.
 type Limits struct {
 	// Workers is how many conversations of one channel (Conversation.Source) are worked on at the
-	// same time, in each direction; all channels together have a quarter more. Default: 32.
+	// same time, in each direction; all channels together have a quarter more. Default: 128.
 	Workers int
 	// Answers is how many calls of Config.Answer of one channel a process makes at the same time; all
 	// channels together have a quarter more. Default: 256.
@@ -365,7 +365,7 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		value    *int
 		standard int
 	}{
-		{"Workers", &l.Workers, 32},
+		{"Workers", &l.Workers, 128},
 		{"Answers", &l.Answers, 256},
 		{"Queue", &l.Queue, 10_000},
 		{"DailyCalls", &l.DailyCalls, quota(tier)},
