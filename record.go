@@ -72,6 +72,9 @@ type env struct {
 	answers    bool       // this process has the bot answer what waits for it after the save
 }
 
+// saved reports whether the record was saved, and not only read.
+func (e *env) saved() bool { return e.record.Version != 0 }
+
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
 	ID      string  `json:"id"`
@@ -225,6 +228,22 @@ func (rec *record) awaits(fp int64) bool {
 func (rec *record) idle() bool {
 	return rec.State == StateBot && rec.Offer == nil && rec.FollowUp == nil && len(rec.Hooks) == 0 &&
 		len(rec.ToUser) == 0 && len(rec.ToCrisp) == 0 && len(rec.Replies) == 0 && rec.UserMessages.head() == nil
+}
+
+// live is Record.Live. An answer that the bot gives at its first attempt does not count: most conversations have
+// nothing else, and a store writes an index at each save that changes Live.
+func (rec *record) live() bool {
+	return rec.State != StateBot || rec.Offer != nil || rec.FollowUp != nil || len(rec.Hooks) > 0 ||
+		len(rec.ToUser) > 0 || len(rec.ToCrisp) > 0 || len(rec.Away) > 0 || rec.unanswered() != nil
+}
+
+// unanswered returns the message that the bot has failed to answer at least once and is to answer next, or nil.
+func (rec *record) unanswered() *userMessage {
+	m := rec.UserMessages.head()
+	if m == nil || m.Attempts == 0 || m.Attempts == 1 && rec.Replies.answering() != nil {
+		return nil
+	}
+	return m
 }
 
 // keepBare is how long a conversation without any handover is remembered, for the channel's

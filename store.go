@@ -1,17 +1,13 @@
 package handover
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/worker"
 )
@@ -40,10 +36,13 @@ type Record struct {
 	// Due is when the conversation next wants attention, by the store's clock; zero for never. To
 	// the microsecond.
 	Due time.Time
+	// Live marks a conversation in which something is going on: a handover, a mute, or a message that waits. Lister
+	// finds records by it. Stores keep it like Due.
+	Live bool
 	// Data is opaque. Nil and empty are the same. The library never puts a NUL byte into it.
 	Data []byte
 
-	// Now is the store's own time when it read the record. Load, Find and Claim set it, also in the
+	// Now is the store's own time when it read the record. Load, Find, Claim and List set it, also in the
 	// zero Record of what is not stored; Save ignores it. A store whose clock is that of this
 	// process leaves it zero. The library computes deadlines by it, so that replicas whose clocks
 	// differ agree on them.
@@ -63,7 +62,8 @@ type Record struct {
 // be at it. Load tells what is stored by then. A Claim that failed may have hidden records all the
 // same; they come again after their ttl.
 //
-// A store that can tell of changes made by other processes implements Watcher as well.
+// A store that can tell of changes made by other processes implements Watcher as well, and one that can list its
+// records Lister.
 type Store interface {
 	// Load returns the record with this key. A key that is not stored gives the zero Record and
 	// no error.
@@ -120,171 +120,27 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func(key string)) error
 }
 
-// MemoryStore keeps records in the memory of this process. Its zero value is an empty store,
-// ready for use; it must not be copied.
-//
-// All of it is lost when the process ends. After a restart no handover is known any more: the bot
-// speaks again to users whom an agent is still writing to, what the agent writes to them is not
-// delivered, messages and notes that were still to be sent are never sent, OnEnd is not called,
-// and a user message that the channel repeats is taken for a new one. Several processes do not
-// see each other's records. It is right for tests, for development, and for a bot that runs once
-// and can bear this; for anything else there is package sqlstore.
-//
-// A record stays in memory until it is deleted. What a call costs hardly grows with the number of
-// records.
-type MemoryStore struct {
-	mu      sync.Mutex
-	version int64              // the last one given to any record, so that none ever comes twice
-	records map[string]*Record // by Key; replaced by Save, never changed
-	owners  map[string]string  // keys by Crisp id
-	queue   keys.Queue         // of the records whose Due is set: when Claim may give them, in microseconds
-	feed    keys.Feed
+// Lister is what a Store also implements if it can list its records. Handover.Conversations needs it; nothing else
+// does. All stores of this module are Listers.
+type Lister interface {
+	// List returns at most q.Limit records, in the byte order of their keys: those whose Key starts with q.Prefix and
+	// is greater than q.After, and with q.Live only those whose Live is set. Fewer than q.Limit mean that no more are
+	// left. A limit below 1 gives none. Now is set as in Load.
+	//
+	// A record that is stored before the first page is read, and not deleted, is in one page or another; what is saved
+	// meanwhile may be given as it was before or after.
+	//
+	// Most records are not Live. A durable store lists those that are at a cost that does not grow with the others. A
+	// store that cannot list as it is set up returns an error that wraps errors.ErrUnsupported.
+	List(ctx context.Context, q ListQuery) ([]Record, error)
 }
 
-var (
-	_ Store   = (*MemoryStore)(nil)
-	_ Watcher = (*MemoryStore)(nil)
-)
-
-// Load implements Store.
-func (s *MemoryStore) Load(ctx context.Context, key string) (Record, error) {
-	if err := ctx.Err(); err != nil {
-		return Record{}, err
-	}
-	s.mu.Lock()
-	r := s.records[key]
-	s.mu.Unlock()
-	return copyRecord(r), nil
-}
-
-// Find implements Store.
-func (s *MemoryStore) Find(ctx context.Context, crispID string) (Record, error) {
-	if err := ctx.Err(); err != nil {
-		return Record{}, err
-	}
-	s.mu.Lock()
-	r := s.records[s.owners[crispID]]
-	s.mu.Unlock()
-	return copyRecord(r), nil
-}
-
-// Save implements Store.
-func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	wake := r.Wake
-	r = copyRecord(&r)
-	r.Now, r.Wake = time.Time{}, false
-	if !r.Due.IsZero() {
-		r.Due = time.UnixMicro(r.Due.UnixMicro()).UTC() // as durable stores give it back
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.records[r.Key]
-	if old == nil {
-		old = new(Record)
-	}
-	if old.Version != r.Version {
-		return 0, ErrConflict
-	}
-	renamed := !slices.Equal(old.CrispIDs, r.CrispIDs)
-	if renamed && s.taken(&r) {
-		return 0, ErrTaken
-	}
-	s.version++
-	r.Version = s.version
-	s.put(old, &r, renamed)
-	if wake {
-		s.feed.Tell(r.Key)
-	}
-	return r.Version, nil
-}
-
-// Claim implements Store.
-func (s *MemoryStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]Record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now().UnixMicro()
-	due := s.queue.Take(now, limit)
-	records := make([]Record, len(due))
-	for i, key := range due {
-		records[i] = copyRecord(s.records[key])
-		s.queue.Put(key, now+max(ttl.Microseconds(), 0))
-	}
-	return records, nil
-}
-
-// Delete implements Store.
-func (s *MemoryStore) Delete(ctx context.Context, key string, version int64) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.records[key]
-	if r == nil {
-		return nil
-	}
-	if r.Version != version {
-		return ErrConflict
-	}
-	for _, id := range r.CrispIDs {
-		delete(s.owners, id)
-	}
-	s.queue.Remove(key)
-	delete(s.records, key)
-	return nil
-}
-
-// Watch implements Watcher. It never fails before ctx ends.
-func (s *MemoryStore) Watch(ctx context.Context, changed func(key string)) error {
-	return s.feed.Listen(ctx, changed)
-}
-
-// taken reports whether one of the record's Crisp ids leads to another record. The caller holds s.mu.
-func (s *MemoryStore) taken(r *Record) bool {
-	return slices.ContainsFunc(r.CrispIDs, func(id string) bool {
-		owner, ok := s.owners[id]
-		return ok && owner != r.Key
-	})
-}
-
-// put stores r in the place of old; renamed says that its Crisp ids are others. The caller holds s.mu and
-// has seen that they are free.
-func (s *MemoryStore) put(old, r *Record, renamed bool) {
-	if s.records == nil {
-		s.records, s.owners = make(map[string]*Record), make(map[string]string)
-	}
-	if renamed {
-		for _, id := range old.CrispIDs {
-			delete(s.owners, id)
-		}
-		for _, id := range r.CrispIDs {
-			s.owners[id] = r.Key
-		}
-	}
-	s.records[r.Key] = r
-	if r.Due.IsZero() {
-		s.queue.Remove(r.Key)
-		return
-	}
-	s.queue.Put(r.Key, r.Due.UnixMicro())
-}
-
-// copyRecord returns a record that shares no memory with r; the zero Record of nil.
-func copyRecord(r *Record) Record {
-	if r == nil {
-		return Record{}
-	}
-	c := *r
-	c.CrispIDs = slices.Clone(r.CrispIDs)
-	c.Data = bytes.Clone(r.Data)
-	return c
+// ListQuery says which records Lister.List returns. Prefix and After are text as a Key is, of which no record need be
+// stored; "" stands for the beginning. To read all, call List again with the last Key for After.
+type ListQuery struct {
+	Prefix, After string
+	Live          bool
+	Limit         int
 }
 
 // storeTimeout bounds one access to the store: a broken connection may never report an error.

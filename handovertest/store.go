@@ -78,6 +78,12 @@ var storeChecks = []storeCheck{
 	{"concurrent claims", checkConcurrentClaims},
 	{"concurrent deletes", checkConcurrentDeletes},
 	{"whole records", checkWholeRecords},
+	{"live", checkLive},
+	{"list", checkList},
+	{"list prefixes", checkListPrefixes},
+	{"list live", checkListLive},
+	{"list pages", checkListPages},
+	{"list and others", checkListAndOthers},
 }
 
 // together runs n calls at once and returns their errors.
@@ -208,6 +214,24 @@ func wantDue(t storeT, s handover.Store, want ...string) {
 	}
 }
 
+// mustList lists once.
+func mustList(t storeT, l handover.Lister, q handover.ListQuery) []handover.Record {
+	t.Helper()
+	records, err := l.List(t.Context(), q)
+	wantError(t, fmt.Sprintf("List of %+.100v", q), err, nil)
+	return records
+}
+
+// wantList lists once and checks which keys it gives, in their order.
+func wantList(t storeT, l handover.Lister, q handover.ListQuery, want ...string) []handover.Record {
+	t.Helper()
+	records := mustList(t, l, q)
+	if got := keysOf(records); !slices.Equal(got, want) {
+		t.Fatalf("List of %+.100v gives %.500q, want %.500q", q, got, want)
+	}
+	return records
+}
+
 func keysOf(records []handover.Record) []string {
 	keys := make([]string, len(records))
 	for i, r := range records {
@@ -248,10 +272,10 @@ func wantError(t storeT, what string, got, want error) {
 
 // sameRecord compares what is kept; no data and empty data are the same.
 func sameRecord(a, b handover.Record) bool {
-	return a.Key == b.Key && a.Version == b.Version && a.Due.Equal(b.Due) &&
+	return a.Key == b.Key && a.Version == b.Version && a.Due.Equal(b.Due) && a.Live == b.Live &&
 		slices.Equal(a.CrispIDs, b.CrispIDs) && bytes.Equal(a.Data, b.Data)
 }
 
 func showRecord(r handover.Record) string {
-	return fmt.Sprintf("{version %d, due %v, ids %.100q, data %.100q}", r.Version, r.Due, r.CrispIDs, r.Data)
+	return fmt.Sprintf("{version %d, due %v, live %t, ids %.100q, data %.100q}", r.Version, r.Due, r.Live, r.CrispIDs, r.Data)
 }

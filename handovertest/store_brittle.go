@@ -39,6 +39,7 @@ type BrittleStore struct {
 var (
 	_ handover.Store   = (*BrittleStore)(nil)
 	_ handover.Watcher = (*BrittleStore)(nil)
+	_ handover.Lister  = (*BrittleStore)(nil)
 )
 
 // NewBrittleStore returns a store on top of another one; nil: of a new handover.MemoryStore. Several may share
@@ -172,4 +173,15 @@ func (s *BrittleStore) Watch(ctx context.Context, changed func(key string)) erro
 		return w.Watch(ctx, changed)
 	}
 	return errors.ErrUnsupported
+}
+
+// List implements handover.Lister, if the store below does.
+func (s *BrittleStore) List(ctx context.Context, q handover.ListQuery) ([]handover.Record, error) {
+	if err := s.up(); err != nil {
+		return nil, err
+	}
+	if l, ok := s.below.(handover.Lister); ok {
+		return l.List(ctx, q)
+	}
+	return nil, errors.ErrUnsupported
 }

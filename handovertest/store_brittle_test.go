@@ -27,6 +27,7 @@ func TestBrittleStoreBreaks(t *testing.T) {
 		"save":   func() error { _, err := s.Save(t.Context(), handover.Record{Key: "b"}); return err },
 		"claim":  func() error { _, err := s.Claim(t.Context(), 1, time.Minute); return err },
 		"delete": func() error { return s.Delete(t.Context(), "a", version) },
+		"list":   func() error { _, err := s.List(t.Context(), handover.ListQuery{Limit: 1}); return err },
 	} {
 		require.ErrorIs(t, access(), handovertest.ErrStoreDown, name)
 	}

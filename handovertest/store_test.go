@@ -21,7 +21,7 @@ func TestStoreSuite(t *testing.T) {
 	TestStore(t, func(*testing.T) handover.Store { return withClock(new(handover.MemoryStore)) })
 
 	faulty := map[string]int{}
-	for _, f := range slices.Concat(storeFaults, claimFaults, watchFaults) {
+	for _, f := range slices.Concat(storeFaults, claimFaults, watchFaults, listFaults) {
 		faulty[f.check]++
 		t.Run(f.check+"/"+f.fault, func(t *testing.T) {
 			i := slices.IndexFunc(storeChecks, func(c storeCheck) bool { return c.name == f.check })

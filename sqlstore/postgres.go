@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/crisphandover/handover"
@@ -17,22 +18,23 @@ const postgresNow = `CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS big
 // its primary key, and room in its pages, so that PostgreSQL writes the new row beside the old one
 // and touches no index ("heap-only tuple"). The times that Claim goes by are in a narrow table.
 var postgres = dialect{
-	parameter: "$",
+	parameter: "$$$1",
+	key:       "key",
 
 	statements: statements{
-		load: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		load: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + postgresNow + ` AS now) n
 		LEFT JOIN {prefix}record r ON r.key = $1`,
-		find: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		find: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + postgresNow + ` AS now) n
 		LEFT JOIN ({prefix}crisp_id c JOIN {prefix}record r ON r.key = c.key) ON c.crisp_id = $1`,
 
 		// loadGiven and findGiven are load and find for a JSON list of names: a row for each, with its number.
-		loadGiven: `SELECT g.n, t.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		loadGiven: `SELECT g.n, t.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + postgresNow + ` AS now) t,
 		json_array_elements_text(CAST($1 AS json)) WITH ORDINALITY g (name, n)
 		LEFT JOIN LATERAL (SELECT * FROM {prefix}record WHERE key = g.name) r ON true`,
-		findGiven: `SELECT g.n, t.now, r.key, r.version, r.due, r.crisp_ids, r.data
+		findGiven: `SELECT g.n, t.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + postgresNow + ` AS now) t,
 		json_array_elements_text(CAST($1 AS json)) WITH ORDINALITY g (name, n)
 		LEFT JOIN LATERAL (
@@ -44,7 +46,7 @@ var postgres = dialect{
 		// let finish first.
 		claim: `WITH clock AS (SELECT ` + postgresNow + ` AS now),
 		taken AS (
-			SELECT d.at, r.key, r.version, r.due, r.crisp_ids, r.data
+			SELECT d.at, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 			FROM {prefix}due d JOIN {prefix}record r ON r.key = d.key
 			WHERE d.at <= (SELECT now FROM clock)
 			ORDER BY d.at LIMIT $1
@@ -53,13 +55,13 @@ var postgres = dialect{
 		hidden AS (
 			UPDATE {prefix}due d SET at = (SELECT now FROM clock) + $2 FROM taken WHERE d.key = taken.key
 		)
-		SELECT at, (SELECT now FROM clock), key, version, due, crisp_ids, data FROM taken`,
+		SELECT at, (SELECT now FROM clock), key, version, due, crisp_ids, data, live FROM taken`,
 
 		// A Crisp id of another record breaks the primary key of crisp_id, which undoes the statement: the
 		// trigger of the table record writes it.
 		insert: `WITH saved AS (
-			INSERT INTO {prefix}record (key, version, due, data, crisp_ids)
-			VALUES ($1, nextval('{prefix}version'), $2, $3, $4)
+			INSERT INTO {prefix}record (key, version, due, data, crisp_ids, live)
+			VALUES ($1, nextval('{prefix}version'), $2, $3, $4, $5)
 			ON CONFLICT (key) DO NOTHING RETURNING key, version, due
 		),
 		queued AS (
@@ -70,7 +72,7 @@ var postgres = dialect{
 		// Only what changes is written: Due does not always. Claim may have changed the record's time in the
 		// queue: "ON CONFLICT" compares with what is there now.
 		update: `WITH saved AS (
-			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5
+			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5, live = $6
 			WHERE key = $1 AND version = $2 RETURNING key, version, due
 		),
 		dequeued AS (
@@ -89,7 +91,7 @@ var postgres = dialect{
 		// which has rows of the queue locked and waits for nobody: no deadlock has a part in it.
 		updateGiven: `WITH free AS (
 			SELECT g.*, r.place
-			FROM json_to_recordset(CAST($1 AS json)) g (n int, key text, version bigint, due bigint, ids text, first int, size int, wake boolean),
+			FROM json_to_recordset(CAST($1 AS json)) g (n int, key text, version bigint, due bigint, ids text, live boolean, first int, size int, wake boolean),
 			LATERAL (
 				SELECT ctid AS place FROM {prefix}record
 				WHERE key = g.key AND version = g.version AND crisp_ids = g.ids
@@ -97,7 +99,7 @@ var postgres = dialect{
 			) r
 		),
 		saved AS (
-			UPDATE {prefix}record r SET version = nextval('{prefix}version'), due = f.due,
+			UPDATE {prefix}record r SET version = nextval('{prefix}version'), due = f.due, live = f.live,
 				data = substring(CAST($2 AS bytea) FROM f.first FOR f.size)
 			FROM free f WHERE r.ctid = ANY (ARRAY(SELECT place FROM free)) AND r.key = f.key
 			RETURNING f.n, f.wake, r.key, r.version, r.due
@@ -111,6 +113,13 @@ var postgres = dialect{
 		)
 		SELECT n, version FROM saved`,
 		notifyGiven: ` WHERE CASE WHEN wake THEN pg_notify('{prefix}changed', key) IS NOT NULL ELSE true END`,
+
+		list: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
+		FROM (SELECT ` + postgresNow + ` AS now) n, {prefix}record r
+		WHERE r.key > $1 AND r.key >= $2 AND r.key < $3 ORDER BY r.key LIMIT $4`,
+		listLive: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
+		FROM (SELECT ` + postgresNow + ` AS now) n, {prefix}record r
+		WHERE r.key > $1 AND r.key >= $2 AND r.key < $3 AND r.live ORDER BY r.key LIMIT $4`,
 
 		remove: `WITH removed AS (
 			DELETE FROM {prefix}record WHERE key = $1 AND version = $2 RETURNING key
@@ -159,17 +168,26 @@ var postgres = dialect{
 		FOR EACH ROW EXECUTE PROCEDURE {prefix}name_record()`,
 		`CREATE TRIGGER {prefix}name_renamed AFTER UPDATE ON {prefix}record
 		FOR EACH ROW WHEN (OLD.crisp_ids <> NEW.crisp_ids) EXECUTE PROCEDURE {prefix}name_record()`,
+	}, {
+		// What was stored before, or is by a replica of the previous release, counts as live until it is saved again.
+		// A Save that leaves live as it is still writes no index.
+		`ALTER TABLE {prefix}record ADD COLUMN live boolean NOT NULL DEFAULT true`,
+		`CREATE INDEX {prefix}record_live ON {prefix}record (key) WHERE live`,
 	}},
 	passing: func(err error) bool {
 		const serializationFailure, deadlockDetected = "40001", "40P01"
 		state := sqlState(err)
 		return state == serializationFailure || state == deadlockDetected
 	},
+	missing: func(err error) bool {
+		const undefinedTable = "42P01"
+		return sqlState(err) == undefinedTable
+	},
 
 	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
-		query, args := s.insert, []any{r.Key, row.due, row.data, row.ids}
+		query, args := s.insert, []any{r.Key, row.due, row.data, row.ids, r.Live}
 		if r.Version != 0 {
-			query, args = s.update, []any{r.Key, r.Version, row.due, row.data, row.ids}
+			query, args = s.update, []any{r.Key, r.Version, row.due, row.data, row.ids, r.Live}
 		}
 		if r.Wake && s.listen != nil {
 			query += s.notify
@@ -184,6 +202,8 @@ var postgres = dialect{
 		}
 		return version, err
 	},
+	claimOnce:    claimInOne,
+	removeOnce:   removeInOne,
 	saveTogether: savePostgres,
 	readTogether: readPostgres,
 	undone: func(err error) bool {
@@ -195,6 +215,15 @@ var postgres = dialect{
 	},
 }
 
+// sqlState returns PostgreSQL's code of an error, empty if it has none.
+func sqlState(err error) string {
+	var coded interface{ SQLState() string } // pgx and lib/pq
+	if !errors.As(err, &coded) {
+		return ""
+	}
+	return coded.SQLState()
+}
+
 // givenRow is a row of updateGiven.
 type givenRow struct {
 	N       int    `json:"n"`
@@ -202,6 +231,7 @@ type givenRow struct {
 	Version int64  `json:"version"`
 	Due     *int64 `json:"due"`
 	IDs     string `json:"ids"`
+	Live    bool   `json:"live"`
 	First   int    `json:"first"` // byte of the data, from 1
 	Size    int    `json:"size"`
 	Wake    bool   `json:"wake"`
@@ -213,7 +243,7 @@ func savePostgres(ctx context.Context, s *Store, saves []*joined[save, int64]) e
 	for n, w := range saves {
 		r, row := w.given.record, w.given.row
 		given[n] = givenRow{
-			N: n, Key: r.Key, Version: r.Version, IDs: row.ids,
+			N: n, Key: r.Key, Version: r.Version, IDs: row.ids, Live: r.Live,
 			First: len(data) + 1, Size: len(row.data), Wake: r.Wake,
 		}
 		if row.due.Valid {

@@ -39,9 +39,10 @@ func scanRecord(scan func(...any) error, before ...any) (handover.Record, error)
 	var now int64
 	var key sql.NullString
 	var version, due sql.NullInt64
+	var live sql.NullBool
 	var ids []byte
 	var r handover.Record
-	if err := scan(append(before, &now, &key, &version, &due, &ids, &r.Data)...); err != nil {
+	if err := scan(append(before, &now, &key, &version, &due, &ids, &r.Data, &live)...); err != nil {
 		return handover.Record{}, err
 	}
 	if now != 0 {
@@ -50,7 +51,7 @@ func scanRecord(scan func(...any) error, before ...any) (handover.Record, error)
 	if !key.Valid {
 		return r, nil // not stored
 	}
-	r.Key, r.Version = key.String, version.Int64
+	r.Key, r.Version, r.Live = key.String, version.Int64, live.Bool
 	if due.Valid {
 		r.Due = time.UnixMicro(due.Int64).UTC()
 	}
@@ -82,6 +83,19 @@ func scanClaim(rows *sql.Rows) ([]handover.Record, error) {
 		records[i] = c.record
 	}
 	return records, nil
+}
+
+// scanList reads records.
+func scanList(rows *sql.Rows) (records []handover.Record, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanRecord(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, rows.Err()
 }
 
 // scanNumber returns the one number that a statement returns, 0 if it returns no row. It reads to

@@ -15,12 +15,13 @@ import (
 // Triggers keep the table of due records, so that most calls are one statement, which SQLite
 // commits by itself.
 var sqlite = dialect{
-	parameter: "?",
+	parameter: "?$1",
+	key:       "key",
 	oneWriter: true,
 
 	statements: statements{
-		load: `SELECT 0, key, version, due, crisp_ids, data FROM {prefix}record WHERE key = $1`,
-		find: `SELECT 0, r.key, r.version, r.due, r.crisp_ids, r.data
+		load: `SELECT 0, key, version, due, crisp_ids, data, live FROM {prefix}record WHERE key = $1`,
+		find: `SELECT 0, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM {prefix}crisp_id c JOIN {prefix}record r ON r.key = c.key WHERE c.crisp_id = $1`,
 
 		// since is the place that the record had in the queue: what is returned has no order.
@@ -30,19 +31,24 @@ var sqlite = dialect{
 			(SELECT version FROM {prefix}record r WHERE r.key = {prefix}due.key),
 			(SELECT due FROM {prefix}record r WHERE r.key = {prefix}due.key),
 			(SELECT crisp_ids FROM {prefix}record r WHERE r.key = {prefix}due.key),
-			(SELECT data FROM {prefix}record r WHERE r.key = {prefix}due.key)`,
+			(SELECT data FROM {prefix}record r WHERE r.key = {prefix}due.key),
+			(SELECT live FROM {prefix}record r WHERE r.key = {prefix}due.key)`,
 
-		insert: `INSERT INTO {prefix}record (key, version, due, data, crisp_ids)
-		VALUES ($1, (SELECT last + 1 FROM {prefix}version), $2, $3, $4)
+		insert: `INSERT INTO {prefix}record (key, version, due, data, crisp_ids, live)
+		VALUES ($1, (SELECT last + 1 FROM {prefix}version), $2, $3, $4, $5)
 		ON CONFLICT (key) DO NOTHING RETURNING version`,
 		// update changes a record whose Crisp ids stay, replace any.
-		update: `UPDATE {prefix}record SET version = (SELECT last + 1 FROM {prefix}version), due = $3, data = $4
+		update: `UPDATE {prefix}record SET version = (SELECT last + 1 FROM {prefix}version), due = $3, data = $4, live = $6
 		WHERE key = $1 AND version = $2 AND crisp_ids = $5 RETURNING version`,
-		replace: `UPDATE {prefix}record SET version = (SELECT last + 1 FROM {prefix}version), due = $3, data = $4, crisp_ids = $5
+		replace: `UPDATE {prefix}record SET version = (SELECT last + 1 FROM {prefix}version), due = $3, data = $4, crisp_ids = $5, live = $6
 		WHERE key = $1 AND version = $2 RETURNING version`,
 		release: `DELETE FROM {prefix}crisp_id WHERE key = $1`,
 		take:    `INSERT INTO {prefix}crisp_id (crisp_id, key) VALUES ($1, $2) ON CONFLICT (crisp_id) DO NOTHING`,
-		remove:  `DELETE FROM {prefix}record WHERE key = $1 AND version = $2 RETURNING 1`,
+		list: `SELECT 0, key, version, due, crisp_ids, data, live FROM {prefix}record
+		WHERE key > $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4`,
+		listLive: `SELECT 0, key, version, due, crisp_ids, data, live FROM {prefix}record
+		WHERE key > $1 AND key >= $2 AND key < $3 AND live ORDER BY key LIMIT $4`,
+		remove: `DELETE FROM {prefix}record WHERE key = $1 AND version = $2 RETURNING 1`,
 	},
 
 	migrations: [][]string{{
@@ -81,16 +87,21 @@ var sqlite = dialect{
 			DELETE FROM {prefix}due WHERE key = old.key;
 			DELETE FROM {prefix}crisp_id WHERE key = old.key;
 		END`,
+	}, {
+		// What was stored before counts as live until it is saved again.
+		`ALTER TABLE {prefix}record ADD COLUMN live INTEGER NOT NULL DEFAULT 1`,
+		`CREATE INDEX {prefix}record_live ON {prefix}record (key) WHERE live`,
 	}},
 	passing: func(err error) bool {
 		// SQLITE_BUSY and SQLITE_LOCKED; each driver has its own type for them, all keep the text.
 		return strings.Contains(err.Error(), "database is locked") ||
 			strings.Contains(err.Error(), "database table is locked")
 	},
+	missing: func(err error) bool { return strings.Contains(err.Error(), "no such table") },
 
 	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
 		if r.Version != 0 {
-			version, err = scanNumber(s.db.QueryContext(ctx, s.update, r.Key, r.Version, row.due, row.data, row.ids))
+			version, err = scanNumber(s.db.QueryContext(ctx, s.update, r.Key, r.Version, row.due, row.data, row.ids, r.Live))
 			if err != nil || version != 0 {
 				return version, err
 			}
@@ -101,15 +112,17 @@ var sqlite = dialect{
 		})
 		return version, err
 	},
+	claimOnce:  claimInOne,
+	removeOnce: removeInOne,
 }
 
 // saveWithIDs inserts or updates the record, and lets its Crisp ids lead to it and no others. Its first
 // statement writes: a transaction that has read first may find that it cannot write any more.
 func (s *Store) saveWithIDs(ctx context.Context, tx *sql.Tx, r handover.Record, row row) (version int64, err error) {
 	if r.Version == 0 {
-		version, err = scanNumber(tx.QueryContext(ctx, s.insert, r.Key, row.due, row.data, row.ids))
+		version, err = scanNumber(tx.QueryContext(ctx, s.insert, r.Key, row.due, row.data, row.ids, r.Live))
 	} else {
-		version, err = scanNumber(tx.QueryContext(ctx, s.replace, r.Key, r.Version, row.due, row.data, row.ids))
+		version, err = scanNumber(tx.QueryContext(ctx, s.replace, r.Key, r.Version, row.due, row.data, row.ids, r.Live))
 	}
 	if err != nil {
 		return 0, err

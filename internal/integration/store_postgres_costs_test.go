@@ -59,6 +59,8 @@ func TestStorePostgresRoundTrips(t *testing.T) {
 	claimed, err := store.Claim(t.Context(), 10, time.Minute)
 	one("Claim", err)
 	require.Len(t, claimed, 1)
+	_, err = store.List(t.Context(), handover.ListQuery{Prefix: "k", Live: true, Limit: 10})
+	one("List", err)
 
 	_, err = store.Save(t.Context(), handover.Record{Key: "other", CrispIDs: []string{"b"}})
 	require.ErrorIs(t, err, handover.ErrTaken)
@@ -77,7 +79,7 @@ func TestStorePostgresHeapOnly(t *testing.T) {
 	store := postgresStore(t, db)
 	records := make([]handover.Record, 50)
 	for i := range records {
-		records[i] = saveRecord(t, store, handover.Record{Key: string(rune('A' + i)), CrispIDs: []string{string(rune('A' + i))}, Data: make([]byte, 1000)})
+		records[i] = saveRecord(t, store, handover.Record{Key: string(rune('A' + i)), CrispIDs: []string{string(rune('A' + i))}, Live: i%2 == 0, Data: make([]byte, 1000)})
 	}
 	const rounds = 20
 	for round := range rounds {
