@@ -143,7 +143,7 @@ func (h *engine) statusOf(ctx context.Context, r Record) ConversationStatus {
 		h.cfg.Logger.Error("handover: a record cannot be told of", "key", r.Key, "stack", stack)
 	}, func() {
 		var rec *record
-		if rec, err = h.open(ctx, known{key: r.Key, record: r}); err == nil {
+		if rec, err = h.open(ctx, known{key: r.Key, record: r, reading: true}); err == nil {
 			s = rec.status(r.Due)
 		}
 	})

@@ -62,7 +62,7 @@
 //
 // # Stores
 //
-// Config.Store keeps all state. Package sqlstore has it in PostgreSQL or SQLite; with MemoryStore, the default,
+// Config.Store keeps all state. Package sqlstore has it in PostgreSQL, MySQL or SQLite; with MemoryStore, the default,
 // the promises end with the process. Several replicas share a Store. Forget erases what it holds of a user.
 //
 // # Testing

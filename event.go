@@ -191,27 +191,30 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	case raw.Kind() != jsontext.KindBeginObject:
 		return Event{}, nil, errNotObject
 	}
-	kept = exactjson.Only(raw, reservedMember)
 	if !clear {
+		kept = exactjson.Only(raw, reservedMember)
 		raw = withoutDoubt(raw)
-	} else if kept != nil {
-		raw = withoutReserved(raw)
 	}
 	e = Event{Raw: stdjson.RawMessage(raw), Ambiguous: !clear}
 	var at jsontext.Value
-	exactjson.ReadObject(raw, exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at), exactjson.To("data", &e.more.data))
+	var data exactjson.Text
+	exactjson.Share(raw).Fields(exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at),
+		exactjson.To("data", &data), exactjson.To(reservedMember, &kept))
+	if clear && kept != nil {
+		e.Raw = stdjson.RawMessage(withoutReserved(raw))
+	}
 	if ms := crispapi.MillisOfEvent(at); ms != 0 {
 		e.At = time.UnixMilli(ms)
 	}
 	var website, session string
-	exactjson.ReadObject(e.more.data, exactjson.To("website_id", &website), exactjson.To("session_id", &session))
+	data.Fields(exactjson.To("website_id", &website), exactjson.To("session_id", &session))
 	if e.WebsiteID == "" {
 		e.WebsiteID = website
 	}
 	if crispapi.ValidSessionID(session) {
 		e.SessionID = session
 	}
-	e.readData()
+	e.readData(data)
 	return e, kept, nil
 }
 
@@ -241,62 +244,62 @@ func withoutReserved(raw jsontext.Value) jsontext.Value {
 }
 
 // readData sets the fields that the event's name calls for.
-func (e *Event) readData() {
-	data := e.more.data
+func (e *Event) readData(data exactjson.Text) {
+	e.more.data = data.Value
 	switch e.Name {
 	case eventMessageSend, eventMessageReceived:
-		if m := readMessage(data); m.usable() {
+		if m := messageIn(data); m.usable() {
 			e.Message = &m
 		}
 	case eventMessageUpdated:
 		var u EventUpdate
-		exactjson.ReadObject(data, exactjson.To("fingerprint", exactjson.FingerprintField(&u.Fingerprint)),
+		data.Fields(exactjson.To("fingerprint", exactjson.FingerprintField(&u.Fingerprint)),
 			exactjson.To("content", (*jsontext.Value)(&u.Content)))
 		if u.Fingerprint != 0 {
 			e.Update = &u
 		}
 	case eventMessageRemoved:
-		exactjson.ReadObject(data, exactjson.To("fingerprint", exactjson.FingerprintField(&e.Removed)))
+		data.Fields(exactjson.To("fingerprint", exactjson.FingerprintField(&e.Removed)))
 	case eventSessionSetState:
-		exactjson.ReadObject(data, exactjson.To("state", &e.State))
+		data.Fields(exactjson.To("state", &e.State))
 	default:
-		e.more.read(e.Name)
+		e.more.read(e.Name, data)
 	}
 }
 
 // read sets the details that the event's name calls for.
-func (d *eventDetails) read(name string) {
+func (d *eventDetails) read(name string, data exactjson.Text) {
 	switch name {
 	case eventSessionSetRouting:
 		var operator jsontext.Value
-		exactjson.ReadObject(d.data, exactjson.To("routing_id", &operator))
+		data.Fields(exactjson.To("routing_id", &operator))
 		if id := new(string); exactjson.Set(id, operator) || operator.Kind() == jsontext.KindNull {
 			d.routing = id
 		}
 	case eventSessionSetBlock:
-		exactjson.ReadObject(d.data, exactjson.To("is_blocked", &d.blocked))
+		data.Fields(exactjson.To("is_blocked", &d.blocked))
 	case eventSessionSyncRating:
-		var rating jsontext.Value
-		exactjson.ReadObject(d.data, exactjson.To("rating", &rating))
-		if rating.Kind() == jsontext.KindBeginObject {
+		var rating exactjson.Text
+		data.Fields(exactjson.To("rating", &rating))
+		if rating.Value.Kind() == jsontext.KindBeginObject {
 			d.rating = new(eventRating)
-			exactjson.ReadObject(rating, exactjson.To("stars", &d.rating.Stars), exactjson.To("comment", &d.rating.Comment))
+			rating.Fields(exactjson.To("stars", &d.rating.Stars), exactjson.To("comment", &d.rating.Comment))
 			if d.rating.Stars < 1 || d.rating.Stars > 5 { // Crisp offers five stars
 				d.rating = nil
 			}
 		}
 	case eventComposeReceive:
 		d.compose = new(eventCompose)
-		exactjson.ReadObject(d.data, exactjson.To("type", &d.compose.Type),
+		data.Fields(exactjson.To("type", &d.compose.Type),
 			exactjson.To("user", d.compose.User.read), exactjson.To("automated", &d.compose.Automated))
 	}
 }
 
 // read takes the author of a message, or whoever is typing.
-func (u *EventUser) read(v jsontext.Value) bool {
-	u.Unknown = stdjson.RawMessage(exactjson.ReadObject(v, exactjson.To("type", &u.Type), exactjson.To("user_id", &u.UserID),
+func (u *EventUser) read(v exactjson.Text) bool {
+	u.Unknown = stdjson.RawMessage(v.ReadObject(exactjson.To("type", &u.Type), exactjson.To("user_id", &u.UserID),
 		exactjson.To("nickname", &u.Nickname), exactjson.To("avatar", &u.Avatar)))
-	return u.Unknown != nil || u.Type+u.UserID+u.Nickname+u.Avatar != ""
+	return u.Unknown != nil || u.Type != "" || u.UserID != "" || u.Nickname != "" || u.Avatar != ""
 }
 
 // eventKept is what an Event's JSON holds besides what Crisp sent.
@@ -388,7 +391,7 @@ func (u *EventUser) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*u = EventUser{}
-	u.read(v)
+	u.read(exactjson.Share(v))
 	return nil
 }
 
@@ -404,8 +407,11 @@ func readObject(b []byte) (jsontext.Value, error) {
 	return v, nil
 }
 
-func readMessage(v jsontext.Value) (m EventMessage) {
-	m.Unknown = stdjson.RawMessage(exactjson.ReadObject(v,
+// readMessage reads a message from an object that was checked.
+func readMessage(v jsontext.Value) EventMessage { return messageIn(exactjson.Share(v)) }
+
+func messageIn(v exactjson.Text) (m EventMessage) {
+	m.Unknown = stdjson.RawMessage(v.ReadObject(
 		exactjson.To("website_id", &m.WebsiteID), exactjson.To("session_id", &m.SessionID), exactjson.To("type", &m.Type), exactjson.To("from", &m.From),
 		exactjson.To("origin", &m.Origin), exactjson.To("content", (*jsontext.Value)(&m.Content)), exactjson.To("fingerprint", exactjson.FingerprintField(&m.Fingerprint)),
 		exactjson.To("user", m.User.read), exactjson.To("automated", &m.Automated), exactjson.To("edited", &m.Edited),

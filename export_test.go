@@ -113,3 +113,14 @@ func CellOf(from State, on string) Cell {
 	}
 	return Cell{To: c.to, Ends: c.ends, What: c.what, Listed: true}
 }
+
+// Recalled returns a stored record as this process has it, encoded; ok is false if it would have to decode it. It
+// does not remember it any more.
+func (h *Handover) Recalled(r Record) (data []byte, ok bool) {
+	rec := h.recall(known{key: r.Key}, r.Version)
+	if rec == nil {
+		return nil, false
+	}
+	data, err := rec.encode()
+	return data, err == nil
+}

@@ -72,6 +72,9 @@ type env struct {
 	answers    bool       // this process has the bot answer what waits for it after the save
 }
 
+// saved reports whether the record was saved, and not only read.
+func (e *env) saved() bool { return e.record.Version != 0 }
+
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
 	ID      string  `json:"id"`

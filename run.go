@@ -282,7 +282,7 @@ func (h *engine) unreadable(ctx context.Context, key string, err error) {
 }
 
 // changed wakes those who wait for this conversation, tells the host what happened, and nudges a
-// worker when there is something to do now. A record that is free belongs to that worker from then on.
+// worker when there is something to do now. A record that is free belongs to others from then on.
 func (h *engine) changed(key string, rec *record) {
 	h.waiters.Wake(key, rec)
 	h.host.tell(rec.env.activity...)
@@ -290,17 +290,35 @@ func (h *engine) changed(key string, rec *record) {
 	h.nudge(key, rec)
 }
 
-// nudge gives a record to workers of the directions in which there is something to do now, but for the one that
-// is worked on: the bot's, whoever has the claim, since an answer has its own place in the record; the others if
-// this process has it.
+// nudge gives a record to workers of the directions in which there is something to do now. The first gets it as it
+// is, if it is free and was saved; if there is none, it is kept for the next change.
 func (h *engine) nudge(key string, rec *record) {
-	if rec.env.version != 0 && rec.planner().wants(toBot) {
-		h.pool.Nudge(jobOf(key, toBot))
-	}
-	if rec.env.version == 0 || !h.hooks.NoClaim && rec.Claim.Holder != h.process {
+	if rec.env.version == 0 {
 		return
 	}
-	var jobs []worker.Job
+	if rec.planner().wants(toBot) {
+		h.pool.Nudge(jobOf(key, toBot))
+	}
+	jobs := h.jobs(key, rec)
+	switch free := rec.env.free && rec.env.saved(); {
+	case free && len(jobs) > 0:
+		jobs[0].Known = known{key: key, saved: rec}
+	case free:
+		size := len(rec.env.record.Data)
+		rec.env = &env{version: rec.env.version}
+		h.recent.Put(key, rec.env.version, rec, size)
+	}
+	for _, j := range jobs {
+		h.pool.Nudge(j)
+	}
+}
+
+// jobs returns what is to be done now, but in the direction that is worked on: the bot's has a place of its own in the
+// record, whoever has the claim; the others wait for this process if it has it.
+func (h *engine) jobs(key string, rec *record) (jobs []worker.Job) {
+	if !h.hooks.NoClaim && rec.Claim.Holder != h.process {
+		return nil
+	}
 	for _, dir := range []direction{toUser, toCrisp} {
 		if dir != rec.env.attending && rec.planner().wants(dir) {
 			j := jobOf(key, dir)
@@ -308,12 +326,7 @@ func (h *engine) nudge(key string, rec *record) {
 			jobs = append(jobs, j)
 		}
 	}
-	if rec.env.free && len(jobs) > 0 {
-		jobs[0].Known = known{key: key, saved: rec}
-	}
-	for _, j := range jobs {
-		h.pool.Nudge(j)
-	}
+	return jobs
 }
 
 // accepts reports whether this process takes more work.

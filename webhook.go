@@ -114,8 +114,11 @@ func (w Webhook) proves() bool { return len(w.Secrets)+len(w.URLKeys) > 0 }
 // Unwrap method does, ReadEvent returns in time all the same, but only http.Server.ReadTimeout
 // ends the connection.
 func ReadEvent(rw http.ResponseWriter, r *http.Request, w Webhook) (Event, error) {
-	return w.read(rw, r, httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: hookBounds.Time}))
+	return w.read(rw, r, anyBodies)
 }
+
+// anyBodies reads the bodies of hooks that come without a Handover, which alone knows how many are too many.
+var anyBodies = httpbody.New(httpbody.Bounds{Size: hookBounds.Size, Time: hookBounds.Time, Small: hookBounds.Small})
 
 // hookBounds bound the bodies of hooks: everybody can send one, with an invented signature, which is
 // judged only when the body has come. Crisp cuts texts at some thousand characters, files come as URLs, and
@@ -137,7 +140,7 @@ func bodyFault(err error) error {
 
 // read is ReadEvent, with the bounds of bodies.
 func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.Reader) (Event, error) {
-	done := bodies.Limit(rw)
+	limited := bodies.Limit(rw)
 	if r.Method != http.MethodPost {
 		return Event{}, errNotPost
 	}
@@ -145,15 +148,15 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 	if err != nil {
 		return Event{}, err
 	}
-	body, err := bodies.Read(r, done == nil)
+	body, err := bodies.Read(r, !limited)
 	if err != nil {
-		if rw != nil && done == nil {
+		if rw != nil && !limited {
 			rw.Header().Set("Connection", "close") // else the server waits for the rest before it answers
 		}
 		return Event{}, bodyFault(err)
 	}
-	if done != nil {
-		done()
+	if limited {
+		httpbody.Unlimit(rw)
 	}
 	if signed {
 		if err := w.verify(r.Header, body, time.Now()); err != nil {
@@ -190,7 +193,7 @@ func (w Webhook) credential(r *http.Request) (signed bool, err error) {
 
 // verify checks the signature, and the time of what was signed.
 func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
-	if !hooksign.Verify(h, body, textsOf(w.Secrets)) {
+	if !slices.ContainsFunc(w.Secrets, func(s Secret) bool { return hooksign.Verify(h, body, s.Reveal()) }) {
 		return errBadSignature
 	}
 	if w.MaxAge <= 0 {

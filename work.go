@@ -46,7 +46,8 @@ type engine struct {
 	old      *oldLogs
 	process  string // names this process in claims
 	pool     *worker.Pool
-	given    sync.Map // records that the store gave with a claim, by key
+	given    sync.Map             // records that the store gave with a claim, by key
+	recent   *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
 	waiters  worker.Waiters[*record]
 	answers  *worker.Bulkhead // of Config.Answer
 	failing  worker.Pushback  // records that cannot be worked on
@@ -70,7 +71,7 @@ func newEngine(cfg *Config) *engine {
 	h := &engine{
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
-		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
+		process: newID(), recent: keys.NewShelf[*record](recentBytes), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
@@ -81,6 +82,9 @@ func newEngine(cfg *Config) *engine {
 	return h
 }
 
+// recentBytes is how much of saved records, as they are written, is kept decoded; that takes some times as much.
+const recentBytes = 4 << 20
+
 // known is what a caller of update knows of a record: its key at the least.
 type known struct {
 	key          string
@@ -90,6 +94,7 @@ type known struct {
 	record  Record
 	saved   *record
 	claimed bool // the store gave the record with its claim
+	reading bool // nothing is to be saved
 }
 
 // locate returns what is known of a conversation's record, without a load if possible. A conversation
@@ -134,6 +139,7 @@ func (h *engine) loadOf(ctx context.Context, c Conversation) (*record, error) {
 
 // load returns a record for reading.
 func (h *engine) load(ctx context.Context, k known) (*record, error) {
+	k.reading = true
 	return h.update(ctx, k, func(*record) error { return errKeep })
 }
 
@@ -197,14 +203,26 @@ func (h *engine) open(ctx context.Context, k known) (*record, error) {
 		}
 	}
 	e.now, e.stored, e.version = h.store.now(), r.Version != 0, r.Version
-	rec, err := decodeRecord(r, k.key, k.conversation, e.now)
-	if err != nil {
-		return nil, err
+	rec := h.recall(k, r.Version)
+	if rec == nil {
+		var err error
+		if rec, err = decodeRecord(r, k.key, k.conversation, e.now); err != nil {
+			return nil, err
+		}
 	}
 	rec.env = e
 	rec.mend()
 	e.before = rec.awaited()
 	return rec, nil
+}
+
+// recall returns a record as this process saved it in this version, which nobody else uses; nil if it is not known.
+func (h *engine) recall(k known, version int64) *record {
+	if k.reading || version == 0 {
+		return nil // it stays for the next change
+	}
+	rec, _ := h.recent.Take(k.key, version)
+	return rec
 }
 
 // save stores the record in place of the version that it was made from, or deletes it when nothing is
@@ -320,9 +338,6 @@ func (h *engine) attend(ctx context.Context, dir direction, k known) error {
 			return err
 		}
 		if next == nil {
-			if rec.env.record.Version == 0 { // changed does it after a save
-				h.nudge(k.key, rec)
-			}
 			return nil
 		}
 		done = h.do(ctx, k.key, rec, next)
@@ -338,9 +353,10 @@ const maxSteps = 8
 // stored all the same, with the result: then it is not written down again.
 func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done *result, rest bool, must *bool, next **step) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
+	var e *env // of the update; the record belongs to others if nothing is left to do
 	for attempt := 1; ; attempt++ {
 		rec, err := h.update(ctx, k, func(rec *record) error {
-			*next = nil
+			*next, e = nil, rec.env
 			if !rec.env.stored {
 				return errKeep
 			}
@@ -365,11 +381,14 @@ func (h *engine) settleAndPlan(ctx context.Context, k known, dir direction, done
 			plan := rec.planner()
 			*next = plan.next(dir)
 			changed = changed || plan.changed
-			rec.env.stepping = *next != nil
+			rec.env.stepping, rec.env.free = *next != nil, *next == nil
 			return keepUnless(changed || rec.expired() || plan.mustSave(h.process, *next))
 		})
 		if err == nil {
 			*must = false
+			if *next == nil && !e.saved() { // changed does it after a save
+				h.nudge(k.key, rec)
+			}
 		}
 		if err == nil || done == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
 			return rec, err

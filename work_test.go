@@ -71,3 +71,36 @@ func TestAConversationThatWasStoredUnheard(t *testing.T) {
 		require.NotEqual(t, "resolved", conv.State())
 	})
 }
+
+// What a process keeps of a record that it saved is what it stored, and nothing older.
+func TestARecordIsRememberedAsItIsStored(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		key := r.Crisp.WebsiteID() + "/webchat/user-1"
+		other := r.replica(options{})
+		for _, step := range []struct {
+			name string
+			do   func()
+		}{
+			{"an agent writes", func() { ann.Say("hello") }},
+			{"an agent edits", func() { ann.Edit(ann.Say("helo"), "hello again") }},
+			{"the user writes", func() { r.Says("are you there?") }},
+			{"Crisp resolves", func() { conv.SetState("resolved") }},
+			{"an agent adds more", func() { ann.Say("one more thing") }},
+		} {
+			step.do()
+			r.Crisp.Settle()
+			ann.Say("after all")
+			r.Crisp.Settle()
+			stored, err := r.Store.Load(r.T.Context(), key)
+			require.NoError(t, err, step.name)
+			data, here := r.H.Recalled(stored)
+			if !here {
+				data, here = other.Recalled(stored)
+			}
+			require.True(t, here, step.name)
+			require.Equal(t, string(stored.Data), string(data), step.name)
+			_, here = r.H.Recalled(stored)
+			require.False(t, here, "only one may have it")
+		}
+	})
+}

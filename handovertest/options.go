@@ -108,6 +108,13 @@ type Options struct {
 	// MaxText is the longest text or note that a caller may post, in UTF-16 units; 2,000 by
 	// default, which is where Crisp's own import tool cuts. -1: no limit.
 	MaxText int
+	// CutText cuts a longer text at MaxText, instead of refusing it.
+	CutText bool
+	// RefuseURNs answers 400 to a message whose origin is an URN. Whether any URN is taken from the token of a website
+	// nobody knows.
+	RefuseURNs bool
+	// QuietStealth sends no hook of a message that was posted with the mark stealth. Nobody knows whether Crisp does.
+	QuietStealth bool
 	// CacheFor lets answers to GET and HEAD, 404 included, be repeated from a cache for that
 	// long, by their whole URL. 0: no cache.
 	CacheFor time.Duration

@@ -409,3 +409,25 @@ func TestTextsAreKeptAsTheyAre(t *testing.T) {
 		require.Equal(t, text, messages[len(messages)-1].Content)
 	}
 }
+
+// What nobody knows of messages that are posted, and check asks a real Crisp.
+func TestOptionsOfPostedMessages(t *testing.T) {
+	c := handovertest.NewCrisp(t, handovertest.Options{MaxText: 4, CutText: true, RefuseURNs: true, QuietStealth: true})
+	c.Attach(http.NotFoundHandler())
+	call := newCaller(t, c)
+	v, path := call.open()
+	call.userSays(path, "long 😀")
+	call.userSays(path, "ab😀c")
+	require.Equal(t, "user: long", v.Transcript()[0])
+	require.Equal(t, "user: ab😀", v.Transcript()[1])
+	urn := call.do("POST", path+"/message", `{"type":"text","from":"user","origin":"urn:a:b:0","content":"x"}`)
+	require.Equal(t, http.StatusBadRequest, urn.status)
+	require.Equal(t, "invalid_data", urn.Reason)
+	call.ok("POST", path+"/message", `{"type":"text","from":"operator","origin":"chat","content":"x","stealth":true}`)
+	c.Settle()
+	require.Len(t, v.Messages(), 3)
+	require.NotEmpty(t, c.Hooks())
+	for _, h := range c.Hooks() {
+		require.NotEqual(t, "message:received", h.Event)
+	}
+}

@@ -8,15 +8,24 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strings"
 	"time"
+	"unicode/utf16"
 )
 
 // postMessage stores a message. Success is 202 and 200 in turn, since nobody knows which it is.
 func (c *Crisp) postMessage(q *request) answer {
 	v, kind := q.conversation, q.text("type")
-	judge := contentCheck(kind, c.options.MaxText)
+	limit := c.options.MaxText
+	if c.options.CutText {
+		limit = -1
+	}
+	judge := contentCheck(kind, limit)
 	if judge == nil {
 		return invalid(complain(".type", "should be the type of a message, not %q", kind))
+	}
+	if c.options.RefuseURNs && strings.HasPrefix(q.text("origin"), "urn:") {
+		return invalid(&complaint{message: "data.origin should be chat or email", tolerable: true})
 	}
 	if problem := judge(".content", q.body["content"]); problem != nil {
 		return invalid(problem)
@@ -28,6 +37,10 @@ func (c *Crisp) postMessage(q *request) answer {
 		return answer{status: http.StatusConflict, reason: "too_many_messages"}
 	}
 	m := newMessage(kind, q.body)
+	if s, isText := asString(m.raw); isText && c.options.CutText && c.options.MaxText >= 0 {
+		m.raw = encode(cut(s, c.options.MaxText))
+	}
+	m.odd.unhooked = m.Stealth && c.options.QuietStealth
 	if m.From == "user" && v.last().blocked {
 		switch c.options.Blocked {
 		case BlockedRefused:
@@ -49,6 +62,12 @@ func (c *Crisp) postMessage(q *request) answer {
 	}
 	v.post(m)
 	return c.dispatched(m.Fingerprint)
+}
+
+// cut returns the first units of a text, in UTF-16.
+func cut(text string, units int) string {
+	all := utf16.Encode([]rune(text))
+	return string(utf16.Decode(all[:min(units, len(all))]))
 }
 
 // dispatched answers a message that was taken.

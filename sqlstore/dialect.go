@@ -1,9 +1,12 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"database/sql"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/crisphandover/handover"
 )
@@ -12,22 +15,31 @@ import (
 type dialect struct {
 	statements
 
-	// parameter is the sign before a parameter's number.
+	// parameter stands for a parameter in this database, "$1" in it for the number.
 	parameter string
+	// key is the name of the column key, quoted where that is a word of the language.
+	key string
 	// oneWriter says that the database has one writer at a time, and no clock of its own.
 	oneWriter bool
+	// isolation is that of transactions, where it matters.
+	isolation sql.IsolationLevel
 	// lock are the statements that keep others from migrating until the transaction ends. None
-	// where a transaction that writes locks the database anyway.
+	// where a transaction that writes locks the database anyway, or the migrations may run at once.
 	lock []string
 	// migrations make the schema. Migration n leads from version n to version n+1 and is never
 	// changed once released; the previous release must be able to work with what it makes, since
 	// replicas are replaced one by one.
 	migrations [][]string
-	// passing reports whether an error says that the same work will do later: a lock that others
-	// hold, a deadlock, a serialization failure.
+	// passing reports whether an error says that nothing was done, and that the same work will do later: a
+	// lock that others hold, a deadlock, a serialization failure.
 	passing func(error) bool
-	// saveOne tries Save once.
-	saveOne func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error)
+	// missing reports whether an error says that there is no such table.
+	missing func(error) bool
+	// saveOne, claimOnce and removeOnce try Save, Claim and Delete once. removeOnce removes nothing, and is no
+	// error, if the record is not stored in that version.
+	saveOne    func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error)
+	claimOnce  func(ctx context.Context, s *Store, limit int, ttl time.Duration) ([]handover.Record, error)
+	removeOnce func(ctx context.Context, s *Store, key string, version int64) (removed bool, err error)
 	// saveTogether and undone are together and undone of the joiner of Saves, and readTogether is together, with its
 	// statement, of those of reads. Without them each call goes alone.
 	saveTogether func(ctx context.Context, s *Store, saves []*joined[save, int64]) error
@@ -35,12 +47,12 @@ type dialect struct {
 	undone       func(error) bool
 }
 
-// statements are SQL. In a dialect "{prefix}" stands for what the tables' names begin with, and
-// "$1" for the first parameter.
+// statements are SQL. In a dialect "{prefix}" stands for what the tables' names begin with, "{key}" for the
+// column key, and "$1" for the first parameter.
 //
 // load and find return the store's time (0 if it has none), and the fields of a record, which are
-// NULL where none is stored. claim returns the record's time in the queue before that. insert,
-// update, replace and remove return one number; 0, or no row, if they changed nothing.
+// NULL where none is stored. claim returns the record's time in the queue before that. In PostgreSQL and SQLite
+// insert, update, replace and remove return one number; 0, or no row, if they changed nothing.
 type statements struct {
 	load, find, claim, remove, insert, update string
 
@@ -49,21 +61,28 @@ type statements struct {
 	loadGiven, findGiven   string // PostgreSQL: load and find for several names
 	updateGiven            string // PostgreSQL: update for several records; returns number and version of what it saved
 	notify, notifyGiven    string // PostgreSQL: end an insert or update, and an updateGiven, that others are to be told of
-	replace, release, take string // SQLite: the parts of a Save that changes Crisp ids
+	replace, release, take string // SQLite, MySQL: the parts of a Save that changes Crisp ids
+	anyDue, hide           string // MySQL: the parts of a Claim before and after claim
+	reserve                string // MySQL: reserves versions
 
 	count, makeSchema, schemaVersion, setSchemaVersion string
 }
 
-var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite}
+var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite, MySQL: mysql}
+
+var parameterPattern = regexp.MustCompile(`\$(\d+)`)
 
 // with returns the dialect for tables whose names begin with prefix.
 func (d dialect) with(prefix string) dialect {
-	fill := strings.NewReplacer("{prefix}", prefix, "$", d.parameter).Replace
+	names := strings.NewReplacer("{prefix}", prefix, "{key}", d.key)
+	fill := func(statement string) string {
+		return parameterPattern.ReplaceAllString(names.Replace(statement), d.parameter)
+	}
 
-	d.count = `SELECT count(*) FROM {prefix}record WHERE key = $1`
-	d.makeSchema = `CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL)`
+	d.count = `SELECT count(*) FROM {prefix}record WHERE {key} = $1`
+	d.makeSchema = `CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL PRIMARY KEY)`
 	d.schemaVersion = `SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`
-	d.setSchemaVersion = `INSERT INTO {prefix}schema (version) VALUES ($1)`
+	d.setSchemaVersion = cmp.Or(d.setSchemaVersion, `INSERT INTO {prefix}schema (version) VALUES ($1)`)
 	for _, statement := range d.statements.all() {
 		*statement = fill(*statement)
 	}
@@ -82,21 +101,26 @@ func (d dialect) with(prefix string) dialect {
 func (s *statements) all() []*string {
 	return []*string{
 		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.list, &s.listLive, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
+		&s.anyDue, &s.hide, &s.reserve,
 		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }
 
-// missingTable reports whether an error says that there is no such table.
-func missingTable(err error) bool {
-	const undefinedTable = "42P01"
-	return sqlState(err) == undefinedTable || strings.Contains(err.Error(), "no such table")
+// claimInOne is claimOnce where the claim is one statement.
+func claimInOne(ctx context.Context, s *Store, limit int, ttl time.Duration) ([]handover.Record, error) {
+	args := []any{limit, max(ttl.Microseconds(), 0)}
+	if s.oneWriter {
+		args = append(args, time.Now().UnixMicro())
+	}
+	rows, err := s.db.QueryContext(ctx, s.claim, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scanClaim(rows)
 }
 
-// sqlState returns PostgreSQL's code of an error, empty if it has none.
-func sqlState(err error) string {
-	var coded interface{ SQLState() string } // pgx and lib/pq
-	if !errors.As(err, &coded) {
-		return ""
-	}
-	return coded.SQLState()
+// removeInOne is removeOnce where the removal is one statement that returns how many records it removed.
+func removeInOne(ctx context.Context, s *Store, key string, version int64) (bool, error) {
+	removed, err := scanNumber(s.db.QueryContext(ctx, s.remove, key, version))
+	return removed > 0, err
 }

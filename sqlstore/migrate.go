@@ -57,7 +57,7 @@ func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
 
 // inTx runs work in a transaction, which is undone if it returns an error.
 func (s *Store) inTx(ctx context.Context, work func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: s.isolation})
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *Store) run(ctx context.Context, op string, work func() error) error {
 		return err
 	case ctx.Err() != nil && !errors.Is(err, ctx.Err()): // some drivers say it in their own words
 		return fmt.Errorf("handover: sqlstore: %s: %w: %w", op, ctx.Err(), err)
-	case missingTable(err):
+	case s.missing(err):
 		return fmt.Errorf("handover: sqlstore: %s: the tables are missing: call Migrate first: %w", op, err)
 	}
 	return fmt.Errorf("handover: sqlstore: %s: %w", op, err)

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/crisphandover/handover"
@@ -17,7 +18,8 @@ const postgresNow = `CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS big
 // its primary key, and room in its pages, so that PostgreSQL writes the new row beside the old one
 // and touches no index ("heap-only tuple"). The times that Claim goes by are in a narrow table.
 var postgres = dialect{
-	parameter: "$",
+	parameter: "$$$1",
+	key:       "key",
 
 	statements: statements{
 		load: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
@@ -177,6 +179,10 @@ var postgres = dialect{
 		state := sqlState(err)
 		return state == serializationFailure || state == deadlockDetected
 	},
+	missing: func(err error) bool {
+		const undefinedTable = "42P01"
+		return sqlState(err) == undefinedTable
+	},
 
 	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
 		query, args := s.insert, []any{r.Key, row.due, row.data, row.ids, r.Live}
@@ -196,6 +202,8 @@ var postgres = dialect{
 		}
 		return version, err
 	},
+	claimOnce:    claimInOne,
+	removeOnce:   removeInOne,
 	saveTogether: savePostgres,
 	readTogether: readPostgres,
 	undone: func(err error) bool {
@@ -205,6 +213,15 @@ var postgres = dialect{
 		state := sqlState(err)
 		return len(state) == 5 && state != completionUnknown && slices.Contains([]string{"22", "23", "40", "42", "54"}, state[:2])
 	},
+}
+
+// sqlState returns PostgreSQL's code of an error, empty if it has none.
+func sqlState(err error) string {
+	var coded interface{ SQLState() string } // pgx and lib/pq
+	if !errors.As(err, &coded) {
+		return ""
+	}
+	return coded.SQLState()
 }
 
 // givenRow is a row of updateGiven.

@@ -15,7 +15,8 @@ import (
 // Triggers keep the table of due records, so that most calls are one statement, which SQLite
 // commits by itself.
 var sqlite = dialect{
-	parameter: "?",
+	parameter: "?$1",
+	key:       "key",
 	oneWriter: true,
 
 	statements: statements{
@@ -96,6 +97,7 @@ var sqlite = dialect{
 		return strings.Contains(err.Error(), "database is locked") ||
 			strings.Contains(err.Error(), "database table is locked")
 	},
+	missing: func(err error) bool { return strings.Contains(err.Error(), "no such table") },
 
 	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
 		if r.Version != 0 {
@@ -110,6 +112,8 @@ var sqlite = dialect{
 		})
 		return version, err
 	},
+	claimOnce:  claimInOne,
+	removeOnce: removeInOne,
 }
 
 // saveWithIDs inserts or updates the record, and lets its Crisp ids lead to it and no others. Its first

@@ -1,4 +1,4 @@
-// Package sqlstore is a handover.Store in PostgreSQL or SQLite, over database/sql. The host opens
+// Package sqlstore is a handover.Store in PostgreSQL, MySQL, MariaDB or SQLite, over database/sql. The host opens
 // the database with a driver of its choice; this package imports none.
 //
 //	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL"))
@@ -16,6 +16,11 @@
 //
 //	db.SetMaxOpenConns(32)
 //	db.SetMaxIdleConns(32)
+//
+// MySQL and MariaDB serve several replicas too, with the database's clock, and the same number of connections does. See MySQL for
+// what the server and the driver have to be like. They cannot notify: a replica finds by polling what another one has saved.
+//
+//	db, err := sql.Open("mysql", "bot:password@tcp(db.example.com)/bot?interpolateParams=true")
 //
 // SQLite serves one machine: several processes may share the file, but not over a network file
 // system. Within a process the Store has writers take turns, with any number of connections. Set its
@@ -46,11 +51,31 @@ import (
 // Dialect says which database a Store talks to.
 type Dialect int
 
-// The databases that Store knows. Its tests run on PostgreSQL 15 with pgx, and on SQLite with
-// modernc.org/sqlite.
+// The databases that Store knows. Its tests run on PostgreSQL 15 with pgx, on MariaDB 10.11 with
+// github.com/go-sql-driver/mysql, and on SQLite with modernc.org/sqlite. docs/stores.md compares them.
 const (
-	PostgreSQL Dialect = iota + 1 // 9.5 or later, in a database with the encoding UTF8
-	SQLite                        // 3.35 or later
+	// PostgreSQL is version 9.5 or later, in a database with the encoding UTF8.
+	PostgreSQL Dialect = iota + 1
+
+	// SQLite is version 3.35 or later.
+	SQLite
+
+	// MySQL is MySQL 8.0 or later, or MariaDB 10.6 or later, with InnoDB. The tests run on MariaDB; the statements are such as
+	// MySQL's manual has as well, but nobody has tried them there.
+	//
+	// The driver needs no options. With those that send a statement and its parameters apart, such as
+	// github.com/go-sql-driver/mysql, interpolateParams=true saves a round trip for each statement. The driver must let a
+	// transaction choose its isolation level, as that one does.
+	//
+	// The server's settings are of no account but for these, which the defaults meet: autocommit is on; transaction_isolation is not
+	// READ-UNCOMMITTED; binlog_format is ROW or MIXED, since transactions are READ COMMITTED; innodb_page_size is
+	// 16 KiB or more, since keys have up to 1,024 bytes; sql_mode is without EMPTY_STRING_IS_NULL. max_allowed_packet must be
+	// larger than a record; all in it is bounded, and the smaller of the defaults, 16 MiB, holds it. Collations and
+	// character sets have no part in it, since all text is kept and compared as bytes. Times are numbers, in UTC.
+	//
+	// A cancelled context makes the driver close its connection, of which the server hears only when the statement has
+	// ended: a Save may be done after it.
+	MySQL
 )
 
 // Options are the settings of a Store. The zero value is right for most hosts.
@@ -105,6 +130,8 @@ type Store struct {
 	writer  chan struct{} // full while somebody writes; nil where several may
 	channel string        // of PostgreSQL's notifications
 	listen  func(ctx context.Context, channel string, notified func(payload string)) error
+
+	versions versions // of MySQL's records
 }
 
 var (
@@ -124,7 +151,7 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	}
 	known, ok := dialects[d]
 	if !ok {
-		errs = append(errs, fmt.Errorf("handover: sqlstore.New: dialect %d is unknown: use PostgreSQL or SQLite", d))
+		errs = append(errs, fmt.Errorf("handover: sqlstore.New: dialect %d is unknown: use PostgreSQL, SQLite or MySQL", d))
 	}
 	if o.Prefix == "" {
 		o.Prefix = "handover_"
@@ -132,8 +159,8 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	if !prefixPattern.MatchString(o.Prefix) {
 		errs = append(errs, fmt.Errorf("handover: sqlstore.New: Options.Prefix %q must match %s", o.Prefix, prefixPattern))
 	}
-	if o.Listen != nil && d == SQLite {
-		errs = append(errs, errors.New("handover: sqlstore.New: Options.Listen is for PostgreSQL: SQLite cannot notify"))
+	if o.Listen != nil && d != PostgreSQL {
+		errs = append(errs, errors.New("handover: sqlstore.New: Options.Listen is for PostgreSQL: other databases cannot notify"))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -231,15 +258,7 @@ func (s *Store) Claim(ctx context.Context, limit int, ttl time.Duration) (record
 		return nil, err
 	}
 	err = s.write(ctx, "Claim", func() error {
-		args := []any{limit, max(ttl.Microseconds(), 0)}
-		if s.oneWriter {
-			args = append(args, time.Now().UnixMicro())
-		}
-		rows, err := s.db.QueryContext(ctx, s.claim, args...)
-		if err != nil {
-			return err
-		}
-		records, err = scanClaim(rows)
+		records, err = s.claimOnce(ctx, s, limit, ttl)
 		return err
 	})
 	if err != nil {
@@ -274,8 +293,8 @@ func (s *Store) List(ctx context.Context, q handover.ListQuery) (records []hando
 // Delete implements handover.Store.
 func (s *Store) Delete(ctx context.Context, key string, version int64) error {
 	return s.write(ctx, "Delete", func() error {
-		removed, err := scanNumber(s.db.QueryContext(ctx, s.remove, key, version))
-		if err != nil || removed > 0 {
+		removed, err := s.removeOnce(ctx, s, key, version)
+		if err != nil || removed {
 			return err
 		}
 		stored, err := scanNumber(s.db.QueryContext(ctx, s.count, key))

@@ -41,7 +41,7 @@ func TestStatements(t *testing.T) {
 		}
 		for _, statement := range filled {
 			if statement == "" {
-				continue // of the other database
+				continue // of another database
 			}
 			require.Contains(t, statement, "other_")
 			require.NotRegexp(t, "[{}]", statement)
@@ -49,14 +49,17 @@ func TestStatements(t *testing.T) {
 	}
 	require.Contains(t, postgres.with("").load, "key = $1")
 	require.Contains(t, sqlite.with("").load, "key = ?1", "SQLite numbers $1 by its place, not by its number")
+	require.Contains(t, mysql.with("").load, "r.`key` = ?")
 	require.Contains(t, sqlite.load, "{prefix}", "the dialect itself stays as it is")
 }
 
 func TestListenIsForPostgreSQL(t *testing.T) {
 	listen := func(context.Context, string, func(string)) error { return nil }
-	_, err := New(new(sql.DB), SQLite, Options{Listen: listen})
-	require.ErrorContains(t, err, "Options.Listen")
-	_, err = New(new(sql.DB), PostgreSQL, Options{Listen: listen})
+	for _, d := range []Dialect{SQLite, MySQL} {
+		_, err := New(new(sql.DB), d, Options{Listen: listen})
+		require.ErrorContains(t, err, "Options.Listen")
+	}
+	_, err := New(new(sql.DB), PostgreSQL, Options{Listen: listen})
 	require.NoError(t, err)
 }
 
@@ -83,7 +86,7 @@ func TestWatch(t *testing.T) {
 	require.ErrorIs(t, watch(ctx, lost), context.Canceled)
 	require.Empty(t, heard)
 
-	for _, d := range []Dialect{PostgreSQL, SQLite} {
+	for _, d := range []Dialect{PostgreSQL, SQLite, MySQL} {
 		s, err := New(new(sql.DB), d, Options{})
 		require.NoError(t, err)
 		require.ErrorIs(t, s.Watch(t.Context(), hear), errors.ErrUnsupported)
@@ -112,6 +115,10 @@ func TestRunRepeats(t *testing.T) {
 		{SQLite, errors.New("sqlite3: database is locked"), true},
 		{SQLite, errors.New("database table is locked: handover_record"), true},
 		{SQLite, errors.New("disk I/O error"), false},
+		{MySQL, errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction"), true},
+		{MySQL, errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), true},
+		{MySQL, errors.New("Error 1062 (23000): Duplicate entry 'key' for key 'PRIMARY'"), false},
+		{MySQL, errors.New("invalid connection"), false},
 		{SQLite, handover.ErrConflict, false},
 		{SQLite, handover.ErrTaken, false},
 	} {
@@ -172,7 +179,10 @@ func TestRunErrors(t *testing.T) {
 	require.ErrorIs(t, fail(cancelled, inItsOwnWords), inItsOwnWords)
 	require.EqualError(t, fail(cancelled, context.Canceled), "handover: sqlstore: Save: context canceled")
 	require.ErrorContains(t, fail(t.Context(), stateError("42P01")), "call Migrate first")
+	s = &Store{dialect: dialects[SQLite]}
 	require.ErrorContains(t, fail(t.Context(), errors.New("no such table: handover_record")), "call Migrate first")
+	s = &Store{dialect: dialects[MySQL]}
+	require.ErrorContains(t, fail(t.Context(), errors.New("Error 1146 (42S02): Table 'test.handover_record' doesn't exist")), "call Migrate first")
 }
 
 func TestWritersWaitForTheirTurn(t *testing.T) {

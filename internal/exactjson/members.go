@@ -70,11 +70,12 @@ func Elements(v jsontext.Value) (list []jsontext.Value) {
 // v was checked, by Read or by Members.
 func Only(v jsontext.Value, name string) (value jsontext.Value) {
 	n := 0
-	checkedMembers(v, func(key []byte, v jsontext.Value) {
+	Text{Value: v}.members(func(key []byte, _ jsontext.Value, v Text) bool {
 		if string(key) == name {
-			value = v
+			value = v.Value
 			n++
 		}
+		return true
 	})
 	if n != 1 {
 		return nil
@@ -89,8 +90,8 @@ type Field struct {
 }
 
 // To makes a Field. A target is a *string, *int64 (a positive integer, see Positive), *bool, **bool (nil:
-// absent), *jsontext.Value (any value, as it is), or a func(jsontext.Value) bool that takes the value and
-// tells whether it now holds more than nothing.
+// absent), *jsontext.Value or *Text (any value, as it is), or a func of one of these two that takes the value
+// and tells whether it now holds more than nothing.
 func To(name string, target any) Field { return Field{name, target} }
 
 // ReadObject puts the members of an object that Read found clear into fields. It returns an object
@@ -98,48 +99,9 @@ func To(name string, target any) Field { return Field{name, target} }
 // type than it, and those that are null, false, zero or empty. Of a value that is no object it takes
 // nothing.
 func ReadObject(v jsontext.Value, into ...Field) (rest jsontext.Value) {
-	checkedMembers(v, func(name []byte, value jsontext.Value) {
-		for i := range into {
-			if string(name) == into[i].name && Set(into[i].to, value) {
-				return
-			}
-		}
-		rest = append(rest, ',')
-		rest, _ = jsontext.AppendQuote(rest, name) // fails for invalid UTF-8 only; Read left none
-		rest = append(append(rest, ':'), value...)
-	})
-	if rest == nil {
-		return nil
-	}
-	rest[0] = '{'
-	return append(rest, '}')
+	return Text{Value: v}.ReadObject(into...)
 }
 
 // Set gives a target of To the value, and tells whether it now has more than its
 // zero value. A value of the wrong type changes nothing.
-func Set(field any, v jsontext.Value) bool {
-	switch field := field.(type) {
-	case *string:
-		if v.Kind() == jsontext.KindString {
-			*field = string(unquoted(v))
-		}
-		return *field != ""
-	case *int64:
-		*field = Positive(v)
-		return *field != 0
-	case *bool:
-		*field = v.Kind() == jsontext.KindTrue
-		return *field
-	case **bool:
-		if v.Kind() == jsontext.KindTrue || v.Kind() == jsontext.KindFalse {
-			*field = new(v.Kind() == jsontext.KindTrue)
-		}
-		return *field != nil
-	case *jsontext.Value:
-		*field = v
-		return v != nil
-	case func(jsontext.Value) bool:
-		return field(v)
-	}
-	return false
-}
+func Set(field any, v jsontext.Value) bool { return Text{Value: v}.set(field) }

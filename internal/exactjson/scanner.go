@@ -14,17 +14,6 @@ type scanner struct {
 	at   int
 }
 
-// checkedMembers is Members for JSON that was checked. A name is void after the call.
-func checkedMembers(v jsontext.Value, each func(name []byte, value jsontext.Value)) {
-	s := scanner{json: v}
-	if !s.enter('{') {
-		return
-	}
-	for name := s.value(); name != nil; name = s.value() {
-		each(unquoted(name), s.value())
-	}
-}
-
 // peek returns the byte with which the next value begins, or the object or array ends; 0 at the end.
 func (s *scanner) peek() byte {
 	for ; s.at < len(s.json); s.at++ {
@@ -57,11 +46,7 @@ func (s *scanner) value() jsontext.Value {
 	case '{', '[':
 		s.nested()
 	default:
-		if n := bytes.IndexAny(s.json[s.at:], ",]} \t\r\n"); n >= 0 {
-			s.at += n
-		} else {
-			s.at = len(s.json)
-		}
+		s.literal()
 	}
 	return s.json[from:s.at:s.at]
 }
@@ -74,10 +59,24 @@ func (s *scanner) text() {
 			s.at = len(s.json)
 			return
 		}
-		end := s.at + n
+		from, end := s.at, s.at+n
 		s.at = end + 1
-		if before := bytes.TrimRight(s.json[end-n:end], "\\"); (n-len(before))%2 == 0 {
+		escapes := 0
+		for end-escapes > from && s.json[end-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
 			return // the quotation mark is not escaped
+		}
+	}
+}
+
+// literal goes over a number, true, false or null.
+func (s *scanner) literal() {
+	for ; s.at < len(s.json); s.at++ {
+		switch s.json[s.at] {
+		case ',', ']', '}', ' ', '\t', '\r', '\n':
+			return
 		}
 	}
 }
@@ -102,9 +101,15 @@ func (s *scanner) nested() {
 
 // unquoted returns the text of a JSON string. It may share v's memory.
 func unquoted(v jsontext.Value) []byte {
-	if n := len(v); n >= 2 && v[0] == '"' && v[n-1] == '"' && bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v) {
-		return v[1 : n-1]
+	if plain(v) {
+		return v[1 : len(v)-1]
 	}
 	text, _ := jsontext.AppendUnquote(nil, v) // what is invalid becomes U+FFFD
 	return text
+}
+
+// plain reports whether the text of a JSON string is what stands between its quotation marks.
+func plain(v jsontext.Value) bool {
+	n := len(v)
+	return n >= 2 && v[0] == '"' && v[n-1] == '"' && bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,25 +22,30 @@ const (
 // Signed reports whether a hook has a signature, which may be wrong.
 func Signed(h http.Header) bool { return h.Get(signature) != "" }
 
-// Verify reports whether the signature is one with one of the secrets: the hex HMAC-SHA256 of
-// "[time;body]", with the time as it stands in its header and the secret's characters as the key. An
-// empty secret, which everybody knows, is none.
-func Verify(h http.Header, body []byte, secrets []string) bool {
-	got, err := hex.DecodeString(h.Get(signature))
-	if err != nil {
+// Verify reports whether the signature is one with the secret: the hex HMAC-SHA256 of "[time;body]", with the time
+// as it stands in its header and the secret's characters as the key. An empty secret, which everybody knows, signs
+// nothing.
+func Verify(h http.Header, body []byte, secret string) bool {
+	var got [sha256.Size]byte
+	given := h.Get(signature)
+	if secret == "" || len(given) != hex.EncodedLen(len(got)) {
 		return false
 	}
-	good := false
-	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
-		mac := hmac.New(sha256.New, []byte(secret))
-		fmt.Fprintf(mac, "[%s;%s]", h.Get(timestamp), body)
-		good = hmac.Equal(mac.Sum(nil), got) || good
+	if _, err := hex.Decode(got[:], []byte(given)); err != nil {
+		return false
 	}
-	return good
+	time := h.Get(timestamp)
+	mac := hmac.New(sha256.New, []byte(secret))
+	buffer := append(make([]byte, 0, max(len(time)+2, sha256.Size)), '[')
+	buffer = append(append(buffer, time...), ';')
+	mac.Write(buffer)
+	mac.Write(body)
+	mac.Write(closing)
+	return hmac.Equal(mac.Sum(buffer[:0]), got[:])
 }
+
+// closing ends what is signed.
+var closing = []byte("]")
 
 // Emitted returns when a signed hook was emitted; ok is false if its time is not a number. Crisp does not
 // document its unit: a number below 1e12 can only be seconds, and one above only milliseconds.
@@ -60,6 +64,9 @@ func Emitted(h http.Header) (at time.Time, ok bool) {
 // key with "+" or "%" in it may have been pasted into Crisp's settings either way. It is empty without a
 // key.
 func Keys(query string) []string {
+	if query == "" {
+		return nil
+	}
 	rest, ok := strings.CutPrefix("&"+query, "&key=")
 	if !ok {
 		_, rest, _ = strings.Cut(query, "&key=")

@@ -4,11 +4,13 @@
 package httpbody
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -54,29 +56,25 @@ func New(b Bounds) *Reader {
 // Reading returns how many bodies are being read, where Bounds.AtOnce is set.
 func (b *Reader) Reading() int { return len(b.places) }
 
-// Limit sets the deadline of a connection by which the request must have come, and returns what takes it
-// away again; nil if it cannot be set: w is nil, or hides the connection.
-func (b *Reader) Limit(w http.ResponseWriter) (done func()) {
-	if w == nil {
-		return nil
-	}
-	connection := http.NewResponseController(w)
-	if connection.SetReadDeadline(time.Now().Add(b.bounds.Time)) != nil {
-		return nil
-	}
-	return func() { _ = connection.SetReadDeadline(time.Time{}) }
+// Limit sets the deadline of a connection by which the request must have come. It reports whether that could be
+// done: not if w is nil, or hides the connection.
+func (b *Reader) Limit(w http.ResponseWriter) bool {
+	return w != nil && http.NewResponseController(w).SetReadDeadline(time.Now().Add(b.bounds.Time)) == nil
 }
+
+// Unlimit takes the deadline away that Limit set.
+func Unlimit(w http.ResponseWriter) { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }
 
 // Take returns the request's body within Bounds.Time: with Limit where that can be, else with watch. After an error
 // the deadline stays, and the connection is to be closed: else the server waits for the rest before it answers.
 func (b *Reader) Take(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	done := b.Limit(w)
-	body, err := b.Read(r, done == nil)
+	limited := b.Limit(w)
+	body, err := b.Read(r, !limited)
 	switch {
 	case err != nil:
 		w.Header().Set("Connection", "close")
-	case done != nil:
-		done()
+	case limited:
+		Unlimit(w)
 	}
 	return body, err
 }
@@ -99,7 +97,7 @@ func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
 		}
 	}
 	if !watch {
-		return b.all(r.Body)
+		return b.all(r)
 	}
 	type result struct {
 		body []byte
@@ -107,7 +105,7 @@ func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
 	}
 	read := make(chan result, 1)
 	go func() {
-		body, err := b.all(r.Body)
+		body, err := b.all(r)
 		read <- result{body, err}
 	}()
 	late := time.NewTimer(b.bounds.Time)
@@ -123,24 +121,19 @@ func (b *Reader) Read(r *http.Request, watch bool) ([]byte, error) {
 }
 
 // all reads a body to its end. A panic of the reader becomes an error.
-func (b *Reader) all(r io.Reader) (body []byte, err error) {
-	counted := &counted{reader: io.LimitReader(r, b.bounds.Size+1), of: b}
+func (b *Reader) all(r *http.Request) (body []byte, err error) {
+	counted := counted{reader: r.Body, of: b}
 	defer counted.release()
 	defer func() {
 		if recover() != nil {
 			body, err = nil, errPanicked
 		}
 	}()
-	body, err = io.ReadAll(counted)
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	body, err = counted.all(r.ContentLength)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, ErrTooSlow
-	case err != nil:
-		return nil, err
-	case int64(len(body)) > b.bounds.Size:
-		return nil, ErrTooLarge
 	}
-	return body, nil
+	return body, err
 }
 
 // counted counts what is read of one body, and takes its share in what all may have.
@@ -150,17 +143,43 @@ type counted struct {
 	read, held int64
 }
 
-// Read implements io.Reader.
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.reader.Read(p)
-	c.read += int64(n)
-	if more := max(c.read-c.of.bounds.Small, 0) - c.held; more > 0 {
-		c.held += more
-		if most := c.of.bounds.Large; c.of.large.Add(more) > most && most > 0 {
-			return n, fmt.Errorf("%w: too many large bodies", ErrCrowded)
+// all reads to the end. said is how long the body is to be, if that is above 0.
+func (c *counted) all(said int64) ([]byte, error) {
+	first := int64(bytes.MinRead)
+	if small := c.of.bounds.Small; 0 < said && said < small {
+		first = said + 1 // the end is seen without a larger buffer
+	}
+	body := make([]byte, 0, first)
+	for {
+		n, err := c.reader.Read(body[len(body):min(int64(cap(body)), c.of.bounds.Size+1)])
+		body = body[:len(body)+n]
+		if c.crowds(int64(n)) {
+			return nil, fmt.Errorf("%w: too many large bodies", ErrCrowded)
+		}
+		switch {
+		case int64(len(body)) > c.of.bounds.Size:
+			return nil, ErrTooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		}
+		if len(body) == cap(body) {
+			body = slices.Grow(body, 1)
 		}
 	}
-	return n, err
+}
+
+// crowds counts n further bytes. It reports whether they are more than all may have.
+func (c *counted) crowds(n int64) bool {
+	c.read += n
+	more := max(c.read-c.of.bounds.Small, 0) - c.held
+	if more <= 0 {
+		return false
+	}
+	c.held += more
+	most := c.of.bounds.Large
+	return c.of.large.Add(more) > most && most > 0
 }
 
 // release gives the share back.

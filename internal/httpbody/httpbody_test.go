@@ -114,12 +114,12 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 
 func TestLimit(t *testing.T) {
 	r := httpbody.New(httpbody.Bounds{Size: 10, Time: time.Minute})
-	require.Nil(t, r.Limit(nil))
-	require.Nil(t, r.Limit(httptest.NewRecorder()), "it has no connection")
+	require.False(t, r.Limit(nil))
+	require.False(t, r.Limit(httptest.NewRecorder()), "it has no connection")
 	w := &deadlines{ResponseWriter: httptest.NewRecorder()}
-	done := r.Limit(struct{ *deadlines }{w})
+	require.True(t, r.Limit(struct{ *deadlines }{w}))
 	require.Equal(t, []bool{true}, w.set)
-	done()
+	httpbody.Unlimit(struct{ *deadlines }{w})
 	require.Equal(t, []bool{true, false}, w.set)
 }
 

@@ -83,36 +83,7 @@ func BenchmarkPostgresMessages(b *testing.B) {
 			db := openPostgres(b, postgresSchema(b, postgresConfig(b), nil))
 			db.SetMaxOpenConns(16)
 			db.SetMaxIdleConns(16) // opening a connection costs more than a Save
-			crisp := handovertest.NewCrisp(b, handovertest.Options{})
-			quick := &quickCrisp{RoundTripper: crisp.Client().Transport, pages: make(map[string][][]byte)}
-			store := newSettledStore(postgresStore(b, db), conversations)
-			h := messagesBot(b, crisp, quick, store)
-			sessions := make([]string, conversations)
-			var opened sync.WaitGroup
-			for i := range sessions {
-				opened.Go(func() { sessions[i] = openedSession(b, h, fmt.Sprint(i)) })
-			}
-			opened.Wait()
-			crisp.Settle()
-			talk := func(first, messages int) {
-				var all sync.WaitGroup
-				for i, session := range sessions {
-					all.Go(func() {
-						for n := range messages {
-							store.settled(i) // of before
-							answer := httptest.NewRecorder()
-							h.ServeHTTP(answer, quick.said(b, crisp, session, (first+n)*conversations+i))
-							if answer.Code != http.StatusOK {
-								b.Errorf("the hook was answered %d", answer.Code)
-								return
-							}
-							<-store.of[i]
-						}
-					})
-				}
-				all.Wait()
-				require.NoError(b, handovertest.Drain(b.Context(), h))
-			}
+			talk := newTalk(b, postgresStore(b, db), conversations)
 			talk(0, 5)
 			floor := 0.0
 			if conversations == 1 {
@@ -133,6 +104,41 @@ func BenchmarkPostgresMessages(b *testing.B) {
 				b.ReportMetric(floor, "bare-updates/s")
 			}
 		})
+	}
+}
+
+// newTalk opens so many conversations with agents, and returns what has agents write so many messages in each at
+// the same time, numbered from the first on, until all of it is stored.
+func newTalk(b *testing.B, in handover.Store, conversations int) func(first, messages int) {
+	crisp := handovertest.NewCrisp(b, handovertest.Options{})
+	quick := &quickCrisp{RoundTripper: crisp.Client().Transport, pages: make(map[string][][]byte)}
+	store := newSettledStore(in, conversations)
+	h := messagesBot(b, crisp, quick, store)
+	sessions := make([]string, conversations)
+	var opened sync.WaitGroup
+	for i := range sessions {
+		opened.Go(func() { sessions[i] = openedSession(b, h, fmt.Sprint(i)) })
+	}
+	opened.Wait()
+	crisp.Settle()
+	return func(first, messages int) {
+		var all sync.WaitGroup
+		for i, session := range sessions {
+			all.Go(func() {
+				for n := range messages {
+					store.settled(i) // of before
+					answer := httptest.NewRecorder()
+					h.ServeHTTP(answer, quick.said(b, crisp, session, (first+n)*conversations+i))
+					if answer.Code != http.StatusOK {
+						b.Errorf("the hook was answered %d", answer.Code)
+						return
+					}
+					<-store.of[i]
+				}
+			})
+		}
+		all.Wait()
+		require.NoError(b, handovertest.Drain(b.Context(), h))
 	}
 }
 

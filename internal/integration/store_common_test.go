@@ -65,9 +65,9 @@ func requireMigrateAtOnce(t *testing.T, db *sql.DB, replicas []*sqlstore.Store) 
 		calls.Wait()
 		require.NoError(t, errors.Join(errs...))
 	}
-	var versions int
-	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM replicas_schema").Scan(&versions))
-	require.Equal(t, 2, versions, "each migration ran once")
+	var migrations, version int
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*), max(version) FROM replicas_schema").Scan(&migrations, &version))
+	require.Equal(t, version, migrations, "each migration ran once")
 
 	r := handover.Record{Key: "key"}
 	for _, store := range replicas {
@@ -121,5 +121,29 @@ func saveAtOnce(t testing.TB, store handover.Store, conversations, each int) {
 		})
 	}
 	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+// exchangeCrispIDs has two writers take each other's Crisp ids, again and again.
+func exchangeCrispIDs(t *testing.T, store handover.Store) {
+	t.Helper()
+	var writers sync.WaitGroup
+	errs := make([]error, 2)
+	for i, key := range []string{"one", "two"} {
+		writers.Go(func() {
+			r := handover.Record{Key: key}
+			for n := range 200 {
+				r.CrispIDs = []string{[]string{"a", "b"}[(i+n)%2]}
+				version, err := store.Save(t.Context(), r)
+				if err == nil {
+					r.Version = version
+				} else if !errors.Is(err, handover.ErrTaken) {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
 	require.NoError(t, errors.Join(errs...))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -224,23 +223,5 @@ func TestStorePostgresDeadlock(t *testing.T) {
 	config := postgresSchema(t, postgresConfig(t), map[string]string{"deadlock_timeout": "1ms"})
 	db := openPostgres(t, config)
 	store := postgresStore(t, db)
-	var writers sync.WaitGroup
-	errs := make([]error, 2)
-	for i, key := range []string{"one", "two"} {
-		writers.Go(func() {
-			r := handover.Record{Key: key}
-			for n := range 200 {
-				r.CrispIDs = []string{[]string{"a", "b"}[(i+n)%2]}
-				version, err := store.Save(t.Context(), r)
-				if err == nil {
-					r.Version = version
-				} else if !errors.Is(err, handover.ErrTaken) {
-					errs[i] = err
-					return
-				}
-			}
-		})
-	}
-	writers.Wait()
-	require.NoError(t, errors.Join(errs...))
+	exchangeCrispIDs(t, store)
 }

@@ -1,0 +1,69 @@
+package keys
+
+import (
+	"container/list"
+	"sync"
+)
+
+// Shelf keeps values for whoever takes them next: each for one, under a key and in a version of that. What was put
+// there longest ago goes when there is no more room. It is safe for concurrent use.
+type Shelf[V any] struct {
+	room int // for the sizes of all values together
+
+	mu    sync.Mutex
+	used  int
+	all   map[string]*list.Element
+	order list.List // of placed[V], the oldest first
+}
+
+type placed[V any] struct {
+	key     string
+	version int64
+	value   V
+	size    int
+}
+
+// NewShelf returns a Shelf with room for values of this size together.
+func NewShelf[V any](room int) *Shelf[V] {
+	return &Shelf[V]{room: room, all: make(map[string]*list.Element)}
+}
+
+// Put keeps a value in the place of what was there under this key. The caller does not use it any more.
+func (s *Shelf[V]) Put(key string, version int64, value V, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(s.all[key])
+	if size > s.room/16 { // one must not take the room of many
+		return
+	}
+	s.all[key] = s.order.PushBack(placed[V]{key, version, value, size})
+	for s.used += size; s.used > s.room; {
+		s.remove(s.order.Front())
+	}
+}
+
+// Take gives what is kept under a key, if it is of this version, and keeps it no longer.
+func (s *Shelf[V]) Take(key string, version int64) (value V, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.all[key]
+	if e == nil {
+		return value, false
+	}
+	p := e.Value.(placed[V])
+	s.remove(e)
+	if p.version != version {
+		return value, false // it is older than what is stored, or will be before long
+	}
+	return p.value, true
+}
+
+// remove takes an element off; nil is none. The caller holds s.mu.
+func (s *Shelf[V]) remove(e *list.Element) {
+	if e == nil {
+		return
+	}
+	p := s.order.Remove(e).(placed[V])
+	delete(s.all, p.key)
+	s.used -= p.size
+}

@@ -1,0 +1,42 @@
+package keys_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/keys"
+)
+
+func TestShelf(t *testing.T) {
+	s := keys.NewShelf[string](160)
+	_, ok := s.Take("a", 1)
+	require.False(t, ok)
+
+	s.Put("a", 1, "first", 10)
+	s.Put("a", 2, "second", 10)
+	got, ok := s.Take("a", 2)
+	require.True(t, ok)
+	require.Equal(t, "second", got)
+	_, ok = s.Take("a", 2)
+	require.False(t, ok, "only one may have it")
+
+	s.Put("a", 2, "second", 10)
+	_, ok = s.Take("a", 3)
+	require.False(t, ok, "another version is stored")
+
+	s.Put("large", 1, "", 11)
+	_, ok = s.Take("large", 1)
+	require.False(t, ok, "it would take the room of many")
+}
+
+func TestShelfForgetsTheOldest(t *testing.T) {
+	s := keys.NewShelf[int](160)
+	for i := range 20 {
+		s.Put(string(rune('a'+i)), 1, i, 10)
+	}
+	for i := range 20 {
+		_, ok := s.Take(string(rune('a'+i)), 1)
+		require.Equal(t, i >= 4, ok, i)
+	}
+}
