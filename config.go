@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Presence says whether somebody is there to answer.
@@ -98,6 +100,10 @@ type Config struct {
 	// must return at once: while some calls hang no more are made. Activities hold ids and durations,
 	// never words of people.
 	Observe func(ctx context.Context, a Activity)
+	// TraceParent returns the trace context of ctx, a W3C traceparent, or "". It is asked on the contexts of Handle,
+	// Receive, Start, ServeHTTP and HandleEvent, and must return at once. The library keeps it with the message, and gives it back in
+	// Activity, Incoming and Message: so a trace goes on in other processes. Module handoverotel has one.
+	TraceParent func(ctx context.Context) string
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
 	Sources []string
@@ -219,6 +225,16 @@ type Limits struct {
 	// Crisp, a text counting once for each 2,000 characters, and a file once. Beyond it Receive and Handle
 	// return ErrCrowded. Default: 100.
 	Waiting int
+}
+
+// traceOf is the trace context that TraceParent finds in ctx; "" if there is none, or none that is valid.
+func (c *Config) traceOf(ctx context.Context) (trace string) {
+	if c.TraceParent != nil {
+		worker.Guard(func(stack string) {
+			c.Logger.Error("handover: Config.TraceParent panicked", "stack", stack)
+		}, func() { trace = validTrace(c.TraceParent(ctx)) })
+	}
+	return trace
 }
 
 const (

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -41,6 +42,9 @@ type Incoming struct {
 	// handed on yet. So messages whose Handle is called at about the same time are in order. 0: the order
 	// in which they are stored.
 	Seq int64 `json:"seq,omitzero"`
+	// TraceParent is the trace context that the message came in, a W3C traceparent. Default: what
+	// Config.TraceParent gives. One that is not valid is left out.
+	TraceParent string `json:"trace_parent,omitempty"`
 }
 
 // Turn is the right to answer one message of the user, as long as nobody else got the
@@ -124,6 +128,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	if err := h.cfg.checkIncoming(&m); err != nil {
 		return Turn{}, err
 	}
+	m.TraceParent = cmp.Or(validTrace(m.TraceParent), h.cfg.traceOf(ctx))
 	k, err := h.locate(ctx, m.Conversation)
 	if err != nil {
 		return Turn{}, err

@@ -102,6 +102,7 @@ type handover struct {
 	From       int64     `json:"from,omitzero"`         // Crisp's time of the message that took over, in ms
 	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
 	ByEmail    bool      `json:"by_email,omitzero"`     // a follow-up: the agents answer by email
+	Trace      string    `json:"trace,omitempty"`       // the trace context of the user's newest message in it, or of the asking
 }
 
 // mute is a mute by the host, with nobody asked for.

@@ -294,6 +294,14 @@ func (rec *record) holdEnds() {
 	}
 }
 
+// trace is the trace context of a message whose words are kept.
+func (all userMessages) trace(id string) string {
+	if m := all.find(id); m != nil && m.Incoming != nil {
+		return m.Incoming.TraceParent
+	}
+	return ""
+}
+
 // answered notes that the bot has answered the message with this id, if it was to.
 func (all userMessages) answered(id string) {
 	if m := all.find(id); m != nil && (m.Status == messageTurn || m.Status == messageKept) {

@@ -268,10 +268,11 @@ func (rec *record) endAnswer(a *answering, r answered) {
 	now := rec.env.now
 	switch {
 	case r.err == nil:
-		m.done(messageAnswered)
 		rec.observe(Activity{Kind: ActivityAnswered, MessageID: m.ID, Attempt: a.turn.Attempt, Took: now.Sub(a.since)})
+		trace := rec.UserMessages.trace(m.ID)
+		m.done(messageAnswered)
 		if r.request != nil {
-			rec.asked(*r.request, r.there, m.ID)
+			rec.asked(*r.request, r.there, m.ID, trace)
 		}
 	case r.cut: // handOn gives it to the agent; if the bot has the conversation again it is repeated
 		m.Next = now
@@ -281,9 +282,13 @@ func (rec *record) endAnswer(a *answering, r answered) {
 }
 
 // asked asks for a human in the bot's name, whatever happened since the bot's turn.
-func (rec *record) asked(r Request, there Presence, message string) {
+func (rec *record) asked(r Request, there Presence, message, trace string) {
 	t := Turn{Conversation: rec.Conversation, Epoch: rec.Epoch}
-	rec.observe(Activity{Kind: ActivityAsked, Outcome: rec.start(t, r, there), MessageID: message})
+	outcome := rec.start(t, r, there)
+	if outcome == OutcomeOpening {
+		rec.Handover.Trace = trace
+	}
+	rec.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: message, TraceParent: trace})
 }
 
 // answerFailed sets the time of the next attempt.
@@ -304,7 +309,7 @@ func (rec *record) giveUpAnswer(a *answering, r Request, there Presence) {
 	}
 	rec.observe(Activity{Kind: ActivityGivenUp, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts})
 	if rec.State == StateBot {
-		rec.asked(r, there, m.ID)
+		rec.asked(r, there, m.ID, rec.UserMessages.trace(m.ID))
 	}
 	if rec.State == StateBot {
 		m.done(messageAnswered)

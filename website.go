@@ -98,8 +98,12 @@ func newCrispAPI(cfg *Config, website string, tell func(...Activity), state func
 		Token:   crispapi.Token{Identifier: cfg.Token.Identifier.Reveal(), Key: cfg.Token.Key.Reveal(), Tier: string(cfg.Token.Tier)},
 		OnState: state,
 		OnPanic: func(stack string) { cfg.Logger.Error("handover: the HTTP transport panicked", "stack", stack) },
-		OnCall: func(c crispapi.Call) {
-			a := Activity{Kind: ActivityCall, Effect: c.Op, Took: c.Took, At: c.Begun}
+		OnCall: func(ctx context.Context, c crispapi.Call) {
+			a := purposeOf(ctx)
+			a.Kind, a.Effect, a.Took, a.At = ActivityCall, c.Op, c.Took, c.Begun
+			if a.TraceParent == "" {
+				a.TraceParent = cfg.traceOf(ctx)
+			}
 			if c.Err != nil {
 				a.Err = newAPIError(c.Err)
 			}

@@ -433,6 +433,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 			<-renewed
 		}
 	}()
+	ctx = withPurpose(ctx, rec.purpose(s))
 	token := rand.Uint32() | 1
 	if s.read == nil {
 		r := h.carryOut(ctx, rec, s.effect)

@@ -52,7 +52,8 @@ type Config struct {
 	Token     Token
 	HTTP      *http.Client // nil: one with http.DefaultTransport. Redirects are never followed
 	// OnCall, if set, hears of every call that was made. It may be called by several goroutines.
-	OnCall func(Call)
+	// It gets the context of the call.
+	OnCall func(context.Context, Call)
 	// OnState, if set, hears when calls to the website as a whole stop, and when they go on. It may be
 	// called by several goroutines, and must not block.
 	OnState func(State)
@@ -165,7 +166,7 @@ func (c *Client) try(ctx context.Context, r request) *Error {
 	call.Took = time.Since(call.Begun)
 	c.Calls.Add(1)
 	if c.cfg.OnCall != nil {
-		c.cfg.OnCall(call)
+		c.cfg.OnCall(ctx, call)
 	}
 	return call.Err
 }
