@@ -93,6 +93,7 @@ func (h *engine) housekeeping(ctx context.Context) {
 	for _, s := range h.sites {
 		_ = s.catchUpSoon(ctx)
 		_ = s.account(ctx)
+		_ = s.refresh(ctx)
 	}
 }
 
@@ -106,6 +107,7 @@ func (h *engine) poll(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		h.polled.Store(h.store.now().UnixNano())
 		for _, r := range due {
 			h.given.Store(r.Key, r)
 			if !h.pool.Nudge(jobOf(r.Key, toUser)) {

@@ -54,6 +54,7 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	polls    atomic.Int64     // when this process may poll again, in Unix ns
+	polled   atomic.Int64     // when it last did, in Unix ns by the store's clock
 	overdue  claims.Overdue
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
