@@ -2,24 +2,31 @@ package handover_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
+	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
-	"github.com/crisphandover/handover/handovertest"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
-// The code of README.md stands in the functions below, so that it compiles.
+// The code of README.md, and of the guides that have no test of their own, stands in the functions below, so that it
+// compiles.
 
 var (
-	_ = readmeTest
 	_ = readmeObserve
+	_ = readmeCheck
+	_ = readmeServe
 )
 
 func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, conv handover.Conversation, messageID, text string) error {
@@ -70,19 +77,6 @@ func TestReadmeLoop(t *testing.T) {
 	})
 }
 
-func readmeTest(t *testing.T, bot readmeManaged) {
-	crisp := handovertest.NewCrisp(t, handovertest.Options{})
-	config := crisp.Config() // website, token, hooks, client, store, logger
-	config.Answer, config.Deliver = bot.answer, bot.deliver
-	h, err := handover.New(config)
-	require.NoError(t, err)
-	crisp.Run(h) // until the test ends
-	// the user asks for a human, and
-	crisp.Settle()
-	crisp.Last().Operator("Ann").Say("Hello, how can I help?")
-	crisp.Settle() // and look at what the user got
-}
-
 func readmeObserve(states readmeHistogram, faults readmeCounter) handover.Config {
 	return handover.Config{
 		Observe: func(_ context.Context, a handover.Activity) {
@@ -98,10 +92,6 @@ func readmeObserve(states readmeHistogram, faults readmeCounter) handover.Config
 
 // What the code in README.md takes from its host, and from Prometheus.
 type (
-	readmeManaged struct {
-		answer  func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error)
-		deliver func(context.Context, handover.Session, handover.Message) (string, error)
-	}
 	readmeBot interface {
 		Stream(ctx context.Context, text string) (needHelp bool, err error)
 	}
@@ -113,8 +103,44 @@ type (
 	}
 )
 
-// TestReadmeCode finds each block of README.md's code in this file, whatever its indentation. The first one is
-// a program, which examples/firstbot runs.
+func readmeCheck(ctx context.Context, h *handover.Handover) {
+	fmt.Print(h.Check(ctx))
+}
+
+func readmeServe(h *handover.Handover, srv *http.Server, db *sql.DB) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	go h.Run(ctx)
+	go srv.ListenAndServe()
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err := errors.Join(srv.Shutdown(end), h.Shutdown(end), db.Close())
+	return err
+}
+
+// goBlocks are the blocks of Go in a file of Markdown.
+func goBlocks(t *testing.T, path string) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, block := range strings.Split(string(text), "```go\n")[1:] {
+		code, _, found := strings.Cut(block, "```\n")
+		require.True(t, found, path)
+		blocks = append(blocks, code)
+	}
+	return blocks
+}
+
+// README.md has one block of code, a program of fewer than 45 lines, which examples/firstbot runs.
+func TestReadmeProgram(t *testing.T) {
+	program, err := os.ReadFile("examples/firstbot/main.go")
+	require.NoError(t, err)
+	require.Equal(t, []string{string(program)}, goBlocks(t, "README.md"))
+	require.Less(t, strings.Count(string(program), "\n"), 45)
+}
+
+// The blocks of these guides are in this file, whatever their indentation.
 func TestReadmeCode(t *testing.T) {
 	flat := func(code string) string {
 		var lines []string
@@ -123,22 +149,33 @@ func TestReadmeCode(t *testing.T) {
 		}
 		return strings.TrimSpace(strings.Join(lines, "\n"))
 	}
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
 	file, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
-	program, err := os.ReadFile("examples/firstbot/main.go")
+	for _, guide := range []string{"docs/own-loop.md", "docs/observability.md", "docs/kubernetes.md", "docs/troubleshooting.md"} {
+		blocks := goBlocks(t, guide)
+		require.NotEmpty(t, blocks, guide)
+		for _, code := range blocks {
+			require.Contains(t, flat(string(file)), flat(code), guide)
+		}
+	}
+}
+
+// README.md shows lines that the quickstart prints, in their order.
+func TestReadmeOutput(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	blocks := strings.Split(string(readme), "```go\n")[1:]
-	require.NotEmpty(t, blocks)
-	for i, block := range blocks {
-		code, _, found := strings.Cut(block, "```\n")
-		require.True(t, found)
-		if i > 0 {
-			require.Contains(t, flat(string(file)), flat(code))
+	_, shown, found := strings.Cut(string(readme), "```text\n")
+	require.True(t, found)
+	shown, _, _ = strings.Cut(shown, "```")
+	out, err := exec.CommandContext(t.Context(), "go", "run", "./examples/quickstart").Output()
+	require.NoError(t, err)
+	printed := string(out)
+	for line := range strings.Lines(shown) {
+		if line == "…\n" {
 			continue
 		}
-		require.Equal(t, string(program), code)
-		require.Less(t, strings.Count(code, "\n"), 45, "a bot is wired in fewer than 45 lines")
+		_, after, found := strings.Cut(printed, line)
+		require.True(t, found, "the quickstart does not print %q there:\n%s", line, printed)
+		printed = after
 	}
 }

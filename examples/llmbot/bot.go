@@ -34,6 +34,7 @@ func newBot(c handover.Config, m model, print func(who, text string)) (*bot, err
 	}
 	b := &bot{model: m, tool: tool, print: print, history: map[handover.Conversation][]message{}, ended: map[string]bool{}}
 	c.Answer, c.Deliver, c.OnEnd = b.answer, b.deliver, b.onEnd
+	c.Store = &handover.MemoryStore{} // a real bot keeps its state in a database: see package sqlstore
 	b.Handover, err = handover.New(c)
 	return b, err
 }

@@ -73,6 +73,7 @@ func run(ctx context.Context, getenv func(string) string) error {
 func newBot(config handover.Config, s *screen, listener net.Listener) (b *bot, stop func(), err error) {
 	b = &bot{screen: s, request: request}
 	config.Answer, config.Deliver, config.Transcript = b.answer, s.deliver, s.transcript
+	config.Store = &handover.MemoryStore{} // a real bot keeps its state in a database: see package sqlstore
 	config.History = handover.History{
 		URL:        "http://" + listener.Addr().String() + "/history",
 		SigningKey: handover.NewSecret(rand.Text() + rand.Text()), // all replicas of a real bot share theirs

@@ -14,16 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rows is how many rows README.md's table of the connector has at least: one for each of the features
+// rows is how many rows the table of docs/connector.md has at least: one for each of the features
 // that the connector's page lists.
 const rows = 32
 
-// TestConnectorTable checks that each row of README.md's table of the connector names a test or a
+// TestConnectorTable checks that each row of the table of docs/connector.md names a test or a
 // story, and that what is named there exists.
 func TestConnectorTable(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	doc, err := os.ReadFile("../../docs/connector.md")
 	require.NoError(t, err)
-	_, table, found := strings.Cut(string(readme), "<!-- connector table -->\n")
+	_, table, found := strings.Cut(string(doc), "<!-- connector table -->\n")
 	require.True(t, found)
 	table, _, found = strings.Cut(table, "<!-- end -->")
 	require.True(t, found)

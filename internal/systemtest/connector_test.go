@@ -16,7 +16,7 @@ import (
 	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
-// The tests in this file follow the connector's page from end to end; README.md has the table.
+// The tests in this file follow the connector's page from end to end; docs/connector.md has the table.
 
 // connector is Crisp as the connector's page sets it up: the free plan, a hook of the website,
 // which is unsigned, with the four events ticked.

@@ -15,7 +15,7 @@ import (
 	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
-// TestCostsInCalls counts the calls of each action, and finds the same numbers in README.md.
+// TestCostsInCalls counts the calls of each action, and finds the same numbers in docs/costs.md.
 func TestCostsInCalls(t *testing.T) {
 	costs := map[string]int{}
 	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
@@ -59,16 +59,16 @@ func TestCostsInCalls(t *testing.T) {
 		costs["ended by the host"] = cost()
 	})
 	for action, n := range costs {
-		inReadme(t, action, n)
+		inDocs(t, action, n)
 	}
 }
 
-// inReadme finds a row of the table of costs.
-func inReadme(t *testing.T, action string, calls int) {
-	readme, err := os.ReadFile("../../README.md")
+// inDocs finds a row of the table of costs.
+func inDocs(t *testing.T, action string, calls int) {
+	doc, err := os.ReadFile("../../docs/costs.md")
 	require.NoError(t, err)
 	row := fmt.Sprintf("\n| %s | %d |", action, calls)
-	require.True(t, strings.Contains(string(readme), row), "README.md must have %q", row)
+	require.True(t, strings.Contains(string(doc), row), "docs/costs.md must have %q", row)
 }
 
 func TestCostsOfAMessageByPolicy(t *testing.T) {
@@ -93,7 +93,7 @@ func TestCostsOfAMessageByPolicy(t *testing.T) {
 }
 
 // TestCostsOverTime counts the calls of what goes on for a while, with all hooks, without catch-up's
-// share, and finds the same numbers in README.md.
+// share, and finds the same numbers in docs/costs.md.
 func TestCostsOverTime(t *testing.T) {
 	pairs := func(n int, every time.Duration) func(r *rig.Rig, ann *handovertest.Operator) {
 		return func(r *rig.Rig, ann *handovertest.Operator) {
@@ -126,7 +126,7 @@ func TestCostsOverTime(t *testing.T) {
 				calls := tally.Count("") - tally.Count(handovertest.RouteList)
 				t.Logf("%s: %.2f calls (%v)", tt.row, float64(calls)/float64(tt.per), tally.Routes())
 				require.LessOrEqual(t, calls, tt.calls*tt.per+tally.Count(handovertest.RouteList), "and one where catch-up finds that the user wrote last")
-				inReadme(t, tt.row, tt.calls)
+				inDocs(t, tt.row, tt.calls)
 			})
 		})
 	}
@@ -140,6 +140,6 @@ func TestCostsOfWaitingInVain(t *testing.T) {
 		require.Equal(t, handover.StateBot, r.Session().State)
 		calls := tally.Count("") - tally.Count(handovertest.RouteList)
 		t.Logf("waiting in vain: %d calls (%v)", calls, tally.Routes())
-		inReadme(t, "waiting in vain", calls)
+		inDocs(t, "waiting in vain", calls)
 	})
 }
