@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type dialect struct {
 	// migrations make the schema. Migration n leads from version n to version n+1 and is never
 	// changed once released; the previous release must be able to work with what it makes, since
 	// replicas are replaced one by one.
-	migrations [][]string
+	migrations []migration
 	// passing reports whether an error says that nothing was done, and that the same work will do later: a
 	// lock that others hold, a deadlock, a serialization failure.
 	passing func(error) bool
@@ -48,7 +49,7 @@ type dialect struct {
 }
 
 // statements are SQL. In a dialect "{prefix}" stands for what the tables' names begin with, "{key}" for the
-// column key, and "$1" for the first parameter.
+// column key, and "$1" for the first parameter. "{version}" stays in setSchemaVersion.
 //
 // load and find return the store's time (0 if it has none), and the fields of a record, which are
 // NULL where none is stored. claim returns the record's time in the queue before that. In PostgreSQL and SQLite
@@ -82,19 +83,22 @@ func (d dialect) with(prefix string) dialect {
 	d.count = `SELECT count(*) FROM {prefix}record WHERE {key} = $1`
 	d.makeSchema = `CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL PRIMARY KEY)`
 	d.schemaVersion = `SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`
-	d.setSchemaVersion = cmp.Or(d.setSchemaVersion, `INSERT INTO {prefix}schema (version) VALUES ($1)`)
+	d.setSchemaVersion = cmp.Or(d.setSchemaVersion, `INSERT INTO {prefix}schema (version) VALUES ({version})`)
 	for _, statement := range d.statements.all() {
 		*statement = fill(*statement)
 	}
 
-	migrations := make([][]string, len(d.migrations))
-	for i, statements := range d.migrations {
-		for _, statement := range statements {
-			migrations[i] = append(migrations[i], fill(statement))
-		}
+	migrations := make([]migration, len(d.migrations))
+	for i, step := range d.migrations {
+		migrations[i] = step.fill(fill)
 	}
 	d.migrations = migrations
 	return d
+}
+
+// noteVersion returns the statement that notes that the tables have this version.
+func (d dialect) noteVersion(version int) string {
+	return strings.Replace(d.setSchemaVersion, "{version}", strconv.Itoa(version), 1)
 }
 
 // all returns all statements, to be changed.

@@ -18,15 +18,32 @@ const (
 )
 
 // Migrate makes the tables, or brings those of an earlier release up to date. Any number of
-// replicas may call it at once, and at each start; with nothing to do it changes nothing. Tables
+// replicas may call it at once, and at each start; with nothing to do it only looks. Tables
 // of a later release are left as they are.
 //
 // The database role needs the right to create tables. A host that does not give it to the bot
-// calls Migrate from its own migration job.
+// calls Migrate from its own migration job, or gives Migrations to the tool that does all its migrations.
 func (s *Store) Migrate(ctx context.Context) error {
+	done := false
+	err := s.run(ctx, "Migrate", func() (err error) {
+		done, err = s.migrated(ctx)
+		return err
+	})
+	if err != nil || done {
+		return err
+	}
 	return s.write(ctx, "Migrate", func() error {
 		return s.inTx(ctx, func(tx *sql.Tx) error { return s.migrate(ctx, tx) })
 	})
+}
+
+// migrated reports whether nothing is left to migrate.
+func (s *Store) migrated(ctx context.Context) (bool, error) {
+	version, err := scanNumber(s.db.QueryContext(ctx, s.schemaVersion))
+	if err != nil && s.missing(err) {
+		return false, nil
+	}
+	return int(version) >= len(s.migrations), err
 }
 
 func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
@@ -43,12 +60,12 @@ func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	for ; version < len(s.migrations); version++ {
-		for _, statement := range s.migrations[version] {
+		for _, statement := range s.migrations[version].statements {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("to schema version %d: %w", version+1, err)
 			}
 		}
-		if _, err := tx.ExecContext(ctx, s.setSchemaVersion, version+1); err != nil {
+		if _, err := tx.ExecContext(ctx, s.noteVersion(version+1)); err != nil {
 			return err
 		}
 	}

@@ -63,12 +63,12 @@ var mysql = dialect{
 		WHERE r.{key} = $1 AND r.version = $2`,
 		reserve: `UPDATE {prefix}version SET next = LAST_INSERT_ID(next) + $1 WHERE id = 1`,
 
-		setSchemaVersion: `INSERT INTO {prefix}schema (version) VALUES ($1) ON DUPLICATE KEY UPDATE version = version`,
+		setSchemaVersion: `INSERT INTO {prefix}schema (version) VALUES ({version}) ON DUPLICATE KEY UPDATE version = version`,
 	},
 
 	// MySQL commits each of these by itself. One that was interrupted is done again from its beginning, and several
 	// processes may be at it: a statement that is repeated changes nothing.
-	migrations: [][]string{{
+	migrations: []migration{{"tables", []string{
 		`CREATE TABLE IF NOT EXISTS {prefix}version (
 			id   TINYINT NOT NULL PRIMARY KEY,
 			next BIGINT NOT NULL
@@ -90,7 +90,7 @@ var mysql = dialect{
 			{key}    VARBINARY(1024) NOT NULL,
 			INDEX {prefix}crisp_id_key ({key})
 		) ENGINE=InnoDB ROW_FORMAT=DYNAMIC`,
-	}},
+	}}},
 	passing: func(err error) bool {
 		const recordChanged, lockWaitTimeout, deadlock = 1020, 1205, 1213 // recordChanged: MariaDB's snapshots
 		return slices.Contains([]int{recordChanged, lockWaitTimeout, deadlock}, mysqlNumber(err))

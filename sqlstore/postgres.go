@@ -134,7 +134,7 @@ var postgres = dialect{
 		"SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
 		"SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
 	},
-	migrations: [][]string{{
+	migrations: []migration{{"tables", []string{
 		`CREATE SEQUENCE {prefix}version`,
 		`CREATE TABLE {prefix}record (
 			key       text COLLATE "C" PRIMARY KEY,
@@ -168,12 +168,12 @@ var postgres = dialect{
 		FOR EACH ROW EXECUTE PROCEDURE {prefix}name_record()`,
 		`CREATE TRIGGER {prefix}name_renamed AFTER UPDATE ON {prefix}record
 		FOR EACH ROW WHEN (OLD.crisp_ids <> NEW.crisp_ids) EXECUTE PROCEDURE {prefix}name_record()`,
-	}, {
+	}}, {"live", []string{
 		// What was stored before, or is by a replica of the previous release, counts as live until it is saved again.
 		// A Save that leaves live as it is still writes no index.
 		`ALTER TABLE {prefix}record ADD COLUMN live boolean NOT NULL DEFAULT true`,
 		`CREATE INDEX {prefix}record_live ON {prefix}record (key) WHERE live`,
-	}},
+	}}},
 	passing: func(err error) bool {
 		const serializationFailure, deadlockDetected = "40001", "40P01"
 		state := sqlState(err)

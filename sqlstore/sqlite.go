@@ -51,7 +51,7 @@ var sqlite = dialect{
 		remove: `DELETE FROM {prefix}record WHERE key = $1 AND version = $2 RETURNING 1`,
 	},
 
-	migrations: [][]string{{
+	migrations: []migration{{"tables", []string{
 		// One row: the last version given, whatever the record.
 		`CREATE TABLE {prefix}version (last INTEGER NOT NULL)`,
 		`INSERT INTO {prefix}version (last) VALUES (0)`,
@@ -87,11 +87,11 @@ var sqlite = dialect{
 			DELETE FROM {prefix}due WHERE key = old.key;
 			DELETE FROM {prefix}crisp_id WHERE key = old.key;
 		END`,
-	}, {
+	}}, {"live", []string{
 		// What was stored before counts as live until it is saved again.
 		`ALTER TABLE {prefix}record ADD COLUMN live INTEGER NOT NULL DEFAULT 1`,
 		`CREATE INDEX {prefix}record_live ON {prefix}record (key) WHERE live`,
-	}},
+	}}},
 	passing: func(err error) bool {
 		// SQLITE_BUSY and SQLITE_LOCKED; each driver has its own type for them, all keep the text.
 		return strings.Contains(err.Error(), "database is locked") ||

@@ -36,6 +36,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -145,27 +146,17 @@ var prefixPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)
 // New returns a store in db. It does no I/O; the tables must have been made by Migrate, by this
 // process or another one, before the store is used. Closing db is left to the host.
 func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
-	var errs []error
+	known, prefix, errs := check(d, o.Prefix)
 	if db == nil {
-		errs = append(errs, errors.New("handover: sqlstore.New: db is nil: open it with database/sql"))
-	}
-	known, ok := dialects[d]
-	if !ok {
-		errs = append(errs, fmt.Errorf("handover: sqlstore.New: dialect %d is unknown: use PostgreSQL, SQLite or MySQL", d))
-	}
-	if o.Prefix == "" {
-		o.Prefix = "handover_"
-	}
-	if !prefixPattern.MatchString(o.Prefix) {
-		errs = append(errs, fmt.Errorf("handover: sqlstore.New: Options.Prefix %q must match %s", o.Prefix, prefixPattern))
+		errs = append(errs, errors.New("db is nil: open it with database/sql"))
 	}
 	if o.Listen != nil && d != PostgreSQL {
-		errs = append(errs, errors.New("handover: sqlstore.New: Options.Listen is for PostgreSQL: other databases cannot notify"))
+		errs = append(errs, errors.New("Options.Listen is for PostgreSQL: other databases cannot notify"))
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return nil, fmt.Errorf("handover: sqlstore.New: %w", errors.Join(errs...))
 	}
-	s := &Store{dialect: known.with(o.Prefix), db: db, channel: o.Prefix + "changed", listen: o.Listen}
+	s := &Store{dialect: known.with(prefix), db: db, channel: prefix + "changed", listen: o.Listen}
 	if s.saveTogether != nil {
 		s.saves = &joiner[save, int64]{
 			together: func(ctx context.Context, saves []*joined[save, int64]) error { return s.saveTogether(ctx, s, saves) },
@@ -179,6 +170,19 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 		s.writer = make(chan struct{}, 1)
 	}
 	return s, nil
+}
+
+// check returns the dialect, and the prefix or its default.
+func check(d Dialect, prefix string) (_ dialect, _ string, errs []error) {
+	known, ok := dialects[d]
+	if !ok {
+		errs = append(errs, fmt.Errorf("dialect %d is unknown: use PostgreSQL, SQLite or MySQL", d))
+	}
+	prefix = cmp.Or(prefix, "handover_")
+	if !prefixPattern.MatchString(prefix) {
+		errs = append(errs, fmt.Errorf("the prefix %q must match %s", prefix, prefixPattern))
+	}
+	return known, prefix, errs
 }
 
 // save is what a Save is given.

@@ -24,18 +24,18 @@ func TestNew(t *testing.T) {
 	}
 	for _, prefix := range []string{"2x", "H", "a-b", "a.b", "a b", `a"`, "é", "$1", strings.Repeat("p", 33)} {
 		_, err := New(new(sql.DB), PostgreSQL, Options{Prefix: prefix})
-		require.ErrorContains(t, err, "Options.Prefix")
+		require.ErrorContains(t, err, "the prefix")
 	}
 	_, err := New(nil, 0, Options{Prefix: "A"})
 	require.ErrorContains(t, err, "db is nil")
 	require.ErrorContains(t, err, "dialect 0 is unknown")
-	require.ErrorContains(t, err, "Options.Prefix")
+	require.ErrorContains(t, err, "the prefix")
 }
 
 func TestStatements(t *testing.T) {
 	for _, d := range dialects {
 		d = d.with("other_")
-		filled := slices.Clone(d.migrations[0])
+		filled := slices.Clone(d.migrations[0].statements)
 		for _, statement := range d.statements.all() {
 			filled = append(filled, *statement)
 		}
@@ -44,7 +44,7 @@ func TestStatements(t *testing.T) {
 				continue // of another database
 			}
 			require.Contains(t, statement, "other_")
-			require.NotRegexp(t, "[{}]", statement)
+			require.NotRegexp(t, "[{}]", strings.ReplaceAll(statement, "{version}", ""))
 		}
 	}
 	require.Contains(t, postgres.with("").load, "key = $1")
