@@ -73,7 +73,7 @@ func openMySQL(t testing.TB, config *mysql.Config) *sql.DB {
 	connector, err := mysql.NewConnector(config)
 	require.NoError(t, err)
 	db := sql.OpenDB(connector)
-	db.SetMaxIdleConns(64) // as the documentation says
+	db.SetMaxIdleConns(64)               // as the documentation says
 	t.Cleanup(func() { _ = db.Close() }) // fails where the server has ended a connection
 	return db
 }
