@@ -21,7 +21,7 @@ const (
 	ActivityHook      ActivityKind = "hook"      // a hook was dropped: Why
 	ActivityEnded     ActivityKind = "ended"     // OnEnd heard of the end: Reason
 	ActivityRated     ActivityKind = "rated"     // the user rated the conversation: Stars
-	ActivityCall      ActivityKind = "call"      // a call to Crisp: Effect, Took, Err
+	ActivityCall      ActivityKind = "call"      // a call to Crisp: Effect, Took, Err; and what it was made for, unless for all conversations
 	ActivityLimited   ActivityKind = "limited"   // Crisp refused a field of the user's data: Why
 )
 
@@ -47,6 +47,10 @@ type Activity struct {
 	Stars      int
 	Err        error // of Crisp, or of a callback of the host's
 	At         time.Time
+	// TraceParent is the trace context, a W3C traceparent, in which it began: of the user's message that it is about,
+	// or of the hook that told of an agent's. TraceLink is that of the newest message of the user in the
+	// handover, or of the asking for it: what agents write answers that. Each is empty if none is known.
+	TraceParent, TraceLink string
 }
 
 // observe notes an activity; it is told when the change is saved.
@@ -58,5 +62,43 @@ func (rec *record) observe(a Activity) {
 	if a.CrispID == "" && rec.Handover != nil {
 		a.CrispID = rec.Handover.CrispID
 	}
-	rec.env.activity = append(rec.env.activity, a)
+	rec.env.activity = append(rec.env.activity, rec.traced(a))
+}
+
+// traced gives an activity the trace contexts that the record has. A store is not trusted: they are as valid as
+// those that came.
+func (rec *record) traced(a Activity) Activity {
+	if a.TraceParent == "" && a.MessageID != "" {
+		a.TraceParent = rec.UserMessages.trace(a.MessageID)
+	}
+	a.TraceParent = validTrace(a.TraceParent)
+	if rec.Handover != nil {
+		a.TraceLink = validTrace(rec.Handover.Trace)
+	}
+	return a
+}
+
+// validTrace returns a W3C traceparent of version 00 as it is, and "" for anything else.
+func validTrace(text string) string {
+	const form = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx"
+	if len(text) != len(form) {
+		return ""
+	}
+	zero := [2]bool{true, true} // the ids of the trace and of the span
+	for i := range len(text) {
+		c, hex := text[i], form[i] == 'x'
+		if hex && !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') || !hex && c != form[i] {
+			return ""
+		}
+		switch {
+		case i >= 3 && i < 35:
+			zero[0] = zero[0] && c == '0'
+		case i >= 36 && i < 52:
+			zero[1] = zero[1] && c == '0'
+		}
+	}
+	if zero[0] || zero[1] {
+		return ""
+	}
+	return text
 }

@@ -25,6 +25,35 @@ type crispCalls struct {
 	noLookUp bool // see testhook.Hooks
 }
 
+// purposeKey is the key of what a call to Crisp is made for, in its context.
+type purposeKey struct{}
+
+// withPurpose returns a context whose calls to Crisp are told to Observe as made for this.
+func withPurpose(ctx context.Context, a Activity) context.Context {
+	return context.WithValue(ctx, purposeKey{}, a)
+}
+
+func purposeOf(ctx context.Context) Activity {
+	a, _ := ctx.Value(purposeKey{}).(Activity)
+	return a
+}
+
+// purpose is what the calls of a step are made for.
+func (rec *record) purpose(s *step) Activity {
+	if s.read != nil {
+		return rec.traced(Activity{Conversation: rec.Conversation, CrispID: s.read.crisp})
+	}
+	e := s.effect
+	a := Activity{Conversation: rec.Conversation, HandoverID: e.HandoverID, CrispID: e.Crisp, MessageID: rec.UserMessages.hostID(e.Incoming)}
+	switch e.Kind {
+	case kindCreate, kindMetas, kindInbox, kindAssign, kindGreet: // the message that asked for a human opens it
+		if ho := rec.handoverOf(e.HandoverID); ho != nil {
+			a.TraceParent = ho.Trace
+		}
+	}
+	return rec.traced(a)
+}
+
 // run does an effect that calls Crisp, and adds to r what came of it.
 func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) result {
 	api := c.sites.of(rec).api

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/crisphandover/handover/internal/worker"
 )
 
 // Presence says whether somebody is there to answer.
@@ -98,6 +100,10 @@ type Config struct {
 	// must return at once: while some calls hang no more are made. Activities hold ids and durations,
 	// never words of people.
 	Observe func(ctx context.Context, a Activity)
+	// TraceParent returns the trace context of ctx, a W3C traceparent, or "". It is asked on the contexts of Handle,
+	// Receive, Start, ServeHTTP and HandleEvent, and must return at once. The library keeps it with the message, and gives it back in
+	// Activity, Incoming and Message: so a trace goes on in other processes. Module handoverotel has one.
+	TraceParent func(ctx context.Context) string
 
 	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
 	Sources []string
@@ -128,7 +134,7 @@ type Config struct {
 	Logger *slog.Logger
 	// HTTPClient makes the calls to Crisp. Its CheckRedirect is replaced: redirects are not
 	// followed, since a 307 would repeat a message together with the token. Default: a client of
-	// its own.
+	// its own. Without a Transport it has a copy of http.DefaultTransport that keeps more connections.
 	HTTPClient *http.Client
 	// BaseURL is Crisp's API. Default: https://api.crisp.chat/v1/.
 	BaseURL string
@@ -194,7 +200,7 @@ const (
 // Limits bound what the library takes on.
 type Limits struct {
 	// Workers is how many conversations of one channel (Conversation.Source) are worked on at the
-	// same time, in each direction; all channels together have a quarter more. Default: 32.
+	// same time, in each direction; all channels together have a quarter more. Default: 128.
 	Workers int
 	// Answers is how many calls of Config.Answer of one channel a process makes at the same time; all
 	// channels together have a quarter more. Default: 256.
@@ -219,6 +225,16 @@ type Limits struct {
 	// Crisp, a text counting once for each 2,000 characters, and a file once. Beyond it Receive and Handle
 	// return ErrCrowded. Default: 100.
 	Waiting int
+}
+
+// traceOf is the trace context that TraceParent finds in ctx; "" if there is none, or none that is valid.
+func (c *Config) traceOf(ctx context.Context) (trace string) {
+	if c.TraceParent != nil {
+		worker.Guard(func(stack string) {
+			c.Logger.Error("handover: Config.TraceParent panicked", "stack", stack)
+		}, func() { trace = validTrace(c.TraceParent(ctx)) })
+	}
+	return trace
 }
 
 const (
@@ -365,7 +381,7 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		value    *int
 		standard int
 	}{
-		{"Workers", &l.Workers, 32},
+		{"Workers", &l.Workers, 128},
 		{"Answers", &l.Answers, 256},
 		{"Queue", &l.Queue, 10_000},
 		{"DailyCalls", &l.DailyCalls, quota(tier)},

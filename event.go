@@ -106,6 +106,7 @@ type eventDetails struct {
 	blocked *bool          // session:set_block: whether the user was blocked, or let in again
 	rating  *eventRating   // session:sync:rating
 	compose *eventCompose  // message:compose:receive
+	trace   string         // the trace context that it came in
 }
 
 // EventMessage is one message of a Crisp conversation, as web hooks and REST answers show it.

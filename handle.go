@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -36,6 +37,7 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 	if err := h.cfg.checkIncoming(&m); err != nil {
 		return err
 	}
+	m.TraceParent = cmp.Or(validTrace(m.TraceParent), h.cfg.traceOf(ctx))
 	k, err := h.locate(ctx, m.Conversation)
 	if err != nil {
 		return err
@@ -50,6 +52,7 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 			return err
 		}
 		gathers = in.Next.After(rec.env.now)
+		rec.env.free = true
 		return nil
 	})
 	if err == nil && gathers {

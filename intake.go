@@ -355,7 +355,7 @@ func (in *intake) recallMessage(m *EventMessage) {
 // hookOf makes of an event what is kept of it: the whole event only if it is signed, and has its place in
 // Crisp's order. What any other tells of is read before it counts.
 func hookOf(ev *Event) crisplog.Hook {
-	k := crisplog.Hook{Crisp: ev.SessionID, Signed: ev.Signed && !ev.Ambiguous}
+	k := crisplog.Hook{Crisp: ev.SessionID, Signed: ev.Signed && !ev.Ambiguous, Trace: ev.more.trace}
 	if !ev.At.IsZero() {
 		k.At = ev.At.UnixMilli()
 	}

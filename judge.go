@@ -204,7 +204,7 @@ func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "link"})
 	}
 	rec.Pickers.Shown(s.ID, m.Fingerprint, m.Type, m.Content)
-	msg.At = time.UnixMilli(x.At).UTC()
+	msg.At, msg.TraceParent = time.UnixMilli(x.At).UTC(), validTrace(rec.Hooks.TraceOf(s.ID, m.Fingerprint))
 	in.queueParts(&rec.ToUser, s, e, parts, msg, "")
 }
 

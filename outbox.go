@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 func (rec *record) queuePosts(s *userMessage, ho *handover) {
 	s.Status, s.Epoch, s.Handover = messagePosting, rec.Epoch, ho.ID
 	s.Given = time.Time{} // a turn that was given for it holds no more
+	ho.Trace = cmp.Or(s.Incoming.TraceParent, ho.Trace)
 	if !rec.runs(ho.ID) {
 		s.Handover = ""
 	}

@@ -68,6 +68,7 @@ type env struct {
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // see testhook.Hooks.NoLog
 	free       bool       // who makes the change does not look at the record after it is saved
+	mine       bool       // this process has the claim after the save
 	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
 	answers    bool       // this process has the bot answer what waits for it after the save
 }
@@ -102,6 +103,7 @@ type handover struct {
 	From       int64     `json:"from,omitzero"`         // Crisp's time of the message that took over, in ms
 	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
 	ByEmail    bool      `json:"by_email,omitzero"`     // a follow-up: the agents answer by email
+	Trace      string    `json:"trace,omitempty"`       // the trace context of the user's newest message in it, or of the asking
 }
 
 // mute is a mute by the host, with nobody asked for.

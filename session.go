@@ -113,6 +113,8 @@ type Message struct {
 	Attempt int `json:"attempt,omitempty"`
 	// At is when the message was written, by Crisp's clock for agents' messages.
 	At time.Time `json:"at"`
+	// TraceParent is the trace context of the hook that told of the message, as Config.TraceParent gave it.
+	TraceParent string `json:"trace_parent,omitempty"`
 }
 
 // PlainText returns the message for a channel that has text only: as Content.PlainText does, and what an agent

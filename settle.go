@@ -90,7 +90,7 @@ func (e *effect) leaves(r result) bool {
 	if e.Kind != kindMark || len(e.FPs) == 0 {
 		return false
 	}
-	e.Attempts, e.Since, e.Next = 0, time.Time{}, time.Time{}
+	e.Attempts, e.Since, e.Next, e.Fault = 0, time.Time{}, time.Time{}, ""
 	return true
 }
 
@@ -217,7 +217,7 @@ func (o *settlement) again(api *APIError) {
 // delivered notes that a part of an agent's message was shown, and marks the message once all of
 // it was.
 func (o *settlement) delivered() {
-	o.rec.observe(Activity{Kind: ActivityDelivered, CrispID: o.e.Crisp, MessageID: o.e.Message.ID, Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(o.e.Since)})
+	o.rec.observe(Activity{Kind: ActivityDelivered, CrispID: o.e.Crisp, MessageID: o.e.Message.ID, TraceParent: o.e.Message.TraceParent, Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(o.e.Since)})
 	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s == nil || o.e.Kind != kindDeliver {
 		return
@@ -458,8 +458,8 @@ func (o *settlement) passed(e *effect) {
 	if rest || in == nil || in.Status != messagePosting {
 		return
 	}
+	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), TraceParent: o.rec.UserMessages.trace(in.ID), Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
 	in.done(messagePosted)
-	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
 }
 
 // giveBack gives the bot a message that Crisp has no part of.

@@ -70,6 +70,7 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	if h.cfg.allows(t.Conversation.Source) {
 		there = h.ask(ctx, k, r)
 	}
+	trace := h.cfg.traceOf(wait)
 	var outcome Outcome
 	var opened opening
 	l := h.listen(k.key, opened.read)
@@ -84,6 +85,9 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 		if outcome == OutcomeOpening {
 			l.stop()
 			opened = opening{id: rec.Handover.ID}
+			if rec.Handover.Trace == "" { // no message of the user asked
+				rec.Handover.Trace = trace
+			}
 			l.begin(rec)
 		}
 		if outcome == "" {
@@ -123,6 +127,7 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 	case !holds:
 		return ""
 	}
+	trace := rec.UserMessages.trace(t.MessageID)
 	rec.UserMessages.answered(t.MessageID)
 	switch {
 	case !rec.env.cfg.allows(t.Conversation.Source):
@@ -136,6 +141,7 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 		return OutcomeNobodyThere
 	}
 	rec.fire(onStart, cause{request: &r})
+	rec.Handover.Trace = trace
 	return OutcomeOpening
 }
 
@@ -243,7 +249,7 @@ func (h *engine) ask(ctx context.Context, k known, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	website, _, _ := strings.Cut(k.key, "/")
-	there, err := h.sites[website].there(asking)
+	there, err := h.sites[website].there(withPurpose(asking, Activity{Conversation: k.conversation}))
 	if err != nil {
 		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
 	}

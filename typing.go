@@ -85,6 +85,7 @@ func (h *engine) userTypes(c Conversation, on bool) {
 			h.typing.Forget(key)
 			return
 		}
+		ctx = withPurpose(ctx, Activity{Conversation: rec.Conversation, HandoverID: rec.Handover.ID, CrispID: rec.Handover.CrispID})
 		_ = h.sites.of(rec).api.Typing(ctx, rec.Handover.CrispID, on) // Observe hears of it
 	})
 }

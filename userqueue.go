@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -267,10 +268,11 @@ func (rec *record) endAnswer(a *answering, r answered) {
 	now := rec.env.now
 	switch {
 	case r.err == nil:
-		m.done(messageAnswered)
 		rec.observe(Activity{Kind: ActivityAnswered, MessageID: m.ID, Attempt: a.turn.Attempt, Took: now.Sub(a.since)})
+		trace := rec.UserMessages.trace(m.ID)
+		m.done(messageAnswered)
 		if r.request != nil {
-			rec.asked(*r.request, r.there, m.ID)
+			rec.asked(*r.request, r.there, m.ID, trace)
 		}
 	case r.cut: // handOn gives it to the agent; if the bot has the conversation again it is repeated
 		m.Next = now
@@ -280,14 +282,18 @@ func (rec *record) endAnswer(a *answering, r answered) {
 }
 
 // asked asks for a human in the bot's name, whatever happened since the bot's turn.
-func (rec *record) asked(r Request, there Presence, message string) {
+func (rec *record) asked(r Request, there Presence, message, trace string) {
 	t := Turn{Conversation: rec.Conversation, Epoch: rec.Epoch}
-	rec.observe(Activity{Kind: ActivityAsked, Outcome: rec.start(t, r, there), MessageID: message})
+	outcome := rec.start(t, r, there)
+	if outcome == OutcomeOpening {
+		rec.Handover.Trace = trace
+	}
+	rec.observe(Activity{Kind: ActivityAsked, Outcome: outcome, MessageID: message, TraceParent: trace})
 }
 
 // answerFailed sets the time of the next attempt.
 func (rec *record) answerFailed(m *userMessage, err error, why string) {
-	m.Next = rec.env.now.Add(times.Backoff(m.Attempts))
+	m.Next, m.Failed = rec.env.now.Add(times.Backoff(m.Attempts)), cmp.Or(why, faultWord(err))
 	rec.observe(Activity{Kind: ActivityFault, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts, Err: err, Why: why})
 }
 
@@ -303,7 +309,7 @@ func (rec *record) giveUpAnswer(a *answering, r Request, there Presence) {
 	}
 	rec.observe(Activity{Kind: ActivityGivenUp, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts})
 	if rec.State == StateBot {
-		rec.asked(r, there, m.ID)
+		rec.asked(r, there, m.ID, rec.UserMessages.trace(m.ID))
 	}
 	if rec.State == StateBot {
 		m.done(messageAnswered)

@@ -325,6 +325,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	if r.Key == "" {
 		return nil // a conversation that began in Crisp
 	}
+	ev.more.trace = h.cfg.traceOf(ctx)
 	rec, err := h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep

@@ -43,7 +43,8 @@ func TestScriptsForgotten(t *testing.T) {
 }
 
 // TestConnectionsCut kills all connections again and again while two writers count in one record: each number
-// whose Save returned nil is there, and a Save that returned ErrConflict changed nothing.
+// TestConnectionsCut kills all connections again and again while two writers count: nothing is lost, nothing is done
+// twice, and no Save finds its own change in its way.
 func TestConnectionsCut(t *testing.T) {
 	server := newServer(t)
 	store, admin := newStore(t, server.client(t)), server.client(t)

@@ -98,7 +98,7 @@ func TestWhatIsHeld(t *testing.T) {
 		s := &server{answer: always(reply{status: 429, header: http.Header{"Retry-After": {"30"}}})}
 		heard := 0
 		c := crispapi.New(crispapi.Config{WebsiteID: "w", HTTP: &http.Client{Transport: s},
-			OnCall: func(crispapi.Call) { heard++ }, OnState: func(s crispapi.State) { states = append(states, s) }})
+			OnCall: func(context.Context, crispapi.Call) { heard++ }, OnState: func(s crispapi.State) { states = append(states, s) }})
 		e := failure(t, c.SetState(t.Context(), session, "resolved"))
 		require.False(t, e.Held)
 		require.Equal(t, 30*time.Second, e.Wait)

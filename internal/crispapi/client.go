@@ -52,7 +52,8 @@ type Config struct {
 	Token     Token
 	HTTP      *http.Client // nil: one with http.DefaultTransport. Redirects are never followed
 	// OnCall, if set, hears of every call that was made. It may be called by several goroutines.
-	OnCall func(Call)
+	// It gets the context of the call.
+	OnCall func(context.Context, Call)
 	// OnState, if set, hears when calls to the website as a whole stop, and when they go on. It may be
 	// called by several goroutines, and must not block.
 	OnState func(State)
@@ -99,6 +100,13 @@ func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.breaker.state()
+}
+
+// HeldOps returns the operations that are held back alone, in all conversations, sorted.
+func (c *Client) HeldOps() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.breaker.heldOps()
 }
 
 // Merge takes the state that another process learnt: the one that keeps from calling longer counts.
@@ -158,7 +166,7 @@ func (c *Client) try(ctx context.Context, r request) *Error {
 	call.Took = time.Since(call.Begun)
 	c.Calls.Add(1)
 	if c.cfg.OnCall != nil {
-		c.cfg.OnCall(call)
+		c.cfg.OnCall(ctx, call)
 	}
 	return call.Err
 }

@@ -50,6 +50,7 @@ type Hook struct {
 	Signed bool      `json:"signed,omitzero"`
 	Got    time.Time `json:"got"`
 	Tries  int       `json:"tries,omitzero"`
+	Trace  string    `json:"trace,omitempty"` // the trace context that it came in
 	Missed time.Time `json:"missed,omitzero"` // by the first good read that did not show it
 	Next   time.Time `json:"next,omitzero"`
 
@@ -125,6 +126,16 @@ func (q Hooks) Of(crisp string, upto int64) (all []*Hook) {
 	return all
 }
 
+// TraceOf is the trace context in which the hook of a message came.
+func (q Hooks) TraceOf(crisp string, fp int64) string {
+	for i := range q {
+		if k := &q[i]; k.Crisp == crisp && k.Want == fp && k.Trace != "" {
+			return k.Trace
+		}
+	}
+	return ""
+}
+
 // Listed reports whether the list of conversations told of a session.
 func (q Hooks) Listed(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Listed })
@@ -189,7 +200,7 @@ func (k *Hook) tellsMessage() bool { return len(k.Raw) > 0 && k.Want != 0 && !k.
 func (k *Hook) join(other *Hook) {
 	k.N, k.Tries, k.Next, k.Missed = other.N, 0, time.Time{}, time.Time{}
 	if other.Want != 0 && (k.Want == 0 || other.At > k.At) {
-		k.Want, k.At = other.Want, other.At
+		k.Want, k.At, k.Trace = other.Want, other.At, other.Trace
 	}
 }
 
