@@ -87,8 +87,8 @@ func BenchmarkPostgresMessages(b *testing.B) {
 			stores := make([]handover.Store, of.replicas)
 			for i := range stores {
 				db = openPostgres(b, config)
-				db.SetMaxOpenConns(16)
-				db.SetMaxIdleConns(16) // opening a connection costs more than a Save
+				db.SetMaxOpenConns(max(5, 16/of.replicas)) // the server takes 100
+				db.SetMaxIdleConns(max(5, 16/of.replicas)) // opening a connection costs more than a Save
 				stores[i] = postgresStore(b, db)
 			}
 			talk := newTalk(b, conversations, stores...)
