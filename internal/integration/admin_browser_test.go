@@ -105,7 +105,7 @@ func TestAdminInABrowser(t *testing.T) {
 	p.shoot("admin")
 
 	p.size(390, 740)
-	p.follows(first) // one click, on a phone
+	p.leaves(first) // one click, on a phone
 	p.arrives(`document.querySelector("h1").textContent === ` + quoted(c.stuck.ID))
 	require.True(t, eval[bool](p, `document.querySelector("#status").textContent === "Failing"`))
 	require.True(t, eval[bool](p, `document.querySelector("#waits + ol").textContent.includes("an agent's message to the user")`))
@@ -114,24 +114,24 @@ func TestAdminInABrowser(t *testing.T) {
 	p.shoot("admin-phone")
 
 	c.down.Store(false)
-	p.follows(button("form[action=retry]", "Retry now")) // the second
+	p.leaves(button("form[action=retry]", "Retry now")) // the second
 	p.arrives(`document.querySelector("[role=status]")?.textContent.includes("tried again now")`)
 	require.Eventually(t, func() bool { return c.condition(t) == handover.ConditionWell }, patience, 10*time.Millisecond)
-	p.follows(`document.querySelector("header a")`)
+	p.leaves(`document.querySelector("header a")`)
 	p.arrives(attention + `?.textContent === "Nothing needs attention"`)
 
 	// Page by page, and by the filter.
-	p.follows(`document.querySelector("a.button")`)
+	p.leaves(`document.querySelector("a.button")`)
 	p.arrives(`!` + attention + ` && document.querySelectorAll(".rows a").length === 50`)
 	eval[bool](p, `(document.querySelector("select[name=state]").value = "active", true)`)
-	p.follows(button("form.filter", "Show"))
+	p.leaves(button("form.filter", "Show"))
 	p.arrives(`location.search.includes("state=active") && document.querySelectorAll("#rows + .rows a").length === 5`)
-	p.follows(`document.querySelector("#rows + .rows a")`)
+	p.leaves(`document.querySelector("#rows + .rows a")`)
 
 	// And it is ended.
 	p.arrives(`document.querySelector("summary")`)
 	p.clicks(`document.querySelector("summary")`)
-	p.follows(button("form[action=end]", "End it"))
+	p.leaves(button("form[action=end]", "End it"))
 	p.arrives(`document.querySelector("[role=status]")?.textContent.includes("The end is asked for")`)
 }
 
@@ -149,8 +149,8 @@ func (p *tab) looks(axe, what string, darkDesk bool) {
 	p.dark(false)
 }
 
-// follows clicks what leads to another page. It has returned before that page comes, which ends what is evaluated.
-func (p *tab) follows(find string) {
+// leaves clicks what leads to another page. It has returned before that page comes, which ends what is evaluated.
+func (p *tab) leaves(find string) {
 	p.t.Helper()
 	p.waits(`((e) => e && e.checkVisibility() && (setTimeout(() => e.click()), true))(` + find + `)`)
 }
