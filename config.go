@@ -134,7 +134,7 @@ type Config struct {
 	Logger *slog.Logger
 	// HTTPClient makes the calls to Crisp. Its CheckRedirect is replaced: redirects are not
 	// followed, since a 307 would repeat a message together with the token. Default: a client of
-	// its own.
+	// its own. Without a Transport it has a copy of http.DefaultTransport that keeps more connections.
 	HTTPClient *http.Client
 	// BaseURL is Crisp's API. Default: https://api.crisp.chat/v1/.
 	BaseURL string
@@ -200,7 +200,7 @@ const (
 // Limits bound what the library takes on.
 type Limits struct {
 	// Workers is how many conversations of one channel (Conversation.Source) are worked on at the
-	// same time, in each direction; all channels together have a quarter more. Default: 32.
+	// same time, in each direction; all channels together have a quarter more. Default: 128.
 	Workers int
 	// Answers is how many calls of Config.Answer of one channel a process makes at the same time; all
 	// channels together have a quarter more. Default: 256.
@@ -381,7 +381,7 @@ func (l *Limits) prepare(tier Tier, fault func(string, ...any)) {
 		value    *int
 		standard int
 	}{
-		{"Workers", &l.Workers, 32},
+		{"Workers", &l.Workers, 128},
 		{"Answers", &l.Answers, 256},
 		{"Queue", &l.Queue, 10_000},
 		{"DailyCalls", &l.DailyCalls, quota(tier)},

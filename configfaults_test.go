@@ -70,7 +70,7 @@ func TestNewRefusesWhatCannotBeMeant(t *testing.T) {
 		`Limits.Answers is set and Answer is not, which alone it is about: set Answer, or leave it out`: {
 			func(c *handover.Config) { c.Limits.Answers = 8 },
 		},
-		`Limits.Workers is -1: write a positive number, or leave it out for 32`: {
+		`Limits.Workers is -1: write a positive number, or leave it out for 128`: {
 			func(c *handover.Config) { c.Limits.Workers = -1 },
 		},
 		`Limits.CreatesPerMinute is -2: write a positive number, -1 for no pace, or leave it out for 25`: {

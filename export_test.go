@@ -116,11 +116,11 @@ func CellOf(from State, on string) Cell {
 
 // Recalled returns a stored record as this process has it, encoded; ok is false if it would have to decode it. It
 // does not remember it any more.
-func (h *Handover) Recalled(r Record) (data []byte, ok bool) {
+func Recalled(h *Handover, r Record) (data []byte, ok bool) {
 	rec := h.recall(known{key: r.Key}, r.Version)
 	if rec == nil {
 		return nil, false
 	}
-	data, err := rec.encode()
+	data, _, err := rec.encode()
 	return data, err == nil
 }

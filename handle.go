@@ -52,6 +52,7 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 			return err
 		}
 		gathers = in.Next.After(rec.env.now)
+		rec.env.free = true
 		return nil
 	})
 	if err == nil && gathers {

@@ -139,16 +139,19 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 		got := receipt{message: m, hash: m.hash(), size: m.size()}
 		l := h.listen(k.key, got.read)
 		l.works = true
+		var e *env // of the update
 		rec, err := h.update(ctx, k, func(rec *record) error {
 			l.stop()
+			e = rec.env
 			if err := got.take(rec); err != nil {
 				return err
 			}
 			l.begin(rec)
+			e.free = true
 			return nil
 		})
 		if err == nil {
-			err = h.await(ctx, l, rec, &got)
+			err = h.await(ctx, l, rec, e, &got)
 		}
 		l.stop()
 		if err != nil || !got.turn.Bot || got.mine {
@@ -158,12 +161,16 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 	}
 }
 
-// await waits until it is known what becomes of a message.
-func (h *engine) await(ctx context.Context, l *listening, rec *record, got *receipt) error {
+// await waits until it is known what becomes of a message. The record belongs to others by now if it was saved.
+func (h *engine) await(ctx context.Context, l *listening, rec *record, e *env, got *receipt) error {
+	wait := func(ctx context.Context) error { return l.wait(ctx, rec) }
+	if e.saved() {
+		wait = func(ctx context.Context) error { return l.waitOn(ctx, e) }
+	}
 	if got.held > 0 {
 		held, cancel := context.WithTimeout(ctx, got.held)
 		defer cancel()
-		if err := l.wait(held, rec); err != nil && ctx.Err() != nil {
+		if err := wait(held); err != nil && ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", ErrUnderWay, err)
 		} else if err != nil {
 			got.turn = Turn{Bot: true}
@@ -172,7 +179,7 @@ func (h *engine) await(ctx context.Context, l *listening, rec *record, got *rece
 		return got.fault
 	}
 	renewed := h.keepWaiting(ctx, l.key, got.id)
-	err := l.wait(ctx, rec)
+	err := wait(ctx)
 	renewed()
 	if err != nil {
 		// The message stays on its way. Nobody waits for it now: an end must tell the user.

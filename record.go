@@ -68,6 +68,7 @@ type env struct {
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // see testhook.Hooks.NoLog
 	free       bool       // who makes the change does not look at the record after it is saved
+	mine       bool       // this process has the claim after the save
 	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
 	answers    bool       // this process has the bot answer what waits for it after the save
 }

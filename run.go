@@ -93,6 +93,7 @@ func (h *engine) housekeeping(ctx context.Context) {
 	for _, s := range h.sites {
 		_ = s.catchUpSoon(ctx)
 		_ = s.account(ctx)
+		_ = s.refresh(ctx)
 	}
 }
 
@@ -106,6 +107,7 @@ func (h *engine) poll(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		h.polled.Store(h.store.now().UnixNano())
 		for _, r := range due {
 			h.given.Store(r.Key, r)
 			if !h.pool.Nudge(jobOf(r.Key, toUser)) {
@@ -408,9 +410,25 @@ func (l *listening) wait(ctx context.Context, rec *record) error {
 	if l.ask(rec) {
 		return nil
 	}
-	l.version = rec.env.version
+	return l.from(ctx, rec.env.version, rec.Claim.Holder == l.h.process)
+}
+
+// waitOn is wait for who has saved the record, and so has shown it to l, and may not look at it any more.
+func (l *listening) waitOn(ctx context.Context, e *env) error {
+	l.mu.Lock()
+	said := l.said
+	l.mu.Unlock()
+	if said {
+		return nil
+	}
+	return l.from(ctx, e.version, e.mine)
+}
+
+// from waits for what comes after a version. mine says that this process has the claim.
+func (l *listening) from(ctx context.Context, version int64, mine bool) error {
+	l.version = version
 	first, most := pollFirst, pollAway
-	if l.h.watching.Load() || l.works && rec.Claim.Holder == l.h.process {
+	if l.h.watching.Load() || l.works && mine {
 		first, most = pollKnown, pollKnown
 	}
 	return l.poll(ctx, first, most)

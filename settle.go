@@ -90,7 +90,7 @@ func (e *effect) leaves(r result) bool {
 	if e.Kind != kindMark || len(e.FPs) == 0 {
 		return false
 	}
-	e.Attempts, e.Since, e.Next = 0, time.Time{}, time.Time{}
+	e.Attempts, e.Since, e.Next, e.Fault = 0, time.Time{}, time.Time{}, ""
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -155,6 +156,13 @@ type storage struct {
 	store  Store
 	logger *slog.Logger
 	outage pace.Outage // is told of in the log
+	fault  atomic.Pointer[storeFault]
+}
+
+// storeFault is an access that failed.
+type storeFault struct {
+	what string
+	at   time.Time
 }
 
 // storeError is an error of the store's, which the log has.
@@ -193,8 +201,11 @@ func (s *storage) note(caller context.Context, what string, took time.Duration, 
 		if failed, tell := s.outage.Worked(what); tell {
 			s.logger.Info("handover: the store works again", "failed_for", failed)
 		}
+	case errors.Is(err, errors.ErrUnsupported):
 	case errors.Is(caller.Err(), context.Canceled), caller.Err() != nil && took < slowAccess:
 	default:
+		word, _, _ := strings.Cut(what, " ")
+		s.fault.Store(&storeFault{word, s.now()})
 		if fails, tell := s.outage.Failed(what); tell {
 			s.logger.Warn("handover: the store fails: what it is needed for is tried again", "failures", fails, "error", err)
 		}
@@ -244,6 +255,25 @@ func (s *storage) claim(ctx context.Context, limit int, ttl time.Duration) ([]Re
 func (s *storage) delete(ctx context.Context, key string, version int64) error {
 	_, err := access(ctx, s, "delete from", func(ctx context.Context) (struct{}, error) { return struct{}{}, s.store.Delete(ctx, key, version) })
 	return err
+}
+
+// errNoLister is the error of a store that cannot list.
+var errNoLister = fmt.Errorf("handover: this store cannot list its records: it must be a handover.Lister: %w", errors.ErrUnsupported)
+
+// list is Lister.List, with an error that wraps errors.ErrUnsupported if the store is no Lister.
+func (s *storage) list(ctx context.Context, q ListQuery) ([]Record, error) {
+	l, ok := s.store.(Lister)
+	if !ok {
+		return nil, errNoLister
+	}
+	records, err := access(ctx, s, "list", func(ctx context.Context) ([]Record, error) { return l.List(ctx, q) })
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, errNoLister
+	}
+	for _, r := range records {
+		s.follow(r.Now)
+	}
+	return records, err
 }
 
 // watch is Watcher.Watch, with an error that wraps errors.ErrUnsupported if the store is no Watcher.

@@ -41,6 +41,7 @@ type userMessage struct {
 	Attempts int       `json:"attempts,omitzero"` // to have the bot answer it
 	Since    time.Time `json:"since,omitzero"`    // of the first of them
 	Next     time.Time `json:"next,omitzero"`     // not to be handed on, or answered, before
+	Failed   string    `json:"failed,omitempty"`  // why the bot's last answer failed, in a word
 	// Given is until when a caller of Receive has the message to answer it: nobody else gets it before.
 	Given time.Time `json:"given,omitzero"`
 

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -292,7 +293,7 @@ func (rec *record) asked(r Request, there Presence, message, trace string) {
 
 // answerFailed sets the time of the next attempt.
 func (rec *record) answerFailed(m *userMessage, err error, why string) {
-	m.Next = rec.env.now.Add(times.Backoff(m.Attempts))
+	m.Next, m.Failed = rec.env.now.Add(times.Backoff(m.Attempts)), cmp.Or(why, faultWord(err))
 	rec.observe(Activity{Kind: ActivityFault, Effect: effectAnswer, MessageID: m.ID, Attempt: m.Attempts, Err: err, Why: why})
 }
 

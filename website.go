@@ -35,7 +35,9 @@ type websiteRecord struct {
 	NoNotes time.Time        `json:"no_notes,omitzero"` // the plan has no notes, as far as is known until then
 	Crisp   crispapi.State   `json:"crisp,omitzero"`    // for how long nothing of the website is called
 	Hook    time.Time        `json:"hook,omitzero"`     // when one last came, up to hookEvery late, or more
-	Unknown jsontext.Value   `json:",embed,unknown"`
+	// CaughtUp is when the list was last read to its end.
+	CaughtUp time.Time      `json:"caught_up,omitzero"`
+	Unknown  jsontext.Value `json:",embed,unknown"`
 }
 
 // websitePrefix begins the keys of websites' records; those of conversations begin with a
@@ -55,6 +57,13 @@ type site struct {
 	hook      atomic.Int64      // when one last came to this process, in Unix seconds by the store's clock
 	hookTold  atomic.Int64      // which of these is in the website's record
 	news      atomic.Bool       // what this process knows of Crisp is not in the website's record yet
+	known     atomic.Pointer[websiteKnown]
+}
+
+// websiteKnown is a website's record as it was last read, and when that was.
+type websiteKnown struct {
+	record websiteRecord
+	at     time.Time
 }
 
 // sites are the websites that the token speaks for, by their ids.
@@ -149,6 +158,18 @@ func (s *site) account(ctx context.Context) error {
 	return s.spend(ctx)
 }
 
+// knownFor is for how long what is known of a website's record is not read again, where Run works.
+const knownFor = time.Minute
+
+// refresh reads what other replicas know of the website, now and then.
+func (s *site) refresh(ctx context.Context) error {
+	if known := s.known.Load(); known != nil && time.Since(known.at) < knownFor {
+		return nil
+	}
+	_, err := s.shared(ctx)
+	return err
+}
+
 // hookEvery is how often it is noted for other replicas, at the least, that hooks come.
 const hookEvery = time.Hour
 
@@ -209,6 +230,9 @@ func (s *site) update(ctx context.Context, change func(*websiteRecord, time.Time
 		}
 		return nil
 	})
+	if err == nil {
+		s.known.Store(&websiteKnown{w, time.Now()})
+	}
 	return w, err
 }
 
@@ -239,6 +263,9 @@ func (w *websiteRecord) mend(every time.Duration, now time.Time) (mended bool) {
 	}
 	if far(w.Hook, time.Minute) {
 		w.Hook, mended = now, true
+	}
+	if far(w.CaughtUp, time.Minute) {
+		w.CaughtUp, mended = now, true
 	}
 	if far(w.NoNotes, noNotesFor+time.Minute) {
 		w.NoNotes, mended = time.Time{}, true
@@ -352,6 +379,9 @@ func (s *site) catchUp(ctx context.Context, process string, each listed) error {
 		list := w.List
 		list.Read(done.next, done.whole, at)
 		list.Paid = now.List.Paid
+		if done.whole && fault == nil {
+			now.CaughtUp = at
+		}
 		now.Claim.Release()
 		now.List, now.Next = list, list.Paid
 		return nil

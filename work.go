@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crisplog"
@@ -53,6 +54,7 @@ type engine struct {
 	failing  worker.Pushback  // records that cannot be worked on
 	foreign  worker.Pushback  // records that another process may be able to work on
 	polls    atomic.Int64     // when this process may poll again, in Unix ns
+	polled   atomic.Int64     // when it last did, in Unix ns by the store's clock
 	overdue  claims.Overdue
 	watching atomic.Bool      // the store tells of other processes' saves
 	speaking keys.Counter     // the bot's messages under way in this process
@@ -249,9 +251,11 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 	h.claim(key, rec)
 	next := Record{Key: key, Version: version, Due: rec.planner().due(), Live: rec.live(), Wake: rec.env.before.over(rec)}
 	var err error
-	if next.Data, err = rec.encode(); err != nil {
+	altered := false
+	if next.Data, altered, err = rec.encode(); err != nil {
 		return false, err
 	}
+	rec.env.free = rec.env.free && !altered // others are to read what is stored
 	for _, s := range rec.Sessions {
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
@@ -272,17 +276,24 @@ var recordBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // keepBuffer is the most that a buffer may hold to be used again.
 const keepBuffer = 256 << 10
 
-// encode writes the record: what decodeRecord reads.
-func (rec *record) encode() ([]byte, error) {
+// encode writes the record: what decodeRecord reads. altered says that a text is written as another one, without what
+// is no UTF-8, and without NUL, which databases refuse.
+func (rec *record) encode() (data []byte, altered bool, err error) {
 	buffer := recordBuffers.Get().(*bytes.Buffer)
 	if buffer.Cap() <= keepBuffer {
 		defer recordBuffers.Put(buffer)
 	}
 	buffer.Reset()
-	if err := json.MarshalWrite(buffer, rec, recordJSON); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
+	if err = json.MarshalWrite(buffer, rec, recordJSON, jsontext.AllowInvalidUTF8(false)); err != nil {
+		altered = true
+		buffer.Reset()
+		err = json.MarshalWrite(buffer, rec, recordJSON)
 	}
-	return bytes.Clone(exactjson.WithoutNUL(buffer.Bytes())), nil // databases refuse NUL
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
+	}
+	written := exactjson.WithoutNUL(buffer.Bytes())
+	return bytes.Clone(written), altered || &written[0] != &buffer.Bytes()[0], nil
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
@@ -306,6 +317,7 @@ func (h *engine) claim(key string, rec *record) {
 	default:
 		c.Release()
 	}
+	rec.env.mine = c.Holder == h.process
 }
 
 // dropLost makes ready again what this process seems to be at and is not: the save that began it was stored, and

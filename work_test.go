@@ -93,13 +93,13 @@ func TestARecordIsRememberedAsItIsStored(t *testing.T) {
 			r.Crisp.Settle()
 			stored, err := r.Store.Load(r.T.Context(), key)
 			require.NoError(t, err, step.name)
-			data, here := r.H.Recalled(stored)
+			data, here := handover.Recalled(r.H, stored)
 			if !here {
-				data, here = other.Recalled(stored)
+				data, here = handover.Recalled(other, stored)
 			}
 			require.True(t, here, step.name)
 			require.Equal(t, string(stored.Data), string(data), step.name)
-			_, here = r.H.Recalled(stored)
+			_, here = handover.Recalled(r.H, stored)
 			require.False(t, here, "only one may have it")
 		}
 	})

@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -27,7 +28,7 @@ func TestAHandoverThatNewDidNotMake(t *testing.T) {
 			method := all.Type().Method(i).Name
 			t.Run(name+" "+method, func(t *testing.T) {
 				switch method {
-				case "String", "Format", "LogValue", "Waiting": // it is printed as "handover"; Waiting is a test's
+				case "String", "Format", "LogValue", "Waiting", "Recalled": // it is printed as "handover"; the last two are tests'
 					require.Equal(t, "handover", h.String())
 					return
 				case "ServeHTTP":
@@ -51,6 +52,12 @@ func TestAHandoverThatNewDidNotMake(t *testing.T) {
 					require.ErrorContains(t, last, says)
 				case handover.Report:
 					require.ErrorContains(t, last.Err(), says)
+				case handover.Health:
+					require.True(t, last.ShutDown)
+				case iter.Seq2[handover.ConversationStatus, error]:
+					for _, err := range last {
+						require.ErrorContains(t, err, says)
+					}
 				case http.Handler:
 					answers(t, last)
 				default:

@@ -26,5 +26,10 @@ func Example() {
 	if err != nil {
 		return // the ids above are missing
 	}
+	stop, err := telemetry.Watch(h.Health)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = stop() }()
 	http.Handle("POST /crisp/hooks", h) // in otelhttp.NewHandler, so that hooks have spans
 }

@@ -5,6 +5,8 @@
 //	config := handover.Config{...}
 //	telemetry.Configure(&config)
 //	h, err := handover.New(config)
+//	...
+//	stop, err := telemetry.Watch(h.Health)
 //
 // The providers are those of the program, which sets them up and shuts them down. docs/observability.md lists the
 // metrics, with their names in Prometheus; grafana/handover.json is a dashboard of them.
@@ -57,7 +59,9 @@ type Options struct {
 // Telemetry measures and traces one Handover, or several.
 type Telemetry struct {
 	tracer     trace.Tracer
+	meter      metric.Meter
 	metrics    *metrics
+	gauges     *gauges
 	channelIDs bool
 }
 
@@ -69,9 +73,11 @@ func New(o Options) (*Telemetry, error) {
 	if o.TracerProvider == nil {
 		o.TracerProvider = otel.GetTracerProvider()
 	}
-	t := &Telemetry{tracer: o.TracerProvider.Tracer(scope), channelIDs: o.ChannelIDs}
-	var err error
-	if t.metrics, err = newMetrics(o.MeterProvider.Meter(scope)); err != nil {
+	t := &Telemetry{tracer: o.TracerProvider.Tracer(scope), meter: o.MeterProvider.Meter(scope), channelIDs: o.ChannelIDs}
+	var errs [2]error
+	t.metrics, errs[0] = newMetrics(t.meter)
+	t.gauges, errs[1] = newGauges(t.meter)
+	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("handover: handoverotel.New: %w", err)
 	}
 	return t, nil

@@ -43,6 +43,13 @@ var allKinds = []handover.Activity{
 	{Kind: handover.ActivityLimited, Why: "phone"},
 }
 
+// health has something for each gauge.
+var health = handover.Health{
+	At: time.Unix(1000, 0), Running: true, LastPoll: time.Unix(990, 0), Queues: map[string]handover.QueueHealth{"to_user": {Waiting: 2, Running: 3}},
+	Store:    handover.StoreHealth{Failing: true},
+	Websites: []handover.WebsiteHealth{{ID: "website", LastHook: time.Unix(900, 0), CaughtUp: time.Unix(600, 0), CatchUpEvery: 180 * time.Second, Held: true}},
+}
+
 // measured has all of them observed, and returns what the SDK and Prometheus have then.
 func measured(t *testing.T) (metricdata.ScopeMetrics, map[string]*dto.MetricFamily) {
 	t.Helper()
@@ -53,6 +60,9 @@ func measured(t *testing.T) (metricdata.ScopeMetrics, map[string]*dto.MetricFami
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithReader(exported))
 	telemetry, err := handoverotel.New(handoverotel.Options{MeterProvider: provider})
 	require.NoError(t, err)
+	stop, err := telemetry.Watch(func() handover.Health { return health })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stop()) })
 	for _, a := range allKinds {
 		a.Conversation, a.Took, a.At = handover.Conversation{Source: "web", ID: "+49 170 1234567"}, time.Second, time.Now()
 		telemetry.Observe(t.Context(), a)
@@ -98,6 +108,45 @@ func TestEveryKindIsMeasured(t *testing.T) {
 		require.NoError(t, reader.Collect(t.Context(), &all))
 		require.Len(t, all.ScopeMetrics, 1, a.Kind)
 	}
+}
+
+// TestGauges reads the Health at each collection, and nothing after the end.
+func TestGauges(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	telemetry, err := handoverotel.New(handoverotel.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	require.NoError(t, err)
+	now := health
+	stop, err := telemetry.Watch(func() handover.Health { return now })
+	require.NoError(t, err)
+	collect := func() map[string]float64 {
+		var all metricdata.ResourceMetrics
+		require.NoError(t, reader.Collect(t.Context(), &all))
+		found := map[string]float64{}
+		for _, scope := range all.ScopeMetrics {
+			for _, m := range scope.Metrics {
+				switch data := m.Data.(type) {
+				case metricdata.Gauge[int64]:
+					for _, p := range data.DataPoints {
+						state, _ := p.Attributes.Value("handover.job.state")
+						found[strings.TrimSpace(m.Name+" "+state.AsString())] = float64(p.Value)
+					}
+				case metricdata.Gauge[float64]:
+					for _, p := range data.DataPoints {
+						found[m.Name] = p.Value
+					}
+				}
+			}
+		}
+		return found
+	}
+	require.Equal(t, map[string]float64{
+		"handover.jobs waiting": 2, "handover.jobs running": 3, "handover.poll.age": 10, "handover.store.failing": 1,
+		"handover.hook.age": 100, "handover.catch_up.lag": 220, "handover.crisp.held": 1,
+	}, collect())
+	now = handover.Health{At: time.Unix(2000, 0), Websites: []handover.WebsiteHealth{{ID: "website"}}} // nothing ever happened
+	require.Equal(t, map[string]float64{"handover.store.failing": 0, "handover.catch_up.lag": 0, "handover.crisp.held": 0}, collect())
+	require.NoError(t, stop())
+	require.Empty(t, collect())
 }
 
 // TestMetricsHoldNoIDs looks at every attribute.

@@ -49,11 +49,11 @@ type body struct{ *bytes.Reader }
 // Close implements io.Closer.
 func (body) Close() error { return nil }
 
-// served is an answer on a connection: the library bounds the time in which a body must come by its deadline.
-type served struct{ *httptest.ResponseRecorder }
+// connected is an answer on a connection: the library bounds the time in which a body must come by its deadline.
+type connected struct{ *httptest.ResponseRecorder }
 
 // SetReadDeadline is that of http.ResponseController.
-func (served) SetReadDeadline(time.Time) error { return nil }
+func (connected) SetReadDeadline(time.Time) error { return nil }
 
 // BenchmarkWebhook verifies and decodes the hook of an agent's message: by the library, by the official client up to
 // its callback, and with one HMAC and json.Valid alone.
@@ -70,7 +70,7 @@ func BenchmarkWebhook(b *testing.B) {
 	}
 	b.Run("ours", func(b *testing.B) {
 		to := handover.Webhook{Secrets: handover.NewSecrets(secret)}
-		rw := served{httptest.NewRecorder()}
+		rw := connected{httptest.NewRecorder()}
 		measured(b, func() {
 			ev, err := handover.ReadEvent(rw, again(), to)
 			if err != nil || ev.Message == nil || ev.Message.User.Nickname != "Ann" {

@@ -102,6 +102,13 @@ func (c *Client) State() State {
 	return c.breaker.state()
 }
 
+// HeldOps returns the operations that are held back alone, in all conversations, sorted.
+func (c *Client) HeldOps() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.breaker.heldOps()
+}
+
 // Merge takes the state that another process learnt: the one that keeps from calling longer counts.
 func (c *Client) Merge(s State) {
 	c.mu.Lock()

@@ -1,6 +1,9 @@
 package crispapi
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is how long nothing of a website may be called, and why: what a process learnt of the website
 // as a whole, to be told to others that call it. The zero State is that all is well.
@@ -34,6 +37,17 @@ func (b *breaker) state() State {
 		return State{}
 	}
 	return State{Until: c.until, Pause: int64(c.pause / time.Second), StatusCode: c.cause.StatusCode, Reason: c.cause.Reason}
+}
+
+// heldOps returns the operations whose own circuits are open.
+func (b *breaker) heldOps() (ops []string) {
+	for s, c := range b.circuits {
+		if s.op != "" && s.session == "" && c.open() {
+			ops = append(ops, s.op)
+		}
+	}
+	slices.Sort(ops)
+	return ops
 }
 
 // mergeSlack is how far two processes may be apart about the same time.

@@ -38,6 +38,16 @@ func (o *Outage) Failed(part string) (fails int, tell bool) {
 	return o.fails, true
 }
 
+// Failing returns since when something fails, and how many failures there were since; 0 if nothing does.
+func (o *Outage) Failing() (since time.Time, fails int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.failing) == 0 {
+		return time.Time{}, 0
+	}
+	return o.begun, o.fails
+}
+
 // Worked notes a success of a part, and reports whether to tell that all works again, and for how long it
 // did not.
 func (o *Outage) Worked(part string) (failed time.Duration, tell bool) {

@@ -52,13 +52,21 @@ func TestOutageThatComesAndGoes(t *testing.T) {
 
 func TestOutageEndsWhenAllPartsWork(t *testing.T) {
 	o := &pace.Outage{Every: time.Minute}
+	since, fails := o.Failing()
+	require.Zero(t, since)
+	require.Zero(t, fails)
 	_, tell := o.Failed("save")
 	require.True(t, tell)
 	o.Failed("load")
+	since, fails = o.Failing()
+	require.NotZero(t, since)
+	require.Equal(t, 2, fails)
 	_, tell = o.Worked("load")
 	require.False(t, tell)
 	_, tell = o.Worked("claim")
 	require.False(t, tell)
 	_, tell = o.Worked("save")
 	require.True(t, tell)
+	_, fails = o.Failing()
+	require.Zero(t, fails)
 }
