@@ -2,6 +2,7 @@ package handoverotel_test
 
 import (
 	"context"
+	"log"
 	"net/http"
 
 	"github.com/crisphandover/handover"
@@ -17,19 +18,26 @@ func Example() {
 			return show(handoverotel.Context(ctx, m.TraceParent), s.Conversation.ID, m.PlainText())
 		},
 	}
-	telemetry, err := handoverotel.New(handoverotel.Options{})
-	if err != nil {
-		panic(err)
+	if err := run(config); err != nil {
+		log.Print(err)
 	}
-	telemetry.Configure(&config)
+}
+
+func run(config handover.Config) error {
+	telemetry, err := handoverotel.New(handoverotel.Options{}) // the global providers
+	if err != nil {
+		return err
+	}
+	telemetry.Configure(&config) // sets Observe and TraceParent; an Observe of yours is called as well
 	h, err := handover.New(config)
 	if err != nil {
-		return // the ids above are missing
+		return err
 	}
-	stop, err := telemetry.Watch(h.Health)
+	stop, err := telemetry.Watch(h.Health) // the gauges
 	if err != nil {
-		panic(err)
+		return err
 	}
 	defer func() { _ = stop() }()
 	http.Handle("POST /crisp/hooks", h) // in otelhttp.NewHandler, so that hooks have spans
+	return http.ListenAndServe(":8080", nil)
 }

@@ -202,6 +202,19 @@ func TestDocumentedMetrics(t *testing.T) {
 	require.Empty(t, families, "metrics in Prometheus that the table lacks")
 }
 
+// TestDocumentedCode finds the code of docs/observability.md in the example, whatever its indentation.
+func TestDocumentedCode(t *testing.T) {
+	flat := func(path string) string {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return regexp.MustCompile(`(?m)^\s+`).ReplaceAllString(string(text), "")
+	}
+	_, code, found := strings.Cut(flat("../docs/observability.md"), "```go\ntelemetry")
+	require.True(t, found)
+	code, _, _ = strings.Cut(code, "```")
+	require.Contains(t, flat("example_test.go"), code)
+}
+
 // TestDashboard holds each query of the dashboard against the metrics that exist, and their labels.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile("grafana/handover.json")
