@@ -67,6 +67,9 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.Plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
+	if k.At != 0 && at <= s.Bounds.At && (k.Says == saysResolved || k.Says == saysBlocked) && rec.human() && rec.Handover.CrispID == s.ID {
+		k.Signed, k.Raw, k.Read = false, nil, nil // older than what runs, or its time is wrong: only a reason to look
+	}
 	if rec.Hooks.Put(k) {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "too_many"})
 	}

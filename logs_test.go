@@ -1,9 +1,11 @@
 package handover_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -213,11 +215,27 @@ func TestMessagesInHandAreShownWhateverReadsDo(t *testing.T) {
 	}
 }
 
-// A state whose hook has no time of its own, or one in seconds, is looked at once.
+// stamped is a hook's body with another time of the event.
+func stamped(stamp string) func([]byte) []byte {
+	return func(body []byte) []byte {
+		return regexp.MustCompile(`"timestamp":\d+,"website_id":"[^"]+"}$`).ReplaceAllFunc(body, func(end []byte) []byte {
+			return append([]byte(`"timestamp":`+stamp), end[bytes.IndexByte(end, ','):]...)
+		})
+	}
+}
+
+// A state whose hook has no time of its own, one in seconds, or a wrong one, is looked at once.
 func TestStatesWithoutAnUsableTime(t *testing.T) {
 	for name, rewrite := range map[string]func([]byte) []byte{
-		"without a time": handovertest.WithoutTime,
-		"in seconds":     handovertest.TimeInSeconds,
+		"without a time":  handovertest.WithoutTime,
+		"in seconds":      handovertest.TimeInSeconds,
+		"null":            stamped("null"),
+		"in words":        stamped(`"946684810000"`),
+		"negative":        stamped("-946684810000"),
+		"beyond numbers":  stamped("1e400"),
+		"a year before":   stamped("915148810000"),
+		"a minute before": stamped("946684750000"),
+		"a year ahead":    stamped("978307210000"),
 	} {
 		for reason, act := range map[handover.EndReason]func(*handovertest.Conversation, *handovertest.Operator){
 			handover.EndResolved: func(_ *handovertest.Conversation, ann *handovertest.Operator) { ann.Resolve() },

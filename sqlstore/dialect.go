@@ -62,11 +62,12 @@ type statements struct {
 	loadGiven, findGiven   string // PostgreSQL: load and find for several names
 	updateGiven            string // PostgreSQL: update for several records; returns number and version of what it saved
 	notify, notifyGiven    string // PostgreSQL: end an insert or update, and an updateGiven, that others are to be told of
+	tell                   string // PostgreSQL: tells a word to those who listen
 	replace, release, take string // SQLite, MySQL: the parts of a Save that changes Crisp ids
 	anyDue, hide           string // MySQL: the parts of a Claim before and after claim
 	reserve                string // MySQL: reserves versions
 
-	count, makeSchema, schemaVersion, setSchemaVersion string
+	count, makeSchema, schemaReached, schemaVersion, setSchemaVersion string
 }
 
 var dialects = map[Dialect]dialect{PostgreSQL: postgres, SQLite: sqlite, MySQL: mysql}
@@ -82,6 +83,7 @@ func (d dialect) with(prefix string) dialect {
 
 	d.count = `SELECT count(*) FROM {prefix}record WHERE {key} = $1`
 	d.makeSchema = `CREATE TABLE IF NOT EXISTS {prefix}schema (version INTEGER NOT NULL PRIMARY KEY)`
+	d.schemaReached = `SELECT count(*) FROM {prefix}schema WHERE version >= $1`
 	d.schemaVersion = `SELECT COALESCE(MAX(version), 0) FROM {prefix}schema`
 	d.setSchemaVersion = cmp.Or(d.setSchemaVersion, `INSERT INTO {prefix}schema (version) VALUES ({version})`)
 	for _, statement := range d.statements.all() {
@@ -104,9 +106,9 @@ func (d dialect) noteVersion(version int) string {
 // all returns all statements, to be changed.
 func (s *statements) all() []*string {
 	return []*string{
-		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.list, &s.listLive, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.replace, &s.release, &s.take,
+		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.list, &s.listLive, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.tell, &s.replace, &s.release, &s.take,
 		&s.anyDue, &s.hide, &s.reserve,
-		&s.count, &s.makeSchema, &s.schemaVersion, &s.setSchemaVersion,
+		&s.count, &s.makeSchema, &s.schemaReached, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }
 

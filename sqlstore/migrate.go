@@ -37,13 +37,14 @@ func (s *Store) Migrate(ctx context.Context) error {
 	})
 }
 
-// migrated reports whether nothing is left to migrate.
+// migrated reports whether nothing is left to migrate. Its statement is one that migrate does not have: PgBouncer takes the
+// name of a prepared statement that failed, for want of the table, for used.
 func (s *Store) migrated(ctx context.Context) (bool, error) {
-	version, err := scanNumber(s.db.QueryContext(ctx, s.schemaVersion))
+	reached, err := scanNumber(s.db.QueryContext(ctx, s.schemaReached, len(s.migrations)))
 	if err != nil && s.missing(err) {
 		return false, nil
 	}
-	return int(version) >= len(s.migrations), err
+	return reached > 0, err
 }
 
 func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {

@@ -114,6 +114,8 @@ var postgres = dialect{
 		SELECT n, version FROM saved`,
 		notifyGiven: ` WHERE CASE WHEN wake THEN pg_notify('{prefix}changed', key) IS NOT NULL ELSE true END`,
 
+		tell: `SELECT pg_notify('{prefix}changed', $1)`,
+
 		list: `SELECT n.now, r.key, r.version, r.due, r.crisp_ids, r.data, r.live
 		FROM (SELECT ` + postgresNow + ` AS now) n, {prefix}record r
 		WHERE r.key > $1 AND r.key >= $2 AND r.key < $3 ORDER BY r.key LIMIT $4`,

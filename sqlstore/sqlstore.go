@@ -113,7 +113,8 @@ type Options struct {
 	//	}
 	//
 	// A connection that breaks without a word is noticed by TCP keepalive, which pgx leaves on. A
-	// pooler that hands connections out by transaction cannot be listened through.
+	// pooler that hands connections out by transaction, such as PgBouncer, cannot be listened through: Watch notices and
+	// fails, and the replicas load again and again. Let Listen connect to PostgreSQL itself.
 	Listen func(ctx context.Context, channel string, notified func(payload string)) error
 }
 

@@ -63,37 +63,6 @@ func TestListenIsForPostgreSQL(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWatch(t *testing.T) {
-	lost := errors.New("connection reset by peer")
-	var heard []string
-	hear := func(key string) { heard = append(heard, key) }
-	watch := func(ctx context.Context, end error) error {
-		s, err := New(new(sql.DB), PostgreSQL, Options{Prefix: "bot_", Listen: func(_ context.Context, channel string, notified func(string)) error {
-			notified("")
-			notified(channel)
-			return end
-		}})
-		require.NoError(t, err)
-		return s.Watch(ctx, hear)
-	}
-	require.ErrorIs(t, watch(t.Context(), lost), lost)
-	require.Equal(t, []string{"", "bot_changed"}, heard)
-	require.Error(t, watch(t.Context(), nil), "it has to be called again")
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	heard = nil
-	require.ErrorIs(t, watch(ctx, lost), context.Canceled)
-	require.Empty(t, heard)
-
-	for _, d := range []Dialect{PostgreSQL, SQLite, MySQL} {
-		s, err := New(new(sql.DB), d, Options{})
-		require.NoError(t, err)
-		require.ErrorIs(t, s.Watch(t.Context(), hear), errors.ErrUnsupported)
-	}
-	require.Empty(t, heard)
-}
-
 // stateError is an error of a PostgreSQL driver.
 type stateError string
 

@@ -389,23 +389,50 @@ func Email(s string) (string, bool) {
 	return s, true
 }
 
-// FindEmail returns the one email address in a text, as people write them: in a sentence, in brackets, with a
-// full stop behind it. It is false for none, or for more than one.
+// FindEmail returns the one email address in a text, as people write them: in a sentence, in brackets, behind a
+// label, with a full stop behind it. It is false for none, or for more than one.
 func FindEmail(text string) (found string, ok bool) {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '＠': // of a Chinese or Japanese keyboard
+			return '@'
+		case unicode.Is(unicode.Cf, r): // not to be seen, such as a mark of direction
+			return -1
+		}
+		return r
+	}, text)
+	// Words of scripts without spaces stand close to an address. Where that leaves none, they are part of one.
+	all := emails(strings.FieldsFunc(text, func(r rune) bool { return apart(r) || unicode.In(r, unspaced...) }))
+	if len(all) == 0 {
+		all = emails(strings.FieldsFunc(text, apart))
+	}
+	if len(all) != 1 {
+		return "", false
+	}
+	return all[0], true
+}
+
+// unspaced are scripts that have no spaces between words.
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
+
+// apart reports whether a rune stands between an address and other words.
+func apart(r rune) bool {
+	return unicode.IsSpace(r) || strings.ContainsRune(`,;:<>()[]{}"|=`, r) ||
+		r >= utf8.RuneSelf && (unicode.IsPunct(r) || unicode.IsSymbol(r))
+}
+
+// emails returns the addresses that are among words, each once.
+func emails(words []string) (all []string) {
 	around := func(r rune) bool {
 		return unicode.IsPunct(r) && r != '@' || unicode.IsSymbol(r) || unicode.Is(unicode.C, r)
 	}
-	for _, word := range strings.Fields(text) {
-		address, valid := Email(strings.TrimFunc(word, around))
-		if !valid || address == found {
-			continue
+	for _, word := range words {
+		address, ok := Email(strings.TrimFunc(word, around))
+		if ok && !slices.ContainsFunc(all, func(a string) bool { return strings.EqualFold(a, address) }) {
+			all = append(all, address)
 		}
-		if found != "" {
-			return "", false
-		}
-		found = address
 	}
-	return found, found != ""
+	return all
 }
 
 // Phone returns the digits of a telephone number, with its leading + if it has one, and

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -107,15 +108,20 @@ var telegramFile = regexp.MustCompile(`/file/bot[^/]+:`)
 // HoldsToken reports whether a URL holds the token of a Telegram bot, as those of its files do.
 func HoldsToken(u *url.URL) bool { return telegramFile.MatchString(u.Path) }
 
-// secretNames are the names of parameters that hold a secret, in lower case and without "-" and "_": tokens and
-// keys, and the signatures of links that open without a login for whoever has them, at AWS, Google, Azure,
-// CloudFront and others.
+// secretNames are the names of parameters that hold a secret, in lower case and without "-" and "_".
 var secretNames = map[string]bool{
-	"token": true, "accesstoken": true, "authtoken": true, "idtoken": true, "refreshtoken": true, "sessiontoken": true, "bearer": true,
-	"jwt": true, "auth": true, "authorization": true, "apikey": true, "accesskey": true, "secret": true,
-	"clientsecret": true, "password": true, "passwd": true, "pwd": true, "session": true, "sessionid": true, "sid": true,
-	"sig": true, "signature": true, "hmac": true, "awsaccesskeyid": true, "xamzsignature": true, "xamzsecuritytoken": true,
-	"xamzcredential": true, "xgoogsignature": true, "xgoogcredential": true,
+	"bearer": true, "jwt": true, "auth": true, "authorization": true, "passwd": true, "pwd": true, "session": true, "sessionid": true,
+	"sid": true, "sig": true, "hmac": true, "awsaccesskeyid": true, "accesskeyid": true, "ossaccesskeyid": true, "xamzcredential": true, "xgoogcredential": true,
+}
+
+// secretEnds are what other such names end in: tokens and keys, and the signatures of links that open without a
+// login for whoever has them, at AWS, Google, Azure, CloudFront and others.
+var secretEnds = []string{"token", "signature", "secret", "password", "apikey", "accesskey", "authkey"}
+
+// isSecret reports whether a parameter of this name holds a secret.
+func isSecret(name string) bool {
+	name = strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(name))
+	return secretNames[name] || slices.ContainsFunc(secretEnds, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // slackToken begins the tokens of Slack, which its file links may hold under any name.
@@ -133,8 +139,7 @@ func HoldsSecret(u *url.URL) bool {
 			if plain, err := url.QueryUnescape(name); err == nil {
 				name = plain
 			}
-			name = strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
-			if value != "" && secretNames[name] || slackToken.MatchString(value) {
+			if value != "" && isSecret(name) || slackToken.MatchString(value) {
 				return true
 			}
 		}

@@ -98,6 +98,12 @@ func TestHoldsSecret(t *testing.T) {
 		"https://blob.example/b?sv=1&sig=x":                         true,
 		"https://cdn.example/b?Expires=1&Signature=x&Key-Pair-Id=y": true,
 		"https://files.slack.example/b?t=xoxe-1-abc":                true,
+		"https://git.example/b?private_token=x":                     true,
+		"https://a.example/b?X-Api-Key=x":                           true,
+		"https://a.example/b?botToken=x":                            true,
+		"https://oss.example/b?OSSAccessKeyId=x&Expires=1":          true,
+		"https://cos.example/b?q-ak=x&q-signature=y":                true,
+		"https://s3.example/b?key=photos/a.png&signatures=2":        false,
 		"https://ann:secret@a.example/b.png":                        true,
 		"https://api.telegram.org/file/bot123:ABC/x.jpg":            true,
 	} {
