@@ -6,7 +6,7 @@
 // This process plays Crisp: agents write in all conversations in turn, and each hook goes out at its time, whether the
 // bot keeps up or not. For each rate it prints how many hooks were answered and refused, how long it took from the hook
 // to Deliver, and the bot's memory. Then it checks what the bot has delivered: everything that was answered 200, once
-// and in order. The rate that is held is the highest at which nothing is refused and all is delivered within a second.
+// and in order. The rate that is held is the highest at which all hooks are answered in time, none is refused, and all is delivered within a second.
 package main
 
 import (
