@@ -4,28 +4,26 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"path"
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/crisphandover/handover/internal/weblink"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
 // History is the page that shows agents what was said before they came. Its link stands in the
 // opening message in Crisp. It is signed and expires; within that time whoever has the link can
 // read the conversation, as often as they want (Crisp itself opens links, to preview them).
+//
+// The page shows the newest 100 messages, the oldest of them first, and leads to older ones. Its title
+// is the value of HistoryHead's field "Name", if there is one, else the conversation's Source and ID. Pictures
+// are loaded once the reader asks for them: until then nobody but the bot's server hears that somebody reads.
 type History struct {
 	// URL is where Handover.HistoryHandler is to be found from outside, such as
 	// "https://bot.example.com/handover/history". Empty means that there is no page of ours.
@@ -93,15 +91,6 @@ const maxPagesHung = 64
 // HistoryField is a line above the messages, such as "Email: anakin@example.com".
 type HistoryField struct{ Name, Value string }
 
-// pageData is what the template shows: a conversation, or a notice in its place with what to do.
-type pageData struct {
-	Nonce    string
-	Notice   string
-	Hint     string
-	Head     []HistoryField
-	Messages []Message
-}
-
 // ServeHTTP implements http.Handler: the page, or one that says why there is none.
 func (p historyPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	data, status := p.answer(r)
@@ -116,7 +105,11 @@ func (p historyPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	h.Set("Content-Security-Policy", "default-src 'none'; img-src https: http: data:; style-src 'nonce-"+data.Nonce+
+	images := "data:" // its icon, and nothing that would tell a stranger who reads
+	if data.Loaded {
+		images = "https: http: data:"
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; img-src "+images+"; style-src 'nonce-"+data.Nonce+
 		"'; script-src 'nonce-"+data.Nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Robots-Tag", "noindex, nofollow, noarchive")
@@ -153,14 +146,14 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 		p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "transcript", Err: err, At: time.Now()})
 		return pageData{Notice: "The conversation cannot be shown right now.", Hint: "Try again in a minute."}, http.StatusServiceUnavailable
 	}
-	data := pageData{Messages: messages}
+	var head []HistoryField
 	if p.head != nil {
-		if data.Head, err = ask(ctx, p, c, p.head); err != nil {
+		if head, err = ask(ctx, p, c, p.head); err != nil {
 			p.logger.ErrorContext(ctx, "handover: Config.HistoryHead failed; the history page is shown without it: Config.Observe gets the error")
 			p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "history head", Err: err, At: time.Now()})
 		}
 	}
-	return data, http.StatusOK
+	return newPage(c, head, messages, r.URL.Query()), http.StatusOK
 }
 
 // ask calls f for at most transcriptTime. One that does not return is left alone.
@@ -181,110 +174,4 @@ func guarded[T any](ctx context.Context, c Conversation, f func(context.Context,
 		}
 	}()
 	return f(ctx, c)
-}
-
-//go:embed history.html.tmpl
-var historyHTML string
-
-var historyTemplate = template.Must(template.New("history").Funcs(template.FuncMap{
-	"author": pageAuthor,
-	"choice": pageChoice,
-	"file":   newPageFile,
-	"image":  func(s string) string { return pageURL(s, "https", "http") },
-	"link":   func(s string) template.URL { return template.URL(pageURL(s, "https", "http", "mailto", "tel")) },
-}).Parse(historyHTML))
-
-// pageAuthor returns who wrote the message, and the class that the page shows it in.
-func pageAuthor(m Message) struct{ Name, Class string } {
-	a := struct{ Name, Class string }{"Unknown", "other"}
-	switch m.From {
-	case FromUser:
-		a.Name, a.Class = "User", "user"
-	case FromBot:
-		a.Name, a.Class = "Bot", "bot"
-	case FromSystem:
-		a.Name, a.Class = "System", "system"
-	case FromAgent:
-		a.Name, a.Class = "Agent", "agent"
-		if name := strings.TrimSpace(m.Agent.Name); name != "" {
-			a.Name = name + " (agent)"
-		}
-	}
-	return a
-}
-
-// pageChoice returns what a quick reply says.
-func pageChoice(q QuickReply) string {
-	switch {
-	case q.Title != "":
-		return q.Title
-	case q.ContentType == ReplyEmail:
-		return "(the user's email address)"
-	case q.ContentType == "user_phone_number":
-		return "(the user's phone number)"
-	}
-	return q.Payload
-}
-
-// pageFile is a file as the page shows it.
-type pageFile struct {
-	URL     string // empty if it must not be shown
-	Name    string
-	About   string // type, size and duration, as far as they are known
-	IsImage bool
-}
-
-// newPageFile returns the file that a message shows, or nil.
-func newPageFile(m Message) *pageFile {
-	var f File
-	kind := AttachmentFile
-	if a := m.Content.Attachment; a != nil {
-		f.URL, kind = a.Payload.URL, a.Type
-	}
-	if m.File != nil {
-		f = *m.File
-	}
-	if f == (File{}) {
-		return nil
-	}
-	p := &pageFile{URL: pageURL(f.URL, "https", "http"), Name: f.Name}
-	p.IsImage = p.URL != "" && (kind == AttachmentImage || strings.HasPrefix(f.MIMEType, "image/"))
-	if u, err := url.Parse(p.URL); err == nil && p.Name == "" && p.URL != "" {
-		p.Name = strings.Trim(path.Base(u.Path), "/.")
-	}
-	if p.Name == "" {
-		p.Name = kind
-	}
-	var about []string
-	if f.MIMEType != "" {
-		about = append(about, f.MIMEType)
-	}
-	switch {
-	case f.Size >= 1e6:
-		about = append(about, fmt.Sprintf("%.1f MB", float64(f.Size)/1e6))
-	case f.Size > 0:
-		about = append(about, fmt.Sprintf("%.1f kB", float64(f.Size)/1e3))
-	}
-	if f.Duration > 0 {
-		about = append(about, f.Duration.Round(time.Second).String())
-	}
-	p.About = strings.Join(about, ", ")
-	return p
-}
-
-// pageURL returns the URL if it is absolute, has one of the schemes and shows no secret; else "".
-func pageURL(s string, schemes ...string) string {
-	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.User != nil || weblink.HoldsToken(u) {
-		return ""
-	}
-	if u.Host == "" && (u.Scheme == "https" || u.Scheme == "http") {
-		return ""
-	}
-	for _, scheme := range schemes {
-		if u.Scheme == scheme {
-			return u.String()
-		}
-	}
-	return ""
 }

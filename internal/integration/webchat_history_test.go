@@ -4,9 +4,11 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,10 +40,12 @@ func historyTalk(base string) []handover.Message {
 	}
 }
 
-// historyServer serves the history page as a host does, with or without user data above it. Its links
-// go to that page; the expired one is as good as the other, but of the year 2000.
-func historyServer(t *testing.T, withHead bool) (link, expired string) {
+// historyServer serves the history page as a host does, with or without user data above it, and with that many messages
+// before the talk. Its links go to that page; the expired one is as good as the other, but of the year 2000. pictures
+// counts how often the server was asked for one.
+func historyServer(t *testing.T, withHead bool, before int) (link, expired string, pictures *atomic.Int64) {
 	t.Helper()
+	pictures = new(atomic.Int64)
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -53,12 +57,16 @@ func historyServer(t *testing.T, withHead bool) (link, expired string) {
 		Deliver: func(context.Context, handover.Session, handover.Message) (string, error) { return "", nil },
 		History: handover.History{URL: server.URL + "/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))},
 		Transcript: func(context.Context, handover.Conversation) ([]handover.Message, error) {
-			return historyTalk(server.URL), nil
+			var all []handover.Message
+			for i := range before {
+				all = append(all, handover.Message{From: handover.FromBot, Content: handover.TextMessage(fmt.Sprintf("Message %d", i+1))})
+			}
+			return append(all, historyTalk(server.URL)...), nil
 		},
 	}
 	if withHead {
 		config.HistoryHead = func(context.Context, handover.Conversation) ([]handover.HistoryField, error) {
-			return []handover.HistoryField{{Name: "Reason", Value: "Order 42 is late"}, {Name: "Email", Value: "anakin@example.com"},
+			return []handover.HistoryField{{Name: "Reason", Value: "Order 42 is late"}, {Name: "Name", Value: "Anakin \u202eSkywalker"}, {Name: "Email", Value: "anakin@example.com"},
 				{Name: strings.Repeat("k", 100), Value: strings.Repeat("v", 300)}}, nil
 		}
 	}
@@ -73,14 +81,23 @@ func historyServer(t *testing.T, withHead bool) (link, expired string) {
 	h, err := handover.New(config)
 	require.NoError(t, err)
 	mux.Handle("/history", h.HistoryHandler())
-	mux.HandleFunc("/bike.png", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bike) })
-	return links(), expired
+	mux.HandleFunc("/bike.png", func(w http.ResponseWriter, _ *http.Request) {
+		pictures.Add(1)
+		_, _ = w.Write(bike)
+	})
+	return links(), expired, pictures
+}
+
+// follows opens the page that a link leads to, and waits until it is there.
+func (p *tab) follows(link string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(eval[string](p, "document.querySelector("+quoted(link)+").href")))
 }
 
 // TestWebchatHistoryPage reads the page that agents are sent to, on several screens and on paper.
 func TestWebchatHistoryPage(t *testing.T) {
 	axe, browser := axeSource(t), startBrowser(t)
-	link, expired := historyServer(t, false)
+	link, expired, pictures := historyServer(t, false, 0)
 
 	// Times are the reader's. The page's policy lets in the one script that turns them.
 	const times = `[...document.querySelectorAll("time")].slice(0, 2).map((t) => t.textContent)`
@@ -97,7 +114,18 @@ func TestWebchatHistoryPage(t *testing.T) {
 	}
 
 	p := newTab(t, browser, "history", link)
-	p.waits(`document.querySelector("main img")?.naturalWidth > 0`)
+	require.Equal(t, "Conversation: \u2068webchat 1\u2069", eval[string](p, "document.title"))
+	require.Equal(t, "Conversation: webchat 1", eval[string](p, `document.querySelector("h1").textContent`))
+	require.Zero(t, eval[int](p, `document.querySelectorAll("img").length`))
+	require.Equal(t, "https://bikes.example/"+strings.Repeat("y", 300), eval[string](p, `document.querySelector(".text a.web").href`))
+	require.Equal(t, "noopener noreferrer nofollow", eval[string](p, `document.querySelector(".text a.web").rel`))
+	p.requireAccessible(axe, "history without its pictures")
+
+	// Nobody hears that it is read, until the reader wants to see a picture.
+	require.Zero(t, pictures.Load())
+	p.follows("li a.load")
+	p.waits(`document.querySelector("main img")?.naturalWidth > 0 && location.hash === "#m4"`)
+	require.EqualValues(t, 1, pictures.Load())
 	require.Equal(t, []string{"User", "Bot", "User", "User", "Ann " + strings.Repeat("n", 80) + " (agent)", "User", "System"},
 		eval[[]string](p, `[...document.querySelectorAll(".by b")].map((b) => b.textContent)`))
 	require.Equal(t, []string{"rtl", "ltr"}, eval[[]string](p, `[...document.querySelectorAll("main .text")].slice(0, 2).map((e) => getComputedStyle(e).direction)`))
@@ -119,15 +147,32 @@ func TestWebchatHistoryPage(t *testing.T) {
 	p.shoot("history-print")
 
 	// User data and the reason stand above it, if the host asks for that.
-	head, _ := historyServer(t, true)
+	head, _, _ := historyServer(t, true, 0)
 	p = newTab(t, browser, "history with user data", head)
 	p.size(320, 812)
-	p.waits(`document.querySelector("dl + ol")`)
-	require.Equal(t, []string{"Reason: Order 42 is late", "Email: anakin@example.com"},
-		eval[[]string](p, `[...document.querySelectorAll("dt")].slice(0, 2).map((e) => e.textContent + ": " + e.nextElementSibling.textContent)`))
+	p.waits(`document.querySelector("dl ~ ol")`)
+	require.Equal(t, []string{"Reason: Order 42 is late", "Name: Anakin \u202eSkywalker", "Email: anakin@example.com"},
+		eval[[]string](p, `[...document.querySelectorAll("dt")].slice(0, 3).map((e) => e.textContent + ": " + e.nextElementSibling.textContent)`))
+	require.Equal(t, "Conversation: \u2068Anakin Skywalker\u2069", eval[string](p, "document.title"))
 	require.Equal(t, 320, eval[int](p, "document.documentElement.scrollWidth"))
 	p.requireAccessible(axe, "history with user data")
 	p.shoot("history-head")
+
+	// A long one has pages, the newest first.
+	long, _, _ := historyServer(t, false, 130)
+	p = newTab(t, browser, "history in pages", long)
+	p.size(320, 812)
+	const texts = `[...document.querySelectorAll("main .text")].map((e) => e.textContent)`
+	p.waits(`document.querySelector("nav")`)
+	require.Equal(t, "Message 38", eval[[]string](p, texts)[0])
+	require.Equal(t, []string{"Messages 38 to 137 of 137", "Messages 38 to 137 of 137"}, eval[[]string](p, `[...document.querySelectorAll("nav span")].map((e) => e.textContent)`))
+	p.requireAccessible(axe, "history in pages")
+	p.shoot("history-pages")
+	p.follows("nav a[rel=prev]")
+	require.Equal(t, "Message 1", eval[[]string](p, texts)[0])
+	require.Len(t, eval[[]string](p, texts), 37)
+	p.follows("nav a[rel=next]")
+	require.Equal(t, "Message 38", eval[[]string](p, texts)[0])
 
 	// Links that open nothing say so.
 	for name, c := range map[string]struct{ link, says string }{

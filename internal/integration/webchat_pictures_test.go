@@ -49,6 +49,7 @@ func TestWebchatPictures(t *testing.T) {
 	history := newTab(t, browser, "history", eval[string](p, `document.querySelector("#thread a").href`))
 	history.size(860, 812)
 	history.waits(has("main .text", "I was promised Friday."))
+	history.follows("nav a.load")
 	history.waits(`document.querySelector("main img")?.naturalWidth > 0 && (scrollTo(0, 0), true)`)
 	history.shoot("history")
 }
