@@ -41,7 +41,9 @@ type step struct {
 }
 
 // held reports whether the bot keeps up with the rate.
-func (s step) held() bool { return s.refused+s.failed == 0 && s.answered > 0.95*float64(s.rate) && s.late < time.Second }
+func (s step) held() bool {
+	return s.refused+s.failed == 0 && s.answered > 0.95*float64(s.rate) && s.late < time.Second
+}
 
 func newDriver(crisp *quickcrisp.Crisp, conversations int) (*driver, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
