@@ -20,8 +20,8 @@
 //	-ask    besides, ask Crisp what its documentation does not say, and print the answers. It writes more, and says before how much
 //	-wait   how long to wait for hooks, each time
 //
-// The exit code is 0 if nothing must be mended, 1 if something must be, and 2 if it could not check: a variable or an argument
-// is missing or wrong, ADDR is taken, or it was interrupted. No secret is printed. docs/check.md shows a good and a bad run.
+// The exit code is 0 if nothing must be mended, 1 if something must be, and 2 if it could not check all: a variable or an
+// argument is missing or wrong, ADDR is taken, Crisp fails, or it was interrupted. No secret is printed. docs/check.md shows a good and a bad run.
 package main
 
 import (
