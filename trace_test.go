@@ -49,6 +49,7 @@ func TestTraceThroughTheRecord(t *testing.T) {
 			c.TraceParent = func(context.Context) string { return traceOfHook }
 		}})
 		r.Crisp.SetChooser(func(_ handovertest.HookInfo, n int) int { return n - 1 })
+		r.After(10 * time.Second) // what the new process looks up at its start is done
 		require.NoError(t, r.H.Shutdown(context.Background()))
 		ann.Say("on its way")
 		r.Crisp.Settle()

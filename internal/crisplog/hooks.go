@@ -126,14 +126,19 @@ func (q Hooks) Of(crisp string, upto int64) (all []*Hook) {
 	return all
 }
 
-// TraceOf is the trace context in which the hook of a message came.
-func (q Hooks) TraceOf(crisp string, fp int64) string {
+// TraceOf is the trace context in which the hook of a message came; if none did, of the newest hook of the session,
+// for which the log was read.
+func (q Hooks) TraceOf(crisp string, fp int64) (trace string) {
 	for i := range q {
-		if k := &q[i]; k.Crisp == crisp && k.Want == fp && k.Trace != "" {
+		switch k := &q[i]; {
+		case k.Crisp != crisp || k.Trace == "":
+		case k.Want == fp:
 			return k.Trace
+		default:
+			trace = k.Trace
 		}
 	}
-	return ""
+	return trace
 }
 
 // Listed reports whether the list of conversations told of a session.

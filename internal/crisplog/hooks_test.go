@@ -107,3 +107,11 @@ func TestWhenHooksAreDue(t *testing.T) {
 	listed.Retry(now)
 	require.Equal(t, now.Add(HoldFor), listed.Next, "it is read for once more")
 }
+
+// TestHooksTraceOf finds the trace of a message's own hook, else that of the newest hook of its session.
+func TestHooksTraceOf(t *testing.T) {
+	q := Hooks{{Crisp: "a", Want: 1, Trace: "one"}, {Crisp: "a", State: true, Trace: "state"}, {Crisp: "a"}, {Crisp: "b", Want: 2, Trace: "other"}}
+	require.Equal(t, "one", q.TraceOf("a", 1))
+	require.Equal(t, "state", q.TraceOf("a", 2))
+	require.Empty(t, q.TraceOf("c", 1))
+}

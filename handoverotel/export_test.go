@@ -1,0 +1,4 @@
+package handoverotel
+
+// ErrorType is errorType, for tests.
+var ErrorType = errorType
