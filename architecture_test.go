@@ -31,7 +31,7 @@ func readArchitecture(t *testing.T) *architecture {
 	text, err := os.ReadFile("docs/architecture.md")
 	require.NoError(t, err)
 	a := &architecture{text: string(text), files: map[string]*ast.File{}, names: map[string]bool{}}
-	for _, pattern := range []string{"*.go", "internal/*/*.go", "handovertest/*.go", "sqlstore/*.go", "llm/*.go", "channel/*.go", "channel/*/*.go"} {
+	for _, pattern := range []string{"*.go", "internal/*/*.go", "handovertest/*.go", "sqlstore/*.go", "llm/*.go", "admin/*.go", "channel/*.go", "channel/*/*.go"} {
 		paths, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, path := range paths {

@@ -3,6 +3,8 @@ package handover
 import (
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // Health says how this process is. All times are by the store's clock, as far as this process knows it; zero: never.
@@ -49,9 +51,11 @@ type WebsiteHealth struct {
 	// LastHook is when a hook of the website last came, to any replica: of the others up to an hour late.
 	LastHook time.Time `json:"last_hook,omitzero"`
 	// CaughtUp is when Crisp's list of conversations was last read to its end, by any replica: hooks that never came are
-	// found by that. CatchUpEvery is how often it is read; what Health.At is past CaughtUp besides is the lag.
+	// found by that. CatchUpEvery is how often it is to be read, and Lag for how long it has not been besides, since this
+	// process was made at the most.
 	CaughtUp     time.Time     `json:"caught_up,omitzero"`
 	CatchUpEvery time.Duration `json:"catch_up_every"`
+	Lag          time.Duration `json:"lag,omitzero"`
 	// Held says that no call to Crisp is made for the website, but for one that tries, from HeldUntil on: after the answer
 	// HeldStatus (0: none) with the reason HeldReason. HeldCalls are calls that alone are held back, such as "set metas".
 	Held       bool      `json:"held,omitzero"`
@@ -59,14 +63,6 @@ type WebsiteHealth struct {
 	HeldStatus int       `json:"held_status,omitzero"`
 	HeldReason string    `json:"held_reason,omitempty"`
 	HeldCalls  []string  `json:"held_calls,omitempty"`
-}
-
-// Lag is for how long catch-up is late; 0 where it is in time, or has never been done.
-func (w WebsiteHealth) Lag(now time.Time) time.Duration {
-	if w.CaughtUp.IsZero() {
-		return 0
-	}
-	return max(now.Sub(w.CaughtUp)-w.CatchUpEvery, 0)
 }
 
 // Health tells how this process is, at once: it calls neither the store nor Crisp, and costs nothing of the quota. It
@@ -119,6 +115,7 @@ func (s *site) health() WebsiteHealth {
 		known = new(websiteKnown)
 	}
 	h.LastHook, h.CaughtUp = s.lastHook(&known.record), known.record.CaughtUp
+	h.Lag = max(s.store.now().Sub(times.Later(h.CaughtUp, s.made.Add(time.Duration(s.store.ahead.Load()))))-h.CatchUpEvery, 0)
 	if state := s.api.State(); !state.Until.IsZero() {
 		h.Held, h.HeldStatus, h.HeldReason = true, state.StatusCode, state.Reason
 		h.HeldUntil = state.Until.Add(time.Duration(s.store.ahead.Load())).Round(0)

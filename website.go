@@ -58,6 +58,7 @@ type site struct {
 	hookTold  atomic.Int64      // which of these is in the website's record
 	news      atomic.Bool       // what this process knows of Crisp is not in the website's record yet
 	known     atomic.Pointer[websiteKnown]
+	made      time.Time // by this process's clock
 }
 
 // websiteKnown is a website's record as it was last read, and when that was.
@@ -72,7 +73,7 @@ type sites map[string]*site
 func newSites(cfg *Config, store *storage, tell func(...Activity)) sites {
 	all := make(sites)
 	for _, id := range append([]string{cfg.WebsiteID}, cfg.Websites...) {
-		s := &site{id: id, cfg: cfg, store: store, presence: pace.NewMemo[string](presenceFor)}
+		s := &site{id: id, cfg: cfg, store: store, made: store.process(), presence: pace.NewMemo[string](presenceFor)}
 		s.api = newCrispAPI(cfg, id, tell, func(crispapi.State) { s.news.Store(true) })
 		s.accounted.Store(time.Now().Unix() / 60)
 		all[id] = s

@@ -65,7 +65,6 @@ type statements struct {
 	tell                   string // PostgreSQL: tells a word to those who listen
 	replace, release, take string // SQLite, MySQL: the parts of a Save that changes Crisp ids
 	anyDue, hide           string // MySQL: the parts of a Claim before and after claim
-	reserve                string // MySQL: reserves versions
 
 	count, makeSchema, schemaReached, schemaVersion, setSchemaVersion string
 }
@@ -107,7 +106,7 @@ func (d dialect) noteVersion(version int) string {
 func (s *statements) all() []*string {
 	return []*string{
 		&s.load, &s.find, &s.loadGiven, &s.findGiven, &s.list, &s.listLive, &s.claim, &s.remove, &s.insert, &s.update, &s.notify, &s.updateGiven, &s.notifyGiven, &s.tell, &s.replace, &s.release, &s.take,
-		&s.anyDue, &s.hide, &s.reserve,
+		&s.anyDue, &s.hide,
 		&s.count, &s.makeSchema, &s.schemaReached, &s.schemaVersion, &s.setSchemaVersion,
 	}
 }

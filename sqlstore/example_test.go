@@ -3,8 +3,14 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log"
 	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/sqlstore"
@@ -25,4 +31,60 @@ func ExampleNew() {
 	}
 	var store handover.Store = sqlStore // for Config.Store
 	_ = store
+}
+
+// Files of SQL for tern or Flyway.
+func ExampleMigrations() {
+	const first = 6                                            // the migrations that the host has already
+	steps, err := sqlstore.Migrations(sqlstore.PostgreSQL, "") // the prefix, as in Options
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range steps {
+		name := fmt.Sprintf("%d_handover_%s.sql", first+m.Version, m.Name) // your own numbers
+		if err := os.WriteFile(filepath.Join("migrations", name), []byte(m.SQL()), 0o644); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// goose splits a file at semicolons, but not between its marks.
+func ExampleMigration() {
+	steps, err := sqlstore.Migrations(sqlstore.MySQL, "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, file := steps[0], os.Stdout
+	m.Statements = m.Statements[:1]
+	fmt.Fprintln(file, "-- +goose Up")
+	for _, statement := range m.Statements {
+		fmt.Fprintf(file, "-- +goose StatementBegin\n%s;\n-- +goose StatementEnd\n", statement)
+	}
+	// Output:
+	// -- +goose Up
+	// -- +goose StatementBegin
+	// CREATE TABLE IF NOT EXISTS handover_schema (version INTEGER NOT NULL PRIMARY KEY);
+	// -- +goose StatementEnd
+}
+
+// TestGuide finds each block of code of docs/stores.md in this file, whatever its indentation.
+func TestGuide(t *testing.T) {
+	flat := func(code string) string {
+		var lines []string
+		for line := range strings.Lines(code) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+		return strings.TrimSpace(strings.Join(lines, "\n"))
+	}
+	guide, err := os.ReadFile("../docs/stores.md")
+	require.NoError(t, err)
+	examples, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	blocks := strings.Split(string(guide), "```go\n")[1:]
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		code, _, found := strings.Cut(block, "```\n")
+		require.True(t, found)
+		require.Contains(t, flat(string(examples)), flat(code))
+	}
 }

@@ -132,8 +132,6 @@ type Store struct {
 	writer  chan struct{} // full while somebody writes; nil where several may
 	channel string        // of PostgreSQL's notifications
 	listen  func(ctx context.Context, channel string, notified func(payload string)) error
-
-	versions versions // of MySQL's records
 }
 
 var (
