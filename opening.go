@@ -74,6 +74,7 @@ func (o *settlement) greeted() {
 	}
 	if s != nil && fp != 0 { // else it has no such part
 		s.Log.Ours(fp)
+		s.State.Failed = 0
 	}
 	if o.nextPart() {
 		return

@@ -172,6 +172,30 @@ func TestConversationThatRefusesTheOpening(t *testing.T) {
 	}
 }
 
+// A conversation in which nothing can be posted, without Crisp saying that this is for good, is given up after two
+// handovers that failed in it.
+func TestConversationThatFailsAgainAndAgain(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"not found": {Status: 404}, "server": {Status: 500}, "quota": {Status: 429}, "HTML": {Status: 200, Body: handovertest.BodyHTML}, "hangs": {Delay: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				fault.Route, fault.Conversation = handovertest.RouteSend, conv
+				r.Crisp.Fail(handovertest.Always, fault)
+				turn, err := r.TrySay("hello?")
+				require.NoError(t, err)
+				require.True(t, turn.Bot)
+				r.After(time.Minute)
+				require.Equal(t, handover.EndRelayFailed, r.Ends()[0].Reason)
+				require.Equal(t, handover.OutcomeOpenFailed, r.Asks(handover.Request{}))
+				r.After(time.Minute)
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
+				require.Len(t, r.Crisp.Conversations(), 2)
+			})
+		})
+	}
+}
+
 // A user who was blocked gets another conversation, whatever Crisp does with messages of the blocked.
 func TestBlockedUserWhoAsksAgain(t *testing.T) {
 	for _, blocked := range []handovertest.Blocked{handovertest.BlockedStored, handovertest.BlockedRefused, handovertest.BlockedDropped} {

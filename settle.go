@@ -284,7 +284,7 @@ func (o *settlement) posted() {
 	s := o.rec.Sessions.ByID(o.e.Crisp)
 	if s != nil {
 		s.State.Reopened() // a message of the user reopens
-		s.State.Refused = 0
+		s.State.Refused, s.State.Failed = 0, 0
 		s.Log.Ours(o.r.fp)
 		o.remember(s)
 	}

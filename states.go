@@ -359,6 +359,9 @@ func (t *transition) finish(reason EndReason) {
 	t.rec.Pickers = nil
 	if s := t.rec.Sessions.ByID(ho.CrispID); s != nil {
 		s.End(t.cause.at, t.rec.env.now)
+		if reason == EndOpenFailed || reason == EndRelayFailed {
+			s.State.Failed++
+		}
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range t.rec.ToCrisp {

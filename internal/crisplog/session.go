@@ -119,6 +119,7 @@ type State struct {
 	Gone     bool  `json:"gone,omitzero"`     // removed
 	Full     bool  `json:"full,omitzero"`     // it takes no more messages: it has too many, or refuses them
 	Refused  int   `json:"refused,omitzero"`  // messages in a row that it refused for good
+	Failed   int   `json:"failed,omitzero"`   // handovers in a row that ended since nothing could be posted
 	Email    bool  `json:"email,omitzero"`    // Crisp has the user's address
 	// Doubt is set when a read alone says resolved, until a second one agrees: Crisp may answer from a cache.
 	Doubt   time.Time `json:"doubt,omitzero"`
@@ -129,6 +130,12 @@ type State struct {
 
 // Closed reports whether nothing more can be posted.
 func (c *State) Closed() bool { return c.Gone || c.Full }
+
+// maxFailed is how many handovers in a row a session may fail until the next one has another session.
+const maxFailed = 2
+
+// Fails reports whether nothing could be posted in the session of late, again and again.
+func (c *State) Fails() bool { return c.Failed >= maxFailed }
 
 // secondRead is the time between two reads that must agree before it counts what no hook told of: that a
 // session is resolved, or gone.
@@ -246,7 +253,7 @@ func (all Sessions) Reusable(within time.Duration, now time.Time) *Session {
 			last = s
 		}
 	}
-	if last == nil || last.State.Closed() || last.State.Blocked || within <= 0 || !last.Ended.Add(within).After(now) {
+	if last == nil || last.State.Closed() || last.State.Blocked || last.State.Fails() || within <= 0 || !last.Ended.Add(within).After(now) {
 		return nil
 	}
 	return last

@@ -153,6 +153,10 @@ func TestTheSessionThatEndedLastMayBeUsedAgain(t *testing.T) {
 	require.Nil(t, all.Reusable(time.Hour, now))
 	newest.State = State{Gone: true}
 	require.Nil(t, all.Reusable(time.Hour, now))
+	newest.State = State{Failed: 1}
+	require.Same(t, newest, all.Reusable(time.Hour, now))
+	newest.State.Failed = 2
+	require.Nil(t, all.Reusable(time.Hour, now))
 }
 
 func TestFaultsOfStoredSessions(t *testing.T) {

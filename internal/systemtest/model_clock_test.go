@@ -150,7 +150,7 @@ func (m *model) pump() {
 		}
 		u := st.queue[0]
 		st.queue = st.queue[1:]
-		u.fate = fatePosted
+		u.fate, st.crisp.failed = fatePosted, 0
 		st.crisp.texts = append(st.crisp.texts, partsOf(u.text)...)
 		st.crisp.last, st.crisp.closed = m.now, false
 	}

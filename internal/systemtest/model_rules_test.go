@@ -212,6 +212,7 @@ func (m *model) passOn(u *userMessage) {
 		m.say("not_sent")
 	default:
 		u.fate = fatePosted
+		m.stay.crisp.failed = 0
 		m.stay.crisp.texts = append(m.stay.crisp.texts, partsOf(u.text)...)
 		m.stay.crisp.last, m.stay.crisp.closed = m.now, false
 	}

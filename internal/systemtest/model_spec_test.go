@@ -93,6 +93,7 @@ type modelCrisp struct {
 	noted   time.Time // of the last note of the library
 	greeted time.Time // when our last opening message came
 	mark    time.Time // of the last message at the last opening or end
+	failed  int       // handovers in a row that ended since nothing could be posted
 }
 
 // modelNote is a note for the agents.
@@ -175,7 +176,7 @@ func (m *model) running() bool {
 func (m *model) say(text string) { m.lines = append(m.lines, "system: "+text) }
 
 // conversation is the Crisp conversation that a request gets: the one that ended last again if that
-// was a short time ago, else a new one.
+// was a short time ago and did not fail again and again, else a new one.
 func (m *model) conversation() *modelCrisp {
 	var last *modelCrisp
 	for _, c := range m.crisp {
@@ -183,7 +184,7 @@ func (m *model) conversation() *modelCrisp {
 			last = c
 		}
 	}
-	if last != nil && !last.gone && last.ended.Add(modelTimeouts.Reopen).After(m.now) {
+	if last != nil && !last.gone && last.failed < 2 && last.ended.Add(modelTimeouts.Reopen).After(m.now) {
 		return last
 	}
 	m.crisp = append(m.crisp, &modelCrisp{})
@@ -192,7 +193,7 @@ func (m *model) conversation() *modelCrisp {
 
 // greet is our opening message.
 func (m *model) greet(c *modelCrisp, text string) {
-	c.texts = append(c.texts, text)
+	c.texts, c.failed = append(c.texts, text), 0
 	c.made = !c.adopted && c.greeted.IsZero()
 	c.last, c.mark, c.greeted = m.now, m.now, m.now
 	c.closed = false // a message of the user opens it again
@@ -236,6 +237,9 @@ func (m *model) end(event string) {
 	st, opening := m.stay, m.state == handover.StateOpening
 	st.reason, st.ended = m.fire(event), m.now
 	st.crisp.ended, st.crisp.mark = m.now, st.crisp.last
+	if event == evOpenFails || event == evRelay {
+		st.crisp.failed++
+	}
 	if opening {
 		st.crisp.before = m.now // what was held is older than the end
 		half := event == evMax || event == evEnd || event == evUserLeft
