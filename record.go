@@ -82,9 +82,9 @@ type handover struct {
 	CrispID string  `json:"crisp_id,omitempty"`
 	Request Request `json:"request"`
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
-	Timeouts Timeouts `json:"timeouts"`
-	Opening  int64    `json:"opening,omitzero"` // fingerprint of our opening message
-	Epoch    int64    `json:"epoch,omitzero"`   // of the conversation, when it began
+	Timeouts keptTimeouts `json:"timeouts"`
+	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message
+	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace

@@ -215,7 +215,7 @@ func (t *transition) passKept() {
 const maxKept = 20
 
 func (rec *record) newHandover(r *Request) *handover {
-	return &handover{ID: newID(), Request: *r, Timeouts: rec.env.cfg.Timeouts.override(r.Timeouts), Epoch: rec.Epoch, Asked: rec.env.now}
+	return &handover{ID: newID(), Request: *r, Timeouts: keptTimeouts{rec.env.cfg.Timeouts.override(r.Timeouts)}, Epoch: rec.Epoch, Asked: rec.env.now}
 }
 
 // takeover begins a handover that an agent started by writing.

@@ -3,7 +3,11 @@ package handover
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
@@ -42,6 +46,7 @@ type timeout struct {
 	optional bool // -1 switches it off
 }
 
+// fields is that table. Records keep the values in this order: what is new stands at the end.
 func (t *Timeouts) fields() []timeout {
 	return []timeout{
 		{"Open", &t.Open, 30 * time.Second, false},
@@ -118,4 +123,49 @@ func (t Timeouts) override(o Timeouts) Timeouts {
 		}
 	}
 	return t
+}
+
+// keptTimeouts are the Timeouts of a record, which has them for each handover. They are written as a list of seconds,
+// in the order of fields, or of nanoseconds with "ns": by their names they would be a quarter of a small record.
+type keptTimeouts struct{ Timeouts }
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (t keptTimeouts) MarshalJSONTo(enc *jsontext.Encoder) error {
+	var list []byte
+	for i, f := range t.fields() {
+		if i > 0 {
+			list = append(list, ' ')
+		}
+		if *f.value%time.Second == 0 {
+			list = strconv.AppendInt(list, int64(*f.value/time.Second), 10)
+		} else {
+			list = append(strconv.AppendInt(list, int64(*f.value), 10), "ns"...)
+		}
+	}
+	return enc.WriteToken(jsontext.String(string(list)))
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. What is missing, or no number, is left out: a record is mended
+// when it is read.
+func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	token, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	if token.Kind() != jsontext.KindString {
+		return errors.New("timeouts must be a list in a string")
+	}
+	list, fields := strings.Fields(token.String()), t.fields()
+	for i := range min(len(list), len(fields)) {
+		number, exact := strings.CutSuffix(list[i], "ns")
+		n, err := strconv.ParseInt(number, 10, 64)
+		switch most := int64(maxSpan / time.Second); {
+		case err != nil:
+		case exact:
+			*fields[i].value = time.Duration(n)
+		case -most <= n && n <= most:
+			*fields[i].value = time.Duration(n) * time.Second
+		}
+	}
+	return nil
 }

@@ -84,7 +84,7 @@ func copies(b *testing.B, store handover.Store, c *quickcrisp.Crisp, n int64) {
 	for i := int64(2); i <= n; i++ {
 		other := strings.NewReplacer(quickcrisp.SessionID(1), quickcrisp.SessionID(i), conversation(1).ID, conversation(i).ID)
 		_, err := store.Save(b.Context(), handover.Record{
-			Key: keyOf(c, i), CrispIDs: []string{c.WebsiteID + "/" + quickcrisp.SessionID(i)}, Due: first.Due, Data: []byte(other.Replace(string(first.Data))),
+			Key: keyOf(c, i), CrispIDs: []string{c.WebsiteID + "/" + quickcrisp.SessionID(i)}, Due: first.Due, Live: first.Live, Data: []byte(other.Replace(string(first.Data))),
 		})
 		require.NoError(b, err)
 	}

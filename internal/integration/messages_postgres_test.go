@@ -75,21 +75,29 @@ func (q *quickCrisp) said(b *testing.B, crisp *handovertest.Crisp, session strin
 // hooks until their marks are stored, in so many conversations at once, each of which goes on by itself: its
 // next message comes when all of the last one is stored. Crisp answers at once. It also counts what does not depend on
 // what else the machine does: the computing time of this process, its fakes included, without PostgreSQL's; and
-// the commits and the write-ahead log of all that use the server meanwhile. The floor of a single conversation
-// is its saves, one after the other: bare-updates/s is how many rows of that size the server stores so.
+// the statements and the write-ahead log. With several replicas, all in this process, each hook goes to the next one. The
+// floor of a single conversation is its saves, one after the other: bare-updates/s is how many rows of that size the server stores so.
 func BenchmarkPostgresMessages(b *testing.B) {
-	for _, conversations := range []int{1, 64} {
-		b.Run(fmt.Sprint("conversations=", conversations), func(b *testing.B) {
-			db := openPostgres(b, postgresSchema(b, postgresConfig(b), nil))
-			db.SetMaxOpenConns(16)
-			db.SetMaxIdleConns(16) // opening a connection costs more than a Save
-			talk := newTalk(b, postgresStore(b, db), conversations)
+	for _, of := range []struct{ conversations, replicas int }{{1, 1}, {64, 1}, {64, 3}, {64, 10}} {
+		b.Run(fmt.Sprintf("conversations=%d/replicas=%d", of.conversations, of.replicas), func(b *testing.B) {
+			conversations, config := of.conversations, postgresSchema(b, postgresConfig(b), nil)
+			var sent queryCounter
+			config.Tracer = &sent
+			var db *sql.DB
+			stores := make([]handover.Store, of.replicas)
+			for i := range stores {
+				db = openPostgres(b, config)
+				db.SetMaxOpenConns(max(5, 16/of.replicas)) // the server takes 100
+				db.SetMaxIdleConns(max(5, 16/of.replicas)) // opening a connection costs more than a Save
+				stores[i] = postgresStore(b, db)
+			}
+			talk := newTalk(b, conversations, stores...)
 			talk(0, 5)
 			floor := 0.0
 			if conversations == 1 {
 				floor = bareUpdates(b, db)
 			}
-			commits, wal, cpu := postgresCommits(b, db), postgresWAL(b, db), processTime(b)
+			statements, wal, cpu := sent.n.Load(), postgresWAL(b, db), processTime(b)
 			b.ResetTimer()
 			begun := time.Now()
 			talk(5, b.N)
@@ -99,7 +107,7 @@ func BenchmarkPostgresMessages(b *testing.B) {
 			b.ReportMetric(messages/took.Seconds(), "messages/s")
 			b.ReportMetric((processTime(b)-cpu).Seconds()*1000/messages, "CPU-ms/message")
 			b.ReportMetric(float64(postgresWAL(b, db)-wal)/messages, "WAL-B/message")
-			b.ReportMetric(float64(postgresCommits(b, db)-commits)/messages, "commits/message")
+			b.ReportMetric(float64(sent.n.Load()-statements-1)/messages, "statements/message") // one asked for the log's place
 			if floor > 0 {
 				b.ReportMetric(floor, "bare-updates/s")
 			}
@@ -107,13 +115,17 @@ func BenchmarkPostgresMessages(b *testing.B) {
 	}
 }
 
-// newTalk opens so many conversations with agents, and returns what has agents write so many messages in each at
+// newTalk opens so many conversations with agents, for a replica on each store, and returns what has agents write so many messages in each at
 // the same time, numbered from the first on, until all of it is stored.
-func newTalk(b *testing.B, in handover.Store, conversations int) func(first, messages int) {
+func newTalk(b *testing.B, conversations int, stores ...handover.Store) func(first, messages int) {
 	crisp := handovertest.NewCrisp(b, handovertest.Options{})
 	quick := &quickCrisp{RoundTripper: crisp.Client().Transport, pages: make(map[string][][]byte)}
-	store := newSettledStore(in, conversations)
+	store := newSettledStore(stores[0], conversations)
 	h := messagesBot(b, crisp, quick, store)
+	bots := []*handover.Handover{h}
+	for _, other := range stores[1:] {
+		bots = append(bots, messagesBot(b, crisp, quick, &settledStore{Store: other, of: store.of}))
+	}
 	sessions := make([]string, conversations)
 	var opened sync.WaitGroup
 	for i := range sessions {
@@ -128,7 +140,7 @@ func newTalk(b *testing.B, in handover.Store, conversations int) func(first, mes
 				for n := range messages {
 					store.settled(i) // of before
 					answer := httptest.NewRecorder()
-					h.ServeHTTP(answer, quick.said(b, crisp, session, (first+n)*conversations+i))
+					bots[(i+n)%len(bots)].ServeHTTP(answer, quick.said(b, crisp, session, (first+n)*conversations+i))
 					if answer.Code != http.StatusOK {
 						b.Errorf("the hook was answered %d", answer.Code)
 						return
@@ -138,7 +150,9 @@ func newTalk(b *testing.B, in handover.Store, conversations int) func(first, mes
 			})
 		}
 		all.Wait()
-		require.NoError(b, handovertest.Drain(b.Context(), h))
+		for _, h := range bots {
+			require.NoError(b, handovertest.Drain(b.Context(), h))
+		}
 	}
 }
 
@@ -163,13 +177,6 @@ func bareUpdates(b *testing.B, db *sql.DB) float64 {
 func postgresWAL(b *testing.B, db *sql.DB) (bytes int64) {
 	require.NoError(b, db.QueryRowContext(b.Context(), "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").Scan(&bytes))
 	return bytes
-}
-
-// postgresCommits returns how many transactions the database has committed, for anybody, up to a second ago.
-func postgresCommits(b *testing.B, db *sql.DB) (commits int64) {
-	time.Sleep(1100 * time.Millisecond) // until the other connections have told
-	require.NoError(b, db.QueryRowContext(b.Context(), "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(&commits))
-	return commits
 }
 
 // processTime returns how long this process has computed.

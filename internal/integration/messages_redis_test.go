@@ -52,7 +52,7 @@ func BenchmarkRedisMessages(b *testing.B) {
 		for _, conversations := range []int{1, 64} {
 			b.Run(fmt.Sprintf("appendfsync=%s/conversations=%d", fsync, conversations), func(b *testing.B) {
 				client := redisClient(b, fsync)
-				talk := newTalk(b, redisStore(b, client), conversations)
+				talk := newTalk(b, conversations, redisStore(b, client))
 				talk(0, 5)
 				commands, aof, cpu := redisScripts(b, client), redisInfo(b, client, "aof_current_size:"), processTime(b)
 				b.ResetTimer()
