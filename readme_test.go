@@ -26,6 +26,7 @@ import (
 var (
 	_ = readmeObserve
 	_ = readmeCheck
+	_ = readmeButton
 	_ = readmeServe
 )
 
@@ -103,6 +104,16 @@ type (
 	}
 )
 
+func readmeButton(ctx context.Context, h *handover.Handover, conv handover.Conversation) error {
+	s, err := h.Session(ctx, conv)
+	if err != nil {
+		return err
+	}
+	outcome, err := h.Start(ctx, s.Turn(), handover.Request{}) // up to Timeouts.Open, 30 seconds
+	_ = outcome
+	return err
+}
+
 func readmeCheck(ctx context.Context, h *handover.Handover) {
 	fmt.Print(h.Check(ctx))
 }
@@ -151,7 +162,7 @@ func TestReadmeCode(t *testing.T) {
 	}
 	file, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
-	for _, guide := range []string{"docs/own-loop.md", "docs/observability.md", "docs/kubernetes.md", "docs/troubleshooting.md"} {
+	for _, guide := range []string{"docs/bot.md", "docs/own-loop.md", "docs/observability.md", "docs/kubernetes.md", "docs/troubleshooting.md"} {
 		blocks := goBlocks(t, guide)
 		require.NotEmpty(t, blocks, guide)
 		for _, code := range blocks {

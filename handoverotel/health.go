@@ -72,7 +72,7 @@ func (g *gauges) observe(o metric.Observer, h handover.Health) {
 	for _, w := range h.Websites {
 		of := metric.WithAttributes(attribute.String("handover.website", w.ID))
 		age(g.hookAge, w.LastHook, of)
-		o.ObserveFloat64(g.catchUpLag, w.Lag(h.At).Seconds(), of)
+		o.ObserveFloat64(g.catchUpLag, w.Lag.Seconds(), of)
 		o.ObserveInt64(g.held, one(w.Held), of)
 	}
 }

@@ -47,7 +47,7 @@ var allKinds = []handover.Activity{
 var health = handover.Health{
 	At: time.Unix(1000, 0), Running: true, LastPoll: time.Unix(990, 0), Queues: map[string]handover.QueueHealth{"to_user": {Waiting: 2, Running: 3}},
 	Store:    handover.StoreHealth{Failing: true},
-	Websites: []handover.WebsiteHealth{{ID: "website", LastHook: time.Unix(900, 0), CaughtUp: time.Unix(600, 0), CatchUpEvery: 180 * time.Second, Held: true}},
+	Websites: []handover.WebsiteHealth{{ID: "website", LastHook: time.Unix(900, 0), CaughtUp: time.Unix(600, 0), CatchUpEvery: 180 * time.Second, Lag: 220 * time.Second, Held: true}},
 }
 
 // measured has all of them observed, and returns what the SDK and Prometheus have then.

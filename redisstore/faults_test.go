@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,46 +43,39 @@ func TestScriptsForgotten(t *testing.T) {
 	}
 }
 
-// TestConnectionsCut kills all connections again and again while two writers count in one record: each number
 // TestConnectionsCut kills all connections again and again while two writers count: nothing is lost, nothing is done
 // twice, and no Save finds its own change in its way.
 func TestConnectionsCut(t *testing.T) {
 	server := newServer(t)
 	store, admin := newStore(t, server.client(t)), server.client(t)
 	const writers, each = 2, 200
-	stop, cuts := make(chan struct{}), make(chan int)
-	go func() {
-		n := 0
-		for {
-			select {
-			case <-stop:
-				cuts <- n
-				return
-			case <-time.After(5 * time.Millisecond):
-				killed, err := admin.Do(context.Background(), "client", "kill", "type", "normal", "skipme", "yes").Int()
-				if err == nil {
-					n += killed
-				}
-			}
-		}
-	}()
-	var all sync.WaitGroup
+	var all, cuts sync.WaitGroup
+	var killed atomic.Int64
+	cut := func() {
+		cuts.Go(func() {
+			n, _ := admin.Do(context.Background(), "client", "kill", "type", "normal", "skipme", "yes").Int64()
+			killed.Add(n)
+		})
+	}
 	for w := range writers {
-		all.Go(func() { countTo(t, store, strconv.Itoa(w), each) })
+		all.Go(func() { countTo(t, store, strconv.Itoa(w), each, cut) })
 	}
 	all.Wait()
-	close(stop)
-	require.Positive(t, <-cuts)
+	cuts.Wait()
+	require.Positive(t, killed.Load())
 	for w := range writers {
 		require.Equal(t, strconv.Itoa(each), string(loaded(t, store, strconv.Itoa(w)).Data))
 	}
 }
 
 // countTo counts in a record of which it is the only writer. So there is never a conflict but with what
-// it saved itself without hearing of it, of which Load tells.
-func countTo(t *testing.T, store handover.Store, key string, last int) {
+// it saved itself without hearing of it, of which Load tells. Now and then it calls cut.
+func countTo(t *testing.T, store handover.Store, key string, last int, cut func()) {
 	r := handover.Record{Key: key}
 	for n := 1; n <= last; n++ {
+		if n%10 == 0 {
+			cut()
+		}
 		r.Data = []byte(strconv.Itoa(n))
 		for unsure := false; ; {
 			version, err := store.Save(t.Context(), r)
@@ -114,18 +108,16 @@ func TestLostAnswer(t *testing.T) {
 	requireWorks(t, cut) // the server knows all scripts now
 	var err error
 
-	line.loseAnswers(true)
+	line.loseAnswer()
 	r.Data = []byte("new")
 	_, err = cut.Save(t.Context(), r)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, handover.ErrConflict)
-	line.loseAnswers(false)
 	r.Version = loaded(t, store, "key").Version
 	require.Equal(t, r, loaded(t, cut, "key"))
 
-	line.loseAnswers(true)
+	line.loseAnswer()
 	require.Error(t, cut.Delete(t.Context(), "key", r.Version))
-	line.loseAnswers(false)
 	require.Empty(t, loaded(t, cut, "key"))
 }
 

@@ -15,7 +15,7 @@ type line struct {
 	server   string // its socket
 
 	mu       sync.Mutex
-	cut      bool // hand the request on, and close instead of handing on the answer
+	cut      bool // close instead of handing on the next answer
 	silent   bool // hand nothing on, and close nothing
 	carrying []net.Conn
 }
@@ -49,10 +49,10 @@ func newLine(t *testing.T, server string) *line {
 
 func (l *line) address() string { return l.listener.Addr().String() }
 
-func (l *line) loseAnswers(on bool) {
+func (l *line) loseAnswer() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cut = on
+	l.cut = true
 }
 
 func (l *line) swallow() {
@@ -84,6 +84,7 @@ func (l *line) copy(to io.Writer, from io.Reader, answers bool) {
 		n, err := from.Read(part)
 		l.mu.Lock()
 		cut, silent := l.cut && answers, l.silent
+		l.cut = l.cut && !cut
 		l.mu.Unlock()
 		if err != nil || cut {
 			return

@@ -89,6 +89,10 @@ func TestStoreCluster(t *testing.T) {
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addresses, ReadOnly: true, RouteRandomly: true})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	handovertest.TestStore(t, func(t *testing.T) handover.Store { return newStore(t, client) })
+	found, err := newStore(t, client).Check(t.Context())
+	require.NoError(t, err)
+	require.True(t, found.AOF)
+	require.Equal(t, "everysec", found.Fsync)
 }
 
 // newCluster starts a cluster of so many masters.

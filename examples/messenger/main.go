@@ -10,7 +10,7 @@
 //	MESSENGER_APP_SECRET    which Meta signs with
 //	MESSENGER_VERIFY_TOKEN  a text of your own, to be given to Meta with the web hook's address
 //
-// and takes Meta's web hooks at LISTEN (127.0.0.1:8080) under /messenger. CRISP_WEBSITE_ID, CRISP_TIER (website or
+// and takes Meta's web hooks at ADDR (127.0.0.1:8080) under /messenger. CRISP_WEBSITE_ID, CRISP_TIER (website or
 // plugin), CRISP_IDENTIFIER, CRISP_KEY and CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY lead to a Crisp.
 package main
 

@@ -7,7 +7,7 @@
 //
 // With CRISP_WEBSITE_ID, CRISP_TIER (website or plugin), CRISP_IDENTIFIER, CRISP_KEY, and
 // CRISP_WEBHOOK_SECRET (hooks of a plugin) or CRISP_WEBHOOK_KEY (hooks of a website) the same bot
-// talks to that Crisp. It takes hooks at LISTEN (127.0.0.1:8080) under /crisp/hooks, and reads the
+// talks to that Crisp. It takes hooks at ADDR (127.0.0.1:8080) under /crisp/hooks, and reads the
 // user from standard input, one message a line; the end of the input is the user who leaves.
 // CRISP_URL is another server with Crisp's API.
 package main
@@ -51,7 +51,7 @@ func run(ctx context.Context, getenv func(string) string) error {
 	address := "127.0.0.1:0"
 	if isLive {
 		address = "127.0.0.1:8080"
-		if a := getenv("LISTEN"); a != "" {
+		if a := getenv("ADDR"); a != "" {
 			address = a
 		}
 	}

@@ -9,7 +9,7 @@
 //	SLACK_SIGNING_SECRET  with which Slack signs
 //	PUBLIC_URL            where this program is found from outside: agents open users' files there
 //
-// and takes Slack's events and interactions at LISTEN (127.0.0.1:8080) under /slack. CRISP_WEBSITE_ID, CRISP_TIER (website
+// and takes Slack's events and interactions at ADDR (127.0.0.1:8080) under /slack. CRISP_WEBSITE_ID, CRISP_TIER (website
 // or plugin), CRISP_IDENTIFIER, CRISP_KEY and CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY lead to a Crisp.
 package main
 

@@ -7,7 +7,7 @@
 //	TELEGRAM_TOKEN  the bot's token, from @BotFather
 //	PUBLIC_URL      where this program is found from outside: agents open users' files there
 //
-// and asks Telegram for messages; Crisp's web hooks come to LISTEN (127.0.0.1:8080) under /crisp/hooks. CRISP_WEBSITE_ID,
+// and asks Telegram for messages; Crisp's web hooks come to ADDR (127.0.0.1:8080) under /crisp/hooks. CRISP_WEBSITE_ID,
 // CRISP_TIER (website or plugin), CRISP_IDENTIFIER, CRISP_KEY and CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY lead to a
 // Crisp.
 package main

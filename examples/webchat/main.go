@@ -6,7 +6,7 @@
 // process, and the user's chat as a widget on it. To serve your Crisp set CRISP_WEBSITE_ID, CRISP_TIER (plugin or
 // website), CRISP_IDENTIFIER, CRISP_KEY, CRISP_WEBHOOK_SECRET (of a plugin) or CRISP_WEBHOOK_KEY (of a website),
 // PUBLIC_URL (where Crisp's hooks, /crisp/hooks, and agents reach this server), and CHAT_KEY (32 random bytes, which
-// sign sessions); CRISP_URL is another server with Crisp's API. The inbox is gone then. LISTEN is where it listens.
+// sign sessions); CRISP_URL is another server with Crisp's API. The inbox is gone then. ADDR is where it listens.
 package main
 
 import (
@@ -39,9 +39,9 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
-	listener, err := net.Listen("tcp", cmp.Or(getenv("LISTEN"), "127.0.0.1:8080"))
+	listener, err := net.Listen("tcp", cmp.Or(getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
-		return fmt.Errorf("set LISTEN to a free address, such as 127.0.0.1:0: %w", err)
+		return fmt.Errorf("set ADDR to a free address, such as 127.0.0.1:0: %w", err)
 	}
 	defer listener.Close()
 	site := cmp.Or(strings.TrimSuffix(getenv("PUBLIC_URL"), "/"), "http://"+listener.Addr().String())

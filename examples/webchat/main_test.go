@@ -99,7 +99,7 @@ func (p *person) follows(path, text string) {
 
 // TestWholeHandover plays one, without any setting.
 func TestWholeHandover(t *testing.T) {
-	p := visits(t, started(t, map[string]string{"LISTEN": "127.0.0.1:0"}))
+	p := visits(t, started(t, map[string]string{"ADDR": "127.0.0.1:0"}))
 	say := func(id, text string) {
 		t.Helper()
 		require.Equal(t, 204, p.posts("/chat/messages", fmt.Sprintf(`{"id":%q,"text":%q}`, id, text)))
@@ -131,7 +131,7 @@ func TestWholeHandover(t *testing.T) {
 
 // TestDesk is nobody's but the demonstration's.
 func TestDesk(t *testing.T) {
-	base := started(t, map[string]string{"LISTEN": "127.0.0.1:0"})
+	base := started(t, map[string]string{"ADDR": "127.0.0.1:0"})
 	p := visits(t, base)
 	for _, body := range []string{`{`, `{"as":"Mallory","do":"say","text":"x"}`, `{"as":"Ann","do":"say","text":"x"}`} {
 		require.Equal(t, 400, p.posts("/inbox/conversations/0", body), "there is no conversation yet")
@@ -169,10 +169,10 @@ func TestStart(t *testing.T) {
 		env map[string]string
 		err string
 	}{
-		"a part of Crisp's": {map[string]string{"LISTEN": "127.0.0.1:0", "CRISP_KEY": "x"}, "WebsiteID must be"},
-		"no such address":   {map[string]string{"LISTEN": "nonsense"}, "set LISTEN"},
-		"a short key":       {map[string]string{"LISTEN": "127.0.0.1:0", "CHAT_KEY": "short"}, "32 bytes"},
-		"no URL":            {map[string]string{"LISTEN": "127.0.0.1:0", "PUBLIC_URL": "shop.example"}, "URL must be"},
+		"a part of Crisp's": {map[string]string{"ADDR": "127.0.0.1:0", "CRISP_KEY": "x"}, "WebsiteID must be"},
+		"no such address":   {map[string]string{"ADDR": "nonsense"}, "set ADDR"},
+		"a short key":       {map[string]string{"ADDR": "127.0.0.1:0", "CHAT_KEY": "short"}, "32 bytes"},
+		"no URL":            {map[string]string{"ADDR": "127.0.0.1:0", "PUBLIC_URL": "shop.example"}, "URL must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorContains(t, run(t.Context(), func(name string) string { return c.env[name] }, io.Discard), c.err)

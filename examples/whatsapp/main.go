@@ -11,7 +11,7 @@
 //	WHATSAPP_VERIFY_TOKEN     a text of your own, to be given to Meta with the web hook's address
 //	PUBLIC_URL                where this program is found from outside: agents open users' files there
 //
-// and takes Meta's web hooks at LISTEN (127.0.0.1:8080) under /whatsapp. CRISP_WEBSITE_ID, CRISP_TIER (website or
+// and takes Meta's web hooks at ADDR (127.0.0.1:8080) under /whatsapp. CRISP_WEBSITE_ID, CRISP_TIER (website or
 // plugin), CRISP_IDENTIFIER, CRISP_KEY and CRISP_WEBHOOK_SECRET or CRISP_WEBHOOK_KEY lead to a Crisp.
 package main
 

@@ -96,7 +96,7 @@ func (d *Demo) Crisp() handover.Config {
 	return c
 }
 
-// Serve runs h and serves http.DefaultServeMux at LISTEN (127.0.0.1:8080), with Crisp's web hooks at /crisp/hooks, until
+// Serve runs h and serves http.DefaultServeMux at ADDR (127.0.0.1:8080), with Crisp's web hooks at /crisp/hooks, until
 // ctx ends.
 func (d *Demo) Serve(ctx context.Context, h *handover.Handover) error {
 	mux := http.NewServeMux()
@@ -104,13 +104,13 @@ func (d *Demo) Serve(ctx context.Context, h *handover.Handover) error {
 	if d.crisp == nil { // nobody else can act as the agents of a fake one
 		mux.Handle("POST /crisp/hooks", h)
 	}
-	address := d.Getenv("LISTEN")
+	address := d.Getenv("ADDR")
 	if address == "" {
 		address = "127.0.0.1:8080"
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("%w: say in LISTEN where else", err)
+		return fmt.Errorf("%w: say in ADDR where else", err)
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)

@@ -70,7 +70,7 @@ func Settings(t *testing.T, name string, run func(context.Context, *demo.Demo) e
 		var out strings.Builder
 		err := run(ctx, &demo.Demo{Name: name, In: strings.NewReader(""), Out: &out, Getenv: func(key string) string {
 			switch {
-			case key == "LISTEN":
+			case key == "ADDR":
 				return "127.0.0.1:0"
 			case more[key] != "":
 				return more[key]
