@@ -194,12 +194,8 @@ func (c *crispCalls) greeting(rec *record, e *effect) (text string, parts int) {
 	if ho == nil {
 		return "", 1
 	}
-	link := ho.Request.HistoryURL
-	if link == "" {
-		link = c.cfg.History.link(rec.Conversation, ho.Asked) // the same at each attempt
-	}
 	texts := c.host.texts(rec)
-	return partOf(texts.opening(ho.ByEmail, link), e.Part)
+	return partOf(texts.opening(ho.ByEmail, ho.historyLink(rec)), e.Part)
 }
 
 // partOf returns one of the messages that a text makes, and how many it makes; empty if there is none.

@@ -82,7 +82,8 @@ type Config struct {
 	// waited for.
 	Transcript func(ctx context.Context, c Conversation) ([]Message, error)
 	// HistoryHead returns what stands above the messages on the history page, such as user data and
-	// the reason. The link is all that protects the page: nothing by default. Its ctx is that of Transcript.
+	// the reason. The value of a field "Name" is the page's title. The link is all that protects the page:
+	// nothing by default. Its ctx is that of Transcript.
 	HistoryHead func(ctx context.Context, c Conversation) ([]HistoryField, error)
 	// OpenFile opens a file that the user sent (File.ID), for agents who follow a link of Files. ctx ends when
 	// nobody reads any more; OpenFile has 10 s, after which it is not waited for. Required with Files.URL.

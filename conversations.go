@@ -174,9 +174,10 @@ func (h *Handover) Retry(ctx context.Context, c Conversation) error {
 	if err != nil {
 		return err
 	}
+	putOff := h.failing.Left(k.key) > 0
 	h.failing.Succeeded(k.key)
 	_, err = h.update(ctx, k, func(rec *record) error {
-		return keepUnless(rec.env.stored && rec.retryNow())
+		return keepUnless(rec.env.stored && (rec.retryNow() || putOff))
 	})
 	return err
 }

@@ -313,3 +313,27 @@ func TestStatusTellsWhatHappenedAndWhatWill(t *testing.T) {
 		require.Equal(t, s.HandoverID, s.Milestones[6].HandoverID)
 	})
 }
+
+// BenchmarkConversations lists a thousand conversations in which something goes on, in memory.
+func BenchmarkConversations(b *testing.B) {
+	const n = 1000
+	crisp := handovertest.New(handovertest.Options{})
+	defer crisp.Close()
+	h, err := handover.New(quiet(configFor(crisp)))
+	require.NoError(b, err)
+	for i := range n {
+		s, err := h.Session(b.Context(), handover.Conversation{Source: "webchat", ID: fmt.Sprint("user-", i)})
+		require.NoError(b, err)
+		require.NoError(b, h.Mute(b.Context(), s.Turn()))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		listed := 0
+		for _, err := range h.Conversations(context.Background(), handover.ConversationFilter{}) {
+			require.NoError(b, err)
+			listed++
+		}
+		require.Equal(b, n, listed)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/conversation")
+}

@@ -146,14 +146,14 @@ func (s *MemoryStore) List(ctx context.Context, q ListQuery) ([]Record, error) {
 	if q.Live {
 		from = s.live
 	}
-	var found []string
+	var found []string // the first of those seen so far, in their order
 	for key := range from {
-		if key > q.After && strings.HasPrefix(key, q.Prefix) {
-			found = append(found, key)
+		if key <= q.After || !strings.HasPrefix(key, q.Prefix) || len(found) == q.Limit && key > found[q.Limit-1] {
+			continue
 		}
+		at, _ := slices.BinarySearch(found, key)
+		found = slices.Insert(found[:min(len(found), q.Limit-1)], at, key)
 	}
-	slices.Sort(found)
-	found = found[:min(len(found), q.Limit)]
 	records := make([]Record, len(found))
 	for i, key := range found {
 		records[i] = copyRecord(from[key])

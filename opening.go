@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover/internal/times"
@@ -90,8 +91,10 @@ func (o *settlement) greeted() {
 		o.rec.Hooks.Restart(s.ID, o.rec.env.now)
 	}
 	runs, byEmail := o.rec.runs(o.e.HandoverID), ho != nil && ho == o.rec.FollowUp
-	if (runs || byEmail) && ho.Request.Note != "" {
-		o.rec.pushNote(o.e.Crisp, effect{Note: ho.Request.Note})
+	if runs || byEmail {
+		if note := o.rec.openingNote(ho); note != "" {
+			o.rec.pushNote(o.e.Crisp, effect{Note: note})
+		}
 	}
 	switch {
 	case runs:
@@ -100,6 +103,20 @@ func (o *settlement) greeted() {
 		o.rec.FollowUp.Opened = o.rec.env.now
 		o.rec.say(textByEmail, "")
 	}
+}
+
+// openingNote is what agents are told beside the opening message: the request's note, and the link to the history. Of
+// what comes from the user's side, as the opening message does, the user may write an imitation.
+func (rec *record) openingNote(ho *handover) string {
+	return strings.Trim(ho.Request.Note+"\n"+ho.historyLink(rec), "\n")
+}
+
+// historyLink is the link to what was said before the handover; "" for none. It is the same at each attempt.
+func (ho *handover) historyLink(rec *record) string {
+	if ho.Request.HistoryURL != "" {
+		return ho.Request.HistoryURL
+	}
+	return rec.env.cfg.History.link(rec.Conversation, ho.Asked)
 }
 
 // nextPart queues the next message of an opening or a note that is longer than one may be. It reports

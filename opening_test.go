@@ -231,9 +231,11 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 		}
 	}}
 	bubble(t, o, func(r *rig) {
-		text := systemrig.UserTexts(r.Opened())[0]
+		conv := r.Opened()
+		text := systemrig.UserTexts(conv)[0]
 		link, ok := strings.CutPrefix(text, "Hi, this user need your help.\nYou can find the conversation history here: ")
 		require.True(t, ok, "the connector's two lines: %q", text)
+		require.Equal(t, []string{link}, notesOf(conv), "the user can imitate the message, not the note")
 		page := func(link string) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			r.H.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))

@@ -108,7 +108,7 @@ func (rec *record) status(due time.Time) ConversationStatus {
 		s.WaitsSince = times.Earlier(s.WaitsSince, p.Since)
 		s.worse(p.condition(rec.env.now), p.Fault)
 	}
-	if rec.live() && !due.IsZero() && rec.env.now.Sub(due) > overdueAfterDue {
+	if (rec.live() || !rec.idle()) && !due.IsZero() && rec.env.now.Sub(due) > overdueAfterDue {
 		s.worse(ConditionFailing, "overdue")
 	}
 	return s

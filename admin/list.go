@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// listTime bounds the making of a page.
+	listTime = 20 * time.Second
 	// attentionTime bounds the search for those that need attention, which reads all that go on.
 	attentionTime = 5 * time.Second
 	// maxAttention is how many of those are shown.
@@ -70,7 +72,9 @@ var ages = []struct {
 
 // list answers with the list.
 func (p *pages) list(r *http.Request) answer {
-	ctx, q := r.Context(), r.URL.Query()
+	q := r.URL.Query()
+	ctx, cancel := context.WithTimeout(r.Context(), listTime)
+	defer cancel()
 	health := p.h.Health()
 	f, form := filterOf(q, health)
 	v := &listView{Filter: form, Now: health.At}

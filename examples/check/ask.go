@@ -30,9 +30,10 @@ var questions = []question{
 }
 
 const (
-	askText = "A question to Crisp, of a test. Please ignore it."
-	askURN  = "urn:handover:check:0"
-	notTold = "not known: Crisp gave "
+	askText  = "A question to Crisp, of a test. Please ignore it."
+	askURN   = "urn:handover:check:0"
+	notKnown = "not known: " // begins what is no answer
+	notTold  = notKnown + "Crisp gave "
 
 	// A text is tried with firstText characters, then with twice as many until one is refused, or capText is taken.
 	firstText = 2_000
@@ -51,7 +52,11 @@ func (c *check) askAll(ctx context.Context, w *written) {
 			return
 		}
 		c.say("asking: %s (calls: %d)", q.text, q.calls)
-		c.fact(q.text, q.ask(c, ctx, w))
+		if answer := q.ask(c, ctx, w); strings.HasPrefix(answer, notKnown) {
+			c.say("asking: %s", answer)
+		} else {
+			c.fact(q.text, answer)
+		}
 	}
 	if c.crisp.enough != nil {
 		c.quota(*c.crisp.enough)
@@ -196,7 +201,7 @@ func (c *check) askData(ctx context.Context, w *written) string {
 
 func (c *check) askEdited(ctx context.Context, w *written) string {
 	if w.user == 0 {
-		return "not known: there is no message to edit"
+		return notKnown + "there is no message to edit"
 	}
 	switch m, a := w.message(ctx, w.user); {
 	case a.failed:
@@ -229,7 +234,7 @@ func (c *check) askStealth(ctx context.Context, w *written) string {
 	case a.failed:
 		return notTold + a.String()
 	case !has(c.hooks.all(), eventReceived):
-		return "not known: no hook of a message comes"
+		return notKnown + "no hook of a message comes"
 	case c.hooks.await(ctx, c.wait, func(came []hook) bool {
 		return slices.ContainsFunc(came, func(n hook) bool { return n.fingerprint == fp })
 	}):
@@ -268,7 +273,7 @@ func (c *check) askOrder(ctx context.Context, w *written) string {
 	state := func(n hook) bool { return n.event == eventState && n.state == "resolved" }
 	both := func(came []hook) bool { return slices.ContainsFunc(came, message) && slices.ContainsFunc(came, state) }
 	if len(c.hooks.all()) == 0 || !c.hooks.await(ctx, c.wait, both) {
-		return "not known: not both hooks came"
+		return notKnown + "not both hooks came"
 	}
 	came := c.hooks.all()
 	i, j := slices.IndexFunc(came, message), slices.IndexFunc(came, state)

@@ -253,10 +253,10 @@ func TestModes(t *testing.T) {
 		}}, code: exitProblem, none: true, says: []string{"problem  crisp                Crisp answered HTTP 503 server_error."}},
 		"Crisp fails on the way": {mode: mode{does: func(c *handovertest.Crisp) {
 			c.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RoutePatchMeta, CutAfter: true})
-		}}, says: []string{"unknown  write_sessions       Not known: Crisp gave no answer to a call that needs the scope website:conversation:sessions (write)."}},
+		}}, code: exitNotKnown, says: []string{"unknown  write_sessions       Not known: Crisp gave no answer to a call that needs the scope website:conversation:sessions (write)."}},
 		"a proxy answers": {mode: mode{does: func(c *handovertest.Crisp) {
 			c.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteCreate, Status: 200, Body: handovertest.BodyHTML})
-		}}, none: true, says: []string{"unknown  write_conversations  Not known: Crisp gave HTTP 200 to a call"}},
+		}}, code: exitNotKnown, none: true, says: []string{"unknown  write_conversations  Not known: Crisp gave HTTP 200 to a call"}},
 		"a clock that is wrong": {mode: mode{crisp: handovertest.Options{Skew: time.Hour}}, says: []string{"warning  clock                This machine's clock is 1h0m0s behind Crisp's."}},
 		"Hugo answers": {mode: mode{crisp: handovertest.Options{Bot: &handovertest.Bot{}}}, says: []string{
 			"warning  hugo                 A bot answered the test conversation (origin urn:crisp.im:bot:0)", "Route to Inbox",
@@ -349,6 +349,7 @@ func TestHooksOfOthersAreLeft(t *testing.T) {
 			}
 		}
 		require.Positive(t, tried)
+		require.Contains(t, r.out, "check: hooks about other conversations: ")
 	})
 }
 

@@ -96,11 +96,11 @@ func (h *hooks) refuse(w http.ResponseWriter, body []byte, err error) {
 	why, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "handover: "), ": it is about")
 	claimed, unread := handover.ParseEvent(body)
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.refused[why]++
 	// Nobody but Crisp knows the id of the conversation.
 	h.ours = h.ours || unread == nil && h.session != "" && claimed.SessionID == h.session
 	h.tell()
+	h.mu.Unlock()
 	http.Error(w, err.Error(), status)
 }
 

@@ -20,8 +20,8 @@
 //	-ask    besides, ask Crisp what its documentation does not say, and print the answers. It writes more, and says before how much
 //	-wait   how long to wait for hooks, each time
 //
-// The exit code is 0 if nothing must be mended, 1 if something must be, and 2 if it could not check: a variable or an argument
-// is missing or wrong, ADDR is taken, or it was interrupted. No secret is printed. docs/check.md shows a good and a bad run.
+// The exit code is 0 if nothing must be mended, 1 if something must be, and 2 if it could not check all: a variable or an
+// argument is missing or wrong, ADDR is taken, Crisp fails, or it was interrupted. No secret is printed. docs/check.md shows a good and a bad run.
 package main
 
 import (
@@ -185,7 +185,7 @@ func listen(address string, h http.Handler) (at string, stop func(), err error) 
 	server := &http.Server{Handler: h, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	return l.Addr().String(), func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx) // hooks under way are answered
 	}, nil

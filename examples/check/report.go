@@ -24,6 +24,7 @@ type check struct {
 	hooks  *hooks
 	report handover.Report
 	facts  []fact
+	untold bool // something could not be tried, or Crisp's answer does not tell
 }
 
 // fact is what this Crisp does where its documentation says nothing.
@@ -70,6 +71,7 @@ func (c *check) readAll(ctx context.Context, h *handover.Handover) {
 	for _, f := range h.Check(ctx) {
 		if !slices.Contains(aboutTheBot, f.Name) {
 			f.WebsiteID = ""
+			c.untold = c.untold || f.Severity == handover.SeverityUnknown && f.Err != nil
 			c.report = append(c.report, f)
 		}
 	}
@@ -105,6 +107,7 @@ func (c *check) clock() {
 
 // notTried is a finding for what could not be tried.
 func (c *check) notTried(name, why string) {
+	c.untold = true
 	c.found(name, handover.SeverityUnknown, "Not tried: "+why+".", "Mend what is a problem, and run check again.")
 }
 
@@ -127,6 +130,7 @@ func (c *check) scope(name, scope string, missing handover.Severity, calls ...an
 		advice := (&crispapi.Error{Scope: scope, StatusCode: a.status, Reason: a.reason}).Advice()
 		c.found(name, missing, "Crisp refuses what needs the scope "+scope+": "+a.String()+".", sentence(advice))
 	default:
+		c.untold = true
 		c.found(name, handover.SeverityUnknown, "Not known: Crisp gave "+a.String()+" to a call that needs the scope "+scope+".", "Run check again later. If it stays, please report it.")
 	}
 }
@@ -186,6 +190,10 @@ func (c *check) verdict() int {
 	if n := count(handover.SeverityProblem); n > 0 {
 		c.say("handovers fail until this is mended: %d of the above%s", n, also)
 		return exitProblem
+	}
+	if c.untold {
+		c.say("nothing that must be mended was found, and not everything could be tried%s", also)
+		return exitNotKnown
 	}
 	c.say("nothing must be mended%s", also)
 	return exitGood

@@ -11,6 +11,9 @@ import (
 
 // sayHooks says which hooks came, and how.
 func (c *check) sayHooks(w *written) {
+	if n := c.hooks.elsewhere(); n > 0 {
+		c.say("hooks about other conversations: %d, answered 503, so that Crisp repeats them for your bot", n)
+	}
 	came := c.hooks.all()
 	if len(came) > 0 {
 		c.sayArrived(w, came)

@@ -64,6 +64,7 @@ conversation 0: created
 conversation 0 (Anakin Skywalker): metas set: [data email nickname phone segments]
 conversation 0 (Anakin Skywalker): user: Hi, this user need your help.
 You can find the conversation history here: LINK
+conversation 0 (Anakin Skywalker): operator (note): LINK
 conversation 0 (Anakin Skywalker): user: My invoice 42 is wrong
 conversation 0 (Anakin Skywalker): Ann (note): I read what they asked the bot. This note is for the team alone.
 conversation 0 (Anakin Skywalker): Ann: Hello Anakin, I will look at invoice 42.
@@ -75,6 +76,7 @@ conversation 0 (Anakin Skywalker): metas set: [data email nickname phone segment
 conversation 0 (Anakin Skywalker): user: Hi, this user need your help.
 You can find the conversation history here: LINK
 conversation 0 (Anakin Skywalker): pending
+conversation 0 (Anakin Skywalker): operator (note): LINK
 conversation 0 (Anakin Skywalker): operator (note): The user waited in vain and is talking with the bot again. Answer here to take over.
 conversation 0 (Anakin Skywalker): Ann: I am sorry, I was at lunch. What is it?
 conversation 0 (Anakin Skywalker): unresolved

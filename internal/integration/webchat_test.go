@@ -67,7 +67,7 @@ func TestWebchatHandover(t *testing.T) {
 	require.Equal(t, 1, p.plays(), "one sound for one message")
 	link := eval[string](p.desk, `document.querySelector("#thread a").href`)
 	require.Contains(t, link, server.base+"/history?t=")
-	agents := []string{opening + link, "Anakin Skywalker: My order 42 is late", "Ann: Hello Anakin, I will look at it. {read}"}
+	agents := []string{opening + link, "Bot (private note): " + link, "Anakin Skywalker: My order 42 is late", "Ann: Hello Anakin, I will look at it. {read}"}
 	p.sees(agentLog, agents...)
 	require.Contains(t, eval[string](p.desk, `document.querySelector("#facts dl").textContent`), "anakin@example.com")
 
