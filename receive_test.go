@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -219,6 +220,35 @@ func TestRelayFailedEndsTheHandover(t *testing.T) {
 		require.Equal(t, handover.EndRelayFailed, r.Ends()[0].Reason)
 		require.Contains(t, r.Saw(), "bot: I am here")
 	})
+}
+
+// Without a deadline of the host's Receive ends all the same, whatever Crisp does.
+func TestReceiveHasABound(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"down": {Refuse: true}, "503": {Status: 503}, "429": {Status: 429, RetryAfter: 10 * time.Hour}, "401": {Status: 401}, "hanging": {Delay: 10 * time.Hour},
+		"hanging at the answer": {DelayAnswer: 10 * time.Hour}, "HTML": {Status: 200, Body: handovertest.BodyHTML}, "answers lost": {CutAfter: true},
+	} {
+		for _, opening := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", while it opens: ", opening), func(t *testing.T) {
+				bubble(t, options{}, func(r *rig) {
+					if !opening {
+						r.Opened()
+					}
+					r.Crisp.Fail(handovertest.Always, fault)
+					if opening {
+						ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+						defer cancel()
+						turn, err := r.Receive(handover.Incoming{Text: "help"})
+						require.NoError(t, err)
+						_, _ = r.H.Start(ctx, turn, handover.Request{})
+					}
+					begun := time.Now()
+					_, _ = r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "waits", Text: "anybody?"})
+					require.LessOrEqual(t, time.Since(begun), 2*time.Minute+30*time.Second, "Timeouts.Relay and half a minute")
+				})
+			})
+		}
+	}
 }
 
 func TestReceiveEndsItsWaitWithItsContext(t *testing.T) {
