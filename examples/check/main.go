@@ -21,7 +21,8 @@
 //	-wait   how long to wait for hooks, each time
 //
 // The exit code is 0 if nothing must be mended, 1 if something must be, and 2 if it could not check all: a variable or an
-// argument is missing or wrong, ADDR is taken, Crisp fails, or it was interrupted. No secret is printed. docs/check.md shows a good and a bad run.
+// argument is missing or wrong, ADDR is taken, Crisp fails, or it was interrupted. (go run makes
+// 1 of every code but 0.) No secret is printed. docs/check.md shows a good and a bad run.
 package main
 
 import (
