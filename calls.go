@@ -57,6 +57,9 @@ func (rec *record) purpose(s *step) Activity {
 // run does an effect that calls Crisp, and adds to r what came of it.
 func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) result {
 	api := c.sites.of(rec).api
+	if last := rec.lastTry(e); !last.IsZero() && !c.clock.now().Before(last) {
+		ctx = crispapi.LastTry(ctx)
+	}
 	switch e.Kind {
 	case kindCreate:
 		r = c.create(ctx, rec, e, r)

@@ -178,18 +178,29 @@ func (p *planner) pending() []deadline {
 			add(p.rec.Handover.AskedIdle, p.rec.Handover.Timeouts.Idle/2, onIdle, false)
 		}
 	}
-	if p.rec.State == StateWaiting || p.rec.State == StateActive {
-		for _, e := range p.rec.ToCrisp {
-			if (e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == p.rec.Handover.ID {
-				add(e.Since, p.rec.Handover.Timeouts.Relay, onRelayFailed, true)
-				break
-			}
-		}
+	if i := slices.IndexFunc(p.rec.ToCrisp, p.rec.relays); i >= 0 {
+		add(p.rec.ToCrisp[i].Since, p.rec.Handover.Timeouts.Relay, onRelayFailed, true)
 	}
 	if p.rec.human() {
 		add(p.rec.Handover.Asked, p.rec.Handover.Timeouts.Max, onMax, true)
 	}
 	return all
+}
+
+// relays reports whether an effect brings the agents of the handover that runs what the user says.
+func (rec *record) relays(e *effect) bool {
+	return (rec.State == StateWaiting || rec.State == StateActive) &&
+		(e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == rec.Handover.ID
+}
+
+// lastTry is when an effect is tried once more before Timeouts.Relay has passed and the handover ends; zero if it ends
+// no handover, or was never tried.
+func (rec *record) lastTry(e *effect) time.Time {
+	if !rec.relays(e) || e.Since.IsZero() || rec.Handover.Timeouts.Relay <= 0 {
+		return time.Time{}
+	}
+	relay := rec.Handover.Timeouts.Relay
+	return e.Since.Add(relay - min(callTimeout, relay/4))
 }
 
 // deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is

@@ -212,6 +212,9 @@ func (o *settlement) again(api *APIError) {
 		wait = max(wait, api.wait())
 	}
 	o.e.Next = o.rec.env.now.Add(wait)
+	if last := o.rec.lastTry(o.e); o.rec.env.now.Before(last) {
+		o.e.Next = times.Earlier(o.e.Next, last) // Crisp may be well again, though the pause is longer
+	}
 }
 
 // delivered notes that a part of an agent's message was shown, and marks the message once all of

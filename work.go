@@ -433,6 +433,7 @@ func storeFailed(err error) bool {
 func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout+h.cfg.Timeouts.Callback)
 	defer cancel()
+	ctx = withPurpose(ctx, rec.purpose(s)) // before the timer, which uses ctx from a goroutine of its own
 	renewed := make(chan struct{})
 	timer := time.AfterFunc(claims.RenewEvery, func() {
 		defer close(renewed)
@@ -444,7 +445,6 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 			<-renewed
 		}
 	}()
-	ctx = withPurpose(ctx, rec.purpose(s))
 	token := rand.Uint32() | 1
 	if s.read == nil {
 		r := h.carryOut(ctx, rec, s.effect)

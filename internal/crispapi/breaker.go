@@ -56,6 +56,7 @@ func (t target) scopes() []scope {
 type circuit struct {
 	cause   *Error
 	until   time.Time       // no call before
+	told    bool            // until is a time that Crisp told
 	pause   time.Duration   // the last
 	probing bool            // one call tries now
 	by      string          // the conversation whose call failed last
@@ -103,7 +104,7 @@ func (b *breaker) admit(t target, now time.Time) (probes []scope, held *Error) {
 			continue
 		}
 		if wait := c.wait(s, t.session, now); wait > 0 {
-			return nil, &Error{Op: t.op, StatusCode: c.cause.StatusCode, Reason: c.cause.Reason, Held: true, Narrow: s.op != "", Wait: wait}
+			return nil, &Error{Op: t.op, StatusCode: c.cause.StatusCode, Reason: c.cause.Reason, Held: true, Told: c.told, Narrow: s.op != "", Wait: wait}
 		}
 		probes = append(probes, s)
 	}
@@ -204,14 +205,15 @@ func (b *breaker) trip(s scope, t target, e *Error, probe bool, now time.Time) {
 		}
 	}
 	wait := pause
-	if told := min(e.RetryAfter, MaxWait); told > 0 && (told > pause || !probe) {
-		wait = told
+	asked := min(e.RetryAfter, MaxWait)
+	if asked > 0 && (asked > pause || !probe) {
+		wait = asked
 	}
 	if e.StatusCode == 423 {
 		wait = max(wait, quotaWait)
 	}
 	if until := now.Add(wait); !c.open() || probe || until.After(c.until) {
-		*c = circuit{cause: e, until: until, pause: pause, by: t.session, probing: c.probing}
+		*c = circuit{cause: e, until: until, told: asked > 0 || e.StatusCode == 423, pause: pause, by: t.session, probing: c.probing}
 	}
 }
 

@@ -155,7 +155,7 @@ func (c *Client) try(ctx context.Context, r request) *Error {
 	c.mu.Unlock()
 	if held != nil {
 		held.Scope, held.Read = r.op.scope, r.op.reads()
-		if !forced(ctx) || ruleOf(held).Class == Later {
+		if !insists(ctx, held) {
 			return held
 		}
 		probes = c.force(t)

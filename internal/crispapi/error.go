@@ -23,6 +23,8 @@ type Error struct {
 	// Held is true if no call was made: the breaker was open. StatusCode and Reason are those of the
 	// answer that opened it; a StatusCode of 0 means that Crisp did not answer.
 	Held bool
+	// Told is true of a call that was not made if Crisp told for how long none is to be made.
+	Told bool
 	// Narrow is true if only some calls are not made, such as those of this operation: others of the
 	// website are.
 	Narrow bool

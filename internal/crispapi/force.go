@@ -11,3 +11,17 @@ type forcedKey struct{}
 func Force(ctx context.Context) context.Context { return context.WithValue(ctx, forcedKey{}, true) }
 
 func forced(ctx context.Context) bool { return ctx.Value(forcedKey{}) != nil }
+
+// lastTryKey is the key of contexts that LastTry made.
+type lastTryKey struct{}
+
+// LastTry returns a context whose calls are made even while the breaker is open, for what is given up if it does not
+// pass now. They are not made before a time that Crisp told.
+func LastTry(ctx context.Context) context.Context {
+	return context.WithValue(ctx, lastTryKey{}, true)
+}
+
+// insists reports whether a call is made though the breaker holds it back.
+func insists(ctx context.Context, held *Error) bool {
+	return forced(ctx) && ruleOf(held).Class != Later || ctx.Value(lastTryKey{}) != nil && !held.Told
+}

@@ -9,6 +9,7 @@ import (
 // as a whole, to be told to others that call it. The zero State is that all is well.
 type State struct {
 	Until      time.Time `json:"until,omitzero"`
+	Told       bool      `json:"told,omitzero"`  // Until is a time that Crisp told
 	Pause      int64     `json:"pause,omitzero"` // the last pause, in seconds: the next is twice as long
 	StatusCode int       `json:"status,omitzero"`
 	Reason     string    `json:"reason,omitempty"`
@@ -36,7 +37,7 @@ func (b *breaker) state() State {
 	if !c.open() {
 		return State{}
 	}
-	return State{Until: c.until, Pause: int64(c.pause / time.Second), StatusCode: c.cause.StatusCode, Reason: c.cause.Reason}
+	return State{Until: c.until, Told: c.told, Pause: int64(c.pause / time.Second), StatusCode: c.cause.StatusCode, Reason: c.cause.Reason}
 }
 
 // heldOps returns the operations whose own circuits are open.
@@ -61,6 +62,6 @@ func (b *breaker) merge(s State, now time.Time) {
 	}
 	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until.Add(mergeSlack)) {
 		pause := time.Duration(min(max(s.Pause, 0), int64(MaxWait/time.Second))) * time.Second
-		*c = circuit{cause: &Error{StatusCode: s.StatusCode, Reason: s.Reason}, until: s.Until, pause: pause, probing: c.probing}
+		*c = circuit{cause: &Error{StatusCode: s.StatusCode, Reason: s.Reason}, until: s.Until, told: s.Told, pause: pause, probing: c.probing}
 	}
 }
