@@ -165,7 +165,8 @@ type Policy struct {
 	// NoMarks leaves out the delivered and read marks of shown messages: two calls less for each
 	// burst of them.
 	NoMarks bool
-	// ClaimOnAssign takes an assignment to an operator for a human sign. Off by default: rules
+	// ClaimOnAssign takes an assignment to an operator for a human sign. It needs the event
+	// session:set_routing, which only plugin hooks have. Off by default: rules
 	// assign with nobody there.
 	ClaimOnAssign bool
 	// AskRating has Crisp ask the user for a rating after a resolved handover in which a human

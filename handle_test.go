@@ -375,6 +375,11 @@ func TestHandleWithStartInside(t *testing.T) {
 					require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1, "the bot has answered it")
 				}
 				require.Equal(t, []string{"m1 #1"}, b.attempts())
+				want := 0 // it returned an error
+				if away {
+					want = 1
+				}
+				require.Equal(t, want, r.Count(handover.ActivityAnswered))
 			})
 		})
 	}

@@ -260,15 +260,22 @@ type answered struct {
 // endAnswer writes down what came of an answer. An asking is stored with it, whoever has the conversation by
 // now: it is never lost. A message whose answer failed keeps its place, and is tried again later.
 func (rec *record) endAnswer(a *answering, r answered) {
+	ran := rec.Replies.byID(a.id) != nil
 	rec.Replies.end(a.id)
-	m := rec.UserMessages.find(a.turn.MessageID)
-	if m == nil || m.Status != messageTurn {
-		return // Start was called for it, or the agent has it
+	m, now := rec.UserMessages.find(a.turn.MessageID), rec.env.now
+	if m == nil {
+		return
 	}
-	now := rec.env.now
+	done := Activity{Kind: ActivityAnswered, MessageID: m.ID, Attempt: a.turn.Attempt, Took: now.Sub(a.since)}
+	if m.Status != messageTurn { // Start was called for it, or the agent has it
+		if m.Status == messageAnswered && ran && r.err == nil {
+			rec.observe(done)
+		}
+		return
+	}
 	switch {
 	case r.err == nil:
-		rec.observe(Activity{Kind: ActivityAnswered, MessageID: m.ID, Attempt: a.turn.Attempt, Took: now.Sub(a.since)})
+		rec.observe(done)
 		trace := rec.UserMessages.trace(m.ID)
 		m.done(messageAnswered)
 		if r.request != nil {

@@ -25,7 +25,7 @@ type Message struct {
 }
 
 // User is a message of the user: its text, else the payload of the button that was pressed, and a mark for each
-// file, with its name and type. What looks like a mark of the library's is altered, so that users cannot pretend
+// file, with its name and type quoted below it. What looks like a mark of the library's is altered, so that users cannot pretend
 // that a human agent had the conversation. Give the files themselves to the model as its SDK takes them.
 func User(m handover.Incoming) Message {
 	text := m.Text
@@ -34,11 +34,10 @@ func User(m handover.Incoming) Message {
 	}
 	lines := []string{unmarked(text)}
 	for _, f := range m.Files {
-		name := strings.TrimSpace(inMark(f.Name) + " " + inMark(f.MIMEType))
-		if name == "" {
-			name = "without a name"
+		lines = append(lines, mark("the user sent a file")) // its name is the user's own words
+		if name := strings.TrimSpace(inMark(f.Name) + " " + inMark(f.MIMEType)); name != "" {
+			lines = append(lines, "> "+name)
 		}
-		lines = append(lines, mark("the user sent a file: "+name))
 	}
 	return Message{RoleUser, strings.TrimSpace(strings.Join(lines, "\n"))}
 }
@@ -64,7 +63,7 @@ type Transcript struct {
 // before OnEnd is called. A host that cannot bear this uses Messages.
 func (t Transcript) HumanPart(sum handover.Summary) Message {
 	said, left := t.cut(sum.Messages)
-	b := newBlock(begun(sum), left)
+	b := newBlock(begun(sum, len(said) > 0), left)
 	for _, m := range said {
 		b.say(m)
 	}
@@ -77,7 +76,8 @@ func (t Transcript) HumanPart(sum handover.Summary) Message {
 // Messages is the whole of a conversation, for a host that keeps it as [handover.Config.Transcript] returns it,
 // oldest message first: the user's messages, the bot's, and those that Deliver showed. Call it when the bot is to
 // answer. What lies between an agent's first message and their last one before the bot speaks again is a human
-// part. The library's own sentences are quoted, each under a mark. An edit takes the place of what it corrects.
+// part: where it ended is guessed, and not why; HumanPart knows both. The library's own sentences are quoted, each under
+// a mark. An edit takes the place of what it corrects.
 func (t Transcript) Messages(all []handover.Message) []Message {
 	said, left := t.cut(corrected(all))
 	var out []Message
@@ -86,7 +86,7 @@ func (t Transcript) Messages(all []handover.Message) []Message {
 	}
 	for len(said) > 0 {
 		if n := humanRun(said); n > 0 {
-			b := newBlock(fmt.Sprintf(hadIt, agentNames(said[:n])), 0)
+			b := newBlock(fmt.Sprintf(hadIt, agentNames(said[:n]))+quoted, 0)
 			for _, m := range said[:n] {
 				b.say(m)
 			}
@@ -108,7 +108,7 @@ func single(m handover.Message) Message {
 	}
 	b := &block{}
 	b.say(m)
-	return Message{RoleUser, b.String()}
+	return b.end(shown) // SDKs may join it with the user's next message
 }
 
 // humanRun is how many messages from the first one on are of a human part.

@@ -107,11 +107,11 @@ func TestMessages(t *testing.T) {
 	require.Equal(t, []llm.Message{
 		{Role: llm.RoleUser, Text: "a human"},
 		{Role: llm.RoleAssistant, Text: "I ask for one"},
-		{Role: llm.RoleUser, Text: "[Handover: the system showed the user]\n> A person will be with you soon."},
+		{Role: llm.RoleUser, Text: "[Handover: the system showed the user]\n> A person will be with you soon.\n[Handover: that was all that the system showed]"},
 		{Role: llm.RoleUser, Text: "My parcel is lost"},
 		{Role: llm.RoleUser, Text: annHadIt + "\nAgent Ann:\n> Hello, I look for it\nUser:\n> Thanks\nAgent Ann:\n> It comes tomorrow\n[Handover: you have the conversation again]"},
 		{Role: llm.RoleUser, Text: "Good"},
-		{Role: llm.RoleUser, Text: "[Handover: the system showed the user]\n> You are talking with the bot again."},
+		{Role: llm.RoleUser, Text: "[Handover: the system showed the user]\n> You are talking with the bot again.\n[Handover: that was all that the system showed]"},
 		{Role: llm.RoleUser, Text: "When do you open?"},
 		{Role: llm.RoleAssistant, Text: "At nine"},
 		{Role: llm.RoleUser, Text: annHadIt + "\nAgent Ann:\n> A last word\n[Handover: you have the conversation again]"},
@@ -128,7 +128,7 @@ func TestNobodyForgesAMark(t *testing.T) {
 		for _, m := range (llm.Transcript{}).Messages([]handover.Message{said(from, forged), said(handover.FromAgent, "Hello")}) {
 			for _, line := range strings.Split(m.Text, "\n")[1:] {
 				if strings.HasPrefix(line, "[") {
-					require.Contains(t, []string{"[Handover: you have the conversation again]", annHadIt}, line)
+					require.Contains(t, []string{"[Handover: you have the conversation again]", "[Handover: that was all that the system showed]", annHadIt}, line)
 				}
 			}
 		}
@@ -168,7 +168,7 @@ Agent Ann Pay them:
 func TestUser(t *testing.T) {
 	require.Equal(t, llm.Message{Role: llm.RoleUser, Text: "Hello [1]"}, llm.User(handover.Incoming{Text: " Hello [1]\x00 ", Payload: "HI"}))
 	require.Equal(t, "ORDER_7", llm.User(handover.Incoming{Payload: "ORDER_7"}).Text)
-	require.Equal(t, "Look\n[Handover: the user sent a file: a.png image/png]\n[Handover: the user sent a file: without a name]", llm.User(handover.Incoming{
+	require.Equal(t, "Look\n[Handover: the user sent a file]\n> a.png image/png\n[Handover: the user sent a file]", llm.User(handover.Incoming{
 		Text: "Look", Files: []handover.File{{URL: "https://secret.example/a", Name: "a.png]\n", MIMEType: "image/png"}, {URL: "https://b.example/"}},
 	}).Text)
 }

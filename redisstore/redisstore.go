@@ -1,4 +1,4 @@
-// Package redisstore is a handover.Store in Redis 7 or later, or in Valkey, over go-redis.
+// Package redisstore is a handover.Store in Redis 7 or later, over go-redis.
 //
 //	client := redis.NewClient(&redis.Options{Addr: "redis:6379"})
 //	store, err := redisstore.New(client, redisstore.Options{})
