@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/url"
 	"slices"
@@ -46,7 +47,8 @@ const listPage = 100
 //		fmt.Println(s.Conversation.Source, s.Conversation.ID, s.Condition, s.Fault)
 //	}
 //
-// An error ends the list. It wraps errors.ErrUnsupported if the Store is no Lister. Each access to the store, for 100
+// An error ends the list. The Cursor beside it is where to go on: all before it was listed. The error wraps
+// errors.ErrUnsupported if the Store is no Lister, and ErrBadMessage if the filter can be none. Each access to the store, for 100
 // records, has 20 s. Source, States, ages and Troubled are judged after records are read.
 func (h *Handover) Conversations(ctx context.Context, f ConversationFilter) iter.Seq2[ConversationStatus, error] {
 	return func(yield func(ConversationStatus, error) bool) {
@@ -54,10 +56,14 @@ func (h *Handover) Conversations(ctx context.Context, f ConversationFilter) iter
 			yield(ConversationStatus{}, err)
 			return
 		}
+		if !storable(f.After) || !storable(f.WebsiteID) {
+			yield(ConversationStatus{}, fmt.Errorf("%w: ConversationFilter.After and WebsiteID must be UTF-8 without NUL", ErrBadMessage))
+			return
+		}
 		for q := f.query(); ; {
 			records, err := h.store.list(ctx, q)
 			if err != nil {
-				yield(ConversationStatus{}, err)
+				yield(ConversationStatus{Cursor: q.After}, err)
 				return
 			}
 			for _, r := range records {

@@ -46,6 +46,22 @@ func (r *rig) status() handover.ConversationStatus {
 // in goes on in another conversation.
 func (r *rig) in(source, id string) { r.Conv = handover.Conversation{Source: source, ID: id} }
 
+// What no store can look for does not reach it.
+func TestConversationsRefusesAFilter(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		for _, odd := range []string{"\xff", "a\x00b"} {
+			for _, f := range []handover.ConversationFilter{{After: odd}, {WebsiteID: odd}} {
+				count := 0
+				for _, err := range r.H.Conversations(context.Background(), f) {
+					count++
+					require.ErrorIs(t, err, handover.ErrBadMessage)
+				}
+				require.Equal(t, 1, count)
+			}
+		}
+	})
+}
+
 func TestConversations(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.in("webchat", "idle")

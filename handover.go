@@ -96,6 +96,9 @@ type EndOptions struct {
 	Resolve bool
 	// HandoverID ends only the handover with this id: a late End does not end the next one.
 	HandoverID string
+	// Epoch, unless 0, is the Epoch that the conversation must still have (Session, ConversationStatus). If it got another
+	// owner since, End changes nothing and returns ErrNotYourTurn.
+	Epoch int64
 }
 
 // End gives the conversation back to the bot: it ends a handover, a mute, an offer or a
@@ -114,7 +117,12 @@ func (h *Handover) End(ctx context.Context, c Conversation, o EndOptions) error 
 		return err
 	}
 	_, err = h.update(ctx, k, func(rec *record) error {
-		if !rec.env.stored || o.HandoverID != "" && !rec.runs(o.HandoverID) {
+		switch {
+		case !rec.env.stored && o.Epoch == 0:
+			return errKeep
+		case o.Epoch != 0 && (!rec.env.stored || o.Epoch != rec.Epoch):
+			return ErrNotYourTurn
+		case o.HandoverID != "" && !rec.runs(o.HandoverID):
 			return errKeep
 		}
 		t := onHostEnd

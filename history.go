@@ -131,6 +131,9 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return pageData{Notice: "This page can only be read."}, http.StatusMethodNotAllowed
 	}
+	if len(r.URL.RawQuery) > maxPageQuery {
+		return pageData{Notice: "This link is too long.", Hint: "Open it as it was given."}, http.StatusRequestURITooLong
+	}
 	c, err := p.history.open(r.URL.Query().Get("t"), time.Now())
 	switch {
 	case errors.Is(err, errLinkExpired):

@@ -33,6 +33,8 @@ const (
 	pageSize = 100
 	// maxPageName is how many characters of a name are in the title.
 	maxPageName = 60
+	// maxPageQuery is how long the query of the page's address may be: its links repeat it.
+	maxPageQuery = 16 << 10
 )
 
 // The parameters of the page's own links. They are not signed: they choose among what the link's token opens anyway.
@@ -88,7 +90,7 @@ func newPage(c Conversation, head []HistoryField, all []Message, query url.Value
 	end := len(all) - (d.Page-1)*pageSize
 	begin := max(end-pageSize, 0)
 	d.First = begin + 1
-	loaded := query[pictureParameter]
+	loaded := loadedPictures(query[pictureParameter], d.First, end)
 	for i, m := range all[begin:end] {
 		p := pageMessage{Message: m.WithoutMarkdown(), Number: d.First + i}
 		if number := strconv.Itoa(p.Number); m.hasPictures() {
@@ -107,6 +109,21 @@ func newPage(c Conversation, head []HistoryField, all []Message, query url.Value
 		d.Newer = pageLink(query, d.Page-1)
 	}
 	return d
+}
+
+// loadedPictures returns what of a pictures parameter means something on the page of these messages: allPictures alone, or
+// their numbers, each once. Each link of the page repeats it.
+func loadedPictures(asked []string, first, last int) []string {
+	if slices.Contains(asked, allPictures) {
+		return []string{allPictures}
+	}
+	var numbers []string
+	for n := first; n <= last; n++ {
+		if number := strconv.Itoa(n); slices.Contains(asked, number) {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers
 }
 
 // pageLink returns a link to a page of the same conversation, relative to this one, that loads these pictures.

@@ -177,6 +177,32 @@ func TestHistoryPicturesAreLoadedOnDemand(t *testing.T) {
 	}
 }
 
+// Each message's link repeats what is loaded, so that it must be little whatever the address says.
+func TestHistoryPageStaysSmall(t *testing.T) {
+	var all []Message
+	for n := range 150 {
+		all = append(all, Message{From: FromUser, Content: RichMessage{Attachment: &Attachment{Type: "image", Payload: AttachmentPayload{URL: fmt.Sprintf("https://x.example/%d.png", n)}}}})
+	}
+	page := showing(t, all...)
+	plain := visit(t, page, nil).Body.Len()
+	for name, asked := range map[string]string{
+		"long": "pictures=" + strings.Repeat("x", 10_000), "odd": strings.Repeat("pictures=x&", 1000), "of another page": "pictures=1&pictures=50&pictures=151&pictures=-1",
+	} {
+		require.InDelta(t, plain, visit(t, page, asking(asked)).Body.Len(), 100, name)
+	}
+	body := visit(t, page, asking("pictures=60&pictures=52&pictures=60&pictures=07&pictures=51")).Body.String()
+	links := pageLinks(body, "Load pictures")
+	require.Len(t, links, 97)
+	require.Contains(t, links[0], "&pictures=51&pictures=52&pictures=60&pictures=53&")
+	body = visit(t, page, asking(strings.Repeat("pictures=all&", 100))).Body.String()
+	require.Empty(t, pageLinks(body, "Load pictures"))
+	for _, asked := range []string{"pictures=", "tenant="} {
+		w := visit(t, page, asking(asked+strings.Repeat("x", 950_000)))
+		require.Equal(t, http.StatusRequestURITooLong, w.Code)
+		require.Less(t, w.Body.Len(), 20_000)
+	}
+}
+
 // Whatever is in a transcript, the page has no tag of it, and links lead to the web alone.
 func FuzzHistoryPage(f *testing.F) {
 	f.Add("See https://x.example/.", "Anakin", "1", "all")

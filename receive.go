@@ -82,7 +82,7 @@ var (
 	errReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
 	// ErrBadMessage is returned by Handle and Receive for a message that has no conversation, no id,
 	// nothing in it, too much, or a file whose URL must not be given to Crisp. All calls return it for a
-	// conversation that cannot be.
+	// conversation that cannot be, and Conversations for a filter.
 	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
 	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
 	// told.
@@ -269,8 +269,11 @@ const maxID = 256
 
 // validID reports whether a channel's id can be stored and given back as it is.
 func validID(id string) bool {
-	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsRune(id, 0)
+	return id != "" && len(id) <= maxID && storable(id)
 }
+
+// storable reports whether each store takes a text as it is.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // checkConversation refuses conversations that cannot be a key.
 func (c *Config) checkConversation(conv Conversation) error {

@@ -313,6 +313,22 @@ func TestEndGuardsItsHandover(t *testing.T) {
 	})
 }
 
+func TestEndGuardsItsEpoch(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		require.NoError(t, r.H.Mute(context.Background(), r.Says("hello")))
+		muted := r.status().Epoch
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: muted}))
+		require.Equal(t, handover.StateBot, r.Session().State)
+		r.Greeted()
+		require.ErrorIs(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: muted}), handover.ErrNotYourTurn)
+		require.Equal(t, handover.StateActive, r.Session().State)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: r.Session().Epoch}))
+		require.Equal(t, handover.StateBot, r.Session().State)
+		r.in("webchat", "unknown")
+		require.ErrorIs(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: 1}), handover.ErrNotYourTurn)
+	})
+}
+
 func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})

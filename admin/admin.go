@@ -11,7 +11,6 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 
@@ -34,7 +33,8 @@ type Options struct {
 //
 //	mux.Handle("/admin/", requireOperator(admin.New(h, admin.Options{})))
 //
-// It may be mounted at any path that ends with a slash. It shows states, times, attempts and faults, and never what people
+// It may be mounted at any path that ends with a slash. Where a pattern of http.ServeMux covers more than this page, put
+// http.StripPrefix before it. It shows states, times, attempts and faults, and never what people
 // wrote, who they are, or a token. It needs no script, no cookie and nothing from elsewhere; its Content-Security-Policy
 // forbids all of that, and frames. An action is a POST that a browser must send from the page itself
 // (http.CrossOriginProtection); a program without a browser may send it too.
@@ -43,7 +43,8 @@ type Options struct {
 //
 //	GET  /                      the list: state, website, source, age, troubled, idle, after
 //	GET  /conversation          one conversation: website, source, id
-//	POST /retry, /end           the actions: website, source, id; of end also handover and resolve
+//	POST /retry, /end           the actions: website, source, id; of end also handover, resolve, and the
+//	                            epoch that the conversation must still have
 //	GET  /health                what Handover.Health tells
 //
 // Each has a twin in JSON with ".json" behind it, and is JSON itself where the request accepts nothing else than that:
@@ -91,8 +92,8 @@ const maxBody = 64 << 10
 // ServeHTTP implements http.Handler.
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	name, suffixed := strings.CutSuffix(path.Base(r.URL.Path), ".json")
-	if strings.HasSuffix(r.URL.Path, "/") || name == "list" {
+	name := strings.TrimSuffix(nameOf(r), ".json")
+	if name == "list" {
 		name = ""
 	}
 	a := p.answer(r, name)
@@ -101,7 +102,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", map[bool]string{true: "POST", false: "GET, HEAD"}[actions[name] != nil])
 	}
 	switch {
-	case suffixed || wantsJSON(r):
+	case wantsJSON(r):
 		p.writeJSON(w, a)
 	case a.location != "":
 		w.Header().Set("Location", a.location)
@@ -109,6 +110,25 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.writePage(w, a)
 	}
+}
+
+// nameOf returns what a request names below the path that the handler is mounted at. http.ServeMux tells that path;
+// of other routers the last element counts.
+func nameOf(r *http.Request) string {
+	slash := strings.IndexByte(r.Pattern, '/')
+	if slash < 0 {
+		return r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	}
+	mount, parts := strings.Split(r.Pattern[slash:], "/"), strings.Split(r.URL.Path, "/")
+	mount = mount[:len(mount)-1]
+	below := len(parts) > len(mount)
+	for i := 0; below && i < len(mount); i++ {
+		below = mount[i] == parts[i] || strings.HasPrefix(mount[i], "{")
+	}
+	if below {
+		return strings.Join(parts[len(mount):], "/")
+	}
+	return strings.TrimPrefix(r.URL.Path, "/") // http.StripPrefix took the mount away
 }
 
 // answer finds what a request asks for.
@@ -141,6 +161,8 @@ func failed(err error) answer {
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return refuse(http.StatusNotImplemented, "This store cannot list conversations.", "It must be a handover.Lister. One conversation can be shown by its address.")
+	case handover.Permanent(err):
+		return refuse(http.StatusBadRequest, "This can be no list of this bot.", "Open the list anew.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return refuse(http.StatusServiceUnavailable, "The store did not answer in time.", "Try again in a minute.")
 	}
@@ -153,8 +175,11 @@ func (p *pages) health(*http.Request) answer {
 	return answer{status: http.StatusOK, data: health, view: view{Title: "Health", Notice: &notice{Says: "This process", Do: summaryOf(health)}}}
 }
 
-// wantsJSON reports whether a request accepts JSON and no page.
+// wantsJSON reports whether a request names JSON, or accepts it and no page.
 func wantsJSON(r *http.Request) bool {
+	if strings.HasSuffix(r.URL.Path, ".json") {
+		return true
+	}
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
 }

@@ -1,10 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -35,13 +38,20 @@ type momentView struct {
 	Ago, In string // either
 }
 
+// nothing is what a retry did where nothing waited.
+const nothing = "nothing"
+
 // actions are what can be done to a conversation.
 var actions = map[string]func(ctx context.Context, h *handover.Handover, c handover.Conversation, form url.Values) error{
 	"retry": func(ctx context.Context, h *handover.Handover, c handover.Conversation, _ url.Values) error {
 		return h.Retry(ctx, c)
 	},
 	"end": func(ctx context.Context, h *handover.Handover, c handover.Conversation, form url.Values) error {
-		return h.End(ctx, c, handover.EndOptions{HandoverID: form.Get("handover"), Resolve: form.Get("resolve") != ""})
+		epoch, err := strconv.ParseInt(cmp.Or(form.Get("epoch"), "0"), 10, 64)
+		if err != nil {
+			return handover.ErrNotYourTurn
+		}
+		return h.End(ctx, c, handover.EndOptions{HandoverID: form.Get("handover"), Epoch: epoch, Resolve: form.Get("resolve") != ""})
 	},
 }
 
@@ -58,7 +68,7 @@ func (p *pages) conversation(r *http.Request) answer {
 		return *a
 	}
 	v := p.viewOf(s, p.h.Health().At)
-	if v.Done = q.Get("done"); actions[v.Done] == nil {
+	if v.Done = q.Get("done"); actions[v.Done] == nil && v.Done != nothing {
 		v.Done = ""
 	}
 	return answer{status: http.StatusOK, data: s, view: view{Title: "Conversation " + s.Conversation.ID, Conversation: v}}
@@ -131,8 +141,14 @@ func (p *pages) act(r *http.Request, name string, do func(context.Context, *hand
 	if err != nil && s.Condition == handover.ConditionBroken {
 		return refuse(http.StatusConflict, "This record cannot be changed.", "The log of the bot says why.")
 	}
+	if errors.Is(err, handover.ErrNotYourTurn) {
+		return refuse(http.StatusConflict, "The conversation has changed since the page was loaded, and nothing was done.", "Open it again, and see who has it now.")
+	}
 	if err != nil {
 		return failed(err)
+	}
+	if name == "retry" && len(s.Waits) == 0 && s.Condition != handover.ConditionBroken {
+		name = nothing
 	}
 	back := addressOf(s)
 	back.Set("done", name)

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/crisphandover/handover"
 )
 
 const (
-	// listTime bounds the making of a page.
-	listTime = 20 * time.Second
+	// listTime bounds the search for a page's conversations. What was found by then is shown.
+	listTime = 15 * time.Second
 	// attentionTime bounds the search for those that need attention, which reads all that go on.
 	attentionTime = 5 * time.Second
 	// maxAttention is how many of those are shown.
@@ -24,6 +25,7 @@ type listView struct {
 	Filter   filterView
 	Rows     []row
 	Next     string // address of the next page
+	Cut      bool   // the time was up before the page was full
 	Attended bool   // it was looked for those that need attention
 	Troubled []row  // the first of them
 	Count    int    // of all of them
@@ -51,10 +53,9 @@ type choice struct {
 // row is a conversation in the list.
 type row struct {
 	handover.ConversationStatus
-	Link string
+	Link string // empty if its website is not configured: nothing can be done to it
 	For  string // how long it has been in its state
 	Next *handover.Pending
-	now  time.Time
 }
 
 // ages are the choices of the filter by age.
@@ -80,6 +81,10 @@ func (p *pages) list(r *http.Request) answer {
 	v := &listView{Filter: form, Now: health.At}
 	data := listData{Conversations: []handover.ConversationStatus{}}
 	for s, err := range p.h.Conversations(ctx, f) {
+		if errors.Is(err, context.DeadlineExceeded) && s.Cursor != f.After {
+			data.Next, v.Cut = s.Cursor, true
+			break
+		}
 		if err != nil {
 			return failed(err)
 		}
@@ -88,15 +93,15 @@ func (p *pages) list(r *http.Request) answer {
 			break
 		}
 		data.Conversations = append(data.Conversations, s)
-		v.Rows = append(v.Rows, newRow(s, v.Now))
+		v.Rows = append(v.Rows, newRow(s, health))
 	}
 	if data.Next != "" {
 		v.Next = "?" + with(q, "after", data.Next).Encode()
 	}
-	if v.Attended = f.After == "" && !f.Troubled; v.Attended {
+	if v.Attended = f.After == "" && !f.Troubled && !wantsJSON(r); v.Attended {
 		f.Troubled = true
 		v.All = "?" + with(q, "troubled", "1").Encode()
-		if err := p.attend(ctx, f, v); err != nil {
+		if err := p.attend(r.Context(), f, v, health); err != nil {
 			return failed(err)
 		}
 	}
@@ -110,7 +115,7 @@ type listData struct {
 }
 
 // attend looks for those that need attention among all that the filter lets pass.
-func (p *pages) attend(ctx context.Context, f handover.ConversationFilter, v *listView) error {
+func (p *pages) attend(ctx context.Context, f handover.ConversationFilter, v *listView, health handover.Health) error {
 	ctx, cancel := context.WithTimeout(ctx, attentionTime)
 	defer cancel()
 	for s, err := range p.h.Conversations(ctx, f) {
@@ -122,7 +127,7 @@ func (p *pages) attend(ctx context.Context, f handover.ConversationFilter, v *li
 			return err
 		}
 		if v.Count++; len(v.Troubled) < maxAttention {
-			v.Troubled = append(v.Troubled, newRow(s, v.Now))
+			v.Troubled = append(v.Troubled, newRow(s, health))
 		}
 	}
 	return nil
@@ -157,10 +162,13 @@ func filterOf(q url.Values, health handover.Health) (handover.ConversationFilter
 }
 
 // newRow shows a conversation in the list, with what is tried next.
-func newRow(s handover.ConversationStatus, now time.Time) row {
-	r := row{ConversationStatus: s, Link: "conversation?" + addressOf(s).Encode(), now: now}
+func newRow(s handover.ConversationStatus, health handover.Health) row {
+	r := row{ConversationStatus: s}
+	if slices.ContainsFunc(health.Websites, func(w handover.WebsiteHealth) bool { return w.ID == s.WebsiteID }) {
+		r.Link = "conversation?" + addressOf(s).Encode()
+	}
 	if !s.Since.IsZero() {
-		r.For = span(now.Sub(s.Since))
+		r.For = span(health.At.Sub(s.Since))
 	}
 	for i := range s.Waits {
 		if p := &s.Waits[i]; r.Next == nil || r.Next.Fault == "" && p.Fault != "" {
