@@ -53,7 +53,9 @@ func TestLastTriesOfManyUsersHoldNobodyBack(t *testing.T) {
 		}
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 401, For: 150 * time.Second})
 		for i, c := range users {
-			go func() { _, _ = r.H.Receive(r.T.Context(), handover.Incoming{Conversation: c, ID: fmt.Sprint("last-", i), Text: "still there?"}) }()
+			go func() {
+				_, _ = r.H.Receive(r.T.Context(), handover.Incoming{Conversation: c, ID: fmt.Sprint("last-", i), Text: "still there?"})
+			}()
 			r.After(2 * time.Second)
 		}
 		r.After(5 * time.Minute)
