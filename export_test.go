@@ -117,7 +117,7 @@ func CellOf(from State, on string) Cell {
 // Recalled returns a stored record as this process has it, encoded; ok is false if it would have to decode it. It
 // does not remember it any more.
 func Recalled(h *Handover, r Record) (data []byte, ok bool) {
-	rec := h.recall(known{key: r.Key}, r.Version)
+	rec := h.recall(known{key: r.Key}, r)
 	if rec == nil {
 		return nil, false
 	}

@@ -158,6 +158,7 @@ func (h *Handover) Forget(ctx context.Context, c Conversation) error {
 	if err != nil {
 		return err
 	}
+	h.recent.Remove(k.key)
 	rec, err := decodeRecord(r, k.key, c, h.store.now())
 	if err != nil {
 		return nil // what cannot be read names no sessions, and is forgotten all the same

@@ -200,7 +200,7 @@ func (rec *record) lastTry(e *effect) time.Time {
 		return time.Time{}
 	}
 	relay := rec.Handover.Timeouts.Relay
-	return e.Since.Add(relay - min(callTimeout, relay/4))
+	return e.Since.Add(relay - min(callTimeout, relay/4).Truncate(time.Second)) // Run looks once a second
 }
 
 // deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is

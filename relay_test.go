@@ -41,3 +41,25 @@ func TestATimeThatCrispToldIsWaitedFor(t *testing.T) {
 		require.Equal(t, handover.StateBot, r.Session().State)
 	})
 }
+
+// A token that is mended is noticed within its pause, however many messages were tried for the last time meanwhile.
+func TestLastTriesOfManyUsersHoldNobodyBack(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		var users []handover.Conversation
+		for i := range 8 {
+			users = append(users, handover.Conversation{Source: "chat", ID: fmt.Sprint("user-", i)})
+			r.Conv = users[i]
+			r.Greeted()
+		}
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 401, For: 150 * time.Second})
+		for i, c := range users {
+			go func() {
+				_, _ = r.H.Receive(r.T.Context(), handover.Incoming{Conversation: c, ID: fmt.Sprint("last-", i), Text: "still there?"})
+			}()
+			r.After(2 * time.Second)
+		}
+		r.After(5 * time.Minute)
+		r.Conv = handover.Conversation{Source: "chat", ID: "another"}
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
+	})
+}

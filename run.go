@@ -99,6 +99,7 @@ func (h *engine) housekeeping(ctx context.Context) {
 
 // poll claims what is due, and gives it to the workers.
 func (h *engine) poll(ctx context.Context) {
+	h.recent.Expire()
 	if time.Now().UnixNano() < h.polls.Load() {
 		return // others first
 	}
@@ -304,9 +305,7 @@ func (h *engine) nudge(key string, rec *record) {
 	case free && len(jobs) > 0:
 		jobs[0].Known = known{key: key, saved: rec}
 	case free:
-		size := len(rec.env.record.Data)
-		rec.env = &env{version: rec.env.version}
-		h.recent.Put(key, rec.env.version, rec, size)
+		h.keepRecent(key, rec)
 	}
 	for _, j := range jobs {
 		h.pool.Nudge(j)

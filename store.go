@@ -203,6 +203,7 @@ func (s *storage) note(caller context.Context, what string, took time.Duration, 
 		}
 	case errors.Is(err, errors.ErrUnsupported):
 	case errors.Is(caller.Err(), context.Canceled), caller.Err() != nil && took < slowAccess:
+	case what == listing: // who lists hears of it; nothing that must go on needs it
 	default:
 		word, _, _ := strings.Cut(what, " ")
 		s.fault.Store(&storeFault{word, s.now()})
@@ -260,13 +261,16 @@ func (s *storage) delete(ctx context.Context, key string, version int64) error {
 // errNoLister is the error of a store that cannot list.
 var errNoLister = fmt.Errorf("handover: this store cannot list its records: it must be a handover.Lister: %w", errors.ErrUnsupported)
 
+// listing is what an access for List is called.
+const listing = "list"
+
 // list is Lister.List, with an error that wraps errors.ErrUnsupported if the store is no Lister.
 func (s *storage) list(ctx context.Context, q ListQuery) ([]Record, error) {
 	l, ok := s.store.(Lister)
 	if !ok {
 		return nil, errNoLister
 	}
-	records, err := access(ctx, s, "list", func(ctx context.Context) ([]Record, error) { return l.List(ctx, q) })
+	records, err := access(ctx, s, listing, func(ctx context.Context) ([]Record, error) { return l.List(ctx, q) })
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, errNoLister
 	}

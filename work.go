@@ -72,7 +72,7 @@ func newEngine(cfg *Config) *engine {
 	h := &engine{
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
-		process: newID(), recent: keys.NewShelf[*record](recentBytes), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
+		process: newID(), recent: keys.NewShelf[*record](recentBytes, recentFor), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
@@ -85,6 +85,9 @@ func newEngine(cfg *Config) *engine {
 
 // recentBytes is how much of saved records, as they are written, is kept decoded; that takes some times as much.
 const recentBytes = 4 << 20
+
+// recentFor is how long it is kept.
+const recentFor = 5 * time.Minute
 
 // known is what a caller of update knows of a record: its key at the least.
 type known struct {
@@ -204,7 +207,7 @@ func (h *engine) open(ctx context.Context, k known) (*record, error) {
 		}
 	}
 	e.now, e.stored, e.version = h.store.now(), r.Version != 0, r.Version
-	rec := h.recall(k, r.Version)
+	rec := h.recall(k, r)
 	if rec == nil {
 		var err error
 		if rec, err = decodeRecord(r, k.key, k.conversation, e.now); err != nil {
@@ -217,12 +220,22 @@ func (h *engine) open(ctx context.Context, k known) (*record, error) {
 	return rec, nil
 }
 
-// recall returns a record as this process saved it in this version, which nobody else uses; nil if it is not known.
-func (h *engine) recall(k known, version int64) *record {
-	if k.reading || version == 0 {
+// keepRecent keeps a record that was saved for the next change. It belongs to whoever takes it.
+func (h *engine) keepRecent(key string, rec *record) {
+	rec.env = &env{version: rec.env.version, record: rec.env.record}
+	h.recent.Put(key, rec.env.version, rec, len(rec.env.record.Data))
+}
+
+// recall returns a stored record as this process saved it, which nobody else uses; nil if it is not known. The bytes are
+// compared as well: after a failover that loses changes a store may give a version twice.
+func (h *engine) recall(k known, r Record) *record {
+	if k.reading || r.Version == 0 {
 		return nil // it stays for the next change
 	}
-	rec, _ := h.recent.Take(k.key, version)
+	rec, ok := h.recent.Take(k.key, r.Version)
+	if !ok || !bytes.Equal(rec.env.record.Data, r.Data) {
+		return nil
+	}
 	return rec
 }
 
@@ -238,6 +251,7 @@ func (h *engine) save(ctx context.Context, key string, rec *record) (bool, error
 			return false, err
 		}
 		rec.env.version = 0
+		h.recent.Remove(key)
 		h.overdue.Saved(key, 0, time.Time{})
 		_ = h.old.drop(ctx, rec, rec.Sessions) // else tidy does
 		return true, nil

@@ -3,6 +3,8 @@ package crispapi
 import (
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 const (
@@ -56,7 +58,7 @@ func (t target) scopes() []scope {
 type circuit struct {
 	cause   *Error
 	until   time.Time       // no call before
-	told    bool            // until is a time that Crisp told
+	told    time.Time       // Crisp told that no call is to be made before
 	pause   time.Duration   // the last
 	probing bool            // one call tries now
 	by      string          // the conversation whose call failed last
@@ -91,6 +93,7 @@ func (c *circuit) failsIn(part string) int {
 // breaker decides which calls to a website are made. It is not safe for concurrent use.
 type breaker struct {
 	circuits map[scope]*circuit
+	lastTry  time.Time
 }
 
 func newBreaker() *breaker { return &breaker{circuits: make(map[scope]*circuit)} }
@@ -104,7 +107,7 @@ func (b *breaker) admit(t target, now time.Time) (probes []scope, held *Error) {
 			continue
 		}
 		if wait := c.wait(s, t.session, now); wait > 0 {
-			return nil, &Error{Op: t.op, StatusCode: c.cause.StatusCode, Reason: c.cause.Reason, Held: true, Told: c.told, Narrow: s.op != "", Wait: wait}
+			return nil, &Error{Op: t.op, StatusCode: c.cause.StatusCode, Reason: c.cause.Reason, Held: true, Narrow: s.op != "", Wait: wait}
 		}
 		probes = append(probes, s)
 	}
@@ -112,6 +115,20 @@ func (b *breaker) admit(t target, now time.Time) (probes []scope, held *Error) {
 		b.circuits[s].probing = true
 	}
 	return probes, nil
+}
+
+// mayTryLast reports whether a last try may be made now though a circuit is open, and takes its turn.
+func (b *breaker) mayTryLast(t target, now time.Time) bool {
+	if now.Sub(b.lastTry) < probeWait {
+		return false
+	}
+	for _, s := range t.scopes() {
+		if c := b.circuits[s]; c.open() && c.told.After(now) {
+			return false
+		}
+	}
+	b.lastTry = now
+	return true
 }
 
 // abandon forgets a call that was not answered because its caller left.
@@ -213,7 +230,10 @@ func (b *breaker) trip(s scope, t target, e *Error, probe bool, now time.Time) {
 		wait = max(wait, quotaWait)
 	}
 	if until := now.Add(wait); !c.open() || probe || until.After(c.until) {
-		*c = circuit{cause: e, until: until, told: asked > 0 || e.StatusCode == 423, pause: pause, by: t.session, probing: c.probing}
+		*c = circuit{cause: e, until: until, told: c.told, pause: pause, by: t.session, probing: c.probing}
+	}
+	if e.told() {
+		c.told = times.Later(c.told, now.Add(wait))
 	}
 }
 

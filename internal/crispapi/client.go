@@ -149,20 +149,31 @@ func (c *Client) try(ctx context.Context, r request) *Error {
 	if err := ctx.Err(); err != nil {
 		return r.op.failed(0, err)
 	}
-	t := target{op: r.op.name, session: r.session}
+	last, t := false, target{op: r.op.name, session: r.session}
 	c.mu.Lock()
 	probes, held := c.breaker.admit(t, time.Now())
 	c.mu.Unlock()
 	if held != nil {
 		held.Scope, held.Read = r.op.scope, r.op.reads()
-		if !insists(ctx, held) {
+		switch {
+		case forced(ctx) && ruleOf(held).Class != Later:
+			probes = c.force(t)
+		case lastTry(ctx) && c.mayTryLast(t):
+			last = true
+		default:
 			return held
 		}
-		probes = c.force(t)
 	}
 	call := Call{Op: r.op.name, Begun: time.Now()}
 	call.Err = c.exchange(ctx, r)
-	c.settle(t, probes, call.Err, call.Err != nil && call.Err.StatusCode == 0 && ctx.Err() != nil)
+	switch left := call.Err != nil && call.Err.StatusCode == 0 && ctx.Err() != nil; {
+	case !last:
+		c.settle(t, probes, call.Err, left)
+	case call.Err == nil:
+		c.settle(t, c.force(t), nil, false)
+	case call.Err.told():
+		c.settle(t, nil, call.Err, left)
+	}
 	call.Took = time.Since(call.Begun)
 	c.Calls.Add(1)
 	if c.cfg.OnCall != nil {
@@ -182,6 +193,13 @@ func (c *Client) force(t target) (probes []scope) {
 		}
 	}
 	return probes
+}
+
+// mayTryLast reports whether a last try is made now.
+func (c *Client) mayTryLast(t target) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.breaker.mayTryLast(t, time.Now())
 }
 
 // settle tells the breaker of a call; left is true if nobody waited for the answer.

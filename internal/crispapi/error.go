@@ -23,13 +23,14 @@ type Error struct {
 	// Held is true if no call was made: the breaker was open. StatusCode and Reason are those of the
 	// answer that opened it; a StatusCode of 0 means that Crisp did not answer.
 	Held bool
-	// Told is true of a call that was not made if Crisp told for how long none is to be made.
-	Told bool
 	// Narrow is true if only some calls are not made, such as those of this operation: others of the
 	// website are.
 	Narrow bool
 	Err    error // why there was no answer, or why it could not be read
 }
+
+// told reports whether Crisp told for how long no call is to be made.
+func (e *Error) told() bool { return e.RetryAfter > 0 || e.StatusCode == 423 }
 
 // errBuild is in an Error for a request that could not be built, such as content that is no JSON.
 var errBuild = errors.New("the request could not be built")

@@ -16,12 +16,10 @@ func forced(ctx context.Context) bool { return ctx.Value(forcedKey{}) != nil }
 type lastTryKey struct{}
 
 // LastTry returns a context whose calls are made even while the breaker is open, for what is given up if it does not
-// pass now. They are not made before a time that Crisp told.
+// pass now: one in two seconds for a website, and none before a time that Crisp told. One that goes well closes the
+// breaker; one that fails does not keep it open for longer.
 func LastTry(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lastTryKey{}, true)
 }
 
-// insists reports whether a call is made though the breaker holds it back.
-func insists(ctx context.Context, held *Error) bool {
-	return forced(ctx) && ruleOf(held).Class != Later || ctx.Value(lastTryKey{}) != nil && !held.Told
-}
+func lastTry(ctx context.Context) bool { return ctx.Value(lastTryKey{}) != nil }

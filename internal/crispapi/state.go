@@ -3,13 +3,15 @@ package crispapi
 import (
 	"slices"
 	"time"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // State is how long nothing of a website may be called, and why: what a process learnt of the website
 // as a whole, to be told to others that call it. The zero State is that all is well.
 type State struct {
 	Until      time.Time `json:"until,omitzero"`
-	Told       bool      `json:"told,omitzero"`  // Until is a time that Crisp told
+	Told       time.Time `json:"told,omitzero"`  // Crisp told that nothing is to be called before
 	Pause      int64     `json:"pause,omitzero"` // the last pause, in seconds: the next is twice as long
 	StatusCode int       `json:"status,omitzero"`
 	Reason     string    `json:"reason,omitempty"`
@@ -17,9 +19,11 @@ type State struct {
 
 // Merge returns the state of two that keeps from calling longer.
 func (s State) Merge(other State) State {
+	told := times.Later(s.Told, other.Told)
 	if other.Until.After(s.Until) {
-		return other
+		s = other
 	}
+	s.Told = told
 	return s
 }
 
@@ -27,6 +31,9 @@ func (s State) Merge(other State) State {
 func (s State) Shift(ahead time.Duration) State {
 	if !s.Until.IsZero() {
 		s.Until = s.Until.Add(ahead)
+	}
+	if !s.Told.IsZero() {
+		s.Told = s.Told.Add(ahead)
 	}
 	return s
 }
@@ -57,8 +64,12 @@ const mergeSlack = time.Second
 // merge takes what another process learnt. No state, however odd, keeps from calling for longer than
 // an hour.
 func (b *breaker) merge(s State, now time.Time) {
-	if most := now.Add(MaxWait); s.Until.After(most) {
+	most := now.Add(MaxWait)
+	if s.Until.After(most) {
 		s.Until = most
+	}
+	if s.Told.After(most) {
+		s.Told = most
 	}
 	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until.Add(mergeSlack)) {
 		pause := time.Duration(min(max(s.Pause, 0), int64(MaxWait/time.Second))) * time.Second

@@ -3,12 +3,14 @@ package keys
 import (
 	"container/list"
 	"sync"
+	"time"
 )
 
-// Shelf keeps values for whoever takes them next: each for one, under a key and in a version of that. What was put
-// there longest ago goes when there is no more room. It is safe for concurrent use.
+// Shelf keeps values for whoever takes them next: each for one, for a time, under a key and in a version of that. What
+// was put there longest ago goes when there is no more room. It is safe for concurrent use. Make it with NewShelf.
 type Shelf[V any] struct {
-	room int // for the sizes of all values together
+	room int           // for the sizes of all values together
+	keep time.Duration // how long each is kept
 
 	mu    sync.Mutex
 	used  int
@@ -21,11 +23,12 @@ type placed[V any] struct {
 	version int64
 	value   V
 	size    int
+	until   time.Time
 }
 
-// NewShelf returns a Shelf with room for values of this size together.
-func NewShelf[V any](room int) *Shelf[V] {
-	return &Shelf[V]{room: room, all: make(map[string]*list.Element)}
+// NewShelf returns a Shelf with room for values of this size together, each of which is kept for so long.
+func NewShelf[V any](room int, keep time.Duration) *Shelf[V] {
+	return &Shelf[V]{room: room, keep: keep, all: make(map[string]*list.Element)}
 }
 
 // Put keeps a value in the place of what was there under this key. The caller does not use it any more.
@@ -36,7 +39,7 @@ func (s *Shelf[V]) Put(key string, version int64, value V, size int) {
 	if size > s.room/16 { // one must not take the room of many
 		return
 	}
-	s.all[key] = s.order.PushBack(placed[V]{key, version, value, size})
+	s.all[key] = s.order.PushBack(placed[V]{key, version, value, size, time.Now().Add(s.keep)})
 	for s.used += size; s.used > s.room; {
 		s.remove(s.order.Front())
 	}
@@ -56,6 +59,26 @@ func (s *Shelf[V]) Take(key string, version int64) (value V, ok bool) {
 		return value, false // it is older than what is stored, or will be before long
 	}
 	return p.value, true
+}
+
+// Remove takes off what is kept under a key.
+func (s *Shelf[V]) Remove(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(s.all[key])
+}
+
+// Expire takes off what has been kept for long enough.
+func (s *Shelf[V]) Expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for now := time.Now(); ; {
+		e := s.order.Front()
+		if e == nil || e.Value.(placed[V]).until.After(now) {
+			return
+		}
+		s.remove(e)
+	}
 }
 
 // remove takes an element off; nil is none. The caller holds s.mu.

@@ -2,6 +2,8 @@ package keys_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -9,7 +11,7 @@ import (
 )
 
 func TestShelf(t *testing.T) {
-	s := keys.NewShelf[string](160)
+	s := keys.NewShelf[string](160, time.Minute)
 	_, ok := s.Take("a", 1)
 	require.False(t, ok)
 
@@ -31,7 +33,7 @@ func TestShelf(t *testing.T) {
 }
 
 func TestShelfForgetsTheOldest(t *testing.T) {
-	s := keys.NewShelf[int](160)
+	s := keys.NewShelf[int](160, time.Minute)
 	for i := range 20 {
 		s.Put(string(rune('a'+i)), 1, i, 10)
 	}
@@ -39,4 +41,21 @@ func TestShelfForgetsTheOldest(t *testing.T) {
 		_, ok := s.Take(string(rune('a'+i)), 1)
 		require.Equal(t, i >= 4, ok, i)
 	}
+}
+
+func TestShelfKeepsForATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keys.NewShelf[string](160, time.Minute)
+		s.Put("a", 1, "", 1)
+		time.Sleep(30 * time.Second)
+		s.Put("b", 1, "", 1)
+		s.Put("c", 1, "", 1)
+		s.Remove("c")
+		time.Sleep(30 * time.Second)
+		s.Expire()
+		for key, kept := range map[string]bool{"a": false, "b": true, "c": false} {
+			_, ok := s.Take(key, 1)
+			require.Equal(t, kept, ok, key)
+		}
+	})
 }

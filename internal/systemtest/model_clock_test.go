@@ -124,7 +124,7 @@ func (m *model) race() bool {
 }
 
 // pump passes on to Crisp what can be passed on: first the steps of an opening, then the user's
-// messages. What is refused is tried again after 1, 2, 4 … s.
+// messages. What is refused is tried again after 1, 2, 4 … s, and once more before the handover ends for it.
 func (m *model) pump() {
 	for st := m.stay; m.running() && st == m.stay; {
 		opened := !st.opened.IsZero()
@@ -136,6 +136,9 @@ func (m *model) pump() {
 				st.since = m.now
 			}
 			st.next = m.now.Add(backOff(st.tries))
+			if last := st.since.Add(modelTimeouts.Relay - (modelTimeouts.Relay / 4).Truncate(time.Second)); opened && m.now.Before(last) && st.next.After(last) {
+				st.next = last
+			}
 			st.tries++
 			return
 		}
