@@ -28,12 +28,12 @@ func run(config handover.Config) error {
 	if err != nil {
 		return err
 	}
-	telemetry.Configure(&config) // sets Observe and TraceParent; an Observe of yours is called as well
+	telemetry.Configure(&config) // sets Observe and TraceParent; an Observe of yours is called as well, a TraceParent of yours stays
 	h, err := handover.New(config)
 	if err != nil {
 		return err
 	}
-	stop, err := telemetry.Watch(h.Health) // the gauges
+	stop, err := telemetry.Watch(h.Health) // the gauges, of one Handover at a time
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -56,13 +57,16 @@ type Options struct {
 	ChannelIDs bool
 }
 
-// Telemetry measures and traces one Handover, or several.
+// Telemetry measures and traces one Handover, or several. Watch measures one.
 type Telemetry struct {
 	tracer     trace.Tracer
 	meter      metric.Meter
 	metrics    *metrics
 	gauges     *gauges
 	channelIDs bool
+
+	mu       sync.Mutex
+	watching bool
 }
 
 // New makes the instruments. It fails if the provider refuses one.
@@ -83,10 +87,13 @@ func New(o Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// Configure sets Observe and TraceParent of a Config. An Observe that is there is called as well, afterwards.
+// Configure sets Observe and TraceParent of a Config. An Observe that is there is called as well, afterwards; a
+// TraceParent that is there stays.
 func (t *Telemetry) Configure(c *handover.Config) {
 	next := c.Observe
-	c.TraceParent = TraceParent
+	if c.TraceParent == nil {
+		c.TraceParent = TraceParent
+	}
 	c.Observe = func(ctx context.Context, a handover.Activity) {
 		t.Observe(ctx, a)
 		if next != nil {

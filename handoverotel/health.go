@@ -41,7 +41,15 @@ func newGauges(m metric.Meter) (*gauges, error) {
 
 // Watch measures how a process is, each time that metrics are collected: health is Handover.Health, which costs nothing. It
 // ends with stop.
+//
+// A Telemetry watches one Handover at a time, since two would write the same series: a second Watch fails until the first is
+// stopped. For a second Handover, make another Telemetry on a MeterProvider whose resource tells them apart.
 func (t *Telemetry) Watch(health func() handover.Health) (stop func() error, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.watching {
+		return nil, errors.New("handover: handoverotel.Watch: this Telemetry watches a Handover already: stop that first, or make another Telemetry")
+	}
 	g := t.gauges
 	registration, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		g.observe(o, health())
@@ -50,7 +58,20 @@ func (t *Telemetry) Watch(health func() handover.Health) (stop func() error, err
 	if err != nil {
 		return nil, fmt.Errorf("handover: handoverotel.Watch: %w", err)
 	}
-	return registration.Unregister, nil
+	t.watching = true
+	stopped := false
+	return func() error {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if stopped {
+			return nil
+		}
+		if err := registration.Unregister(); err != nil {
+			return fmt.Errorf("handover: handoverotel.Watch: stop: %w", err)
+		}
+		stopped, t.watching = true, false
+		return nil
+	}, nil
 }
 
 // observe tells what is known; what never happened has no age.

@@ -149,6 +149,26 @@ func TestGauges(t *testing.T) {
 	require.Empty(t, collect())
 }
 
+// TestOneWatch refuses a second Watch until the first is stopped. A stop that is called again ends no later one.
+func TestOneWatch(t *testing.T) {
+	telemetry, err := handoverotel.New(handoverotel.Options{MeterProvider: sdkmetric.NewMeterProvider()})
+	require.NoError(t, err)
+	watch := func() (func() error, error) {
+		return telemetry.Watch(func() handover.Health { return health })
+	}
+	first, err := watch()
+	require.NoError(t, err)
+	_, err = watch()
+	require.ErrorContains(t, err, "already")
+	require.NoError(t, first())
+	second, err := watch()
+	require.NoError(t, err)
+	require.NoError(t, first())
+	_, err = watch()
+	require.ErrorContains(t, err, "already")
+	require.NoError(t, second())
+}
+
 // TestMetricsHoldNoIDs looks at every attribute.
 func TestMetricsHoldNoIDs(t *testing.T) {
 	_, families := measured(t)

@@ -198,3 +198,10 @@ func TestConfigureKeepsObserve(t *testing.T) {
 	config.Observe(t.Context(), handover.Activity{Kind: handover.ActivityState})
 	require.Equal(t, 1, heard)
 }
+
+// TestConfigureKeepsTraceParent leaves the host's own TraceParent in place.
+func TestConfigureKeepsTraceParent(t *testing.T) {
+	config := handover.Config{TraceParent: func(context.Context) string { return "own" }}
+	newTracing().telemetry(t, handoverotel.Options{}).Configure(&config)
+	require.Equal(t, "own", config.TraceParent(t.Context()))
+}

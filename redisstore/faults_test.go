@@ -168,10 +168,10 @@ func TestWatchLost(t *testing.T) {
 	for range 2 {
 		keys, ended := make(chan string, 100), make(chan error, 1)
 		go func() { ended <- store.Watch(t.Context(), func(key string) { keys <- key }) }()
-		require.Empty(t, <-keys)
+		require.Empty(t, heard(t, keys, ended))
 		r.Wake = true
 		r = saved(t, store, r)
-		require.Equal(t, "key", <-keys)
+		require.Equal(t, "key", heard(t, keys, ended))
 		require.NoError(t, other.Do(t.Context(), "client", "kill", "type", "pubsub").Err())
 		require.Error(t, <-ended)
 	}
@@ -182,10 +182,22 @@ func TestWatchSilent(t *testing.T) {
 	server := newServer(t)
 	line := newLine(t, server.socket())
 	store := newStore(t, newClient(t, &redis.Options{Addr: line.address()}))
-	redisstore.SetSilence(store, 50*time.Millisecond)
-	begun, ended := make(chan struct{}, 100), make(chan error, 1)
-	go func() { ended <- store.Watch(t.Context(), func(string) { begun <- struct{}{} }) }()
-	<-begun
+	redisstore.SetSilence(store, 2*time.Second) // long enough to begin on a busy machine
+	keys, ended := make(chan string, 100), make(chan error, 1)
+	go func() { ended <- store.Watch(t.Context(), func(key string) { keys <- key }) }()
+	require.Empty(t, heard(t, keys, ended))
 	line.swallow()
 	require.ErrorContains(t, <-ended, "silent")
+}
+
+// heard returns the next key of a Watch, which must not end before.
+func heard(t *testing.T, keys <-chan string, ended <-chan error) string {
+	t.Helper()
+	select {
+	case key := <-keys:
+		return key
+	case err := <-ended:
+		require.Fail(t, "Watch ended", "%v", err)
+		return ""
+	}
 }

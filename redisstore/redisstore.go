@@ -59,6 +59,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 // does no I/O. Closing the client is left to the host.
 func New(client redis.UniversalClient, o Options) (*Store, error) {
 	var errs []error
-	if client == nil {
+	if v := reflect.ValueOf(client); client == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		errs = append(errs, errors.New("handover: redisstore.New: client is nil: make it with redis.NewClient"))
 	}
 	if _, ring := client.(*redis.Ring); ring {

@@ -2,7 +2,6 @@ package redisstore_test
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,16 +97,15 @@ func TestStoreCluster(t *testing.T) {
 // newCluster starts a cluster of so many masters.
 func newCluster(t *testing.T, masters int) []*server {
 	t.Helper()
-	nodes, buses := make([]*server, masters), make([]int, masters)
+	nodes := make([]*server, masters)
 	const slots = 16384
 	for i := range nodes {
-		buses[i] = freePort(t)
-		nodes[i] = newNetworkServer(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(buses[i]), "--cluster-node-timeout", "2000")
+		nodes[i] = newNetworkServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
 		client := nodes[i].client(t)
 		require.NoError(t, client.ClusterAddSlotsRange(t.Context(), slots*i/masters, slots*(i+1)/masters-1).Err())
 		require.NoError(t, client.Do(t.Context(), "cluster", "set-config-epoch", i+1).Err())
 		if i > 0 {
-			require.NoError(t, client.Do(t.Context(), "cluster", "meet", "127.0.0.1", nodes[0].port, buses[0]).Err())
+			require.NoError(t, client.Do(t.Context(), "cluster", "meet", "127.0.0.1", nodes[0].port, nodes[0].bus).Err())
 		}
 	}
 	for _, node := range nodes {
@@ -128,8 +126,14 @@ func TestNewRefuses(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, ring.Close()) })
 	for what, f := range map[string]func() (*redisstore.Store, error){
 		"client is nil": func() (*redisstore.Store, error) { return redisstore.New(nil, redisstore.Options{}) },
-		"redis.Ring":    func() (*redisstore.Store, error) { return redisstore.New(ring, redisstore.Options{}) },
-		"Prefix":        func() (*redisstore.Store, error) { return redisstore.New(client, redisstore.Options{Prefix: "a}b"}) },
+		"client is nil: make": func() (*redisstore.Store, error) {
+			return redisstore.New((*redis.Client)(nil), redisstore.Options{})
+		},
+		"redis.NewClient": func() (*redisstore.Store, error) {
+			return redisstore.New((*redis.ClusterClient)(nil), redisstore.Options{})
+		},
+		"redis.Ring": func() (*redisstore.Store, error) { return redisstore.New(ring, redisstore.Options{}) },
+		"Prefix":     func() (*redisstore.Store, error) { return redisstore.New(client, redisstore.Options{Prefix: "a}b"}) },
 	} {
 		_, err := f()
 		require.ErrorContains(t, err, what)

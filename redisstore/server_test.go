@@ -49,10 +49,12 @@ func sharedOptions(t testing.TB) *redis.Options {
 
 // server is a redis-server of the tests' own, which they may kill.
 type server struct {
-	dir  string
-	port int // of TCP; 0 for the socket in dir alone
-	args []string
-	cmd  *exec.Cmd
+	dir    string
+	port   int // of TCP; 0 for the socket in dir alone
+	bus    int // the port for the other nodes of a cluster; 0 is the one that Redis takes
+	args   []string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
 }
 
 // newServer starts a server that ends with the test.
@@ -67,10 +69,24 @@ func newServer(t testing.TB, args ...string) *server {
 // newNetworkServer is newServer for a server that others connect to.
 func newNetworkServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{dir: t.TempDir(), port: freePort(t), args: args}
-	s.start(t)
-	t.Cleanup(s.kill)
-	return s
+	return newServerAt(t, freePort, args...)
+}
+
+// newServerAt starts a server at ports that free returns. A port that another program takes before the server has it is
+// replaced by another one.
+func newServerAt(t testing.TB, free func(testing.TB) int, args ...string) *server {
+	t.Helper()
+	s := &server{dir: t.TempDir(), args: args}
+	for range 5 {
+		s.port, s.bus = free(t), free(t)
+		if s.tryStart(t) {
+			t.Cleanup(s.kill)
+			return s
+		}
+	}
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	require.Fail(t, "redis-server does not start", "%s", log)
+	return nil
 }
 
 func freePort(t testing.TB) int {
@@ -84,24 +100,46 @@ func freePort(t testing.TB) int {
 // start starts the server, and waits until it answers. Without redis-server the test is skipped.
 func (s *server) start(t testing.TB) {
 	t.Helper()
+	require.True(t, s.tryStart(t), "redis-server has ended: see the file log in its directory")
+}
+
+// tryStart is start, and false for a server that ends before it answers.
+func (s *server) tryStart(t testing.TB) bool {
+	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("no redis-server is installed: not tested on Redis")
 	}
 	s.cmd = exec.Command(program, append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--unixsocket", s.socket(), "--dir", s.dir,
+		"--port", strconv.Itoa(s.port), "--cluster-port", strconv.Itoa(s.bus), "--bind", "127.0.0.1", "--unixsocket", s.socket(), "--dir", s.dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--logfile", filepath.Join(s.dir, "log"),
 	}, s.args...)...)
 	require.NoError(t, s.cmd.Start())
+	cmd, exited := s.cmd, make(chan struct{})
+	s.exited = exited
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait()
+	}()
 	client := redis.NewClient(s.options())
 	defer client.Close()
-	require.Eventually(t, func() bool { return client.Ping(context.Background()).Err() == nil }, 30*time.Second, 5*time.Millisecond)
+	ended := false
+	require.Eventually(t, func() bool {
+		select {
+		case <-exited:
+			ended = true
+			return true
+		default:
+			return client.Ping(context.Background()).Err() == nil
+		}
+	}, 30*time.Second, 5*time.Millisecond)
+	return !ended
 }
 
 // kill ends the server at once: it writes nothing more.
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	<-s.exited
 }
 
 func (s *server) socket() string { return filepath.Join(s.dir, "s") }
@@ -158,4 +196,20 @@ func loaded(t testing.TB, store handover.Store, key string) handover.Record {
 	require.NoError(t, err)
 	r.Now = time.Time{}
 	return r
+}
+
+// TestTakenPort has another program take the port before the server does.
+func TestTakenPort(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer other.Close()
+	taken, asked := other.Addr().(*net.TCPAddr).Port, 0
+	s := newServerAt(t, func(t testing.TB) int {
+		if asked++; asked == 1 {
+			return taken
+		}
+		return freePort(t)
+	})
+	require.NotEqual(t, taken, s.port)
+	require.NoError(t, s.client(t).Ping(t.Context()).Err())
 }

@@ -171,7 +171,9 @@ var postgres = dialect{
 		`CREATE TRIGGER {prefix}name_renamed AFTER UPDATE ON {prefix}record
 		FOR EACH ROW WHEN (OLD.crisp_ids <> NEW.crisp_ids) EXECUTE PROCEDURE {prefix}name_record()`,
 	}}, {"live", []string{
-		// What was stored before, or is by a replica of the previous release, counts as live until it is saved again.
+		// What was stored before, or is first stored by a replica of the previous release, counts as live until it is saved
+		// again. An update by such a replica leaves live as it is: a conversation that it opens again is not listed as
+		// live until a replica of this release saves it.
 		// A Save that leaves live as it is still writes no index.
 		`ALTER TABLE {prefix}record ADD COLUMN live boolean NOT NULL DEFAULT true`,
 		`CREATE INDEX {prefix}record_live ON {prefix}record (key) WHERE live`,

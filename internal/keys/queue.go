@@ -1,11 +1,13 @@
-// Package keys holds what is known of many things that are named by a key, and no more of them than the
+// Package keys holds what is known of many things that are named by a key, mostly no more of them than the
 // key:
 //
 //   - [Queue] gives out keys in the order of their times.
 //   - [Feed] tells those who listen of keys, without waiting for them.
 //   - [Counter] counts what goes on under a key.
+//   - [Shelf] keeps values for whoever takes them next. It keeps more than keys.
+//   - [AfterPrefix] gives the end of the range of keys that begin alike.
 //
-// The zero value of each is ready. What any of it costs hardly grows with the number of keys.
+// The zero values are ready, but for that of Shelf, which [NewShelf] makes. What any of it costs hardly grows with the number of keys.
 package keys
 
 import (

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/mail"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -412,21 +413,27 @@ func FindEmail(text string) (found string, ok bool) {
 	return all[0], true
 }
 
-// unspaced are scripts that have no spaces between words.
-var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
+// unspaced are scripts that have no spaces between words, or put endings on a foreign word, as Korean does.
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
 
 // apart reports whether a rune stands between an address and other words.
 func apart(r rune) bool {
-	return unicode.IsSpace(r) || strings.ContainsRune(`,;:<>()[]{}"|=`, r) ||
+	return unicode.IsSpace(r) || strings.ContainsRune(`,;:<>()[]{}"|`, r) ||
 		r >= utf8.RuneSelf && (unicode.IsPunct(r) || unicode.IsSymbol(r))
 }
+
+// label is what stands before an address in a form or a link. Other words before a "=" may be part of the address.
+var label = regexp.MustCompile(`(?i)(?:^|[?&/])(?:e[-_]?mail(?:[-_]?address)?|mail|mailto)=`)
 
 // emails returns the addresses that are among words, each once.
 func emails(words []string) (all []string) {
 	around := func(r rune) bool {
-		return unicode.IsPunct(r) && r != '@' || unicode.IsSymbol(r) || unicode.Is(unicode.C, r)
+		return unicode.IsPunct(r) && r != '@' || unicode.IsSymbol(r) || unicode.In(r, unicode.C, unicode.No)
 	}
 	for _, word := range words {
+		if labels := label.FindAllStringIndex(word, -1); labels != nil {
+			word = word[labels[len(labels)-1][1]:]
+		}
 		address, ok := Email(strings.TrimFunc(word, around))
 		if ok && !slices.ContainsFunc(all, func(a string) bool { return strings.EqualFold(a, address) }) {
 			all = append(all, address)

@@ -15,7 +15,7 @@ func Of(given *http.Client) *http.Client {
 	if given != nil {
 		own = *given
 	}
-	if own.Transport == nil && http.DefaultTransport == standard { // a program that has put in its own wants that
+	if own.Transport == nil && isStandard(http.DefaultTransport) { // a program that has put in its own wants that
 		own.Transport = keeping()
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -26,16 +26,19 @@ func Of(given *http.Client) *http.Client {
 // made at once, most would make a connection of their own.
 const keptConnections = 64
 
-var standard = http.DefaultTransport
+// standard is the transport that the program began with, or nil if that is of another type. Interfaces are not compared:
+// that panics for a type that cannot be.
+var standard, _ = http.DefaultTransport.(*http.Transport)
+
+func isStandard(t http.RoundTripper) bool {
+	own, ok := t.(*http.Transport)
+	return ok && own != nil && own == standard
+}
 
 // keeping is the transport of all clients that were given none. It is made at the first use, so that it has what the
 // program has set in http.DefaultTransport.
-var keeping = sync.OnceValue(func() http.RoundTripper {
-	t, ok := standard.(*http.Transport)
-	if !ok {
-		return standard
-	}
-	t = t.Clone()
+var keeping = sync.OnceValue(func() *http.Transport {
+	t := standard.Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 4*keptConnections, keptConnections
 	return t
 })

@@ -78,7 +78,15 @@ func TestTheProgramsOwnTransport(t *testing.T) {
 	defer func() { http.DefaultTransport = before }()
 	http.DefaultTransport = &http.Transport{}
 	require.Nil(t, tokenclient.Of(nil).Transport)
+	http.DefaultTransport = wrapped{}
+	require.Nil(t, tokenclient.Of(nil).Transport)
 	http.DefaultTransport = before
 	own := &http.Transport{}
 	require.Equal(t, own, tokenclient.Of(&http.Client{Transport: own}).Transport)
+}
+
+// wrapped is a transport that cannot be compared.
+type wrapped struct {
+	http.RoundTripper
+	_ []string
 }
