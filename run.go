@@ -340,6 +340,7 @@ func (h *Handover) Shutdown(ctx context.Context) error {
 	}
 	h.overdue.Stop()
 	h.pool.Close()
+	defer h.recent.Clear()
 	return h.pool.Drain(ctx)
 }
 

@@ -46,7 +46,7 @@ func soakSessions() int {
 //
 // settings.Soak is the time in seconds: 10, or 60 for the whole. The bytes per open session and per
 // idle conversation that it prints are the library's with a MemoryStore, without what the fake Crisp
-// keeps.
+// keeps, and without the decoded records that a process has until its Shutdown, which have a bound together.
 func TestSoak(t *testing.T) {
 	idle := idleBytes(t, soakSessions())
 	goroutines := runtime.NumGoroutine()

@@ -68,6 +68,15 @@ func (s *Shelf[V]) Remove(key string) {
 	s.remove(s.all[key])
 }
 
+// Clear takes off all.
+func (s *Shelf[V]) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = 0
+	clear(s.all)
+	s.order.Init()
+}
+
 // Expire takes off what has been kept for long enough.
 func (s *Shelf[V]) Expire() {
 	s.mu.Lock()

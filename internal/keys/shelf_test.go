@@ -57,5 +57,12 @@ func TestShelfKeepsForATime(t *testing.T) {
 			_, ok := s.Take(key, 1)
 			require.Equal(t, kept, ok, key)
 		}
+		s.Put("d", 1, "", 1)
+		s.Clear()
+		_, ok := s.Take("d", 1)
+		require.False(t, ok)
+		s.Put("e", 1, "", 10)
+		_, ok = s.Take("e", 1)
+		require.True(t, ok)
 	})
 }
