@@ -58,7 +58,7 @@ func startWebchat(t *testing.T, env ...string) *example {
 	path, err := buildWebchat()
 	require.NoError(t, err)
 	w := &example{t: t, cmd: exec.Command(path), log: new(lockedBuffer), rest: make(chan []byte, 1)}
-	w.cmd.Env = append(append(os.Environ(), "LISTEN=127.0.0.1:0"), env...)
+	w.cmd.Env = append(append(os.Environ(), "ADDR=127.0.0.1:0"), env...)
 	w.cmd.Stderr = w.log
 	out, err := w.cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -322,7 +322,7 @@ func TestWebchatConnection(t *testing.T) {
 func TestWebchatNewServer(t *testing.T) {
 	browser, key := startBrowser(t), "CHAT_KEY="+strings.Repeat("k", 32)
 	first := startWebchat(t, key)
-	address := "LISTEN=" + strings.TrimPrefix(first.base, "http://")
+	address := "ADDR=" + strings.TrimPrefix(first.base, "http://")
 	p := newTab(t, browser, "user", first.base+"/chat/")
 	p.ready()
 	p.says("When do you open?")
