@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -23,14 +24,14 @@ import (
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
-	Website      string       `json:"website"` // that it is handed to, whatever the configuration says later
+	Website      string       `json:"-"` // that it is handed to, whatever the configuration says later: its key says it
 	Claim        claims.Claim `json:"claim,omitzero"`
 	State        State        `json:"state"`
-	Epoch        int64        `json:"epoch"`          // raised at each change of owner
-	First        int64        `json:"first,omitzero"` // the epoch that the record began with
-	Since        time.Time    `json:"since"`          // of the state
-	Touched      time.Time    `json:"touched"`
-	Serial       int64        `json:"serial"` // numbers effects, texts and saves
+	Epoch        int64        `json:"epoch"`            // raised at each change of owner
+	First        int64        `json:"first,omitzero"`   // the epoch that the record began with
+	Since        time.Time    `json:"since"`            // of the state
+	Touched      time.Time    `json:"touched,omitzero"` // when the user last gave a sign; written if that is not Since
+	Serial       int64        `json:"serial"`           // numbers effects, texts and saves
 
 	Handover *handover `json:"handover,omitempty"`  // the handover that runs, or the last one
 	FollowUp *handover `json:"follow_up,omitempty"` // left with the agents, answers go by email
@@ -79,23 +80,25 @@ func (e *env) saved() bool { return e.record.Version != 0 }
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
 	ID      string  `json:"id"`
-	CrispID string  `json:"crisp_id,omitempty"`
-	Request Request `json:"request"`
+	CrispID string  `json:"crisp_id,omitempty"` // written if none of the Sessions has it
+	Session int     `json:"session,omitzero"`   // which of the Sessions has it, from 1: only while it is written and read
+	Request Request `json:"request,omitzero"`
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
-	Timeouts keptTimeouts `json:"timeouts"`
-	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message
-	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began
+	Timeouts keptTimeouts `json:"timeouts,omitzero"`
+	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message; written if its session does not begin with that
+	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began; written if that is not its Epoch
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
 	Opened     time.Time `json:"opened,omitzero"`
-	Claimed    time.Time `json:"claimed,omitzero"`
+	Claimed    time.Time `json:"claimed,omitzero"` // written if that was not by FirstReply
 	FirstReply time.Time `json:"first_reply,omitzero"`
-	LastWord   time.Time `json:"last_word,omitzero"`   // the agent's last word, or the user's first after it
-	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
+	LastWord   time.Time `json:"last_word,omitzero"`  // the agent's last word, or the user's first after it; written if that is not Opened
+	Unanswered bool      `json:"unanswered,omitzero"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
-	Agents     agents    `json:"agents,omitempty"`
+	Agents     agents    `json:"agents,omitempty"` // written if they are not all among the authors in its session
+	By         []int     `json:"by,omitempty"`     // which of the authors they are, from 1: only while it is written and read
 	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
 	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
@@ -136,9 +139,9 @@ var errLaterVersion = errors.New("handover: the stored record was written by a l
 // store returns is not trusted: a record that does not hold together is refused.
 func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*record, error) {
 	rec := new(record)
+	rec.Website, _, _ = strings.Cut(key, "/")
 	if r.Version == 0 {
 		rec.V, rec.Conversation, rec.State = recordVersion, conv, StateBot
-		rec.Website, _, _ = strings.Cut(key, "/")
 		// An epoch of an earlier, deleted record never fits again.
 		rec.Epoch, rec.Since, rec.Touched = now.UnixMilli(), now, now
 		rec.First = rec.Epoch
@@ -150,11 +153,108 @@ func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*reco
 	if rec.V > recordVersion {
 		return nil, errLaterVersion
 	}
+	if !rec.complete() {
+		return nil, fmt.Errorf("%w a handover is in a Crisp session, or by an agent, that is missing", errUnreadable)
+	}
 	rec.UserMessages.recount(rec.Epoch)
 	if fault := rec.fault(key); fault != "" {
 		return nil, fmt.Errorf("%w %s", errUnreadable, fault)
 	}
 	return rec, nil
+}
+
+// written returns the record in the form that is stored: without what complete can tell from the rest.
+func (rec *record) written() *record {
+	w := *rec
+	if w.Touched.Equal(w.Since) {
+		w.Touched = time.Time{}
+	}
+	for _, ho := range []**handover{&w.Handover, &w.FollowUp} {
+		if *ho == nil {
+			continue
+		}
+		short := **ho
+		if short.Epoch == rec.Epoch {
+			short.Epoch = 0
+		}
+		if short.Claimed.Equal(short.FirstReply) {
+			short.Claimed = time.Time{}
+		}
+		if short.LastWord.Equal(short.Opened) {
+			short.LastWord = time.Time{}
+		}
+		short.inSession(rec.Sessions)
+		*ho = &short
+	}
+	return &w
+}
+
+// complete puts in what written left out. It reports false if that cannot be told.
+func (rec *record) complete() bool {
+	if rec.Touched.IsZero() {
+		rec.Touched = rec.Since
+	}
+	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
+		if ho == nil {
+			continue
+		}
+		if ho.Epoch == 0 {
+			ho.Epoch = rec.Epoch
+		}
+		if ho.Claimed.IsZero() {
+			ho.Claimed = ho.FirstReply
+		}
+		if ho.LastWord.IsZero() {
+			ho.LastWord = ho.Opened
+		}
+		ho.Timeouts.complete()
+		if !ho.fromSession(rec.Sessions) {
+			return false
+		}
+	}
+	return true
+}
+
+// inSession leaves out what the handover's session says of it: its id, the opening message, if the session was made with that, and
+// its agents, who wrote there.
+func (ho *handover) inSession(all crisplog.Sessions) {
+	i := slices.IndexFunc(all, func(s *crisplog.Session) bool { return s.ID == ho.CrispID })
+	if i < 0 || ho.Opening == 0 {
+		return
+	}
+	s := all[i]
+	ho.CrispID, ho.Session = "", i+1
+	if ho.Opening == s.Log.First {
+		ho.Opening = 0
+	}
+	by := make([]int, len(ho.Agents))
+	for n, a := range ho.Agents {
+		if by[n] = slices.Index(s.Log.Authors, crisplog.Author(a)) + 1; by[n] == 0 {
+			return
+		}
+	}
+	ho.Agents, ho.By = nil, by
+}
+
+// fromSession is the reverse of inSession. It reports false if the session does not say it.
+func (ho *handover) fromSession(all crisplog.Sessions) bool {
+	n, by := ho.Session, ho.By
+	ho.Session, ho.By = 0, nil
+	if n == 0 {
+		return len(by) == 0
+	}
+	if n < 0 || n > len(all) || all[n-1] == nil {
+		return false
+	}
+	s := all[n-1]
+	ho.CrispID, ho.Opening = s.ID, cmp.Or(ho.Opening, s.Log.First)
+	for _, i := range by {
+		if i < 1 || i > len(s.Log.Authors) {
+			return false
+		}
+		ho.Agents = append(ho.Agents, Agent(s.Log.Authors[i-1]))
+	}
+	return true
 }
 
 // shapeOf keeps the kind of a JSON fault and drops its words, which may quote users' data.

@@ -273,16 +273,17 @@ func (rec *record) encode() (data []byte, altered bool, err error) {
 		defer recordBuffers.Put(buffer)
 	}
 	buffer.Reset()
-	if err = json.MarshalWrite(buffer, rec, recordJSON, jsontext.AllowInvalidUTF8(false)); err != nil {
+	written := rec.written()
+	if err = json.MarshalWrite(buffer, written, recordJSON, jsontext.AllowInvalidUTF8(false)); err != nil {
 		altered = true
 		buffer.Reset()
-		err = json.MarshalWrite(buffer, rec, recordJSON)
+		err = json.MarshalWrite(buffer, written, recordJSON)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
 	}
-	written := exactjson.WithoutNUL(buffer.Bytes())
-	return bytes.Clone(written), altered || &written[0] != &buffer.Bytes()[0], nil
+	text := exactjson.WithoutNUL(buffer.Bytes())
+	return bytes.Clone(text), altered || &text[0] != &buffer.Bytes()[0], nil
 }
 
 // claim takes the claim for this process while there is something to do, and gives it up after. A
