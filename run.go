@@ -242,14 +242,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
-	r, err := h.store.find(ctx, site.id+"/"+c.SessionID)
-	if err != nil {
-		return err
-	}
-	if r.Key == "" {
-		return nil
-	}
-	_, err = h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
+	_, err := h.updateFound(ctx, site.id+"/"+c.SessionID, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
 		if !rec.env.stored || s == nil {
 			return errKeep
@@ -268,11 +261,7 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		rec.Hooks.Put(told)
 		return nil
 	})
-	if hopeless(err) { // it will not be readable later: the others must not wait
-		h.unreadable(ctx, r.Key, err)
-		return nil
-	}
-	return err
+	return err // none of a record that cannot be read: the others must not wait
 }
 
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.

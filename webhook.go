@@ -298,7 +298,8 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 }
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored, which takes two accesses to the store, of 20 s at the most. What the event points to must not be changed after the call. An error
+// returns when the event is stored, which takes one or two accesses to the store, of 20 s at the most, and two more where another
+// replica was faster. What the event points to must not be changed after the call. An error
 // may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
 // and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
@@ -318,27 +319,16 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	case h.pool.Full():
 		return errBusy
 	}
-	r, err := h.store.find(ctx, ev.WebsiteID+"/"+ev.SessionID)
-	if err != nil {
-		return err
-	}
-	if r.Key == "" {
-		return nil // a conversation that began in Crisp
-	}
 	ev.more.trace = h.cfg.traceOf(ctx)
-	rec, err := h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
+	rec, err := h.updateFound(ctx, ev.WebsiteID+"/"+ev.SessionID, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
 		rec.env.free = ev.more.compose == nil
 		return nil
 	})
-	switch {
-	case err == nil && ev.more.compose != nil:
+	if rec != nil && ev.more.compose != nil {
 		h.agentTypes(rec, &ev)
-	case hopeless(err): // and stays so: there is no use in repeating the hook
-		h.unreadable(ctx, r.Key, err)
-		return nil
 	}
 	return err
 }

@@ -39,30 +39,31 @@ const (
 // engine does the work on records: it has them loaded, changed and saved, and says who works when. What a
 // host calls is in Handover.
 type engine struct {
-	cfg      *Config
-	store    *storage
-	sites    sites
-	host     *host
-	crisp    *crispCalls
-	old      *oldLogs
-	process  string // names this process in claims
-	pool     *worker.Pool
-	given    sync.Map             // records that the store gave with a claim, by key
-	recent   *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
-	waiters  worker.Waiters[*record]
-	answers  *worker.Bulkhead // of Config.Answer
-	failing  worker.Pushback  // records that cannot be worked on
-	foreign  worker.Pushback  // records that another process may be able to work on
-	polls    atomic.Int64     // when this process may poll again, in Unix ns
-	polled   atomic.Int64     // when it last did, in Unix ns by the store's clock
-	overdue  claims.Overdue
-	watching atomic.Bool      // the store tells of other processes' saves
-	speaking keys.Counter     // the bot's messages under way in this process
-	typing   pace.Signs       // what agents were told of who is typing
-	signs    signs            // of who is typing, that are to be told
-	bodies   *httpbody.Reader // reads those of hooks
-	refusals refusals         // of hooks
-	hooks    testhook.Hooks   // zero but in tests of this module
+	cfg       *Config
+	store     *storage
+	sites     sites
+	host      *host
+	crisp     *crispCalls
+	old       *oldLogs
+	process   string // names this process in claims
+	pool      *worker.Pool
+	given     sync.Map             // records that the store gave with a claim, by key
+	recent    *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
+	readFirst atomic.Int64         // until when no record is changed that was kept and not read, in Unix ns
+	waiters   worker.Waiters[*record]
+	answers   *worker.Bulkhead // of Config.Answer
+	failing   worker.Pushback  // records that cannot be worked on
+	foreign   worker.Pushback  // records that another process may be able to work on
+	polls     atomic.Int64     // when this process may poll again, in Unix ns
+	polled    atomic.Int64     // when it last did, in Unix ns by the store's clock
+	overdue   claims.Overdue
+	watching  atomic.Bool      // the store tells of other processes' saves
+	speaking  keys.Counter     // the bot's messages under way in this process
+	typing    pace.Signs       // what agents were told of who is typing
+	signs     signs            // of who is typing, that are to be told
+	bodies    *httpbody.Reader // reads those of hooks
+	refusals  refusals         // of hooks
+	hooks     testhook.Hooks   // zero but in tests of this module
 }
 
 func newEngine(cfg *Config) *engine {
@@ -91,8 +92,9 @@ type known struct {
 	// use. Neither need be the newest.
 	record  Record
 	saved   *record
-	claimed bool // the store gave the record with its claim
-	reading bool // nothing is to be saved
+	kept    *record // the record, as this process saved it some time ago: it was not read since
+	claimed bool    // the store gave the record with its claim
+	reading bool    // nothing is to be saved
 }
 
 // locate returns what is known of a conversation's record, without a load if possible. A conversation
@@ -155,7 +157,7 @@ func (h *engine) update(ctx context.Context, k known, change func(*record) error
 		if err == nil {
 			return rec, nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, ErrConflict) || k.kept != nil {
 			return nil, err
 		}
 		if err := onceMore(ctx, conflicts); err != nil {
@@ -171,7 +173,13 @@ func (h *engine) tryUpdate(ctx context.Context, k known, change func(*record) er
 	if err != nil {
 		return nil, err
 	}
-	if err := change(rec); errors.Is(err, errKeep) {
+	err = change(rec)
+	if err != nil && k.kept != nil {
+		if outdated := h.isNewest(ctx, k); outdated != nil {
+			return nil, outdated
+		}
+	}
+	if errors.Is(err, errKeep) {
 		return rec, nil
 	} else if err != nil {
 		return nil, err
@@ -193,7 +201,7 @@ func (h *engine) open(ctx context.Context, k known) (*record, error) {
 		rec.env = e
 		return rec, nil
 	}
-	r := k.record
+	r, rec := k.record, k.kept
 	if r.Version == 0 {
 		var err error
 		if r, err = h.store.load(ctx, k.key); err != nil {
@@ -201,7 +209,9 @@ func (h *engine) open(ctx context.Context, k known) (*record, error) {
 		}
 	}
 	e.now, e.stored, e.version = h.store.now(), r.Version != 0, r.Version
-	rec := h.recall(k, r)
+	if rec == nil {
+		rec = h.recall(k, r)
+	}
 	if rec == nil {
 		var err error
 		if rec, err = decodeRecord(r, k.key, k.conversation, e.now); err != nil {
