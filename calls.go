@@ -439,12 +439,14 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 			all = nil // what came before belongs to an earlier handover
 			continue
 		}
-		parts, err := fromCrisp(l.Type, l.Content, l.Fingerprint)
+		parts, err := crispcontent.Show(l.Type, l.Content, l.Fingerprint)
 		if err != nil {
 			continue
 		}
 		for i, p := range parts {
-			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
+			m := Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, At: time.UnixMilli(l.Timestamp).UTC()}
+			m.Content, m.File = contentOf(p)
+			all = append(all, m)
 		}
 	}
 	return all, read.cut

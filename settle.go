@@ -11,6 +11,7 @@ import (
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/times"
 )
 
@@ -262,9 +263,9 @@ func (o *settlement) deliveryFailed() bool {
 // plain replaces a message that the channel cannot show by its text, in as many parts as that needs. It is
 // false for a message without words, such as an image by an attachment's id.
 func (o *settlement) plain() bool {
-	var parts []RichMessage
+	var parts []string
 	if o.e.Message != nil {
-		if parts = TextMessage(o.e.Message.Content.PlainText()).fitTo(agentLimits); len(parts) == 0 {
+		if parts = textsplit.Split(o.e.Message.Content.PlainText(), crispcontent.MaxText); len(parts) == 0 {
 			return false
 		}
 	}
@@ -272,11 +273,11 @@ func (o *settlement) plain() bool {
 	if o.e.Message == nil { // a system text, which is made at each attempt
 		return true
 	}
-	o.e.Message.Content = parts[0]
+	o.e.Message.Content = TextMessage(parts[0])
 	at := slices.Index(o.rec.ToUser, o.e) + 1
 	for i, p := range parts[1:] {
 		m := *o.e.Message
-		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), p
+		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), TextMessage(p)
 		next := effect{N: o.rec.next(), Kind: o.e.Kind, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, FP: o.e.FP, Part: o.e.Part, Plain: true, Message: &m}
 		o.rec.ToUser = slices.Insert(o.rec.ToUser, at+i, &next)
 	}
