@@ -42,7 +42,7 @@ type reading struct {
 	odd      []oddMessage
 	singles  []EventMessage
 	missing  []int64 // of the messages that were wanted one by one: Crisp does not have them
-	state    *crispConversation
+	state    *crispapi.Conversation
 	stateErr error // the state could not be read; the messages could
 	err      error
 	gone     bool           // the conversation is removed
