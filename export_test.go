@@ -51,7 +51,7 @@ var (
 	ErrBadSignature = errBadSignature
 	ErrMalformed    = errMalformed
 	ErrReentrant    = errReentrant
-	SafeToRetry     = (*APIError).safeToRetry
+	SafeToRetry     = func(e *APIError) bool { return e.whole().SafeToRetry() }
 )
 
 // Cell is one cell of the table of states.
