@@ -137,7 +137,8 @@ var postgres = dialect{
 		"SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
 	},
 	migrations: []migration{{"tables", []string{
-		`CREATE SEQUENCE {prefix}version`,
+		// Who drops the tables leaves the sequence and the function, and a sequence that goes on gives no version twice.
+		`CREATE SEQUENCE IF NOT EXISTS {prefix}version`,
 		`CREATE TABLE {prefix}record (
 			key       text COLLATE "C" PRIMARY KEY,
 			version   bigint NOT NULL,
@@ -157,7 +158,7 @@ var postgres = dialect{
 		`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
 		// A trigger costs nothing at the many Saves that change no Crisp id; parts of the statement would cost
 		// as much as the rest of it.
-		`CREATE FUNCTION {prefix}name_record() RETURNS trigger LANGUAGE plpgsql AS '
+		`CREATE OR REPLACE FUNCTION {prefix}name_record() RETURNS trigger LANGUAGE plpgsql AS '
 		DECLARE ids text[] := ARRAY(SELECT DISTINCT id FROM json_array_elements_text(CAST(NEW.crisp_ids AS json)) i (id) ORDER BY id);
 		BEGIN
 			DELETE FROM {prefix}crisp_id WHERE key = NEW.key AND crisp_id <> ALL (ids);
