@@ -74,8 +74,8 @@ func TestStoreMigrations(t *testing.T) {
 	}
 }
 
-// TestStorePostgresMigrateAfterDrop drops the tables, which leaves what is not theirs: the sequence and the function. Migrate makes the
-// tables again, and no version comes twice.
+// TestStorePostgresMigrateAfterDrop drops the tables, which leaves what is not theirs, the function. Migrate makes the tables again, and
+// no version comes twice.
 func TestStorePostgresMigrateAfterDrop(t *testing.T) {
 	db := openPostgres(t, postgresSchema(t, postgresConfig(t), nil))
 	first := saveRecord(t, postgresStore(t, db), handover.Record{Key: "key", CrispIDs: []string{"a"}})
@@ -95,5 +95,5 @@ func TestStorePostgresMigrateAfterDrop(t *testing.T) {
 	store := postgresStore(t, db)
 	r := saveRecord(t, store, handover.Record{Key: "key", CrispIDs: []string{"a"}, Data: []byte("data")})
 	requireRecord(t, store, r)
-	require.Greater(t, r.Version, first.Version)
+	require.NotEqual(t, first.Version, r.Version)
 }

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // answers is a transport that gives one answer.
@@ -18,10 +20,10 @@ func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: req}, nil
 }
 
-// siteOf is a website that gives these answers.
-func siteOf(all answers) *site {
+// callsOf are calls to a website that gives these answers.
+func callsOf(all answers) (*crispCalls, *record) {
 	cfg := &Config{WebsiteID: "w", HTTPClient: &http.Client{Transport: all}}
-	return newSites(cfg, &storage{}, func(...Activity) {})["w"]
+	return &crispCalls{cfg: cfg, sites: newSites(cfg, &storage{}, "p", func(...Activity) {})}, &record{Website: "w"}
 }
 
 // What cannot be used of Crisp's log is told, with why; the rest is as hooks bring it.
@@ -31,42 +33,42 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 		{"type":"note","type":"text","content":"private","fingerprint":2,"timestamp":1634080131141},
 		{"type":"text","content":"x","fingerprint":0,"timestamp":1634080131142},
 		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
-	read, err := siteOf(page).log(t.Context(), hookSession, nil, crispapi.Reach{Since: 1634080131140})
+	calls, rec := callsOf(page)
+	read, err := calls.log(t.Context(), rec, hookSession, nil, crispapi.Reach{Since: 1634080131140})
 	require.NoError(t, err)
-	msgs, odd := read.messages, read.odd
+	msgs, odd := read.Messages, read.Odd
 	require.Len(t, msgs, 1)
 	require.EqualValues(t, -1, msgs[0].Fingerprint)
 	require.EqualValues(t, 1634080131140, msgs[0].Timestamp)
-	require.Equal(t, "Ann", msgs[0].User.Nickname)
-	whys := make(map[crispapi.Why]oddMessage)
+	require.Equal(t, "Ann", msgs[0].Author.Name)
+	whys := make(map[crispapi.Why]crisplog.Odd)
 	for _, m := range odd {
-		require.NotEmpty(t, m.id)
-		m.id = ""
-		whys[crispapi.Why(m.why)] = m
+		require.NotEmpty(t, m.ID)
+		m.ID = ""
+		whys[crispapi.Why(m.Why)] = m
 	}
-	require.Equal(t, map[crispapi.Why]oddMessage{
-		crispapi.Doubled:       {fingerprint: 2, at: 1634080131141, why: "doubled"},
-		crispapi.NoFingerprint: {at: 1634080131142, why: "no_fingerprint"},
-		crispapi.NoTime:        {fingerprint: 4, why: "no_time"},
+	require.Equal(t, map[crispapi.Why]crisplog.Odd{
+		crispapi.Doubled:       {Fingerprint: 2, At: 1634080131141, Why: "doubled"},
+		crispapi.NoFingerprint: {At: 1634080131142, Why: "no_fingerprint"},
+		crispapi.NoTime:        {Fingerprint: 4, Why: "no_time"},
 	}, whys)
 }
 
 func TestPublicErrors(t *testing.T) {
-	api := siteOf(answers(`{"error":true,"reason":"internal"}`)).api
+	calls, rec := callsOf(answers(`{"error":true,"reason":"internal"}`))
+	api := calls.sites.of(rec).API
 	err := api.SetState(t.Context(), hookSession, "resolved")
 	var e *APIError
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "change state", e.Op)
 	require.Equal(t, 200, e.StatusCode)
 	require.True(t, e.Temporary())
-	require.False(t, e.safeToRetry() || e.needsPerson() || e.notOnPlan() || e.read)
+	require.False(t, apiError(err).Read)
 	require.ErrorContains(t, err, "handover: crisp: change state: HTTP 200 internal: the answer is not what Crisp documents")
 	_, err = api.Metas(t.Context(), hookSession)
-	require.True(t, apiError(err).read)
+	require.True(t, apiError(fmt.Errorf("wrapped: %w", err)).Read)
 
 	own := &APIError{Op: "send message", StatusCode: 403, Reason: "not_allowed"}
-	require.True(t, own.needsPerson())
-	require.False(t, own.notOnPlan())
-	require.True(t, (&APIError{StatusCode: 402}).notOnPlan())
+	require.True(t, apiError(own).NeedsPerson())
 	require.False(t, (&APIError{StatusCode: 402}).Temporary())
 }
