@@ -40,7 +40,7 @@ func newReader(t *testing.T) *reader {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // should a program say nothing
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // should a program say nothing
 	r := &reader{t: t, ctx: ctx, dir: t.TempDir(), addr: listener.Addr().String(), running: map[string]*program{}}
 	r.sh("go build -o " + r.dir + " ./examples/... ./internal/loadtest")
 	t.Cleanup(func() {
