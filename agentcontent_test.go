@@ -2,12 +2,10 @@ package handover_test
 
 import (
 	stdjson "encoding/json"
-	"strconv"
 	"strings"
 	"testing"
 
 	json "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
@@ -17,14 +15,14 @@ import (
 // fromCrisp returns an agent's message as JSON, so that tests read like what a host gets.
 func fromCrisp(t testing.TB, typ, content string) (messages, files []string) {
 	t.Helper()
-	parts, err := handover.FromCrisp(typ, jsontext.Value(content), 163408013112345)
+	parts, err := crispcontent.Show(typ, []byte(content), 163408013112345)
 	require.NoError(t, err)
 	for _, p := range parts {
-		requireFits(t, p.Content, handover.AgentLimits)
-		require.NoError(t, p.Content.Validate())
-		messages = append(messages, string(must(json.Marshal(p.Content))(t)))
-		if p.File != nil {
-			files = append(files, string(must(stdjson.Marshal(p.File))(t)))
+		m, file := handover.ContentOf(p)
+		require.NoError(t, m.Validate())
+		messages = append(messages, string(must(json.Marshal(m))(t)))
+		if file != nil {
+			files = append(files, string(must(stdjson.Marshal(file))(t)))
 		}
 	}
 	return messages, files
@@ -117,104 +115,17 @@ func TestAgentFiles(t *testing.T) {
 	}
 }
 
-func TestLongAgentMessages(t *testing.T) {
-	text := strings.TrimSpace(strings.Repeat("A sentence of words. ", 5000)) // 100 kB
-	messages, _ := fromCrisp(t, "text", string(must(json.Marshal(text))(t)))
-	require.Len(t, messages, 53)
-
-	var choices []string
-	for i := range 130 {
-		choices = append(choices, `{"label":"Choice `+strconv.Itoa(i)+`"}`)
-	}
-	parts, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"Which?","choices":[`+strings.Join(choices, ",")+`]}`), 5)
-	require.NoError(t, err)
-	require.Len(t, parts, 1)
-	require.Len(t, parts[0].Content.QuickReplies, 100)
-	require.Equal(t, "100. Choice 99", parts[0].Content.QuickReplies[99].Title)
-	require.Contains(t, parts[0].Content.Text, "130. Choice 129")
-
-	parts, err = handover.FromCrisp("picker", jsontext.Value(`{"text":"q","choices":[{"label":"`+strings.Repeat("L", 5000)+`"},{"label":"M"}]}`), 5)
-	require.NoError(t, err)
-	require.Equal(t, 200, length(parts[len(parts)-1].Content.QuickReplies[0].Title))
-
-	card := `{"title":"T","actions":[` + strings.TrimSuffix(strings.Repeat(`{"label":"L","url":"https://a.b"},`, 30), ",") + `]}`
-	parts, err = handover.FromCrisp("carousel", jsontext.Value(`{"targets":[`+strings.Repeat(card+",", 40)+card+`]}`), 5)
-	require.NoError(t, err)
-	require.Len(t, parts, 2) // 41 cards of 30 buttons are 82 elements
-	require.Len(t, parts[1].Content.Attachment.Payload.Elements, 32)
-}
-
 func TestPlainTextOfAPickerListsItsChoicesOnce(t *testing.T) {
 	for content, want := range map[string]string{
 		`{"text":"How?","choices":[{"label":"A"},{"label":"B"}]}`:                         "How?\n\n1. A\n2. B",
 		`{"choices":[{"label":"A"},{"label":"B"}]}`:                                       "1. A\n2. B",
 		`{"text":"How?","choices":[{"label":"Contact me back via email"},{"label":"B"}]}`: "How?\n\n1. Contact me back via email\n2. B",
 	} {
-		parts, err := handover.FromCrisp("picker", jsontext.Value(content), 1)
+		parts, err := crispcontent.Show("picker", []byte(content), 1)
 		require.NoError(t, err)
 		require.Len(t, parts, 1)
-		require.Equal(t, want, parts[0].Content.PlainText())
-	}
-}
-
-func TestWhatIsNotForTheUser(t *testing.T) {
-	for _, typ := range []string{"note", "event"} {
-		_, err := handover.FromCrisp(typ, jsontext.Value(`"private"`), 1)
-		require.ErrorIs(t, err, handover.ErrPrivate)
-	}
-	for _, typ := range []string{"", "Text", "text ", "Note", "html", "whisper"} {
-		_, err := handover.FromCrisp(typ, jsontext.Value(`"private"`), 1)
-		require.ErrorIs(t, err, handover.ErrUnknownType, typ)
-	}
-}
-
-// A link that is not safe goes, and the rest stays.
-func TestUnsafeLinksAreLeftOut(t *testing.T) {
-	for _, test := range []struct{ typ, content, want string }{
-		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"link","target":"javascript:alert(1)"}},{"label":"b"}]}`, "q [a] [b]"},
-		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"frame","target":""}}]}`, "q [a]"},
-		{"picker", `{"text":"q","choices":[{"label":"a","action":{"type":"frame","target":"data:x"}},{"label":"b","action":{"type":"link","target":"https://b.c"}}]}`, "q\n\nb: https://b.c [a] [b]"},
-		{"carousel", `{"text":"q","targets":[{"title":"a","image":"data:x"}]}`, "q|a"},
-		{"carousel", `{"text":"q","targets":[{"title":"a","image":"mailto:a@b.c"},{"title":"c","image":"https://c.d/e.png"}]}`, "q|a|c\nhttps://c.d/e.png"},
-		{"carousel", `{"text":"q","targets":[{"title":"a","actions":[{"label":"l","url":"vbscript:x"}]}]}`, "q|a"},
-		{"carousel", `{"targets":[{"title":"a","actions":[{"label":"l","url":"vbscript:x"},{"label":"m","url":"https://b.c"}]}]}`, "a\nm: https://b.c"},
-	} {
-		parts, err := handover.FromCrisp(test.typ, jsontext.Value(test.content), 1)
-		require.NoError(t, err, test.content)
-		var got []string
-		for _, p := range parts {
-			require.True(t, p.Cut, test.content)
-			one := p.Content
-			one.QuickReplies = nil
-			text := one.PlainText()
-			for _, q := range p.Content.QuickReplies {
-				text += " [" + q.Title + "]"
-			}
-			got = append(got, text)
-		}
-		require.Equal(t, test.want, strings.Join(got, "|"), test.content)
-	}
-	parts, err := handover.FromCrisp("picker", jsontext.Value(`{"text":"q","choices":[{"label":"b","action":{"type":"link","target":"https://b.c"}}]}`), 1)
-	require.NoError(t, err)
-	require.False(t, parts[0].Cut)
-}
-
-func TestWhatCannotBeShown(t *testing.T) {
-	tests := []struct{ typ, content string }{
-		{"text", ``}, {"text", `null`}, {"text", `""`}, {"text", `" \n\u200b"`}, {"text", `{"text":"a"}`}, {"text", `12`}, {"text", `"a`},
-		{"file", ``}, {"file", `null`}, {"file", `{}`}, {"file", `"https://a.b"`}, {"file", `{"url":7}`}, {"file", `{"url":"mailto:a@b.c"}`},
-		{"file", `{"url":"javascript:alert(1)"}`}, {"file", `{"url":"data:image/png;base64,AAAA"}`}, {"file", `{"url":"https://crisp.chat@evil.example/x"}`},
-		{"file", `{"url":"https://a.b","url":"https://c.d"}`}, {"animation", `{"url":"//a.b"}`}, {"audio", `{"url":["https://a.b"]}`},
-		{"picker", `[]`}, {"picker", `{}`}, {"picker", `{"text":"","choices":[]}`}, {"picker", `{"text":"q","choices":{}}`}, {"picker", `{"text":"q","choices":["a"]}`},
-		{"picker", `{"text":"q","choices":[{"label":"a","action":"x"}]}`}, {"picker", `{"text":"q","text":"r"}`},
-		{"field", `"q"`}, {"field", `{"text":"","explain":null}`},
-		{"carousel", `{}`}, {"carousel", `{"targets":[{}]}`}, {"carousel", `{"targets":"x"}`},
-		{"carousel", `{"targets":[{"image":"data:x"}]}`}, {"carousel", `{"targets":[{"actions":[{"label":"l","url":"vbscript:x"}]}]}`},
-	}
-	for _, test := range tests {
-		parts, err := handover.FromCrisp(test.typ, jsontext.Value(test.content), 1)
-		require.ErrorIs(t, err, handover.ErrCannotShow, "%s %s", test.typ, test.content)
-		require.Nil(t, parts)
+		m, _ := handover.ContentOf(parts[0])
+		require.Equal(t, want, m.PlainText())
 	}
 }
 
@@ -228,7 +139,7 @@ func FuzzAgentContent(f *testing.F) {
 	f.Add("carousel", []byte(`{"targets":[{"title":"`+strings.Repeat("t", 81)+`"},{"actions":[{"label":"l","url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"}]}]}`), int64(7))
 	f.Fuzz(func(t *testing.T, typ string, content []byte, fingerprint int64) {
 		before := string(content)
-		parts, err := handover.FromCrisp(typ, content, fingerprint)
+		parts, err := crispcontent.Show(typ, content, fingerprint)
 		require.Equal(t, before, string(content))
 		if err != nil {
 			require.Empty(t, parts)
@@ -236,11 +147,11 @@ func FuzzAgentContent(f *testing.F) {
 		}
 		require.NotEmpty(t, parts)
 		for _, p := range parts {
-			requireFits(t, p.Content, handover.AgentLimits)
-			require.NoError(t, p.Content.Validate())
-			require.NotEmpty(t, p.Content.PlainText())
-			requireSafe(t, p.Content)
-			for _, q := range p.Content.QuickReplies {
+			m, _ := handover.ContentOf(p)
+			require.NoError(t, m.Validate())
+			require.NotEmpty(t, m.PlainText())
+			requireSafe(t, m)
+			for _, q := range m.QuickReplies {
 				var questions crispcontent.Questions
 				questions.Shown("", fingerprint, "picker", content)
 				question, index, ok := questions.Choose(q.Payload, "")

@@ -272,7 +272,7 @@ func (h *host) tell(activity ...Activity) {
 				}
 			}
 			attrs = append(attrs, slog.Int("attempt", a.Attempt))
-			if api := apiError(a.Err); api != nil {
+			if api := (*APIError)(nil); errors.As(a.Err, &api) {
 				attrs = append(attrs, slog.Any("error", api))
 			}
 			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)

@@ -89,7 +89,7 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 		r.err = api.SetMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
 	}
 	c.advise(rec, e, r.err)
-	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.read && !e.Kind.names() {
+	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.Read && !e.Kind.names() {
 		r.gone = api.Gone(ctx, e.Crisp)
 	}
 	return r
@@ -211,7 +211,7 @@ func partOf(text string, i int) (part string, parts int) {
 // and the like from Crisp. Otherwise it would be told for each of them.
 func (c *crispCalls) advise(rec *record, e *effect, err error) {
 	api := apiError(err)
-	if api == nil || api.held || !api.needsPerson() || !e.Kind.aside() {
+	if api == nil || api.Held || !api.NeedsPerson() || !e.Kind.aside() {
 		return
 	}
 	s, now := c.sites.of(rec), time.Now()
@@ -243,7 +243,7 @@ func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect, r res
 	}
 	if !noNotes {
 		_, r.err = site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
-		if api := apiError(r.err); api == nil || !api.notOnPlan() {
+		if api := apiError(r.err); api == nil || !api.NotOnPlan() {
 			return r
 		}
 		if r.err = site.rememberNoNotes(ctx); r.err != nil {
@@ -439,12 +439,14 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 			all = nil // what came before belongs to an earlier handover
 			continue
 		}
-		parts, err := fromCrisp(l.Type, l.Content, l.Fingerprint)
+		parts, err := crispcontent.Show(l.Type, l.Content, l.Fingerprint)
 		if err != nil {
 			continue
 		}
 		for i, p := range parts {
-			all = append(all, Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, Content: p.Content, File: p.File, At: time.UnixMilli(l.Timestamp).UTC()})
+			m := Message{ID: messageID(e.Crisp, l.Fingerprint, i), From: from, Agent: agent, At: time.UnixMilli(l.Timestamp).UTC()}
+			m.Content, m.File = contentOf(p)
+			all = append(all, m)
 		}
 	}
 	return all, read.cut

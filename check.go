@@ -1,12 +1,12 @@
 package handover
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/crisphandover/handover/internal/checkup"
 	"github.com/crisphandover/handover/internal/crispapi"
 )
 
@@ -34,40 +34,46 @@ func (h *Handover) Check(ctx context.Context) Report {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	f := &facts{cfg: h.cfg}
-	f.run.runs, f.run.missed = h.overdue.Works()
-	f.texts = h.host.textsOf(Session{})
-	f.store = h.checkStore(ctx)
-	f.sites = h.checkSites(ctx)
-	f.reads = h.checkReads(ctx, f.sites)
-	f.now = h.store.now()
-	return f.report()
+	texts := h.host.textsOf(Session{})
+	f := checkup.Facts{
+		DailyCalls: h.cfg.Limits.DailyCalls, HasPresence: h.cfg.Presence != nil, RefuseUnknown: h.cfg.Policy.RefuseUnknown,
+		NotesInData: h.cfg.Policy.NoteFallback == NoteInData, HistoryURL: h.cfg.History.URL, Silent: texts.silent(),
+		Store: h.checkStore(ctx), Sites: h.checkSites(ctx),
+	}
+	f.Run.Works, f.Run.Missed = h.overdue.Works()
+	var api *crispapi.Client // of the first website that answers
+	if i := slices.IndexFunc(f.Sites, checkup.Site.Usable); i >= 0 {
+		api = h.sites[f.Sites[i].ID].api
+	}
+	f.Reads = checkup.AskScopes(ctx, api)
+	return reportOf(f.Rows())
 }
 
 // checkStore loads a record, and compares the store's clock with this process's.
-func (h *engine) checkStore(ctx context.Context) (f storeFacts) {
+func (h *engine) checkStore(ctx context.Context) (f checkup.Store) {
 	begun := h.store.process()
 	r, err := h.store.load(ctx, websitePrefix+h.cfg.WebsiteID)
-	f.took, f.err = h.store.process().Sub(begun), err
-	if f.clocked = err == nil && !r.Now.IsZero(); f.clocked {
-		f.ahead = r.Now.Sub(begun.Add(f.took / 2))
+	f.Took, f.Err = h.store.process().Sub(begun), err
+	if f.Clocked = err == nil && !r.Now.IsZero(); f.Clocked {
+		f.Ahead = r.Now.Sub(begun.Add(f.Took / 2))
 	}
+	_, f.Memory = h.cfg.Store.(*MemoryStore)
 	return f
 }
 
 // checkSites asks about all websites, some at a time.
-func (h *engine) checkSites(ctx context.Context) []siteFacts {
+func (h *engine) checkSites(ctx context.Context) []checkup.Site {
 	ids := append([]string{h.cfg.WebsiteID}, h.cfg.Websites...)
-	all := make([]siteFacts, len(ids))
+	all := make([]checkup.Site, len(ids))
 	free := make(chan struct{}, checksAtOnce)
 	var asking sync.WaitGroup
 	for i, id := range ids {
-		all[i] = siteFacts{id: id, err: errNotAsked, thereErr: errNotAsked}
+		all[i] = checkup.Site{ID: id, Err: checkup.ErrNotAsked, ThereErr: checkup.ErrNotAsked}
 		free <- struct{}{}
 		asking.Go(func() {
 			defer func() { <-free }()
-			all[i] = h.sites[id].check(ctx)
-			all[i].refused = h.refusals.reason()
+			h.sites[id].check(ctx, &all[i])
+			all[i].Refused = h.refusals.reason()
 		})
 	}
 	asking.Wait()
@@ -75,41 +81,12 @@ func (h *engine) checkSites(ctx context.Context) []siteFacts {
 }
 
 // check asks Crisp about the website, and reads what all replicas know of it.
-func (s *site) check(ctx context.Context) siteFacts {
-	f := siteFacts{id: s.id, thereErr: errNotAsked}
+func (s *site) check(ctx context.Context, f *checkup.Site) {
+	f.Signed, f.Keyed, f.WebsiteToken = len(s.cfg.Webhook.Secrets) > 0, len(s.cfg.Webhook.URLKeys[s.id]) > 0, s.cfg.Token.Tier == TierWebsite
 	w, err := s.shared(ctx) // first: other replicas may know that Crisp has asked for fewer calls
-	f.recordErr, f.hook, f.noNotes = err, s.lastHook(&w), s.store.now().Before(w.NoNotes)
-	ctx = crispapi.Force(ctx)
-	if f.err = s.api.Website(ctx); f.usable() {
-		var status string
-		status, f.thereErr = s.api.Availability(ctx)
-		f.there = Presence(cmp.Or(status, string(PresenceUnknown)))
+	f.RecordErr, f.Hook, f.NoNotes = err, s.lastHook(&w), s.store.now().Before(w.NoNotes)
+	checkup.AskWebsite(ctx, s.api, f)
+	if f.Calls = s.api.Calls.Load(); w.Day == today(s.store.now()) {
+		f.Calls += w.Calls
 	}
-	if f.calls = s.api.Calls.Load(); w.Day == today(s.store.now()) {
-		f.calls += w.Calls
-	}
-	return f
-}
-
-// checkReads tries each scope that a read can show, on the first website that answers.
-func (h *engine) checkReads(ctx context.Context, sites []siteFacts) []readFacts {
-	list := readFacts{name: "read_conversations", op: "list conversations", err: errNotAsked}
-	log := readFacts{name: "read_messages", op: "read messages", err: errNotAsked}
-	state := readFacts{name: "read_states", op: "read state", err: errNotAsked}
-	for i := range sites {
-		if !sites[i].usable() {
-			continue
-		}
-		ctx, api := crispapi.Force(ctx), h.sites[sites[i].id].api
-		var rows []crispConversation
-		if rows, list.err = api.List(ctx, 1); list.err == nil {
-			log.err, state.err = errNoConversation, errNoConversation
-			if i := slices.IndexFunc(rows, func(c crispConversation) bool { return crispapi.ValidSessionID(c.SessionID) }); i >= 0 {
-				_, log.err = api.Page(ctx, rows[i].SessionID, 0)
-				state.err = api.ReadState(ctx, rows[i].SessionID)
-			}
-		}
-		break
-	}
-	return []readFacts{list, log, state}
 }

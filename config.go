@@ -131,7 +131,8 @@ type Config struct {
 	// Store keeps the state. Default: a new MemoryStore, with which all promises end with the
 	// process; New says so in the log. Set &MemoryStore{} to say that you mean it.
 	Store Store
-	// Logger gets faults that nobody is waiting for. Default: slog.Default.
+	// Logger gets faults that nobody is waiting for, without words and secrets. Default: slog.Default. Its handler must
+	// return at once: work on a conversation waits for it.
 	Logger *slog.Logger
 	// HTTPClient makes the calls to Crisp. Its CheckRedirect is replaced: redirects are not
 	// followed, since a 307 would repeat a message together with the token. Default: a client of

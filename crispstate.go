@@ -69,7 +69,7 @@ func (in *intake) stateUnknown() {
 		return
 	}
 	s.State.Doubt = in.rec.env.now
-	if api := apiError(in.n.stateErr); api != nil && api.needsPerson() && !api.held {
+	if api := apiError(in.n.stateErr); api != nil && api.NeedsPerson() && !api.Held {
 		s.State.Unread++
 	}
 }

@@ -37,21 +37,10 @@ func MessageStatuses(raw []byte) (status func(id string) string, err error) {
 // MaxSeen is how many messages of the user are remembered.
 const MaxSeen = maxUserMessages
 
-// MessageLimits and FitTo are for the tests of what bounds agents' messages.
-type MessageLimits = messageLimits
-
-// FitTo is fitTo.
-func (m RichMessage) FitTo(l MessageLimits) []RichMessage { return m.fitTo(l) }
-
-// What the tests of rich messages, agents' content and user data need.
+// What the tests of agents' content and user data need.
 var (
-	AgentLimits = agentLimits
-	FromCrisp   = fromCrisp
-	Metas       = UserData.metas
-
-	ErrPrivate     = errPrivate
-	ErrUnknownType = errUnknownType
-	ErrCannotShow  = errCannotShow
+	ContentOf = contentOf
+	Metas     = UserData.metas
 )
 
 // Errors that hosts need not tell apart.
@@ -62,7 +51,7 @@ var (
 	ErrBadSignature = errBadSignature
 	ErrMalformed    = errMalformed
 	ErrReentrant    = errReentrant
-	SafeToRetry     = (*APIError).safeToRetry
+	SafeToRetry     = func(e *APIError) bool { return e.whole().SafeToRetry() }
 )
 
 // Cell is one cell of the table of states.

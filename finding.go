@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/crisphandover/handover/internal/checkup"
 )
 
 // Severity says how bad a Finding is.
@@ -147,18 +147,14 @@ func (r Report) severalWebsites() bool {
 	return false
 }
 
-// sort puts the worst first, and leaves the order else.
-func (r Report) sort() {
+// reportOf makes the report of what was found: the worst first, and in the order of the rows else.
+func reportOf(rows []checkup.Row) Report {
+	r := make(Report, len(rows))
+	for i, row := range rows {
+		r[i] = Finding{Name: row.Name, Severity: Severity(row.Severity), WebsiteID: row.WebsiteID, Says: row.Says, Do: row.Do, Err: row.Err}
+	}
 	slices.SortStableFunc(r, func(a, b Finding) int {
 		return slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity)
 	})
-}
-
-// sentence returns a text of ours as a sentence: "check Token" is "Check Token."
-func sentence(text string) string {
-	first, size := utf8.DecodeRuneInString(text)
-	if text == "" {
-		return ""
-	}
-	return string(unicode.ToUpper(first)) + text[size:] + "."
+	return r
 }

@@ -162,8 +162,8 @@ func (in *intake) noteRead() {
 		s.State.Missing = time.Time{}
 	default:
 		api := apiError(n.err)
-		if postponed(n.err) { // nothing was read, and so nothing failed
-			s.Reads.Retry = rec.env.now.Add(api.wait())
+		if api != nil && api.Postponed() { // nothing was read, and so nothing failed
+			s.Reads.Retry = rec.env.now.Add(api.Pause())
 			return
 		}
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
@@ -190,13 +190,13 @@ func (in *intake) newestShown() (at int64) {
 
 // readPause is how long a session is not read after a read that failed: what a person must mend is
 // tried again ever more rarely, up to an hour.
-func readPause(api *APIError, fails int) time.Duration {
-	if api != nil && api.needsPerson() {
+func readPause(api *crispapi.Error, fails int) time.Duration {
+	if api != nil && api.NeedsPerson() {
 		return min(time.Minute<<min(fails-1, 6), time.Hour)
 	}
 	wait := min(times.Backoff(fails), lookAgain)
 	if api != nil {
-		wait = max(wait, api.wait())
+		wait = max(wait, api.Pause())
 	}
 	return wait
 }

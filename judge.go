@@ -187,7 +187,7 @@ func (in *intake) otherBot() {
 // show queues a message of the log for the user, in as many parts as it needs.
 func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
 	rec, s, m := in.rec, in.s, x.msg
-	parts, err := fromCrisp(m.Type, m.Content, m.Fingerprint)
+	parts, err := crispcontent.Show(m.Type, m.Content, m.Fingerprint)
 	if err != nil {
 		e.Status = crisplog.Failed
 		rec.note(s.ID, noteNotShown)
@@ -215,7 +215,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 	if e.Status != crisplog.Shown || hash == e.Hash {
 		return
 	}
-	parts, err := fromCrisp(typ, content, e.FP)
+	parts, err := crispcontent.Show(typ, content, e.FP)
 	if err != nil {
 		return
 	}

@@ -158,11 +158,11 @@ const maxOptional = 5
 // Timeouts.Open.
 func (o *settlement) optionalFailed() bool {
 	api, ho := apiError(o.r.err), o.rec.handoverOf(o.e.HandoverID)
-	hopeless := api != nil && (!api.Temporary() || api.needsPerson() || api.held)
+	hopeless := api != nil && (!api.Temporary() || api.NeedsPerson() || api.Held)
 	switch {
 	case ho == nil:
 		return true
-	case api != nil && api.held && !api.some: // nothing of the website is called: the opening waits
+	case api != nil && api.Held && !api.Narrow: // nothing of the website is called: the opening waits
 		o.again(api)
 		return false
 	case !hopeless && o.e.Attempts < maxOptional && o.rec.env.now.Before(times.Later(ho.Asked, ho.Paced).Add(ho.Timeouts.Open/2)):
@@ -180,12 +180,12 @@ func (o *settlement) optionalFailed() bool {
 // ends.
 func (o *settlement) openingFailed() bool {
 	api := apiError(o.r.err)
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && api != nil && !api.held && !api.read && api.safeToRetry() && (!api.Temporary() || api.needsPerson()) {
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && api != nil && !api.Held && !api.Read && api.SafeToRetry() && (!api.Temporary() || api.NeedsPerson()) {
 		s.State.Full = true // it refuses the opening: the next one has another conversation
 	}
 	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
 		o.again(api)
-		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.safeToRetry() {
+		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
 			o.e.Unsure = true
 			o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 		}

@@ -141,7 +141,7 @@ func messageID(crisp string, fp int64, part int) string {
 func systemID(id, what string, n int64) string { return fmt.Sprintf("%s/%s/%d", id, what, n) }
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
-func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) {
+func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []crispcontent.Part, msg Message, suffix string) {
 	id := ""
 	if in.rec.Handover != nil && in.rec.Handover.CrispID == s.ID {
 		id = in.rec.Handover.ID
@@ -152,7 +152,7 @@ func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, p
 		if suffix != "" {
 			one.Corrects = messageID(s.ID, e.FP, i)
 		}
-		one.Content, one.File = p.Content, p.File
+		one.Content, one.File = contentOf(p)
 		kind := kindDeliver
 		if suffix != "" && in.rec.env.cfg.Revise != nil {
 			kind = kindRevise
@@ -179,7 +179,7 @@ func kept(s *crisplog.Session, fp int64) func(*effect) bool {
 // replaceKept gives a message that is kept until the user is there again its new content. It reports
 // whether nothing more is to do: a host that keeps the message as well has it revised, too. Where a part
 // was shown, or what is kept is a correction, the new content becomes a correction.
-func (in *intake) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []part, msg Message, suffix string) bool {
+func (in *intake) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []crispcontent.Part, msg Message, suffix string) bool {
 	at := slices.IndexFunc(in.rec.Away, kept(s, e.FP))
 	if at < 0 {
 		return false

@@ -2,7 +2,6 @@ package handover
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/exactjson"
@@ -134,38 +133,21 @@ func (m RichMessage) plainText(text string) string {
 		for _, b := range a.Payload.Buttons {
 			lines = append(lines, b.plainText())
 		}
-		blocks = append(blocks, joinLines(lines))
+		blocks = append(blocks, textsplit.Join("\n", lines...))
 		for _, e := range a.Payload.Elements {
 			blocks = append(blocks, e.plainText())
 		}
 	}
-	return joinBlocks(append(blocks, m.unlisted()))
-}
-
-// unlisted lists the choices that the text does not list already.
-func (m RichMessage) unlisted() string {
-	var lines []string
-	for _, line := range m.lines() {
-		start, cut := strings.CutSuffix(line, "…")
-		if !cut {
-			start += "\n"
-		}
-		if !strings.Contains("\n"+m.Text+"\n", "\n"+start) {
-			lines = append(lines, line)
-		}
-	}
-	return joinLines(lines)
+	return textsplit.Join("\n\n", append(blocks, crispcontent.Unlisted(m.Text, m.lines()))...)
 }
 
 // lines are the choices as a list shows them. One without a title keeps its number, and its line is empty.
 func (m RichMessage) lines() []string {
-	lines := make([]string, len(m.QuickReplies))
+	titles := make([]string, len(m.QuickReplies))
 	for i, q := range m.QuickReplies {
-		if !textsplit.Blank(q.Title) {
-			lines[i] = crispcontent.Listed(textsplit.OneLine(q.Title), i+1, len(m.QuickReplies))
-		}
+		titles[i] = q.Title
 	}
-	return lines
+	return crispcontent.List(titles)
 }
 
 func (e Element) plainText() string {
@@ -176,7 +158,7 @@ func (e Element) plainText() string {
 	for _, b := range e.Buttons {
 		lines = append(lines, b.plainText())
 	}
-	return joinLines(lines)
+	return textsplit.Join("\n", lines...)
 }
 
 func (b Button) plainText() string {
@@ -190,18 +172,27 @@ func (b Button) plainText() string {
 	return b.Title + ": " + target
 }
 
-func joinLines(lines []string) string   { return joinShown(lines, "\n") }
-func joinBlocks(blocks []string) string { return joinShown(blocks, "\n\n") }
-
-// joinShown joins what is not blank. Text keeps its spaces where nothing is joined to it.
-func joinShown(parts []string, sep string) string {
-	shown := make([]string, 0, len(parts))
-	for _, p := range parts {
-		if !textsplit.Blank(p) {
-			shown = append(shown, p)
-		}
+// contentOf returns a part of an agent's message as the user is shown it.
+func contentOf(p crispcontent.Part) (m RichMessage, f *File) {
+	m.Text = p.Text
+	for _, o := range p.Options {
+		m.QuickReplies = append(m.QuickReplies, QuickReply{Payload: o.Payload, Title: o.Label, ContentType: ReplyText})
 	}
-	return strings.Join(shown, sep)
+	switch {
+	case p.File != nil:
+		f = &File{URL: p.File.URL, Name: p.File.Name, MIMEType: p.File.MIMEType, Size: p.File.Size, Duration: p.File.Duration}
+		m.Attachment = &Attachment{Type: p.Kind, Payload: AttachmentPayload{URL: f.URL}}
+	case len(p.Cards) > 0:
+		cards := make([]Element, len(p.Cards))
+		for i, c := range p.Cards {
+			cards[i] = Element{Title: c.Title, Subtitle: c.Subtitle, ImageURL: c.Image}
+			for _, b := range c.Buttons {
+				cards[i].Buttons = append(cards[i].Buttons, Button{Type: ButtonURL, Title: b.Title, URL: b.URL})
+			}
+		}
+		m.Attachment = &Attachment{Type: AttachmentTemplate, Payload: AttachmentPayload{TemplateType: TemplateGeneric, Elements: cards}}
+	}
+	return m, f
 }
 
 // The methods below keep unknown members, also when a host marshals an inner value by itself.

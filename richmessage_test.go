@@ -23,36 +23,6 @@ func readFile(t testing.TB, name string) []byte {
 // length counts UTF-16 units in another way than the library does.
 func length(s string) int { return len(utf16.Encode([]rune(s))) }
 
-// requireFits checks limits in another way than the library does.
-func requireFits(t testing.TB, m handover.RichMessage, l handover.MessageLimits) {
-	t.Helper()
-	require.True(t, m.Text == "" || m.Attachment == nil, "text or attachment")
-	require.LessOrEqual(t, length(m.Text), l.Text)
-	require.LessOrEqual(t, len(m.QuickReplies), l.QuickReplies)
-	buttons := func(list []handover.Button) {
-		require.LessOrEqual(t, len(list), l.Buttons)
-		for _, b := range list {
-			require.LessOrEqual(t, length(b.Title), l.Title)
-		}
-	}
-	for _, q := range m.QuickReplies {
-		require.LessOrEqual(t, length(q.Title), l.Title)
-	}
-	if m.Attachment == nil {
-		return
-	}
-	p := m.Attachment.Payload
-	buttons(p.Buttons)
-	require.LessOrEqual(t, len(p.Elements), l.Elements)
-	if p.TemplateType == "button" {
-		require.LessOrEqual(t, length(p.Text), l.TemplateText)
-	}
-	for _, e := range p.Elements {
-		buttons(e.Buttons)
-		require.True(t, length(e.Title) <= l.ElementText && length(e.Subtitle) <= l.ElementText)
-	}
-}
-
 func TestDefaultNoAgentIsTheConnectorsExample(t *testing.T) {
 	example := string(readFile(t, "testdata/richmessage/connector_no_agent.json"))
 	messages, err := handover.ParseRichMessages(example)
@@ -63,7 +33,6 @@ func TestDefaultNoAgentIsTheConnectorsExample(t *testing.T) {
 	require.Len(t, messages[0].QuickReplies, 2)
 	require.Equal(t, "Contact me back via email", messages[0].QuickReplies[0].Title)
 	require.NoError(t, messages[0].Validate())
-	require.Equal(t, messages, messages[0].FitTo(handover.AgentLimits), "the default is shown as it is")
 
 	v1, err := stdjson.MarshalIndent(messages[0], "", "    ")
 	require.NoError(t, err)

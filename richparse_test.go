@@ -188,12 +188,6 @@ func FuzzParseRichMessages(f *testing.F) {
 		for _, m := range messages {
 			require.NoError(t, m.Validate())
 			handover.TextMessage(m.PlainText()).PlainText()
-			parts := m.FitTo(messenger)
-			require.NotEmpty(t, parts)
-			for _, p := range parts {
-				requireFits(t, p, messenger)
-				require.NoError(t, p.Validate())
-			}
 		}
 	})
 }

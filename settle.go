@@ -8,8 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/times"
 )
 
@@ -75,9 +77,9 @@ func (o *settlement) tell() {
 	}
 	e.Placed = false
 	switch api := apiError(r.err); {
-	case api != nil && api.held: // nothing failed
+	case api != nil && api.Held: // nothing failed
 		o.untried()
-	case api != nil && api.needsPerson() && e.Kind.aside(): // told once for all, see advise
+	case api != nil && api.NeedsPerson() && e.Kind.aside(): // told once for all, see advise
 	case e.Kind.shows() && (errors.Is(r.err, ErrUserAway) || errors.Is(r.err, errors.ErrUnsupported)): // answers, no faults
 	default:
 		o.rec.observe(Activity{Kind: ActivityFault, MessageID: o.rec.UserMessages.hostID(e.Incoming), Attempt: e.Attempts, Err: r.err, Effect: string(e.Kind), Why: hung(r.err)})
@@ -156,12 +158,12 @@ func (o *settlement) failed() bool {
 		return o.endFailed()
 	}
 	api, now := apiError(o.r.err), o.rec.env.now
-	if o.e.Kind == kindMark && api != nil && api.needsPerson() {
+	if o.e.Kind == kindMark && api != nil && api.NeedsPerson() {
 		return true // it is not worth waiting for that; see advise
 	}
 	o.again(api)
-	if api != nil && api.needsPerson() {
-		o.e.Next = times.Later(o.e.Next, now.Add(min(api.pause, time.Hour)))
+	if api != nil && api.NeedsPerson() {
+		o.e.Next = times.Later(o.e.Next, now.Add(min(api.Wait, time.Hour)))
 	}
 	end := o.e.Since.Add(min(asideFor, o.rec.env.cfg.Timeouts.Late))
 	if o.e.Attempts >= o.rec.env.cfg.Limits.Attempts || o.e.Next.After(end) || o.r.gone || api != nil && !api.Temporary() {
@@ -206,10 +208,10 @@ func (o *settlement) endFailed() bool {
 }
 
 // again sets the time of the next attempt.
-func (o *settlement) again(api *APIError) {
+func (o *settlement) again(api *crispapi.Error) {
 	wait := times.Backoff(o.e.Attempts)
 	if api != nil {
-		wait = max(wait, api.wait())
+		wait = max(wait, api.Pause())
 	}
 	o.e.Next = o.rec.env.now.Add(wait)
 	if last := o.rec.lastTry(o.e); o.rec.env.now.Before(last) {
@@ -261,9 +263,9 @@ func (o *settlement) deliveryFailed() bool {
 // plain replaces a message that the channel cannot show by its text, in as many parts as that needs. It is
 // false for a message without words, such as an image by an attachment's id.
 func (o *settlement) plain() bool {
-	var parts []RichMessage
+	var parts []string
 	if o.e.Message != nil {
-		if parts = TextMessage(o.e.Message.Content.PlainText()).fitTo(agentLimits); len(parts) == 0 {
+		if parts = textsplit.Split(o.e.Message.Content.PlainText(), crispcontent.MaxText); len(parts) == 0 {
 			return false
 		}
 	}
@@ -271,11 +273,11 @@ func (o *settlement) plain() bool {
 	if o.e.Message == nil { // a system text, which is made at each attempt
 		return true
 	}
-	o.e.Message.Content = parts[0]
+	o.e.Message.Content = TextMessage(parts[0])
 	at := slices.Index(o.rec.ToUser, o.e) + 1
 	for i, p := range parts[1:] {
 		m := *o.e.Message
-		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), p
+		m.ID, m.Content = fmt.Sprintf("%s-%d", m.ID, i+2), TextMessage(p)
 		next := effect{N: o.rec.next(), Kind: o.e.Kind, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, FP: o.e.FP, Part: o.e.Part, Plain: true, Message: &m}
 		o.rec.ToUser = slices.Insert(o.rec.ToUser, at+i, &next)
 	}
@@ -323,7 +325,7 @@ func (o *settlement) postFailed() bool {
 		return true
 	}
 	running := o.rec.runs(o.e.HandoverID)
-	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.safeToRetry()) {
+	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.SafeToRetry()) {
 		o.giveBack(o.e)
 		return true
 	}
@@ -335,7 +337,7 @@ func (o *settlement) postFailed() bool {
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
 		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
-	if !o.e.Unsure && api != nil && !api.safeToRetry() {
+	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
 		o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 	}
@@ -343,7 +345,7 @@ func (o *settlement) postFailed() bool {
 }
 
 // refuse gives a message up, and says so.
-func (o *settlement) refuse(api *APIError) {
+func (o *settlement) refuse(api *crispapi.Error) {
 	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: api, Attempt: o.e.Attempts})
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)

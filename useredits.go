@@ -350,7 +350,7 @@ func filesMark(files []File) (mark crisplog.FilesMark) {
 // edit as a message of its own then.
 func (o *settlement) editFailed() bool {
 	api, now := apiError(o.r.err), o.rec.env.now
-	soon := api == nil || api.Temporary() && !api.needsPerson() && api.StatusCode != 404
+	soon := api == nil || api.Temporary() && !api.NeedsPerson() && api.StatusCode != 404
 	if soon && o.e.Attempts < maxOptional && now.Sub(o.e.Since) < o.rec.env.cfg.Timeouts.Relay {
 		o.again(api) // the same words twice do no harm
 		return false

@@ -91,7 +91,7 @@ func faultWord(err error) string {
 		return hung(err)
 	case api == nil:
 		return "error"
-	case api.held:
+	case api.Held:
 		return "held"
 	case api.StatusCode == 0:
 		return "no_answer"

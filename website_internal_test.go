@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -59,14 +60,12 @@ func TestPublicErrors(t *testing.T) {
 	require.Equal(t, "change state", e.Op)
 	require.Equal(t, 200, e.StatusCode)
 	require.True(t, e.Temporary())
-	require.False(t, e.safeToRetry() || e.needsPerson() || e.notOnPlan() || e.read)
+	require.False(t, apiError(err).Read)
 	require.ErrorContains(t, err, "handover: crisp: change state: HTTP 200 internal: the answer is not what Crisp documents")
 	_, err = api.Metas(t.Context(), hookSession)
-	require.True(t, apiError(err).read)
+	require.True(t, apiError(fmt.Errorf("wrapped: %w", err)).Read)
 
 	own := &APIError{Op: "send message", StatusCode: 403, Reason: "not_allowed"}
-	require.True(t, own.needsPerson())
-	require.False(t, own.notOnPlan())
-	require.True(t, (&APIError{StatusCode: 402}).notOnPlan())
+	require.True(t, apiError(own).NeedsPerson())
 	require.False(t, (&APIError{StatusCode: 402}).Temporary())
 }

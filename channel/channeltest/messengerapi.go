@@ -181,6 +181,8 @@ func (m *Messenger) answer(w http.ResponseWriter, r *http.Request) {
 		m.refuse(w, MetaRefusal{Status: http.StatusNotFound, Code: 100, Subcode: 33})
 	case !m.authorized(r):
 		m.refuse(w, MessengerToken)
+	case !m.proven(r):
+		m.refuse(w, MetaProof)
 	case r.Method == http.MethodPost && path == "me/messages":
 		m.take(w, r)
 	case r.Method == http.MethodPost && path == "me/personas":

@@ -37,7 +37,12 @@ type meta struct {
 	slow     time.Duration
 	lastID   int
 	faults   []string
+
+	requireProof bool
 }
+
+// MetaProof is for a call whose proof of the app's secret is missing or wrong.
+var MetaProof = MetaRefusal{Status: http.StatusBadRequest, Code: 100}
 
 // refusing is a refusal that lasts for some calls.
 type refusing struct {
@@ -66,6 +71,25 @@ func (m *meta) Token() string { return m.token }
 
 // AppSecret is what the fake signs its web hooks with.
 func (m *meta) AppSecret() string { return m.secret }
+
+// RequireAppSecret has the fake refuse calls without a proof of the app's secret, as Meta does with the setting of that
+// name. A wrong proof is always refused.
+func (m *meta) RequireAppSecret() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.requireProof = true
+}
+
+// proven reports whether a call has the proof of the app's secret that it needs. Its caller holds the lock.
+func (m *meta) proven(r *http.Request) bool {
+	proof := r.URL.Query().Get("appsecret_proof")
+	if proof == "" {
+		return !m.requireProof
+	}
+	mac := hmac.New(sha256.New, []byte(m.secret))
+	mac.Write([]byte(m.token))
+	return proof == hex.EncodeToString(mac.Sum(nil))
+}
 
 // VerifyToken is what the fake verifies the address of the web hook with.
 func (m *meta) VerifyToken() string { return m.verify }

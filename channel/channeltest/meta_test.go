@@ -179,3 +179,28 @@ func TestHookRepeats(t *testing.T) {
 		require.Equal(t, 15*time.Second, time.Since(start))
 	})
 }
+
+// TestProof has calls without a proof of the app's secret, and with a wrong one.
+func TestProof(t *testing.T) {
+	messenger, whatsApp := NewMessenger(), NewWhatsApp()
+	messenger.User("1")
+	whatsApp.User("1")
+	for _, c := range []struct {
+		app    *meta
+		client *http.Client
+		url    string
+		body   string
+	}{
+		{&messenger.meta, messenger.Client(), messenger.URL() + "me/messages", `{"recipient":{"id":"1"},"messaging_type":"RESPONSE","message":{"text":"a"}}`},
+		{&whatsApp.meta, whatsApp.Client(), whatsApp.URL() + whatsApp.PhoneNumberID() + "/messages",
+			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"1","type":"text","text":{"body":"a"}}`},
+	} {
+		status, _ := call(t, c.client, c.app.Token(), c.url, c.body)
+		require.Equal(t, http.StatusOK, status, "nobody has to prove anything")
+		status, code := call(t, c.client, c.app.Token(), c.url+"?appsecret_proof=00", c.body)
+		require.Equal(t, []int{http.StatusBadRequest, 100}, []int{status, code}, "a wrong proof")
+		c.app.RequireAppSecret()
+		status, code = call(t, c.client, c.app.Token(), c.url, c.body)
+		require.Equal(t, []int{http.StatusBadRequest, 100}, []int{status, code}, "no proof")
+	}
+}

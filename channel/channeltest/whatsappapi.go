@@ -245,6 +245,8 @@ func (a *WhatsApp) answer(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, MetaRefusal{Status: http.StatusNotFound, Code: 100, Subcode: 33})
 	case !a.authorized(r):
 		a.refuse(w, WhatsAppToken)
+	case ours && !a.proven(r):
+		a.refuse(w, MetaProof)
 	case isMedia && r.Method == http.MethodGet:
 		a.download(w, media)
 	case r.Method == http.MethodPost && path == a.number+"/messages":

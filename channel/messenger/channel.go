@@ -19,7 +19,8 @@ type Config struct {
 	PageID string
 	// Token is the page's access token. Required.
 	Token handover.Secret
-	// AppSecret is what Meta signs web hooks with. Without it Webhook refuses them all.
+	// AppSecret is that of the token's app: Meta signs web hooks with it, and calls prove that they know it. Without it
+	// Webhook refuses all hooks, and Meta refuses calls if the app has the setting "Require App Secret".
 	AppSecret handover.Secret
 	// VerifyToken is a text of your own, which you give to Meta with the address of the web hook.
 	VerifyToken handover.Secret
@@ -79,7 +80,7 @@ func New(cfg Config) (*Channel, error) {
 	}
 	return &Channel{
 		page: cfg.PageID, source: cfg.Source, secret: cfg.AppSecret, verify: cfg.VerifyToken, humanAgent: cfg.HumanAgent,
-		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent),
+		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal, cfg.AppSecret.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent),
 		log: cfg.Logger, voices: channel.Memory{Max: 1000},
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 func TestConformance(t *testing.T) {
 	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
 		fake, sent := channeltest.NewMessenger(), &channel.Memory{}
+		fake.RequireAppSecret()
 		var heard []handover.Incoming
 		start := func() channel.Channel {
 			page, err := messenger.New(messenger.Config{

@@ -21,7 +21,8 @@ type Config struct {
 	PhoneNumberID string
 	// Token is an access token with the permission whatsapp_business_messaging. Required.
 	Token handover.Secret
-	// AppSecret is what Meta signs web hooks with. Without it Webhook refuses them all.
+	// AppSecret is that of the token's app: Meta signs web hooks with it, and calls prove that they know it. Without it
+	// Webhook refuses all hooks, and Meta refuses calls if the app has the setting "Require App Secret".
 	AppSecret handover.Secret
 	// VerifyToken is a text of your own, which you give to Meta with the address of the web hook.
 	VerifyToken handover.Secret
@@ -90,7 +91,7 @@ func New(cfg Config) (*Channel, error) {
 	return &Channel{
 		people: people{sent: cfg.Sent, names: channel.Memory{Max: 10_000}, key: cfg.Source + "/heard/"},
 		number: cfg.PhoneNumberID, source: cfg.Source, listTitle: cfg.ListTitle, secret: cfg.AppSecret, verify: cfg.VerifyToken,
-		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent), log: cfg.Logger,
+		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal, cfg.AppSecret.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent), log: cfg.Logger,
 	}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 func TestConformance(t *testing.T) {
 	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
 		fake, sent := channeltest.NewWhatsApp(), &channel.Memory{}
+		fake.RequireAppSecret()
 		var heard []handover.Incoming
 		start := func() channel.Channel {
 			number, err := whatsapp.New(whatsapp.Config{

@@ -119,3 +119,32 @@ func (e *Error) SafeToRetry() bool {
 	var op *net.OpError
 	return errors.As(e.Err, &op) && op.Op == "dial"
 }
+
+// NeedsPerson reports whether a person must mend the token or a setting.
+func (e *Error) NeedsPerson() bool { return e.Class() == Person }
+
+// Temporary reports whether the same call may succeed later, perhaps after a person has mended something.
+func (e *Error) Temporary() bool { return e.Class() != Never }
+
+// Postponed reports whether a call was not made for now: Crisp asked for fewer, or is in trouble.
+func (e *Error) Postponed() bool { return e.Held && !e.NeedsPerson() }
+
+// The waits for calls that are not made are bounded: asking again costs no call, and may go well at
+// once when another caller has found Crisp well. A person may mend the token at any time.
+const (
+	maxPostponed = time.Minute
+	maxForPerson = 15 * time.Second
+)
+
+// Pause is how long to leave Crisp alone after this error, at least.
+func (e *Error) Pause() time.Duration {
+	most := maxPostponed
+	if e.NeedsPerson() {
+		most = maxForPerson
+	}
+	wait := max(e.RetryAfter, min(e.Wait, most))
+	if e.StatusCode == http.StatusLocked && !e.Held {
+		return max(wait, time.Minute)
+	}
+	return wait
+}

@@ -65,26 +65,20 @@ func ReadText(content jsontext.Value) (string, error) {
 	return string(text), err
 }
 
-// Field is the content of a question that is answered in a field of Crisp's own chat.
-type Field struct {
+// field is the content of a question that is answered in a field of Crisp's own chat.
+type field struct {
 	Text    Text `json:"text"`
 	Explain Text `json:"explain"`
 }
 
-// ReadField returns the content of a field message.
-func ReadField(content jsontext.Value) (f Field, err error) {
-	err = read(content, &f)
-	return f, err
+// carousel is the content of a carousel: cards with links.
+type carousel struct {
+	Text    Text     `json:"text"`
+	Targets []target `json:"targets"`
 }
 
-// Carousel is the content of a carousel: cards with links.
-type Carousel struct {
-	Text    Text   `json:"text"`
-	Targets []Card `json:"targets"`
-}
-
-// Card is one card of a carousel.
-type Card struct {
+// target is one card of a carousel.
+type target struct {
 	Title       Text `json:"title"`
 	Description Text `json:"description"`
 	Image       Text `json:"image"`
@@ -92,12 +86,6 @@ type Card struct {
 		Label Text `json:"label"`
 		URL   Text `json:"url"`
 	} `json:"actions"`
-}
-
-// ReadCarousel returns the content of a carousel message.
-func ReadCarousel(content jsontext.Value) (c Carousel, err error) {
-	err = read(content, &c)
-	return c, err
 }
 
 // read decodes content. Duplicate member names are refused.

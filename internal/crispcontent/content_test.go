@@ -59,13 +59,13 @@ func TestText(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	f, kind, err := ReadFile("file", jsontext.Value(`{"name":"..\\a/b\u202e.png","url":"https://a.b/ c","type":"Image/PNG; q=1","size":12,"duration":1.5}`))
+	f, kind, err := readFile("file", jsontext.Value(`{"name":"..\\a/b\u202e.png","url":"https://a.b/ c","type":"Image/PNG; q=1","size":12,"duration":1.5}`))
 	require.NoError(t, err)
 	require.Equal(t, File{URL: "https://a.b/%20c", Name: "b.png", MIMEType: "image/png", Size: 12, Duration: 1500e6}, f)
 	require.Equal(t, "image", kind)
-	_, _, err = ReadFile("file", jsontext.Value(`{"url":"mailto:a@b.c"}`))
+	_, _, err = readFile("file", jsontext.Value(`{"url":"mailto:a@b.c"}`))
 	require.ErrorIs(t, err, ErrLink)
-	_, _, err = ReadFile("file", jsontext.Value(`[]`))
+	_, _, err = readFile("file", jsontext.Value(`[]`))
 	require.ErrorIs(t, err, ErrShape)
 
 	for _, tt := range []struct {

@@ -26,9 +26,9 @@ type File struct {
 	Duration time.Duration // of audio and video; 0: not known
 }
 
-// ReadFile returns the content of a message of type file, animation or audio, and what the file is:
+// readFile returns the content of a message of type file, animation or audio, and what the file is:
 // image, video, audio or file. Without a link that is safe it is ErrLink.
-func ReadFile(typ string, content jsontext.Value) (f File, kind string, err error) {
+func readFile(typ string, content jsontext.Value) (f File, kind string, err error) {
 	var file struct {
 		Name     Text           `json:"name"`
 		URL      Text           `json:"url"`

@@ -12,24 +12,22 @@ import (
 	"github.com/crisphandover/handover/internal/textsplit"
 )
 
-// Picker is a question with choices.
-type Picker struct {
-	Text    string
-	Choices []Choice
-	Cut     bool // a link of a choice is not safe, and was left out
+// picker is a question with choices.
+type picker struct {
+	text    string
+	choices []choice
+	cut     bool // a link of a choice is not safe, and was left out
 }
 
-// Choice is one choice of a picker. Its place in Picker.Choices is that in Crisp's list.
-type Choice struct {
-	Value  string
-	Label  string // whole, on one line
-	Number int    // in the list of choices, from 1
-	Link   string // what it opens in Crisp's own chat; the user is shown the link, and may choose it as well
+// choice is one choice of a picker. Its place among the choices is that in Crisp's list.
+type choice struct {
+	label string // whole, on one line
+	link  string // what it opens in Crisp's own chat; the user is shown the link, and may choose it as well
 }
 
-// ReadPicker returns the content of a picker. A choice without a label is called by its value, or its number.
-func ReadPicker(content jsontext.Value) (p Picker, err error) {
-	var picker struct {
+// readPicker returns the content of a picker. A choice without a label is called by its value, or its number.
+func readPicker(content jsontext.Value) (p picker, err error) {
+	var raw struct {
 		Text    Text `json:"text"`
 		Choices []struct {
 			Value  Text `json:"value"`
@@ -40,51 +38,51 @@ func ReadPicker(content jsontext.Value) (p Picker, err error) {
 			} `json:"action"`
 		} `json:"choices"`
 	}
-	if err := read(content, &picker); err != nil {
-		return Picker{}, err
+	if err := read(content, &raw); err != nil {
+		return picker{}, err
 	}
-	p.Text = string(picker.Text)
-	for i, c := range picker.Choices {
-		next := Choice{Value: string(c.Value), Label: c.Label.Label(), Number: i + 1}
-		if textsplit.Blank(next.Label) {
-			next.Label = c.Value.Label()
+	p.text = string(raw.Text)
+	for i, c := range raw.Choices {
+		next := choice{label: c.Label.Label()}
+		if textsplit.Blank(next.label) {
+			next.label = c.Value.Label()
 		}
-		if textsplit.Blank(next.Label) {
-			next.Label = strconv.Itoa(i + 1)
+		if textsplit.Blank(next.label) {
+			next.label = strconv.Itoa(i + 1)
 		}
 		// Which types there are is not documented; a type that is not known still can be chosen.
 		if c.Action.Type == "link" || c.Action.Type == "frame" {
 			if link, ok := c.Action.Target.Link(); ok {
-				next.Link = link
+				next.link = link
 			} else {
-				p.Cut = true
+				p.cut = true
 			}
 		}
-		p.Choices = append(p.Choices, next)
+		p.choices = append(p.choices, next)
 	}
 	return p, nil
 }
 
 // match returns the index of the choice that a user means who wrote or tapped said: a label, else a line of a
 // list, whole or as it is cut on a button, else a number.
-func (p Picker) match(said string) (index int, ok bool) {
+func (p picker) match(said string) (index int, ok bool) {
 	said = textsplit.OneLine(said)
-	for i, c := range p.Choices {
-		if strings.EqualFold(said, c.Label) {
+	for i, c := range p.choices {
+		if strings.EqualFold(said, c.label) {
 			return i, true
 		}
 	}
-	for i, c := range p.Choices {
-		if IsListed(said, Listed(c.Label, c.Number, len(p.Choices))) {
+	for i, c := range p.choices {
+		if IsListed(said, Listed(c.label, i+1, len(p.choices))) {
 			return i, true
 		}
 	}
-	for i, c := range p.Choices {
-		if strings.TrimSuffix(said, ".") == strconv.Itoa(c.Number) {
+	for i := range p.choices {
+		if strings.TrimSuffix(said, ".") == strconv.Itoa(i+1) {
 			index, ok = i, true
 		}
 	}
-	return index, ok && len(p.Choices) > 1 // one choice alone has no number
+	return index, ok && len(p.choices) > 1 // one choice alone has no number
 }
 
 // Listed returns one of so many choices as a list shows it: after its number, unless it begins with that or
@@ -95,6 +93,33 @@ func Listed(label string, number, of int) string {
 		return label
 	}
 	return start + label
+}
+
+// List returns choices as a list shows them. One without a label keeps its number, and its line is empty.
+func List(labels []string) []string {
+	lines := make([]string, len(labels))
+	for i, label := range labels {
+		if !textsplit.Blank(label) {
+			lines[i] = Listed(textsplit.OneLine(label), i+1, len(labels))
+		}
+	}
+	return lines
+}
+
+// Unlisted returns the lines of a list that a text does not have already. One that is cut before "…" is in a text
+// that has its beginning.
+func Unlisted(text string, list []string) string {
+	var lines []string
+	for _, line := range list {
+		start, cut := strings.CutSuffix(line, "…")
+		if !cut {
+			start += "\n"
+		}
+		if !strings.Contains("\n"+text+"\n", "\n"+start) {
+			lines = append(lines, line)
+		}
+	}
+	return textsplit.Join("\n", lines...)
 }
 
 // IsListed reports whether a user who says said means a line of a list: the whole, or its beginning before "…",

@@ -43,9 +43,9 @@ func TestPayload(t *testing.T) {
 		fingerprint int64
 		index       int
 	}{{163408013112345, 0}, {1, 29}, {-1 << 63, 1<<63 - 1}} {
-		payload := Payload(test.fingerprint, test.index)
-		require.LessOrEqual(t, len(payload), 64)
-		fingerprint, index, ok := parsePayload(payload)
+		text := payload(test.fingerprint, test.index)
+		require.LessOrEqual(t, len(text), 64)
+		fingerprint, index, ok := parsePayload(text)
 		require.True(t, ok)
 		require.Equal(t, test.fingerprint, fingerprint)
 		require.Equal(t, test.index, index)
@@ -63,12 +63,10 @@ func TestChoices(t *testing.T) {
 		{"value":"v1","label":"Contact me\nback via email"},
 		{"value":"v2","label":"Contact me back via phone"},
 		{"value":"v3","label":"1"}]}`)
-	picker, err := ReadPicker(question)
+	picker, err := readPicker(question)
 	require.NoError(t, err)
-	choices := picker.Choices
-	require.Len(t, choices, 4)
-	require.Equal(t, "v1", choices[1].Value)
-	require.Equal(t, "Contact me back via email", choices[1].Label)
+	require.Len(t, picker.choices, 4)
+	require.Equal(t, "Contact me back via email", picker.choices[1].label)
 	for said, want := range map[string]int{
 		"Contact me back via email": 1, " contact  ME back via email\n": 1, "2. Contact me back…": 1,
 		"3. Contact me…": 2, "3. contact me back via phone": 2, "3": 2, "3.": 2, "2": 1,
@@ -88,7 +86,7 @@ func TestChoices(t *testing.T) {
 func TestQuestions(t *testing.T) {
 	content := jsontext.Value(`{"text":"q","choices":[{"label":"A"},{"label":"B"}]}`)
 	var all Questions
-	_, _, ok := all.Choose(Payload(7, 0), "A")
+	_, _, ok := all.Choose(payload(7, 0), "A")
 	require.False(t, ok, "nobody has asked")
 
 	all.Shown("s", 7, "picker", content)
@@ -107,14 +105,14 @@ func TestQuestions(t *testing.T) {
 	all.Shown("s", 8, "text", jsontext.Value(`"well?"`))
 	_, _, ok = all.Choose("", "B")
 	require.False(t, ok, "it is no longer the last word")
-	_, i, ok = all.Choose(Payload(7, 1), "")
+	_, i, ok = all.Choose(payload(7, 1), "")
 	require.True(t, ok, "a button names its question")
 	require.Equal(t, 1, i)
-	_, _, ok = all.Choose(Payload(7, 2), "")
+	_, _, ok = all.Choose(payload(7, 2), "")
 	require.False(t, ok, "it has no such choice")
 
 	all.Edited("s", 7, jsontext.Value(`{"text":"q","choices":[{"label":"C"}]}`))
-	_, _, ok = all.Choose(Payload(7, 1), "")
+	_, _, ok = all.Choose(payload(7, 1), "")
 	require.False(t, ok, "the choice was taken away")
 	all.Removed("other", 7)
 	require.Len(t, all, 1)
@@ -128,6 +126,6 @@ func TestQuestions(t *testing.T) {
 	require.Equal(t, int64(1), all[0].FP, "the oldest are forgotten")
 
 	all = Questions{{FP: 1, Content: jsontext.Value(`7`), Last: true}}
-	_, _, ok = all.Choose(Payload(1, 0), "1")
+	_, _, ok = all.Choose(payload(1, 0), "1")
 	require.False(t, ok, "what cannot be read has no choices")
 }

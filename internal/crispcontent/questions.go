@@ -11,18 +11,18 @@ import (
 // PayloadPrefix begins the payloads of choices.
 const PayloadPrefix = "handover:"
 
-// Payload names a choice of the picker with this fingerprint, in at most 64 bytes (Telegram's limit).
-func Payload(fingerprint int64, index int) string {
+// payload names a choice of the picker with this fingerprint, in at most 64 bytes (Telegram's limit).
+func payload(fingerprint int64, index int) string {
 	return PayloadPrefix + strconv.FormatInt(fingerprint, 10) + ":" + strconv.Itoa(index)
 }
 
-// parsePayload reads what Payload wrote, and nothing else.
-func parsePayload(payload string) (fingerprint int64, index int, ok bool) {
-	body, ours := strings.CutPrefix(payload, PayloadPrefix)
+// parsePayload reads what payload wrote, and nothing else.
+func parsePayload(said string) (fingerprint int64, index int, ok bool) {
+	body, ours := strings.CutPrefix(said, PayloadPrefix)
 	left, right, _ := strings.Cut(body, ":")
 	fingerprint, err1 := strconv.ParseInt(left, 10, 64)
 	index, err2 := strconv.Atoi(right)
-	if !ours || err1 != nil || err2 != nil || index < 0 || Payload(fingerprint, index) != payload {
+	if !ours || err1 != nil || err2 != nil || index < 0 || payload(fingerprint, index) != said {
 		return 0, 0, false
 	}
 	return fingerprint, index, true
@@ -69,12 +69,12 @@ func (all *Questions) Removed(crisp string, fp int64) {
 }
 
 // Choose finds the question that a message of the user answers, and the index of the choice: by the
-// payload, or, while the question is the last thing shown, by the title or the number of a choice, as
+// payload of what they pressed, or, while the question is the last thing shown, by the title or the number of a choice, as
 // keyboards and people send it.
-func (all Questions) Choose(payload, text string) (q Question, index int, ok bool) {
-	if fp, i, ok := parsePayload(payload); ok {
+func (all Questions) Choose(pressed, text string) (q Question, index int, ok bool) {
+	if fp, i, ok := parsePayload(pressed); ok {
 		for _, q := range all {
-			if q.FP == fp && i < len(q.choices().Choices) {
+			if q.FP == fp && i < len(q.choices().choices) {
 				return q, i, true
 			}
 		}
@@ -88,17 +88,17 @@ func (all Questions) Choose(payload, text string) (q Question, index int, ok boo
 }
 
 // choices returns what there is to choose; nothing if the question cannot be shown.
-func (q Question) choices() (p Picker) {
-	p, _ = ReadPicker(q.Content)
+func (q Question) choices() (p picker) {
+	p, _ = readPicker(q.Content)
 	return p
 }
 
 // Answer returns the content of a question with the user's choice, and what that says.
 func (q Question) Answer(index int) (content jsontext.Value, label string, err error) {
-	choices := q.choices().Choices
+	choices := q.choices().choices
 	content, err = Answer(q.Content, index)
 	if err != nil || index < 0 || index >= len(choices) {
 		return nil, "", ErrPicker
 	}
-	return content, choices[index].Label, nil
+	return content, choices[index].label, nil
 }

@@ -1,6 +1,6 @@
 // Package graphapi calls Meta's Graph API, and takes its web hooks: what Messenger and WhatsApp have in common.
 //
-//	api := graphapi.New(http.DefaultClient, graphapi.BaseURL, func() string { return token })
+//	api := graphapi.New(http.DefaultClient, graphapi.BaseURL, func() string { return token }, func() string { return appSecret })
 //	var out struct{ ID string `json:"message_id"` }
 //	err := api.Call(ctx, http.MethodPost, "me/messages", in, &out)
 //
@@ -10,6 +10,9 @@ package graphapi
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,15 +35,17 @@ type Client struct {
 	client *http.Client
 	base   string        // ends in "/"
 	token  func() string // a function: no printing shows what it returns
+	secret func() string // the app's
 }
 
 // New returns a Client. Redirects are not followed: they would carry the token elsewhere. A nil client is one of
-// its own; an empty base is BaseURL.
-func New(client *http.Client, base string, token func() string) *Client {
+// its own; an empty base is BaseURL. With the secret of the token's app each call proves that it comes from a
+// server of the app; apps with Meta's setting "Require App Secret" take no other calls.
+func New(client *http.Client, base string, token, secret func() string) *Client {
 	if base == "" {
 		base = BaseURL
 	}
-	return &Client{client: tokenclient.Of(client), base: strings.TrimSuffix(base, "/") + "/", token: token}
+	return &Client{client: tokenclient.Of(client), base: strings.TrimSuffix(base, "/") + "/", token: token, secret: secret}
 }
 
 // Call makes a call with in as its JSON body, unless that is nil, and reads the answer into out. What the Graph API
@@ -54,7 +59,7 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(b)
 	}
-	response, err := c.do(ctx, method, c.base+path, body)
+	response, err := c.do(ctx, method, c.base+c.proven(path), body)
 	if err != nil {
 		return err
 	}
@@ -69,6 +74,21 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 		return errors.New("the Graph API's answer is not JSON")
 	}
 	return nil
+}
+
+// proven adds the proof of the app's secret to a path, as Meta's page "Secure Graph API Calls" says.
+func (c *Client) proven(path string) string {
+	secret := c.secret()
+	if secret == "" {
+		return path
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(c.token()))
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	return path + separator + "appsecret_proof=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // Open gets what is at an address that the Graph API named, such as that of a file. The caller closes the body. The

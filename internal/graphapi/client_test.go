@@ -37,8 +37,11 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)), Request: r}, nil
 }
 
+// noSecret is for an app whose secret is not known.
+func noSecret() string { return "" }
+
 func (a *answers) client() *Client {
-	return New(&http.Client{Transport: a}, "https://graph.invalid/v1", func() string { return token })
+	return New(&http.Client{Transport: a}, "https://graph.invalid/v1", func() string { return token }, noSecret)
 }
 
 func TestCall(t *testing.T) {
@@ -53,7 +56,24 @@ func TestCall(t *testing.T) {
 
 	require.NoError(t, a.client().Call(t.Context(), http.MethodGet, "1", nil, &out))
 	require.Empty(t, a.got.Header.Get("Content-Type"))
-	require.Equal(t, BaseURL, New(nil, "", nil).base)
+	require.Equal(t, BaseURL, New(nil, "", nil, noSecret).base)
+}
+
+// TestProof has the example of RFC 4231 for the proof: "Jefe" as the app's secret, and the token as what is signed.
+func TestProof(t *testing.T) {
+	a := &answers{status: 200, body: `{}`}
+	client := New(&http.Client{Transport: a}, "https://graph.invalid/v1", func() string { return "what do ya want for nothing?" }, func() string { return "Jefe" })
+	const proof = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+	for path, want := range map[string]string{
+		"me/messages":   "https://graph.invalid/v1/me/messages?appsecret_proof=" + proof,
+		"7?fields=name": "https://graph.invalid/v1/7?fields=name&appsecret_proof=" + proof,
+	} {
+		require.NoError(t, client.Call(t.Context(), http.MethodGet, path, nil, &struct{}{}))
+		require.Equal(t, want, a.got.URL.String())
+	}
+	_, err := client.Open(t.Context(), "https://lookaside.fbsbx.com/file")
+	require.NoError(t, err)
+	require.Empty(t, a.got.URL.RawQuery, "files are not the Graph API's")
 }
 
 func TestRefusals(t *testing.T) {
@@ -109,10 +129,10 @@ func TestNoSecrets(t *testing.T) {
 			}
 		})
 	}
-	client := New(http.DefaultClient, "http://127.0.0.1:1/", func() string { return token })
+	client := New(http.DefaultClient, "http://127.0.0.1:1/", func() string { return token }, noSecret)
 	require.ErrorIs(t, client.Call(ctx, http.MethodGet, "x", nil, nil), context.Canceled)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", client, *client, *client), token)
-	require.Error(t, New(nil, "::", func() string { return token }).Call(t.Context(), http.MethodGet, "x", nil, nil))
+	require.Error(t, New(nil, "::", func() string { return token }, noSecret).Call(t.Context(), http.MethodGet, "x", nil, nil))
 }
 
 func TestAfter(t *testing.T) {

@@ -7,6 +7,7 @@
 package textsplit
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -76,6 +77,11 @@ func ShortenBy(s string, limit int, size func(string) int) (short string, whole 
 // Blank reports whether a reader would see nothing.
 func Blank(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf) })
+}
+
+// Join joins the parts in which a reader would see something. A part alone keeps its spaces.
+func Join(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(parts), Blank), sep)
 }
 
 // prefix returns the length in bytes of the longest start of s within limit units, of whole

@@ -96,3 +96,10 @@ func FuzzSplit(f *testing.F) {
 		require.Equal(t, visible(text), all, "nothing that can be seen is lost")
 	})
 }
+
+func TestJoin(t *testing.T) {
+	parts := []string{"", " a ", "\u200b", "b", "\n"}
+	require.Equal(t, " a ;b", textsplit.Join(";", parts...))
+	require.Equal(t, []string{"", " a ", "\u200b", "b", "\n"}, parts, "the parts are not changed")
+	require.Empty(t, textsplit.Join(";", " ", "\n"))
+}
