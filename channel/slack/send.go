@@ -10,9 +10,10 @@ import (
 	"github.com/crisphandover/handover/channel"
 )
 
-// The limits of Block Kit.
+// The limits of Block Kit, and of a text without it.
 const (
-	maxText    = 3000 // characters of a section
+	maxPlain   = 4000 // characters
+	maxText    = 3000 // of a section
 	maxButtons = 25   // of one block of actions
 	maxTitle   = 75
 	maxValue   = 2000
