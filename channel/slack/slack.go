@@ -96,7 +96,7 @@ func New(config Config) (*Channel, error) {
 		return nil, errors.New("slack: Config.BaseURL must be the https URL of the Web API")
 	}
 	config.Client = tokenclient.Of(config.Client)
-	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent)}, nil
+	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent, config.Logger)}, nil
 }
 
 // String says nothing of token and secret.
