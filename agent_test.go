@@ -46,13 +46,13 @@ func TestAgentsAreKnownByTheirIDsElseByTheirNames(t *testing.T) {
 // What Crisp tells of an agent is bounded, since it is kept and shown.
 func TestAgentsAsCrispTellsOfThem(t *testing.T) {
 	user := EventUser{UserID: "1", Nickname: " Ann\n\x00 B. ", Avatar: "https://example.com/ann.png"}
-	require.Equal(t, Agent{ID: "1", Name: "Ann B.", Avatar: user.Avatar}, agentOf(&EventMessage{User: user}))
+	require.Equal(t, Agent{ID: "1", Name: "Ann B.", Avatar: user.Avatar}, agentOf(user.author()))
 	for _, avatar := range []string{"http://me:pw@example.com/x", "https://10.0.0.1/x.png", "https://nas.local/x.png", `https://example.com/"x`} {
 		user = EventUser{Nickname: "\x1b[31mA\u202ennA\u2067", Avatar: avatar}
-		require.Equal(t, Agent{Name: "[31mAnnA"}, agentOf(&EventMessage{User: user}))
+		require.Equal(t, Agent{Name: "[31mAnnA"}, agentOf(user.author()))
 	}
 	user = EventUser{UserID: strings.Repeat("1", 1000), Nickname: strings.Repeat("a", 10_000), Avatar: "javascript:alert(1)"}
-	require.Equal(t, Agent{Name: strings.Repeat("a", maxAgentName-1) + "…"}, agentOf(&EventMessage{User: user}))
+	require.Equal(t, Agent{Name: strings.Repeat("a", maxAgentName-1) + "…"}, agentOf(user.author()))
 }
 
 // Whatever ids a channel gives to its messages, none is ever taken for one of the library's own.

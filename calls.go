@@ -41,7 +41,7 @@ func purposeOf(ctx context.Context) Activity {
 // purpose is what the calls of a step are made for.
 func (rec *record) purpose(s *step) Activity {
 	if s.read != nil {
-		return rec.traced(Activity{Conversation: rec.Conversation, CrispID: s.read.crisp})
+		return rec.traced(Activity{Conversation: rec.Conversation, CrispID: s.read.Crisp})
 	}
 	e := s.effect
 	a := Activity{Conversation: rec.Conversation, HandoverID: e.HandoverID, CrispID: e.Crisp, MessageID: rec.UserMessages.hostID(e.Incoming)}
@@ -74,7 +74,7 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 	case kindAnswer, kindEdit:
 		r.err = api.Edit(ctx, e.Crisp, e.FP, c.contentOf(rec, e))
 	case kindResolve:
-		r.err = api.SetState(ctx, e.Crisp, saysResolved)
+		r.err = api.SetState(ctx, e.Crisp, crispapi.Resolved)
 	case kindNote:
 		r = c.postNote(ctx, rec, e, r)
 	case kindMark:
@@ -142,7 +142,7 @@ func (c *crispCalls) contentOf(rec *record, e *effect) jsontext.Value {
 // lookUp asks Crisp's log for a message of ours. GET message/{fingerprint} would not do: a 404
 // may come from a cache.
 func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64, bool, error) {
-	since, stop := e.At-listSlack, []int64(nil)
+	since, stop := e.At-crisplog.ListSlack, []int64(nil)
 	if s := rec.Sessions.ByID(e.Crisp); s != nil {
 		stop = []int64{s.Log.First}
 		if e.At == 0 {
@@ -153,8 +153,8 @@ func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64,
 	if err != nil {
 		return 0, false, err
 	}
-	for i := range read.messages {
-		if m := &read.messages[i]; m.Fingerprint == e.FP || c.sameAs(rec, e, m) {
+	for i := range read.Messages {
+		if m := &read.Messages[i]; m.Fingerprint == e.FP || c.sameAs(rec, e, m) {
 			return m.Fingerprint, true, nil
 		}
 	}
@@ -162,7 +162,7 @@ func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64,
 }
 
 // sameAs reports whether a message in Crisp is the one of an effect under another fingerprint.
-func (c *crispCalls) sameAs(rec *record, e *effect, m *EventMessage) bool {
+func (c *crispCalls) sameAs(rec *record, e *effect, m *crisplog.Message) bool {
 	s := rec.Sessions.ByID(e.Crisp)
 	if e.Kind == kindGreet {
 		greet := *e
@@ -175,7 +175,7 @@ func (c *crispCalls) sameAs(rec *record, e *effect, m *EventMessage) bool {
 
 // same reports whether a message in Crisp says what a post says, and is no older one: users repeat
 // themselves, and not all that they wrote is still known.
-func (e *effect) same(m *EventMessage, origin string) bool {
+func (e *effect) same(m *crisplog.Message, origin string) bool {
 	if m.From != "user" || m.Origin != origin || m.Timestamp < e.At || m.Type != e.Type {
 		return false
 	}
@@ -420,7 +420,7 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 	if err != nil {
 		return nil, true
 	}
-	for _, l := range inOrder(read.messages) {
+	for _, l := range inOrder(read.Messages) {
 		if l.Timestamp < e.At {
 			continue // before the takeover
 		}
@@ -430,10 +430,10 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 		from := FromUser
 		var agent Agent
 		if l.From == "operator" {
-			if isPrivate(l.Type) || l.Automated || c.cfg.Policy.isBot(l.Origin) {
+			if l.Private() || l.Automated || c.cfg.Policy.isBot(l.Origin) {
 				continue
 			}
-			from, agent = FromAgent, agentOf(l)
+			from, agent = FromAgent, agentOf(l.Author)
 		}
 		if l.Fingerprint == e.FP {
 			all = nil // what came before belongs to an earlier handover
@@ -449,23 +449,23 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 			all = append(all, m)
 		}
 	}
-	return all, read.cut
+	return all, read.Cut
 }
 
 // inOrder returns messages in the order of Crisp's log.
-func inOrder(msgs []EventMessage) []*EventMessage {
-	all := make([]*EventMessage, len(msgs))
+func inOrder(msgs []crisplog.Message) []*crisplog.Message {
+	all := make([]*crisplog.Message, len(msgs))
 	for i := range msgs {
 		all[i] = &msgs[i]
 	}
-	slices.SortStableFunc(all, func(a, b *EventMessage) int {
+	slices.SortStableFunc(all, func(a, b *crisplog.Message) int {
 		return crisplog.Position{At: a.Timestamp, FP: a.Fingerprint}.Compare(crisplog.Position{At: b.Timestamp, FP: b.Fingerprint})
 	})
 	return all
 }
 
 // beganLater reports whether a message opened, or took over, a handover after the one that has ended.
-func (rec *record) beganLater(end *effect, m *EventMessage) bool {
+func (rec *record) beganLater(end *effect, m *crisplog.Message) bool {
 	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
 	for _, e := range rec.ToUser {
 		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {

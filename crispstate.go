@@ -7,17 +7,17 @@ import (
 )
 
 // judge handles a change of state that a signed hook tells of, at its place in Crisp's order.
-func (in *intake) judge(x item) {
+func (in *intake) judge(x crisplog.Item) {
 	s, at := in.s, x.At
-	switch x.says {
-	case saysRemoved:
+	switch x.Says {
+	case crisplog.SaysRemoved:
 		in.closed(EndRemoved, at)
-	case saysBlocked:
+	case crisplog.SaysBlocked:
 		s.State.Block(true, at)
 		if at > s.Bounds.At {
 			in.closed(EndBlocked, at)
 		}
-	case saysResolved:
+	case crisplog.SaysResolved:
 		switch {
 		case s.Bounds.Opening != 0:
 			// Until our opening message is seen it is not known which handover this is about.
@@ -39,29 +39,29 @@ func (in *intake) judgeRead() {
 	s, n := in.s, in.n
 	in.assigned()
 	switch {
-	case n.gone:
+	case n.Gone:
 		in.closed(EndRemoved, 0)
 		return
-	case n.state == nil:
+	case n.State == nil:
 		in.stateUnknown()
 		return
 	}
 	s.State.Unread = 0
-	s.State.Email = n.state.Meta.Email != ""
-	s.State.Blocked = n.state.Blocked
-	if n.state.Blocked {
+	s.State.Email = n.State.Meta.Email != ""
+	s.State.Blocked = n.State.Blocked
+	if n.State.Blocked {
 		in.closed(EndBlocked, 0)
 		return
 	}
-	updated, _ := s.Log.Plausible(n.state.Changed(), in.rec.env.now)
-	in.judgeResolved(n.state.State == saysResolved, updated)
+	updated, _ := s.Log.Plausible(n.State.Changed(), in.rec.env.now)
+	in.judgeResolved(n.State.State == crisplog.SaysResolved, updated)
 }
 
 // stateUnknown puts the second read of a state off that could not be read. What a person must mend first
 // is tried again ever more rarely.
 func (in *intake) stateUnknown() {
 	s := in.s
-	if in.n.stateErr == nil {
+	if in.n.StateErr == nil {
 		return
 	}
 	in.trustState()
@@ -69,7 +69,7 @@ func (in *intake) stateUnknown() {
 		return
 	}
 	s.State.Doubt = in.rec.env.now
-	if api := apiError(in.n.stateErr); api != nil && api.NeedsPerson() && !api.Held {
+	if api := apiError(in.n.StateErr); api != nil && api.NeedsPerson() && !api.Held {
 		s.State.Unread++
 	}
 }
@@ -82,11 +82,11 @@ func (in *intake) trustState() {
 		return // it is not known yet which handover a hook is about
 	}
 	told := false
-	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
-		if !toTrust(k) || in.rec.env.now.Before(k.Got.Add(crisplog.InHandFor)) {
+	for _, k := range in.hooks() {
+		if !k.TellsEnd() || in.rec.env.now.Before(k.Got.Add(crisplog.InHandFor)) {
 			continue
 		}
-		delete(in.n.held, k.N)
+		in.n.Release(k)
 		if !told && !in.before(k) && !(k.Listed && k.At < max(in.s.Log.Newest, in.s.Bounds.At)) {
 			in.closed(EndResolved, in.s.Log.CrispTime(k.Got))
 			told = true
@@ -111,8 +111,8 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 		}
 		return
 	}
-	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
-		if eventOf(k) == nil && k.Says == saysResolved && !k.Listed {
+	for _, k := range in.hooks() {
+		if k.Told == nil && k.Says == crisplog.SaysResolved && !k.Listed {
 			in.closed(EndResolved, max(updated, k.At))
 			return
 		}
@@ -121,7 +121,7 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 		s.State.Doubt, s.State.Updated = rec.env.now, updated
 		return
 	}
-	if s.State.Confirmed(n.begun) {
+	if s.State.Confirmed(n.Begun) {
 		in.closed(EndResolved, updated)
 	}
 }
@@ -141,13 +141,12 @@ func (in *intake) assigned() {
 	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {
 		return
 	}
-	for _, k := range rec.Hooks.Of(s.ID, in.n.of.upto) {
-		ev := eventOf(k)
-		if ev == nil || ev.more.routing == nil || *ev.more.routing == "" || in.n.held[k.N] || !s.Bounds.Newer(ev.At.UnixMilli()) {
+	for _, k := range in.hooks() {
+		if k.Told == nil || k.Told.Operator == nil || in.n.Held(k) || !s.Bounds.Newer(k.Told.At) {
 			continue
 		}
-		if *ev.more.routing != rec.Handover.Request.Operator {
-			rec.fire(onAssigned, cause{session: s, agent: Agent{ID: *ev.more.routing}})
+		if to := *k.Told.Operator; to != "" && to != rec.Handover.Request.Operator {
+			rec.fire(onAssigned, cause{session: s, agent: Agent{ID: to}})
 		}
 	}
 }
@@ -177,10 +176,10 @@ func (in *intake) closed(reason EndReason, at int64) {
 // or an earlier read did. One read alone may be older than the conversation.
 func (in *intake) confirmsRemoval() bool {
 	s, n := in.s, in.n
-	for _, k := range in.rec.Hooks.Of(s.ID, n.of.upto) {
-		if k.Says == saysRemoved {
+	for _, k := range in.hooks() {
+		if k.Says == crisplog.SaysRemoved {
 			return true
 		}
 	}
-	return s.State.NotFound(n.begun)
+	return s.State.NotFound(n.Begun)
 }

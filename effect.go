@@ -101,7 +101,7 @@ type result struct {
 	emailed bool           // Crisp took the user's address
 	gone    bool           // the Crisp conversation is removed
 	marked  []int64        // of a mark: the messages that it was about
-	read    *reading
+	read    *crisplog.Reading
 }
 
 // noRoom reports whether so much waits for the user that a text of the library's has no place behind it.

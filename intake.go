@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispapi"
-	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/times"
 )
@@ -16,7 +15,7 @@ import (
 type intake struct {
 	rec  *record
 	s    *crisplog.Session
-	n    *reading
+	n    *crisplog.Reading
 	news bool // something was new in it
 }
 
@@ -50,9 +49,9 @@ func (rec *record) receive(ev *Event) bool {
 	case ev.Raw != nil && !ev.Ambiguous && !concerns(ev),
 		ev.Name == eventSessionSetRouting && !rec.env.cfg.Policy.ClaimOnAssign:
 		return false
-	case !ev.Signed && ev.State != "" && ev.State != saysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
+	case !ev.Signed && ev.State != "" && ev.State != crisplog.SaysResolved && !s.State.Resolved && s.State.Doubt.IsZero():
 		return false // it is open, as far as is known
-	case ev.Signed && ev.State != "" && ev.State != saysResolved && !ev.At.IsZero() && !rec.Hooks.TellState(s.ID):
+	case ev.Signed && ev.State != "" && ev.State != crisplog.SaysResolved && !ev.At.IsZero() && !rec.Hooks.TellState(s.ID):
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
 		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
@@ -67,8 +66,8 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.Plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
-	if k.At != 0 && at <= s.Bounds.At && (k.Says == saysResolved || k.Says == saysBlocked) && rec.human() && rec.Handover.CrispID == s.ID {
-		k.Signed, k.Raw, k.Read = false, nil, nil // older than what runs, or its time is wrong: only a reason to look
+	if k.At != 0 && at <= s.Bounds.At && (k.Says == crisplog.SaysResolved || k.Says == crisplog.SaysBlocked) && rec.human() && rec.Handover.CrispID == s.ID {
+		k.Signed, k.Raw, k.Told = false, nil, nil // older than what runs, or its time is wrong: only a reason to look
 	}
 	if rec.Hooks.Put(k) {
 		rec.observe(Activity{Kind: ActivityHook, CrispID: s.ID, Why: "too_many"})
@@ -96,30 +95,36 @@ func (rec *record) echo(s *crisplog.Session, m *EventMessage) (ours, news bool) 
 }
 
 // take works what a read brought into the record.
-func (rec *record) take(n *reading) {
-	s := rec.Sessions.ByID(n.of.crisp)
+func (rec *record) take(n *crisplog.Reading) {
+	s := rec.Sessions.ByID(n.Of.Crisp)
 	if s == nil {
 		return
 	}
 	in := &intake{rec: rec, s: s, n: n}
-	n.gone = n.gone && in.confirmsRemoval()
-	s.State.Gone = s.State.Gone || n.gone
+	n.Gone = n.Gone && in.confirmsRemoval()
+	s.State.Gone = s.State.Gone || n.Gone
 	in.noteRead()
-	in.recall()
+	for range n.Recall(s, in.hooks(), rec.env.now) {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_old"})
+	}
 	if in.foundOpening() {
 		in.clear()
 		return
 	}
-	t := newTimeline(rec, s, n)
+	t := crisplog.NewTimeline(s, in.hooks(), n, rec.env.now, rec.env.trustHooks)
+	for range t.Lost {
+		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "not_in_log"})
+		rec.note(s.ID, noteNotShown)
+	}
 	done := in.run(t)
-	for _, o := range n.odd { // now that our opening message is known, if it was read
+	for _, o := range n.Odd { // now that our opening message is known, if it was read
 		in.report(o)
 	}
-	if n.err == nil && !n.blind && !s.Bounds.Early() {
-		in.advance(t, done)
+	if n.Good() && !s.Bounds.Early() {
+		t.Advance(done)
 	}
-	in.amend(t.held != nil || done < len(t.items))
-	if t.held == nil && done == len(t.items) {
+	in.amend(t.Whole(done))
+	if t.Whole(done) {
 		in.judgeRead()
 	} else if !s.State.Doubt.IsZero() {
 		s.State.Doubt = rec.env.now // something is newer than it: a minute begins again
@@ -132,19 +137,17 @@ func (rec *record) take(n *reading) {
 func (in *intake) foundOpening() bool {
 	s, n := in.s, in.n
 	opening := s.Bounds.Opening
-	byItself := func(m EventMessage) bool { return m.Fingerprint == opening }
-	if !s.Bounds.Early() || n.err != nil || n.blind || slices.ContainsFunc(n.messages, byItself) {
+	byItself := func(m crisplog.Message) bool { return m.Fingerprint == opening }
+	if !s.Bounds.Early() || !n.Good() || slices.ContainsFunc(n.Messages, byItself) {
 		return false
 	}
-	i := slices.IndexFunc(n.singles, byItself)
+	i := slices.IndexFunc(n.Singles, byItself)
 	if i < 0 {
 		return false
 	}
-	m := &n.singles[i]
-	at, ok := s.Log.Plausible(m.Timestamp, in.rec.env.now)
-	in.see(item{Position: crisplog.Position{At: at, FP: m.Fingerprint}, msg: m, odd: !ok})
-	for _, k := range in.rec.Hooks.Of(s.ID, n.of.upto) {
-		n.hold(k)
+	in.see(s.Log.Item(&n.Singles[i], in.rec.env.now))
+	for _, k := range in.hooks() {
+		n.Hold(k)
 	}
 	in.rec.look(s.ID)
 	in.news = true
@@ -155,21 +158,21 @@ func (in *intake) foundOpening() bool {
 func (in *intake) noteRead() {
 	rec, s, n := in.rec, in.s, in.n
 	switch {
-	case n.blind:
+	case n.Blind:
 		return
-	case n.err == nil:
-		s.Reads.Succeed(n.begun)
+	case n.Err == nil:
+		s.Reads.Succeed(n.Begun)
 		s.State.Missing = time.Time{}
 	default:
-		api := apiError(n.err)
+		api := apiError(n.Err)
 		if api != nil && api.Postponed() { // nothing was read, and so nothing failed
 			s.Reads.Retry = rec.env.now.Add(api.Pause())
 			return
 		}
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
-		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.err, Attempt: s.Reads.Fails, Effect: "look"})
+		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.Err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if newest := in.newestShown(); n.cut && !n.of.early && newest > s.Log.Cut {
+	if newest := in.newestShown(); n.Cut && !n.Of.Early && newest > s.Log.Cut {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
@@ -179,14 +182,17 @@ func (in *intake) noteRead() {
 // newestShown is the time of the newest message that was read and may be for the user. Notes do not count: the
 // one that tells of a read that was cut would make the next one news.
 func (in *intake) newestShown() (at int64) {
-	for i := range in.n.messages {
-		if m := &in.n.messages[i]; !isPrivate(m.Type) {
+	for i := range in.n.Messages {
+		if m := &in.n.Messages[i]; !m.Private() {
 			at = max(at, m.Timestamp)
 		}
 	}
 	at, _ = in.s.Log.Plausible(at, in.rec.env.now)
 	return at
 }
+
+// lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
+const lookAgain = 15 * time.Second
 
 // readPause is how long a session is not read after a read that failed: what a person must mend is
 // tried again ever more rarely, up to an hour.
@@ -203,78 +209,62 @@ func readPause(api *crispapi.Error, fails int) time.Duration {
 
 // report tells of a message that cannot be used: nobody knows whether it is for the user. One that is
 // known to be private, or the user's own, is no agent's to send again.
-func (in *intake) report(o oddMessage) {
+func (in *intake) report(o crisplog.Odd) {
 	l := &in.s.Log
-	if in.s.Bounds.Early() || o.at != 0 && o.at < in.s.Bounds.From || o.private || o.fingerprint != 0 && l.Knows(o.fingerprint) {
+	if in.s.Bounds.Early() || o.At != 0 && o.At < in.s.Bounds.From || o.Private || o.Fingerprint != 0 && l.Knows(o.Fingerprint) {
 		return
 	}
 	shown := func(id string) bool {
-		return slices.ContainsFunc(in.n.odd, func(o oddMessage) bool { return o.id == id })
+		return slices.ContainsFunc(in.n.Odd, func(o crisplog.Odd) bool { return o.ID == id })
 	}
-	if !l.Report(o.id, shown) {
+	if !l.Report(o.ID, shown) {
 		return
 	}
 	in.news = true
-	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.why})
+	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.Why})
 	in.rec.note(in.s.ID, noteNotShown)
 }
 
 // run judges the items of a timeline in order, and returns how many it judged. It stops after an end,
 // which waits until the messages before it are shown: what came after the end is judged once it has
 // been carried out. It stops as well when as much waits for the user as a record may hold.
-func (in *intake) run(t *timeline) int {
-	for i, x := range t.items {
+func (in *intake) run(t *crisplog.Timeline) int {
+	for i, x := range t.Items {
 		switch {
-		case x.msg == nil:
+		case x.Message == nil:
 			in.judge(x)
 		case !in.see(x):
-			in.later(t.items[i:])
+			in.later(t.Items[i:])
 			return i
 		}
 		if in.rec.ToUser.ends(in.s.ID) || len(in.rec.ToUser) >= maxHeld {
-			in.later(t.items[i+1:])
+			in.later(t.Items[i+1:])
 			return i + 1
 		}
 	}
-	return len(t.items)
+	return len(t.Items)
 }
 
 // later keeps what these items are from, and what only asks for a read, so that they are judged by the
 // next read. Items of which no hook is left get one.
-func (in *intake) later(items []item) {
+func (in *intake) later(items []crisplog.Item) {
 	if len(items) == 0 {
 		return
 	}
-	hooks := in.rec.Hooks.Of(in.s.ID, in.n.of.upto)
 	waits := func(k *crisplog.Hook) bool {
-		return slices.ContainsFunc(items, func(x item) bool { return x.hook == k.N || x.msg != nil && x.FP == k.Want })
+		return slices.ContainsFunc(items, func(x crisplog.Item) bool { return x.Hook == k.N || x.Message != nil && x.FP == k.Want })
 	}
 	kept := make(map[int64]bool)
-	for _, k := range hooks {
-		ev := eventOf(k)
-		if ev == nil && k.State || ev != nil && ev.more.routing != nil && k.At >= items[0].At || waits(k) {
-			in.n.hold(k)
+	for _, k := range in.hooks() {
+		if k.Told == nil && k.State || k.Told != nil && k.Told.Operator != nil && k.At >= items[0].At || waits(k) {
+			in.n.Hold(k)
 			kept[k.Want] = true
 		}
 	}
 	for _, x := range items {
-		if x.msg != nil && !kept[x.FP] && !in.s.Log.Knows(x.FP) {
+		if x.Message != nil && !kept[x.FP] && !in.s.Log.Knows(x.FP) {
 			in.rec.Hooks.Put(crisplog.Hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
 			return
-		}
-	}
-}
-
-// advance moves the watermark: all before it was read and is written down.
-func (in *intake) advance(t *timeline, done int) {
-	l := &in.s.Log
-	for _, x := range t.items[:done] {
-		if x.msg == nil || x.odd {
-			continue
-		}
-		l.Watermark = max(l.Watermark, x.At)
-		if in.n.shows(x.FP) {
-			l.Last = x.FP
 		}
 	}
 }
@@ -286,72 +276,27 @@ func (in *intake) clear() {
 	now := rec.env.now
 	foreign := false // unsigned hooks asked for this read
 	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k crisplog.Hook) bool {
-		if k.Crisp != in.s.ID || k.N > n.of.upto {
+		if k.Crisp != in.s.ID || k.N > n.Of.Upto {
 			return false
 		}
 		foreign = foreign || !k.Signed && !k.Listed
-		late := (n.err != nil || n.blind || n.stateErr != nil) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
-		return !n.held[k.N] || late
+		late := (!n.Good() || n.StateErr != nil) && !now.Before(k.Got.Add(rec.env.cfg.Timeouts.Late))
+		return !n.Held(&k) || late
 	})
 	for i := range rec.Hooks {
 		k := &rec.Hooks[i]
-		if !n.held[k.N] || rec.ToUser.unread(in.s.ID) {
+		if !n.Held(k) || rec.ToUser.unread(in.s.ID) {
 			continue
 		}
-		if n.err == nil && !n.blind && n.crowded(k) {
+		if n.Good() && n.Crowded(k) {
 			continue // others were read in its place: it is next
 		}
-		if k.Retry(now); n.stateErr != nil && k.State && eventOf(k) == nil {
-			k.Next = times.Later(k.Next, now.Add(readPause(apiError(n.stateErr), k.Tries)))
+		if k.Retry(now); n.StateErr != nil && k.State && k.Told == nil {
+			k.Next = times.Later(k.Next, now.Add(readPause(apiError(n.StateErr), k.Tries)))
 		}
 	}
-	if foreign && n.err == nil && !n.blind {
+	if foreign && n.Good() {
 		in.s.Reads.Brought(in.news, now)
-	}
-}
-
-// recall takes back from the old log what this reading is about.
-func (in *intake) recall() {
-	l, old := &in.s.Log, in.n.old
-	if old == nil {
-		return
-	}
-	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
-		fp := k.About()
-		if m := messageOf(k); m != nil {
-			in.recallMessage(m)
-		} else if fp == 0 || l.Entry(fp) != nil {
-			continue
-		} else if e := old.Entry(fp); e != nil {
-			l.Recall(e)
-		} else if old.Cut != 0 && !l.Knows(fp) {
-			in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: "too_old"})
-		}
-	}
-	for _, all := range [][]EventMessage{in.n.messages, in.n.singles} {
-		for i := range all {
-			in.recallMessage(&all[i])
-		}
-	}
-}
-
-// recallMessage makes a message known again if it was. What is older than all that is known counts as
-// judged.
-func (in *intake) recallMessage(m *EventMessage) {
-	l, at := &in.s.Log, counted(&in.s.Log, m, in.rec.env.now)
-	if !forgot(l, m, in.rec.env.now) {
-		return
-	}
-	switch e := in.n.old.Entry(m.Fingerprint); {
-	case e != nil && e.Status == crisplog.Shown && e.Hash != crispcontent.Hash(m.Type, m.Content):
-		l.Recall(e)
-	case e != nil:
-		l.Remember(e)
-	case at != 0 && at <= in.n.old.Cut:
-		if in.n.judged == nil {
-			in.n.judged = make(map[int64]bool)
-		}
-		in.n.judged[m.Fingerprint] = true
 	}
 }
 
@@ -370,56 +315,72 @@ func hookOf(ev *Event) crisplog.Hook {
 	case ev.Removed != 0:
 		k.Want, k.Removed = ev.Removed, true
 	case ev.Name == eventSessionRemoved:
-		k.State, k.Says = true, saysRemoved
+		k.State, k.Says = true, crisplog.SaysRemoved
 	case ev.more.blocked != nil:
-		k.State, k.Says = true, saysBlocked
+		k.State, k.Says = true, crisplog.SaysBlocked
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
 	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
-		if o := oddOf(crispapi.ReadItem(ev.more.data)); !o.private {
-			k.Want, k.At, k.Odd = o.fingerprint, o.at, o.id
+		if o := oddOf(crispapi.ReadItem(ev.more.data)); !o.Private {
+			k.Want, k.At, k.Odd = o.Fingerprint, o.At, o.ID
 		}
 		return k
 	default:
 		k.State = !strings.HasPrefix(ev.Name, "message:")
 	}
 	if k.Signed && (ev.Message != nil || !ev.At.IsZero()) { // a message has a time of its own
-		k.Raw, k.Read = []byte(ev.Raw), ev
+		k.Raw, k.Told = []byte(ev.Raw), told(ev)
 	}
 	return k
 }
 
-// eventOf returns the signed event that a hook holds; nil for a hook that only says what to read.
-func eventOf(k *crisplog.Hook) *Event {
-	if k.Read == nil && len(k.Raw) > 0 {
-		if ev, err := ParseEvent(k.Raw); err == nil {
-			k.Read = &ev
+// told is what an event tells.
+func told(ev *Event) *crisplog.Told {
+	t := &crisplog.Told{At: ev.At.UnixMilli(), Says: ev.State, Removed: ev.Removed, Operator: ev.more.routing}
+	if ev.Message != nil {
+		m := ev.Message.logged()
+		t.Message = &m
+	}
+	if ev.Update != nil {
+		t.Edited, t.Content = ev.Update.Fingerprint, ev.Update.Content
+	}
+	switch blocked := ev.more.blocked; {
+	case ev.Name == eventSessionRemoved:
+		t.Says = crisplog.SaysRemoved
+	case blocked != nil && *blocked:
+		t.Says = crisplog.SaysBlocked
+	case blocked != nil:
+		t.LetIn = true
+	}
+	return t
+}
+
+// logged is the message as a log has it.
+func (m *EventMessage) logged() crisplog.Message {
+	return crisplog.Message{Fingerprint: m.Fingerprint, Timestamp: m.Timestamp, Type: m.Type, From: m.From, Origin: m.Origin,
+		Content: m.Content, Automated: m.Automated, Author: m.User.author()}
+}
+
+// author is the person as a log has them.
+func (u *EventUser) author() crisplog.Author {
+	return crisplog.Author{ID: u.UserID, Name: u.Nickname, Avatar: u.Avatar}
+}
+
+// hooksOf returns the hooks of a session up to a number, decoded.
+func (rec *record) hooksOf(crisp string, upto int64) []*crisplog.Hook {
+	all := rec.Hooks.Of(crisp, upto)
+	for _, k := range all {
+		if k.Told == nil && len(k.Raw) > 0 {
+			if ev, err := ParseEvent(k.Raw); err == nil {
+				k.Told = told(&ev)
+			}
 		}
 	}
-	ev, _ := k.Read.(*Event)
-	return ev
+	return all
 }
 
-// toTrust reports whether a hook, or the list of conversations, tells of an end that is taken at its word where no
-// read can show it.
-func toTrust(k *crisplog.Hook) bool {
-	return (k.Signed || k.Listed) && eventOf(k) == nil && k.Says == saysResolved
-}
-
-// messageOf returns the signed message that a hook holds, or nil.
-func messageOf(k *crisplog.Hook) *EventMessage {
-	if ev := eventOf(k); ev != nil {
-		return ev.Message
-	}
-	return nil
-}
-
-// What a hook may say of a session besides a state of Crisp's.
-const (
-	saysRemoved  = "removed"
-	saysBlocked  = "blocked"
-	saysResolved = crispapi.Resolved
-)
+// hooks returns the hooks that the reading is to judge.
+func (in *intake) hooks() []*crisplog.Hook { return in.rec.hooksOf(in.s.ID, in.n.Of.Upto) }
 
 // concerns reports whether an event can change something.
 func concerns(ev *Event) bool {

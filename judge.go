@@ -12,8 +12,8 @@ import (
 
 // see judges one message of the log. The result is false if the message must wait. Each fingerprint is
 // judged once; a known one with other content is an edit.
-func (in *intake) see(x item) bool {
-	rec, l, m := in.rec, &in.s.Log, x.msg
+func (in *intake) see(x crisplog.Item) bool {
+	rec, l, m := in.rec, &in.s.Log, x.Message
 	if m.Fingerprint == 0 {
 		return true
 	}
@@ -24,7 +24,7 @@ func (in *intake) see(x item) bool {
 		rec.proved(in.s, e.FP)
 		return true
 	}
-	if !x.odd {
+	if !x.Odd {
 		l.Newest = max(l.Newest, x.At)
 	}
 	switch {
@@ -33,14 +33,14 @@ func (in *intake) see(x item) bool {
 			in.edit(e, m.Type, m.Content)
 		}
 		return true
-	case in.n.judged[m.Fingerprint]:
+	case in.n.Judged(m.Fingerprint):
 		return true
 	case l.Knows(m.Fingerprint):
-		if x.odd { // each read may show it
+		if x.Odd { // each read may show it
 			l.Again(m.Fingerprint)
 		}
 		return true
-	case in.s.Bounds.Adopted && (x.hook == 0 || !in.afterAsking(x)):
+	case in.s.Bounds.Adopted && (x.Hook == 0 || !in.afterAsking(x)):
 		return true // what is older than our opening message is known once that is seen
 	case in.mustKnowState(x):
 		return false
@@ -54,7 +54,7 @@ func (in *intake) see(x item) bool {
 		return true // written before our opening message
 	}
 	switch {
-	case isPrivate(m.Type):
+	case m.Private():
 		if m.From != "operator" || !in.ours(m) {
 			rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "private"})
 		}
@@ -74,25 +74,25 @@ func (in *intake) see(x item) bool {
 
 // afterAsking reports whether a message in an adopted session, of which our opening message is not seen
 // yet, was written after the user asked, as far as clocks tell. Any other one is left to a later read.
-func (in *intake) afterAsking(x item) bool {
+func (in *intake) afterAsking(x crisplog.Item) bool {
 	ho := in.rec.Handover
 	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && x.At >= ho.Asked.UnixMilli()
 }
 
 // ours reports whether an operator's message has our own origin.
-func (in *intake) ours(m *EventMessage) bool {
+func (in *intake) ours(m *crisplog.Message) bool {
 	origin := in.rec.env.cfg.Origin
 	return origin != defaultOrigin && m.Origin == origin
 }
 
 // isHuman reports whether a message is a person's in Crisp.
-func (in *intake) isHuman(m *EventMessage) bool {
-	return m.From == "operator" && !isPrivate(m.Type) && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
+func (in *intake) isHuman(m *crisplog.Message) bool {
+	return m.From == "operator" && !m.Private() && !m.Automated && !in.ours(m) && !in.rec.env.cfg.Policy.isBot(m.Origin)
 }
 
 // older reports whether an item is known to be older than our last opening or end. Nothing in a conversation
 // is older than the handover that it was made for: an agent may write before our opening message is there.
-func (in *intake) older(x item) bool {
+func (in *intake) older(x crisplog.Item) bool {
 	if ho := in.rec.Handover; ho != nil && in.s.Log.First != 0 && in.s.Log.First == ho.Opening {
 		return false
 	}
@@ -100,30 +100,28 @@ func (in *intake) older(x item) bool {
 	if b.Opening == 0 {
 		return x.At < b.At
 	}
-	for i := range in.n.messages {
-		if m := &in.n.messages[i]; m.Fingerprint == b.Opening {
-			return x.At < m.Timestamp
-		}
-	}
-	return false
+	m := in.n.Message(b.Opening)
+	return m != nil && x.At < m.Timestamp
 }
 
 // mustKnowState reports whether a message waits for a read of the state: it would take over a
 // conversation that was resolved, and it is not known whether that is open again. The read may fail or
 // be old; after crisplog.HoldFor the message is judged by what is known.
-func (in *intake) mustKnowState(x item) bool {
-	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.msg) || !in.s.Bounds.Newer(x.At) {
+func (in *intake) mustKnowState(x crisplog.Item) bool {
+	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.Message) || !in.s.Bounds.Newer(x.At) {
 		return false
 	}
-	if in.n.fresh(x.msg.Timestamp) || in.n.stateErr != nil || in.n.blind || in.n.err != nil || x.late {
+	if in.n.Fresh(x.Message.Timestamp) || in.n.StateErr != nil || !in.n.Good() || x.Late {
 		return false
 	}
-	for _, k := range in.rec.Hooks.Of(in.s.ID, in.n.of.upto) {
-		if (k.Want == x.FP || messageOf(k) != nil && messageOf(k).Fingerprint == x.FP) && k.Ripe(in.s, false, in.rec.env.now) {
+	wanted := false
+	for _, k := range in.hooks() {
+		if k.Shows(x.FP) && k.Ripe(in.s, false, in.rec.env.now) {
 			return false
 		}
+		wanted = wanted || k.Want == x.FP
 	}
-	if !slices.ContainsFunc(in.rec.Hooks.Of(in.s.ID, in.n.of.upto), func(k *crisplog.Hook) bool { return k.Want == x.FP }) {
+	if !wanted {
 		in.rec.Hooks.Put(crisplog.Hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Want: x.FP, At: x.At, State: true, Signed: true})
 	}
 	return true
@@ -131,10 +129,10 @@ func (in *intake) mustKnowState(x item) bool {
 
 // fromUser judges a message of the user that we do not know: one of ours to which Crisp gave another
 // fingerprint, or what the user wrote by email.
-func (in *intake) fromUser(x item, e *crisplog.Entry) {
+func (in *intake) fromUser(x crisplog.Item, e *crisplog.Entry) {
 	rec := in.rec
-	if x.msg.Origin == rec.env.cfg.Origin {
-		in.match(in.s, x.msg)
+	if x.Message.Origin == rec.env.cfg.Origin {
+		in.match(in.s, x.Message)
 		e.Status = crisplog.Ours
 		return
 	}
@@ -142,19 +140,19 @@ func (in *intake) fromUser(x item, e *crisplog.Entry) {
 		rec.observe(Activity{Kind: ActivityWithheld, CrispID: in.s.ID, Why: "user"})
 		return
 	}
-	in.show(x, e, Message{From: FromUser, Late: x.late})
+	in.show(x, e, Message{From: FromUser, Late: x.Late})
 }
 
 // fromHuman judges a message of an agent: it is shown, and it may make the conversation the agent's.
-func (in *intake) fromHuman(x item, e *crisplog.Entry) {
+func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 	rec, s := in.rec, in.s
-	agent := agentOf(x.msg)
+	agent := agentOf(x.Message.Author)
 	s.Log.Wrote(e, crisplog.Author(agent))
 	what := cause{session: s, agent: agent, at: x.At}
 	newer := s.Bounds.Newer(x.At)
 	runs := rec.human() && rec.Handover.CrispID == s.ID
-	resolved := s.State.Resolved && !(in.n.fresh(x.msg.Timestamp) && in.n.state.State != saysResolved)
-	msg := Message{From: FromAgent, Agent: agent, Late: x.late}
+	resolved := s.State.Resolved && !(in.n.Fresh(x.Message.Timestamp) && in.n.State.State != crisplog.SaysResolved)
+	msg := Message{From: FromAgent, Agent: agent, Late: x.Late}
 	switch {
 	case runs && !in.older(x):
 		rec.fire(onHuman, what)
@@ -185,8 +183,8 @@ func (in *intake) otherBot() {
 }
 
 // show queues a message of the log for the user, in as many parts as it needs.
-func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
-	rec, s, m := in.rec, in.s, x.msg
+func (in *intake) show(x crisplog.Item, e *crisplog.Entry, msg Message) {
+	rec, s, m := in.rec, in.s, x.Message
 	parts, err := crispcontent.Show(m.Type, m.Content, m.Fingerprint)
 	if err != nil {
 		e.Status = crisplog.Failed
@@ -197,7 +195,7 @@ func (in *intake) show(x item, e *crisplog.Entry, msg Message) {
 	e.Status, e.Hash = crisplog.Shown, crispcontent.Hash(m.Type, m.Content)
 	if e.Position.Before(s.Log.Shown) {
 		msg.Late = true
-	} else if !x.odd {
+	} else if !x.Odd {
 		s.Log.Shown = e.Position
 	}
 	if parts[0].Cut {
@@ -239,54 +237,44 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 }
 
 // amend carries out the edits and removals that hooks told of. An edit of something that was not shown
-// changes nothing: what it is now is judged as a message of the log, so an edited note never leaks.
-func (in *intake) amend(held bool) {
+// changes nothing: what it is now is judged as a message of the log, so an edited note never leaks. What was read by
+// itself is judged once nothing is held back.
+func (in *intake) amend(whole bool) {
 	rec, s, n := in.rec, in.s, in.n
-	failed := (n.err != nil || n.blind) && !n.gone
-	api := apiError(n.stateErr)
-	stateless, temporary := n.stateErr != nil && !n.gone, api == nil || api.Temporary()
-	for _, k := range rec.Hooks.Of(s.ID, n.of.upto) {
-		ev := eventOf(k)
-		if stateless && ev == nil && k.State && (temporary || toTrust(k)) {
-			n.hold(k) // it asks for the state, which could not be read
+	failed := !n.Good() && !n.Gone
+	api := apiError(n.StateErr)
+	stateless, temporary := n.StateErr != nil && !n.Gone, api == nil || api.Temporary()
+	for _, k := range in.hooks() {
+		ev := k.Told
+		if stateless && ev == nil && k.State && (temporary || k.TellsEnd()) {
+			n.Hold(k) // it asks for the state, which could not be read
 		}
 		switch {
-		case ev != nil && ev.more.blocked != nil && !*ev.more.blocked:
-			at, _ := s.Log.Plausible(ev.At.UnixMilli(), rec.env.now)
-			s.State.Block(false, at) // let in again
+		case ev != nil && ev.LetIn:
+			at, _ := s.Log.Plausible(ev.At, rec.env.now)
+			s.State.Block(false, at)
 		case ev != nil && ev.Removed != 0:
 			in.remove(ev.Removed)
-		case ev == nil && k.Removed && slices.Contains(n.missing, k.Want) && !n.shows(k.Want):
+		case ev == nil && k.Removed && slices.Contains(n.Missing, k.Want) && !n.Shows(k.Want):
 			in.remove(k.Want)
-		case ev != nil && ev.Update != nil:
-			e := s.Log.Entry(ev.Update.Fingerprint)
+		case ev != nil && ev.Edited != 0:
+			e := s.Log.Entry(ev.Edited)
 			if e == nil && failed {
-				n.hold(k)
-			} else if e != nil && in.confirms(e, ev) {
-				e.Edited = max(e.Edited, ev.At.UnixMilli())
-				in.edit(e, e.MessageType(), ev.Update.Content)
+				n.Hold(k)
+			} else if e != nil && n.Confirms(e, ev) {
+				e.Edited = max(e.Edited, ev.At)
+				in.edit(e, e.MessageType(), ev.Content)
 			}
 		}
 	}
-	if held {
+	if !whole {
 		return
 	}
-	for i := range n.singles {
-		m := &n.singles[i]
-		at, ok := s.Log.Plausible(m.Timestamp, rec.env.now)
-		in.see(item{Position: crisplog.Position{At: at, FP: m.Fingerprint}, msg: m, late: true, odd: !ok})
+	for i := range n.Singles {
+		x := s.Log.Item(&n.Singles[i], rec.env.now)
+		x.Late = true
+		in.see(x)
 	}
-}
-
-// confirms reports whether an edit that a hook tells of is the newest: the read shows it too, or,
-// when the read did not go back so far, no later one was told of.
-func (in *intake) confirms(e *crisplog.Entry, ev *Event) bool {
-	i := slices.IndexFunc(in.n.messages, func(m EventMessage) bool { return m.Fingerprint == e.FP })
-	if i < 0 {
-		return ev.At.UnixMilli() >= e.Edited
-	}
-	m := &in.n.messages[i]
-	return crispcontent.Hash(e.MessageType(), ev.Update.Content) == crispcontent.Hash(m.Type, m.Content)
 }
 
 // remove handles the removal of a message, which may not even be known yet.
@@ -316,6 +304,3 @@ func (in *intake) remove(fp int64) {
 		rec.push(&rec.ToUser, effect{Kind: kindRevise, Crisp: s.ID, FP: fp, Part: i, Removed: true, Message: msg})
 	}
 }
-
-// isPrivate reports whether a type of message is for the team alone.
-func isPrivate(typ string) bool { return typ == "note" || typ == "event" }

@@ -92,19 +92,19 @@ func (o *oldLogs) move(ctx context.Context, owner string, rec *record) error {
 
 // addTo adds the session's old log to what was read, where that is needed to judge it. Without it
 // nothing was read.
-func (o *oldLogs) addTo(ctx context.Context, rec *record, n *reading) *reading {
-	s := rec.Sessions.ByID(n.of.crisp)
-	if s == nil || !rec.oldWanted(s, n) {
+func (o *oldLogs) addTo(ctx context.Context, rec *record, n *crisplog.Reading) *crisplog.Reading {
+	s := rec.Sessions.ByID(n.Of.Crisp)
+	if s == nil || !n.NeedsOld(s, rec.hooksOf(s.ID, n.Of.Upto), rec.env.now) {
 		return n
 	}
 	old, _, err := o.load(ctx, oldLogKey(rec, s.ID))
 	if err != nil {
-		return &reading{of: n.of, begun: n.begun, err: err}
+		return &crisplog.Reading{Of: n.Of, Begun: n.Begun, Err: err}
 	}
 	if len(old.Entries) == 0 { // it was lost
 		old.Cut = s.Log.Moved
 	}
-	n.old, n.moves = old, s.Log.Moves
+	n.Old, n.Moves = old, s.Log.Moves
 	return n
 }
 

@@ -49,7 +49,7 @@ func (rec *record) queuePost(s *userMessage, ho *handover, part int, p post) {
 }
 
 // match finds the post of ours to which Crisp gave another fingerprint, and settles it.
-func (in *intake) match(s *crisplog.Session, m *EventMessage) {
+func (in *intake) match(s *crisplog.Session, m *crisplog.Message) {
 	for _, e := range in.rec.ToCrisp {
 		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, in.rec.env.cfg.Origin) {
 			in.rec.settle(&in.rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})

@@ -23,7 +23,7 @@ const (
 // step is the next thing to do outside the record: an effect, or a read of Crisp's log.
 type step struct {
 	effect *effect
-	read   *logRead
+	read   *crisplog.Read
 }
 
 func (rec *record) queue(dir direction) *queue {
@@ -44,8 +44,9 @@ func (rec *record) absorb(dir direction, r result) bool {
 		rec.Settled = map[direction]uint32{}
 	}
 	rec.Settled[dir] = r.token
-	if r.read != nil {
-		if rec.oldMissing(r.read) {
+	if n := r.read; n != nil {
+		s := rec.Sessions.ByID(n.Of.Crisp)
+		if s != nil && n.LacksOld(s, rec.hooksOf(s.ID, n.Of.Upto), rec.env.now) {
 			return false // the hooks and deadlines that wanted it want another one
 		}
 		rec.take(r.read)
@@ -96,14 +97,14 @@ func (p *planner) next(dir direction) *step {
 
 // read returns the read that hooks or deadlines want now, or nil. Where no read may be made, it
 // shows what hooks say that have waited for crisplog.InHandFor.
-func (p *planner) read() *logRead {
+func (p *planner) read() *crisplog.Read {
 	for {
 		l, blind := p.wantedRead(p.rec.env.now)
 		if l == nil {
 			break
 		}
-		n := &reading{of: l, begun: p.rec.env.now, blind: true}
-		if l.blind = blind; !blind || p.rec.oldWanted(p.rec.Sessions.ByID(l.crisp), n) {
+		n := &crisplog.Reading{Of: l, Begun: p.rec.env.now, Blind: true}
+		if l.Blind = blind; !blind || n.NeedsOld(p.rec.Sessions.ByID(l.Crisp), p.rec.hooksOf(l.Crisp, l.Upto), p.rec.env.now) {
 			return l
 		}
 		p.rec.take(n)
@@ -205,7 +206,7 @@ func (rec *record) lastTry(e *effect) time.Time {
 
 // deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is
 // judged only after a read of the messages that began later than it: the read is returned.
-func (p *planner) deadlines() *logRead {
+func (p *planner) deadlines() *crisplog.Read {
 	var passed []trigger
 	for again := true; again; {
 		again = false
@@ -214,7 +215,7 @@ func (p *planner) deadlines() *logRead {
 				continue
 			}
 			if s := p.rec.current(); s != nil && !dl.blind {
-				if p.readDue(s, dl.at).After(p.rec.env.now) || p.rec.ToUser.unread(s.ID) {
+				if p.rec.Hooks.ReadDue(s, dl.at).After(p.rec.env.now) || p.rec.ToUser.unread(s.ID) {
 					continue
 				}
 				if s.Reads.Good.Before(dl.at) {
@@ -229,27 +230,6 @@ func (p *planner) deadlines() *logRead {
 		}
 	}
 	return nil
-}
-
-// readDue is when a session is read next for a deadline that passes at by. A message that a hook told of
-// and the log does not show yet is waited for, crisplog.EarlyFor at the most, since a stream of hooks would put the
-// deadline off for ever. What the list of conversations, or a stranger, told of later than by is not.
-func (p *planner) readDue(s *crisplog.Session, by time.Time) time.Time {
-	var wait time.Time
-	for i := range p.rec.Hooks {
-		k := &p.rec.Hooks[i]
-		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
-			continue
-		}
-		if k.Listed && !k.Missed.IsZero() && k.At <= s.Log.Newest+listSlack {
-			continue // it was read, and is read once more to be sure
-		}
-		wait = times.Later(wait, k.Next)
-	}
-	if most := by.Add(crisplog.EarlyFor); wait.After(most) {
-		wait = most
-	}
-	return times.Later(s.Reads.Retry, wait)
 }
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
@@ -292,7 +272,7 @@ func (p *planner) due() time.Time {
 			if p.rec.ToUser.unread(s.ID) {
 				continue // until what waits for the user is shown
 			}
-			next = times.Later(next, p.readDue(s, dl.at))
+			next = times.Later(next, p.rec.Hooks.ReadDue(s, dl.at))
 		}
 		at = times.Earlier(at, next)
 	}
@@ -353,7 +333,7 @@ func (p *planner) end(e *effect) {
 
 // wantedRead returns the read that the hooks ask for, or nil. blind is true when it must not be made
 // now, but a hook is overdue.
-func (p *planner) wantedRead(now time.Time) (l *logRead, blind bool) {
+func (p *planner) wantedRead(now time.Time) (l *crisplog.Read, blind bool) {
 	opening := p.rec.State == StateOpening
 	for i := range p.rec.Hooks {
 		k := &p.rec.Hooks[i]
@@ -387,34 +367,8 @@ func (p *planner) hookDue(k *crisplog.Hook, s *crisplog.Session) time.Time {
 }
 
 // readOf is the read that brings a session up to date.
-func (p *planner) readOf(s *crisplog.Session, state bool) *logRead {
-	l := &logRead{crisp: s.ID, since: max(s.Log.Watermark-crisplog.Overlap.Milliseconds(), s.Bounds.From-1), upto: p.rec.Serial, state: state}
-	l.stop = []int64{s.Log.First, s.Bounds.Opening}
-	if l.early = s.Bounds.Early(); l.early {
-		l.singles = []int64{s.Bounds.Opening}
-	}
-	last := s.Log.Last
-	for _, k := range p.rec.Hooks.Of(s.ID, p.rec.Serial) {
-		whole := len(k.Raw) > 0
-		l.state = l.state || !whole && k.State
-		if s.State.Resolved && k.Want != 0 {
-			l.state = true // an agent who writes in a resolved conversation takes over once it is open again
-		}
-		if !k.Next.After(p.rec.env.now) && (k.Edited && (!whole || s.Log.Entry(k.Want) == nil) || k.Removed && !whole) {
-			l.singles = append(l.singles, k.Want)
-		}
-		if k.At != 0 && k.At < s.Log.Watermark { // a message that became visible late
-			last = 0
-			l.since = max(min(l.since, k.At-1), l.since-crisplog.Overlap.Milliseconds(), s.Bounds.From-1)
-		}
-		l.ahead = l.ahead || !k.Missed.IsZero() && (k.Want != 0 || k.Odd != "")
-		if overdue := k.Got.Add(crisplog.InHandFor); len(k.Raw) > 0 {
-			l.until = times.Earlier(l.until, overdue)
-		}
-	}
-	l.singles = l.singles[:min(len(l.singles), maxSingles)]
-	l.stop = slices.DeleteFunc(append(l.stop, last), func(fp int64) bool { return fp == 0 })
-	return l
+func (p *planner) readOf(s *crisplog.Session, state bool) *crisplog.Read {
+	return crisplog.NewRead(s, p.rec.Hooks, p.rec.Serial, state, p.rec.env.now)
 }
 
 // working reports whether a step was begun whose result is not written down yet.

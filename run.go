@@ -260,10 +260,10 @@ func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at
 		}
 		told := crisplog.Hook{
 			N: rec.next(), Crisp: s.ID, Got: rec.env.now, Listed: true, At: at,
-			State: c.State == saysResolved || c.Blocked || s.State.Resolved,
+			State: c.State == crisplog.SaysResolved || c.Blocked || s.State.Resolved,
 		}
-		if c.State == saysResolved && at != 0 {
-			told.Says = saysResolved
+		if c.State == crisplog.SaysResolved && at != 0 {
+			told.Says = crisplog.SaysResolved
 		}
 		rec.Hooks.Put(told)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/markdown"
 	"github.com/crisphandover/handover/internal/textsplit"
 	"github.com/crisphandover/handover/internal/weblink"
@@ -249,9 +250,9 @@ type Revision struct {
 }
 
 // agentOf is who wrote a message. An avatar that users cannot open, or must not, is dropped.
-func agentOf(m *EventMessage) Agent {
-	a := Agent{ID: m.User.UserID, Avatar: m.User.Avatar}
-	a.Name, _ = textsplit.Shorten(textsplit.OneLine(m.User.Nickname), maxAgentName)
+func agentOf(who crisplog.Author) Agent {
+	a := Agent(who)
+	a.Name, _ = textsplit.Shorten(textsplit.OneLine(who.Name), maxAgentName)
 	if !weblink.Public(a.Avatar) {
 		a.Avatar = ""
 	}

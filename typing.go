@@ -70,7 +70,7 @@ func (h *engine) agentTypes(rec *record, ev *Event) {
 		return
 	}
 	key, view := h.cfg.key(rec.Conversation), rec.view()
-	sign := AgentTyping{Agent: agentOf(&EventMessage{User: c.User}), On: c.Type == "start"}
+	sign := AgentTyping{Agent: agentOf(c.User.author()), On: c.Type == "start"}
 	h.signs.put(h.pool, signJob(key, laneAgentTyping), func() { h.host.agentTypes(key, view, sign) })
 }
 

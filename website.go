@@ -17,6 +17,7 @@ import (
 
 	"github.com/crisphandover/handover/internal/claims"
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/pace"
 	"github.com/crisphandover/handover/internal/times"
@@ -435,38 +436,41 @@ func (s *site) look(ctx context.Context, process string, l *crisplog.Listing, ea
 
 // read reads Crisp's log back to where it was read before, and the state if that is wanted. A state
 // that cannot be read does not hold up the messages.
-func (s *site) read(ctx context.Context, l *logRead) *reading {
+func (s *site) read(ctx context.Context, l *crisplog.Read) *crisplog.Reading {
 	pages := 0
-	if l.early {
+	if l.Early {
 		pages = 1
 	}
-	n, err := s.log(ctx, l.crisp, l.stop, crispapi.Reach{Since: l.since, Pages: pages, Ahead: l.ahead})
-	n.of, n.err = l, err
-	if n.err == nil && l.state {
-		if state, err := s.api.Conversation(ctx, l.crisp); err == nil {
-			n.state = &state
+	n, err := s.log(ctx, l.Crisp, l.Stop, crispapi.Reach{Since: l.Since, Pages: pages, Ahead: l.Ahead})
+	n.Of, n.Err = l, err
+	if n.Err == nil && l.State {
+		if state, err := s.api.Conversation(ctx, l.Crisp); err == nil {
+			n.State = &state
 		} else {
-			n.stateErr = err
+			n.StateErr = err
+			api := apiError(err)
+			n.Refused = api != nil && !api.Temporary()
 		}
 	}
-	for _, err := range []error{n.err, n.stateErr} {
+	for _, err := range []error{n.Err, n.StateErr} {
 		if e := apiError(err); e != nil && e.StatusCode == http.StatusNotFound {
-			n.gone = s.api.Gone(ctx, l.crisp)
+			n.Gone = s.api.Gone(ctx, l.Crisp)
 			break
 		}
 	}
-	for _, fp := range l.singles {
-		if n.err != nil || n.shows(fp) {
+	for _, fp := range l.Singles {
+		if n.Err != nil || n.Shows(fp) {
 			continue
 		}
-		item, err := s.api.Message(ctx, l.crisp, fp)
+		item, err := s.api.Message(ctx, l.Crisp, fp)
 		switch {
 		case err != nil:
-			n.err = err
+			n.Err = err
 		case item == nil || item.Why != "":
-			n.missing = append(n.missing, fp)
+			n.Missing = append(n.Missing, fp)
 		default:
-			n.singles = append(n.singles, readMessage(item.Raw))
+			m := readMessage(item.Raw)
+			n.Singles = append(n.Singles, m.logged())
 		}
 	}
 	return n
@@ -474,23 +478,34 @@ func (s *site) read(ctx context.Context, l *logRead) *reading {
 
 // log reads messages from the newest back, as far as reach says, or to a page that has one of the messages in
 // stop. What is cut is true when messages may be missing.
-func (s *site) log(ctx context.Context, id string, stop []int64, reach crispapi.Reach) (*reading, error) {
+func (s *site) log(ctx context.Context, id string, stop []int64, reach crispapi.Reach) (*crisplog.Reading, error) {
 	reach.Known = func(fp int64) bool { return slices.Contains(stop, fp) }
 	read, err := s.api.Messages(ctx, id, reach)
-	n := &reading{cut: read.Cut || read.Gap}
-	n.messages, n.odd = messagesOf(read.Items)
+	n := &crisplog.Reading{Cut: read.Cut || read.Gap}
+	n.Messages, n.Odd = messagesOf(read.Items)
 	return n, err
 }
 
 // messagesOf separates messages from those that cannot be used.
-func messagesOf(items []crispapi.Item) (msgs []EventMessage, odd []oddMessage) {
-	msgs = make([]EventMessage, 0, len(items))
+func messagesOf(items []crispapi.Item) (msgs []crisplog.Message, odd []crisplog.Odd) {
+	msgs = make([]crisplog.Message, 0, len(items))
 	for _, item := range items {
 		if item.Why == "" {
-			msgs = append(msgs, readMessage(item.Raw))
+			m := readMessage(item.Raw)
+			msgs = append(msgs, m.logged())
 			continue
 		}
 		odd = append(odd, oddOf(item))
 	}
 	return msgs, odd
+}
+
+// oddOf is what is known of a message that cannot be used.
+func oddOf(item crispapi.Item) crisplog.Odd {
+	o := crisplog.Odd{ID: item.ID, Fingerprint: item.Fingerprint, At: item.At, Why: string(item.Why)}
+	if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
+		m := readMessage(item.Raw)
+		o.Private = crispcontent.Private(m.Type) || m.From == "user"
+	}
+	return o
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // answers is a transport that gives one answer.
@@ -34,21 +35,21 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
 	read, err := siteOf(page).log(t.Context(), hookSession, nil, crispapi.Reach{Since: 1634080131140})
 	require.NoError(t, err)
-	msgs, odd := read.messages, read.odd
+	msgs, odd := read.Messages, read.Odd
 	require.Len(t, msgs, 1)
 	require.EqualValues(t, -1, msgs[0].Fingerprint)
 	require.EqualValues(t, 1634080131140, msgs[0].Timestamp)
-	require.Equal(t, "Ann", msgs[0].User.Nickname)
-	whys := make(map[crispapi.Why]oddMessage)
+	require.Equal(t, "Ann", msgs[0].Author.Name)
+	whys := make(map[crispapi.Why]crisplog.Odd)
 	for _, m := range odd {
-		require.NotEmpty(t, m.id)
-		m.id = ""
-		whys[crispapi.Why(m.why)] = m
+		require.NotEmpty(t, m.ID)
+		m.ID = ""
+		whys[crispapi.Why(m.Why)] = m
 	}
-	require.Equal(t, map[crispapi.Why]oddMessage{
-		crispapi.Doubled:       {fingerprint: 2, at: 1634080131141, why: "doubled"},
-		crispapi.NoFingerprint: {at: 1634080131142, why: "no_fingerprint"},
-		crispapi.NoTime:        {fingerprint: 4, why: "no_time"},
+	require.Equal(t, map[crispapi.Why]crisplog.Odd{
+		crispapi.Doubled:       {Fingerprint: 2, At: 1634080131141, Why: "doubled"},
+		crispapi.NoFingerprint: {At: 1634080131142, Why: "no_fingerprint"},
+		crispapi.NoTime:        {Fingerprint: 4, Why: "no_time"},
 	}, whys)
 }
 

@@ -442,16 +442,16 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	}
 	begun := h.store.now()
 	within, end := context.WithCancel(ctx)
-	if !s.read.until.IsZero() { // a message in hand is not to wait for a read that hangs
+	if !s.read.Until.IsZero() { // a message in hand is not to wait for a read that hangs
 		end()
-		within, end = context.WithTimeout(ctx, max(s.read.until.Sub(begun), callTimeout))
+		within, end = context.WithTimeout(ctx, max(s.read.Until.Sub(begun), callTimeout))
 	}
 	defer end()
-	n := &reading{of: s.read, blind: true}
-	if !s.read.blind {
+	n := &crisplog.Reading{Of: s.read, Blind: true}
+	if !s.read.Blind {
 		n = h.sites.of(rec).read(within, s.read)
 	}
-	n.begun = begun
+	n.Begun = begun
 	return &result{token: token, begun: begun, read: h.old.addTo(within, rec, n)}
 }
 

@@ -61,6 +61,9 @@ const MaxText = 2000
 
 var most = bounds{text: MaxText, options: 100, title: 200, cards: 50, buttons: 20, cardText: 1000}
 
+// Private reports whether a type of message is for the team alone.
+func Private(typ string) bool { return typ == "note" || typ == "event" }
+
 // Show returns what the user is shown of an agent's message with this type, content and fingerprint. It is an
 // allow-list: all types but text, file, animation, audio, picker, field and carousel give an error. Text is passed
 // on with its Markdown untouched. A link that is not safe is left out, and the rest is shown; a file whose own link
@@ -76,6 +79,9 @@ func Show(typ string, content []byte, fingerprint int64) ([]Part, error) {
 func show(typ string, content []byte, fingerprint int64, within bounds) ([]Part, error) {
 	s := shower{within: within}
 	var err error
+	if Private(typ) {
+		return nil, ErrPrivate
+	}
 	switch typ {
 	case "text":
 		var text string
@@ -98,8 +104,6 @@ func show(typ string, content []byte, fingerprint int64, within bounds) ([]Part,
 		var c carousel
 		err = read(content, &c)
 		s.carousel(c)
-	case "note", "event":
-		return nil, ErrPrivate
 	default:
 		return nil, ErrType
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/times"
 )
 
@@ -54,8 +55,48 @@ type Hook struct {
 	Missed time.Time `json:"missed,omitzero"` // by the first good read that did not show it
 	Next   time.Time `json:"next,omitzero"`
 
-	// Read is what the caller has decoded Raw to. It is not stored.
-	Read any `json:"-"`
+	// Told is what Raw says, once the caller has decoded it. It is not stored.
+	Told *Told `json:"-"`
+}
+
+// Told is what an event tells.
+type Told struct {
+	At      int64    // Crisp's time of it, in ms
+	Message *Message // that was written
+	Says    string   // a state: Crisp's own, SaysRemoved or SaysBlocked
+
+	Edited   int64   // the fingerprint of the message that has other content
+	Content  []byte  // that one
+	Removed  int64   // the fingerprint of the message that was removed
+	LetIn    bool    // the user is blocked no more
+	Operator *string // whom the conversation was assigned to, "" for nobody; nil: it is not about that
+}
+
+// What a hook may say of a session besides a state of Crisp's.
+const (
+	SaysRemoved  = "removed"
+	SaysBlocked  = "blocked"
+	SaysResolved = crispapi.Resolved
+)
+
+// message returns the message that a hook holds, or nil.
+func (k *Hook) message() *Message {
+	if k.Told == nil {
+		return nil
+	}
+	return k.Told.Message
+}
+
+// Shows reports whether the hook holds or names a message.
+func (k *Hook) Shows(fp int64) bool {
+	m := k.message()
+	return k.Want == fp || m != nil && m.Fingerprint == fp
+}
+
+// TellsEnd reports whether a hook, or the list of conversations, tells of a resolved state and says no more: it is
+// taken at its word where no read can show it.
+func (k *Hook) TellsEnd() bool {
+	return (k.Signed || k.Listed) && k.Told == nil && k.Says == SaysResolved
 }
 
 // About is the fingerprint of the message whose edit or removal a hook tells of; 0 for none.
@@ -156,6 +197,27 @@ func (q Hooks) Restart(crisp string, now time.Time) {
 	}
 }
 
+// ReadDue is when a session is read next for something that comes at by, and that a message may change. A message
+// that a hook told of and the log does not show yet is waited for, EarlyFor at the most, since a stream of hooks would
+// put it off for ever. What the list of conversations, or a stranger, told of later than by is not.
+func (q Hooks) ReadDue(s *Session, by time.Time) time.Time {
+	var wait time.Time
+	for i := range q {
+		k := &q[i]
+		if k.Crisp != s.ID || k.State && !k.Listed || (k.Listed || !k.Signed) && k.Got.After(by) {
+			continue
+		}
+		if k.Listed && !k.Missed.IsZero() && k.At <= s.Log.Newest+ListSlack {
+			continue // it was read, and is read once more to be sure
+		}
+		wait = times.Later(wait, k.Next)
+	}
+	if most := by.Add(EarlyFor); wait.After(most) {
+		wait = most
+	}
+	return times.Later(s.Reads.Retry, wait)
+}
+
 // TellState reports whether a hook of a session tells of its state.
 func (q Hooks) TellState(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Says != "" && !k.Listed })
@@ -171,7 +233,7 @@ func (q *Hooks) Put(k Hook) (dropped bool) {
 	}
 	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 && !k.Removed || q.bytes()+len(k.Raw) > maxHookBytes
 	if look {
-		k.Raw, k.Read = nil, nil
+		k.Raw, k.Told = nil, nil
 	}
 	if len(*q) >= maxHooks && k.onlyLooks() {
 		for i := range *q {

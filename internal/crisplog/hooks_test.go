@@ -64,10 +64,10 @@ func TestOfSeveralEditsTheNewestCounts(t *testing.T) {
 func TestAnEventThatIsTooLargeIsRead(t *testing.T) {
 	var q Hooks
 	large := whole(1, 1)
-	large.Raw, large.Read = jsontext.Value(strings.Repeat(" ", maxHookRaw+1)), new(int)
+	large.Raw, large.Told = jsontext.Value(strings.Repeat(" ", maxHookRaw+1)), new(Told)
 	q.Put(large)
 	require.Empty(t, q[0].Raw)
-	require.Nil(t, q[0].Read)
+	require.Nil(t, q[0].Told)
 }
 
 func TestHooksWaitForTheLog(t *testing.T) {

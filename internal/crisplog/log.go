@@ -1,7 +1,8 @@
 // Package crisplog keeps what is known of conversations in Crisp, as one record of a store: which
 // messages their logs have, which of these are ours, up to where they were read, what hooks tell that was
-// not read yet, how Crisp's clock goes, and in which state they are. It decides nothing and calls nobody:
-// its values are told what was read, posted or heard, and answer questions about it.
+// not read yet, how Crisp's clock goes, and in which state they are. It calls nobody: its values are told what was
+// read, posted or heard, and answer questions about it: NewRead what is to be read next, and NewTimeline what of a
+// reading, and of the hooks, can be judged now, in the order in which Crisp wrote it.
 //
 // All is bounded. Of the newest messages everything is kept; older ones go to an Old log, which is stored
 // by itself; of the oldest no more is kept than what it takes to know them again. Times of messages are
@@ -11,8 +12,7 @@ package crisplog
 import (
 	"cmp"
 	"slices"
-
-	"github.com/crisphandover/handover/internal/crispcontent"
+	"time"
 )
 
 // Log is what is known of the messages of a session.
@@ -283,16 +283,25 @@ func (l *Log) Move(entries []*Entry) {
 	l.Known.trim()
 }
 
-// Forgot reports whether more may have been known of a message of this type and content than there is: it
-// may be one that was shown, perhaps with other content.
-func (l *Log) Forgot(at, fp int64, typ string, content []byte) bool {
-	if fp == 0 || l.Entry(fp) != nil {
+// forgot reports whether more may have been known of a message than there is: it may be one that was shown,
+// perhaps with other content.
+func (l *Log) forgot(m *Message, now time.Time) bool {
+	if m.Fingerprint == 0 || l.Entry(m.Fingerprint) != nil {
 		return false
 	}
-	if known, ok := l.Known.find(fp); ok {
-		return known.hash != contentMark{} && known.hash != contentMarkOf(crispcontent.Hash(typ, content))
+	if known, ok := l.Known.find(m.Fingerprint); ok {
+		return known.hash != contentMark{} && known.hash != contentMarkOf(m.hash())
 	}
-	return at <= l.Moved
+	return l.counted(m, now) <= l.Moved
+}
+
+// counted is the time that a message counts with; 0 if it may be as old as any.
+func (l *Log) counted(m *Message, now time.Time) int64 {
+	at, ok := l.Plausible(m.Timestamp, now)
+	if !ok {
+		return 0
+	}
+	return at
 }
 
 // maxOdd is how many messages that could not be read are remembered, so that each is reported once. A read

@@ -111,17 +111,17 @@ func TestSurplusGoesToTheOldLogTogether(t *testing.T) {
 	require.Equal(t, int64(1), old.Entry(1).FP)
 
 	same, other := crispcontent.NewText("0"), crispcontent.NewText("another")
-	require.False(t, l.Forgot(1, 1, "text", same))
-	require.True(t, l.Forgot(1, 1, "text", other), "it may have been edited")
-	require.True(t, l.Forgot(1, 1000, "text", same), "as old as what was moved, and not known")
-	require.False(t, l.Forgot(1000, 1000, "text", same), "newer than all that was moved")
-	require.False(t, l.Forgot(99, 99, "text", other), "all is known of it")
-	require.False(t, l.Forgot(1, 0, "text", other), "it has no fingerprint")
+	require.False(t, l.forgot(&Message{Timestamp: 1, Fingerprint: 1, Type: "text", Content: same}, now))
+	require.True(t, l.forgot(&Message{Timestamp: 1, Fingerprint: 1, Type: "text", Content: other}, now), "it may have been edited")
+	require.True(t, l.forgot(&Message{Timestamp: 1, Fingerprint: 1000, Type: "text", Content: same}, now), "as old as what was moved, and not known")
+	require.False(t, l.forgot(&Message{Timestamp: 1000, Fingerprint: 1000, Type: "text", Content: same}, now), "newer than all that was moved")
+	require.False(t, l.forgot(&Message{Timestamp: 99, Fingerprint: 99, Type: "text", Content: other}, now), "all is known of it")
+	require.False(t, l.forgot(&Message{Timestamp: 1, Fingerprint: 0, Type: "text", Content: other}, now), "it has no fingerprint")
 
 	l.Recall(old.Entry(1))
 	require.NotNil(t, l.Entry(1))
 	require.NotSame(t, old.Entry(1), l.Entry(1))
-	require.False(t, l.Forgot(1, 1, "text", other))
+	require.False(t, l.forgot(&Message{Timestamp: 1, Fingerprint: 1, Type: "text", Content: other}, now))
 }
 
 func TestOldLog(t *testing.T) {
