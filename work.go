@@ -45,7 +45,8 @@ type engine struct {
 	host     *host
 	crisp    *crispCalls
 	old      *oldLogs
-	process  string // names this process in claims
+	process  string    // names this process in claims
+	began    time.Time // by this process's clock
 	pool     *worker.Pool
 	given    sync.Map             // records that the store gave with a claim, by key
 	recent   *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
@@ -68,11 +69,12 @@ type engine struct {
 func newEngine(cfg *Config) *engine {
 	store := newStorage(cfg.Store, cfg.Logger)
 	host := newHost(cfg)
-	sites := newSites(cfg, store, host.tell)
+	process := newID()
+	sites := newSites(cfg, store, process, host.tell)
 	h := &engine{
 		cfg: cfg, store: store, sites: sites, host: host,
 		crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock}, old: &oldLogs{store, cfg.Logger},
-		process: newID(), recent: keys.NewShelf[*record](recentBytes, recentFor), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
+		process: process, began: store.process(), recent: keys.NewShelf[*record](recentBytes, recentFor), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
@@ -449,7 +451,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	defer end()
 	n := &crisplog.Reading{Of: s.read, Blind: true}
 	if !s.read.Blind {
-		n = h.sites.of(rec).read(within, s.read)
+		n = h.crisp.read(within, rec, s.read)
 	}
 	n.Begun = begun
 	return &result{token: token, begun: begun, read: h.old.addTo(within, rec, n)}
