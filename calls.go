@@ -56,7 +56,7 @@ func (rec *record) purpose(s *step) Activity {
 
 // run does an effect that calls Crisp, and adds to r what came of it.
 func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) result {
-	api := c.sites.of(rec).api
+	api := c.sites.of(rec).API
 	if last := rec.lastTry(e); !last.IsZero() && !c.clock.now().Before(last) {
 		ctx = crispapi.LastTry(ctx)
 	}
@@ -86,7 +86,7 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 	case kindRate:
 		r.err = api.AskRating(ctx, e.Crisp)
 	case kindEmail:
-		r.err = api.SetMetas(ctx, e.Crisp, crispMetas{Email: e.Note})
+		r.err = api.SetMetas(ctx, e.Crisp, crispapi.Metas{Email: e.Note})
 	}
 	c.advise(rec, e, r.err)
 	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.Read && !e.Kind.names() {
@@ -123,7 +123,7 @@ func (c *crispCalls) post(ctx context.Context, rec *record, e *effect, r result)
 	if typ == "" {
 		typ = "text"
 	}
-	r.fp, r.err = c.sites.of(rec).api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: typ, From: "user", Origin: c.cfg.Origin, Content: content, Fingerprint: e.FP})
+	r.fp, r.err = c.sites.of(rec).API.Send(ctx, e.Crisp, crispapi.Outgoing{Type: typ, From: "user", Origin: c.cfg.Origin, Content: content, Fingerprint: e.FP})
 	return r
 }
 
@@ -149,7 +149,7 @@ func (c *crispCalls) lookUp(ctx context.Context, rec *record, e *effect) (int64,
 			since = s.Log.Watermark - crisplog.Overlap.Milliseconds()
 		}
 	}
-	read, err := c.sites.of(rec).log(ctx, e.Crisp, stop, crispapi.Reach{Since: since})
+	read, err := c.log(ctx, rec, e.Crisp, stop, crispapi.Reach{Since: since})
 	if err != nil {
 		return 0, false, err
 	}
@@ -214,13 +214,11 @@ func (c *crispCalls) advise(rec *record, e *effect, err error) {
 	if api == nil || api.Held || !api.NeedsPerson() || !e.Kind.aside() {
 		return
 	}
-	s, now := c.sites.of(rec), time.Now()
-	if last, ok := s.advised.Load(api.Op); ok && now.Sub(last.(time.Time)) < time.Hour {
+	if !c.sites.of(rec).Advise(api.Op) {
 		return
 	}
-	s.advised.Store(api.Op, now)
 	c.host.tell(Activity{Kind: ActivityFault, Conversation: rec.Conversation, CrispID: e.Crisp, HandoverID: e.HandoverID,
-		Attempt: e.Attempts, Err: err, Effect: string(e.Kind), Why: "person", At: now})
+		Attempt: e.Attempts, Err: err, Effect: string(e.Kind), Why: "person", At: time.Now()})
 }
 
 // postNote tells the agents something. Where the plan has no notes it goes where
@@ -237,16 +235,16 @@ func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect, r res
 		return r
 	}
 	site := c.sites.of(rec)
-	noNotes, err := site.noNotes(ctx)
+	noNotes, err := site.NoNotes(ctx)
 	if r.err = err; err != nil {
 		return r
 	}
 	if !noNotes {
-		_, r.err = site.api.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
+		_, r.err = site.API.Send(ctx, e.Crisp, crispapi.Outgoing{Type: "note", From: "operator", Origin: c.cfg.Origin, Content: crispcontent.NewText(part), Fingerprint: e.FP})
 		if api := apiError(r.err); api == nil || !api.NotOnPlan() {
 			return r
 		}
-		if r.err = site.rememberNoNotes(ctx); r.err != nil {
+		if r.err = site.RememberNoNotes(ctx); r.err != nil {
 			return r
 		}
 	}
@@ -254,9 +252,9 @@ func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect, r res
 	if c.cfg.Policy.NoteFallback != NoteInData {
 		return r
 	}
-	have, err := site.api.Metas(ctx, e.Crisp)
+	have, err := site.API.Metas(ctx, e.Crisp)
 	if r.err = err; err == nil {
-		r.err = site.api.SetMetas(ctx, e.Crisp, mergeMetas(crispMetas{Data: have.Data}, crispMetas{Data: map[string]any{"handover_note": text}}))
+		r.err = site.API.SetMetas(ctx, e.Crisp, crispapi.Metas{Data: have.Data}.With(crispapi.Metas{Data: map[string]any{"handover_note": text}}))
 	}
 	return r
 }
@@ -265,7 +263,7 @@ func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect, r res
 // conversation that may exist has no message, and Crisp's lists hide it.
 func (c *crispCalls) create(ctx context.Context, rec *record, e *effect, r result) result {
 	if !e.Placed {
-		at, placed, err := c.sites.of(rec).place(ctx)
+		at, placed, err := c.sites.of(rec).Place(ctx)
 		if err != nil {
 			r.err = err
 			return r
@@ -275,7 +273,7 @@ func (c *crispCalls) create(ctx context.Context, rec *record, e *effect, r resul
 			return r
 		}
 	}
-	r.made, r.err = c.sites.of(rec).api.Create(ctx)
+	r.made, r.err = c.sites.of(rec).API.Create(ctx)
 	return r
 }
 
@@ -286,89 +284,31 @@ func (c *crispCalls) setMetas(ctx context.Context, rec *record, e *effect) (emai
 	if ho == nil {
 		return false, nil
 	}
-	want, api := c.metasOf(ho), c.sites.of(rec).api
+	want, api := c.metasOf(ho), c.sites.of(rec).API
 	if e.Metas != nil && e.Metas.Merge {
 		have, err := api.Metas(ctx, e.Crisp)
 		if fault := apiError(err); fault != nil && fault.StatusCode == http.StatusNotFound {
 			// A read may be older than the conversation: a change tells whether it is gone.
-			if probe := apiError(api.SetMetas(ctx, e.Crisp, crispMetas{Nickname: want.Nickname})); probe != nil {
+			if probe := api.SetMetas(ctx, e.Crisp, crispapi.Metas{Nickname: want.Nickname}); probe != nil {
 				return false, probe
 			}
 		}
 		if err != nil {
 			return false, err
 		}
-		want = mergeMetas(have, want)
+		want = have.With(want)
 	}
-	err = api.SetMetas(ctx, e.Crisp, want)
-	if refused(err) {
-		return c.setMetasOneByOne(ctx, api, rec, e.Crisp, want)
+	left, err := api.SetMetasThatFit(ctx, e.Crisp, want)
+	for _, name := range left {
+		c.host.tell(Activity{Kind: ActivityLimited, Conversation: rec.Conversation, CrispID: e.Crisp, Why: name, At: time.Now()})
 	}
-	return want.Email != "", err
-}
-
-// refused reports whether Crisp answers that what a call says is wrong.
-func refused(err error) bool {
-	e := apiError(err)
-	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
-}
-
-// setMetasOneByOne finds the fields that Crisp refuses, and shows them among the data.
-func (c *crispCalls) setMetasOneByOne(ctx context.Context, api *crispapi.Client, rec *record, id string, want crispMetas) (emailed bool, err error) {
-	emailed = want.Email != ""
-	rest := maps.Clone(want.Data)
-	if rest == nil {
-		rest = make(map[string]any)
-	}
-	try := func(name string, m crispMetas, value string) error {
-		err := api.SetMetas(ctx, id, m)
-		if !refused(err) {
-			return err
-		}
-		c.host.tell(Activity{Kind: ActivityLimited, Conversation: rec.Conversation, CrispID: id, Why: name, At: time.Now()})
-		if value != "" {
-			rest[name] = value
-		}
-		emailed = emailed && name != "email"
-		return nil
-	}
-	for _, f := range []struct {
-		name  string
-		metas crispMetas
-		value string
-	}{
-		{"nickname", crispMetas{Nickname: want.Nickname}, want.Nickname},
-		{"email", crispMetas{Email: want.Email}, want.Email},
-		{"phone", crispMetas{Phone: want.Phone}, want.Phone},
-		{"avatar", crispMetas{Avatar: want.Avatar}, want.Avatar},
-	} {
-		if f.value == "" {
-			continue
-		}
-		if err := try(f.name, f.metas, f.value); err != nil {
-			return false, err
-		}
-	}
-	if len(want.Segments) > 0 {
-		if err := try("segments", crispMetas{Segments: want.Segments}, ""); err != nil {
-			return false, err
-		}
-	}
-	if want.Device != nil {
-		if err := try("locale", crispMetas{Device: want.Device}, ""); err != nil {
-			return false, err
-		}
-	}
-	if len(rest) == 0 {
-		return emailed, nil
-	}
-	return emailed, try("data", crispMetas{Data: rest}, "")
+	return err == nil && want.Email != "" && !slices.Contains(left, "email"), err
 }
 
 // metasOf is what Crisp shall know of the user.
-func (c *crispCalls) metasOf(ho *handover) crispMetas {
+func (c *crispCalls) metasOf(ho *handover) crispapi.Metas {
 	u := ho.Request.User.metas()
-	m := crispMetas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
+	m := crispapi.Metas{Nickname: u.Nickname, Email: u.Email, Phone: u.Phone, Avatar: u.Avatar, Data: u.Data}
 	if m.Email != "" && c.cfg.Policy.Email != EmailAlways && !ho.ByEmail {
 		m.Email = ""
 		if c.cfg.Policy.Email == EmailNever {
@@ -385,29 +325,85 @@ func (c *crispCalls) metasOf(ho *handover) crispMetas {
 		}
 	}
 	if ho.Request.Locale != "" {
-		m.Device = &crispDevice{Locales: []string{ho.Request.Locale}}
+		m.Device = &crispapi.Device{Locales: []string{ho.Request.Locale}}
 	}
 	return m
 }
 
-// mergeMetas adds to what a conversation has: whether Crisp merges or replaces data is unknown.
-func mergeMetas(have, want crispMetas) crispMetas {
-	data := maps.Clone(have.Data)
-	if data == nil {
-		data = make(map[string]any)
+// read reads Crisp's log back to where it was read before, and the state if that is wanted. A state
+// that cannot be read does not hold up the messages.
+func (c *crispCalls) read(ctx context.Context, rec *record, l *crisplog.Read) *crisplog.Reading {
+	api := c.sites.of(rec).API
+	pages := 0
+	if l.Early {
+		pages = 1
 	}
-	maps.Copy(data, want.Data)
-	if len(data) > 0 {
-		want.Data = data
-	}
-	segments := slices.Clone(have.Segments)
-	for _, s := range want.Segments {
-		if !slices.Contains(segments, s) {
-			segments = append(segments, s)
+	n, err := c.log(ctx, rec, l.Crisp, l.Stop, crispapi.Reach{Since: l.Since, Pages: pages, Ahead: l.Ahead})
+	n.Of, n.Err = l, err
+	if n.Err == nil && l.State {
+		if state, err := api.Conversation(ctx, l.Crisp); err == nil {
+			n.State = &state
+		} else {
+			fault := apiError(err)
+			n.StateErr, n.Refused = err, fault != nil && !fault.Temporary()
 		}
 	}
-	want.Segments = segments
-	return want
+	for _, err := range []error{n.Err, n.StateErr} {
+		if e := apiError(err); e != nil && e.StatusCode == http.StatusNotFound {
+			n.Gone = api.Gone(ctx, l.Crisp)
+			break
+		}
+	}
+	for _, fp := range l.Singles {
+		if n.Err != nil || n.Shows(fp) {
+			continue
+		}
+		item, err := api.Message(ctx, l.Crisp, fp)
+		switch {
+		case err != nil:
+			n.Err = err
+		case item == nil || item.Why != "":
+			n.Missing = append(n.Missing, fp)
+		default:
+			m := readMessage(item.Raw)
+			n.Singles = append(n.Singles, m.logged())
+		}
+	}
+	return n
+}
+
+// log reads messages from the newest back, as far as reach says, or to a page that has one of the messages in
+// stop. What is cut is true when messages may be missing.
+func (c *crispCalls) log(ctx context.Context, rec *record, id string, stop []int64, reach crispapi.Reach) (*crisplog.Reading, error) {
+	reach.Known = func(fp int64) bool { return slices.Contains(stop, fp) }
+	read, err := c.sites.of(rec).API.Messages(ctx, id, reach)
+	n := &crisplog.Reading{Cut: read.Cut || read.Gap}
+	n.Messages, n.Odd = messagesOf(read.Items)
+	return n, err
+}
+
+// messagesOf separates messages from those that cannot be used.
+func messagesOf(items []crispapi.Item) (msgs []crisplog.Message, odd []crisplog.Odd) {
+	msgs = make([]crisplog.Message, 0, len(items))
+	for _, item := range items {
+		if item.Why == "" {
+			m := readMessage(item.Raw)
+			msgs = append(msgs, m.logged())
+			continue
+		}
+		odd = append(odd, oddOf(item))
+	}
+	return msgs, odd
+}
+
+// oddOf is what is known of a message that cannot be used.
+func oddOf(item crispapi.Item) crisplog.Odd {
+	o := crisplog.Odd{ID: item.ID, Fingerprint: item.Fingerprint, At: item.At, Why: string(item.Why)}
+	if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
+		m := readMessage(item.Raw)
+		o.Private = crispcontent.Private(m.Type) || m.From == "user"
+	}
+	return o
 }
 
 // humanPart reads the conversation of the user with the agents from Crisp's log. unread is true
@@ -416,7 +412,7 @@ func (c *crispCalls) humanPart(ctx context.Context, rec *record, e *effect) (all
 	if e.Crisp == "" {
 		return nil, false
 	}
-	read, err := c.sites.of(rec).log(ctx, e.Crisp, []int64{e.FP}, crispapi.Reach{Since: e.At})
+	read, err := c.log(ctx, rec, e.Crisp, []int64{e.FP}, crispapi.Reach{Since: e.At})
 	if err != nil {
 		return nil, true
 	}

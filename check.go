@@ -8,6 +8,7 @@ import (
 
 	"github.com/crisphandover/handover/internal/checkup"
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/website"
 )
 
 const (
@@ -43,7 +44,7 @@ func (h *Handover) Check(ctx context.Context) Report {
 	f.Run.Works, f.Run.Missed = h.overdue.Works()
 	var api *crispapi.Client // of the first website that answers
 	if i := slices.IndexFunc(f.Sites, checkup.Site.Usable); i >= 0 {
-		api = h.sites[f.Sites[i].ID].api
+		api = h.sites[f.Sites[i].ID].API
 	}
 	f.Reads = checkup.AskScopes(ctx, api)
 	return reportOf(f.Rows())
@@ -63,7 +64,7 @@ func (h *engine) checkStore(ctx context.Context) (f checkup.Store) {
 
 // checkSites asks about all websites, some at a time.
 func (h *engine) checkSites(ctx context.Context) []checkup.Site {
-	ids := append([]string{h.cfg.WebsiteID}, h.cfg.Websites...)
+	ids := h.cfg.websites()
 	all := make([]checkup.Site, len(ids))
 	free := make(chan struct{}, checksAtOnce)
 	var asking sync.WaitGroup
@@ -72,21 +73,18 @@ func (h *engine) checkSites(ctx context.Context) []checkup.Site {
 		free <- struct{}{}
 		asking.Go(func() {
 			defer func() { <-free }()
-			h.sites[id].check(ctx, &all[i])
-			all[i].Refused = h.refusals.reason()
+			h.checkSite(ctx, h.sites[id], &all[i])
 		})
 	}
 	asking.Wait()
 	return all
 }
 
-// check asks Crisp about the website, and reads what all replicas know of it.
-func (s *site) check(ctx context.Context, f *checkup.Site) {
-	f.Signed, f.Keyed, f.WebsiteToken = len(s.cfg.Webhook.Secrets) > 0, len(s.cfg.Webhook.URLKeys[s.id]) > 0, s.cfg.Token.Tier == TierWebsite
-	w, err := s.shared(ctx) // first: other replicas may know that Crisp has asked for fewer calls
-	f.RecordErr, f.Hook, f.NoNotes = err, s.lastHook(&w), s.store.now().Before(w.NoNotes)
-	checkup.AskWebsite(ctx, s.api, f)
-	if f.Calls = s.api.Calls.Load(); w.Day == today(s.store.now()) {
-		f.Calls += w.Calls
-	}
+// checkSite asks Crisp about a website, and reads what all replicas know of it.
+func (h *engine) checkSite(ctx context.Context, s *website.Site, f *checkup.Site) {
+	f.Signed, f.Keyed, f.WebsiteToken = len(h.cfg.Webhook.Secrets) > 0, len(h.cfg.Webhook.URLKeys[s.ID]) > 0, h.cfg.Token.Tier == TierWebsite
+	w, err := s.Read(ctx) // first: other replicas may know that Crisp has asked for fewer calls
+	f.RecordErr, f.Hook, f.NoNotes, f.Refused = err, s.LastHook(&w), h.store.now().Before(w.NoNotes), h.refusals.reason()
+	checkup.AskWebsite(ctx, s.API, f)
+	f.Calls = s.API.Calls.Load() + w.CallsOf(h.store.now())
 }

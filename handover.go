@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/testhook"
+	"github.com/crisphandover/handover/internal/website"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -220,7 +221,7 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 	if err != nil {
 		return PresenceUnknown, err
 	}
-	there, err := h.sites.of(rec).there(ctx)
+	there, err := presenceAt(ctx, h.sites.of(rec))
 	return h.host.presence(ctx, rec, there), err
 }
 
@@ -250,18 +251,17 @@ func (h *Handover) Spent(ctx context.Context) (Spent, error) {
 	if err := h.made(); err != nil {
 		return Spent{}, err
 	}
-	sum := Spent{Day: today(h.store.now())}
+	now := h.store.now()
+	sum := Spent{Day: website.Today(now)}
 	for _, s := range h.sites {
-		if err := s.spend(ctx); err != nil {
+		if err := s.Spend(ctx); err != nil {
 			return Spent{}, err
 		}
-		w, err := s.shared(ctx)
+		w, err := s.Read(ctx)
 		if err != nil {
 			return Spent{}, err
 		}
-		if w.Day == sum.Day {
-			sum.Calls += w.Calls
-		}
+		sum.Calls += w.CallsOf(now)
 	}
 	return sum, nil
 }

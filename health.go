@@ -1,10 +1,10 @@
 package handover
 
 import (
-	"slices"
 	"time"
 
 	"github.com/crisphandover/handover/internal/times"
+	"github.com/crisphandover/handover/internal/website"
 )
 
 // Health says how this process is. All times are by the store's clock, as far as this process knows it; zero: never.
@@ -79,10 +79,8 @@ func (h *Handover) Health() Health {
 	for name, lane := range h.pool.Stats() {
 		health.Queues[name] = QueueHealth{Waiting: lane.Queued, Running: lane.Running}
 	}
-	for _, id := range append([]string{h.cfg.WebsiteID}, h.cfg.Websites...) {
-		if !slices.ContainsFunc(health.Websites, func(w WebsiteHealth) bool { return w.ID == id }) {
-			health.Websites = append(health.Websites, h.sites[id].health())
-		}
+	for _, id := range h.cfg.websites() {
+		health.Websites = append(health.Websites, h.siteHealth(h.sites[id]))
 	}
 	return health
 }
@@ -107,19 +105,14 @@ func (s *storage) health() (h StoreHealth) {
 	return h
 }
 
-// health tells what is known of the website.
-func (s *site) health() WebsiteHealth {
-	h := WebsiteHealth{ID: s.id, CatchUpEvery: s.cfg.catchUpEvery()}
-	known := s.known.Load()
-	if known == nil {
-		known = new(websiteKnown)
+// siteHealth tells what is known of a website.
+func (h *engine) siteHealth(s *website.Site) WebsiteHealth {
+	known, ahead := s.Known(), time.Duration(h.store.ahead.Load())
+	w := WebsiteHealth{ID: s.ID, CatchUpEvery: s.Every, LastHook: s.LastHook(&known), CaughtUp: known.CaughtUp, HeldCalls: s.API.HeldOps()}
+	w.Lag = max(h.store.now().Sub(times.Later(w.CaughtUp, h.began.Add(ahead)))-w.CatchUpEvery, 0)
+	if state := s.API.State(); !state.Until.IsZero() {
+		w.Held, w.HeldStatus, w.HeldReason = true, state.StatusCode, state.Reason
+		w.HeldUntil = state.Until.Add(ahead).Round(0)
 	}
-	h.LastHook, h.CaughtUp = s.lastHook(&known.record), known.record.CaughtUp
-	h.Lag = max(s.store.now().Sub(times.Later(h.CaughtUp, s.made.Add(time.Duration(s.store.ahead.Load()))))-h.CatchUpEvery, 0)
-	if state := s.api.State(); !state.Until.IsZero() {
-		h.Held, h.HeldStatus, h.HeldReason = true, state.StatusCode, state.Reason
-		h.HeldUntil = state.Until.Add(time.Duration(s.store.ahead.Load())).Round(0)
-	}
-	h.HeldCalls = s.api.HeldOps()
-	return h
+	return w
 }

@@ -1,8 +1,8 @@
 package handover
 
 import (
-	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,11 +26,31 @@ import (
 type MemoryStore struct {
 	mu      sync.Mutex
 	version int64              // the last one given to any record, so that none ever comes twice
-	records map[string]*Record // by Key; replaced by Save, never changed
-	owners  map[string]string  // keys by Crisp id
-	live    map[string]*Record // those of records whose Live is set, by Key
+	records map[string]*stored // by Key
+	owners  map[string]*stored // by Crisp id
+	live    []*stored          // those of records whose Live is set
 	queue   keys.Queue         // of the records whose Due is set: when Claim may give them, in microseconds
 	feed    keys.Feed
+}
+
+// stored is a record as MemoryStore keeps it. There may be very many, so it is small.
+type stored struct {
+	keys.Item
+	version int64
+	due     int64    // in microseconds, of the zero time as well
+	ids     []string // never changed
+	data    string
+	live    int32 // its place among those that are live, from 1; 0 for none
+}
+
+// record returns it as the caller of a store gets it, who shares no memory with it; the zero Record of nil.
+func (s *stored) record() Record {
+	if s == nil {
+		return Record{}
+	}
+	return Record{
+		Key: s.Key, CrispIDs: slices.Clone(s.ids), Version: s.version, Due: time.UnixMicro(s.due).UTC(), Live: s.live > 0, Data: append([]byte(nil), s.data...),
+	}
 }
 
 var (
@@ -41,24 +61,22 @@ var (
 
 // Load implements Store.
 func (s *MemoryStore) Load(ctx context.Context, key string) (Record, error) {
-	if err := ctx.Err(); err != nil {
-		return Record{}, err
-	}
-	s.mu.Lock()
-	r := s.records[key]
-	s.mu.Unlock()
-	return copyRecord(r), nil
+	return s.read(ctx, &s.records, key)
 }
 
 // Find implements Store.
 func (s *MemoryStore) Find(ctx context.Context, crispID string) (Record, error) {
+	return s.read(ctx, &s.owners, crispID)
+}
+
+// read returns what is under a name; the zero Record if nothing is.
+func (s *MemoryStore) read(ctx context.Context, under *map[string]*stored, name string) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
 	}
 	s.mu.Lock()
-	r := s.records[s.owners[crispID]]
-	s.mu.Unlock()
-	return copyRecord(r), nil
+	defer s.mu.Unlock()
+	return (*under)[name].record(), nil
 }
 
 // Save implements Store.
@@ -66,33 +84,30 @@ func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err er
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	wake := r.Wake
-	r = copyRecord(&r)
-	r.Now, r.Wake = time.Time{}, false
-	if !r.Due.IsZero() {
-		r.Due = time.UnixMicro(r.Due.UnixMicro()).UTC() // as durable stores give it back
-	}
+	data := string(r.Data)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.records[r.Key]
-	if old == nil {
-		old = new(Record)
-	}
-	if old.Version != r.Version {
+	kept := s.records[r.Key]
+	if r.Version != 0 && kept == nil || kept != nil && kept.version != r.Version {
 		return 0, ErrConflict
 	}
-	renamed := !slices.Equal(old.CrispIDs, r.CrispIDs)
-	if renamed && s.taken(&r) {
-		return 0, ErrTaken
+	if kept == nil {
+		kept = &stored{Item: keys.Item{Key: r.Key}}
+	}
+	if !slices.Equal(kept.ids, r.CrispIDs) {
+		if s.taken(&r) {
+			return 0, ErrTaken
+		}
+		s.rename(kept, slices.Clone(r.CrispIDs))
 	}
 	s.version++
-	r.Version = s.version
-	s.put(old, &r, renamed)
-	if wake {
+	kept.version, kept.data = s.version, data
+	s.put(kept, r.Due, r.Live)
+	if r.Wake {
 		s.feed.Tell(r.Key)
 	}
-	return r.Version, nil
+	return kept.version, nil
 }
 
 // Claim implements Store.
@@ -105,9 +120,9 @@ func (s *MemoryStore) Claim(ctx context.Context, limit int, ttl time.Duration) (
 	now := time.Now().UnixMicro()
 	due := s.queue.Take(now, limit)
 	records := make([]Record, len(due))
-	for i, key := range due {
-		records[i] = copyRecord(s.records[key])
-		s.queue.Put(key, now+max(ttl.Microseconds(), 0))
+	for i, item := range due {
+		records[i] = s.records[item.Key].record()
+		s.queue.Put(item, now+max(ttl.Microseconds(), 0))
 	}
 	return records, nil
 }
@@ -123,15 +138,12 @@ func (s *MemoryStore) Delete(ctx context.Context, key string, version int64) err
 	if r == nil {
 		return nil
 	}
-	if r.Version != version {
+	if r.version != version {
 		return ErrConflict
 	}
-	for _, id := range r.CrispIDs {
-		delete(s.owners, id)
-	}
-	s.queue.Remove(key)
+	s.rename(r, nil)
+	s.put(r, time.Time{}, false)
 	delete(s.records, key)
-	delete(s.live, key)
 	return nil
 }
 
@@ -142,21 +154,21 @@ func (s *MemoryStore) List(ctx context.Context, q ListQuery) ([]Record, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	from := s.records
+	from := maps.Values(s.records)
 	if q.Live {
-		from = s.live
+		from = slices.Values(s.live)
 	}
-	var found []string // the first of those seen so far, in their order
-	for key := range from {
-		if key <= q.After || !strings.HasPrefix(key, q.Prefix) || len(found) == q.Limit && key > found[q.Limit-1] {
+	var found []*stored // the first of those seen so far, in their order
+	for r := range from {
+		if r.Key <= q.After || !strings.HasPrefix(r.Key, q.Prefix) || len(found) == q.Limit && r.Key > found[q.Limit-1].Key {
 			continue
 		}
-		at, _ := slices.BinarySearch(found, key)
-		found = slices.Insert(found[:min(len(found), q.Limit-1)], at, key)
+		at, _ := slices.BinarySearchFunc(found, r.Key, func(f *stored, key string) int { return strings.Compare(f.Key, key) })
+		found = slices.Insert(found[:min(len(found), q.Limit-1)], at, r)
 	}
 	records := make([]Record, len(found))
-	for i, key := range found {
-		records[i] = copyRecord(from[key])
+	for i, r := range found {
+		records[i] = r.record()
 	}
 	return records, nil
 }
@@ -169,45 +181,45 @@ func (s *MemoryStore) Watch(ctx context.Context, changed func(key string)) error
 // taken reports whether one of the record's Crisp ids leads to another record. The caller holds s.mu.
 func (s *MemoryStore) taken(r *Record) bool {
 	return slices.ContainsFunc(r.CrispIDs, func(id string) bool {
-		owner, ok := s.owners[id]
-		return ok && owner != r.Key
+		owner := s.owners[id]
+		return owner != nil && owner.Key != r.Key
 	})
 }
 
-// put stores r in the place of old; renamed says that its Crisp ids are others. The caller holds s.mu and
-// has seen that they are free.
-func (s *MemoryStore) put(old, r *Record, renamed bool) {
-	if s.records == nil {
-		s.records, s.owners, s.live = make(map[string]*Record), make(map[string]string), make(map[string]*Record)
+// rename has these Crisp ids lead to a record, and no others. The caller holds s.mu and has seen that they are free.
+func (s *MemoryStore) rename(r *stored, ids []string) {
+	for _, id := range r.ids {
+		delete(s.owners, id)
 	}
-	if renamed {
-		for _, id := range old.CrispIDs {
-			delete(s.owners, id)
-		}
-		for _, id := range r.CrispIDs {
-			s.owners[id] = r.Key
-		}
+	r.ids = ids
+	if len(ids) > 0 && s.owners == nil {
+		s.owners = make(map[string]*stored)
 	}
-	s.records[r.Key] = r
-	if r.Live {
-		s.live[r.Key] = r
-	} else if old.Live {
-		delete(s.live, r.Key)
+	for _, id := range ids {
+		s.owners[id] = r
 	}
-	if r.Due.IsZero() {
-		s.queue.Remove(r.Key)
-		return
-	}
-	s.queue.Put(r.Key, r.Due.UnixMicro())
 }
 
-// copyRecord returns a record that shares no memory with r; the zero Record of nil.
-func copyRecord(r *Record) Record {
-	if r == nil {
-		return Record{}
+// put has the record found by its key, its Due and its Live. The caller holds s.mu.
+func (s *MemoryStore) put(r *stored, due time.Time, live bool) {
+	if s.records == nil {
+		s.records = make(map[string]*stored)
 	}
-	c := *r
-	c.CrispIDs = slices.Clone(r.CrispIDs)
-	c.Data = bytes.Clone(r.Data)
-	return c
+	s.records[r.Key] = r
+	switch {
+	case live && r.live == 0:
+		s.live = append(s.live, r)
+		r.live = int32(len(s.live))
+	case !live && r.live > 0:
+		last := s.live[len(s.live)-1]
+		s.live[r.live-1], last.live = last, r.live
+		s.live[len(s.live)-1] = nil
+		s.live, r.live = s.live[:len(s.live)-1], 0
+	}
+	r.due = due.UnixMicro()
+	if due.IsZero() {
+		s.queue.Remove(&r.Item)
+		return
+	}
+	s.queue.Put(&r.Item, r.due)
 }

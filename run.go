@@ -35,7 +35,7 @@ func (h *Handover) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for _, s := range h.sites {
-		s.missed.Store(true) // what came while nobody ran
+		s.HooksMissed() // what came while nobody ran
 	}
 	go h.watch(ctx)
 	for {
@@ -91,9 +91,9 @@ func (h *engine) wake(key string) {
 // housekeeping does what concerns whole websites. What the store fails at is done next time.
 func (h *engine) housekeeping(ctx context.Context) {
 	for _, s := range h.sites {
-		_ = s.catchUpSoon(ctx)
-		_ = s.account(ctx)
-		_ = s.refresh(ctx)
+		_ = s.CatchUpSoon(ctx)
+		_ = s.Account(ctx)
+		_ = s.Refresh(ctx)
 	}
 }
 
@@ -174,7 +174,9 @@ func (h *engine) work(j worker.Job) {
 	case s == nil:
 		err = errForeign
 	case whole:
-		err = s.catchUp(ctx, h.process, h.listed)
+		err = s.CatchUp(ctx, func(ctx context.Context, c crispapi.Conversation, at int64) error {
+			return h.listed(ctx, website, c, at)
+		})
 	case old:
 		err = h.old.tidy(ctx, j.Key, func(ctx context.Context, key string) (*record, error) { return h.load(ctx, known{key: key}) })
 	default:
@@ -182,7 +184,7 @@ func (h *engine) work(j worker.Job) {
 	}
 	h.worked(ctx, j.Key, err)
 	if s != nil {
-		_ = s.account(ctx) // or next time
+		_ = s.Account(ctx) // or next time
 	}
 }
 
@@ -238,11 +240,11 @@ func (h *engine) putOff(ctx context.Context, key string, pause time.Duration, wh
 
 // listed puts a hook into the record of a listed conversation, if it is one of ours and may have changed
 // since it was last listed. at is 0 if it is not known when it has.
-func (h *engine) listed(ctx context.Context, site *site, c crispConversation, at int64) error {
+func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversation, at int64) error {
 	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
-	r, err := h.store.find(ctx, site.id+"/"+c.SessionID)
+	r, err := h.store.find(ctx, website+"/"+c.SessionID)
 	if err != nil {
 		return err
 	}

@@ -249,7 +249,7 @@ func (h *engine) ask(ctx context.Context, k known, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	website, _, _ := strings.Cut(k.key, "/")
-	there, err := h.sites[website].there(withPurpose(asking, Activity{Conversation: k.conversation}))
+	there, err := presenceAt(withPurpose(asking, Activity{Conversation: k.conversation}), h.sites[website])
 	if err != nil {
 		h.cfg.Logger.Warn("handover: the agents' presence is unknown", "error", err)
 	}

@@ -86,6 +86,6 @@ func (h *engine) userTypes(c Conversation, on bool) {
 			return
 		}
 		ctx = withPurpose(ctx, Activity{Conversation: rec.Conversation, HandoverID: rec.Handover.ID, CrispID: rec.Handover.CrispID})
-		_ = h.sites.of(rec).api.Typing(ctx, rec.Handover.CrispID, on) // Observe hears of it
+		_ = h.sites.of(rec).API.Typing(ctx, rec.Handover.CrispID, on) // Observe hears of it
 	})
 }

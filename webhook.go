@@ -245,7 +245,7 @@ func (h *Handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch status {
 	case http.StatusServiceUnavailable:
 		if s := h.sites[ev.WebsiteID]; s != nil {
-			s.missed.Store(true)
+			s.HooksMissed()
 		}
 		w.Header().Set("Retry-After", retryAfterBusy)
 	case http.StatusMethodNotAllowed:
@@ -306,7 +306,7 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		return err
 	}
 	if s := h.sites[ev.WebsiteID]; s != nil {
-		s.hook.Store(h.store.now().Unix())
+		s.HookCame()
 	}
 	switch {
 	case h.pool.Closed():

@@ -26,7 +26,8 @@ type engine struct {
 	sites    sites
 	host     *host
 	crisp    *crispCalls
-	process  string // names this process in claims
+	process  string    // names this process in claims
+	began    time.Time // by this process's clock
 	pool     *worker.Pool
 	given    sync.Map // records that the store gave with a claim, by key
 	waiters  worker.Waiters[*record]
@@ -45,11 +46,12 @@ type engine struct {
 func newEngine(cfg *Config) *engine {
 	store := newStorage(cfg.Store, cfg.Logger)
 	host := newHost(cfg)
-	sites := newSites(cfg, store, host.tell)
+	process := newID()
+	sites := newSites(cfg, store, process, host.tell)
 	h := &engine{
 		records: &records{cfg: cfg, store: store, old: &oldLogs{store, cfg.Logger}, recent: keys.NewShelf[*record](recentBytes, recentFor)},
 		sites:   sites, host: host, crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock},
-		process: newID(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
+		process: process, began: store.process(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
 		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
@@ -217,7 +219,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 	defer end()
 	n := &crisplog.Reading{Of: s.read, Blind: true}
 	if !s.read.Blind {
-		n = h.sites.of(rec).read(within, s.read)
+		n = h.crisp.read(within, rec, s.read)
 	}
 	n.Begun = begun
 	return &result{token: token, begun: begun, read: h.old.addTo(within, rec, n)}

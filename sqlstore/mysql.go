@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -132,21 +131,15 @@ func unique(result sql.Result, err error) (bool, error) {
 	return changed(result, err)
 }
 
-// newVersion returns a version that no record ever had. MySQL has neither sequences nor RETURNING, and a counter would be a row
-// that every Save waits for. Of 62 random bits, a key that is saved a million times has one twice with a probability of
-// 1 in 9 million. Unlike a counter's, they do not come again after a failover that has lost some of them.
-func newVersion() int64 { return 1 + rand.Int64N(1<<62) }
-
-func saveMySQL(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
-	version = newVersion()
-	args := []any{version, row.due, row.due, r.Live, row.data, row.ids, r.Key}
+func saveMySQL(ctx context.Context, s *Store, r handover.Record, row row) (int64, error) {
+	args := []any{row.version, row.due, row.due, r.Live, row.data, row.ids, r.Key}
 	if r.Version != 0 {
 		saved, err := changed(s.db.ExecContext(ctx, s.update, append(args, r.Version)...))
 		if err != nil || saved {
-			return version, err
+			return row.version, err
 		}
 	}
-	return version, s.inTx(ctx, func(tx *sql.Tx) error {
+	return row.version, s.inTx(ctx, func(tx *sql.Tx) (err error) {
 		var saved bool
 		if r.Version == 0 {
 			saved, err = unique(tx.ExecContext(ctx, s.insert, args...))

@@ -61,7 +61,7 @@ var postgres = dialect{
 		// trigger of the table record writes it.
 		insert: `WITH saved AS (
 			INSERT INTO {prefix}record (key, version, due, data, crisp_ids, live)
-			VALUES ($1, nextval('{prefix}version'), $2, $3, $4, $5)
+			VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (key) DO NOTHING RETURNING key, version, due
 		),
 		queued AS (
@@ -72,8 +72,8 @@ var postgres = dialect{
 		// Only what changes is written: Due does not always. Claim may have changed the record's time in the
 		// queue: "ON CONFLICT" compares with what is there now.
 		update: `WITH saved AS (
-			UPDATE {prefix}record SET version = nextval('{prefix}version'), due = $3, data = $4, crisp_ids = $5, live = $6
-			WHERE key = $1 AND version = $2 RETURNING key, version, due
+			UPDATE {prefix}record SET version = $2, due = $3, data = $4, crisp_ids = $5, live = $6
+			WHERE key = $1 AND version = $7 RETURNING key, version, due
 		),
 		dequeued AS (
 			DELETE FROM {prefix}due d USING saved WHERE d.key = saved.key AND saved.due IS NULL
@@ -91,7 +91,7 @@ var postgres = dialect{
 		// which has rows of the queue locked and waits for nobody: no deadlock has a part in it.
 		updateGiven: `WITH free AS (
 			SELECT g.*, r.place
-			FROM json_to_recordset(CAST($1 AS json)) g (n int, key text, version bigint, due bigint, ids text, live boolean, first int, size int, wake boolean),
+			FROM json_to_recordset(CAST($1 AS json)) g (n int, key text, version bigint, next bigint, due bigint, ids text, live boolean, first int, size int, wake boolean),
 			LATERAL (
 				SELECT ctid AS place FROM {prefix}record
 				WHERE key = g.key AND version = g.version AND crisp_ids = g.ids
@@ -99,7 +99,7 @@ var postgres = dialect{
 			) r
 		),
 		saved AS (
-			UPDATE {prefix}record r SET version = nextval('{prefix}version'), due = f.due, live = f.live,
+			UPDATE {prefix}record r SET version = f.next, due = f.due, live = f.live,
 				data = substring(CAST($2 AS bytea) FROM f.first FOR f.size)
 			FROM free f WHERE r.ctid = ANY (ARRAY(SELECT place FROM free)) AND r.key = f.key
 			RETURNING f.n, f.wake, r.key, r.version, r.due
@@ -137,7 +137,6 @@ var postgres = dialect{
 		"SELECT pg_advisory_xact_lock(7521414230331254130)", // "handover" in ASCII
 	},
 	migrations: []migration{{"tables", []string{
-		`CREATE SEQUENCE {prefix}version`,
 		`CREATE TABLE {prefix}record (
 			key       text COLLATE "C" PRIMARY KEY,
 			version   bigint NOT NULL,
@@ -156,8 +155,8 @@ var postgres = dialect{
 		)`,
 		`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
 		// A trigger costs nothing at the many Saves that change no Crisp id; parts of the statement would cost
-		// as much as the rest of it.
-		`CREATE FUNCTION {prefix}name_record() RETURNS trigger LANGUAGE plpgsql AS '
+		// as much as the rest of it. Who drops the tables leaves the function.
+		`CREATE OR REPLACE FUNCTION {prefix}name_record() RETURNS trigger LANGUAGE plpgsql AS '
 		DECLARE ids text[] := ARRAY(SELECT DISTINCT id FROM json_array_elements_text(CAST(NEW.crisp_ids AS json)) i (id) ORDER BY id);
 		BEGIN
 			DELETE FROM {prefix}crisp_id WHERE key = NEW.key AND crisp_id <> ALL (ids);
@@ -189,9 +188,9 @@ var postgres = dialect{
 	},
 
 	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
-		query, args := s.insert, []any{r.Key, row.due, row.data, row.ids, r.Live}
+		query, args := s.insert, []any{r.Key, row.version, row.due, row.data, row.ids, r.Live}
 		if r.Version != 0 {
-			query, args = s.update, []any{r.Key, r.Version, row.due, row.data, row.ids, r.Live}
+			query, args = s.update, append(args, r.Version)
 		}
 		if r.Wake && s.listen != nil {
 			query += s.notify
@@ -233,6 +232,7 @@ type givenRow struct {
 	N       int    `json:"n"`
 	Key     string `json:"key"`
 	Version int64  `json:"version"`
+	Next    int64  `json:"next"` // the version that it gets
 	Due     *int64 `json:"due"`
 	IDs     string `json:"ids"`
 	Live    bool   `json:"live"`
@@ -247,7 +247,7 @@ func savePostgres(ctx context.Context, s *Store, saves []*joined[save, int64]) e
 	for n, w := range saves {
 		r, row := w.given.record, w.given.row
 		given[n] = givenRow{
-			N: n, Key: r.Key, Version: r.Version, IDs: row.ids, Live: r.Live,
+			N: n, Key: r.Key, Version: r.Version, Next: row.version, IDs: row.ids, Live: r.Live,
 			First: len(data) + 1, Size: len(row.data), Wake: r.Wake,
 		}
 		if row.due.Valid {

@@ -35,13 +35,13 @@ var sqlite = dialect{
 			(SELECT live FROM {prefix}record r WHERE r.key = {prefix}due.key)`,
 
 		insert: `INSERT INTO {prefix}record (key, version, due, data, crisp_ids, live)
-		VALUES ($1, (SELECT last + 1 FROM {prefix}version), $2, $3, $4, $5)
+		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (key) DO NOTHING RETURNING version`,
 		// update changes a record whose Crisp ids stay, replace any.
-		update: `UPDATE {prefix}record SET version = (SELECT last + 1 FROM {prefix}version), due = $3, data = $4, live = $6
-		WHERE key = $1 AND version = $2 AND crisp_ids = $5 RETURNING version`,
-		replace: `UPDATE {prefix}record SET version = (SELECT last + 1 FROM {prefix}version), due = $3, data = $4, crisp_ids = $5, live = $6
-		WHERE key = $1 AND version = $2 RETURNING version`,
+		update: `UPDATE {prefix}record SET version = $2, due = $3, data = $4, live = $6
+		WHERE key = $1 AND version = $7 AND crisp_ids = $5 RETURNING version`,
+		replace: `UPDATE {prefix}record SET version = $2, due = $3, data = $4, crisp_ids = $5, live = $6
+		WHERE key = $1 AND version = $7 RETURNING version`,
 		release: `DELETE FROM {prefix}crisp_id WHERE key = $1`,
 		take:    `INSERT INTO {prefix}crisp_id (crisp_id, key) VALUES ($1, $2) ON CONFLICT (crisp_id) DO NOTHING`,
 		list: `SELECT 0, key, version, due, crisp_ids, data, live FROM {prefix}record
@@ -52,9 +52,6 @@ var sqlite = dialect{
 	},
 
 	migrations: []migration{{"tables", []string{
-		// One row: the last version given, whatever the record.
-		`CREATE TABLE {prefix}version (last INTEGER NOT NULL)`,
-		`INSERT INTO {prefix}version (last) VALUES (0)`,
 		`CREATE TABLE {prefix}record (
 			key       TEXT PRIMARY KEY NOT NULL,
 			version   INTEGER NOT NULL,
@@ -74,11 +71,9 @@ var sqlite = dialect{
 		) WITHOUT ROWID`,
 		`CREATE INDEX {prefix}crisp_id_key ON {prefix}crisp_id (key)`,
 		`CREATE TRIGGER {prefix}record_inserted AFTER INSERT ON {prefix}record BEGIN
-			UPDATE {prefix}version SET last = new.version;
 			INSERT INTO {prefix}due (key, at) SELECT new.key, new.due WHERE new.due IS NOT NULL;
 		END`,
 		`CREATE TRIGGER {prefix}record_updated AFTER UPDATE ON {prefix}record BEGIN
-			UPDATE {prefix}version SET last = new.version;
 			DELETE FROM {prefix}due WHERE key = new.key AND new.due IS NULL;
 			INSERT INTO {prefix}due (key, at) SELECT new.key, new.due WHERE new.due IS NOT NULL
 				ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE at <> excluded.at;
@@ -101,7 +96,7 @@ var sqlite = dialect{
 
 	saveOne: func(ctx context.Context, s *Store, r handover.Record, row row) (version int64, err error) {
 		if r.Version != 0 {
-			version, err = scanNumber(s.db.QueryContext(ctx, s.update, r.Key, r.Version, row.due, row.data, row.ids, r.Live))
+			version, err = scanNumber(s.db.QueryContext(ctx, s.update, r.Key, row.version, row.due, row.data, row.ids, r.Live, r.Version))
 			if err != nil || version != 0 {
 				return version, err
 			}
@@ -120,9 +115,9 @@ var sqlite = dialect{
 // statement writes: a transaction that has read first may find that it cannot write any more.
 func (s *Store) saveWithIDs(ctx context.Context, tx *sql.Tx, r handover.Record, row row) (version int64, err error) {
 	if r.Version == 0 {
-		version, err = scanNumber(tx.QueryContext(ctx, s.insert, r.Key, row.due, row.data, row.ids, r.Live))
+		version, err = scanNumber(tx.QueryContext(ctx, s.insert, r.Key, row.version, row.due, row.data, row.ids, r.Live))
 	} else {
-		version, err = scanNumber(tx.QueryContext(ctx, s.replace, r.Key, r.Version, row.due, row.data, row.ids, r.Live))
+		version, err = scanNumber(tx.QueryContext(ctx, s.replace, r.Key, row.version, row.due, row.data, row.ids, r.Live, r.Version))
 	}
 	if err != nil {
 		return 0, err

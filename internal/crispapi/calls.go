@@ -142,5 +142,9 @@ func (c *Client) Metas(ctx context.Context, id string) (m Metas, err error) {
 
 // SetMetas changes a conversation's metas. Data is merged with what there is, and segments replace it.
 func (c *Client) SetMetas(ctx context.Context, id string, m Metas) error {
-	return c.do(ctx, request{op: opSetMetas, session: id, path: "/meta", body: m})
+	return c.fault(c.trySetMetas(ctx, id, m))
+}
+
+func (c *Client) trySetMetas(ctx context.Context, id string, m Metas) *Error {
+	return c.try(ctx, request{op: opSetMetas, session: id, path: "/meta", body: m})
 }

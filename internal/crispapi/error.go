@@ -148,3 +148,8 @@ func (e *Error) Pause() time.Duration {
 	}
 	return wait
 }
+
+// badContent reports whether Crisp answers that what a call says is wrong.
+func (e *Error) badContent() bool {
+	return e != nil && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
+}

@@ -1,6 +1,10 @@
 package crispapi
 
 import (
+	"context"
+	"maps"
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crisphandover/handover/internal/exactjson"
@@ -60,4 +64,68 @@ func stringsOf(v jsontext.Value) (all []string) {
 		}
 	}
 	return all
+}
+
+// With returns these metas with others added, for a change: whether Crisp merges or replaces data is unknown, and
+// segments are replaced.
+func (m Metas) With(want Metas) Metas {
+	if len(m.Data)+len(want.Data) > 0 {
+		data := maps.Clone(m.Data)
+		if data == nil {
+			data = make(map[string]any)
+		}
+		maps.Copy(data, want.Data)
+		want.Data = data
+	}
+	segments := slices.Clone(m.Segments)
+	for _, s := range want.Segments {
+		if !slices.Contains(segments, s) {
+			segments = append(segments, s)
+		}
+	}
+	want.Segments = segments
+	return want
+}
+
+// SetMetasThatFit is SetMetas, but where Crisp refuses something in m, it sets the fields one by one, and shows those
+// that are refused among the data. left are their names.
+func (c *Client) SetMetasThatFit(ctx context.Context, id string, m Metas) (left []string, err error) {
+	e := c.trySetMetas(ctx, id, m)
+	if !e.badContent() {
+		return nil, c.fault(e)
+	}
+	data := maps.Clone(m.Data)
+	if data == nil {
+		data = make(map[string]any)
+	}
+	for _, f := range []struct {
+		name, value string // value is empty if it cannot be shown
+		metas       Metas
+	}{
+		{"nickname", m.Nickname, Metas{Nickname: m.Nickname}},
+		{"email", m.Email, Metas{Email: m.Email}},
+		{"phone", m.Phone, Metas{Phone: m.Phone}},
+		{"avatar", m.Avatar, Metas{Avatar: m.Avatar}},
+		{"segments", "", Metas{Segments: m.Segments}},
+		{"locale", "", Metas{Device: m.Device}},
+		{"data", "", Metas{Data: data}}, // with what was refused
+	} {
+		if f.metas.empty() {
+			continue
+		}
+		if e := c.trySetMetas(ctx, id, f.metas); e.badContent() {
+			left = append(left, f.name)
+			if f.value != "" {
+				data[f.name] = f.value
+			}
+		} else if e != nil {
+			return left, c.fault(e)
+		}
+	}
+	return left, nil
+}
+
+// empty reports whether nothing is to be set.
+func (m *Metas) empty() bool {
+	return m.Nickname+m.Email+m.Phone+m.Avatar == "" && len(m.Segments) == 0 && len(m.Data) == 0 && m.Device == nil
 }

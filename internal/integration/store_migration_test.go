@@ -3,6 +3,7 @@ package integration
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -71,4 +72,28 @@ func TestStoreMigrations(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestStorePostgresMigrateAfterDrop drops the tables, which leaves what is not theirs, the function. Migrate makes the tables again, and
+// no version comes twice.
+func TestStorePostgresMigrateAfterDrop(t *testing.T) {
+	db := openPostgres(t, postgresSchema(t, postgresConfig(t), nil))
+	first := saveRecord(t, postgresStore(t, db), handover.Record{Key: "key", CrispIDs: []string{"a"}})
+	rows, err := db.QueryContext(t.Context(), "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+	require.NoError(t, err)
+	var tables []string
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		tables = append(tables, name)
+	}
+	require.NoError(t, rows.Err())
+	require.Len(t, tables, 4)
+	_, err = db.ExecContext(t.Context(), "DROP TABLE "+strings.Join(tables, ", "))
+	require.NoError(t, err)
+
+	store := postgresStore(t, db)
+	r := saveRecord(t, store, handover.Record{Key: "key", CrispIDs: []string{"a"}, Data: []byte("data")})
+	requireRecord(t, store, r)
+	require.NotEqual(t, first.Version, r.Version)
 }

@@ -16,35 +16,48 @@ import (
 func TestQueueGivesKeysInTheOrderOfTheirTimes(t *testing.T) {
 	var q keys.Queue
 	require.Empty(t, q.Take(9, 1))
-	for key, at := range map[string]int64{"c": 3, "b": 1, "a": 3, "later": 9} {
-		q.Put(key, at)
+	later, x := &keys.Item{Key: "later"}, &keys.Item{Key: "x"}
+	q.Put(later, 9)
+	for key, at := range map[string]int64{"c": 3, "b": 1, "a": 3} {
+		q.Put(&keys.Item{Key: key}, at)
 	}
-	require.Equal(t, []string{"b", "a"}, q.Take(5, 2))
-	require.Equal(t, []string{"c"}, q.Take(5, 2))
+	require.Equal(t, []string{"b", "a"}, taken(&q, 5, 2))
+	require.Equal(t, []string{"c"}, taken(&q, 5, 2))
 	require.Empty(t, q.Take(8, 2))
 	require.Empty(t, q.Take(9, 0))
-	q.Put("later", 1)
-	require.Equal(t, []string{"later"}, q.Take(1, 2), "it was moved")
-	q.Put("x", 1)
-	q.Remove("x")
-	q.Remove("x")
+	q.Put(later, 1)
+	require.Equal(t, []string{"later"}, taken(&q, 1, 2), "it was moved")
+	q.Put(x, 1)
+	q.Remove(x)
+	q.Remove(x)
 	require.Empty(t, q.Take(9, 2))
+}
+
+// taken returns the keys of what the queue gives.
+func taken(q *keys.Queue, now int64, limit int) (of []string) {
+	for _, i := range q.Take(now, limit) {
+		of = append(of, i.Key)
+	}
+	return of
 }
 
 // TestQueueAgainstAModel compares the queue with the simplest one.
 func TestQueueAgainstAModel(t *testing.T) {
 	var q keys.Queue
-	model := map[string]int64{}
+	model, items := map[string]int64{}, map[string]*keys.Item{}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for now := range int64(3000) {
 		key := strconv.Itoa(rnd.IntN(50))
+		if items[key] == nil {
+			items[key] = &keys.Item{Key: key}
+		}
 		switch rnd.IntN(4) {
 		case 0, 1:
 			model[key] = now + rnd.Int64N(40)
-			q.Put(key, model[key])
+			q.Put(items[key], model[key])
 		case 2:
 			delete(model, key)
-			q.Remove(key)
+			q.Remove(items[key])
 		case 3:
 			var due []string
 			for k, at := range model {
@@ -59,7 +72,7 @@ func TestQueueAgainstAModel(t *testing.T) {
 				return slices.Compare([]byte(a), []byte(b))
 			})
 			due = due[:min(len(due), 3)]
-			require.Equal(t, due, q.Take(now, 3))
+			require.Equal(t, due, taken(&q, now, 3))
 			for _, k := range due {
 				delete(model, k)
 			}

@@ -15,75 +15,65 @@ import (
 	"container/heap"
 )
 
-// Queue has keys, each with a time in any unit. It is not safe for concurrent use.
-type Queue struct {
-	heap  byTime
-	items map[string]*item
+// Queue has items, each with a time in any unit. It is not safe for concurrent use.
+type Queue struct{ heap byTime }
+
+// Item is something with a key that a Queue may have. It knows its place there, so that the queue needs no index: whoever
+// keeps many things embeds it in each.
+type Item struct {
+	Key   string
+	at    int64
+	place int32 // in the heap, from 1; 0 outside of it
 }
 
-// Put has the key come at a time, whether the queue has it or not.
-func (q *Queue) Put(key string, at int64) {
-	if i := q.items[key]; i != nil {
-		i.at = at
-		heap.Fix(&q.heap, i.index)
+// Put has the item come at a time, whether the queue has it or not.
+func (q *Queue) Put(i *Item, at int64) {
+	i.at = at
+	if i.place > 0 {
+		heap.Fix(&q.heap, int(i.place)-1)
 		return
 	}
-	if q.items == nil {
-		q.items = make(map[string]*item)
-	}
-	i := &item{key: key, at: at}
-	q.items[key] = i
 	heap.Push(&q.heap, i)
 }
 
-// Remove takes the key out, if it is in.
-func (q *Queue) Remove(key string) {
-	if i := q.items[key]; i != nil {
-		heap.Remove(&q.heap, i.index)
-		delete(q.items, key)
+// Remove takes the item out, if it is in.
+func (q *Queue) Remove(i *Item) {
+	if i.place > 0 {
+		heap.Remove(&q.heap, int(i.place)-1)
 	}
 }
 
-// Take takes out the keys whose time is not after now, at most limit of them: the earliest first, and of
-// equal times in the order of the keys.
-func (q *Queue) Take(now int64, limit int) (taken []string) {
+// Take takes out the items whose time is not after now, at most limit of them: the earliest first, and of
+// equal times in the order of their keys.
+func (q *Queue) Take(now int64, limit int) (taken []*Item) {
 	for len(taken) < limit && len(q.heap) > 0 && q.heap[0].at <= now {
-		key := heap.Pop(&q.heap).(*item).key
-		delete(q.items, key)
-		taken = append(taken, key)
+		taken = append(taken, heap.Pop(&q.heap).(*Item))
 	}
 	return taken
 }
 
-// item is a key's place in the queue.
-type item struct {
-	key   string
-	at    int64
-	index int // in the heap
-}
-
 // byTime implements heap.Interface: what comes next stands first.
-type byTime []*item
+type byTime []*Item
 
 // Len implements heap.Interface.
 func (h byTime) Len() int { return len(h) }
 
 // Less implements heap.Interface.
 func (h byTime) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(h[i].at, h[j].at), cmp.Compare(h[i].key, h[j].key)) < 0
+	return cmp.Or(cmp.Compare(h[i].at, h[j].at), cmp.Compare(h[i].Key, h[j].Key)) < 0
 }
 
 // Swap implements heap.Interface.
 func (h byTime) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+	h[i].place, h[j].place = int32(i)+1, int32(j)+1
 }
 
 // Push implements heap.Interface.
 func (h *byTime) Push(x any) {
-	i := x.(*item)
-	i.index = len(*h)
+	i := x.(*Item)
 	*h = append(*h, i)
+	i.place = int32(len(*h))
 }
 
 // Pop implements heap.Interface.
@@ -92,5 +82,6 @@ func (h *byTime) Pop() any {
 	i := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
+	i.place = 0
 	return i
 }

@@ -20,10 +20,10 @@ func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: req}, nil
 }
 
-// siteOf is a website that gives these answers.
-func siteOf(all answers) *site {
+// callsOf are calls to a website that gives these answers.
+func callsOf(all answers) (*crispCalls, *record) {
 	cfg := &Config{WebsiteID: "w", HTTPClient: &http.Client{Transport: all}}
-	return newSites(cfg, &storage{}, func(...Activity) {})["w"]
+	return &crispCalls{cfg: cfg, sites: newSites(cfg, &storage{}, "p", func(...Activity) {})}, &record{Website: "w"}
 }
 
 // What cannot be used of Crisp's log is told, with why; the rest is as hooks bring it.
@@ -33,7 +33,8 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 		{"type":"note","type":"text","content":"private","fingerprint":2,"timestamp":1634080131141},
 		{"type":"text","content":"x","fingerprint":0,"timestamp":1634080131142},
 		{"type":"text","content":"x","fingerprint":4,"timestamp":253402300800000}]}`)
-	read, err := siteOf(page).log(t.Context(), hookSession, nil, crispapi.Reach{Since: 1634080131140})
+	calls, rec := callsOf(page)
+	read, err := calls.log(t.Context(), rec, hookSession, nil, crispapi.Reach{Since: 1634080131140})
 	require.NoError(t, err)
 	msgs, odd := read.Messages, read.Odd
 	require.Len(t, msgs, 1)
@@ -54,7 +55,8 @@ func TestLogPartsWhatCannotBeUsed(t *testing.T) {
 }
 
 func TestPublicErrors(t *testing.T) {
-	api := siteOf(answers(`{"error":true,"reason":"internal"}`)).api
+	calls, rec := callsOf(answers(`{"error":true,"reason":"internal"}`))
+	api := calls.sites.of(rec).API
 	err := api.SetState(t.Context(), hookSession, "resolved")
 	var e *APIError
 	require.ErrorAs(t, err, &e)
