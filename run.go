@@ -244,7 +244,7 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
-	_, err := h.updateFound(ctx, website+"/"+c.SessionID, func(rec *record) error {
+	_, key, err := h.updateFound(ctx, website+"/"+c.SessionID, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
 		if !rec.env.stored || s == nil {
 			return errKeep
@@ -263,7 +263,11 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 		rec.Hooks.Put(told)
 		return nil
 	})
-	return err // none of a record that cannot be read: the others must not wait
+	if hopeless(err) { // it will not be readable later: the others must not wait
+		h.unreadable(ctx, key, err)
+		return nil
+	}
+	return err
 }
 
 // unreadable puts a record off that cannot be read, and names it in the log, ever more rarely.
@@ -292,7 +296,7 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	switch free := rec.env.free && rec.env.saved(); {
+	switch free := rec.env.others(); {
 	case free && len(jobs) > 0:
 		jobs[0].Known = known{key: key, saved: rec}
 	case free:
@@ -318,9 +322,6 @@ func (h *engine) jobs(key string, rec *record) (jobs []worker.Job) {
 	}
 	return jobs
 }
-
-// accepts reports whether this process takes more work.
-func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 
 // Shutdown stops taking work, hooks and messages, and waits until what is under way is done, or
 // for ctx, whose error it returns. What is left is in the store, for another process or the next

@@ -320,15 +320,19 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		return errBusy
 	}
 	ev.more.trace = h.cfg.traceOf(ctx)
-	rec, err := h.updateFound(ctx, ev.WebsiteID+"/"+ev.SessionID, func(rec *record) error {
+	rec, key, err := h.updateFound(ctx, ev.WebsiteID+"/"+ev.SessionID, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
 		rec.env.free = ev.more.compose == nil
 		return nil
 	})
-	if rec != nil && ev.more.compose != nil {
+	switch {
+	case rec != nil && err == nil && ev.more.compose != nil:
 		h.agentTypes(rec, &ev)
+	case hopeless(err): // and stays so: there is no use in repeating the hook
+		h.unreadable(ctx, key, err)
+		return nil
 	}
 	return err
 }
