@@ -179,13 +179,15 @@ type eventCompose struct {
 //
 // Member names count only in the exact letters that Crisp writes: no "Type" passes for "type".
 func ParseEvent(body []byte) (Event, error) {
-	e, _, err := parseEvent(body)
+	e, _, err := parseEvent(bytes.Clone(body))
 	return e, err
 }
 
-// parseEvent is ParseEvent. kept is what the reserved member holds, if that is beyond doubt.
+// parseEvent is ParseEvent of a body that nobody else uses. kept is what the reserved member holds, if that is beyond
+// doubt.
 func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
-	raw, clear, err := exactjson.Read(body)
+	text, clear, err := exactjson.ReadText(body)
+	raw := text.Value
 	switch {
 	case err != nil:
 		return Event{}, nil, fmt.Errorf("%w: %w", errMalformed, err)
@@ -195,11 +197,12 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	if !clear {
 		kept = exactjson.Only(raw, reservedMember)
 		raw = withoutDoubt(raw)
+		text = exactjson.Share(raw)
 	}
 	e = Event{Raw: stdjson.RawMessage(raw), Ambiguous: !clear}
 	var at jsontext.Value
 	var data exactjson.Text
-	exactjson.Share(raw).Fields(exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at),
+	text.Fields(exactjson.To("website_id", &e.WebsiteID), exactjson.To("event", &e.Name), exactjson.To("timestamp", &at),
 		exactjson.To("data", &data), exactjson.To(reservedMember, &kept))
 	if clear && kept != nil {
 		e.Raw = stdjson.RawMessage(withoutReserved(raw))
@@ -336,7 +339,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON decodes what MarshalJSON made, Signed included. Use it only for JSON from where the
 // event was verified; ParseEvent is for what strangers send.
 func (e *Event) UnmarshalJSON(b []byte) error {
-	parsed, kept, err := parseEvent(b)
+	parsed, kept, err := parseEvent(bytes.Clone(b))
 	if err != nil {
 		return err
 	}
@@ -398,7 +401,7 @@ func (u *EventUser) UnmarshalJSON(b []byte) error {
 
 // readObject reads an object without doubled names.
 func readObject(b []byte) (jsontext.Value, error) {
-	v, clear, err := exactjson.Read(b)
+	v, clear, err := exactjson.Read(bytes.Clone(b))
 	if err != nil {
 		return nil, err
 	}

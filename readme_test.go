@@ -17,7 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/admin"
+	"github.com/crisphandover/handover/internal/guide"
 	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/sqlstore"
 )
 
 // The code of README.md, and of the guides that have no test of their own, stands in the functions below, so that it
@@ -28,6 +31,9 @@ var (
 	_ = readmeCheck
 	_ = readmeButton
 	_ = readmeServe
+	_ = readmeDatabase
+	_ = readmeAdmin
+	_ = readmeSignatures{handover.Config{}.Answer, handover.Config{}.Deliver, handover.Config{}.OnEnd}
 )
 
 func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, conv handover.Conversation, messageID, text string) error {
@@ -130,47 +136,56 @@ func readmeServe(h *handover.Handover, srv *http.Server, db *sql.DB) error {
 	return err
 }
 
-// goBlocks are the blocks of Go in a file of Markdown.
-func goBlocks(t *testing.T, path string) (blocks []string) {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	for _, block := range strings.Split(string(text), "```go\n")[1:] {
-		code, _, found := strings.Cut(block, "```\n")
-		require.True(t, found, path)
-		blocks = append(blocks, code)
-	}
-	return blocks
+func readmeProbes(mux *http.ServeMux, h *handover.Handover, db *sql.DB) {
+	mux.HandleFunc("GET /alive", func(http.ResponseWriter, *http.Request) {}) // 200
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
+		if db.PingContext(r.Context()) != nil || h.Health().ShutDown {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
 }
 
-// README.md has one block of code, a program of fewer than 45 lines, which examples/firstbot runs.
+func readmeDatabase(ctx context.Context, config *handover.Config) error {
+	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(32)
+	db.SetMaxIdleConns(32)
+	store, err := sqlstore.New(db, sqlstore.PostgreSQL, sqlstore.Options{})
+	if err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	config.Store = store
+	config.History.SigningKey = handover.NewSecret(os.Getenv("HISTORY_KEY")) // the same on all replicas
+	return nil
+}
+
+func readmeAdmin(mux *http.ServeMux, h *handover.Handover, requireOperator func(http.Handler) http.Handler) {
+	mux.Handle("/admin/", requireOperator(admin.New(h, admin.Options{})))
+}
+
+// readmeSignatures are those of llms.txt.
+type readmeSignatures struct {
+	Answer  func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error)
+	Deliver func(ctx context.Context, s handover.Session, m handover.Message) (channelID string, err error)
+	OnEnd   func(ctx context.Context, s handover.Session, sum handover.Summary) error
+}
+
+// README.md has one block of Go, a program of fewer than 45 lines, which examples/firstbot runs.
 func TestReadmeProgram(t *testing.T) {
-	program, err := os.ReadFile("examples/firstbot/main.go")
-	require.NoError(t, err)
-	require.Equal(t, []string{string(program)}, goBlocks(t, "README.md"))
-	require.Less(t, strings.Count(string(program), "\n"), 45)
+	program := guide.Compiled(t, "README.md", "go", "examples/firstbot/main.go")
+	require.Len(t, program, 1)
+	require.Less(t, strings.Count(program[0], "\n"), 45)
 }
 
-// The blocks of these guides are in this file, whatever their indentation.
+// The blocks of Go of these guides are in this file.
 func TestReadmeCode(t *testing.T) {
-	flat := func(code string) string {
-		var lines []string
-		for line := range strings.Lines(code) {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-		return strings.TrimSpace(strings.Join(lines, "\n"))
-	}
-	file, err := os.ReadFile("readme_test.go")
-	require.NoError(t, err)
-	for _, guide := range []string{"docs/bot.md", "docs/own-loop.md", "docs/observability.md", "docs/kubernetes.md", "docs/troubleshooting.md"} {
-		blocks := goBlocks(t, guide)
-		require.NotEmpty(t, blocks, guide)
-		for _, code := range blocks {
-			if strings.Contains(code, "handoverotel.") {
-				continue // that module tests it
-			}
-			require.Contains(t, flat(string(file)), flat(code), guide)
-		}
+	for _, page := range []string{"docs/bot.md", "docs/own-loop.md", "docs/kubernetes.md", "docs/troubleshooting.md", "docs/admin.md", "llms.txt"} {
+		guide.Compiled(t, page, "go", "readme_test.go")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crisphandover/handover/internal/guide"
 	"github.com/crisphandover/handover/internal/story"
 )
 
@@ -30,7 +31,8 @@ func TestPendingStories(t *testing.T) {
 	tellStories(t, "testdata/stories/pending/*.txt", false)
 }
 
-// TestStoriesDocument compares the list of steps in docs/stories.md with the steps that there are.
+// TestStoriesDocument runs the story that docs/stories.md shows, and compares its list of steps with the steps that there
+// are.
 func TestStoriesDocument(t *testing.T) {
 	const file, begin = "docs/stories.md", "<!-- the steps: made from internal/story -->\n"
 	doc, err := os.ReadFile(file)
@@ -43,6 +45,9 @@ func TestStoriesDocument(t *testing.T) {
 		return
 	}
 	require.Equal(t, want, string(doc), "go test -run TestStoriesDocument -update .")
+	shown := filepath.Join(t.TempDir(), "shown.txt")
+	require.NoError(t, os.WriteFile(shown, []byte(guide.Blocks(string(doc))[0].Code), 0o600))
+	story.Run(t, shown, false)
 }
 
 func tellStories(t *testing.T, pattern string, rewrite bool) {

@@ -164,7 +164,7 @@ func (w Webhook) read(rw http.ResponseWriter, r *http.Request, bodies *httpbody.
 			return Event{}, err
 		}
 	}
-	ev, err := ParseEvent(body)
+	ev, _, err := parseEvent(body)
 	if err != nil {
 		return Event{}, err
 	}

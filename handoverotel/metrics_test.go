@@ -21,6 +21,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handoverotel"
+	"github.com/crisphandover/handover/internal/guide"
 )
 
 // allKinds are activities of every kind, with whatever they may have.
@@ -222,17 +223,9 @@ func TestDocumentedMetrics(t *testing.T) {
 	require.Empty(t, families, "metrics in Prometheus that the table lacks")
 }
 
-// TestDocumentedCode finds the code of docs/observability.md in the example, whatever its indentation.
+// TestDocumentedCode finds the code of docs/observability.md in the example, or in the tests of the root.
 func TestDocumentedCode(t *testing.T) {
-	flat := func(path string) string {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		return regexp.MustCompile(`(?m)^\s+`).ReplaceAllString(string(text), "")
-	}
-	_, code, found := strings.Cut(flat("../docs/observability.md"), "```go\ntelemetry")
-	require.True(t, found)
-	code, _, _ = strings.Cut(code, "```")
-	require.Contains(t, flat("example_test.go"), code)
+	guide.Compiled(t, "../docs/observability.md", "go", "example_test.go", "../readme_test.go")
 }
 
 // TestDashboard holds each query of the dashboard against the metrics that exist, and their labels.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/guide"
 )
 
 // docs/testing.md shows the code of this file.
@@ -212,15 +212,5 @@ func TestTheStoreFailsAtAnyStep(t *testing.T) {
 
 // TestGuide finds each block of code of docs/testing.md in this file.
 func TestGuide(t *testing.T) {
-	guide, err := os.ReadFile("../docs/testing.md")
-	require.NoError(t, err)
-	file, err := os.ReadFile("recipes_test.go")
-	require.NoError(t, err)
-	blocks := strings.Split(string(guide), "```go\n")[1:]
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		code, _, found := strings.Cut(block, "```\n")
-		require.True(t, found)
-		require.Contains(t, string(file), code)
-	}
+	guide.Compiled(t, "../docs/testing.md", "go", "recipes_test.go")
 }

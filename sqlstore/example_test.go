@@ -7,12 +7,10 @@ import (
 	"log"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/guide"
 	"github.com/crisphandover/handover/sqlstore"
 )
 
@@ -67,24 +65,7 @@ func ExampleMigration() {
 	// -- +goose StatementEnd
 }
 
-// TestGuide finds each block of code of docs/stores.md in this file, whatever its indentation.
+// TestGuide finds each block of code of docs/stores.md in this file.
 func TestGuide(t *testing.T) {
-	flat := func(code string) string {
-		var lines []string
-		for line := range strings.Lines(code) {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-		return strings.TrimSpace(strings.Join(lines, "\n"))
-	}
-	guide, err := os.ReadFile("../docs/stores.md")
-	require.NoError(t, err)
-	examples, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	blocks := strings.Split(string(guide), "```go\n")[1:]
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		code, _, found := strings.Cut(block, "```\n")
-		require.True(t, found)
-		require.Contains(t, flat(string(examples)), flat(code))
-	}
+	guide.Compiled(t, "../docs/stores.md", "go", "example_test.go")
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/crisphandover/handover/channel/webchat"
 	"github.com/crisphandover/handover/channel/whatsapp"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/guide"
 	"github.com/crisphandover/handover/translations"
 )
 
@@ -374,19 +375,12 @@ func TestInFiveChannels(t *testing.T) {
 
 // TestGuide finds each block of code of docs/channels.md in this file or that of the table, and holds its table against the channels.
 func TestGuide(t *testing.T) {
-	guide, err := os.ReadFile("../../docs/channels.md")
+	const docs = "../../docs/channels.md"
+	page, err := os.ReadFile(docs)
 	require.NoError(t, err)
 	file, err := os.ReadFile("guide_test.go")
 	require.NoError(t, err)
-	sent, err := os.ReadFile("../../internal/integration/channel_sent_test.go")
-	require.NoError(t, err)
-	blocks := strings.Split(string(guide), "```go\n")[1:]
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		code, _, found := strings.Cut(block, "```\n")
-		require.True(t, found)
-		require.Contains(t, string(file)+string(sent), code)
-	}
+	guide.Compiled(t, docs, "go", "guide_test.go", "../../internal/integration/channel_sent_test.go")
 	_, wired, _ := strings.Cut(string(file), "func onTelegram(")
 	wired, _, _ = strings.Cut(wired, "\n}\n")
 	require.Less(t, strings.Count(wired, "\n"), 25, "a host wires a channel in fewer than 25 lines")
@@ -396,14 +390,14 @@ func TestGuide(t *testing.T) {
 	require.NoError(t, err)
 	app, err := slack.New(slack.Config{Token: secret, SigningSecret: secret})
 	require.NoError(t, err)
-	page, err := messenger.New(messenger.Config{PageID: "1", Token: secret, AppSecret: secret, VerifyToken: secret})
+	meta, err := messenger.New(messenger.Config{PageID: "1", Token: secret, AppSecret: secret, VerifyToken: secret})
 	require.NoError(t, err)
 	number, err := whatsapp.New(whatsapp.Config{PhoneNumberID: "1", Token: secret, AppSecret: secret, VerifyToken: secret})
 	require.NoError(t, err)
 	chat, err := webchat.New(webchat.Config{URL: "https://shop.example/chat/", Key: handover.NewSecret(strings.Repeat("k", 32))})
 	require.NoError(t, err)
-	for _, c := range []channel.Channel{tg, app, page, number, chat} {
-		require.Contains(t, string(guide), row(c), "the table of docs/channels.md")
+	for _, c := range []channel.Channel{tg, app, meta, number, chat} {
+		require.Contains(t, string(page), row(c), "the table of docs/channels.md")
 	}
 }
 

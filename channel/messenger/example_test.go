@@ -14,6 +14,7 @@ import (
 	"github.com/crisphandover/handover/channel"
 	"github.com/crisphandover/handover/channel/channeltest"
 	"github.com/crisphandover/handover/channel/messenger"
+	"github.com/crisphandover/handover/internal/guide"
 )
 
 // What an agent says, as a user of the fake sees it.
@@ -68,22 +69,7 @@ func wire(config handover.Config, sent channel.Sent) error {
 // TestGuide finds each block of code of docs/messenger.md in wire, and runs that.
 func TestGuide(t *testing.T) {
 	http.DefaultServeMux = http.NewServeMux() // the guide's, in this run
-	flat := func(code []byte) string {
-		var lines []string
-		for line := range strings.Lines(string(code)) {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-		return strings.Join(lines, "\n")
-	}
-	guide, err := os.ReadFile("../../docs/messenger.md")
-	require.NoError(t, err)
-	code, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	blocks := strings.Split(flat(guide), "```go\n")[1:]
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		block, _, _ = strings.Cut(block, "```\n")
-		require.Contains(t, flat(code), block)
+	for _, block := range guide.Compiled(t, "../../docs/messenger.md", "go", "example_test.go") {
 		before, bot, _ := strings.Cut(block, "config.Answer = ")
 		_, after, _ := strings.Cut(bot, "h, err := ")
 		require.LessOrEqual(t, strings.Count(before+after, "\n"), 24, "lines that a host writes beside its bot")

@@ -107,7 +107,12 @@ func (b *browser) begins(body string, header ...string) int {
 // does makes a request with the browser's cookie.
 func (b *browser) does(method, path string, body io.Reader, header ...string) *http.Response {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, b.base+path, body)
+	return b.doesUntil(b.t.Context(), method, path, body, header...)
+}
+
+func (b *browser) doesUntil(ctx context.Context, method, path string, body io.Reader, header ...string) *http.Response {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, b.base+path, body)
 	require.NoError(b.t, err)
 	if b.cookie != nil {
 		r.AddCookie(b.cookie)
@@ -157,13 +162,29 @@ func (b *browser) reads(last string) []event {
 	return nil
 }
 
-// streams opens the stream.
+// streams opens the stream. To close its body closes the connection too, as a page does that is left; from Go 1.27 on
+// Close alone reads on for a moment.
 func (b *browser) streams(last string) *http.Response {
 	b.t.Helper()
-	if last == "" {
-		return b.does(http.MethodGet, "/events", nil)
+	ctx, leave := context.WithCancel(b.t.Context())
+	b.t.Cleanup(leave)
+	var header []string
+	if last != "" {
+		header = []string{"Last-Event-ID", last}
 	}
-	return b.does(http.MethodGet, "/events", nil, "Last-Event-ID", last)
+	response := b.doesUntil(ctx, http.MethodGet, "/events", nil, header...)
+	response.Body = leaving{response.Body, leave}
+	return response
+}
+
+type leaving struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (l leaving) Close() error {
+	l.leave()
+	return l.ReadCloser.Close()
 }
 
 // eventsOf reads a stream.

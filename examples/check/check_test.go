@@ -391,9 +391,9 @@ func TestDocument(t *testing.T) {
 		if _, facts, cut := strings.Cut(string(run), "What this Crisp does"); cut && name == "ask" {
 			run = []byte("What this Crisp does" + facts)
 		}
-		block := regexp.MustCompile("(?s)(<!-- " + name + " -->\n```\n).*?(```\n)")
+		block := regexp.MustCompile("(?s)(<!-- " + name + " -->\n```text\n).*?(```\n)")
 		require.Regexp(t, block, text)
-		text = block.ReplaceAllStringFunc(text, func(string) string { return "<!-- " + name + " -->\n```\n" + string(run) + "```\n" })
+		text = block.ReplaceAllStringFunc(text, func(string) string { return "<!-- " + name + " -->\n```text\n" + string(run) + "```\n" })
 	}
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))

@@ -1,6 +1,7 @@
 package crispapi
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -37,7 +38,7 @@ type Item struct {
 
 // ReadItem reads a message of a log, or of an event, whatever it is.
 func ReadItem(v jsontext.Value) (m Item) {
-	raw, clear, err := exactjson.Read(v)
+	raw, clear, err := exactjson.Read(bytes.Clone(v))
 	if err != nil { // its array was read: this cannot be
 		raw = nil
 	}

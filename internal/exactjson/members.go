@@ -70,13 +70,12 @@ func Elements(v jsontext.Value) (list []jsontext.Value) {
 // v was checked, by Read or by Members.
 func Only(v jsontext.Value, name string) (value jsontext.Value) {
 	n := 0
-	Text{Value: v}.members(func(key []byte, _ jsontext.Value, v Text) bool {
-		if string(key) == name {
-			value = v.Value
+	for m := (Text{Value: v}).members(); m.next(); {
+		if string(m.name()) == name {
+			value = m.value().Value
 			n++
 		}
-		return true
-	})
+	}
 	if n != 1 {
 		return nil
 	}

@@ -111,5 +111,8 @@ func unquoted(v jsontext.Value) []byte {
 // plain reports whether the text of a JSON string is what stands between its quotation marks.
 func plain(v jsontext.Value) bool {
 	n := len(v)
-	return n >= 2 && v[0] == '"' && v[n-1] == '"' && bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v)
+	return n >= 2 && v[0] == '"' && v[n-1] == '"' && !escapes(v) && utf8.Valid(v)
 }
+
+// escapes reports whether the text of a JSON string, which is valid UTF-8, is another one than what stands there.
+func escapes(v jsontext.Value) bool { return bytes.IndexByte(v, '\\') >= 0 }
