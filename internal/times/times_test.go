@@ -43,10 +43,10 @@ func TestBackoffGrowsToAMinute(t *testing.T) {
 
 func TestSpanFault(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		time.Second: "", times.MaxSpan: "", 10: "write 10*time.Second", time.Millisecond: "write time.Second or more",
-		-1: "write time.Second or more", times.MaxSpan + 1: "more than ten years",
+		time.Second: "", MaxSpan: "", 10: "write 10*time.Second", time.Millisecond: "write time.Second or more",
+		-1: "write time.Second or more", MaxSpan + 1: "more than ten years",
 	} {
-		fault := times.SpanFault(d)
+		fault := SpanFault(d)
 		require.Equal(t, want == "", fault == "", d)
 		require.Contains(t, fault, want)
 	}
