@@ -23,8 +23,9 @@ type Capabilities struct {
 	Buttons int
 	// Title is the longest title of a button; 0 is no limit, and less than 12 counts as 12.
 	Title int
-	// Links says that buttons may open URLs.
+	// Links says that buttons may open URLs, and URL how many bytes such a URL may have; 0 is no limit.
 	Links bool
+	URL   int
 
 	// Cards is how many cards a message may have, side by side. 0: none, so that cards are messages.
 	Cards int
@@ -102,6 +103,7 @@ func (c Capabilities) whole() Capabilities {
 		}
 		return max(n, least)
 	}
+	c.URL = limit(c.URL, 1)
 	c.Text, c.Title, c.CardText = limit(c.Text, minText), limit(c.Title, minTitle), limit(c.CardText, minText)
 	if c.ButtonText = limit(c.ButtonText, minText); c.ButtonText > c.Text {
 		c.ButtonText = c.Text

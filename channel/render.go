@@ -178,7 +178,7 @@ func (r *renderer) short(e handover.Element) (card Card, rest block) {
 	}
 	for _, b := range choicesOf(e.Buttons) {
 		title, whole := textsplit.ShortenBy(b.Title, r.c.Title, r.c.Unit.Len)
-		if len(card.Buttons) >= r.c.CardButtons || !whole || b.phone != "" {
+		if len(card.Buttons) >= r.c.CardButtons || !whole || b.phone != "" || len(b.URL) > r.c.URL {
 			rest.buttons = append(rest.buttons, b)
 			continue
 		}
@@ -285,7 +285,11 @@ func (r *renderer) parts(b block) (parts []Part) {
 		return []Part{part}
 	}
 	texts := r.c.split(text, r.c.Text)
-	if n := len(texts) - 1; n >= 0 && len(buttons) > 0 {
+	switch n := len(texts) - 1; {
+	case n < 0 || len(buttons) == 0:
+	case r.c.hasLongWord(texts[n]):
+		texts = append(texts, plainText(more)) // a link is not cut to have buttons under it
+	default:
 		texts = append(texts[:n], r.c.split(texts[n], r.c.ButtonText)...)
 	}
 	for _, t := range texts {
@@ -298,6 +302,11 @@ func (r *renderer) parts(b block) (parts []Part) {
 		parts = append(parts, Part{File: b.file, Kind: b.kind})
 	}
 	return parts
+}
+
+// hasLongWord reports whether a text of a message with buttons would have to be cut within a word, such as a link.
+func (c Capabilities) hasLongWord(t rich) bool {
+	return slices.ContainsFunc(strings.Fields(t.plain()), func(word string) bool { return c.Unit.Len(word) > c.ButtonText })
 }
 
 func (r *renderer) part(t rich) Part {
@@ -318,7 +327,7 @@ func (r *renderer) list(b block) (text rich, buttons []Button, listed []Choice) 
 		switch {
 		case x.phone != "":
 			text = text.add(labeled(x.Title, x.phone))
-		case x.URL != "" && (!r.c.Links || !weblink.Web(x.URL) || len(buttons) >= r.c.Buttons):
+		case x.URL != "" && (!r.c.Links || !weblink.Web(x.URL) || len(x.URL) > r.c.URL || len(buttons) >= r.c.Buttons):
 			text = text.add(labeled(x.Title, x.URL))
 		case x.URL != "":
 			if !whole {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,17 +24,22 @@ import (
 type Screen struct {
 	source string
 	sent   Sent
+	log    *slog.Logger
 
 	mu    sync.Mutex
 	shows map[string]bool // messages that are being shown
 }
 
-// NewScreen returns the screen of the channel with this source. If sent is nil it is a new Memory.
-func NewScreen(source string, sent Sent) *Screen {
+// NewScreen returns the screen of the channel with this source. If sent is nil it is a new Memory. log hears when sent
+// fails; nil is slog.Default.
+func NewScreen(source string, sent Sent, log *slog.Logger) *Screen {
 	if sent == nil {
 		sent = &Memory{}
 	}
-	return &Screen{source: source, sent: sent, shows: make(map[string]bool)}
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Screen{source: source, sent: sent, log: log, shows: make(map[string]bool)}
 }
 
 var (
@@ -113,16 +119,27 @@ func (s *Screen) part(ctx context.Context, messageID string, i int, p Part, show
 		return id, nil
 	}
 	if id, err = show(ctx, p); err == nil {
-		s.keep(ctx, key, id)
+		s.note(ctx, key, id, "a message that was shown may be shown again")
 	}
 	return id, err
 }
 
-// keep keeps a value. That it fails is no reason to show something again at once.
-func (s *Screen) keep(ctx context.Context, key, value string) {
+// note keeps what came of a message that was shown: that it fails is no reason to show it again at once. lost says
+// what comes of that.
+func (s *Screen) note(ctx context.Context, key, value, lost string) {
+	if err := s.keep(ctx, key, value); err != nil {
+		s.log.Warn("channel: Sent failed: "+lost, "source", s.source, "error", err)
+	}
+}
+
+// keep keeps a value, also when ctx has ended.
+func (s *Screen) keep(ctx context.Context, key, value string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
 	defer cancel()
-	_ = s.sent.Keep(ctx, key, value)
+	if err := s.sent.Keep(ctx, key, value); err != nil {
+		return fmt.Errorf("channel: Sent.Keep: %w", err)
+	}
+	return nil
 }
 
 // Revise changes or removes a message that Show has shown, whose channelID is r.Message.ChannelID. It calls edit for
@@ -174,7 +191,7 @@ func (s *Screen) offer(ctx context.Context, conversation string, parts []Part) {
 	}
 	key := s.key("offers", conversation)
 	if had, ok, err := s.sent.Recall(ctx, key); (ok || offers != "") && (err != nil || had != offers) {
-		s.keep(ctx, key, offers)
+		s.note(ctx, key, offers, "it is not known what a user means who answers with a number")
 	}
 }
 
@@ -208,14 +225,14 @@ func (s *Screen) Chosen(ctx context.Context, conversation, text string) (payload
 const tokenMark = "~"
 
 // Data returns what a button is to send for a payload on a platform that takes so many bytes, at least 24: the payload
-// itself, or if it is longer a token that Payload knows.
-func (s *Screen) Data(ctx context.Context, payload string, limit int) string {
+// itself, or if it is longer a token that Payload knows. The error is that of Sent: show no button then, which would
+// mean nothing for ever, but have the message tried again.
+func (s *Screen) Data(ctx context.Context, payload string, limit int) (string, error) {
 	if len(payload) <= limit && !strings.HasPrefix(payload, tokenMark) && utf8.ValidString(payload) {
-		return payload
+		return payload, nil
 	}
 	token := tokenMark + short(payload)
-	s.keep(ctx, s.key("payload", token), payload)
-	return token
+	return token, s.keep(ctx, s.key("payload", token), payload)
 }
 
 // Payload returns the payload of a button that sent this. It is false if that is no longer known: then take the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel"
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // wall is a platform: what it shows, by id.
 type wall struct {
@@ -37,20 +40,20 @@ func parts(texts ...string) (all []channel.Part) {
 
 func TestShow(t *testing.T) {
 	w, memory := &wall{fail: 2}, &channel.Memory{}
-	screen := channel.NewScreen("wall", memory)
+	screen := channel.NewScreen("wall", memory, quiet)
 	_, err := screen.Show(t.Context(), "c", "m1", parts("a", "a", "b"), w.show)
 	require.ErrorContains(t, err, "down")
 	for range 2 {
 		id, err := screen.Show(t.Context(), "c", "m1", parts("a", "a", "b"), w.show)
 		require.NoError(t, err)
 		require.Equal(t, "0 1 2", id)
-		screen = channel.NewScreen("wall", memory) // after a restart
+		screen = channel.NewScreen("wall", memory, quiet) // after a restart
 	}
 	require.Equal(t, []string{"a", "a", "b"}, w.lines, "none twice")
 
 	_, err = screen.Show(t.Context(), "c", "m1", parts("a, plain"), w.show)
 	require.NoError(t, err)
-	_, err = channel.NewScreen("other", memory).Show(t.Context(), "c", "m1", parts("a"), w.show)
+	_, err = channel.NewScreen("other", memory, quiet).Show(t.Context(), "c", "m1", parts("a"), w.show)
 	require.NoError(t, err)
 	for range 2 {
 		_, err = screen.Show(t.Context(), "c", "", parts("bot"), w.show)
@@ -66,7 +69,7 @@ func TestShow(t *testing.T) {
 }
 
 func TestShowDoesNotOverlap(t *testing.T) {
-	screen := channel.NewScreen("wall", nil)
+	screen := channel.NewScreen("wall", nil, quiet)
 	_, err := screen.Show(t.Context(), "c", "m", parts("a"), func(ctx context.Context, p channel.Part) (string, error) {
 		_, err := screen.Show(ctx, "c", "m", parts("a"), nil)
 		require.Error(t, err)
@@ -88,8 +91,29 @@ func (b *broken) Recall(_ context.Context, key string) (string, bool, error) {
 }
 
 func TestShowWithoutMemory(t *testing.T) {
-	_, err := channel.NewScreen("wall", &broken{}).Show(t.Context(), "c", "m", parts("a"), new(wall).show)
+	_, err := channel.NewScreen("wall", &broken{}, quiet).Show(t.Context(), "c", "m", parts("a"), new(wall).show)
 	require.ErrorContains(t, err, "down", "it is not known what was shown")
+}
+
+// full is a Sent that keeps nothing.
+type full struct{ channel.Memory }
+
+func (*full) Keep(context.Context, string, string) error { return errors.New("full") }
+
+// TestShowThatIsNotKept is logged, without words, and no reason to show it again; a button that would mean nothing is.
+func TestShowThatIsNotKept(t *testing.T) {
+	var log strings.Builder
+	screen := channel.NewScreen("wall", &full{}, slog.New(slog.NewTextHandler(&log, nil)))
+	p := parts("secret words")
+	p[0].Listed = []channel.Choice{{Number: 1, Title: "secret words", Payload: "secret words"}}
+	_, err := screen.Show(t.Context(), "c", "m", p, new(wall).show)
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(log.String(), "Sent failed"), log.String())
+	require.NotContains(t, log.String(), "words")
+	_, err = screen.Data(t.Context(), strings.Repeat("x", 65), 64)
+	require.ErrorContains(t, err, "full")
+	_, err = screen.Data(t.Context(), "short", 64)
+	require.NoError(t, err)
 }
 
 func TestRevise(t *testing.T) {
@@ -102,7 +126,7 @@ func TestRevise(t *testing.T) {
 		return nil
 	}
 	remove := func(_ context.Context, id string) error { calls = append(calls, "remove "+id); return nil }
-	screen := channel.NewScreen("wall", nil)
+	screen := channel.NewScreen("wall", nil, quiet)
 	require.NoError(t, screen.Revise(t.Context(), revision("1 2 3", false), parts("a", "b"), edit, remove))
 	require.NoError(t, screen.Revise(t.Context(), revision("1 2", true), parts("a"), edit, remove))
 	require.Equal(t, []string{"edit 1 a", "edit 2 b", "remove 3", "remove 1", "remove 2"}, calls)
@@ -122,7 +146,7 @@ func TestRevise(t *testing.T) {
 }
 
 func TestChosen(t *testing.T) {
-	screen := channel.NewScreen("wall", nil)
+	screen := channel.NewScreen("wall", nil, quiet)
 	show := func(c channel.Capabilities, m handover.RichMessage) {
 		_, err := screen.Show(t.Context(), "c", "", c.Render(handover.Message{From: handover.FromBot, Content: m}), new(wall).show)
 		require.NoError(t, err)
@@ -148,15 +172,18 @@ func TestChosen(t *testing.T) {
 }
 
 func TestData(t *testing.T) {
-	screen := channel.NewScreen("wall", nil)
+	screen := channel.NewScreen("wall", nil, quiet)
 	for _, payload := range []string{"", "short", strings.Repeat("x", 64), strings.Repeat("x", 65), "~", "~" + strings.Repeat("a", 22), "\xff", strings.Repeat("é", 500)} {
-		data := screen.Data(t.Context(), payload, 64)
+		data, err := screen.Data(t.Context(), payload, 64)
+		require.NoError(t, err)
 		require.LessOrEqual(t, len(data), 64)
 		got, ok := screen.Payload(t.Context(), data)
 		require.True(t, ok)
 		require.Equal(t, payload, got)
 	}
-	_, ok := channel.NewScreen("wall", nil).Payload(t.Context(), screen.Data(t.Context(), strings.Repeat("x", 65), 64))
+	data, err := screen.Data(t.Context(), strings.Repeat("x", 65), 64)
+	require.NoError(t, err)
+	_, ok := channel.NewScreen("wall", nil, quiet).Payload(t.Context(), data)
 	require.False(t, ok, "it is forgotten")
 }
 

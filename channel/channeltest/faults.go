@@ -5,11 +5,13 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
 )
 
 // meant is what an error means to the engine.
@@ -179,4 +181,57 @@ func (r *run) ended() {
 	}
 	r.shows(m)
 	r.count("given up", 1)
+}
+
+// Sent is a channel.Sent that can fail.
+type Sent struct {
+	channel.Memory
+	fails atomic.Bool
+}
+
+// Fail has it fail, or no longer.
+func (s *Sent) Fail(on bool) { s.fails.Store(on) }
+
+var errSent = errors.New("channeltest: the memory fails")
+
+// Recall implements channel.Sent.
+func (s *Sent) Recall(ctx context.Context, key string) (string, bool, error) {
+	if s.fails.Load() {
+		return "", false, errSent
+	}
+	return s.Memory.Recall(ctx, key)
+}
+
+// Keep implements channel.Sent.
+func (s *Sent) Keep(ctx context.Context, key, value string) error {
+	if s.fails.Load() {
+		return errSent
+	}
+	return s.Memory.Keep(ctx, key, value)
+}
+
+// forgets has no button shown whose payload is not kept: it would mean nothing, for ever.
+func (r *run) forgets() {
+	if r.Sent == nil {
+		r.Skip("the channel remembers nothing in a Sent")
+	}
+	payload := strings.Repeat("payload ", 500)
+	m := handover.RichMessage{Text: "Pay?", QuickReplies: []handover.QuickReply{{ContentType: handover.ReplyText, Title: "Yes", Payload: payload}}}
+	r.Sent.Fail(true)
+	err := r.Channel.Send(r.Context(), r.Conversation, m)
+	r.check(err)
+	if got := meant(err); got != "again" {
+		r.Fatalf("a message whose button cannot be remembered means %q: %v", got, err)
+	}
+	r.count("Pay?", 0)
+	r.Sent.Fail(false)
+	if err := r.Channel.Send(r.Context(), r.Conversation, m); err != nil {
+		r.Fatalf("Send: %v", err)
+	}
+	for _, s := range r.Platform.Seen() {
+		for _, b := range s.Buttons {
+			r.Platform.Press(b.Title)
+			r.took(payload)
+		}
+	}
 }

@@ -108,7 +108,7 @@ type sms struct {
 var can = channel.Capabilities{Text: 160}
 
 func newSMS(g *gateway, sent channel.Sent) *sms {
-	return &sms{gateway: g, screen: channel.NewScreen("sms", sent)}
+	return &sms{gateway: g, screen: channel.NewScreen("sms", sent, nil)}
 }
 
 func (c *sms) Source() string                     { return "sms" }

@@ -233,10 +233,8 @@ func (f *Slack) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in slackCall
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if d.Decode(&in) != nil {
+	in, ok := readSlackCall(method, r.Header.Get("Content-Type"), raw)
+	if !ok {
 		return respond(r, http.StatusOK, slackError("invalid_arguments")), nil
 	}
 	return f.answer(r, method, in), nil

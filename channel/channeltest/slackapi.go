@@ -1,9 +1,14 @@
 package channeltest
 
 import (
+	"bytes"
+	"encoding/json"
 	"html"
+	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -30,6 +35,25 @@ type slackCall struct {
 			URL      string    `json:"url"`
 		} `json:"elements"`
 	} `json:"blocks"`
+}
+
+// slackTakesJSON are the methods that Slack documents to take JSON. The others take a form.
+var slackTakesJSON = []string{"chat.postMessage", "chat.update", "chat.delete"}
+
+// readSlackCall reads the parameters of a method. A call of the wrong kind has none, as with Slack.
+func readSlackCall(method, contentType string, body []byte) (in slackCall, ok bool) {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	if kind == "application/x-www-form-urlencoded" {
+		form, err := url.ParseQuery(string(body))
+		in.File = form.Get("file")
+		return in, err == nil && method == "files.info" && len(form) == 1
+	}
+	if kind != "application/json" || !slices.Contains(slackTakesJSON, method) {
+		return in, false
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	return in, d.Decode(&in) == nil
 }
 
 type slackText struct {
@@ -136,7 +160,7 @@ func seenOnSlack(in slackCall) (s Seen, fault string) {
 			}
 			for _, e := range b.Elements {
 				n := utf8.RuneCountInString(e.Text.Text)
-				if e.Type != "button" || e.Text.Type != "plain_text" || n == 0 || n > 75 || utf8.RuneCountInString(e.Value) > 2000 || e.ActionID == "" || ids[e.ActionID] {
+				if len(e.URL) > 3000 || e.Type != "button" || e.Text.Type != "plain_text" || n == 0 || n > 75 || utf8.RuneCountInString(e.Value) > 2000 || e.ActionID == "" || ids[e.ActionID] {
 					return s, "invalid_blocks"
 				}
 				ids[e.ActionID] = true

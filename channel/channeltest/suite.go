@@ -46,6 +46,8 @@ type Subject struct {
 	Conversation string
 	// Take returns what the channel made of what the user did since it was last called.
 	Take func(ctx context.Context) ([]handover.Incoming, error)
+	// Sent is what the channel remembers in. Nil: a channel that remembers nothing, or elsewhere.
+	Sent *Sent
 	// Without are refusals that the platform does not know.
 	Without []Refusal
 	// Secrets are tokens and keys of the channel, which no error may hold.
@@ -73,6 +75,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"the user writes", (*run).writes},
 		{"typing", (*run).typing},
 		{"a call that was given up", (*run).ended},
+		{"the memory fails", (*run).forgets},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Helper()

@@ -80,7 +80,7 @@ func New(cfg Config) (*Channel, error) {
 	}
 	return &Channel{
 		page: cfg.PageID, source: cfg.Source, secret: cfg.AppSecret, verify: cfg.VerifyToken, humanAgent: cfg.HumanAgent,
-		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal, cfg.AppSecret.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent),
+		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal, cfg.AppSecret.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent, cfg.Logger),
 		log: cfg.Logger, voices: channel.Memory{Max: 1000},
 	}, nil
 }
@@ -125,7 +125,16 @@ func (c *Channel) voice(ctx context.Context, m handover.Message) (persona string
 
 // show sends a part.
 func (c *Channel) show(ctx context.Context, user string, p channel.Part, from sender) (id string, err error) {
-	return c.post(ctx, user, written(p, func(payload string) string { return c.screen.Data(ctx, payload, maxPayload) }), from)
+	var failed error
+	m := written(p, func(payload string) string {
+		data, err := c.screen.Data(ctx, payload, maxPayload)
+		failed = errors.Join(failed, err)
+		return data
+	})
+	if failed != nil {
+		return "", failed
+	}
+	return c.post(ctx, user, m, from)
 }
 
 // Send shows what the bot says.

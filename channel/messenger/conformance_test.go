@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
-		fake, sent := channeltest.NewMessenger(), &channel.Memory{}
+		fake, sent := channeltest.NewMessenger(), &channeltest.Sent{}
 		fake.RequireAppSecret()
 		var heard []handover.Incoming
 		start := func() channel.Channel {
@@ -33,6 +33,7 @@ func TestConformance(t *testing.T) {
 		}
 		t.Cleanup(func() { require.Empty(t, fake.Faults(), "nothing is sent that Meta would not take") })
 		return channeltest.Subject{
+			Sent:    sent,
 			Channel: start(), Again: start, Platform: fake.User("user-1"), Conversation: "user-1",
 			Take: func(context.Context) ([]handover.Incoming, error) {
 				all := heard

@@ -78,19 +78,29 @@ func meant(err error) error {
 // code is what a code of Slack's looks like; nothing else is shown.
 var code = regexp.MustCompile(`^[a-z_]{1,64}$`)
 
-// call calls a method of the Web API, and reads its answer into out, if there is one.
+// call calls a method of the Web API with JSON, and reads its answer into out, if there is one. Methods that only read
+// take no JSON: see ask.
 func (c *Channel) call(ctx context.Context, method string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("slack: %s: %w", method, err)
 	}
+	return c.request(ctx, method, "application/json; charset=utf-8", body, out)
+}
+
+// ask is call with a form.
+func (c *Channel) ask(ctx context.Context, method string, in url.Values, out any) error {
+	return c.request(ctx, method, "application/x-www-form-urlencoded", []byte(in.Encode()), out)
+}
+
+func (c *Channel) request(ctx context.Context, method, contentType string, body []byte, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.config.BaseURL+method, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("slack: %s cannot be called", method)
 	}
-	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Authorization", "Bearer "+c.config.Token.Reveal())
 	response, err := c.config.Client.Do(r)
 	if err != nil {

@@ -20,9 +20,10 @@ func newOn(t *testing.T, fake *channeltest.Slack, sent channel.Sent) *Channel {
 
 func TestConformance(t *testing.T) {
 	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
-		fake, sent := channeltest.NewSlack(), &channel.Memory{}
+		fake, sent := channeltest.NewSlack(), &channeltest.Sent{}
 		c := newOn(t, fake, sent)
 		return channeltest.Subject{
+			Sent:    sent,
 			Channel: c, Again: func() channel.Channel { return newOn(t, fake, sent) },
 			Platform: fake, Conversation: channeltest.SlackChannel, Secrets: []string{fake.Token(), fake.SigningSecret()},
 			Take: func(ctx context.Context) (all []handover.Incoming, err error) {

@@ -18,7 +18,7 @@ func (c *Channel) OpenFile(ctx context.Context, _ handover.Conversation, id stri
 	var out struct {
 		File file `json:"file"`
 	}
-	if err := c.call(ctx, "files.info", map[string]string{"file": id}, &out); err != nil {
+	if err := c.ask(ctx, "files.info", url.Values{"file": {id}}, &out); err != nil {
 		return handover.OpenedFile{}, err
 	}
 	if !c.ours(out.File.URL) {

@@ -10,9 +10,10 @@ import (
 	"github.com/crisphandover/handover/channel"
 )
 
-// The limits of Block Kit.
+// The limits of Block Kit, and of a text without it.
 const (
-	maxText    = 3000 // characters of a section
+	maxPlain   = 4000 // characters
+	maxText    = 3000 // of a section
 	maxButtons = 25   // of one block of actions
 	maxTitle   = 75
 	maxValue   = 2000
@@ -68,7 +69,10 @@ func (c *Channel) send(ctx context.Context, conversation string, m handover.Mess
 	out := struct {
 		TS string `json:"ts"`
 	}{}
-	in := c.post(ctx, p)
+	in, err := c.post(ctx, p)
+	if err != nil {
+		return "", err
+	}
 	in.Channel, in.Thread = to(conversation)
 	if c.config.Customize && m.From == handover.FromAgent {
 		in.Name, in.Icon = m.Agent.Name, m.Agent.Avatar
@@ -80,7 +84,11 @@ func (c *Channel) send(ctx context.Context, conversation string, m handover.Mess
 			in.Text = strings.TrimSpace(in.Text + "\n" + escaped(p.File.URL))
 		}
 		if len(p.Buttons) > 0 {
-			in.Blocks = c.post(ctx, channel.Part{Text: in.Text, Buttons: p.Buttons}).Blocks
+			simple, err := c.post(ctx, channel.Part{Text: in.Text, Buttons: p.Buttons})
+			if err != nil {
+				return "", err
+			}
+			in.Blocks = simple.Blocks
 		}
 		err = c.call(ctx, "chat.postMessage", in, &out)
 	}
@@ -108,11 +116,11 @@ var escapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // escaped is plain text as Slack takes it.
 func escaped(s string) string { return escapes.Replace(s) }
 
-// post is what shows a part.
-func (c *Channel) post(ctx context.Context, p channel.Part) post {
-	in := post{Text: p.Text, Blocks: []block{}}
+// post is what shows a part. The error is that of Config.Sent.
+func (c *Channel) post(ctx context.Context, p channel.Part) (in post, err error) {
+	in = post{Text: p.Text, Blocks: []block{}}
 	if p.File == nil && len(p.Buttons) == 0 {
-		return in
+		return in, nil
 	}
 	if p.Text != "" {
 		in.Blocks = append(in.Blocks, block{Type: "section", Text: &text{"mrkdwn", p.Text}})
@@ -126,7 +134,7 @@ func (c *Channel) post(ctx context.Context, p channel.Part) post {
 		in.Blocks = append(in.Blocks, block{Type: "image", ImageURL: p.File.URL, Alt: alt})
 	}
 	if len(p.Buttons) == 0 {
-		return in
+		return in, nil
 	}
 	actions := block{Type: "actions"}
 	for i, b := range p.Buttons {
@@ -138,20 +146,25 @@ func (c *Channel) post(ctx context.Context, p channel.Part) post {
 			if payload == "" {
 				payload = b.Title
 			}
-			e.Value = c.screen.Data(ctx, payload, maxValue)
+			if e.Value, err = c.screen.Data(ctx, payload, maxValue); err != nil {
+				return in, err
+			}
 		}
 		actions.Elements = append(actions.Elements, e)
 	}
 	in.Blocks = append(in.Blocks, actions)
-	return in
+	return in, nil
 }
 
 // edit changes a message that was shown.
 func (c *Channel) edit(ctx context.Context, conversation, ts string, p channel.Part) error {
-	in := c.post(ctx, p)
+	in, err := c.post(ctx, p)
+	if err != nil {
+		return err
+	}
 	in.Channel, _ = to(conversation)
 	in.TS = ts
-	err := c.call(ctx, "chat.update", in, nil)
+	err = c.call(ctx, "chat.update", in, nil)
 	if slices.Contains(badFormat, codeOf(err)) {
 		in.Text, in.Blocks = escaped(p.Plain), []block{}
 		err = c.call(ctx, "chat.update", in, nil)

@@ -96,7 +96,7 @@ func New(config Config) (*Channel, error) {
 		return nil, errors.New("slack: Config.BaseURL must be the https URL of the Web API")
 	}
 	config.Client = tokenclient.Of(config.Client)
-	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent)}, nil
+	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent, config.Logger)}, nil
 }
 
 // String says nothing of token and secret.
@@ -108,12 +108,12 @@ func (c *Channel) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.Strin
 // Source implements channel.Channel.
 func (c *Channel) Source() string { return c.config.Source }
 
-// Capabilities implements channel.Channel. The lengths are those of Block Kit's sections and buttons. Slack shows no
-// bot typing.
+// Capabilities implements channel.Channel. The lengths are those of Block Kit's sections and buttons, and for text alone
+// what Slack advises. Slack shows no bot typing.
 func (c *Channel) Capabilities() channel.Capabilities {
 	return channel.Capabilities{
-		Text: maxText, Markup: channel.Mrkdwn,
-		Buttons: maxButtons, Title: maxTitle, Links: true,
+		Text: maxPlain, ButtonText: maxText, Markup: channel.Mrkdwn,
+		Buttons: maxButtons, Title: maxTitle, Links: true, URL: maxURL,
 		Files: channel.FilesByURL, Caption: maxText,
 		Names: c.config.Customize, Edits: true, Removals: true,
 	}

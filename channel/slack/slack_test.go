@@ -128,3 +128,14 @@ func TestRemovalThatSlackRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"chat.delete", "chat.update"}, calls)
 }
+
+// TestLinkThatIsTooLongForAButton stands in the text, whole.
+func TestLinkThatIsTooLongForAButton(t *testing.T) {
+	fake := channeltest.NewSlack()
+	long := "https://a.b/" + strings.Repeat("x", 3500)
+	require.NoError(t, newOn(t, fake, nil).Send(t.Context(), channeltest.SlackChannel, handover.RichMessage{Attachment: &handover.Attachment{
+		Type: handover.AttachmentTemplate, Payload: handover.AttachmentPayload{TemplateType: handover.TemplateButton, Text: "Your bill", Buttons: []handover.Button{
+			{Type: handover.ButtonURL, Title: "Open", URL: long}, {Type: handover.ButtonURL, Title: "Shop", URL: "https://a.b/"}}}}}))
+	require.Contains(t, strings.Join(fake.Lines(), "\n"), "Open: "+long)
+	require.Contains(t, strings.Join(fake.Lines(), "\n"), "[Shop]")
+}

@@ -20,9 +20,10 @@ func newOn(t *testing.T, fake *channeltest.Telegram, sent channel.Sent) *Channel
 
 func TestConformance(t *testing.T) {
 	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
-		fake, sent := channeltest.NewTelegram(), &channel.Memory{}
+		fake, sent := channeltest.NewTelegram(), &channeltest.Sent{}
 		c := newOn(t, fake, sent)
 		return channeltest.Subject{
+			Sent:    sent,
 			Channel: c, Again: func() channel.Channel { return newOn(t, fake, sent) },
 			Platform: fake, Conversation: channeltest.TelegramChat, Secrets: []string{fake.Token(), "hook-secret"},
 			Take: func(ctx context.Context) (all []handover.Incoming, err error) {

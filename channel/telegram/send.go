@@ -45,8 +45,9 @@ func (c *Channel) send(ctx context.Context, chat string, p channel.Part) (id str
 func (c *Channel) plain(ctx context.Context, chat string, p channel.Part) (id string, err error) {
 	var out sentMessage
 	in := map[string]any{"chat_id": chat, "text": p.Plain}
-	c.keyboard(ctx, in, p)
-	err = c.call(ctx, "sendMessage", in, &out)
+	if err = c.keyboard(ctx, in, p); err == nil {
+		err = c.call(ctx, "sendMessage", in, &out)
+	}
 	return out.ID.String(), meant(err)
 }
 
@@ -55,7 +56,9 @@ func (c *Channel) try(ctx context.Context, method string, in map[string]any, fie
 	if p.Text != "" {
 		in[field], in["parse_mode"] = p.Text, "HTML"
 	}
-	c.keyboard(ctx, in, p)
+	if err := c.keyboard(ctx, in, p); err != nil {
+		return err
+	}
 	return c.call(ctx, method, in, out)
 }
 
@@ -92,18 +95,19 @@ type keyboard struct {
 	Rows [][]button `json:"inline_keyboard"`
 }
 
-// keyboard adds the buttons.
-func (c *Channel) keyboard(ctx context.Context, in map[string]any, p channel.Part) {
+// keyboard adds the buttons. The error is that of Config.Sent.
+func (c *Channel) keyboard(ctx context.Context, in map[string]any, p channel.Part) (err error) {
 	if len(p.Buttons) > 0 {
-		in["reply_markup"] = c.rows(ctx, p.Buttons)
+		in["reply_markup"], err = c.rows(ctx, p.Buttons)
 	}
+	return err
 }
 
 // rowLength is how many characters stand side by side, which a narrow telephone shows whole.
 const rowLength = 24
 
 // rows lays buttons out.
-func (c *Channel) rows(ctx context.Context, buttons []channel.Button) (k keyboard) {
+func (c *Channel) rows(ctx context.Context, buttons []channel.Button) (k keyboard, err error) {
 	used := rowLength
 	for _, b := range buttons {
 		one := button{Text: b.Title, URL: b.URL}
@@ -112,7 +116,9 @@ func (c *Channel) rows(ctx context.Context, buttons []channel.Button) (k keyboar
 			if payload == "" {
 				payload = b.Title
 			}
-			one.Data = c.screen.Data(ctx, payload, maxData)
+			if one.Data, err = c.screen.Data(ctx, payload, maxData); err != nil {
+				return k, err
+			}
 		}
 		n := utf8.RuneCountInString(b.Title) + 4
 		if used+n > rowLength {
@@ -123,7 +129,7 @@ func (c *Channel) rows(ctx context.Context, buttons []channel.Button) (k keyboar
 		last := len(k.Rows) - 1
 		k.Rows[last] = append(k.Rows[last], one)
 	}
-	return k
+	return k, nil
 }
 
 // edit changes a message that was shown.

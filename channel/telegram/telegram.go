@@ -90,7 +90,7 @@ func New(config Config) (*Channel, error) {
 		return nil, errors.New("telegram: Config.BaseURL must be the https URL of a Bot API server")
 	}
 	config.Client = tokenclient.Of(config.Client)
-	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent)}, nil
+	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent, config.Logger)}, nil
 }
 
 // String says nothing of the token.

@@ -63,7 +63,8 @@ func (loud) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestKeyboard lays short buttons side by side.
 func TestKeyboard(t *testing.T) {
 	c := newOn(t, channeltest.NewTelegram(), nil)
-	k := c.rows(t.Context(), []channel.Button{{Title: "Yes", Payload: "y"}, {Title: "No", Payload: "n"}, {Title: "Contact me back via email", Payload: "e"}, {Title: "Shop", URL: "https://a.b"}, {Title: "Bare"}})
+	k, err := c.rows(t.Context(), []channel.Button{{Title: "Yes", Payload: "y"}, {Title: "No", Payload: "n"}, {Title: "Contact me back via email", Payload: "e"}, {Title: "Shop", URL: "https://a.b"}, {Title: "Bare"}})
+	require.NoError(t, err)
 	require.Equal(t, [][]button{{{Text: "Yes", Data: "y"}, {Text: "No", Data: "n"}}, {{Text: "Contact me back via email", Data: "e"}},
 		{{Text: "Shop", URL: "https://a.b"}, {Text: "Bare", Data: "Bare"}}}, k.Rows)
 }

@@ -306,6 +306,21 @@ const manyRooms = 1000
 func (c *Chat) room(conversation string) *room {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.find(conversation)
+}
+
+// enter notes that a page is open, until leave is called. It is one step: no other call forgets the room meanwhile, in
+// which the page would hear of nothing.
+func (c *Chat) enter(conversation string) (r *room, leave func(), ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r = c.find(conversation)
+	leave, ok = r.enter(c.cfg.Limits.Pages)
+	return r, leave, ok
+}
+
+// find finds a room, or makes it. The caller holds the lock.
+func (c *Chat) find(conversation string) *room {
 	r := c.rooms[conversation]
 	if r == nil {
 		if len(c.rooms) >= manyRooms && time.Since(c.swept) > time.Minute {

@@ -58,8 +58,7 @@ const (
 // has is of another log. The id of an event says how far the page is; coming back with it, as browsers do by
 // themselves, gives what was missed and nothing else.
 func (s *server) events(w http.ResponseWriter, r *http.Request, who session) {
-	room := s.chat.room(who.id)
-	leave, ok := room.enter(s.chat.cfg.Limits.Pages)
+	room, leave, ok := s.chat.enter(who.id)
 	if !ok {
 		tooMany(w)
 		return

@@ -162,7 +162,7 @@ func TestAway(t *testing.T) {
 			require.Equal(t, id, kept)
 			return err
 		}
-		leave, ok := chat.room("user").enter(1)
+		_, leave, ok := chat.enter("user")
 		require.True(t, ok)
 		time.Sleep(time.Hour)
 		require.NoError(t, deliver("open"))
@@ -178,6 +178,31 @@ func TestAway(t *testing.T) {
 		log, err = chat.cfg.Store.Since(t.Context(), "user", log[2].Revision, 10)
 		require.NoError(t, err)
 		require.True(t, log[0].Removed, "whoever comes back does not see it")
+	})
+}
+
+// TestRoomOfAnOpenPage is kept while those that nobody is in go.
+func TestRoomOfAnOpenPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chat, err := New(Config{URL: testURL, Key: handover.NewSecret(testKey)})
+		require.NoError(t, err)
+		for i := range manyRooms {
+			chat.room(fmt.Sprint(i))
+		}
+		time.Sleep(idleTime + time.Second)
+		room, leave, ok := chat.enter("0")
+		require.True(t, ok)
+		defer leave()
+		chat.room("another")
+		require.Same(t, room, chat.room("0"))
+		require.Len(t, chat.rooms, 2)
+		for range chat.cfg.Limits.Pages - 1 {
+			_, leave, ok := chat.enter("0")
+			require.True(t, ok)
+			defer leave()
+		}
+		_, _, ok = chat.enter("0")
+		require.False(t, ok, "the user has too many pages open")
 	})
 }
 

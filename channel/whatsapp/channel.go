@@ -91,7 +91,7 @@ func New(cfg Config) (*Channel, error) {
 	return &Channel{
 		people: people{sent: cfg.Sent, names: channel.Memory{Max: 10_000}, key: cfg.Source + "/heard/"},
 		number: cfg.PhoneNumberID, source: cfg.Source, listTitle: cfg.ListTitle, secret: cfg.AppSecret, verify: cfg.VerifyToken,
-		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal, cfg.AppSecret.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent), log: cfg.Logger,
+		api: graphapi.New(cfg.Client, cfg.BaseURL, cfg.Token.Reveal, cfg.AppSecret.Reveal), screen: channel.NewScreen(cfg.Source, cfg.Sent, cfg.Logger), log: cfg.Logger,
 	}, nil
 }
 
@@ -118,12 +118,19 @@ func (c *Channel) show(ctx context.Context, user, messageID string, m handover.M
 		if c.people.away(ctx, user) {
 			return "", errAway
 		}
+		var failed error
 		out := c.message(p, func(payload string) string {
+			limit := maxPayload
 			if payload != strings.TrimSpace(payload) { // which the Cloud API refuses
-				return c.screen.Data(ctx, payload, 0)
+				limit = 0
 			}
-			return c.screen.Data(ctx, payload, maxPayload)
+			data, err := c.screen.Data(ctx, payload, limit)
+			failed = errors.Join(failed, err)
+			return data
 		})
+		if failed != nil {
+			return "", failed
+		}
 		if isPhone(user) {
 			out.To = user
 		} else {

@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	channeltest.Run(t, func(t *testing.T) channeltest.Subject {
-		fake, sent := channeltest.NewWhatsApp(), &channel.Memory{}
+		fake, sent := channeltest.NewWhatsApp(), &channeltest.Sent{}
 		fake.RequireAppSecret()
 		var heard []handover.Incoming
 		start := func() channel.Channel {
@@ -37,6 +37,7 @@ func TestConformance(t *testing.T) {
 		fake.Post(t.Context(), user.Message("wamid.first", map[string]any{"type": "text", "text": map[string]any{"body": "I have written"}}))
 		heard = nil
 		return channeltest.Subject{
+			Sent:    sent,
 			Channel: first, Again: start, Platform: user, Conversation: phone,
 			Take: func(context.Context) ([]handover.Incoming, error) {
 				all := heard
