@@ -152,7 +152,7 @@ func (h *engine) work(j worker.Job) {
 		h.wake(j.Key)
 		return
 	case laneAgentTyping, laneUserTyping:
-		h.signs.tell(j)
+		h.signs.Do(j)
 		return
 	}
 	ctx := context.Background()
