@@ -187,7 +187,7 @@ func processTime(b *testing.B) time.Duration {
 }
 
 // openedSession asks for a human in a new conversation, and returns the id of its Crisp session.
-func openedSession(b *testing.B, h *handover.Handover, id string) string {
+func openedSession(b testing.TB, h *handover.Handover, id string) string {
 	conv := handover.Conversation{Source: "bench", ID: id}
 	s, err := h.Session(b.Context(), conv)
 	if err == nil {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -37,10 +38,10 @@ func listen(config *pgx.ConnConfig) func(ctx context.Context, channel string, no
 
 // watchedStore has tables with a prefix of their own: notifications go to the whole database, and
 // other tests may use it.
-func watchedStore(t *testing.T, config *pgx.ConnConfig) *sqlstore.Store {
+func watchedStore(t *testing.T, db *sql.DB, config *pgx.ConnConfig) *sqlstore.Store {
 	t.Helper()
 	_, random, _ := strings.Cut(config.RuntimeParams["search_path"], "_")
-	store, err := sqlstore.New(openPostgres(t, config), sqlstore.PostgreSQL, sqlstore.Options{
+	store, err := sqlstore.New(db, sqlstore.PostgreSQL, sqlstore.Options{
 		Prefix: "test_" + random[:20] + "_", Listen: listen(config),
 	})
 	require.NoError(t, err)
@@ -51,7 +52,8 @@ func watchedStore(t *testing.T, config *pgx.ConnConfig) *sqlstore.Store {
 func TestStorePostgresListen(t *testing.T) {
 	config := postgresConfig(t)
 	handovertest.TestStore(t, func(t *testing.T) handover.Store {
-		return watchedStore(t, postgresSchema(t, config, nil))
+		config := postgresSchema(t, config, nil)
+		return watchedStore(t, openPostgres(t, config), config)
 	})
 }
 
@@ -59,7 +61,7 @@ func TestStorePostgresListen(t *testing.T) {
 // when it is called again. Another replica's save is heard both times.
 func TestStorePostgresListenLost(t *testing.T) {
 	config := postgresSchema(t, postgresConfig(t), nil)
-	store, other := watchedStore(t, config), watchedStore(t, config)
+	store, other := watchedStore(t, openPostgres(t, config), config), watchedStore(t, openPostgres(t, config), config)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r := handover.Record{Key: "key"}
