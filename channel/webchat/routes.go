@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -102,8 +103,8 @@ type posted struct {
 	File    string `json:"file"`    // of an upload
 }
 
-// maxID bounds the ids that pages choose, in bytes.
-const maxID = 64
+// pageID are the ids that pages choose: what every store takes.
+var pageID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // message takes a message of the user: 204 taken, 409 that choice was made before, 422 it cannot be taken, 429 and
 // 503 send it again.
@@ -112,6 +113,7 @@ func (s *server) message(w http.ResponseWriter, r *http.Request, who session) {
 	if !s.read(w, r, &in) {
 		return
 	}
+	in.Text, in.Payload = storable(in.Text), storable(in.Payload)
 	if !s.limits.allow("messages "+who.id, s.chat.cfg.Limits.Messages) {
 		tooMany(w)
 		return
@@ -155,7 +157,7 @@ var errPosted = errors.New("webchat: not what the page posts")
 
 // incoming makes of what was posted a message for the library, and its entry in the log.
 func (s *server) incoming(ctx context.Context, who session, in posted) (m handover.Incoming, e Entry, err error) {
-	if in.ID == "" || len(in.ID) > maxID || strings.TrimSpace(in.Text) == "" && in.File == "" {
+	if !pageID.MatchString(in.ID) || storable(in.File) != in.File || strings.TrimSpace(in.Text) == "" && in.File == "" {
 		return m, e, errPosted
 	}
 	m = handover.Incoming{Conversation: s.chat.conversation(who.id), ID: in.ID, Text: in.Text, Payload: in.Payload, At: time.Now()}
