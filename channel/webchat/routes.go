@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
 	"github.com/crisphandover/handover/internal/httpbody"
 )
 
@@ -147,10 +148,20 @@ func (s *server) message(w http.ResponseWriter, r *http.Request, who session) {
 		return
 	}
 	err = s.host.Handle(ctx, m)
-	if handover.Permanent(err) && !errors.Is(err, handover.ErrIDReused) {
+	if first, ok, _ := s.chat.cfg.Store.Entry(ctx, who.id, e.Key); err != nil && ok {
+		m.At = first.At // since when the page has tried
+	}
+	if !channel.GivesUp(m, err) {
+		s.answer(w, err)
+		return
+	}
+	if !errors.Is(err, handover.ErrIDReused) {
 		_ = s.chat.change(ctx, who.id, e.Key, func(e *Entry) bool { e.Failed = true; return true }) // the page is told below, too
 	}
-	s.answer(w, err)
+	if !handover.Permanent(err) {
+		s.chat.cfg.Logger.Error("webchat: a user's message is given up", "conversation", who.id, "error", err)
+	}
+	http.Error(w, "the message cannot be taken", http.StatusUnprocessableEntity)
 }
 
 var errPosted = errors.New("webchat: not what the page posts")

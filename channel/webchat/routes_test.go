@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -196,6 +197,32 @@ func TestChoiceWhoseMessageIsNotKept(t *testing.T) {
 	require.Equal(t, 204, choose("1"))
 	r.crisp.Settle()
 	require.Equal(t, []string{"bot: Which?", "user: Hello", "bot: You said Hello"}, r.log())
+}
+
+// refusing is a library that takes nothing.
+type refusing struct {
+	nobody
+	err error
+}
+
+func (h refusing) Handle(context.Context, handover.Incoming) error { return h.err }
+
+// TestMessageOfADamagedRecord is tried again for a quarter of an hour: then the page shows that it failed.
+func TestMessageOfADamagedRecord(t *testing.T) {
+	chat := newChat(t)
+	r := serve(t, chat, refusing{err: handover.ErrRecord})
+	r.browser = r.opens(`{"session":null}`)
+	post := func() int { return r.posts("/messages", `{"id":"1","text":"Hello"}`) }
+	require.Equal(t, 503, post())
+	conversation := r.conversationOf(r.browser).ID
+	require.NoError(t, chat.change(t.Context(), conversation, userKey("1"), func(e *Entry) bool {
+		e.At = e.At.Add(-time.Hour)
+		return true
+	}))
+	require.Equal(t, 422, post())
+	e, _, err := chat.cfg.Store.Entry(t.Context(), conversation, userKey("1"))
+	require.NoError(t, err)
+	require.True(t, e.Failed)
 }
 
 // picky is a Store as databases are: it takes no NUL.
