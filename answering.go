@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/claims"
-	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -41,10 +40,11 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		return h.giveUp(ctx, key, rec, a)
 	}
 	r := h.callAnswer(ctx, l, rec, a)
-	return h.persist(ctx, key, func(rec *record) error {
+	_, err = h.persist(ctx, known{key: key}, func(rec *record) error {
 		rec.endAnswer(a, r)
-		return nil
+		return keepUnless(rec.env.stored) // else it was forgotten meanwhile
 	})
+	return err
 }
 
 // thereFor asks for the agents' presence where Start would.
@@ -55,24 +55,6 @@ func (h *engine) thereFor(ctx context.Context, key string, t Turn, r Request) Pr
 	return h.ask(ctx, known{key: key, conversation: t.Conversation}, r)
 }
 
-// persist makes a change that must not be lost: while the store fails it tries again. A panic, or a record
-// that cannot be read, is no fault of the store.
-func (h *engine) persist(ctx context.Context, key string, change func(*record) error) error {
-	giveUp := time.Now().Add(keepResult)
-	for attempt := 1; ; attempt++ {
-		_, err := h.update(ctx, known{key: key}, func(rec *record) error {
-			if !rec.env.stored { // it was forgotten meanwhile
-				return errKeep
-			}
-			return change(rec)
-		})
-		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || h.pool.Closed() {
-			return err
-		}
-		time.Sleep(min(times.Backoff(attempt), 5*time.Second))
-	}
-}
-
 // giveUp asks for a human in place of a bot that does not answer.
 func (h *engine) giveUp(ctx context.Context, key string, rec *record, a *answering) error {
 	r := Request{Note: h.host.texts(rec).NoteUnanswered}
@@ -80,10 +62,11 @@ func (h *engine) giveUp(ctx context.Context, key string, rec *record, a *answeri
 		r.Locale, r.User = last.Locale, last.User
 	}
 	there := h.thereFor(ctx, key, a.turn, r)
-	return h.persist(ctx, key, func(rec *record) error {
+	_, err := h.persist(ctx, known{key: key}, func(rec *record) error {
 		rec.giveUpAnswer(a, r, there)
-		return nil
+		return keepUnless(rec.env.stored)
 	})
+	return err
 }
 
 // callAnswer calls Config.Answer, and keeps the answer's place in the record meanwhile.

@@ -33,15 +33,16 @@ func (rec *record) queue(dir direction) *queue {
 	return &rec.ToCrisp
 }
 
-// settled reports whether what a step brought is in the record already.
-func (rec *record) settled(dir direction, r *result) bool {
-	return r.token != 0 && rec.Settled[dir] == r.token
-}
+// settled has the token of the last result of each direction that is in the record.
+type settled map[direction]uint32
+
+// has reports whether a result is in the record already.
+func (all settled) has(dir direction, r *result) bool { return r.token != 0 && all[dir] == r.token }
 
 // absorb writes what a step brought into the record, and reports whether anything is new.
 func (rec *record) absorb(dir direction, r result) bool {
 	if rec.Settled == nil {
-		rec.Settled = map[direction]uint32{}
+		rec.Settled = settled{}
 	}
 	rec.Settled[dir] = r.token
 	if n := r.read; n != nil {

@@ -45,7 +45,7 @@ type record struct {
 	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
 	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
 	Replies      replies                `json:"replies,omitempty"`       // bot messages under way
-	Settled      map[direction]uint32   `json:"settled,omitempty"`       // the token of the last result of each direction
+	Settled      settled                `json:"settled,omitempty"`       // the token of the last result of each direction
 
 	// Unknown keeps the members that a newer version of the library wrote, in a rolling upgrade.
 	// Such members are added here, at the top.
@@ -68,6 +68,7 @@ type env struct {
 	returned   []string   // Incoming ids that an end gives back to the bot
 	trustHooks bool       // see testhook.Hooks.NoLog
 	free       bool       // who makes the change does not look at the record after it is saved
+	altered    bool       // the record was written as another one than it is, see encode
 	mine       bool       // this process has the claim after the save
 	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
 	answers    bool       // this process has the bot answer what waits for it after the save
@@ -75,6 +76,9 @@ type env struct {
 
 // saved reports whether the record was saved, and not only read.
 func (e *env) saved() bool { return e.record.Version != 0 }
+
+// others reports whether the record belongs to others now: whoever has it next may use it as it is.
+func (e *env) others() bool { return e.free && e.saved() && !e.altered }
 
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
@@ -403,7 +407,7 @@ func (ho *handover) mend(cfg *Config, now time.Time) {
 	from := standard.fields()
 	for i, f := range ho.Timeouts.fields() {
 		off := f.optional && *f.value == -1
-		if !off && (*f.value <= 0 || spanFault(*f.value) != "") {
+		if !off && (*f.value <= 0 || times.SpanFault(*f.value) != "") {
 			*f.value = *from[i].value
 		}
 	}

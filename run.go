@@ -152,7 +152,7 @@ func (h *engine) work(j worker.Job) {
 		h.wake(j.Key)
 		return
 	case laneAgentTyping, laneUserTyping:
-		h.signs.tell(j)
+		h.signs.Do(j)
 		return
 	}
 	ctx := context.Background()
@@ -303,7 +303,7 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	switch free := rec.env.free && rec.env.saved(); {
+	switch free := rec.env.others(); {
 	case free && len(jobs) > 0:
 		jobs[0].Known = known{key: key, saved: rec}
 	case free:
@@ -329,9 +329,6 @@ func (h *engine) jobs(key string, rec *record) (jobs []worker.Job) {
 	}
 	return jobs
 }
-
-// accepts reports whether this process takes more work.
-func (h *engine) accepts() bool { return !h.pool.Closed() && !h.pool.Full() }
 
 // Shutdown stops taking work, hooks and messages, and waits until what is under way is done, or
 // for ctx, whose error it returns. What is left is in the store, for another process or the next

@@ -18,6 +18,10 @@ const (
 	patience  = 10 * time.Minute
 )
 
+// conflict is what the log says of 409.
+const conflict = "telegram: updates are taken later, since another process polls with this token or a web hook is set: " +
+	"poll in one process and call deleteWebhook, or use Webhook in all"
+
 // allowed are the updates that are asked for.
 var allowed = []string{"message", "edited_message", "callback_query"}
 
@@ -32,7 +36,7 @@ var allowed = []string{"message", "edited_message", "callback_query"}
 // other errors after ten minutes in which that chat alone was refused. While others are refused as well, nothing is
 // passed over: then it is no fault of a chat.
 //
-// One process polls at a time, and none while a web hook is set: Telegram answers 409 then, which is logged.
+// One process polls at a time, and none while a web hook is set. Else Telegram answers 409, and the log says what to do.
 func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 	wait := firstWait
 	w := window{done: map[int64]bool{}}
@@ -58,7 +62,11 @@ func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 		case e.code == http.StatusUnauthorized, e.code == http.StatusNotFound:
 			return err
 		default:
-			c.config.Logger.Warn("telegram: updates are taken later", "error", err)
+			what := "telegram: updates are taken later"
+			if e.code == http.StatusConflict {
+				what = conflict
+			}
+			c.config.Logger.Warn(what, "error", err)
 			if channel.OnlyOwn(err) {
 				wait = min(wait, ownWait)
 			}

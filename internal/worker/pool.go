@@ -156,6 +156,9 @@ func (p *Pool) done(l *lane, t *task) {
 	}
 }
 
+// Accepts reports whether the pool is for more work: it is neither closed nor full.
+func (p *Pool) Accepts() bool { return !p.Closed() && !p.Full() }
+
 // Full reports whether PoolOptions.Queue jobs or more wait in a lane, of whatever class, but for those
 // apart. It is the
 // time to refuse work that somebody else will bring again.

@@ -129,6 +129,7 @@ func TestPoolQueueIsFairToClasses(t *testing.T) {
 		p, d := slow(worker.PoolOptions{Workers: 1, Queue: 8})
 		nudge(t, p, "greedy", 9) // one runs
 		require.True(t, p.Full())
+		require.False(t, p.Accepts())
 		require.False(t, p.Nudge(worker.Job{Key: "x", Lane: "in", Class: "greedy"}))
 		nudge(t, p, "other", 2) // one runs
 		require.False(t, p.Nudge(worker.Job{Key: "x", Lane: "in", Class: "greedy"}))
@@ -137,6 +138,7 @@ func TestPoolQueueIsFairToClasses(t *testing.T) {
 		require.True(t, p.Nudge(worker.Job{Key: "x", Lane: "out", Class: "greedy"}), "each lane has a queue of its own")
 		require.NoError(t, p.Drain(t.Context()))
 		require.False(t, p.Full())
+		require.True(t, p.Accepts())
 		require.Len(t, d.of("greedy"), 11)
 		require.Len(t, d.of("other"), 2)
 	})
@@ -180,6 +182,7 @@ func TestPoolClosed(t *testing.T) {
 		p.Close()
 		p.Close()
 		require.True(t, p.Closed())
+		require.False(t, p.Accepts())
 		require.False(t, p.Nudge(worker.Job{Key: "a 0", Lane: "in", Class: "a"}))
 		require.False(t, p.Nudge(worker.Job{Key: "new", Lane: "in", Class: "a"}))
 
