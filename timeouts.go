@@ -47,8 +47,8 @@ type timeout struct {
 }
 
 // fields is that table. Records keep the values in this order: what is new stands at the end.
-func (t *Timeouts) fields() []timeout {
-	return []timeout{
+func (t *Timeouts) fields() [15]timeout {
+	return [...]timeout{
 		{"Open", &t.Open, 30 * time.Second, false},
 		{"Reply", &t.Reply, 2 * time.Minute, false},
 		{"Answer", &t.Answer, 5 * time.Minute, false},
@@ -131,7 +131,8 @@ type keptTimeouts struct{ Timeouts }
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (t keptTimeouts) MarshalJSONTo(enc *jsontext.Encoder) error {
-	var list []byte
+	var room [128]byte
+	list := room[:0]
 	for i, f := range t.fields() {
 		if i > 0 {
 			list = append(list, ' ')
