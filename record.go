@@ -23,14 +23,14 @@ import (
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
-	Website      string       `json:"website"` // that it is handed to, whatever the configuration says later
+	Website      string       `json:"-"` // that it is handed to, whatever the configuration says later: its key says it
 	Claim        claims.Claim `json:"claim,omitzero"`
 	State        State        `json:"state"`
-	Epoch        int64        `json:"epoch"`          // raised at each change of owner
-	First        int64        `json:"first,omitzero"` // the epoch that the record began with
-	Since        time.Time    `json:"since"`          // of the state
-	Touched      time.Time    `json:"touched"`
-	Serial       int64        `json:"serial"` // numbers effects, texts and saves
+	Epoch        int64        `json:"epoch"`            // raised at each change of owner
+	First        int64        `json:"first,omitzero"`   // the epoch that the record began with
+	Since        time.Time    `json:"since"`            // of the state
+	Touched      time.Time    `json:"touched,omitzero"` // when the user last gave a sign; written if that is not Since
+	Serial       int64        `json:"serial"`           // numbers effects, texts and saves
 
 	Handover *handover `json:"handover,omitempty"`  // the handover that runs, or the last one
 	FollowUp *handover `json:"follow_up,omitempty"` // left with the agents, answers go by email
@@ -83,23 +83,25 @@ func (e *env) others() bool { return e.free && e.saved() && !e.altered }
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
 	ID      string  `json:"id"`
-	CrispID string  `json:"crisp_id,omitempty"`
-	Request Request `json:"request"`
+	CrispID string  `json:"crisp_id,omitempty"` // written if none of the Sessions has it
+	Session int     `json:"session,omitzero"`   // which of the Sessions has it, from 1: only while it is written and read
+	Request Request `json:"request,omitzero"`
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
-	Timeouts keptTimeouts `json:"timeouts"`
-	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message
-	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began
+	Timeouts keptTimeouts `json:"timeouts,omitzero"`
+	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message; written if its session does not begin with that
+	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began; written if that is not its Epoch
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
 	Opened     time.Time `json:"opened,omitzero"`
-	Claimed    time.Time `json:"claimed,omitzero"`
+	Claimed    time.Time `json:"claimed,omitzero"` // written if that was not by FirstReply
 	FirstReply time.Time `json:"first_reply,omitzero"`
-	LastWord   time.Time `json:"last_word,omitzero"`   // the agent's last word, or the user's first after it
-	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
+	LastWord   time.Time `json:"last_word,omitzero"`  // the agent's last word, or the user's first after it; written if that is not Opened
+	Unanswered bool      `json:"unanswered,omitzero"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
-	Agents     agents    `json:"agents,omitempty"`
+	Agents     agents    `json:"agents,omitempty"` // written if they are not all among the authors in its session
+	By         []int     `json:"by,omitempty"`     // which of the authors they are, from 1: only while it is written and read
 	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
 	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
@@ -140,9 +142,9 @@ var errLaterVersion = errors.New("handover: the stored record was written by a l
 // store returns is not trusted: a record that does not hold together is refused.
 func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*record, error) {
 	rec := new(record)
+	rec.Website, _, _ = strings.Cut(key, "/")
 	if r.Version == 0 {
 		rec.V, rec.Conversation, rec.State = recordVersion, conv, StateBot
-		rec.Website, _, _ = strings.Cut(key, "/")
 		// An epoch of an earlier, deleted record never fits again.
 		rec.Epoch, rec.Since, rec.Touched = now.UnixMilli(), now, now
 		rec.First = rec.Epoch
@@ -153,6 +155,9 @@ func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*reco
 	}
 	if rec.V > recordVersion {
 		return nil, errLaterVersion
+	}
+	if !rec.complete() {
+		return nil, fmt.Errorf("%w a handover is in a Crisp session, or by an agent, that is missing", errUnreadable)
 	}
 	rec.UserMessages.recount(rec.Epoch)
 	if fault := rec.fault(key); fault != "" {
@@ -403,7 +408,7 @@ func (ho *handover) mend(cfg *Config, now time.Time) {
 	from := standard.fields()
 	for i, f := range ho.Timeouts.fields() {
 		off := f.optional && *f.value == -1
-		if !off && (*f.value <= 0 || spanFault(*f.value) != "") {
+		if !off && (*f.value <= 0 || times.SpanFault(*f.value) != "") {
 			*f.value = *from[i].value
 		}
 	}

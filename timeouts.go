@@ -3,11 +3,13 @@ package handover
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
@@ -46,9 +48,9 @@ type timeout struct {
 	optional bool // -1 switches it off
 }
 
-// fields is that table. Records keep the values in this order: what is new stands at the end.
-func (t *Timeouts) fields() [15]timeout {
-	return [...]timeout{
+// fields is that table.
+func (t *Timeouts) fields() []timeout {
+	return []timeout{
 		{"Open", &t.Open, 30 * time.Second, false},
 		{"Reply", &t.Reply, 2 * time.Minute, false},
 		{"Answer", &t.Answer, 5 * time.Minute, false},
@@ -80,7 +82,7 @@ func (t *Timeouts) prepare() error {
 		case *f.value < 0:
 			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
 		default:
-			if fault := spanFault(*f.value); fault != "" {
+			if fault := times.SpanFault(*f.value); fault != "" {
 				faults = append(faults, fmt.Errorf("field Timeouts.%s %s", f.name, fault))
 			}
 		}
@@ -94,26 +96,6 @@ func (t *Timeouts) prepare() error {
 // maxCallback is the most that Timeouts.Callback may be: so long nothing else is shown in the conversation.
 const maxCallback = 10 * time.Minute
 
-// The bounds of every span of time that a host sets. What is shorter is a number without its unit;
-// what is longer could not be added to a time and stored.
-const (
-	minSpan = time.Second
-	maxSpan = 10 * 365 * 24 * time.Hour
-)
-
-// spanFault says what is wrong with a span of time, and what to write; "" if nothing is.
-func spanFault(d time.Duration) string {
-	switch {
-	case d > 0 && d < time.Microsecond:
-		return fmt.Sprintf("is %v, less than a second: write %d*time.Second", d, int64(d))
-	case d < minSpan:
-		return fmt.Sprintf("is %v, less than a second: write time.Second or more", d)
-	case d > maxSpan:
-		return fmt.Sprintf("is %v, more than ten years: write 10*365*24*time.Hour or less", d)
-	}
-	return ""
-}
-
 // override returns t with the fields that are set in o.
 func (t Timeouts) override(o Timeouts) Timeouts {
 	from := o.fields()
@@ -125,28 +107,42 @@ func (t Timeouts) override(o Timeouts) Timeouts {
 	return t
 }
 
-// keptTimeouts are the Timeouts of a record, which has them for each handover. They are written as a list of seconds,
-// in the order of fields, or of nanoseconds with "ns": by their names they would be a quarter of a small record.
+// keptTimeouts are the Timeouts of a record, which has them for each handover: a text such as "Claim=5m0s Idle=-1ns", of
+// those that are not as in the table. Who changes a default there raises recordVersion: what was left out must not change.
 type keptTimeouts struct{ Timeouts }
+
+// standardTimeouts are the defaults.
+func standardTimeouts() (t Timeouts) {
+	for _, f := range t.fields() {
+		*f.value = f.standard
+	}
+	return t
+}
+
+// IsZero reports whether nothing is to be written.
+func (t keptTimeouts) IsZero() bool { return t.Timeouts == standardTimeouts() }
+
+// complete puts in the defaults, in place of what was not written or cannot be read.
+func (t *keptTimeouts) complete() {
+	for _, f := range t.fields() {
+		if *f.value == 0 {
+			*f.value = f.standard
+		}
+	}
+}
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (t keptTimeouts) MarshalJSONTo(enc *jsontext.Encoder) error {
-	var room [128]byte
-	list := room[:0]
-	for i, f := range t.fields() {
-		if i > 0 {
-			list = append(list, ' ')
-		}
-		if *f.value%time.Second == 0 {
-			list = strconv.AppendInt(list, int64(*f.value/time.Second), 10)
-		} else {
-			list = append(strconv.AppendInt(list, int64(*f.value), 10), "ns"...)
+	var list []string
+	for _, f := range t.fields() {
+		if *f.value != f.standard {
+			list = append(list, f.name+"="+f.value.String())
 		}
 	}
-	return enc.WriteToken(jsontext.String(string(list)))
+	return enc.WriteToken(jsontext.String(strings.Join(list, " ")))
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom. What is missing, or no number, is left out: a record is mended
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. What is no span, or has another name, is left out: a record is mended
 // when it is read.
 func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	token, err := dec.ReadToken()
@@ -156,16 +152,12 @@ func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if token.Kind() != jsontext.KindString {
 		return errors.New("timeouts must be a list in a string")
 	}
-	list, fields := strings.Fields(token.String()), t.fields()
-	for i := range min(len(list), len(fields)) {
-		number, exact := strings.CutSuffix(list[i], "ns")
-		n, err := strconv.ParseInt(number, 10, 64)
-		switch most := int64(maxSpan / time.Second); {
-		case err != nil:
-		case exact:
-			*fields[i].value = time.Duration(n)
-		case -most <= n && n <= most:
-			*fields[i].value = time.Duration(n) * time.Second
+	fields := t.fields()
+	for _, set := range strings.Fields(token.String()) {
+		name, span, _ := strings.Cut(set, "=")
+		i := slices.IndexFunc(fields, func(f timeout) bool { return f.name == name })
+		if d, err := time.ParseDuration(span); err == nil && i >= 0 {
+			*fields[i].value = d
 		}
 	}
 	return nil
