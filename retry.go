@@ -27,7 +27,7 @@ func (rec *record) retryNow() (any bool) {
 			}
 		}
 	}
-	if m := rec.unanswered(); m != nil && rec.Replies.answering() == nil {
+	if m := rec.UserMessages.unanswered(rec.Replies.answering() != nil); m != nil && rec.Replies.answering() == nil {
 		soon(&m.Next, now)
 	}
 	for i := range rec.Hooks {
