@@ -277,11 +277,8 @@ func (c Config) prepare() (Config, error) {
 	if err := c.Timeouts.prepare(); err != nil {
 		faults = append(faults, err)
 	}
-	for _, links := range []signedLinks{c.History.links(), c.Files.links()} {
-		if err := links.validate(); err != nil {
-			faults = append(faults, err)
-		}
-	}
+	c.History.links().Faults("History", fault)
+	c.Files.links().Faults("Files", fault)
 	if c.History.URL != "" && c.Transcript == nil {
 		fault("Transcript must be set when History.URL is: the page shows what it returns")
 	}

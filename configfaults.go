@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // faultf notes what is wrong with a Config, and what to do.
@@ -26,7 +28,7 @@ func (c *Config) refuse(fault faultf) {
 		fault(`Origin must be "chat" or a URN such as "urn:account:plugin:0", without white space: leave it empty for "chat"`)
 	}
 	if c.HTTPClient != nil && c.HTTPClient.Timeout != 0 {
-		if why := spanFault(c.HTTPClient.Timeout); why != "" {
+		if why := times.SpanFault(c.HTTPClient.Timeout); why != "" {
 			fault("HTTPClient.Timeout %s", why)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/crisphandover/handover/internal/crispcontent"
 	"github.com/crisphandover/handover/internal/fileserve"
+	"github.com/crisphandover/handover/internal/signedlink"
 	"github.com/crisphandover/handover/internal/weblink"
 	"github.com/crisphandover/handover/internal/worker"
 )
@@ -61,9 +62,9 @@ const (
 	maxFilesOpen = 64
 )
 
-// links are the settings of its links.
-func (f FileLinks) links() signedLinks {
-	return signedLinks{field: "Files", purpose: filePurpose, url: f.URL, key: f.SigningKey, old: f.OldSigningKeys, ttl: f.TTL}
+// links are its links.
+func (f FileLinks) links() signedlink.Page {
+	return linksOf(filePurpose, f.URL, f.SigningKey, f.OldSigningKeys, f.TTL)
 }
 
 // prepare fills in the default, and names what does not go together.
@@ -145,7 +146,7 @@ func (c *Config) linkFiles(m *Incoming, now time.Time) {
 		if f := &m.Files[i]; f.URL == "" {
 			about := f.content().Tidy()
 			f.Name, f.MIMEType = about.Name, about.MIMEType
-			f.URL = c.Files.links().page().Link(now, c.website(m.Conversation), m.Conversation.Source, m.Conversation.ID, f.ID, f.Name, f.MIMEType)
+			f.URL = c.Files.links().Link(now, c.website(m.Conversation), m.Conversation.Source, m.Conversation.ID, f.ID, f.Name, f.MIMEType)
 		}
 	}
 }
@@ -172,9 +173,9 @@ func (p filePage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Files can only be read.", http.StatusMethodNotAllowed)
 		return
 	}
-	fields, err := p.files.links().open(r.URL.Query().Get("t"), time.Now(), 6)
+	fields, err := p.files.links().Open(r.URL.Query().Get("t"), time.Now(), 6)
 	switch {
-	case errors.Is(err, errLinkExpired):
+	case errors.Is(err, signedlink.ErrExpired):
 		http.Error(w, "This link has expired.", http.StatusGone)
 		return
 	case err != nil || p.open == nil:

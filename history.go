@@ -1,19 +1,17 @@
 package handover
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"time"
 
+	"github.com/crisphandover/handover/internal/historypage"
+	"github.com/crisphandover/handover/internal/signedlink"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -53,20 +51,25 @@ const (
 	historyPurpose = "handover history link" // what the links are signed for
 )
 
-// links are the settings of its links.
-func (h History) links() signedLinks {
-	return signedLinks{field: "History", purpose: historyPurpose, url: h.URL, key: h.SigningKey, old: h.OldSigningKeys, ttl: h.TTL}
+// links are its links, without their defaults.
+func (h History) links() signedlink.Page {
+	return linksOf(historyPurpose, h.URL, h.SigningKey, h.OldSigningKeys, h.TTL)
+}
+
+// linksOf are links that open without a login, for a limited time.
+func linksOf(purpose, url string, key Secret, old []Secret, ttl time.Duration) signedlink.Page {
+	return signedlink.Page{Purpose: purpose, URL: url, Keys: append([]string{key.Reveal()}, textsOf(old)...), TTL: ttl}
 }
 
 // link returns the link to the conversation's page, or "" if there is no page.
 func (h History) link(c Conversation, now time.Time) string {
-	return h.links().page().Link(now, c.WebsiteID, c.Source, c.ID)
+	return h.links().Link(now, c.WebsiteID, c.Source, c.ID)
 }
 
-// open returns the conversation that a link's token was made for. Its errors are errLinkWrong and
-// errLinkExpired; only a token with a good signature can have expired.
+// open returns the conversation that a link's token was made for. Its errors are those of signedlink; only a token with
+// a good signature can have expired.
 func (h History) open(token string, now time.Time) (Conversation, error) {
-	fields, err := h.links().open(token, now, 3)
+	fields, err := h.links().Open(token, now, 3)
 	if err != nil {
 		return Conversation{}, err
 	}
@@ -93,61 +96,27 @@ type HistoryField struct{ Name, Value string }
 
 // ServeHTTP implements http.Handler: the page, or one that says why there is none.
 func (p historyPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	data, status := p.answer(r)
-	data.Nonce = rand.Text()
-	var body bytes.Buffer
-	if err := historyTemplate.Execute(&body, data); err != nil {
-		p.logger.ErrorContext(r.Context(), "handover: the history page cannot be rendered", "error", err)
-		status = http.StatusInternalServerError
-		body.Reset()
-		body.WriteString("The conversation cannot be shown.\n")
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	images := "data:" // its icon, and nothing that would tell a stranger who reads
-	if data.Loaded {
-		images = "https: http: data:"
-	}
-	h.Set("Content-Security-Policy", "default-src 'none'; img-src "+images+"; style-src 'nonce-"+data.Nonce+
-		"'; script-src 'nonce-"+data.Nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Robots-Tag", "noindex, nofollow, noarchive")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	if status == http.StatusMethodNotAllowed {
-		h.Set("Allow", "GET, HEAD")
-	}
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body.Bytes()) // whoever asked has gone, if this fails
-	}
+	historypage.Handler{Load: p.load, Broken: func(ctx context.Context, err error) {
+		p.logger.ErrorContext(ctx, "handover: the history page cannot be rendered", "error", err)
+	}}.ServeHTTP(w, r)
 }
 
-// answer decides what to show. A wrong link gets the same answer whether the conversation that it
-// names exists or not.
-func (p historyPage) answer(r *http.Request) (pageData, int) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return pageData{Notice: "This page can only be read."}, http.StatusMethodNotAllowed
+// load returns the conversation that a link's token opens.
+func (p historyPage) load(ctx context.Context, token string) (historypage.Conversation, error) {
+	c, err := p.history.open(token, time.Now())
+	if err == nil && p.transcript == nil {
+		err = signedlink.ErrWrong
 	}
-	if len(r.URL.RawQuery) > maxPageQuery {
-		return pageData{Notice: "This link is too long.", Hint: "Open it as it was given."}, http.StatusRequestURITooLong
+	if err != nil {
+		return historypage.Conversation{}, err
 	}
-	c, err := p.history.open(r.URL.Query().Get("t"), time.Now())
-	switch {
-	case errors.Is(err, errLinkExpired):
-		return pageData{Notice: "This link has expired.", Hint: "Links open for a limited time. Each handover brings a new one."}, http.StatusGone
-	case err != nil || p.transcript == nil:
-		return pageData{Notice: "This link does not lead anywhere.", Hint: "Check that it was copied whole."}, http.StatusNotFound
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), transcriptTime)
+	ctx, cancel := context.WithTimeout(ctx, transcriptTime)
 	defer cancel()
 	messages, err := ask(ctx, p, c, p.transcript)
 	if err != nil {
 		p.logger.ErrorContext(ctx, "handover: Config.Transcript failed; the history page shows nothing: Config.Observe gets the error")
 		p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "transcript", Err: err, At: time.Now()})
-		return pageData{Notice: "The conversation cannot be shown right now.", Hint: "Try again in a minute."}, http.StatusServiceUnavailable
+		return historypage.Conversation{}, fmt.Errorf("the transcript cannot be had: %w", err)
 	}
 	var head []HistoryField
 	if p.head != nil {
@@ -156,7 +125,7 @@ func (p historyPage) answer(r *http.Request) (pageData, int) {
 			p.observed(Activity{Kind: ActivityFault, Conversation: c, Effect: "history head", Err: err, At: time.Now()})
 		}
 	}
-	return newPage(c, head, messages, r.URL.Query()), http.StatusOK
+	return historyOf(c, head, messages), nil
 }
 
 // ask calls f for at most transcriptTime. One that does not return is left alone.

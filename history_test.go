@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -63,10 +64,10 @@ func TestHistoryLinkExpires(t *testing.T) {
 		want    error
 	}{
 		{"default", testHistory, 30*24*time.Hour - 2*time.Second, nil},
-		{"default, over", testHistory, 30 * 24 * time.Hour, errLinkExpired},
+		{"default, over", testHistory, 30 * 24 * time.Hour, signedlink.ErrExpired},
 		{"an hour", hour, time.Hour - 2*time.Second, nil},
-		{"an hour, over", hour, time.Hour, errLinkExpired},
-		{"much later", hour, 100 * 365 * 24 * time.Hour, errLinkExpired},
+		{"an hour, over", hour, time.Hour, signedlink.ErrExpired},
+		{"much later", hour, 100 * 365 * 24 * time.Hour, signedlink.ErrExpired},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := row.history.open(row.history.token(t, testChat, now), now.Add(row.after))
@@ -81,17 +82,17 @@ func TestHistoryKeys(t *testing.T) {
 	_, err := rotated.open(testHistory.token(t, testChat, now), now)
 	require.NoError(t, err, "an old key's link opens")
 	_, err = testHistory.open(rotated.token(t, testChat, now), now)
-	require.ErrorIs(t, err, errLinkWrong, "links are signed with the new key")
+	require.ErrorIs(t, err, signedlink.ErrWrong, "links are signed with the new key")
 
 	_, err = History{OldSigningKeys: NewSecrets("")}.open(History{URL: testHistory.URL}.token(t, testChat, now), now)
-	require.ErrorIs(t, err, errLinkWrong, "an empty key signs nothing")
+	require.ErrorIs(t, err, signedlink.ErrWrong, "an empty key signs nothing")
 
 	expired := testHistory.token(t, testChat, now.Add(-365*24*time.Hour))
 	_, err = rotated.open(expired, now)
-	require.ErrorIs(t, err, errLinkExpired)
+	require.ErrorIs(t, err, signedlink.ErrExpired)
 	rotated.OldSigningKeys = nil
 	_, err = rotated.open(expired, now)
-	require.ErrorIs(t, err, errLinkWrong, "only who has the key learns that a link was once good")
+	require.ErrorIs(t, err, signedlink.ErrWrong, "only who has the key learns that a link was once good")
 }
 
 func TestHistoryLinkAltered(t *testing.T) {
@@ -104,13 +105,13 @@ func TestHistoryLinkAltered(t *testing.T) {
 				continue
 			}
 			_, err := testHistory.open(altered, now)
-			require.ErrorIs(t, err, errLinkWrong)
+			require.ErrorIs(t, err, signedlink.ErrWrong)
 		}
 	}
 	for _, altered := range []string{"", token + "A", token + "=", token[:len(token)-1], token + "\n", "\r" + token, " " + token,
 		strings.ToLower(token), token + token} {
 		_, err := testHistory.open(altered, now)
-		require.ErrorIs(t, err, errLinkWrong, altered)
+		require.ErrorIs(t, err, signedlink.ErrWrong, altered)
 	}
 }
 
@@ -120,11 +121,11 @@ func TestHistoryLinkOfAnotherVersion(t *testing.T) {
 	now := time.Now()
 	for _, fields := range [][]string{nil, {"w"}, {"w", "webchat"}, {"w", "webchat", "1", "more"}} {
 		_, err := testHistory.open(signedlink.Sign(historyPurpose, testHistory.SigningKey.Reveal(), now.Add(time.Hour), fields...), now)
-		require.ErrorIs(t, err, errLinkWrong, "%q", fields)
+		require.ErrorIs(t, err, signedlink.ErrWrong, "%q", fields)
 	}
 	other := signedlink.Sign("something else", testHistory.SigningKey.Reveal(), now.Add(time.Hour), "w", "webchat", "1")
 	_, err := testHistory.open(other, now)
-	require.ErrorIs(t, err, errLinkWrong)
+	require.ErrorIs(t, err, signedlink.ErrWrong)
 }
 
 func TestHistoryValidate(t *testing.T) {
@@ -149,7 +150,9 @@ func TestHistoryValidate(t *testing.T) {
 		{"all at once", History{URL: "x", SigningKey: NewSecret("short"), TTL: 1}, []string{"History.URL", "at least 32 bytes", "History.TTL"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			err := row.history.links().validate()
+			var faults []error
+			row.history.links().Faults("History", func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) })
+			err := errors.Join(faults...)
 			if row.want == nil {
 				require.NoError(t, err)
 			}
@@ -451,7 +454,7 @@ func FuzzHistoryLink(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, c, got)
 		} else {
-			require.ErrorIs(t, err, errLinkExpired)
+			require.ErrorIs(t, err, signedlink.ErrExpired)
 		}
 		at := 0
 		if n := len(token); n > 0 {

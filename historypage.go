@@ -1,217 +1,60 @@
 package handover
 
 import (
-	_ "embed"
-	"fmt"
-	"html/template"
-	"maps"
-	"net/url"
-	"path"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
-	"github.com/crisphandover/handover/internal/weblink"
+	"github.com/crisphandover/handover/internal/historypage"
 )
 
-//go:embed history.html.tmpl
-var historyHTML string
-
-var historyTemplate = template.Must(template.New("history").Funcs(template.FuncMap{
-	"author": pageAuthor,
-	"choice": pageChoice,
-	"file":   newPageFile,
-	"image":  func(s string) string { return pageURL(s, "https", "http") },
-	"link":   func(s string) template.URL { return template.URL(pageURL(s, "https", "http", "mailto", "tel")) },
-	"words":  pageWords,
-}).Parse(historyHTML))
-
-const (
-	// pageSize is how many messages the page shows at a time.
-	pageSize = 100
-	// maxPageName is how many characters of a name are in the title.
-	maxPageName = 60
-	// maxPageQuery is how long the query of the page's address may be: its links repeat it.
-	maxPageQuery = 16 << 10
-)
-
-// The parameters of the page's own links. They are not signed: they choose among what the link's token opens anyway.
-const (
-	pageParameter    = "page"     // which page, from 1, the newest
-	pictureParameter = "pictures" // the number of a message whose pictures are loaded, or allPictures; any number of times
-	allPictures      = "all"
-)
-
-// pageData is what the template shows: a conversation, or a notice in its place with what to do.
-type pageData struct {
-	Nonce    string
-	Notice   string
-	Hint     string
-	Name     string // whose conversation it is
-	Head     []HistoryField
-	Messages []pageMessage
-	First    int // number of the first message, from 1
-	Total    int // of all pages
-	Page     int // from 1, the newest
-	Pages    int
-	Older    string // links; empty: there is no such page
-	Newer    string
-	Load     string // loads all pictures of the page; empty: there are none
-	Loaded   bool   // some are loaded
-}
-
-// pageMessage is a message on the page.
-type pageMessage struct {
-	Message
-	Number int    // from 1, the conversation's oldest
-	Load   string // loads its pictures; empty: they are loaded, or there are none
-	Loaded bool
-}
-
-// Title is the page's title. It is a plain text, in which a name of the other direction stands apart.
-func (d pageData) Title() string {
-	if d.Name == "" {
-		return "Conversation"
-	}
-	return "Conversation: \u2068" + d.Name + "\u2069"
-}
-
-// Last is the number of the last message.
-func (d pageData) Last() int { return d.First + len(d.Messages) - 1 }
-
-// newPage returns the page of a conversation that a query asks for. What is no page is the newest one.
-func newPage(c Conversation, head []HistoryField, all []Message, query url.Values) pageData {
-	d := pageData{Name: pageName(c, head), Head: head, Total: len(all), Pages: max((len(all)+pageSize-1)/pageSize, 1)}
-	if d.Page, _ = strconv.Atoi(query.Get(pageParameter)); d.Page < 1 || d.Page > d.Pages {
-		d.Page = 1
-	}
-	end := len(all) - (d.Page-1)*pageSize
-	begin := max(end-pageSize, 0)
-	d.First = begin + 1
-	loaded := loadedPictures(query[pictureParameter], d.First, end)
-	for i, m := range all[begin:end] {
-		p := pageMessage{Message: m.WithoutMarkdown(), Number: d.First + i}
-		if number := strconv.Itoa(p.Number); m.hasPictures() {
-			if p.Loaded = slices.Contains(loaded, number) || slices.Contains(loaded, allPictures); !p.Loaded {
-				p.Load = pageLink(query, d.Page, append(slices.Clone(loaded), number)...) + "#m" + number
-				d.Load = pageLink(query, d.Page, allPictures)
-			}
-			d.Loaded = d.Loaded || p.Loaded
-		}
-		d.Messages = append(d.Messages, p)
-	}
-	if d.Page < d.Pages {
-		d.Older = pageLink(query, d.Page+1)
-	}
-	if d.Page > 1 {
-		d.Newer = pageLink(query, d.Page-1)
-	}
-	return d
-}
-
-// loadedPictures returns what of a pictures parameter means something on the page of these messages: allPictures alone, or
-// their numbers, each once. Each link of the page repeats it.
-func loadedPictures(asked []string, first, last int) []string {
-	if slices.Contains(asked, allPictures) {
-		return []string{allPictures}
-	}
-	var numbers []string
-	for n := first; n <= last; n++ {
-		if number := strconv.Itoa(n); slices.Contains(asked, number) {
-			numbers = append(numbers, number)
-		}
-	}
-	return numbers
-}
-
-// pageLink returns a link to a page of the same conversation, relative to this one, that loads these pictures.
-func pageLink(query url.Values, page int, pictures ...string) string {
-	to := maps.Clone(query) // with the host's own parameters
-	to.Set(pageParameter, strconv.Itoa(page))
-	if to.Del(pictureParameter); len(pictures) > 0 {
-		to[pictureParameter] = pictures
-	}
-	return "?" + to.Encode()
-}
-
-// pageName says whose conversation it is: by the name above the messages, else by its ids.
-func pageName(c Conversation, head []HistoryField) string {
+// historyOf is a conversation as the history page shows it.
+func historyOf(c Conversation, head []HistoryField, all []Message) historypage.Conversation {
+	h := historypage.Conversation{Title: c.Source + " " + c.ID, Count: len(all), Message: func(i int) historypage.Message { return onPage(all[i]) }}
 	for _, f := range head {
-		if name := plainName(f.Value); name != "" && strings.EqualFold(strings.TrimSpace(f.Name), "name") {
-			return name
-		}
+		h.Head = append(h.Head, historypage.Field(f))
 	}
-	return plainName(c.Source + " " + c.ID)
+	return h
 }
 
-// plainName returns a name in one line, cut at maxPageName, without what could turn the text around it.
-func plainName(name string) string {
-	words := strings.FieldsFunc(strings.ToValidUTF8(name, "\uFFFD"), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
-	runes := []rune(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.C, r) {
-			return -1
-		}
-		return r
-	}, strings.Join(words, " ")))
-	if len(runes) > maxPageName {
-		runes = append(runes[:maxPageName-1], '…')
-	}
-	return strings.TrimSpace(string(runes))
-}
-
-// pageWords takes a text apart into words and links. A link that holds the token of a bot stays words.
-func pageWords(text string) []weblink.Part {
-	parts := weblink.Split(text)
-	for i, p := range parts {
-		parts[i].Link = p.Link && pageURL(p.Text, "https", "http") != ""
-	}
-	return parts
-}
-
-// hasPictures reports whether the page could show any picture of a message.
-func (m Message) hasPictures() bool {
-	if f := newPageFile(m); f != nil && f.IsImage {
-		return true
-	}
-	image := func(s string) bool { return pageURL(s, "https", "http") != "" }
+// onPage is a message as the history page shows it.
+func onPage(m Message) historypage.Message {
+	p := historypage.Message{At: m.At, Text: m.WithoutMarkdown().Content.Text, File: fileOnPage(m)}
+	p.Author, p.Class = authorOnPage(m)
 	for _, q := range m.Content.QuickReplies {
-		if image(q.ImageURL) {
-			return true
-		}
+		p.Choices = append(p.Choices, historypage.Choice{Title: choiceOnPage(q), Picture: q.ImageURL})
 	}
 	if a := m.Content.Attachment; a != nil && a.Type == "template" {
+		p.Panel = &historypage.Panel{Text: a.Payload.Text, Buttons: buttonsOnPage(a.Payload.Buttons)}
 		for _, e := range a.Payload.Elements {
-			if image(e.ImageURL) {
-				return true
+			card := historypage.Card{Title: e.Title, Subtitle: e.Subtitle, Picture: e.ImageURL, Buttons: buttonsOnPage(e.Buttons)}
+			if e.DefaultAction != nil {
+				card.URL = e.DefaultAction.URL
 			}
+			p.Panel.Cards = append(p.Panel.Cards, card)
 		}
 	}
-	return false
+	return p
 }
 
-// pageAuthor returns who wrote the message, and the class that the page shows it in.
-func pageAuthor(m Message) struct{ Name, Class string } {
-	a := struct{ Name, Class string }{"Unknown", "other"}
+// authorOnPage returns who wrote the message, and the class that the page shows it in.
+func authorOnPage(m Message) (name, class string) {
 	switch m.From {
 	case FromUser:
-		a.Name, a.Class = "User", "user"
+		return "User", "user"
 	case FromBot:
-		a.Name, a.Class = "Bot", "bot"
+		return "Bot", "bot"
 	case FromSystem:
-		a.Name, a.Class = "System", "system"
+		return "System", "system"
 	case FromAgent:
-		a.Name, a.Class = "Agent", "agent"
 		if name := strings.TrimSpace(m.Agent.Name); name != "" {
-			a.Name = name + " (agent)"
+			return name + " (agent)", "agent"
 		}
+		return "Agent", "agent"
 	}
-	return a
+	return "Unknown", "other"
 }
 
-// pageChoice returns what a quick reply says.
-func pageChoice(q QuickReply) string {
+// choiceOnPage returns what a quick reply says.
+func choiceOnPage(q QuickReply) string {
 	switch {
 	case q.Title != "":
 		return q.Title
@@ -223,16 +66,15 @@ func pageChoice(q QuickReply) string {
 	return q.Payload
 }
 
-// pageFile is a file as the page shows it.
-type pageFile struct {
-	URL     string // empty if it must not be shown
-	Name    string
-	About   string // type, size and duration, as far as they are known
-	IsImage bool
+func buttonsOnPage(all []Button) (buttons []historypage.Button) {
+	for _, b := range all {
+		buttons = append(buttons, historypage.Button{Title: b.Title, URL: b.URL})
+	}
+	return buttons
 }
 
-// newPageFile returns the file that a message shows, or nil.
-func newPageFile(m Message) *pageFile {
+// fileOnPage returns the file that a message shows, or nil.
+func fileOnPage(m Message) *historypage.File {
 	var f File
 	kind := AttachmentFile
 	if a := m.Content.Attachment; a != nil {
@@ -244,44 +86,5 @@ func newPageFile(m Message) *pageFile {
 	if f == (File{}) {
 		return nil
 	}
-	p := &pageFile{URL: pageURL(f.URL, "https", "http"), Name: f.Name}
-	p.IsImage = p.URL != "" && (kind == AttachmentImage || strings.HasPrefix(f.MIMEType, "image/"))
-	if u, err := url.Parse(p.URL); err == nil && p.Name == "" && p.URL != "" {
-		p.Name = strings.Trim(path.Base(u.Path), "/.")
-	}
-	if p.Name == "" {
-		p.Name = kind
-	}
-	var about []string
-	if f.MIMEType != "" {
-		about = append(about, f.MIMEType)
-	}
-	switch {
-	case f.Size >= 1e6:
-		about = append(about, fmt.Sprintf("%.1f MB", float64(f.Size)/1e6))
-	case f.Size > 0:
-		about = append(about, fmt.Sprintf("%.1f kB", float64(f.Size)/1e3))
-	}
-	if f.Duration > 0 {
-		about = append(about, f.Duration.Round(time.Second).String())
-	}
-	p.About = strings.Join(about, ", ")
-	return p
-}
-
-// pageURL returns the URL if it is absolute, has one of the schemes and shows no secret; else "".
-func pageURL(s string, schemes ...string) string {
-	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.User != nil || weblink.HoldsToken(u) {
-		return ""
-	}
-	if u.Host == "" && (u.Scheme == "https" || u.Scheme == "http") {
-		return ""
-	}
-	for _, scheme := range schemes {
-		if u.Scheme == scheme {
-			return u.String()
-		}
-	}
-	return ""
+	return &historypage.File{URL: f.URL, Name: f.Name, MIMEType: f.MIMEType, Kind: kind, Size: f.Size, Duration: f.Duration, Picture: kind == AttachmentImage}
 }

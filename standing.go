@@ -165,7 +165,7 @@ func (ho *handover) mend(cfg *Config, now time.Time) {
 	from := standard.fields()
 	for i, f := range ho.Timeouts.fields() {
 		off := f.optional && *f.value == -1
-		if !off && (*f.value <= 0 || spanFault(*f.value) != "") {
+		if !off && (*f.value <= 0 || times.SpanFault(*f.value) != "") {
 			*f.value = *from[i].value
 		}
 	}

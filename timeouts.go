@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // Timeouts are the deadlines of a handover. Zero takes the default, -1 switches the deadline off
@@ -80,7 +82,7 @@ func (t *Timeouts) prepare() error {
 		case *f.value < 0:
 			faults = append(faults, fmt.Errorf("field Timeouts.%s must be positive: without it a user could stay muted", f.name))
 		default:
-			if fault := spanFault(*f.value); fault != "" {
+			if fault := times.SpanFault(*f.value); fault != "" {
 				faults = append(faults, fmt.Errorf("field Timeouts.%s %s", f.name, fault))
 			}
 		}
@@ -93,26 +95,6 @@ func (t *Timeouts) prepare() error {
 
 // maxCallback is the most that Timeouts.Callback may be: so long nothing else is shown in the conversation.
 const maxCallback = 10 * time.Minute
-
-// The bounds of every span of time that a host sets. What is shorter is a number without its unit;
-// what is longer could not be added to a time and stored.
-const (
-	minSpan = time.Second
-	maxSpan = 10 * 365 * 24 * time.Hour
-)
-
-// spanFault says what is wrong with a span of time, and what to write; "" if nothing is.
-func spanFault(d time.Duration) string {
-	switch {
-	case d > 0 && d < time.Microsecond:
-		return fmt.Sprintf("is %v, less than a second: write %d*time.Second", d, int64(d))
-	case d < minSpan:
-		return fmt.Sprintf("is %v, less than a second: write time.Second or more", d)
-	case d > maxSpan:
-		return fmt.Sprintf("is %v, more than ten years: write 10*365*24*time.Hour or less", d)
-	}
-	return ""
-}
 
 // override returns t with the fields that are set in o.
 func (t Timeouts) override(o Timeouts) Timeouts {
@@ -159,7 +141,7 @@ func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	for i := range min(len(list), len(fields)) {
 		number, exact := strings.CutSuffix(list[i], "ns")
 		n, err := strconv.ParseInt(number, 10, 64)
-		switch most := int64(maxSpan / time.Second); {
+		switch most := int64(times.MaxSpan / time.Second); {
 		case err != nil:
 		case exact:
 			*fields[i].value = time.Duration(n)

@@ -6,10 +6,12 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/times"
 )
 
 func TestTimeoutsAreKept(t *testing.T) {
-	given := Timeouts{Open: 1500 * time.Millisecond, Claim: -1, Late: maxSpan}
+	given := Timeouts{Open: 1500 * time.Millisecond, Claim: -1, Late: times.MaxSpan}
 	require.NoError(t, given.prepare())
 	stored, err := json.Marshal(keptTimeouts{given}, recordJSON)
 	require.NoError(t, err)

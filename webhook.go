@@ -15,6 +15,7 @@ import (
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/hooksign"
 	"github.com/crisphandover/handover/internal/httpbody"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // The HookErrors of a request.
@@ -93,7 +94,7 @@ func (w Webhook) prepare(websites []string) (Webhook, error) {
 		}
 	}
 	if w.MaxAge != 0 {
-		if fault := spanFault(w.MaxAge); fault != "" {
+		if fault := times.SpanFault(w.MaxAge); fault != "" {
 			faults = append(faults, fmt.Errorf("field Webhook.MaxAge %s", fault))
 		}
 	}

@@ -23,6 +23,7 @@ type Telegram struct {
 	updates []json.RawMessage // that are not taken yet
 	last    int64             // the number of the newest
 	came    chan struct{}     // closed when one comes
+	polls   chan struct{}     // of the call that waits for one: closed when another one is made
 	files   map[string][]byte // by file_id
 	calls   map[string]int    // by method
 }
@@ -192,8 +193,23 @@ func respond(r *http.Request, status int, answer any) *http.Response {
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: r}
 }
 
-// next returns the updates from offset on, when there is one.
-func (f *Telegram) next(ctx context.Context, offset int64, wait time.Duration) []json.RawMessage {
+// next returns the updates from offset on, when there is one. ok is false when another call is made meanwhile: one
+// program polls at a time.
+func (f *Telegram) next(ctx context.Context, offset int64, wait time.Duration) (updates []json.RawMessage, ok bool) {
+	mine := make(chan struct{})
+	f.api.Lock()
+	if f.polls != nil {
+		close(f.polls)
+	}
+	f.polls = mine
+	f.api.Unlock()
+	defer func() {
+		f.api.Lock()
+		defer f.api.Unlock()
+		if f.polls == mine {
+			f.polls = nil
+		}
+	}()
 	for end := time.After(wait); ; {
 		f.api.Lock()
 		for len(f.updates) > 0 {
@@ -208,14 +224,16 @@ func (f *Telegram) next(ctx context.Context, offset int64, wait time.Duration) [
 		all, came := f.updates, f.came
 		f.api.Unlock()
 		if len(all) > 0 {
-			return all[:min(len(all), 100)]
+			return all[:min(len(all), 100)], true
 		}
 		select {
 		case <-came:
+		case <-mine:
+			return nil, false
 		case <-end:
-			return nil
+			return nil, true
 		case <-ctx.Done():
-			return nil
+			return nil, true
 		}
 	}
 }

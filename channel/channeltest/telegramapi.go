@@ -52,7 +52,11 @@ func (f *Telegram) answer(ctx context.Context, method string, in telegramCall) (
 	result := any(true)
 	switch method {
 	case "getUpdates":
-		result = f.next(ctx, in.Offset, time.Duration(in.Timeout)*time.Second)
+		updates, ok := f.next(ctx, in.Offset, time.Duration(in.Timeout)*time.Second)
+		if !ok {
+			return 409, telegramError(409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")
+		}
+		result = updates
 	case "sendMessage", "sendPhoto", "sendAnimation", "sendVideo", "sendAudio", "sendDocument":
 		return f.send(method, in)
 	case "editMessageText":

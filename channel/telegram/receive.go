@@ -22,6 +22,10 @@ const (
 	hookTime  = 30 * time.Second // for an update
 )
 
+// conflict is what the log says of 409.
+const conflict = "telegram: updates are taken later, since another process polls with this token or a web hook is set: " +
+	"poll in one process and call deleteWebhook, or use Webhook in all"
+
 // hookBounds bound the bodies of hooks.
 var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second}
 
@@ -34,7 +38,7 @@ var allowed = []string{"message", "edited_message", "callback_query"}
 // Telegram cannot be reached it waits ever longer, up to half a minute. It returns an error when Telegram does not know
 // the token.
 //
-// One process polls at a time, and none while a web hook is set: Telegram answers 409 then, which is logged.
+// One process polls at a time, and none while a web hook is set. Else Telegram answers 409, and the log says what to do.
 func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 	wait := firstWait
 	done := map[int64]bool{} // updates that were taken, though not one before them
@@ -60,7 +64,11 @@ func (c *Channel) Poll(ctx context.Context, handle Handle) error {
 		case e.code == http.StatusUnauthorized, e.code == http.StatusNotFound:
 			return err
 		default:
-			c.config.Logger.Warn("telegram: updates are taken later", "error", err)
+			what := "telegram: updates are taken later"
+			if e.code == http.StatusConflict {
+				what = conflict
+			}
+			c.config.Logger.Warn(what, "error", err)
 			pause(ctx, max(wait, min(e.wait, 5*time.Minute)))
 			wait = min(2*wait, longest)
 		}

@@ -1,6 +1,7 @@
 package telegram
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,6 +58,31 @@ func TestPoll(t *testing.T) {
 		require.Less(t, fake.Calls("getUpdates"), 20, "it waits for updates")
 		cancel()
 		require.NoError(t, <-done)
+	})
+}
+
+// TestTwoPoll has a second process poll with the same token.
+func TestTwoPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := channeltest.NewTelegram()
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		var took []string
+		for range 2 {
+			c := newOn(t, fake, nil)
+			c.config.Logger = logger
+			go func() {
+				_ = c.Poll(t.Context(), func(_ context.Context, m handover.Incoming) error {
+					took = append(took, m.Text)
+					return nil
+				})
+			}()
+			synctest.Wait()
+		}
+		require.Contains(t, log.String(), "poll in one process and call deleteWebhook, or use Webhook in all")
+		fake.Write("hello")
+		synctest.Wait()
+		require.Equal(t, []string{"hello"}, took)
 	})
 }
 

@@ -40,3 +40,14 @@ func TestBackoffGrowsToAMinute(t *testing.T) {
 	require.Equal(t, []time.Duration{1, 1, 2, 4, 8, 16, 32, 60, 60, 60}, got)
 	require.Equal(t, time.Minute, Backoff(1<<40))
 }
+
+func TestSpanFault(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Second: "", MaxSpan: "", 10: "write 10*time.Second", time.Millisecond: "write time.Second or more",
+		-1: "write time.Second or more", MaxSpan + 1: "more than ten years",
+	} {
+		fault := SpanFault(d)
+		require.Equal(t, want == "", fault == "", d)
+		require.Contains(t, fault, want)
+	}
+}

@@ -1,10 +1,12 @@
-package handover
+package historypage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,18 +14,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover/internal/signedlink"
 )
 
 // texts are messages of these words.
 func texts(words ...string) []Message {
 	var all []Message
 	for _, text := range words {
-		all = append(all, Message{From: FromUser, Content: RichMessage{Text: text}})
+		all = append(all, Message{Author: "User", Class: "user", Text: text})
 	}
 	return all
 }
 
-// links are those on a page whose text or label is what.
+// pageLinks are those on a page whose text or label is what.
 func pageLinks(body, what string) (links []string) {
 	for _, a := range regexp.MustCompile(`<a [^>]*href="([^"]*)"([^>]*)>([^<]*)</a>`).FindAllStringSubmatch(body, -1) {
 		if a[3] == what || strings.Contains(a[2], `aria-label="`+what+`"`) {
@@ -41,7 +45,51 @@ func follow(link string) func(*http.Request) {
 	}
 }
 
-func TestHistoryPageLinksInTexts(t *testing.T) {
+// showing is a conversation of these messages.
+func showing(messages ...Message) Conversation {
+	return Conversation{Title: "webchat chat/1?x=é\x00", Count: len(messages), Message: func(i int) Message { return messages[i] }}
+}
+
+// visit asks for the page of a conversation, which the token "good" opens.
+func visit(t *testing.T, c Conversation, change func(*http.Request)) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "https://bot.example.com/history?t=good", nil)
+	if change != nil {
+		change(r)
+	}
+	w := httptest.NewRecorder()
+	Handler{Load: func(_ context.Context, token string) (Conversation, error) {
+		switch token {
+		case "good":
+			return c, nil
+		case "old":
+			return Conversation{}, signedlink.ErrExpired
+		case "down":
+			return Conversation{}, errors.New("down")
+		}
+		return Conversation{}, signedlink.ErrWrong
+	}, Broken: func(_ context.Context, err error) { require.NoError(t, err) }}.ServeHTTP(w, r)
+	return w
+}
+
+// asking adds parameters to the link.
+func asking(parameters string) func(*http.Request) {
+	return func(r *http.Request) { r.URL.RawQuery += "&" + parameters }
+}
+
+func TestPagesThatShowNothing(t *testing.T) {
+	for token, want := range map[string]int{"good": 200, "old": 410, "down": 503, "": 404, "x": 404} {
+		w := visit(t, showing(texts("hi")...), func(r *http.Request) { r.URL.RawQuery = "t=" + token })
+		require.Equal(t, want, w.Code)
+		require.Equal(t, want == 200, strings.Contains(w.Body.String(), "hi</p>"))
+	}
+	w := visit(t, showing(texts("hi")...), func(r *http.Request) { r.Method = http.MethodPost })
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
+	require.Zero(t, visit(t, showing(texts("hi")...), func(r *http.Request) { r.Method = http.MethodHead }).Body.Len())
+}
+
+func TestLinksInTexts(t *testing.T) {
 	const attributes = ` target="_blank" rel="noopener noreferrer nofollow">`
 	for name, tt := range map[string]struct {
 		message     Message
@@ -53,12 +101,11 @@ func TestHistoryPageLinksInTexts(t *testing.T) {
 		"with a name":   {texts("https://bank.example@evil.example/")[0], nil, []string{"<a "}},
 		"with a token":  {texts("https://api.telegram.org/file/bot1:SECRET/x")[0], nil, []string{"<a "}},
 		"turned":        {texts("https://x.example/\u202egnp.exe")[0], []string{`href="https://x.example/"`}, nil},
-		"of an agent":   {Message{From: FromAgent, Content: RichMessage{Text: "**See** [the page](https://x.example/p)"}}, []string{`dir="auto">See the page (<a class="web" href="https://x.example/p"` + attributes + `https://x.example/p</a>)</p>`}, []string{"**"}},
 		"of a user":     {texts("**See** [it](https://x.example/p)")[0], []string{`dir="auto">**See** [it](<a class="web" href="https://x.example/p"`}, nil},
 		"lines":         {texts("a\n https://x.example/ \n b")[0], []string{"a\n <a class", "</a> \n b</p>"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			body := visit(t, showing(t, tt.message), nil).Body.String()
+			body := visit(t, showing(tt.message), nil).Body.String()
 			_, list, _ := strings.Cut(body, "<ol start")
 			for _, want := range tt.want {
 				require.Contains(t, list, want)
@@ -70,34 +117,34 @@ func TestHistoryPageLinksInTexts(t *testing.T) {
 	}
 }
 
-func TestHistoryPageTitle(t *testing.T) {
-	title := func(head ...HistoryField) string {
-		page := showing(t, texts("hi")...)
-		page.head = func(context.Context, Conversation) ([]HistoryField, error) { return head, nil }
+func TestTitle(t *testing.T) {
+	title := func(head ...Field) string {
+		page := showing(texts("hi")...)
+		page.Head = head
 		body := visit(t, page, nil).Body.String()
 		name := html.UnescapeString(regexp.MustCompile(`<title>(.*)</title>`).FindStringSubmatch(body)[1])
 		require.Contains(t, body, "<h1>Conversation: <bdi>"+html.EscapeString(strings.NewReplacer("Conversation: ", "", "\u2068", "", "\u2069", "").Replace(name))+"</bdi></h1>")
 		return name
 	}
 	require.Equal(t, "Conversation: \u2068webchat chat/1?x=é\u2069", title(), "source and id")
-	require.Equal(t, "Conversation: \u2068Anakin\u2069", title(HistoryField{"Email", "a@b.c"}, HistoryField{" NAME", " Anakin\n"}))
-	require.Equal(t, "Conversation: \u2068webchat chat/1?x=é\u2069", title(HistoryField{"Name", " \u202e\t"}), "an empty name is none")
-	require.Equal(t, "Conversation: \u2068</title><script>x\u2069", title(HistoryField{"name", "</title><script>x"}))
-	require.Equal(t, "Conversation: \u2068a gnp.exe שלום\u2069", title(HistoryField{"name", "a\n\u202egnp.exe\u2066 שלום"}))
-	long := title(HistoryField{"name", strings.Repeat("é", 10_000)})
-	require.Equal(t, maxPageName+len("Conversation: ")+2, utf8.RuneCountInString(long))
+	require.Equal(t, "Conversation: \u2068Anakin\u2069", title(Field{"Email", "a@b.c"}, Field{" NAME", " Anakin\n"}))
+	require.Equal(t, "Conversation: \u2068webchat chat/1?x=é\u2069", title(Field{"Name", " \u202e\t"}), "an empty name is none")
+	require.Equal(t, "Conversation: \u2068</title><script>x\u2069", title(Field{"name", "</title><script>x"}))
+	require.Equal(t, "Conversation: \u2068a gnp.exe שלום\u2069", title(Field{"name", "a\n\u202egnp.exe\u2066 שלום"}))
+	long := title(Field{"name", strings.Repeat("é", 10_000)})
+	require.Equal(t, maxName+len("Conversation: ")+2, utf8.RuneCountInString(long))
 	require.Contains(t, long, "…")
-	require.Contains(t, visit(t, historyPage{}, nil).Body.String(), "<title>Conversation</title>", "a link that opens nothing names nobody")
+	require.Contains(t, visit(t, Conversation{}, func(r *http.Request) { r.URL.RawQuery = "" }).Body.String(), "<title>Conversation</title>", "a link that opens nothing names nobody")
 }
 
-func TestHistoryPages(t *testing.T) {
+func TestPages(t *testing.T) {
 	words := func(n int) (all []string) {
 		for i := range n {
 			all = append(all, fmt.Sprintf("word-%d.", i+1))
 		}
 		return all
 	}
-	page := showing(t, texts(words(245)...)...)
+	page := showing(texts(words(245)...)...)
 	seen := func(body string) (first, last string) {
 		found := regexp.MustCompile(`word-\d+\.`).FindAllString(body, -1)
 		return found[0], found[len(found)-1]
@@ -128,24 +175,24 @@ func TestHistoryPages(t *testing.T) {
 		require.Equal(t, "word-146.", first, "page %q is the newest", odd)
 	}
 	for n, pages := range map[int]int{0: 1, 1: 1, 100: 1, 101: 2} {
-		body := visit(t, showing(t, texts(words(n)...)...), nil).Body.String()
+		body := visit(t, showing(texts(words(n)...)...), nil).Body.String()
 		require.Equal(t, pages > 1, strings.Contains(body, "<nav"), n)
 	}
 }
 
 // The page's number is not signed: without a good token it opens nothing.
-func TestHistoryPageNumbersOpenNothing(t *testing.T) {
-	page := showing(t, texts("hi")...)
+func TestPageNumbersOpenNothing(t *testing.T) {
+	page := showing(texts("hi")...)
 	for _, query := range []string{"page=1", "page=1&pictures=all", "t=x&page=1"} {
 		require.Equal(t, http.StatusNotFound, visit(t, page, func(r *http.Request) { r.URL.RawQuery = query }).Code)
 	}
 }
 
-func TestHistoryPicturesAreLoadedOnDemand(t *testing.T) {
+func TestPicturesAreLoadedOnDemand(t *testing.T) {
 	picture := func(n int) Message {
-		return Message{From: FromUser, Content: RichMessage{Attachment: &Attachment{Type: "image", Payload: AttachmentPayload{URL: fmt.Sprintf("https://x.example/%d.png", n)}}}}
+		return Message{File: &File{Picture: true, URL: fmt.Sprintf("https://x.example/%d.png", n)}}
 	}
-	page := showing(t, picture(1), texts("between")[0], picture(3))
+	page := showing(picture(1), texts("between")[0], picture(3))
 	shown := func(body string) (all []string) {
 		for _, m := range regexp.MustCompile(`<img src="https://x.example/(\d).png"`).FindAllStringSubmatch(body, -1) {
 			all = append(all, m[1])
@@ -178,12 +225,12 @@ func TestHistoryPicturesAreLoadedOnDemand(t *testing.T) {
 }
 
 // Each message's link repeats what is loaded, so that it must be little whatever the address says.
-func TestHistoryPageStaysSmall(t *testing.T) {
+func TestPageStaysSmall(t *testing.T) {
 	var all []Message
 	for n := range 150 {
-		all = append(all, Message{From: FromUser, Content: RichMessage{Attachment: &Attachment{Type: "image", Payload: AttachmentPayload{URL: fmt.Sprintf("https://x.example/%d.png", n)}}}})
+		all = append(all, Message{File: &File{Picture: true, URL: fmt.Sprintf("https://x.example/%d.png", n)}})
 	}
-	page := showing(t, all...)
+	page := showing(all...)
 	plain := visit(t, page, nil).Body.Len()
 	for name, asked := range map[string]string{
 		"long": "pictures=" + strings.Repeat("x", 10_000), "odd": strings.Repeat("pictures=x&", 1000), "of another page": "pictures=1&pictures=50&pictures=151&pictures=-1",
@@ -204,17 +251,19 @@ func TestHistoryPageStaysSmall(t *testing.T) {
 }
 
 // Whatever is in a transcript, the page has no tag of it, and links lead to the web alone.
-func FuzzHistoryPage(f *testing.F) {
+func FuzzPage(f *testing.F) {
 	f.Add("See https://x.example/.", "Anakin", "1", "all")
 	f.Add(`"><script>alert(1)</script>`, "</title>", "-1", "3")
 	f.Add("[a](javascript:x) https://x.example/\u202e", "\u202e\xff", "", "")
 	f.Fuzz(func(t *testing.T, text, name, number, pictures string) {
 		query := map[string][]string{"t": {"token"}, pageParameter: {number}, pictureParameter: {pictures}}
-		d := newPage(Conversation{Source: name, ID: text}, []HistoryField{{"name", name}, {text, name}}, texts(text, name), query)
-		require.LessOrEqual(t, utf8.RuneCountInString(d.Name), maxPageName)
+		c := showing(texts(text, name)...)
+		c.Title, c.Head = name+" "+text, []Field{{"name", name}, {text, name}}
+		d := newPage(c, query)
+		require.LessOrEqual(t, utf8.RuneCountInString(d.Name), maxName)
 		require.False(t, strings.ContainsFunc(d.Name, unicode.IsControl))
 		var b strings.Builder
-		require.NoError(t, historyTemplate.Execute(&b, d))
+		require.NoError(t, pageTemplate.Execute(&b, d))
 		for _, tag := range regexp.MustCompile(`<[a-z]+`).FindAllString(b.String(), -1) {
 			require.Contains(t, []string{"<html", "<head", "<meta", "<title", "<link", "<style", "<body", "<main", "<h", "<dl", "<dt", "<dd", "<ol", "<li", "<p", "<b", "<bdi", "<a", "<script", "<nav", "<span"}, tag)
 		}
