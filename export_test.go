@@ -17,7 +17,7 @@ func Trimmed(raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	rec.trim()
-	return json.Marshal(rec, recordJSON)
+	return json.Marshal(rec.written(), recordJSON)
 }
 
 // MessageStatuses returns a look into the data of a record for what became of the user's messages.

@@ -37,8 +37,8 @@ type MemoryStore struct {
 type stored struct {
 	keys.Item
 	version int64
-	due     int64    // in microseconds, of the zero time as well
-	ids     []string // never changed
+	due     int64  // in microseconds, of the zero time as well
+	ids     string // with NUL between them, which is in none
 	data    string
 	live    int32 // its place among those that are live, from 1; 0 for none
 }
@@ -49,8 +49,15 @@ func (s *stored) record() Record {
 		return Record{}
 	}
 	return Record{
-		Key: s.Key, CrispIDs: slices.Clone(s.ids), Version: s.version, Due: time.UnixMicro(s.due).UTC(), Live: s.live > 0, Data: append([]byte(nil), s.data...),
+		Key: s.Key, CrispIDs: s.crispIDs(), Version: s.version, Due: time.UnixMicro(s.due).UTC(), Live: s.live > 0, Data: append([]byte(nil), s.data...),
 	}
+}
+
+func (s *stored) crispIDs() []string {
+	if s.ids == "" {
+		return nil
+	}
+	return strings.Split(s.ids, "\x00")
 }
 
 var (
@@ -95,11 +102,11 @@ func (s *MemoryStore) Save(ctx context.Context, r Record) (version int64, err er
 	if kept == nil {
 		kept = &stored{Item: keys.Item{Key: r.Key}}
 	}
-	if !slices.Equal(kept.ids, r.CrispIDs) {
+	if ids := strings.Join(r.CrispIDs, "\x00"); ids != kept.ids {
 		if s.taken(&r) {
 			return 0, ErrTaken
 		}
-		s.rename(kept, slices.Clone(r.CrispIDs))
+		s.rename(kept, ids)
 	}
 	s.version++
 	kept.version, kept.data = s.version, data
@@ -141,7 +148,7 @@ func (s *MemoryStore) Delete(ctx context.Context, key string, version int64) err
 	if r.version != version {
 		return ErrConflict
 	}
-	s.rename(r, nil)
+	s.rename(r, "")
 	s.put(r, time.Time{}, false)
 	delete(s.records, key)
 	return nil
@@ -187,15 +194,15 @@ func (s *MemoryStore) taken(r *Record) bool {
 }
 
 // rename has these Crisp ids lead to a record, and no others. The caller holds s.mu and has seen that they are free.
-func (s *MemoryStore) rename(r *stored, ids []string) {
-	for _, id := range r.ids {
+func (s *MemoryStore) rename(r *stored, ids string) {
+	for _, id := range r.crispIDs() {
 		delete(s.owners, id)
 	}
 	r.ids = ids
-	if len(ids) > 0 && s.owners == nil {
+	if ids != "" && s.owners == nil {
 		s.owners = make(map[string]*stored)
 	}
-	for _, id := range ids {
+	for _, id := range r.crispIDs() {
 		s.owners[id] = r
 	}
 }

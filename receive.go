@@ -90,6 +90,7 @@ var (
 	// ErrCrowded is returned by Handle and Receive when more of the user's messages wait than
 	// Limits.Waiting. Let the channel repeat it.
 	ErrCrowded   = errors.New("handover: too many messages of this conversation wait for Crisp, see Limits.Waiting: repeat it later")
+	errNoAnswer  = errors.New("handover: Handle needs Config.Answer, which answers the user: set it, or use Receive and Reply")
 	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
 	// ErrUnderWay is returned by Receive for a message that the channel repeats while its first turn is
 	// used. It waited for that, as long as its ctx allowed. Let the channel repeat it later.
@@ -103,6 +104,58 @@ var (
 // message: take the message as done then.
 func Permanent(err error) bool {
 	return errors.Is(err, ErrBadMessage) || errors.Is(err, ErrIDReused) || errors.Is(err, ErrRefused)
+}
+
+// Handle takes a message of the user; call it for each of them. Nil means that it is stored: the library
+// has the bot answer it (Config.Answer), or gives it to the agent who has the conversation, through crashes
+// and whatever fails, over all replicas. So Handle returns at once, and fits web hooks, long polling,
+// sockets and queues alike. On an error make the channel repeat the message with the same id, unless
+// Permanent says that it will never be taken. A message that is repeated after nil is taken once.
+//
+// The messages of a conversation are answered, and reach the agents, one after the other, in the order in
+// which they were stored: that of the nil returns, if you call Handle for one after the other. Of calls
+// that race, any may be stored first. Where the channel's SDK starts a goroutine for each message, set
+// Incoming.Seq.
+//
+// ctx bounds the access to the store, which takes 20 s at the most. ErrCrowded is returned when as much as
+// Limits.Waiting waits in the conversation already.
+//
+// Use either Handle or Receive for a conversation's messages, not both.
+func (h *Handover) Handle(ctx context.Context, m Incoming) error {
+	if err := h.made(); err != nil {
+		return err
+	}
+	if h.cfg.Answer == nil {
+		return errNoAnswer
+	}
+	if h.pool.Closed() {
+		return ErrShutdown
+	}
+	if err := h.cfg.checkIncoming(&m); err != nil {
+		return err
+	}
+	m.TraceParent = cmp.Or(validTrace(m.TraceParent), h.cfg.traceOf(ctx))
+	k, err := h.locate(ctx, m.Conversation)
+	if err != nil {
+		return err
+	}
+	hash, size := m.hash(), m.size()
+	gathers := false
+	_, err = h.update(ctx, k, func(rec *record) error {
+		gathers = false
+		m := m
+		in, err := rec.handled(&m, hash, size)
+		if err != nil {
+			return err
+		}
+		gathers = in.Next.After(rec.env.now)
+		rec.env.free = true
+		return nil
+	})
+	if err == nil && gathers {
+		time.AfterFunc(gatherFor, func() { h.pool.Nudge(jobOf(k.key, toBot)) })
+	}
+	return err
 }
 
 // Receive takes a message of the user; call it first, for each of them. Without an error, either

@@ -23,9 +23,9 @@ import (
 type record struct {
 	V            int          `json:"v"`
 	Conversation Conversation `json:"conversation"`
-	Website      string       `json:"website"` // that it is handed to, whatever the configuration says later
+	Website      string       `json:"-"` // that it is handed to, whatever the configuration says later: its key says it
 	Claim        claims.Claim `json:"claim,omitzero"`
-	Touched      time.Time    `json:"touched"`
+	Touched      time.Time    `json:"touched,omitzero"` // when the user last gave a sign; written if that is not Since
 	standing
 	effects
 
@@ -92,9 +92,9 @@ var errLaterVersion = errors.New("handover: the stored record was written by a l
 // store returns is not trusted: a record that does not hold together is refused.
 func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*record, error) {
 	rec := new(record)
+	rec.Website, _, _ = strings.Cut(key, "/")
 	if r.Version == 0 {
 		rec.V, rec.Conversation, rec.State = recordVersion, conv, StateBot
-		rec.Website, _, _ = strings.Cut(key, "/")
 		// An epoch of an earlier, deleted record never fits again.
 		rec.Epoch, rec.Since, rec.Touched = now.UnixMilli(), now, now
 		rec.First = rec.Epoch
@@ -105,6 +105,9 @@ func decodeRecord(r Record, key string, conv Conversation, now time.Time) (*reco
 	}
 	if rec.V > recordVersion {
 		return nil, errLaterVersion
+	}
+	if !rec.complete() {
+		return nil, fmt.Errorf("%w a handover is in a Crisp session, or by an agent, that is missing", errUnreadable)
 	}
 	rec.UserMessages.recount(rec.Epoch)
 	if fault := rec.fault(key); fault != "" {

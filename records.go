@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -23,13 +24,14 @@ import (
 
 // records loads, changes and saves the records of conversations. It knows nothing of who works on them.
 type records struct {
-	cfg      *Config
-	store    *storage
-	old      *oldLogs
-	recent   *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
-	overdue  claims.Overdue
-	speaking keys.Counter   // the bot's messages under way in this process
-	hooks    testhook.Hooks // zero but in tests of this module
+	cfg       *Config
+	store     *storage
+	old       *oldLogs
+	recent    *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
+	readFirst atomic.Int64         // until when no record is changed that was kept and not read, in Unix ns
+	overdue   claims.Overdue
+	speaking  keys.Counter   // the bot's messages under way in this process
+	hooks     testhook.Hooks // zero but in tests of this module
 
 	prepare func(key string, rec *record) // called before a save
 	saved   func(key string, rec *record) // called after it
@@ -68,8 +70,9 @@ type known struct {
 	// use. Neither need be the newest.
 	record  Record
 	saved   *record
-	claimed bool // the store gave the record with its claim
-	reading bool // nothing is to be saved
+	kept    *record // the record, as this process saved it some time ago: it was not read since
+	claimed bool    // the store gave the record with its claim
+	reading bool    // nothing is to be saved
 }
 
 // locate returns what is known of a conversation's record, without a load if possible. A conversation
@@ -132,7 +135,7 @@ func (rs *records) update(ctx context.Context, k known, change func(*record) err
 		if err == nil {
 			return rec, nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, ErrConflict) || k.kept != nil {
 			return nil, err
 		}
 		if err := onceMore(ctx, conflicts); err != nil {
@@ -165,7 +168,13 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 	if err != nil {
 		return nil, err
 	}
-	if err := change(rec); errors.Is(err, errKeep) {
+	err = change(rec)
+	if err != nil && k.kept != nil {
+		if outdated := rs.isNewest(ctx, k); outdated != nil {
+			return nil, outdated
+		}
+	}
+	if errors.Is(err, errKeep) {
 		return rec, nil
 	} else if err != nil {
 		return nil, err
@@ -187,7 +196,7 @@ func (rs *records) open(ctx context.Context, k known) (*record, error) {
 		rec.env = e
 		return rec, nil
 	}
-	r := k.record
+	r, rec := k.record, k.kept
 	if r.Version == 0 {
 		var err error
 		if r, err = rs.store.load(ctx, k.key); err != nil {
@@ -195,7 +204,9 @@ func (rs *records) open(ctx context.Context, k known) (*record, error) {
 		}
 	}
 	e.now, e.stored, e.version = rs.store.now(), r.Version != 0, r.Version
-	rec := rs.recall(k, r)
+	if rec == nil {
+		rec = rs.recall(k, r)
+	}
 	if rec == nil {
 		var err error
 		if rec, err = decodeRecord(r, k.key, k.conversation, e.now); err != nil {
@@ -265,40 +276,15 @@ func (rec *record) encode() (data []byte, altered bool, err error) {
 		defer recordBuffers.Put(buffer)
 	}
 	buffer.Reset()
-	if err = json.MarshalWrite(buffer, rec, recordJSON, jsontext.AllowInvalidUTF8(false)); err != nil {
+	written := rec.written()
+	if err = json.MarshalWrite(buffer, written, recordJSON, jsontext.AllowInvalidUTF8(false)); err != nil {
 		altered = true
 		buffer.Reset()
-		err = json.MarshalWrite(buffer, rec, recordJSON)
+		err = json.MarshalWrite(buffer, written, recordJSON)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", errUnwritable, shapeOf(err))
 	}
-	written := exactjson.WithoutNUL(buffer.Bytes())
-	return bytes.Clone(written), altered || &written[0] != &buffer.Bytes()[0], nil
-}
-
-const (
-	// recentBytes is how much of saved records, as they are written, is kept decoded; that takes some times as much.
-	recentBytes = 4 << 20
-	// recentFor is how long it is kept.
-	recentFor = 5 * time.Minute
-)
-
-// keepRecent keeps a record that was saved for the next change. It belongs to whoever takes it.
-func (rs *records) keepRecent(key string, rec *record) {
-	rec.env = &env{version: rec.env.version, record: rec.env.record}
-	rs.recent.Put(key, rec.env.version, rec, len(rec.env.record.Data))
-}
-
-// recall returns a stored record as this process saved it, which nobody else uses; nil if it is not known. The bytes are
-// compared as well: after a failover that loses changes a store may give a version twice.
-func (rs *records) recall(k known, r Record) *record {
-	if k.reading || r.Version == 0 {
-		return nil // it stays for the next change
-	}
-	rec, ok := rs.recent.Take(k.key, r.Version)
-	if !ok || !bytes.Equal(rec.env.record.Data, r.Data) {
-		return nil
-	}
-	return rec
+	text := exactjson.WithoutNUL(buffer.Bytes())
+	return bytes.Clone(text), altered || &text[0] != &buffer.Bytes()[0], nil
 }

@@ -3,7 +3,6 @@ package handover
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"time"
 
 	"github.com/crisphandover/handover/internal/crisplog"
@@ -38,7 +37,7 @@ func (e *retryAfter) Unwrap() error { return e.err }
 // false when that would be later than Timeouts.Deliver after the first.
 func (o *settlement) deliverAgain() bool {
 	now := o.rec.env.now
-	wait := spread(times.Backoff(o.e.Attempts), o.rec.Conversation.path(), o.e.N)
+	wait := times.Spread(times.Backoff(o.e.Attempts), fmt.Sprint(o.rec.Conversation.path(), " ", o.e.N))
 	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
 		wait = max(busy.after, time.Second)
 	}
@@ -61,14 +60,6 @@ func (o *settlement) overtook() {
 			x.Message.Late = true
 		}
 	}
-}
-
-// spread makes a wait up to a quarter longer, differently for each conversation and effect, so that what failed
-// together is not tried together again.
-func spread(wait time.Duration, conversation string, n int64) time.Duration {
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%s %d", conversation, n)
-	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
 }
 
 // notShown tells of a message that is given up, and for what reason.

@@ -152,7 +152,7 @@ func (h *engine) work(j worker.Job) {
 		h.wake(j.Key)
 		return
 	case laneAgentTyping, laneUserTyping:
-		h.signs.tell(j)
+		h.signs.Do(j)
 		return
 	}
 	ctx := context.Background()
@@ -244,14 +244,7 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
-	r, err := h.store.find(ctx, website+"/"+c.SessionID)
-	if err != nil {
-		return err
-	}
-	if r.Key == "" {
-		return nil
-	}
-	_, err = h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
+	_, key, err := h.updateFound(ctx, website+"/"+c.SessionID, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
 		if !rec.env.stored || s == nil {
 			return errKeep
@@ -271,7 +264,7 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 		return nil
 	})
 	if hopeless(err) { // it will not be readable later: the others must not wait
-		h.unreadable(ctx, r.Key, err)
+		h.unreadable(ctx, key, err)
 		return nil
 	}
 	return err

@@ -113,23 +113,25 @@ func (s *standing) mend(cfg *Config, now time.Time) {
 // handover is one handover, from its asking to its end. A follow-up is one without a mute.
 type handover struct {
 	ID      string  `json:"id"`
-	CrispID string  `json:"crisp_id,omitempty"`
-	Request Request `json:"request"`
+	CrispID string  `json:"crisp_id,omitempty"` // written if none of the Sessions has it
+	Session int     `json:"session,omitzero"`   // which of the Sessions has it, from 1: only while it is written and read
+	Request Request `json:"request,omitzero"`
 	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
-	Timeouts keptTimeouts `json:"timeouts"`
-	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message
-	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began
+	Timeouts keptTimeouts `json:"timeouts,omitzero"`
+	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message; written if its session does not begin with that
+	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began; written if that is not its Epoch
 
 	Asked      time.Time `json:"asked,omitzero"`
 	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
 	Opened     time.Time `json:"opened,omitzero"`
-	Claimed    time.Time `json:"claimed,omitzero"`
+	Claimed    time.Time `json:"claimed,omitzero"` // written if that was not by FirstReply
 	FirstReply time.Time `json:"first_reply,omitzero"`
-	LastWord   time.Time `json:"last_word,omitzero"`   // the agent's last word, or the user's first after it
-	Unanswered bool      `json:"unanswered,omitempty"` // it was the user's
+	LastWord   time.Time `json:"last_word,omitzero"`  // the agent's last word, or the user's first after it; written if that is not Opened
+	Unanswered bool      `json:"unanswered,omitzero"` // it was the user's
 	Reminded   time.Time `json:"reminded,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
-	Agents     agents    `json:"agents,omitempty"`
+	Agents     agents    `json:"agents,omitempty"` // written if they are not all among the authors in its session
+	By         []int     `json:"by,omitempty"`     // which of the authors they are, from 1: only while it is written and read
 	Reason     EndReason `json:"reason,omitzero"`
 	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
 	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out

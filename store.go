@@ -374,9 +374,9 @@ type clock struct {
 
 func (c *clock) process() time.Time { return time.Now().Add(c.skew) }
 
-// now is the store's time, without a monotonic reading: as a record gives it back.
+// now is the store's time in whole milliseconds, as a record gives it back.
 func (c *clock) now() time.Time {
-	return c.process().Add(time.Duration(c.ahead.Load())).Round(0)
+	return c.process().Add(time.Duration(c.ahead.Load())).Truncate(time.Millisecond)
 }
 
 // follow takes the time that the store gave with a record which was just read; zero for none.

@@ -3,7 +3,7 @@ package handover
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +48,7 @@ type timeout struct {
 	optional bool // -1 switches it off
 }
 
-// fields is that table. Records keep the values in this order: what is new stands at the end.
+// fields is that table.
 func (t *Timeouts) fields() []timeout {
 	return []timeout{
 		{"Open", &t.Open, 30 * time.Second, false},
@@ -107,27 +107,42 @@ func (t Timeouts) override(o Timeouts) Timeouts {
 	return t
 }
 
-// keptTimeouts are the Timeouts of a record, which has them for each handover. They are written as a list of seconds,
-// in the order of fields, or of nanoseconds with "ns": by their names they would be a quarter of a small record.
+// keptTimeouts are the Timeouts of a record, which has them for each handover: a text such as "Claim=5m0s Idle=-1ns", of
+// those that are not as in the table. Who changes a default there raises recordVersion: what was left out must not change.
 type keptTimeouts struct{ Timeouts }
+
+// standardTimeouts are the defaults.
+func standardTimeouts() (t Timeouts) {
+	for _, f := range t.fields() {
+		*f.value = f.standard
+	}
+	return t
+}
+
+// IsZero reports whether nothing is to be written.
+func (t keptTimeouts) IsZero() bool { return t.Timeouts == standardTimeouts() }
+
+// complete puts in the defaults, in place of what was not written or cannot be read.
+func (t *keptTimeouts) complete() {
+	for _, f := range t.fields() {
+		if *f.value == 0 {
+			*f.value = f.standard
+		}
+	}
+}
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (t keptTimeouts) MarshalJSONTo(enc *jsontext.Encoder) error {
-	var list []byte
-	for i, f := range t.fields() {
-		if i > 0 {
-			list = append(list, ' ')
-		}
-		if *f.value%time.Second == 0 {
-			list = strconv.AppendInt(list, int64(*f.value/time.Second), 10)
-		} else {
-			list = append(strconv.AppendInt(list, int64(*f.value), 10), "ns"...)
+	var list []string
+	for _, f := range t.fields() {
+		if *f.value != f.standard {
+			list = append(list, f.name+"="+f.value.String())
 		}
 	}
-	return enc.WriteToken(jsontext.String(string(list)))
+	return enc.WriteToken(jsontext.String(strings.Join(list, " ")))
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom. What is missing, or no number, is left out: a record is mended
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. What is no span, or has another name, is left out: a record is mended
 // when it is read.
 func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	token, err := dec.ReadToken()
@@ -137,16 +152,12 @@ func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if token.Kind() != jsontext.KindString {
 		return errors.New("timeouts must be a list in a string")
 	}
-	list, fields := strings.Fields(token.String()), t.fields()
-	for i := range min(len(list), len(fields)) {
-		number, exact := strings.CutSuffix(list[i], "ns")
-		n, err := strconv.ParseInt(number, 10, 64)
-		switch most := int64(times.MaxSpan / time.Second); {
-		case err != nil:
-		case exact:
-			*fields[i].value = time.Duration(n)
-		case -most <= n && n <= most:
-			*fields[i].value = time.Duration(n) * time.Second
+	fields := t.fields()
+	for _, set := range strings.Fields(token.String()) {
+		name, span, _ := strings.Cut(set, "=")
+		i := slices.IndexFunc(fields, func(f timeout) bool { return f.name == name })
+		if d, err := time.ParseDuration(span); err == nil && i >= 0 {
+			*fields[i].value = d
 		}
 	}
 	return nil

@@ -15,13 +15,18 @@ func TestTimeoutsAreKept(t *testing.T) {
 	require.NoError(t, given.prepare())
 	stored, err := json.Marshal(keptTimeouts{given}, recordJSON)
 	require.NoError(t, err)
-	require.Equal(t, `"1500000000ns 120 300 900 10 21600 120 -1ns 180 7200 86400 604800 3600 -1ns 315360000"`, string(stored))
+	require.Equal(t, `"Open=1.5s Claim=-1ns Late=87600h0m0s"`, string(stored))
 	var got keptTimeouts
 	require.NoError(t, json.Unmarshal(stored, &got, recordJSON))
+	got.complete()
 	require.Equal(t, given, got.Timeouts)
 
 	got = keptTimeouts{}
-	require.NoError(t, json.Unmarshal([]byte(`"9223372036854775807 x 300"`), &got, recordJSON))
-	require.Equal(t, Timeouts{Answer: 5 * time.Minute}, got.Timeouts, "the rest is mended")
+	require.NoError(t, json.Unmarshal([]byte(`"Open=x Other=1s Claim Answer=6m0s"`), &got, recordJSON))
+	got.complete()
+	require.Equal(t, 6*time.Minute, got.Answer)
+	got.Answer = 0
+	got.complete()
+	require.True(t, got.IsZero(), "the rest is as in the table")
 	require.Error(t, json.Unmarshal([]byte(`{"open":1}`), &got, recordJSON))
 }

@@ -2,7 +2,6 @@ package handover
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/crisphandover/handover/internal/worker"
@@ -26,36 +25,6 @@ const (
 	signsAtOnce = 32
 )
 
-// signs are the newest signs that are not told yet.
-type signs struct {
-	mu    sync.Mutex
-	tells map[[2]string]func() // by key and lane
-}
-
-// put has a sign told soon, in place of one that waits.
-func (s *signs) put(pool *worker.Pool, j worker.Job, tell func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !pool.Nudge(j) { // too many wait, or it was closed
-		return
-	}
-	if s.tells == nil {
-		s.tells = make(map[[2]string]func())
-	}
-	s.tells[[2]string{j.Key, j.Lane}] = tell
-}
-
-// tell tells the newest sign of a conversation.
-func (s *signs) tell(j worker.Job) {
-	s.mu.Lock()
-	tell := s.tells[[2]string{j.Key, j.Lane}]
-	delete(s.tells, [2]string{j.Key, j.Lane})
-	s.mu.Unlock()
-	if tell != nil {
-		tell()
-	}
-}
-
 // signJob is the work on the signs of a conversation.
 func signJob(key, lane string) worker.Job {
 	j := jobOf(key, toUser)
@@ -71,13 +40,13 @@ func (h *engine) agentTypes(rec *record, ev *Event) {
 	}
 	key, view := h.cfg.key(rec.Conversation), rec.view()
 	sign := AgentTyping{Agent: agentOf(c.User.author()), On: c.Type == "start"}
-	h.signs.put(h.pool, signJob(key, laneAgentTyping), func() { h.host.agentTypes(key, view, sign) })
+	h.signs.Put(h.pool, signJob(key, laneAgentTyping), func() { h.host.agentTypes(key, view, sign) })
 }
 
 // userTypes tells the agents that the user is typing, if there is one in the conversation.
 func (h *engine) userTypes(c Conversation, on bool) {
 	key := h.cfg.key(c)
-	h.signs.put(h.pool, signJob(key, laneUserTyping), func() {
+	h.signs.Put(h.pool, signJob(key, laneUserTyping), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()
 		rec, err := h.loadOf(ctx, c)

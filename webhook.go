@@ -299,7 +299,8 @@ func (r *refusals) log(ctx context.Context, genuine bool, status int, err error)
 }
 
 // HandleEvent takes an event that was verified, for hosts that receive hooks on their own. It
-// returns when the event is stored, which takes two accesses to the store, of 20 s at the most. What the event points to must not be changed after the call. An error
+// returns when the event is stored, which takes one or two accesses to the store, of 20 s at the most, and two more where another
+// replica was faster. What the event points to must not be changed after the call. An error
 // may be gone when the event is repeated: an event of a conversation whose record cannot be used is taken,
 // and the record is named in the log.
 func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
@@ -319,15 +320,8 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 	case h.pool.Full():
 		return errBusy
 	}
-	r, err := h.store.find(ctx, ev.WebsiteID+"/"+ev.SessionID)
-	if err != nil {
-		return err
-	}
-	if r.Key == "" {
-		return nil // a conversation that began in Crisp
-	}
 	ev.more.trace = h.cfg.traceOf(ctx)
-	rec, err := h.update(ctx, known{key: r.Key, record: r}, func(rec *record) error {
+	rec, key, err := h.updateFound(ctx, ev.WebsiteID+"/"+ev.SessionID, func(rec *record) error {
 		if !rec.env.stored || !rec.receive(&ev) {
 			return errKeep
 		}
@@ -335,10 +329,10 @@ func (h *Handover) HandleEvent(ctx context.Context, ev Event) error {
 		return nil
 	})
 	switch {
-	case err == nil && ev.more.compose != nil:
+	case rec != nil && err == nil && ev.more.compose != nil:
 		h.agentTypes(rec, &ev)
 	case hopeless(err): // and stays so: there is no use in repeating the hook
-		h.unreadable(ctx, r.Key, err)
+		h.unreadable(ctx, key, err)
 		return nil
 	}
 	return err

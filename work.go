@@ -38,7 +38,7 @@ type engine struct {
 	polled   atomic.Int64     // when it last did, in Unix ns by the store's clock
 	watching atomic.Bool      // the store tells of other processes' saves
 	typing   pace.Signs       // what agents were told of who is typing
-	signs    signs            // of who is typing, that are to be told
+	signs    worker.Latest    // of who is typing, that are to be told
 	bodies   *httpbody.Reader // reads those of hooks
 	refusals refusals         // of hooks
 }

@@ -12,19 +12,25 @@ import (
 
 // entries are entries of a log. In records most are one text each, which is read and written faster than
 // an object: the time, the fingerprint, the status, the hash, the author, and the channel's id if there is
-// one, with blanks between them. What has more than these is an object.
+// one, with blanks between them. A message of ours has "~", our own time, and "±" how far off that may be, until Crisp
+// shows its time. What has more than these is an object.
 type entries []*Entry
 
 // plain reports whether an entry can be written as a text.
 func (e *Entry) plain() bool {
-	return e != nil && e.Type == "" && len(e.Was) == 0 && e.Edited == 0 && e.Sent == 0 && e.Within == 0 && len(e.ChannelID) <= 1 &&
+	return e != nil && e.Type == "" && len(e.Was) == 0 && e.Edited == 0 && (e.Sent == 0 && e.Within == 0 || e.At == 0) && len(e.ChannelID) <= 1 &&
 		!strings.Contains(e.Hash, " ") && slices.Contains(statuses, e.Status)
 }
 
 // appendText appends the text of a plain entry.
 func (e *Entry) appendText(to []byte) []byte {
-	to = append(strconv.AppendInt(to, e.At, 10), ' ')
-	to = append(strconv.AppendInt(to, e.FP, 10), ' ')
+	if e.Sent != 0 || e.Within != 0 {
+		to = strconv.AppendInt(append(to, '~'), e.Sent, 10)
+		to = strconv.AppendInt(append(to, "±"...), e.Within, 10)
+	} else {
+		to = strconv.AppendInt(to, e.At, 10)
+	}
+	to = append(strconv.AppendInt(append(to, ' '), e.FP, 10), ' ')
 	to = append(append(to, e.Status...), ' ')
 	to = append(append(to, e.Hash...), ' ')
 	to = strconv.AppendInt(to, int64(e.Author), 10)
@@ -42,12 +48,18 @@ func parseEntry(text string) (*Entry, error) {
 	hash, rest, _ := strings.Cut(rest, " ")
 	author, id, named := strings.Cut(rest, " ")
 	e := &Entry{Hash: hash}
-	var errs [3]error
-	e.At, errs[0] = strconv.ParseInt(at, 10, 64)
+	var errs [4]error
+	if sent, ours := strings.CutPrefix(at, "~"); ours {
+		sent, within, _ := strings.Cut(sent, "±")
+		e.Sent, errs[0] = strconv.ParseInt(sent, 10, 64)
+		e.Within, errs[3] = strconv.ParseInt(within, 10, 64)
+	} else {
+		e.At, errs[0] = strconv.ParseInt(at, 10, 64)
+	}
 	e.FP, errs[1] = strconv.ParseInt(fp, 10, 64)
 	e.Author, errs[2] = strconv.Atoi(author)
 	i := slices.Index(statuses, Status(status))
-	if errs != [3]error{} || i < 0 {
+	if errs != [4]error{} || i < 0 {
 		return nil, errEntry
 	}
 	e.Status = statuses[i]

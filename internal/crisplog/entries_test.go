@@ -21,12 +21,15 @@ func TestLogEntriesInRecords(t *testing.T) {
 		{Position: Position{At: 1, FP: 9}, Status: Shown, ChannelID: []string{"a", "b"}},
 		{Position: Position{At: 1, FP: 10}, Status: Shown, Type: "picker", Hash: "a", Was: []string{"b"}, Edited: 7, Author: 1},
 		{Position: Position{At: 1, FP: 11}, Status: Ours, Sent: 4, Within: 2},
+		{Position: Position{FP: 14}, Status: Ours, Sent: 1796067213230, Within: 2},
+		{Position: Position{FP: 15}, Status: Ours, Within: 2},
 		{Position: Position{At: 1, FP: 12}, Status: "of a later version"},
 		{Position: Position{At: 1, FP: 13}, Status: Withheld, ChannelID: []string{"\xff\x00"}},
 	}
 	written, err := json.Marshal(all, loose)
 	require.NoError(t, err)
 	require.Contains(t, string(written), `"946685795000 -94668579500017 shown 4df16e0fc718 2 channel-202"`)
+	require.Contains(t, string(written), `"~1796067213230±2 14 ours  0"`)
 	var read entries
 	require.NoError(t, json.Unmarshal(written, &read, loose))
 	all[len(all)-1].ChannelID[0] = "\uFFFD\x00"
@@ -35,7 +38,7 @@ func TestLogEntriesInRecords(t *testing.T) {
 
 // TestDamagedLogEntries requires that what is no entry is not taken for one.
 func TestDamagedLogEntries(t *testing.T) {
-	for _, v := range []string{`{}`, `"1 2 shown a 1"`, `["1 2 shown a"]`, `["x 2 shown a 1"]`, `["1 x shown a 1"]`, `["1 2 shown a x"]`, `["1 2 other a 1"]`, `[""]`, `[1]`, `[`} {
+	for _, v := range []string{`{}`, `"1 2 shown a 1"`, `["1 2 shown a"]`, `["x 2 shown a 1"]`, `["1 x shown a 1"]`, `["1 2 shown a x"]`, `["1 2 other a 1"]`, `["~1 2 ours  0"]`, `["~x±1 2 ours  0"]`, `[""]`, `[1]`, `[`} {
 		require.Error(t, json.Unmarshal([]byte(v), new(entries), loose), v)
 	}
 	var all entries

@@ -47,8 +47,8 @@ type Author struct {
 
 // Position is a place in a log: messages are shown by time, then fingerprint.
 type Position struct {
-	At int64 `json:"at"`
-	FP int64 `json:"fp"`
+	At int64 `json:"at,omitzero"`
+	FP int64 `json:"fp,omitzero"`
 }
 
 // Before reports whether p comes before q.

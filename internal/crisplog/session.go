@@ -11,10 +11,10 @@ import (
 // Session is what is known of one conversation in Crisp.
 type Session struct {
 	ID     string      `json:"id"`
-	Log    Log         `json:"log"`
-	Bounds Boundary    `json:"bounds"`
-	State  State       `json:"state"`
-	Reads  ReadHistory `json:"reads"`
+	Log    Log         `json:"log,omitzero"`
+	Bounds Boundary    `json:"bounds,omitzero"`
+	State  State       `json:"state,omitzero"`
+	Reads  ReadHistory `json:"reads,omitzero"`
 	Posts  Posts       `json:"posts,omitempty"` // the user's messages that may be edited
 	Listed int64       `json:"listed,omitzero"` // Crisp's updated_at when catch-up last saw it, in ms
 	Ended  time.Time   `json:"ended,omitzero"`  // when the last handover or follow-up in it ended

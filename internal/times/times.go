@@ -1,7 +1,10 @@
 // Package times compares points in time, and mends those that a wrong clock wrote.
 package times
 
-import "time"
+import (
+	"hash/fnv"
+	"time"
+)
 
 // Later returns the later of two times.
 func Later(a, b time.Time) time.Time {
@@ -50,4 +53,12 @@ func Soon(t, now time.Time) time.Time {
 // Backoff is how long to wait before the attempt after this one: 1, 2, 4 … 60 s.
 func Backoff(attempt int) time.Duration {
 	return min(time.Second<<min(max(attempt-1, 0), 6), time.Minute)
+}
+
+// Spread makes a wait up to a quarter longer, differently for each name, so that what failed together is not tried
+// together again.
+func Spread(wait time.Duration, name string) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return wait + wait/4*time.Duration(h.Sum32()%1000)/1000
 }

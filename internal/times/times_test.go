@@ -51,3 +51,15 @@ func TestSpanFault(t *testing.T) {
 		require.Contains(t, fault, want)
 	}
 }
+
+func TestSpread(t *testing.T) {
+	waits := map[time.Duration]bool{}
+	for _, name := range []string{"a 1", "a 2", "b 1", "b 2"} {
+		wait := Spread(time.Minute, name)
+		require.Equal(t, wait, Spread(time.Minute, name))
+		require.GreaterOrEqual(t, wait, time.Minute)
+		require.Less(t, wait, 75*time.Second)
+		waits[wait] = true
+	}
+	require.Len(t, waits, 4)
+}
