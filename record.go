@@ -80,13 +80,17 @@ var recordJSON = json.JoinOptions(
 	json.Deterministic(true),
 )
 
-var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
+// ErrRecord is returned for a conversation whose stored record this process cannot read, write or work on. Other
+// conversations go on. It stays until somebody mends the record or the program: the log says what is wrong.
+var ErrRecord = errors.New("handover: the conversation's record cannot be worked on")
+
+var errUnreadable = fmt.Errorf("%w: it cannot be read: was it written by another program?", ErrRecord)
 
 // errUnwritable is for a record that got something into it which cannot be stored.
-var errUnwritable = errors.New("handover: the record cannot be written")
+var errUnwritable = fmt.Errorf("%w: it cannot be written", ErrRecord)
 
 // errLaterVersion is for a record that this version must leave alone.
-var errLaterVersion = errors.New("handover: the stored record was written by a later version: upgrade this process")
+var errLaterVersion = fmt.Errorf("%w: it was written by a later version: upgrade this process", ErrRecord)
 
 // decodeRecord reads a record; one that was never stored gives a conversation with its bot. What a
 // store returns is not trusted: a record that does not hold together is refused.
