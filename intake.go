@@ -309,7 +309,8 @@ func hookOf(ev *Event) crisplog.Hook {
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
 	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
-		if o := oddOf(crispapi.ReadItem(ev.more.data)); !o.Private {
+		item := crispapi.ReadItem(ev.more.data)
+		if o := crisplog.OddOf(&item); !o.Private {
 			k.Want, k.At, k.Odd = o.Fingerprint, o.At, o.ID
 		}
 		return k
