@@ -238,6 +238,17 @@ func (r *run) forgets() {
 	}
 }
 
+// unknown has words for what the channel cannot read: else the user waits for an answer to what nobody has seen.
+func (r *run) unknown() {
+	if r.Unknown == nil {
+		r.Skip("the Subject has no Unknown: users can send nothing that the channel does not know")
+	}
+	r.Unknown()
+	if in := r.took(""); letters(in.Text) == "" {
+		r.Fatal("what the channel does not know comes without words")
+	}
+}
+
 // refusesOne has one conversation refused for ever, in which as much is said as a platform gives at once. Others are
 // heard all the same, and some day the platform is to repeat it no more.
 func (r *run) refusesOne(refusal error) {

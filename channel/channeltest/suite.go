@@ -51,6 +51,8 @@ type Subject struct {
 	// them it is not tried whether one user can stop it for all.
 	Serve func(ctx context.Context, handle func(ctx context.Context, m handover.Incoming) error)
 	Other func(text string)
+	// Unknown has the user send something of a kind that the channel does not know. Nil: there can be none.
+	Unknown func()
 	// Sent is what the channel remembers in. Nil: a channel that remembers nothing, or elsewhere.
 	Sent *Sent
 	// Without are refusals that the platform does not know.
@@ -80,6 +82,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"the user writes", (*run).writes},
 		{"typing", (*run).typing},
 		{"a call that was given up", (*run).ended},
+		{"something that is not known", (*run).unknown},
 		{"the memory fails", (*run).forgets},
 		{"a user who floods the bot", func(r *run) { r.refusesOne(handover.ErrCrowded) }},
 		{"a damaged record", func(r *run) { r.refusesOne(handover.ErrRecord) }},

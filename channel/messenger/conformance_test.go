@@ -35,6 +35,9 @@ func TestConformance(t *testing.T) {
 		first := start()
 		return channeltest.Subject{
 			Sent: sent,
+			Unknown: func() {
+				fake.Post(t.Context(), fake.User("user-1").Event(map[string]any{"message": map[string]any{"mid": "m_new", "hologram": map[string]any{"id": "1"}}}))
+			},
 			Serve: func(_ context.Context, handle func(context.Context, handover.Incoming) error) {
 				require.NoError(t, fake.Hook(first.(*messenger.Channel).Webhook(handle)))
 			},

@@ -24,7 +24,8 @@ func TestConformance(t *testing.T) {
 		fake, sent := channeltest.NewSlack(), &channeltest.Sent{}
 		c := newOn(t, fake, sent)
 		return channeltest.Subject{
-			Sent: sent,
+			Sent:    sent,
+			Unknown: func() { fake.User("", map[string]any{"blocks": []any{map[string]any{"type": "hologram"}}}) },
 			Serve: func(_ context.Context, handle func(context.Context, handover.Incoming) error) {
 				require.NoError(t, fake.Hook(c.Webhook(handle)))
 			},

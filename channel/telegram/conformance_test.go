@@ -24,7 +24,8 @@ func TestConformance(t *testing.T) {
 		fake, sent := channeltest.NewTelegram(), &channeltest.Sent{}
 		c := newOn(t, fake, sent)
 		return channeltest.Subject{
-			Sent: sent,
+			Sent:    sent,
+			Unknown: func() { fake.User(map[string]any{"hologram": map[string]any{"id": 1}}) },
 			Serve: func(ctx context.Context, handle func(context.Context, handover.Incoming) error) {
 				go func() { _ = c.Poll(ctx, handle) }()
 			},

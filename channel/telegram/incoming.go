@@ -57,6 +57,10 @@ type message struct {
 	Contact  *contact  `json:"contact"`
 	Dice     *sticker  `json:"dice"`
 	Poll     *poll     `json:"poll"`
+	List     *list     `json:"checklist"`
+	Game     *list     `json:"game"`
+
+	unknown string // what else the message holds, such as "story"
 }
 
 type photo struct {
@@ -95,6 +99,17 @@ type contact struct {
 
 type poll struct {
 	Question string `json:"question"`
+	Options  []line `json:"options"`
+}
+
+// list is a checklist, or a game, which has no tasks.
+type list struct {
+	Title string `json:"title"`
+	Tasks []line `json:"tasks"`
+}
+
+type line struct {
+	Text string `json:"text"`
 }
 
 type callback struct {
@@ -247,12 +262,27 @@ func (m *message) read(in *handover.Incoming) {
 	}
 	if m.Poll != nil {
 		lines = append(lines, m.Poll.Question)
+		for _, o := range m.Poll.Options {
+			lines = append(lines, "- "+o.Text)
+		}
+	}
+	for _, l := range []*list{m.List, m.Game} {
+		if l == nil {
+			continue
+		}
+		lines = append(lines, l.Title)
+		for _, task := range l.Tasks {
+			lines = append(lines, "- "+task.Text)
+		}
 	}
 	var all []string
 	for _, line := range lines {
 		if !textsplit.Blank(line) {
 			all = append(all, line)
 		}
+	}
+	if len(all) == 0 && len(in.Files) == 0 && m.unknown != "" {
+		all = []string{"(" + strings.ReplaceAll(m.unknown, "_", " ") + ")"}
 	}
 	in.Text = strings.Join(all, "\n")
 }

@@ -38,6 +38,9 @@ func TestConformance(t *testing.T) {
 		heard = nil
 		return channeltest.Subject{
 			Sent: sent,
+			Unknown: func() {
+				fake.Post(t.Context(), user.Message("wamid.new", map[string]any{"type": "hologram", "hologram": map[string]any{"id": "1"}}))
+			},
 			Serve: func(_ context.Context, handle func(context.Context, handover.Incoming) error) {
 				require.NoError(t, fake.Hook(first.(*whatsapp.Channel).Webhook(handle)))
 			},
