@@ -93,7 +93,7 @@ func (all userMessages) find(id string) *userMessage {
 const (
 	// maxUserMessages bounds how many messages are remembered; channels repeat a message within
 	// minutes, not after this many others.
-	maxUserMessages = 64
+	maxUserMessages = 48
 	// maxWords bounds how many messages are kept word by word until somebody has answered them.
 	maxWords = 32
 )
