@@ -365,8 +365,8 @@ func (c *crispCalls) read(ctx context.Context, rec *record, l *crisplog.Read) *c
 		case item == nil || item.Why != "":
 			n.Missing = append(n.Missing, fp)
 		default:
-			m := readMessage(item.Raw)
-			n.Singles = append(n.Singles, m.logged())
+			messages, _ := crisplog.MessagesOf([]crispapi.Item{*item})
+			n.Singles = append(n.Singles, messages...)
 		}
 	}
 	return n
@@ -378,32 +378,8 @@ func (c *crispCalls) log(ctx context.Context, rec *record, id string, stop []int
 	reach.Known = func(fp int64) bool { return slices.Contains(stop, fp) }
 	read, err := c.sites.of(rec).API.Messages(ctx, id, reach)
 	n := &crisplog.Reading{Cut: read.Cut || read.Gap}
-	n.Messages, n.Odd = messagesOf(read.Items)
+	n.Messages, n.Odd = crisplog.MessagesOf(read.Items)
 	return n, err
-}
-
-// messagesOf separates messages from those that cannot be used.
-func messagesOf(items []crispapi.Item) (msgs []crisplog.Message, odd []crisplog.Odd) {
-	msgs = make([]crisplog.Message, 0, len(items))
-	for _, item := range items {
-		if item.Why == "" {
-			m := readMessage(item.Raw)
-			msgs = append(msgs, m.logged())
-			continue
-		}
-		odd = append(odd, oddOf(item))
-	}
-	return msgs, odd
-}
-
-// oddOf is what is known of a message that cannot be used.
-func oddOf(item crispapi.Item) crisplog.Odd {
-	o := crisplog.Odd{ID: item.ID, Fingerprint: item.Fingerprint, At: item.At, Why: string(item.Why)}
-	if item.Why == crispapi.NoFingerprint || item.Why == crispapi.NoTime { // all else of it is beyond doubt
-		m := readMessage(item.Raw)
-		o.Private = crispcontent.Private(m.Type) || m.From == "user"
-	}
-	return o
 }
 
 // humanPart reads the conversation of the user with the agents from Crisp's log. unread is true

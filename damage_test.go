@@ -365,7 +365,7 @@ func (r *rig) tryMutant(store *counted, log *syncBuffer, rec handover.Record, m 
 		s, err := r.H.Session(ctx, r.Conv)
 		if err != nil {
 			require.Contains(r.T, log.take(), r.key(), "%s: it is named in the log", m.name)
-			require.ErrorContains(r.T, err, "stored record", m.name)
+			require.ErrorIs(r.T, err, handover.ErrRecord, m.name)
 		}
 		turn.Epoch = s.Epoch
 		return err

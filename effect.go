@@ -155,6 +155,114 @@ func (rec *record) pushNote(crisp string, e effect) int64 {
 	return e.FP
 }
 
+// effects are all that is to be done outside the record, and their numbers.
+type effects struct {
+	Serial  int64 `json:"serial"`             // numbers effects, hooks, texts and saves
+	ToUser  queue `json:"to_user,omitempty"`  // from Crisp's log to the user
+	ToCrisp queue `json:"to_crisp,omitempty"` // from the user to Crisp
+	Away    queue `json:"away,omitempty"`     // deliveries kept for the user's next sign
+}
+
+// next numbers something within the conversation.
+func (s *effects) next() int64 {
+	s.Serial++
+	return s.Serial
+}
+
+// push appends an effect to its queue.
+func (s *effects) push(q *queue, e effect) *effect {
+	e.N = s.next()
+	*q = append(*q, &e)
+	return &e
+}
+
+// queue returns what is to be done in one direction.
+func (s *effects) queue(dir direction) *queue {
+	if dir == toUser {
+		return &s.ToUser
+	}
+	return &s.ToCrisp
+}
+
+// all returns the effects of all queues.
+func (s *effects) all() queue { return slices.Concat(s.ToUser, s.ToCrisp, s.Away) }
+
+// awaits reports whether something that is to be done is about this fingerprint.
+func (s *effects) awaits(fp int64) bool {
+	return s.all().has(func(e *effect) bool { return e.FP == fp })
+}
+
+// waitsForUser says what is to be shown to the user.
+func (s *effects) waitsForUser() (w Waiting) {
+	for _, q := range []queue{s.ToUser, s.Away} {
+		for _, e := range q {
+			if !e.Kind.shows() {
+				continue
+			}
+			at := e.Since
+			if e.Message != nil {
+				at = e.Message.At
+			}
+			w.add(e, at)
+		}
+	}
+	return w
+}
+
+// waitsForCrisp says what is on its way to the agents, behind the opening if that is not done.
+func (s *effects) waitsForCrisp(messages userMessages) (w Waiting) {
+	for _, e := range s.ToCrisp {
+		switch {
+		case e.Kind.opens():
+			w.first(e)
+		case e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit:
+			at := e.Since
+			for _, in := range messages {
+				if in.ID == e.Incoming {
+					at = in.At
+				}
+			}
+			w.add(e, at)
+		}
+	}
+	return w
+}
+
+// holdEnds lets OnEnd wait until it is known which messages of the handover were heard of by nobody: it
+// tells of them.
+func (s *effects) holdEnds(messages userMessages) {
+	for _, e := range s.ToUser {
+		if e.Kind == kindOnEnd && e.Attempts == 0 {
+			e.Next = messages.waits(e.HandoverID)
+		}
+	}
+}
+
+// fault says what does not hold together; "" for nothing.
+func (s *effects) fault() string {
+	if s.Serial < 0 || s.Serial > maxNumber {
+		return "its counter is out of range"
+	}
+	for _, e := range s.all() {
+		if fault := e.fault(s.Serial); fault != "" {
+			return fault
+		}
+	}
+	for i, e := range s.ToCrisp {
+		if e.Crisp == "" && e.Kind.known() && !s.ToCrisp[:i+1].has(func(x *effect) bool { return x.Kind == kindCreate && x.HandoverID == e.HandoverID }) {
+			return "an effect is about no Crisp session"
+		}
+	}
+	return ""
+}
+
+// mend sets times right.
+func (s *effects) mend(now time.Time) {
+	for _, e := range s.all() {
+		e.Since, e.Next = times.Past(e.Since, now), times.Soon(e.Next, now)
+	}
+}
+
 // queue is one direction: the effects that wait, in order.
 type queue []*effect
 
@@ -273,16 +381,11 @@ func (q queue) untried(crisp string, e *crisplog.Entry) bool {
 	return parts > 0 && !tried
 }
 
-// push appends an effect to its queue.
-func (rec *record) push(q *queue, e effect) *effect {
-	e.N = rec.next()
-	*q = append(*q, &e)
-	return &e
-}
-
 // fault says what an effect lacks that its kind needs; "" for nothing. serial is the last number given.
 func (e *effect) fault(serial int64) string {
 	switch {
+	case e == nil:
+		return "an effect is null"
 	case e.Kind == "":
 		return "an effect has no kind"
 	case e.N < 1 || e.N > serial:

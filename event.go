@@ -378,7 +378,7 @@ func (m *EventMessage) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*m = readMessage(v)
+	*m = messageIn(exactjson.Share(v))
 	return nil
 }
 
@@ -411,9 +411,7 @@ func readObject(b []byte) (jsontext.Value, error) {
 	return v, nil
 }
 
-// readMessage reads a message from an object that was checked.
-func readMessage(v jsontext.Value) EventMessage { return messageIn(exactjson.Share(v)) }
-
+// messageIn reads a message from an object that was checked.
 func messageIn(v exactjson.Text) (m EventMessage) {
 	m.Unknown = stdjson.RawMessage(v.ReadObject(
 		exactjson.To("website_id", &m.WebsiteID), exactjson.To("session_id", &m.SessionID), exactjson.To("type", &m.Type), exactjson.To("from", &m.From),

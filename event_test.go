@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover/internal/crispapi"
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/exactjson"
 )
 
@@ -535,4 +536,25 @@ func sameJSON(a, b jsontext.Value) bool {
 	a, b = a.Clone(), b.Clone()
 	canonical := []jsontext.Options{jsontext.CanonicalizeRawInts(true), jsontext.CanonicalizeRawFloats(true), jsontext.ReorderRawObjects(true)}
 	return a.Format(canonical...) == nil && b.Format(canonical...) == nil && bytes.Equal(a, b)
+}
+
+// TestMessagesOfAPage requires that a page of Crisp's log says of messages what their hooks say.
+func TestMessagesOfAPage(t *testing.T) {
+	var page []crispapi.Item
+	var want []crisplog.Message
+	for name := range hookFiles() {
+		body, err := os.ReadFile(filepath.Join("testdata/webhooks", name+".json"))
+		require.NoError(t, err)
+		ev, err := ParseEvent(body)
+		require.NoError(t, err)
+		if ev.Message != nil {
+			page, want = append(page, crispapi.ReadItem(ev.more.data)), append(want, ev.Message.logged())
+		}
+	}
+	require.Greater(t, len(page), 5)
+	page = append(page, crispapi.ReadItem(jsontext.Value(`{"type":"note","timestamp":1}`)))
+	messages, odd := crisplog.MessagesOf(page)
+	require.Equal(t, want, messages)
+	require.Len(t, odd, 1)
+	require.True(t, odd[0].Private)
 }

@@ -172,23 +172,11 @@ func (in *intake) noteRead() {
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
 		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.Err, Attempt: s.Reads.Fails, Effect: "look"})
 	}
-	if newest := in.newestShown(); n.Cut && !n.Of.Early && newest > s.Log.Cut {
+	if newest := n.NewestShown(&s.Log, rec.env.now); n.Cut && !n.Of.Early && newest > s.Log.Cut {
 		s.Log.Cut = newest
 		rec.observe(Activity{Kind: ActivityNotShown, CrispID: s.ID, Why: "too_many"})
 		rec.note(s.ID, noteNotShown)
 	}
-}
-
-// newestShown is the time of the newest message that was read and may be for the user. Notes do not count: the
-// one that tells of a read that was cut would make the next one news.
-func (in *intake) newestShown() (at int64) {
-	for i := range in.n.Messages {
-		if m := &in.n.Messages[i]; !m.Private() {
-			at = max(at, m.Timestamp)
-		}
-	}
-	at, _ = in.s.Log.Plausible(at, in.rec.env.now)
-	return at
 }
 
 // lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
@@ -321,7 +309,8 @@ func hookOf(ev *Event) crisplog.Hook {
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
 	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):
-		if o := oddOf(crispapi.ReadItem(ev.more.data)); !o.Private {
+		item := crispapi.ReadItem(ev.more.data)
+		if o := crisplog.OddOf(&item); !o.Private {
 			k.Want, k.At, k.Odd = o.Fingerprint, o.At, o.ID
 		}
 		return k

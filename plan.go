@@ -26,13 +26,6 @@ type step struct {
 	read   *crisplog.Read
 }
 
-func (rec *record) queue(dir direction) *queue {
-	if dir == toUser {
-		return &rec.ToUser
-	}
-	return &rec.ToCrisp
-}
-
 // settled has the token of the last result of each direction that is in the record.
 type settled map[direction]uint32
 
@@ -189,22 +182,6 @@ func (p *planner) pending() []deadline {
 	return all
 }
 
-// relays reports whether an effect brings the agents of the handover that runs what the user says.
-func (rec *record) relays(e *effect) bool {
-	return (rec.State == StateWaiting || rec.State == StateActive) &&
-		(e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == rec.Handover.ID
-}
-
-// lastTry is when an effect is tried once more before Timeouts.Relay has passed and the handover ends; zero if it ends
-// no handover, or was never tried.
-func (rec *record) lastTry(e *effect) time.Time {
-	if !rec.relays(e) || e.Since.IsZero() || rec.Handover.Timeouts.Relay <= 0 {
-		return time.Time{}
-	}
-	relay := rec.Handover.Timeouts.Relay
-	return e.Since.Add(relay - min(callTimeout, relay/4).Truncate(time.Second)) // Run looks once a second
-}
-
 // deadlines lets the deadlines pass that are due, each once. One that an agent's message could change is
 // judged only after a read of the messages that began later than it: the read is returned.
 func (p *planner) deadlines() *crisplog.Read {
@@ -235,11 +212,8 @@ func (p *planner) deadlines() *crisplog.Read {
 
 // current returns the Crisp session of the handover or follow-up that runs, or nil.
 func (rec *record) current() *crisplog.Session {
-	if rec.human() {
-		return rec.Sessions.ByID(rec.Handover.CrispID)
-	}
-	if rec.FollowUp != nil {
-		return rec.Sessions.ByID(rec.FollowUp.CrispID)
+	if ho := rec.running(); ho != nil {
+		return rec.Sessions.ByID(ho.CrispID)
 	}
 	return nil
 }
@@ -308,7 +282,7 @@ func (p *planner) dropUnheard() (any bool) {
 	}
 	if any {
 		p.rec.say(textNotSent, "")
-		p.rec.holdEnds()
+		p.rec.holdEnds(p.rec.UserMessages)
 	}
 	return any
 }

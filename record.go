@@ -25,25 +25,14 @@ type record struct {
 	Conversation Conversation `json:"conversation"`
 	Website      string       `json:"-"` // that it is handed to, whatever the configuration says later: its key says it
 	Claim        claims.Claim `json:"claim,omitzero"`
-	State        State        `json:"state"`
-	Epoch        int64        `json:"epoch"`            // raised at each change of owner
-	First        int64        `json:"first,omitzero"`   // the epoch that the record began with
-	Since        time.Time    `json:"since"`            // of the state
 	Touched      time.Time    `json:"touched,omitzero"` // when the user last gave a sign; written if that is not Since
-	Serial       int64        `json:"serial"`           // numbers effects, texts and saves
-
-	Handover *handover `json:"handover,omitempty"`  // the handover that runs, or the last one
-	FollowUp *handover `json:"follow_up,omitempty"` // left with the agents, answers go by email
-	Offer    *offer    `json:"offer,omitempty"`     // nobody was there; choices are shown
-	Mute     *mute     `json:"mute,omitempty"`      // while muted
+	standing
+	effects
 
 	Sessions     crisplog.Sessions      `json:"sessions,omitempty"`      // the newest last
 	Pickers      crispcontent.Questions `json:"pickers,omitempty"`       // agents' questions that may be answered
 	UserMessages userMessages           `json:"user_messages,omitempty"` // the user's messages, the newest last
 	Hooks        crisplog.Hooks         `json:"hooks,omitempty"`         // hooks that are not absorbed yet
-	ToUser       queue                  `json:"to_user,omitempty"`       // from Crisp's log to the user
-	ToCrisp      queue                  `json:"to_crisp,omitempty"`      // from the user to Crisp
-	Away         []*effect              `json:"away,omitempty"`          // deliveries kept for the user's next sign
 	Replies      replies                `json:"replies,omitempty"`       // bot messages under way
 	Settled      settled                `json:"settled,omitempty"`       // the token of the last result of each direction
 
@@ -80,45 +69,6 @@ func (e *env) saved() bool { return e.record.Version != 0 }
 // others reports whether the record belongs to others now: whoever has it next may use it as it is.
 func (e *env) others() bool { return e.free && e.saved() && !e.altered }
 
-// handover is one handover, from its asking to its end. A follow-up is one without a mute.
-type handover struct {
-	ID      string  `json:"id"`
-	CrispID string  `json:"crisp_id,omitempty"` // written if none of the Sessions has it
-	Session int     `json:"session,omitzero"`   // which of the Sessions has it, from 1: only while it is written and read
-	Request Request `json:"request,omitzero"`
-	// Timeouts are the effective ones, so that a deadline does not move under a running handover.
-	Timeouts keptTimeouts `json:"timeouts,omitzero"`
-	Opening  int64        `json:"opening,omitzero"` // fingerprint of our opening message; written if its session does not begin with that
-	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began; written if that is not its Epoch
-
-	Asked      time.Time `json:"asked,omitzero"`
-	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
-	Opened     time.Time `json:"opened,omitzero"`
-	Claimed    time.Time `json:"claimed,omitzero"` // written if that was not by FirstReply
-	FirstReply time.Time `json:"first_reply,omitzero"`
-	LastWord   time.Time `json:"last_word,omitzero"`  // the agent's last word, or the user's first after it; written if that is not Opened
-	Unanswered bool      `json:"unanswered,omitzero"` // it was the user's
-	Reminded   time.Time `json:"reminded,omitzero"`
-	Ended      time.Time `json:"ended,omitzero"`
-	Agents     agents    `json:"agents,omitempty"` // written if they are not all among the authors in its session
-	By         []int     `json:"by,omitempty"`     // which of the authors they are, from 1: only while it is written and read
-	Reason     EndReason `json:"reason,omitzero"`
-	Unsent     []string  `json:"unsent,omitempty"`      // Incoming ids that Crisp never got
-	OtherBot   bool      `json:"other_bot,omitzero"`    // it wrote, and the user was shown the way out
-	AskedIdle  time.Time `json:"asked_idle,omitzero"`   // the user was asked whether they are there
-	From       int64     `json:"from,omitzero"`         // Crisp's time of the message that took over, in ms
-	LeaveTitle string    `json:"leave_title,omitempty"` // of the way out that the user was shown
-	ByEmail    bool      `json:"by_email,omitzero"`     // a follow-up: the agents answer by email
-	Trace      string    `json:"trace,omitempty"`       // the trace context of the user's newest message in it, or of the asking
-}
-
-// mute is a mute by the host, with nobody asked for.
-type mute struct {
-	ID string `json:"id"`
-	// Turn is the epoch of the turn that muted: the same turn may still ask for a human.
-	Turn int64 `json:"turn"`
-}
-
 // recordVersion is record.V. Readers refuse a later one: they would act on what they misread.
 const recordVersion = 1
 
@@ -130,13 +80,17 @@ var recordJSON = json.JoinOptions(
 	json.Deterministic(true),
 )
 
-var errUnreadable = errors.New("handover: the stored record cannot be read: was it written by another program?")
+// ErrRecord is returned for a conversation whose stored record this process cannot read, write or work on. Other
+// conversations go on. It stays until somebody mends the record or the program: the log says what is wrong.
+var ErrRecord = errors.New("handover: the conversation's record cannot be worked on")
+
+var errUnreadable = fmt.Errorf("%w: it cannot be read: was it written by another program?", ErrRecord)
 
 // errUnwritable is for a record that got something into it which cannot be stored.
-var errUnwritable = errors.New("handover: the record cannot be written")
+var errUnwritable = fmt.Errorf("%w: it cannot be written", ErrRecord)
 
 // errLaterVersion is for a record that this version must leave alone.
-var errLaterVersion = errors.New("handover: the stored record was written by a later version: upgrade this process")
+var errLaterVersion = fmt.Errorf("%w: it was written by a later version: upgrade this process", ErrRecord)
 
 // decodeRecord reads a record; one that was never stored gives a conversation with its bot. What a
 // store returns is not trusted: a record that does not hold together is refused.
@@ -179,37 +133,8 @@ func shapeOf(err error) error {
 	return errors.New("JSON fault")
 }
 
-// human reports whether a handover runs: the bot is silent because a human was asked for.
-func (rec *record) human() bool {
-	return rec.State == StateOpening || rec.State == StateWaiting || rec.State == StateActive
-}
-
-// handoverOf returns the handover or follow-up with this id, or nil.
-func (rec *record) handoverOf(id string) *handover {
-	for _, s := range []*handover{rec.Handover, rec.FollowUp} {
-		if s != nil && s.ID == id {
-			return s
-		}
-	}
-	return nil
-}
-
-// runs reports whether the handover with this id is the one that runs.
-func (rec *record) runs(id string) bool { return rec.human() && rec.Handover.ID == id }
-
-// coolsDown reports whether nobody came so recently, within wait, that asking again is of no use.
-func (ho *handover) coolsDown(wait time.Duration, now time.Time) bool {
-	return ho != nil && ho.Reason == EndClaimTimeout && wait > 0 && ho.Ended.Add(wait).After(now)
-}
-
 // newID returns a random id that no one can guess.
 func newID() string { return rand.Text() }
-
-// next numbers something within the conversation.
-func (rec *record) next() int64 {
-	rec.Serial++
-	return rec.Serial
-}
 
 // trim drops what can no longer matter: Crisp sessions whose late window has passed and that nothing
 // waits for, the request of a handover as old, and what the parts trim themselves.
@@ -219,7 +144,7 @@ func (rec *record) trim() {
 	rec.Sessions = slices.DeleteFunc(rec.Sessions, func(s *crisplog.Session) bool {
 		return s != last && s != current && !s.Ended.IsZero() && !rec.env.now.Before(s.Ended.Add(rec.env.cfg.Timeouts.Late)) &&
 			!slices.ContainsFunc(rec.Hooks, func(k crisplog.Hook) bool { return k.Crisp == s.ID }) &&
-			!slices.ContainsFunc(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), func(e *effect) bool { return e.Crisp == s.ID })
+			!rec.all().has(func(e *effect) bool { return e.Crisp == s.ID })
 	})
 	if rec.Handover != nil && !rec.human() && !rec.Handover.Ended.IsZero() && !rec.env.now.Before(rec.Handover.Ended.Add(rec.env.cfg.Timeouts.Late)) {
 		rec.Handover.Request = Request{Locale: rec.Handover.Request.Locale} // what is known of the user goes with the late window
@@ -227,12 +152,6 @@ func (rec *record) trim() {
 	for _, s := range rec.Sessions {
 		s.Log.Trim(rec.awaits)
 	}
-}
-
-// awaits reports whether something that is to be done is about this fingerprint.
-func (rec *record) awaits(fp int64) bool {
-	about := func(e *effect) bool { return e.FP == fp }
-	return rec.ToCrisp.has(about) || rec.ToUser.has(about) || slices.ContainsFunc(rec.Away, about)
 }
 
 // idle reports whether nothing is open.
@@ -245,16 +164,7 @@ func (rec *record) idle() bool {
 // nothing else, and a store writes an index at each save that changes Live.
 func (rec *record) live() bool {
 	return rec.State != StateBot || rec.Offer != nil || rec.FollowUp != nil || len(rec.Hooks) > 0 ||
-		len(rec.ToUser) > 0 || len(rec.ToCrisp) > 0 || len(rec.Away) > 0 || rec.unanswered() != nil
-}
-
-// unanswered returns the message that the bot has failed to answer at least once and is to answer next, or nil.
-func (rec *record) unanswered() *userMessage {
-	m := rec.UserMessages.head()
-	if m == nil || m.Attempts == 0 || m.Attempts == 1 && rec.Replies.answering() != nil {
-		return nil
-	}
-	return m
+		len(rec.ToUser) > 0 || len(rec.ToCrisp) > 0 || len(rec.Away) > 0 || rec.UserMessages.unanswered(rec.Replies.answering() != nil) != nil
 }
 
 // keepBare is how long a conversation without any handover is remembered, for the channel's
@@ -281,50 +191,27 @@ func (rec *record) expired() bool {
 // fault says what does not hold together in a record that was read; "" for none. The work on a record
 // relies on all of this.
 func (rec *record) fault(key string) string {
-	if fault := rec.Sessions.Fault(); fault != "" {
-		return fault
+	for _, fault := range []func() string{rec.Sessions.Fault, rec.standing.fault, rec.effects.fault} {
+		if fault := fault(); fault != "" {
+			return fault
+		}
 	}
 	switch {
-	case slices.Contains(slices.Concat([]*effect(rec.ToUser), rec.ToCrisp, rec.Away), nil):
-		return "an effect is null"
 	case !validID(rec.Conversation.ID):
 		return "it has no conversation"
 	case key != "" && !rec.belongs(key):
 		return "it is of another conversation or website than its key"
-	case rec.Serial < 0 || rec.Serial > maxNumber || rec.Epoch < 0 || rec.Epoch > maxNumber || rec.First < 0:
-		return "its counters are out of range"
-	case !slices.Contains([]State{StateBot, StateMuted, StateOpening, StateWaiting, StateActive}, rec.State):
-		return "its state is none that is known"
-	case rec.human() && rec.Handover == nil:
-		return "a handover runs, and it is missing"
 	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.ByID(rec.Handover.CrispID) == nil:
 		return "a handover runs in a Crisp session that is missing"
-	}
-	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
-		if ho != nil && ho.ID == "" {
-			return "a handover has no id"
-		}
 	}
 	for _, m := range rec.UserMessages {
 		if fault := m.fault(); fault != "" {
 			return fault
 		}
 	}
-	for i, e := range rec.ToCrisp {
-		if e.Crisp == "" && e.Kind.known() && !rec.ToCrisp[:i+1].has(func(x *effect) bool { return x.Kind == kindCreate && x.HandoverID == e.HandoverID }) {
-			return "an effect is about no Crisp session"
-		}
-	}
 	for i := range rec.Hooks {
 		if n := rec.Hooks[i].N; n < 1 || n > rec.Serial { // it would be read for, and never taken in
 			return "a hook has a number that was never given"
-		}
-	}
-	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
-		for _, e := range q {
-			if fault := e.fault(rec.Serial); fault != "" {
-				return fault
-			}
 		}
 	}
 	return ""
@@ -354,30 +241,14 @@ func (rec *record) mend() {
 	if rec.Claim.Until.After(now.Add(2 * claims.TTL)) {
 		rec.Claim.Release()
 	}
-	rec.Since, rec.Touched = times.Happened(rec.Since, now), times.Happened(rec.Touched, now)
-	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
-		ho.mend(rec.env.cfg, now)
-	}
-	if rec.human() && rec.State != StateOpening {
-		rec.Handover.Opened = times.Happened(rec.Handover.Opened, now)
-	}
-	if rec.State == StateActive {
-		rec.Handover.LastWord = times.Happened(rec.Handover.LastWord, now)
-	}
+	rec.Touched = times.Happened(rec.Touched, now)
+	rec.standing.mend(rec.env.cfg, now)
+	rec.effects.mend(now)
 	for _, s := range rec.Sessions {
 		s.Mend(now)
 	}
 	rec.Hooks = slices.DeleteFunc(rec.Hooks, func(k crisplog.Hook) bool { return rec.Sessions.ByID(k.Crisp) == nil }) // nobody would look
-	for i := range rec.Hooks {
-		k := &rec.Hooks[i]
-		k.Got, k.Missed, k.Next = times.Past(k.Got, now), times.Past(k.Missed, now), times.Soon(k.Next, now)
-		k.Tries = max(k.Tries, 0)
-	}
-	for _, q := range [][]*effect{rec.ToUser, rec.ToCrisp, rec.Away} {
-		for _, e := range q {
-			e.Since, e.Next = times.Past(e.Since, now), times.Soon(e.Next, now)
-		}
-	}
+	rec.Hooks.Mend(now)
 	for i := range rec.Replies {
 		r := &rec.Replies[i]
 		if most := now.Add(max(rec.env.cfg.Timeouts.Reply, claims.TTL)); r.Until.After(most) {
@@ -386,30 +257,8 @@ func (rec *record) mend() {
 	}
 	for _, m := range rec.UserMessages {
 		m.mend(rec.env.cfg, now)
-		if m.Waits.After(now.Add(2 * claims.TTL)) {
-			m.Waits = time.Time{}
-		}
 		if m.Status == messagePosting && !rec.ToCrisp.has(func(e *effect) bool { return e.Incoming == m.ID }) {
 			m.Status, m.Epoch = messageTurn, rec.Epoch // nothing would ever pass it on
-		}
-	}
-}
-
-// mend sets a handover's times and deadlines right.
-func (ho *handover) mend(cfg *Config, now time.Time) {
-	if ho == nil {
-		return
-	}
-	ho.Asked = times.Happened(ho.Asked, now)
-	for _, t := range []*time.Time{&ho.Opened, &ho.Claimed, &ho.FirstReply, &ho.LastWord, &ho.Reminded, &ho.Ended, &ho.AskedIdle} {
-		*t = times.Past(*t, now)
-	}
-	standard := cfg.Timeouts
-	from := standard.fields()
-	for i, f := range ho.Timeouts.fields() {
-		off := f.optional && *f.value == -1
-		if !off && (*f.value <= 0 || times.SpanFault(*f.value) != "") {
-			*f.value = *from[i].value
 		}
 	}
 }

@@ -34,12 +34,11 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := &record{
-				V: recordVersion, Website: "w", Conversation: Conversation{Source: "webchat", ID: "user"}, State: StateBot,
-				Epoch: 7, First: 6, Since: at, Touched: at, Serial: 9,
-				Handover: &handover{
+				V: recordVersion, Website: "w", Conversation: Conversation{Source: "webchat", ID: "user"}, Touched: at, effects: effects{Serial: 9},
+				standing: standing{State: StateBot, Epoch: 7, First: 6, Since: at, Handover: &handover{
 					ID: "h", CrispID: second, Opening: 2, Epoch: 7, Timeouts: keptTimeouts{standardTimeouts()},
 					Asked: at, Opened: at, Claimed: at, FirstReply: at, LastWord: at, Agents: agents{bob, ann},
-				},
+				}},
 				Sessions: crisplog.Sessions{
 					{ID: first, Log: crisplog.Log{First: 1, Authors: []crisplog.Author{crisplog.Author(ann)}}},
 					{ID: second, Log: crisplog.Log{First: 2, Authors: []crisplog.Author{crisplog.Author(ann), crisplog.Author(bob)}}},

@@ -50,7 +50,7 @@ func keepUnless(save bool) error {
 }
 
 // errPanicked is returned by an update of a record that made the library panic.
-var errPanicked = errors.New("handover: the work on the conversation panicked: the log has the stack")
+var errPanicked = fmt.Errorf("%w: that panicked: the log has the stack", ErrRecord)
 
 // hopeless reports whether the same update of a record would fail whenever it is tried.
 func hopeless(err error) bool {

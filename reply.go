@@ -225,7 +225,7 @@ func (rec *record) passOn(id string) error {
 		in.Waits = time.Time{}
 		rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
 		rec.queuePosts(in, rec.Handover)
-		rec.holdEnds()
+		rec.holdEnds(rec.UserMessages)
 	case rec.State == StateMuted:
 		in.Status = messageKept
 	case in.Epoch == rec.Epoch, in.Managed: // a newer turn for it holds, or will be given

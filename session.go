@@ -167,7 +167,7 @@ func (rec *record) view() Session {
 	s := Session{
 		Conversation: rec.Conversation, State: rec.State, Epoch: rec.Epoch, Since: rec.Since,
 		Offer: rec.Offer != nil, FollowUp: rec.FollowUp != nil,
-		ForUser: rec.waitsForUser(), ForCrisp: rec.waitsForCrisp(),
+		ForUser: rec.waitsForUser(), ForCrisp: rec.waitsForCrisp(rec.UserMessages),
 	}
 	for _, ho := range []*handover{rec.FollowUp, rec.Handover} {
 		if ho == nil {
@@ -182,20 +182,6 @@ func (rec *record) view() Session {
 		s.Locale, s.Resume = r.Locale, r.Resume
 	}
 	return s
-}
-
-// request is the newest request. An offer or a follow-up is never older than the last handover,
-// since a handover ends both.
-func (rec *record) request() *Request {
-	switch {
-	case rec.Offer != nil:
-		return &rec.Offer.Request
-	case rec.FollowUp != nil:
-		return &rec.FollowUp.Request
-	case rec.Handover != nil:
-		return &rec.Handover.Request
-	}
-	return nil
 }
 
 // Summary is what OnEnd hears of a handover.

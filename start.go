@@ -145,12 +145,6 @@ func (rec *record) start(t Turn, r Request, there Presence) Outcome {
 	return OutcomeOpening
 }
 
-// holds reports whether the conversation has the owner that it had when the turn was given. The
-// turn of a conversation that was not known yet has no epoch: it holds until the first change.
-func (rec *record) holds(t Turn) bool {
-	return t.Epoch == rec.Epoch || t.Epoch == 0 && rec.Epoch == rec.First
-}
-
 // opening is what is known of an opening that is waited for.
 type opening struct {
 	id     string // of its handover

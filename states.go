@@ -392,7 +392,7 @@ func (t *transition) farewell(reason EndReason) {
 		t.rec.say(name, "")
 	}
 	t.rec.push(&t.rec.ToUser, effect{Kind: kindOnEnd, HandoverID: ho.ID, Crisp: ho.CrispID, FP: ho.Opening, At: ho.From, Summary: ho.summary()})
-	t.rec.holdEnds()
+	t.rec.holdEnds(t.rec.UserMessages)
 	if t.rec.env.cfg.Policy.AskRating && reason == EndResolved && !ho.FirstReply.IsZero() {
 		t.rec.push(&t.rec.ToCrisp, effect{Kind: kindRate, Crisp: ho.CrispID})
 	}

@@ -136,13 +136,13 @@ func (p *Pending) condition(now time.Time) Condition {
 // pendings are what waits in the conversation.
 func (rec *record) pendings() (all []Pending) {
 	for _, e := range rec.Away {
-		p := rec.pendingOf(toUser, e)
+		p := e.pending(toUser, rec.UserMessages)
 		p.Fault = cmp.Or(p.Fault, "away")
 		all = append(all, p)
 	}
 	for _, dir := range []direction{toUser, toCrisp} {
 		for _, e := range *rec.queue(dir) {
-			all = append(all, rec.pendingOf(dir, e))
+			all = append(all, e.pending(dir, rec.UserMessages))
 		}
 	}
 	for _, m := range rec.UserMessages {
@@ -166,15 +166,15 @@ func (rec *record) pendings() (all []Pending) {
 	return all
 }
 
-// pendingOf tells of an effect.
-func (rec *record) pendingOf(dir direction, e *effect) Pending {
+// pending tells of the effect, which is in this direction.
+func (e *effect) pending(dir direction, messages userMessages) Pending {
 	p := Pending{Direction: string(dir), Kind: string(e.Kind), Since: e.Since, Attempt: e.Attempts, Fault: e.Fault, Next: e.Next, Running: e.Running}
 	switch {
 	case e.Message != nil:
 		p.MessageID, p.Since = e.Message.ID, times.Earlier(e.Message.At, p.Since)
 	case e.Incoming != "":
-		p.MessageID = rec.UserMessages.hostID(e.Incoming)
-		if m := rec.UserMessages.find(e.Incoming); m != nil {
+		p.MessageID = messages.hostID(e.Incoming)
+		if m := messages.find(e.Incoming); m != nil {
 			p.Since = m.At
 		}
 	}
@@ -273,7 +273,7 @@ func (rec *record) retryNow() (any bool) {
 			}
 		}
 	}
-	if m := rec.unanswered(); m != nil && rec.Replies.answering() == nil {
+	if m := rec.UserMessages.unanswered(rec.Replies.answering() != nil); m != nil && rec.Replies.answering() == nil {
 		soon(&m.Next, now)
 	}
 	for i := range rec.Hooks {

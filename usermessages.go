@@ -93,7 +93,7 @@ func (all userMessages) find(id string) *userMessage {
 const (
 	// maxUserMessages bounds how many messages are remembered; channels repeat a message within
 	// minutes, not after this many others.
-	maxUserMessages = 64
+	maxUserMessages = 48
 	// maxWords bounds how many messages are kept word by word until somebody has answered them.
 	maxWords = 32
 )
@@ -260,7 +260,7 @@ func (rec *record) waited(m *userMessage, heard bool) {
 		rec.unsent(m)
 		rec.say(textNotSent, "")
 	}
-	rec.holdEnds()
+	rec.holdEnds(rec.UserMessages)
 }
 
 // unsent notes that a handover did not pass a message on, and that nobody answers it. OnEnd tells of it,
@@ -280,16 +280,6 @@ func (rec *record) unsent(m *userMessage) {
 	for _, e := range rec.ToUser {
 		if e.Kind == kindOnEnd && e.HandoverID == m.Handover {
 			add(&e.Summary.Unsent)
-		}
-	}
-}
-
-// holdEnds lets OnEnd wait until it is known which messages of the handover were heard of by nobody: it
-// tells of them.
-func (rec *record) holdEnds() {
-	for _, e := range rec.ToUser {
-		if e.Kind == kindOnEnd && e.Attempts == 0 {
-			e.Next = rec.UserMessages.waits(e.HandoverID)
 		}
 	}
 }

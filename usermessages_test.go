@@ -27,7 +27,7 @@ func TestOnEndWaitsForReceive(t *testing.T) {
 			s := &crisplog.Session{ID: "session_1"}
 			m := &userMessage{ID: "m", Status: messagePosting, Incoming: &Incoming{ID: "m", Text: "hello"}, Handover: "h", Waits: now.Add(claims.TTL)}
 			rec := &record{
-				State: StateWaiting, Epoch: 1, Handover: &handover{ID: "h", CrispID: s.ID, Opened: now},
+				standing: standing{State: StateWaiting, Epoch: 1, Handover: &handover{ID: "h", CrispID: s.ID, Opened: now}},
 				Sessions: crisplog.Sessions{s}, UserMessages: userMessages{m},
 				env: &env{cfg: &Config{}, now: now, stored: true},
 			}

@@ -30,13 +30,33 @@ func (all userMessages) head() *userMessage {
 	return nil
 }
 
+// unanswered returns the message that the bot has failed to answer at least once and is to answer next, or nil. answering says that it
+// is at one.
+func (all userMessages) unanswered(answering bool) *userMessage {
+	m := all.head()
+	if m == nil || m.Attempts == 0 || m.Attempts == 1 && answering {
+		return nil
+	}
+	return m
+}
+
+// posts is about how many Crisp messages those in hand would make, without one of them.
+func (all userMessages) posts(but *userMessage) (n int) {
+	for _, m := range all {
+		if m.inHand() && m != but {
+			n += m.Incoming.size()
+		}
+	}
+	return n
+}
+
 // handled takes a message that Handle brings.
 func (rec *record) handled(m *Incoming, hash string, size int) (*userMessage, error) {
 	if m.Edits != "" {
 		return rec.handledEdit(m, hash, size)
 	}
 	if old := rec.UserMessages.find(m.ID); old != nil {
-		return old, rec.repeated(old, hash)
+		return old, old.repeated(hash, rec.env.now)
 	}
 	m.At = plausibleTime(m.At, rec.env.now)
 	in := &userMessage{ID: m.ID, Hash: hash, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
@@ -59,13 +79,13 @@ func (rec *record) handledEdit(m *Incoming, hash string, size int) (*userMessage
 		return nil, err
 	}
 	if in != nil {
-		return in, keepUnless(rec.takeOver(in))
+		return in, keepUnless(in.takeOver(rec.env.now))
 	}
 	if in, err = rec.newEdit(m, hash, size); err != nil {
 		return nil, err
 	}
 	if in.Status != "" {
-		rec.takeOver(rec.UserMessages.became(in))
+		rec.UserMessages.became(in).takeOver(rec.env.now)
 		return in, nil
 	}
 	if rec.crowded(size, nil) {
@@ -101,27 +121,22 @@ func (m *userMessage) follows(seq int64) bool {
 // crowded reports whether too many messages of the user wait already to take n more, in place of one of them
 // if it is not nil.
 func (rec *record) crowded(n int, of *userMessage) bool {
-	waiting := rec.ToCrisp.posts(of)
-	for _, m := range rec.UserMessages {
-		if m.inHand() && m != of {
-			waiting += m.Incoming.size()
-		}
-	}
+	waiting := rec.ToCrisp.posts(of) + rec.UserMessages.posts(of)
 	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
 }
 
 // repeated takes a message of Handle's that is known already.
-func (rec *record) repeated(old *userMessage, hash string) error {
-	if old.Hash != hash {
+func (m *userMessage) repeated(hash string, now time.Time) error {
+	if m.Hash != hash {
 		return ErrIDReused
 	}
-	return keepUnless(rec.takeOver(old))
+	return keepUnless(m.takeOver(now))
 }
 
 // takeOver makes a message that Receive gave out, whose caller has not answered it, the library's to answer
 // from now on. It is false for any other one.
-func (rec *record) takeOver(m *userMessage) bool {
-	if m.Status != messageTurn || m.Managed || m.given(rec.env.now) {
+func (m *userMessage) takeOver(now time.Time) bool {
+	if m.Status != messageTurn || m.Managed || m.given(now) {
 		return false
 	}
 	m.Managed, m.Next = true, time.Time{}
@@ -339,6 +354,9 @@ func (rec *record) dropDeadReplies() bool {
 func (m *userMessage) mend(cfg *Config, now time.Time) {
 	m.At, m.Since, m.Next = times.Past(m.At, now), times.Past(m.Since, now), times.Soon(m.Next, now)
 	m.Attempts = max(m.Attempts, 0)
+	if m.Waits.After(now.Add(2 * claims.TTL)) {
+		m.Waits = time.Time{}
+	}
 	if m.Given.After(now.Add(cfg.Timeouts.hold())) {
 		m.Given = time.Time{}
 	}

@@ -24,42 +24,6 @@ type Waiting struct {
 	Next time.Time `json:"next,omitzero"`
 }
 
-// waitsForUser says what is to be shown to the user.
-func (rec *record) waitsForUser() (w Waiting) {
-	for _, q := range []queue{rec.ToUser, rec.Away} {
-		for _, e := range q {
-			if !e.Kind.shows() {
-				continue
-			}
-			at := e.Since
-			if e.Message != nil {
-				at = e.Message.At
-			}
-			w.add(e, at)
-		}
-	}
-	return w
-}
-
-// waitsForCrisp says what is on its way to the agents, behind the opening if that is not done.
-func (rec *record) waitsForCrisp() (w Waiting) {
-	for _, e := range rec.ToCrisp {
-		switch {
-		case e.Kind.opens():
-			w.first(e)
-		case e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit:
-			at := e.Since
-			for _, in := range rec.UserMessages {
-				if in.ID == e.Incoming {
-					at = in.At
-				}
-			}
-			w.add(e, at)
-		}
-	}
-	return w
-}
-
 // add counts a message.
 func (w *Waiting) add(e *effect, at time.Time) {
 	w.first(e)

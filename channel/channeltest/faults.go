@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 
@@ -234,4 +236,60 @@ func (r *run) forgets() {
 			r.took(payload)
 		}
 	}
+}
+
+// unknown has words for what the channel cannot read: else the user waits for an answer to what nobody has seen.
+func (r *run) unknown() {
+	if r.Unknown == nil {
+		r.Skip("the Subject has no Unknown: users can send nothing that the channel does not know")
+	}
+	r.Unknown()
+	if in := r.took(""); letters(in.Text) == "" {
+		r.Fatal("what the channel does not know comes without words")
+	}
+}
+
+// refusesOne has one conversation refused for ever, in which as much is said as a platform gives at once. Others are
+// heard all the same, and some day the platform is to repeat it no more.
+func (r *run) refusesOne(refusal error) {
+	if r.Serve == nil || r.Other == nil {
+		r.Skip("the Subject has no Serve and no Other: the platform repeats nothing")
+	}
+	synctest.Test(r.T, func(t *testing.T) {
+		s := r.start(t)
+		var mu sync.Mutex
+		refused, heard := 0, 0
+		s.Serve(t.Context(), func(_ context.Context, m handover.Incoming) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if m.Conversation.ID == s.Conversation {
+				refused++
+				return refusal
+			}
+			heard++
+			return nil
+		})
+		for range 101 {
+			go s.Platform.Write("me, me, me")
+		}
+		time.Sleep(10 * time.Second)
+		go s.Other("and me?")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		mu.Lock()
+		if heard != 1 {
+			t.Errorf("one conversation is refused, and of another %d messages come within a minute, not one", heard)
+		}
+		mu.Unlock()
+		time.Sleep(time.Hour)
+		mu.Lock()
+		before := refused
+		mu.Unlock()
+		time.Sleep(6 * time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		if refused != before {
+			t.Errorf("what one conversation refuses is repeated for hours: platforms switch the hooks of all off for that")
+		}
+	})
 }

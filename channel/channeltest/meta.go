@@ -254,18 +254,30 @@ func (m *meta) PostSigned(ctx context.Context, body []byte, signature string) in
 	return w.Code
 }
 
-// repeats is how often a hook is repeated that is not answered 200, and pause how long after.
+// repeats is how often a hook is repeated that is not answered 200, pause how long after the first time, and longest the
+// longest pause: each is twice as long as the one before.
 const (
 	repeats = 100
 	pause   = 5 * time.Second
+	longest = 5 * time.Minute
 )
+
+// untilTaken posts until that is taken.
+func untilTaken(post func() (taken bool)) {
+	wait := pause
+	for range repeats {
+		if post() {
+			return
+		}
+		time.Sleep(wait)
+		wait = min(2*wait, longest)
+	}
+}
 
 // deliver posts a hook until it is answered 200. Without a hook it does nothing.
 func (m *meta) deliver(body []byte) {
-	for range repeats {
-		if status := m.Post(context.Background(), body); status == http.StatusOK || status == 0 {
-			return
-		}
-		time.Sleep(pause)
-	}
+	untilTaken(func() bool {
+		status := m.Post(context.Background(), body)
+		return status == http.StatusOK || status == 0
+	})
 }

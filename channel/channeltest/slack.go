@@ -109,18 +109,15 @@ func (f *Slack) PostSigned(ctx context.Context, contentType string, body []byte,
 
 // push posts until it is taken; Slack itself gives up after the third repeat.
 func (f *Slack) push(contentType string, body, raw []byte) {
-	for range repeats {
-		switch status, _ := f.Post(context.Background(), contentType, body); status {
-		case http.StatusOK:
-			return
-		case 0:
+	untilTaken(func() bool {
+		status, _ := f.Post(context.Background(), contentType, body)
+		if status == 0 {
 			f.api.Lock()
 			f.posts = append(f.posts, raw)
 			f.api.Unlock()
-			return
 		}
-		time.Sleep(pause)
-	}
+		return status == http.StatusOK || status == 0
+	})
 }
 
 // event posts an event.

@@ -46,6 +46,13 @@ type Subject struct {
 	Conversation string
 	// Take returns what the channel made of what the user did since it was last called.
 	Take func(ctx context.Context) ([]handover.Incoming, error)
+	// Serve has the channel give what users do to handle, from now on: by its web hook, or in a goroutine until ctx
+	// ends. Other has another user write. Both are for a channel whose platform repeats what is not taken: without
+	// them it is not tried whether one user can stop it for all.
+	Serve func(ctx context.Context, handle func(ctx context.Context, m handover.Incoming) error)
+	Other func(text string)
+	// Unknown has the user send something of a kind that the channel does not know. Nil: there can be none.
+	Unknown func()
 	// Sent is what the channel remembers in. Nil: a channel that remembers nothing, or elsewhere.
 	Sent *Sent
 	// Without are refusals that the platform does not know.
@@ -75,7 +82,10 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"the user writes", (*run).writes},
 		{"typing", (*run).typing},
 		{"a call that was given up", (*run).ended},
+		{"something that is not known", (*run).unknown},
 		{"the memory fails", (*run).forgets},
+		{"a user who floods the bot", func(r *run) { r.refusesOne(handover.ErrCrowded) }},
+		{"a damaged record", func(r *run) { r.refusesOne(handover.ErrRecord) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Helper()
@@ -83,7 +93,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 			if s.Channel == nil || s.Again == nil || s.Platform == nil || s.Take == nil || s.Conversation == "" {
 				t.Fatal("channeltest: a Subject needs Channel, Again, Platform, Conversation and Take")
 			}
-			r := &run{T: t, Subject: s, can: s.Channel.Capabilities()}
+			r := &run{T: t, Subject: s, start: start, can: s.Channel.Capabilities()}
 			r.noSecret(fmt.Sprintf("%v %+v %#v %s", s.Channel, s.Channel, s.Channel, s.Channel))
 			test.run(r)
 		})
@@ -94,8 +104,9 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 type run struct {
 	*testing.T
 	Subject
-	can channel.Capabilities
-	n   int // of messages
+	start func(t *testing.T) Subject
+	can   channel.Capabilities
+	n     int // of messages
 }
 
 // session is what the engine gives to the channel.

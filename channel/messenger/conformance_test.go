@@ -32,9 +32,17 @@ func TestConformance(t *testing.T) {
 			return page
 		}
 		t.Cleanup(func() { require.Empty(t, fake.Faults(), "nothing is sent that Meta would not take") })
+		first := start()
 		return channeltest.Subject{
-			Sent:    sent,
-			Channel: start(), Again: start, Platform: fake.User("user-1"), Conversation: "user-1",
+			Sent: sent,
+			Unknown: func() {
+				fake.Post(t.Context(), fake.User("user-1").Event(map[string]any{"message": map[string]any{"mid": "m_new", "hologram": map[string]any{"id": "1"}}}))
+			},
+			Serve: func(_ context.Context, handle func(context.Context, handover.Incoming) error) {
+				require.NoError(t, fake.Hook(first.(*messenger.Channel).Webhook(handle)))
+			},
+			Other:   fake.User("user-2").Write,
+			Channel: first, Again: start, Platform: fake.User("user-1"), Conversation: "user-1",
 			Take: func(context.Context) ([]handover.Incoming, error) {
 				all := heard
 				heard = nil

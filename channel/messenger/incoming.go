@@ -61,6 +61,25 @@ type message struct {
 		Payload string `json:"payload"`
 	} `json:"quick_reply"`
 	Attachments []attachment `json:"attachments"`
+
+	unknown bool // it holds something else
+}
+
+// UnmarshalJSON reads a message, and notes whether it holds what is not known.
+func (m *message) UnmarshalJSON(raw []byte) error {
+	type known message
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, (*known)(m)); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return err
+	}
+	for _, name := range []string{"mid", "seq", "text", "is_echo", "is_deleted", "quick_reply", "attachments", "reply_to", "app_id", "metadata", "nlp"} {
+		delete(members, name)
+	}
+	m.unknown = len(members) > 0
+	return nil
 }
 
 type attachment struct {
@@ -153,6 +172,9 @@ func (e event) incoming(page string) (m handover.Incoming, ok bool) {
 		}
 		for _, a := range e.Message.Attachments {
 			a.addTo(&m)
+		}
+		if e.Message.unknown && m.Text == "" && m.Payload == "" && len(m.Files) == 0 {
+			m.Text = "(a message that Messenger does not pass on)"
 		}
 	}
 	return m, m.ID != "" && (m.Text != "" || m.Payload != "" || len(m.Files) > 0)

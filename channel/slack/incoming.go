@@ -38,15 +38,28 @@ type event struct {
 }
 
 type message struct {
-	User   string `json:"user"`
-	BotID  string `json:"bot_id"`
-	TS     string `json:"ts"`
-	Thread string `json:"thread_ts"`
-	Text   string `json:"text"`
-	Files  []file `json:"files"`
+	User   string   `json:"user"`
+	BotID  string   `json:"bot_id"`
+	TS     string   `json:"ts"`
+	Thread string   `json:"thread_ts"`
+	Text   string   `json:"text"`
+	Files  []file   `json:"files"`
+	Shared []shared `json:"attachments"`
+	Blocks []struct {
+		Type string `json:"type"`
+	} `json:"blocks"`
 	Edited *struct {
 		TS string `json:"ts"`
 	} `json:"edited"`
+}
+
+// shared is a message that the user passed on, or the preview of a link.
+type shared struct {
+	IsShare  bool   `json:"is_share"`
+	Author   string `json:"author_name"`
+	Text     string `json:"text"`
+	Fallback string `json:"fallback"`
+	Files    []file `json:"files"`
 }
 
 type file struct {
@@ -150,21 +163,53 @@ func (c *Channel) event(ctx context.Context, e envelope) (in handover.Incoming, 
 	} else {
 		in.Seq = in.At.UnixMicro()
 	}
-	in.Text = words(m.Text, e.self())
-	for _, f := range m.Files {
-		f.addTo(&in)
-	}
+	m.read(&in, e.self())
 	if payload, chosen := c.screen.Chosen(ctx, in.Conversation.ID, in.Text); chosen && edits == "" {
 		in.Payload = payload
 	}
 	return in, true, nil
 }
 
+// read takes what a message says. What is not known comes in words.
+func (m message) read(in *handover.Incoming, self string) {
+	in.Text = words(m.Text, self)
+	for _, f := range m.Files {
+		f.addTo(in)
+	}
+	for _, s := range m.Shared {
+		if s.IsShare || textsplit.Blank(in.Text) && len(in.Files) == 0 { // else a preview
+			s.addTo(in)
+		}
+	}
+	switch {
+	case !textsplit.Blank(in.Text) || len(in.Files) > 0:
+	case len(m.Files) > 0:
+		in.Text = "(file)" // that Slack does not give any more
+	case len(m.Blocks) > 0 && textsplit.Blank(m.Text):
+		in.Text = "(" + strings.ReplaceAll(m.Blocks[0].Type, "_", " ") + ")"
+	}
+}
+
+// addTo adds a message that the user passed on.
+func (s shared) addTo(in *handover.Incoming) {
+	text := words(s.Text, "")
+	if textsplit.Blank(text) {
+		text = words(s.Fallback, "")
+	}
+	if s.Author != "" && !textsplit.Blank(text) {
+		text = s.Author + ": " + text
+	}
+	in.Text = strings.TrimSpace(in.Text + "\n" + text)
+	for _, f := range s.Files {
+		f.addTo(in)
+	}
+}
+
 // said is what a user said by an event, and which message that edits; ok is false if no user said anything.
 func (v event) said() (m message, edits string, ok bool) {
 	m = v.message
 	switch {
-	case v.Type == "app_mention" || v.Subtype == "" || v.Subtype == "file_share" || v.Subtype == "thread_broadcast":
+	case v.Type == "app_mention" || v.Subtype == "" || v.Subtype == "file_share" || v.Subtype == "thread_broadcast" || v.Subtype == "me_message":
 	case v.Subtype == "message_changed" && v.Message != nil:
 		if v.Previous != nil && v.Previous.Text == v.Message.Text {
 			return m, "", false // a link got a preview

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +28,7 @@ type apiError struct {
 	code   int
 	known  string // of the descriptions that are known
 	wait   time.Duration
+	moved  int64 // where the chat is now: a group became a supergroup
 }
 
 // The descriptions that tell apart what a code alone does not. They are not documented; each is only looked for.
@@ -37,9 +40,17 @@ const (
 	noChat       = "chat not found"
 	noPeer       = "PEER_ID_INVALID"
 	badMarkup    = "can't parse entities"
+	noRights     = "not enough rights"
+	noWrite      = "have no rights to send"
+	writeForbid  = "CHAT_WRITE_FORBIDDEN"
+	kicked       = "bot was kicked"
+	notMember    = "bot is not a member"
 )
 
-var descriptions = []string{notModified, editGone, deleteGone, cannotDelete, noChat, noPeer, badMarkup}
+var (
+	descriptions = []string{notModified, editGone, deleteGone, cannotDelete, noChat, noPeer, badMarkup, noRights, noWrite, writeForbid, kicked, notMember}
+	away         = []string{noChat, noPeer, noRights, noWrite, writeForbid, kicked, notMember}
+)
 
 // Error names the call and the code.
 func (e *apiError) Error() string {
@@ -63,7 +74,7 @@ func meant(err error) error {
 	switch {
 	case e.wait > 0:
 		return handover.RetryAfter(e.wait, err)
-	case e.code == http.StatusForbidden, e.known == noChat, e.known == noPeer: // the user has blocked the bot, or is gone
+	case e.code == http.StatusForbidden, slices.Contains(away, e.known): // the user has blocked the bot, or is gone
 		return fmt.Errorf("%w: %w", handover.ErrUserAway, err)
 	case e.code == http.StatusBadRequest, e.code == http.StatusRequestEntityTooLarge:
 		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
@@ -72,7 +83,21 @@ func meant(err error) error {
 }
 
 // call calls a method of the Bot API, and reads its result into out, if there is one.
-func (c *Channel) call(ctx context.Context, method string, in, out any) error {
+func (c *Channel) call(ctx context.Context, method string, in map[string]any, out any) error {
+	chat, _ := in["chat_id"].(string)
+	if isGroup(chat) {
+		in["chat_id"] = c.groups.now(ctx, chat)
+	}
+	err := c.callOnce(ctx, method, in, out)
+	if to := saysOf(err).moved; to != 0 && chat != "" {
+		in["chat_id"] = strconv.FormatInt(to, 10)
+		c.groups.moved(ctx, chat, strconv.FormatInt(to, 10))
+		err = c.callOnce(ctx, method, in, out)
+	}
+	return err
+}
+
+func (c *Channel) callOnce(ctx context.Context, method string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("telegram: %s: %w", method, err)
@@ -99,7 +124,8 @@ func (c *Channel) post(ctx context.Context, method string, body []byte, out any)
 		Code        int             `json:"error_code"`
 		Description string          `json:"description"`
 		Parameters  struct {
-			RetryAfter int `json:"retry_after"` // seconds
+			RetryAfter int   `json:"retry_after"` // seconds
+			MovedTo    int64 `json:"migrate_to_chat_id"`
 		} `json:"parameters"`
 	}
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -107,7 +133,7 @@ func (c *Channel) post(ctx context.Context, method string, body []byte, out any)
 		return c.unreached(ctx, method, err)
 	}
 	if json.Unmarshal(raw, &answer) != nil || !answer.OK {
-		e := &apiError{method: method, code: answer.Code, wait: time.Duration(answer.Parameters.RetryAfter) * time.Second}
+		e := &apiError{method: method, code: answer.Code, wait: time.Duration(answer.Parameters.RetryAfter) * time.Second, moved: answer.Parameters.MovedTo}
 		if e.code == 0 { // a proxy's answer
 			e.code = response.StatusCode
 		}

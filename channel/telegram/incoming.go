@@ -57,6 +57,12 @@ type message struct {
 	Contact  *contact  `json:"contact"`
 	Dice     *sticker  `json:"dice"`
 	Poll     *poll     `json:"poll"`
+	List     *list     `json:"checklist"`
+	Game     *list     `json:"game"`
+
+	MovedFrom int64 `json:"migrate_from_chat_id"` // the group that became this one
+
+	unknown string // what else the message holds, such as "story"
 }
 
 type photo struct {
@@ -95,6 +101,17 @@ type contact struct {
 
 type poll struct {
 	Question string `json:"question"`
+	Options  []line `json:"options"`
+}
+
+// list is a checklist, or a game, which has no tasks.
+type list struct {
+	Title string `json:"title"`
+	Tasks []line `json:"tasks"`
+}
+
+type line struct {
+	Text string `json:"text"`
 }
 
 type callback struct {
@@ -137,12 +154,19 @@ func parse(raw []byte) (u update, err error) {
 // incoming reads an update.
 func (c *Channel) incoming(ctx context.Context, u update) (in handover.Incoming, ok bool) {
 	in.Seq = u.ID
+	conversation := strconv.FormatInt(u.chat().ID, 10)
+	if m := u.Message; m != nil && c.config.Groups && m.MovedFrom != 0 {
+		c.groups.moved(ctx, strconv.FormatInt(m.MovedFrom, 10), conversation)
+	}
+	if c.config.Groups && isGroup(conversation) {
+		conversation = c.groups.was(ctx, conversation)
+	}
 	switch {
 	case u.Message != nil && c.concerns(u.Message.From, u.Message.Chat):
 		m := u.Message
 		in.ID, in.At = strconv.FormatInt(m.ID, 10), time.Unix(m.Date, 0)
 		m.read(&in)
-		c.chosen(ctx, m, &in)
+		c.chosen(ctx, m, conversation, &in)
 	case u.Edited != nil && c.concerns(u.Edited.From, u.Edited.Chat):
 		m := u.Edited
 		in.ID, in.Edits, in.At = "edit "+strconv.FormatInt(u.ID, 10), strconv.FormatInt(m.ID, 10), time.Unix(max(m.EditDate, m.Date), 0)
@@ -156,7 +180,7 @@ func (c *Channel) incoming(ctx context.Context, u update) (in handover.Incoming,
 	default:
 		return handover.Incoming{}, false
 	}
-	in.Conversation = handover.Conversation{Source: c.config.Source, ID: strconv.FormatInt(u.chat().ID, 10)}
+	in.Conversation = handover.Conversation{Source: c.config.Source, ID: conversation}
 	return in, !textsplit.Blank(in.Text) || in.Payload != "" || len(in.Files) > 0
 }
 
@@ -182,9 +206,9 @@ func (c *Channel) concerns(from *user, in chat) bool {
 }
 
 // chosen says which choice a text means, and quotes what it replies to.
-func (c *Channel) chosen(ctx context.Context, m *message, in *handover.Incoming) {
+func (c *Channel) chosen(ctx context.Context, m *message, conversation string, in *handover.Incoming) {
 	if m.Text != "" {
-		if payload, ok := c.screen.Chosen(ctx, strconv.FormatInt(m.Chat.ID, 10), m.Text); ok {
+		if payload, ok := c.screen.Chosen(ctx, conversation, m.Text); ok {
 			in.Payload = payload
 			return
 		}
@@ -247,12 +271,27 @@ func (m *message) read(in *handover.Incoming) {
 	}
 	if m.Poll != nil {
 		lines = append(lines, m.Poll.Question)
+		for _, o := range m.Poll.Options {
+			lines = append(lines, "- "+o.Text)
+		}
+	}
+	for _, l := range []*list{m.List, m.Game} {
+		if l == nil {
+			continue
+		}
+		lines = append(lines, l.Title)
+		for _, task := range l.Tasks {
+			lines = append(lines, "- "+task.Text)
+		}
 	}
 	var all []string
 	for _, line := range lines {
 		if !textsplit.Blank(line) {
 			all = append(all, line)
 		}
+	}
+	if len(all) == 0 && len(in.Files) == 0 && m.unknown != "" {
+		all = []string{"(" + strings.ReplaceAll(m.unknown, "_", " ") + ")"}
 	}
 	in.Text = strings.Join(all, "\n")
 }

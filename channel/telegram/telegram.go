@@ -27,6 +27,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -71,6 +72,8 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String(
 type Channel struct {
 	config Config
 	screen *channel.Screen
+	groups groups
+	lost   atomic.Int64
 }
 
 var tokenForm = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)
@@ -90,7 +93,13 @@ func New(config Config) (*Channel, error) {
 		return nil, errors.New("telegram: Config.BaseURL must be the https URL of a Bot API server")
 	}
 	config.Client = tokenclient.Of(config.Client)
-	return &Channel{config: config, screen: channel.NewScreen(config.Source, config.Sent, config.Logger)}, nil
+	if config.Sent == nil {
+		config.Sent = &channel.Memory{}
+	}
+	return &Channel{
+		config: config, screen: channel.NewScreen(config.Source, config.Sent, config.Logger),
+		groups: groups{config.Sent, config.Source + "/group", config.Logger},
+	}, nil
 }
 
 // String says nothing of the token.

@@ -1,6 +1,7 @@
 package telegram
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -131,11 +132,13 @@ func (f answering) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestWhatRefusalsMean(t *testing.T) {
 	for answer, want := range map[string]error{
-		`{"ok":false,"error_code":403,"description":"Forbidden: user is deactivated"}`:              handover.ErrUserAway,
-		`{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`:                 handover.ErrUserAway,
-		`{"ok":false,"error_code":400,"description":"Bad Request: BUTTON_URL_INVALID"}`:             errors.ErrUnsupported,
-		`{"ok":false,"error_code":413,"description":"Request Entity Too Large"}`:                    errors.ErrUnsupported,
-		`{"ok":false,"error_code":500,"description":"Internal Server Error: secret words of hers"}`: nil,
+		`{"ok":false,"error_code":403,"description":"Forbidden: user is deactivated"}`:                                   handover.ErrUserAway,
+		`{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`:                                      handover.ErrUserAway,
+		`{"ok":false,"error_code":400,"description":"Bad Request: not enough rights to send text messages to the chat"}`: handover.ErrUserAway,
+		`{"ok":false,"error_code":400,"description":"Bad Request: CHAT_WRITE_FORBIDDEN"}`:                                handover.ErrUserAway,
+		`{"ok":false,"error_code":400,"description":"Bad Request: BUTTON_URL_INVALID"}`:                                  errors.ErrUnsupported,
+		`{"ok":false,"error_code":413,"description":"Request Entity Too Large"}`:                                         errors.ErrUnsupported,
+		`{"ok":false,"error_code":500,"description":"Internal Server Error: secret words of hers"}`:                      nil,
 		`not JSON`: nil,
 	} {
 		c, err := New(Config{Token: handover.NewSecret("1:x"), Client: &http.Client{Transport: answering(func(*http.Request) string { return answer })}})
@@ -146,5 +149,42 @@ func TestWhatRefusalsMean(t *testing.T) {
 		for _, meaning := range []error{handover.ErrUserAway, errors.ErrUnsupported} {
 			require.Equal(t, meaning == want, errors.Is(err, meaning), answer)
 		}
+	}
+}
+
+// TestGroupThatMoved becomes a supergroup: its conversation stays, both ways.
+func TestGroupThatMoved(t *testing.T) {
+	for name, told := range map[string]bool{"a call tells": false, "an update tells": true} {
+		t.Run(name, func(t *testing.T) {
+			var to []string
+			c, err := New(Config{Token: handover.NewSecret("1:x"), Groups: true, Client: &http.Client{Transport: answering(func(r *http.Request) string {
+				var in struct {
+					Chat string `json:"chat_id"`
+				}
+				require.NoError(t, json.NewDecoder(r.Body).Decode(&in))
+				to = append(to, in.Chat)
+				if in.Chat == "-7" {
+					return `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1007}}`
+				}
+				return `{"ok":true,"result":{"message_id":9}}`
+			})}})
+			require.NoError(t, err)
+			update := `{"update_id":1,"message":{"message_id":2,"date":1700000000,"from":{"id":5},"chat":{"id":-1007,"type":"supergroup"},`
+			want := []string{"-7", "-1007", "-1007"}
+			if told {
+				_, ok, err := c.Incoming(t.Context(), []byte(update+`"migrate_from_chat_id":-7}}`))
+				require.NoError(t, err)
+				require.False(t, ok)
+				want = want[1:]
+			}
+			for range 2 {
+				require.NoError(t, c.Send(t.Context(), "-7", handover.TextMessage("Hi")))
+			}
+			require.Equal(t, want, to)
+			in, ok, err := c.Incoming(t.Context(), []byte(update+`"text":"hello"}}`))
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.Equal(t, "-7", in.Conversation.ID)
+		})
 	}
 }

@@ -19,6 +19,11 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
+// storable returns a text without what databases refuse. All else stays as the user wrote it, or the bot, of a payload.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
 // cleanMessage cleans what of a message is shown as text.
 func cleanMessage(m handover.Message) handover.Message {
 	m.Agent.Name = clean(m.Agent.Name)
@@ -26,7 +31,8 @@ func cleanMessage(m handover.Message) handover.Message {
 	c.Text = clean(c.Text)
 	c.QuickReplies = slices.Clone(c.QuickReplies)
 	for i := range c.QuickReplies {
-		c.QuickReplies[i].Title = clean(c.QuickReplies[i].Title)
+		q := &c.QuickReplies[i]
+		q.Title, q.Payload = clean(q.Title), storable(q.Payload)
 	}
 	if c.Attachment == nil {
 		return m
@@ -45,7 +51,7 @@ func cleanMessage(m handover.Message) handover.Message {
 func cleanButtons(all []handover.Button) []handover.Button {
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].Title = clean(all[i].Title)
+		all[i].Title, all[i].Payload = clean(all[i].Title), storable(all[i].Payload)
 	}
 	return all
 }

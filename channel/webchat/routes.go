@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/channel"
 	"github.com/crisphandover/handover/internal/httpbody"
 )
 
@@ -102,8 +104,8 @@ type posted struct {
 	File    string `json:"file"`    // of an upload
 }
 
-// maxID bounds the ids that pages choose, in bytes.
-const maxID = 64
+// pageID are the ids that pages choose: what every store takes.
+var pageID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // message takes a message of the user: 204 taken, 409 that choice was made before, 422 it cannot be taken, 429 and
 // 503 send it again.
@@ -112,6 +114,7 @@ func (s *server) message(w http.ResponseWriter, r *http.Request, who session) {
 	if !s.read(w, r, &in) {
 		return
 	}
+	in.Text, in.Payload = storable(in.Text), storable(in.Payload)
 	if !s.limits.allow("messages "+who.id, s.chat.cfg.Limits.Messages) {
 		tooMany(w)
 		return
@@ -145,17 +148,27 @@ func (s *server) message(w http.ResponseWriter, r *http.Request, who session) {
 		return
 	}
 	err = s.host.Handle(ctx, m)
-	if handover.Permanent(err) && !errors.Is(err, handover.ErrIDReused) {
+	if first, ok, _ := s.chat.cfg.Store.Entry(ctx, who.id, e.Key); err != nil && ok {
+		m.At = first.At // since when the page has tried
+	}
+	if !channel.GivesUp(m, err) {
+		s.answer(w, err)
+		return
+	}
+	if !errors.Is(err, handover.ErrIDReused) {
 		_ = s.chat.change(ctx, who.id, e.Key, func(e *Entry) bool { e.Failed = true; return true }) // the page is told below, too
 	}
-	s.answer(w, err)
+	if !handover.Permanent(err) {
+		s.chat.cfg.Logger.Error("webchat: a user's message is given up", "conversation", who.id, "error", err)
+	}
+	http.Error(w, "the message cannot be taken", http.StatusUnprocessableEntity)
 }
 
 var errPosted = errors.New("webchat: not what the page posts")
 
 // incoming makes of what was posted a message for the library, and its entry in the log.
 func (s *server) incoming(ctx context.Context, who session, in posted) (m handover.Incoming, e Entry, err error) {
-	if in.ID == "" || len(in.ID) > maxID || strings.TrimSpace(in.Text) == "" && in.File == "" {
+	if !pageID.MatchString(in.ID) || storable(in.File) != in.File || strings.TrimSpace(in.Text) == "" && in.File == "" {
 		return m, e, errPosted
 	}
 	m = handover.Incoming{Conversation: s.chat.conversation(who.id), ID: in.ID, Text: in.Text, Payload: in.Payload, At: time.Now()}

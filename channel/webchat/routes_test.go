@@ -3,12 +3,14 @@ package webchat
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -197,6 +199,80 @@ func TestChoiceWhoseMessageIsNotKept(t *testing.T) {
 	require.Equal(t, []string{"bot: Which?", "user: Hello", "bot: You said Hello"}, r.log())
 }
 
+// refusing is a library that takes nothing.
+type refusing struct {
+	nobody
+	err error
+}
+
+func (h refusing) Handle(context.Context, handover.Incoming) error { return h.err }
+
+// TestMessageOfADamagedRecord is tried again for a quarter of an hour: then the page shows that it failed.
+func TestMessageOfADamagedRecord(t *testing.T) {
+	chat := newChat(t)
+	r := serve(t, chat, refusing{err: handover.ErrRecord})
+	r.browser = r.opens(`{"session":null}`)
+	post := func() int { return r.posts("/messages", `{"id":"1","text":"Hello"}`) }
+	require.Equal(t, 503, post())
+	conversation := r.conversationOf(r.browser).ID
+	require.NoError(t, chat.change(t.Context(), conversation, userKey("1"), func(e *Entry) bool {
+		e.At = e.At.Add(-time.Hour)
+		return true
+	}))
+	require.Equal(t, 422, post())
+	e, _, err := chat.cfg.Store.Entry(t.Context(), conversation, userKey("1"))
+	require.NoError(t, err)
+	require.True(t, e.Failed)
+}
+
+// picky is a Store as databases are: it takes no NUL.
+type picky struct{ MemoryStore }
+
+func (s *picky) Entry(ctx context.Context, conversation, key string) (Entry, bool, error) {
+	if strings.Contains(conversation+key, "\x00") {
+		return Entry{}, false, errors.New("invalid byte sequence")
+	}
+	return s.MemoryStore.Entry(ctx, conversation, key)
+}
+
+func (s *picky) Save(ctx context.Context, conversation string, e Entry) (Entry, error) {
+	data, err := json.Marshal(e)
+	if err != nil || strings.Contains(conversation+e.Key+string(data), `\u0000`) {
+		return Entry{}, errors.New("invalid byte sequence")
+	}
+	return s.MemoryStore.Save(ctx, conversation, e)
+}
+
+// pickyFiles are Files as databases are.
+type pickyFiles struct{ MemoryFiles }
+
+func (s *pickyFiles) Open(ctx context.Context, id string) (Upload, error) {
+	if strings.Contains(id, "\x00") {
+		return Upload{}, errors.New("invalid byte sequence")
+	}
+	return s.MemoryFiles.Open(ctx, id)
+}
+
+// TestWhatNoStoreTakes is refused or left out: a page that is told to try again would do so for ever.
+func TestWhatNoStoreTakes(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Store, c.Files = &picky{}, &pickyFiles{} })
+	require.Equal(t, 422, r.posts("/messages", `{"id":"a\u0000","text":"x"}`))
+	require.Equal(t, 422, r.posts("/messages", `{"id":"1","text":"\u0000"}`))
+	require.Equal(t, 422, r.posts("/messages", `{"id":"2","file":"a\u0000"}`))
+	require.Equal(t, 204, r.posts("/messages", `{"id":"3","text":"He\u0000llo","payload":"a\u0000b"}`))
+	require.Equal(t, 200, r.begins(`{"session":null,"locale":"\u0000"}`))
+	r.crisp.Settle()
+	require.Equal(t, []string{"user: Hello", "bot: You said Hello"}, r.log())
+	response := r.does(http.MethodGet, "/files/a%00/b", nil)
+	response.Body.Close()
+	require.Equal(t, 404, response.StatusCode)
+	odd := choices("Which?", "\x00Red")
+	odd.QuickReplies[0].Payload = "r\x00d"
+	require.NoError(t, r.chat.Send(t.Context(), r.conversationOf(r.browser).ID, odd))
+	_, err := r.chat.Token(Login{UserID: "a\x00"})
+	require.Error(t, err)
+}
+
 // TestBadPosts refuses what the page does not post.
 func TestBadPosts(t *testing.T) {
 	r := newRig(t)
@@ -207,10 +283,11 @@ func TestBadPosts(t *testing.T) {
 		"not JSON":      {`{`, 422},
 		"wrong types":   {`{"id":1}`, 422},
 		"no id":         {`{"text":"x"}`, 422},
-		"a long id":     {`{"id":"` + strings.Repeat("x", maxID+1) + `","text":"x"}`, 422},
+		"a long id":     {`{"id":"` + strings.Repeat("x", 65) + `","text":"x"}`, 422},
 		"empty":         {`{"id":"1","text":" \n"}`, 422},
 		"unknown file":  {`{"id":"1","file":"x"}`, 422},
 		"NUL in the id": {`{"id":"\u0000","text":"x"}`, 422},
+		"an odd id":     {`{"id":"a b","text":"x"}`, 422},
 		"too long":      {`{"id":"1","text":"` + strings.Repeat("x", 100_001) + `"}`, 422},
 		"far too long":  {`{"id":"1","text":"` + strings.Repeat("x", maxPosted) + `"}`, 422},
 	} {

@@ -52,8 +52,8 @@ const (
 //
 //	<script src="/chat/widget.js" data-session="{{.Token}}" defer></script>
 func (c *Chat) Token(l Login) (string, error) {
-	if l.UserID == "" || len(l.UserID) > maxUserID {
-		return "", fmt.Errorf("webchat: Login.UserID must have 1 to %d bytes", maxUserID)
+	if l.UserID == "" || len(l.UserID) > maxUserID || storable(l.UserID) != l.UserID {
+		return "", fmt.Errorf("webchat: Login.UserID must have 1 to %d bytes of UTF-8, without NUL", maxUserID)
 	}
 	if l.TTL <= 0 {
 		l.TTL = defaultTTL

@@ -84,7 +84,12 @@ func (c *Chat) fileOf(id string, u Upload) handover.File {
 
 // download serves an upload. What is no picture, sound or film is saved, never opened.
 func (s *server) download(w http.ResponseWriter, r *http.Request) {
-	u, err := s.chat.cfg.Files.Open(r.Context(), r.PathValue("id"))
+	id := r.PathValue("id")
+	if storable(id) != id {
+		http.NotFound(w, r)
+		return
+	}
+	u, err := s.chat.cfg.Files.Open(r.Context(), id)
 	if errors.Is(err, ErrNoFile) {
 		http.NotFound(w, r)
 		return

@@ -37,7 +37,14 @@ func TestConformance(t *testing.T) {
 		fake.Post(t.Context(), user.Message("wamid.first", map[string]any{"type": "text", "text": map[string]any{"body": "I have written"}}))
 		heard = nil
 		return channeltest.Subject{
-			Sent:    sent,
+			Sent: sent,
+			Unknown: func() {
+				fake.Post(t.Context(), user.Message("wamid.new", map[string]any{"type": "hologram", "hologram": map[string]any{"id": "1"}}))
+			},
+			Serve: func(_ context.Context, handle func(context.Context, handover.Incoming) error) {
+				require.NoError(t, fake.Hook(first.(*whatsapp.Channel).Webhook(handle)))
+			},
+			Other:   fake.User("15550009999").Write,
 			Channel: first, Again: start, Platform: user, Conversation: phone,
 			Take: func(context.Context) ([]handover.Incoming, error) {
 				all := heard

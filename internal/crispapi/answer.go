@@ -19,7 +19,8 @@ type answer struct {
 	failed bool // it says "error": true, or what cannot be read as false
 	told   bool // it says "error": false
 	reason string
-	data   jsontext.Value // unchecked; nil: none
+	data   jsontext.Value // nil: none
+	clear  bool           // data is what exactjson.Read returns, and can be read in one way only; else it is unchecked
 }
 
 var (
@@ -37,6 +38,14 @@ func readAnswer(body []byte) (a answer, err error) {
 	if a.empty = len(bytes.TrimSpace(body)) == 0; a.empty {
 		return a, nil
 	}
+	if v, clear, err := exactjson.Read(body); err == nil && clear && v.Kind() == jsontext.KindBeginObject {
+		a.clear = true
+		member := func(name string) exactjson.Field {
+			return exactjson.To(name, func(v jsontext.Value) bool { return a.take(name, v) })
+		}
+		exactjson.Text{Value: v}.Fields(member("error"), member("reason"), member("data"))
+		return a, nil
+	}
 	// What is cut here is still too deep for exactjson.Read, which says so of each message.
 	body, _ = exactjson.Prune(body, 2*exactjson.MaxNesting)
 	if jsontext.Value(body).Kind() != jsontext.KindBeginObject {
@@ -45,24 +54,31 @@ func readAnswer(body []byte) (a answer, err error) {
 	seen := make(map[string]bool)
 	doubled := false
 	err = exactjson.Members(body, func(name string, v jsontext.Value) {
-		switch name {
-		case "error":
-			a.told = v.Kind() == jsontext.KindFalse
-			a.failed = !a.told && v.Kind() != jsontext.KindNull
-		case "reason":
-			a.reason = word(v)
-		case "data":
-			a.data = v
-		default:
-			return
+		if a.take(name, v) {
+			doubled = doubled || seen[name]
+			seen[name] = true
 		}
-		doubled = doubled || seen[name]
-		seen[name] = true
 	})
 	if err == nil && doubled {
 		err = errTwice
 	}
 	return a, err
+}
+
+// take takes a member, and reports whether it is one of those that count.
+func (a *answer) take(name string, v jsontext.Value) bool {
+	switch name {
+	case "error":
+		a.told = v.Kind() == jsontext.KindFalse
+		a.failed = !a.told && v.Kind() != jsontext.KindNull
+	case "reason":
+		a.reason = word(v)
+	case "data":
+		a.data = v
+	default:
+		return false
+	}
+	return true
 }
 
 // done reports why an answer with a status of 2xx is not what Crisp documents for a call, or nil.

@@ -101,6 +101,9 @@ func newBreaker() *breaker { return &breaker{circuits: make(map[scope]*circuit)}
 // admit returns why a call is not made now, or nil. probes are the circuits for which it tries whether
 // things are better. Each call that is admitted must be settled or abandoned.
 func (b *breaker) admit(t target, now time.Time) (probes []scope, held *Error) {
+	if len(b.circuits) == 0 { // all goes well
+		return nil, nil
+	}
 	for _, s := range t.scopes() {
 		c := b.circuits[s]
 		if !c.open() {
@@ -142,6 +145,9 @@ func (b *breaker) abandon(probes []scope) {
 
 // settle learns from a call; e is nil if it succeeded. It sets e.Wait.
 func (b *breaker) settle(t target, probes []scope, e *Error, now time.Time) {
+	if e == nil && len(b.circuits) == 0 {
+		return
+	}
 	b.abandon(probes)
 	extent := OneCall
 	if e != nil {

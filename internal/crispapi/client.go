@@ -21,8 +21,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	crisp "github.com/crisp-im/go-crisp-api/crisp/v3"
-
 	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
@@ -76,10 +74,10 @@ type Client struct {
 	// Calls counts the calls that were made. Whoever adds them up elsewhere may reset it.
 	Calls atomic.Int64
 
-	cfg   Config
-	base  *crisp.Client // URL, authentication and tier of a request
-	http  http.Client
-	nonce atomic.Int64
+	cfg      Config
+	requests requester
+	http     http.Client
+	nonce    atomic.Int64
 
 	mu      sync.Mutex
 	breaker *breaker
@@ -87,10 +85,7 @@ type Client struct {
 
 // New returns a Client.
 func New(cfg Config) *Client {
-	c := &Client{cfg: cfg, breaker: newBreaker()}
-	// The official client would clone http.DefaultTransport, and panics if a program has changed it.
-	c.base = crisp.NewWithConfig(crisp.ClientConfig{RestEndpointURL: cfg.BaseURL, HTTPClient: &http.Client{}})
-	c.base.AuthenticateTier(cfg.Token.Tier, cfg.Token.Identifier, cfg.Token.Key)
+	c := &Client{cfg: cfg, requests: newRequester(cfg), breaker: newBreaker()}
 	c.http = *tokenclient.Of(cfg.HTTP)
 	return c
 }
@@ -114,17 +109,6 @@ func (c *Client) Merge(s State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.breaker.merge(s, time.Now())
-}
-
-// request is one call to make.
-type request struct {
-	op      *operation
-	session string // empty: it is about no conversation
-	path    string // below the website, or below the conversation if there is one
-	body    any
-	// take takes the answer's data; an error makes the answer one that Crisp does not document. Nil:
-	// the call needs no data.
-	take func(answer) error
 }
 
 // do makes one call. Every failure is an *Error, or what Config.Fault makes of it.
@@ -230,17 +214,13 @@ func (c *Client) exchange(ctx context.Context, r request) (e *Error) {
 			c.cfg.OnPanic(string(debug.Stack()))
 		}
 	}()
-	path := "website/" + c.cfg.WebsiteID
-	if r.session != "" {
-		path += "/conversation/" + r.session
-	}
-	req, err := c.base.NewRequest(r.op.method, path+r.path, r.body)
-	if err != nil {
-		return r.op.failed(0, errBuild)
-	}
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	resp, err := c.http.Do(req.WithContext(ctx))
+	req, err := c.requests.request(ctx, r)
+	if err != nil {
+		return r.op.failed(0, err)
+	}
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return r.op.failed(0, err)
 	}

@@ -1,7 +1,6 @@
 package crispapi
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -36,23 +35,38 @@ type Item struct {
 	Why         Why            // why it cannot be used; empty if it can
 }
 
-// ReadItem reads a message of a log, or of an event, whatever it is.
+// ReadItem reads a message of a log, or of an event, whatever it is. Item.Raw may share v's memory.
 func ReadItem(v jsontext.Value) (m Item) {
-	raw, clear, err := exactjson.Read(bytes.Clone(v))
+	raw, clear, err := exactjson.Read(v)
 	if err != nil { // its array was read: this cannot be
 		raw = nil
 	}
-	m.Raw = raw
-	fp, at := exactjson.Only(raw, "fingerprint"), exactjson.Only(raw, "timestamp")
-	m.Fingerprint, m.Timestamp, m.At = exactjson.Fingerprint(fp), exactjson.Positive(at), Millis(at)
-	switch {
-	case raw.Kind() != jsontext.KindBeginObject:
-		m.Why = NoObject
-	case !clear:
+	if clear {
+		return readClear(raw)
+	}
+	m = itemOf(raw, exactjson.Only(raw, "fingerprint"), exactjson.Only(raw, "timestamp"))
+	if raw.Kind() == jsontext.KindBeginObject {
 		m.Why = Doubled
 		if _, deep := exactjson.Prune(v, exactjson.MaxNesting); deep {
 			m.Why = TooDeep
 		}
+	}
+	return m
+}
+
+// readClear is ReadItem of what exactjson.Read found clear.
+func readClear(raw jsontext.Value) Item {
+	var fp, at jsontext.Value
+	exactjson.Text{Value: raw}.Fields(exactjson.To("fingerprint", &fp), exactjson.To("timestamp", &at))
+	return itemOf(raw, fp, at)
+}
+
+// itemOf is the item of a message with this fingerprint and time.
+func itemOf(raw, fp, at jsontext.Value) Item {
+	m := Item{Raw: raw, Fingerprint: exactjson.Fingerprint(fp), Timestamp: exactjson.Positive(at), At: Millis(at)}
+	switch {
+	case raw.Kind() != jsontext.KindBeginObject:
+		m.Why = NoObject
 	case m.Fingerprint == 0:
 		m.Why = NoFingerprint
 	case m.At == 0:
@@ -79,15 +93,19 @@ func identify(raw jsontext.Value) string {
 	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
-// readItems reads the data of an answer that shows messages.
-func readItems(data jsontext.Value) ([]Item, error) {
-	if data.Kind() != jsontext.KindBeginArray {
+// items reads an answer that shows messages.
+func (a answer) items() ([]Item, error) {
+	if a.data.Kind() != jsontext.KindBeginArray {
 		return nil, errData
 	}
-	values := exactjson.Elements(data)
+	read := ReadItem
+	if a.clear {
+		read = readClear
+	}
+	values := exactjson.Elements(a.data)
 	items := make([]Item, len(values))
 	for i, v := range values {
-		items[i] = ReadItem(v)
+		items[i] = read(v)
 	}
 	return items, nil
 }

@@ -196,7 +196,7 @@ func (r *logReader) readOnce(ctx context.Context, parameter string, ms int64) (p
 		path += fmt.Sprintf("?%s=%d", parameter, ms)
 	}
 	e = r.client.try(ctx, request{op: opMessages, session: r.id, path: path, take: func(a answer) (err error) {
-		page, err = readItems(a.data)
+		page, err = a.items()
 		return err
 	}})
 	return page, e

@@ -73,11 +73,17 @@ func (c *Client) MarkRead(ctx context.Context, id, origin string, fps []int64) e
 	return c.mark(ctx, opRead, "/read", id, origin, fps)
 }
 
+// marks are messages of one side. The official client's type holds a fingerprint as an int.
+type marks struct {
+	Fingerprints []int64 `json:"fingerprints"`
+	From         string  `json:"from"`
+	Origin       string  `json:"origin"`
+}
+
 // mark names, in from, the side of the messages' author.
 func (c *Client) mark(ctx context.Context, op *operation, path, id, origin string, fps []int64) error {
 	if len(fps) == 0 {
 		return nil
 	}
-	body := map[string]any{"from": "operator", "origin": origin, "fingerprints": fps}
-	return c.do(ctx, request{op: op, session: id, path: path, body: body})
+	return c.do(ctx, request{op: op, session: id, path: path, body: marks{Fingerprints: fps, From: "operator", Origin: origin}})
 }

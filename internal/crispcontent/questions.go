@@ -1,6 +1,7 @@
 package crispcontent
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,9 +34,9 @@ const maxQuestions = 8
 
 // Question is an agent's question with choices, as Crisp calls it.
 type Question struct {
-	Crisp   string         `json:"crisp"` // the conversation's id there
-	FP      int64          `json:"fp"`    // the message's
-	Content jsontext.Value `json:"content"`
+	Crisp   string         `json:"crisp"`   // the conversation's id there
+	FP      int64          `json:"fp"`      // the message's
+	Content jsontext.Value `json:"content"` // a copy, which does not keep the page that the message was read in
 	// Last is true while nothing was shown after it: only then do a title or a number mean its choice.
 	Last bool `json:"last,omitzero"`
 }
@@ -49,7 +50,7 @@ func (all *Questions) Shown(crisp string, fp int64, typ string, content []byte) 
 		(*all)[i].Last = false
 	}
 	if typ == "picker" {
-		*all = append(*all, Question{Crisp: crisp, FP: fp, Content: content, Last: true})
+		*all = append(*all, Question{Crisp: crisp, FP: fp, Content: bytes.Clone(content), Last: true})
 		*all = (*all)[max(0, len(*all)-maxQuestions):]
 	}
 }
@@ -58,7 +59,7 @@ func (all *Questions) Shown(crisp string, fp int64, typ string, content []byte) 
 func (all Questions) Edited(crisp string, fp int64, content []byte) {
 	for i := range all {
 		if p := &all[i]; p.Crisp == crisp && p.FP == fp {
-			p.Content = content
+			p.Content = bytes.Clone(content)
 		}
 	}
 }

@@ -218,6 +218,15 @@ func (q Hooks) ReadDue(s *Session, by time.Time) time.Time {
 	return times.Later(s.Reads.Retry, wait)
 }
 
+// Mend sets times right.
+func (q Hooks) Mend(now time.Time) {
+	for i := range q {
+		k := &q[i]
+		k.Got, k.Missed, k.Next = times.Past(k.Got, now), times.Past(k.Missed, now), times.Soon(k.Next, now)
+		k.Tries = max(k.Tries, 0)
+	}
+}
+
 // TellState reports whether a hook of a session tells of its state.
 func (q Hooks) TellState(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Says != "" && !k.Listed })

@@ -11,7 +11,7 @@ import (
 )
 
 // knownMessages are messages of a log of which no more is kept than what it takes to know them again,
-// the newest last. In records they are one text, of ten bytes for each.
+// the newest last. In records they are one text: of each its fingerprint, and its content's hash if it has one.
 type knownMessages []knownMessage
 
 // knownMessage is a fingerprint, and the beginning of the content's hash if the message was shown.
@@ -65,9 +65,11 @@ func (all *knownMessages) trim() {
 func (all knownMessages) MarshalJSONTo(enc *jsontext.Encoder) error {
 	packed := make([]byte, 0, 10*len(all))
 	for _, m := range all {
-		var fp [8]byte
-		binary.BigEndian.PutUint64(fp[:], uint64(m.fp))
-		packed = append(append(packed, fp[1:]...), m.hash[:]...)
+		shown := m.hash != contentMark{}
+		packed = appendFingerprint(packed, m.fp, shown)
+		if shown {
+			packed = append(packed, m.hash[:]...)
+		}
 	}
 	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
 }
@@ -79,15 +81,56 @@ func (all *knownMessages) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return err
 	}
 	packed, err := base64.RawStdEncoding.DecodeString(text.String())
-	if text.Kind() != '"' || err != nil || len(packed)%10 != 0 {
-		return errors.New("known messages cannot be read")
+	if text.Kind() != '"' || err != nil {
+		return errKnown
 	}
-	*all = make(knownMessages, 0, len(packed)/10)
-	for ; len(packed) > 0; packed = packed[10:] {
-		var fp [8]byte
-		copy(fp[1:], packed)
-		// Fingerprints have up to 54 bits, and may be negative.
-		*all = append(*all, knownMessage{int64(binary.BigEndian.Uint64(fp[:])<<8) >> 8, contentMark(packed[7:10])})
+	*all = nil
+	for len(packed) > 0 {
+		fp, rest, ok := take(packed, packedFingerprint)
+		if !ok {
+			return errKnown
+		}
+		var m knownMessage
+		var shown bool
+		if m.fp, shown = fingerprintOf(fp); shown {
+			var hash []byte
+			if hash, rest, ok = take(rest, len(m.hash)); !ok || contentMark(hash) == (contentMark{}) {
+				return errKnown
+			}
+			m.hash = contentMark(hash)
+		}
+		*all, packed = append(*all, m), rest
 	}
 	return nil
+}
+
+var errKnown = errors.New("known messages cannot be read")
+
+// packedFingerprint is how many bytes a fingerprint takes in a record, with one bit beside it. Fingerprints have up to
+// 54 bits, and may be negative.
+const packedFingerprint = 7
+
+func appendFingerprint(packed []byte, fp int64, mark bool) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(fp))
+	b[1] &= 0x7f
+	if mark {
+		b[1] |= 0x80
+	}
+	return append(packed, b[1:]...)
+}
+
+// fingerprintOf is the reverse of appendFingerprint.
+func fingerprintOf(packed []byte) (fp int64, mark bool) {
+	var b [8]byte
+	copy(b[1:], packed)
+	return int64(binary.BigEndian.Uint64(b[:])<<9) >> 9, b[1]&0x80 != 0
+}
+
+// take takes n bytes from the beginning.
+func take(packed []byte, n int) (taken, rest []byte, ok bool) {
+	if len(packed) < n {
+		return nil, nil, false
+	}
+	return packed[:n], packed[n:], true
 }

@@ -19,7 +19,7 @@ type Old struct {
 
 // MaxShown is how many messages that were shown, or could not be, are known: they can be edited and
 // removed on the user's side, and are given up once.
-const MaxShown = 500
+const MaxShown = 256
 
 // Entry returns the entry of a fingerprint, or nil.
 func (o *Old) Entry(fp int64) *Entry {

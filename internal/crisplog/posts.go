@@ -2,7 +2,6 @@ package crisplog
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -57,17 +56,13 @@ func (all Posts) Has(fp int64) bool {
 	return fp != 0 && slices.ContainsFunc(all, func(p Post) bool { return p.Fingerprint == fp })
 }
 
-// packedPost is how many bytes are kept of a post: its key, its files, whether it is marked and was
-// edited, and its fingerprint.
-const packedPost = len(PostKey{}) + len(FilesMark{}) + 1 + 8
-
-const flagMarked, flagEdited byte = 1, 2
+// In a record a post is its key, a byte of flags, its files if it has some, and its fingerprint.
+const flagMarked, flagEdited, flagFiles byte = 1, 2, 4
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (all Posts) MarshalJSONTo(enc *jsontext.Encoder) error {
-	packed := make([]byte, 0, packedPost*len(all))
+	packed := make([]byte, 0, 16*len(all))
 	for _, p := range all {
-		packed = append(append(packed, p.Of[:]...), p.Files[:]...)
 		flags := byte(0)
 		if p.Marked {
 			flags |= flagMarked
@@ -75,7 +70,12 @@ func (all Posts) MarshalJSONTo(enc *jsontext.Encoder) error {
 		if p.Edited {
 			flags |= flagEdited
 		}
-		packed = binary.BigEndian.AppendUint64(append(packed, flags), uint64(p.Fingerprint))
+		var files []byte
+		if p.Files != (FilesMark{}) {
+			flags, files = flags|flagFiles, p.Files[:]
+		}
+		packed = append(append(append(packed, p.Of[:]...), flags), files...)
+		packed = appendFingerprint(packed, p.Fingerprint, false)
 	}
 	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
 }
@@ -87,15 +87,40 @@ func (all *Posts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return err
 	}
 	packed, err := base64.RawStdEncoding.DecodeString(text.String())
-	if text.Kind() != '"' || err != nil || len(packed)%packedPost != 0 {
-		return errors.New("the user's messages in Crisp cannot be read")
+	if text.Kind() != '"' || err != nil {
+		return errPosts
 	}
-	*all = make(Posts, 0, len(packed)/packedPost)
-	for ; len(packed) > 0; packed = packed[packedPost:] {
-		p := Post{Marked: packed[9]&flagMarked != 0, Edited: packed[9]&flagEdited != 0, Fingerprint: int64(binary.BigEndian.Uint64(packed[10:]))}
-		copy(p.Of[:], packed)
-		copy(p.Files[:], packed[6:])
+	*all = nil
+	for len(packed) > 0 {
+		var p Post
+		if p, packed, err = unpackPost(packed); err != nil {
+			return err
+		}
 		*all = append(*all, p)
 	}
 	return nil
+}
+
+var errPosts = errors.New("the user's messages in Crisp cannot be read")
+
+// unpackPost reads the first of packed posts, and returns the rest.
+func unpackPost(packed []byte) (p Post, rest []byte, err error) {
+	flags, rest, ok := take(packed[copy(p.Of[:], packed):], 1)
+	if !ok || flags[0] > flagMarked|flagEdited|flagFiles {
+		return p, nil, errPosts
+	}
+	p.Marked, p.Edited = flags[0]&flagMarked != 0, flags[0]&flagEdited != 0
+	if flags[0]&flagFiles != 0 {
+		var files []byte
+		if files, rest, ok = take(rest, len(p.Files)); !ok || FilesMark(files) == (FilesMark{}) {
+			return p, nil, errPosts
+		}
+		p.Files = FilesMark(files)
+	}
+	fp, rest, ok := take(rest, packedFingerprint)
+	if !ok {
+		return p, nil, errPosts
+	}
+	p.Fingerprint, _ = fingerprintOf(fp)
+	return p, rest, nil
 }

@@ -131,6 +131,18 @@ func (n *Reading) newest() (at int64) {
 	return at
 }
 
+// NewestShown is the time of the newest message that was read and may be for the user. Notes do not count: one that
+// tells of a read that was cut would make the next one news.
+func (n *Reading) NewestShown(l *Log, now time.Time) (at int64) {
+	for i := range n.Messages {
+		if m := &n.Messages[i]; !m.Private() {
+			at = max(at, m.Timestamp)
+		}
+	}
+	at, _ = l.Plausible(at, now)
+	return at
+}
+
 // Hold keeps a hook for another read.
 func (n *Reading) Hold(k *Hook) {
 	if n.held == nil {

@@ -58,6 +58,10 @@ func TestReading(t *testing.T) {
 	require.Equal(t, &n.Messages[0], n.Message(1))
 	require.Nil(t, n.Message(2), "it was read by itself")
 	require.Equal(t, int64(5), n.newest())
+	note := written(3, 7, "a note")
+	note.Type = "note"
+	n.Messages = append(n.Messages, note)
+	require.Equal(t, int64(5), n.NewestShown(new(Log), now))
 	require.False(t, n.Fresh(0))
 	n.State = &crispapi.Conversation{UpdatedAt: []byte("1500000000000")}
 	require.True(t, n.Fresh(n.State.Changed()))

@@ -15,6 +15,7 @@ import (
 // Its methods take where something begins, and return where it ends; below 0: it is refused.
 type checker struct {
 	json  []byte
+	keeps bool               // the index keeps the members of objects that are closed
 	space bool               // there is white space between values
 	n     int                // members in the index
 	index [maxMembers]member // of all objects: an object's members stand behind the member that it is the value of
@@ -110,6 +111,9 @@ func (c *checker) object(at, depth int) int {
 		m := &c.index[i]
 		m.value, m.end, m.inside = uint32(value), uint32(at), int32(c.n-1-i)
 		if at = c.skip(at); c.is('}', at) {
+			if !c.keeps {
+				c.n = all.first
+			}
 			return at + 1
 		} else if !c.is(',', at) {
 			return refused

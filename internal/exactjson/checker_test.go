@@ -44,14 +44,16 @@ func FuzzChecker(f *testing.F) {
 // TestNamesAreCompared has names that are alike in length and ends, in the same object and in others.
 func TestNamesAreCompared(t *testing.T) {
 	for in, clear := range map[string]bool{
-		`{"a1z":1,"a2z":2}`:                         true,
-		`{"a1z":1,"a2z":2,"a1z":3}`:                 false,
-		`{"a1z":{"a1z":{}},"a2z":[{"a1z":1}]}`:      true,
-		`{"x":{"a":1,"b":2},"a":3,"b":4}`:           true,
-		`{"x":{"a":1,"b":2},"a":3,"x":4}`:           false,
-		`[{"a":1},{"a":2},{"a":3,"b":4,"a":5}]`:     false,
-		`{"":1,"":2}`:                               false,
-		`{"` + strings.Repeat("n", 2000) + `":{}}`:  true,
+		`{"a1z":1,"a2z":2}`:                           true,
+		`{"a1z":1,"a2z":2,"a1z":3}`:                   false,
+		`{"a1z":{"a1z":{}},"a2z":[{"a1z":1}]}`:        true,
+		`{"x":{"a":1,"b":2},"a":3,"b":4}`:             true,
+		`{"x":{"a":1,"b":2},"a":3,"x":4}`:             false,
+		`[{"a":1},{"a":2},{"a":3,"b":4,"a":5}]`:       false,
+		`{"":1,"":2}`:                                 false,
+		`{"a":{"x":1},"x":{"a":1,"y":{"x":1}},"a":2}`: false,
+		`[` + strings.Repeat(`{"a":{"b":1},"c":[{}]},`, 100) + `{"a":{"b":1},"c":{"a":1,"c":2,"a":3}}]`: false,
+		`{"` + strings.Repeat("n", 2000) + `":{}}`:                                                      true,
 		many(63) + `"n0":1}`:                        false,
 		many(63) + `"last":1}`:                      true,
 		many(64) + `"n63":1}`:                       false,
@@ -62,7 +64,11 @@ func TestNamesAreCompared(t *testing.T) {
 		_, got, err := exactjson.Read([]byte(in))
 		require.NoError(t, err, in)
 		require.Equal(t, clear, got, in)
+		_, got, err = exactjson.ReadText([]byte(in))
+		require.NoError(t, err, in)
+		require.Equal(t, clear, got, in)
 	}
+	require.True(t, exactjson.Checked([]byte(`[`+strings.Repeat(`{"a":{"b":1},"c":[{}]},`, 1000)+`0]`)), "a page is checked in one go")
 }
 
 // many returns an object with n members, to which more can be written.

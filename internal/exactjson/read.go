@@ -45,13 +45,13 @@ func Read(b []byte) (v jsontext.Value, clear bool, err error) {
 
 // ReadText is Read and Share, for a text that is taken apart at once: that goes faster then.
 func ReadText(b []byte) (t Text, clear bool, err error) {
-	c := checker{json: b}
+	c := checker{json: b, keeps: true}
 	ok := c.check()
 	if !ok || c.space {
 		if b, clear, err = Read(b); err != nil || !clear {
 			return Share(b), clear, err
 		}
-		c = checker{json: b} // the index was one of another text
+		c = checker{json: b, keeps: true} // the index was one of another text
 		ok = c.check()
 	}
 	t = Share(b)

@@ -69,7 +69,10 @@ func (c *cost) add(o cost, of int) {
 // metered runs a test with a meter as the store, without Run: only what messages cost is counted.
 func metered(t *testing.T, test func(r *rig.Rig, m *meter)) {
 	m := new(meter)
-	o := rig.Options{Still: true, Config: func(_ *rig.Rig, c *handover.Config) { c.Store = m }}
+	o := rig.Options{Still: true, Config: func(_ *rig.Rig, c *handover.Config) {
+		c.Store = m
+		c.Timeouts.Max = 30 * 24 * time.Hour // longer than the talk
+	}}
 	rig.Bubble(t, o, func(r *rig.Rig) { test(r, m) })
 }
 
@@ -78,7 +81,7 @@ func metered(t *testing.T, test func(r *rig.Rig, m *meter)) {
 func TestCostOfAMessage(t *testing.T) {
 	talk, pauses := []int{10, 100, 500}, []time.Duration{5 * time.Second}
 	if os.Getenv("HANDOVER_FIGURES") != "" {
-		talk, pauses = []int{10, 100, 1000, 10_000}, []time.Duration{0, 5 * time.Second, time.Minute}
+		talk, pauses = []int{10, 100, 1000, 10_000}, []time.Duration{10 * time.Millisecond, 5 * time.Second, time.Minute}
 	}
 	for _, pause := range pauses {
 		t.Run(fmt.Sprint("every ", pause), func(t *testing.T) {
