@@ -196,17 +196,27 @@ func (s *Screen) offer(ctx context.Context, conversation string, parts []Part) {
 }
 
 // Chosen returns the payload of the choice that a user means who writes text: the number or the title of one of those
-// that the last message in the conversation listed. It is for text without a payload of its own.
-func (s *Screen) Chosen(ctx context.Context, conversation, text string) (payload string, ok bool) {
+// that the last message in the conversation listed. It is for text without a payload of its own. The error is that of
+// Sent: take the message again later then, as it may be a choice.
+func (s *Screen) Chosen(ctx context.Context, conversation, text string) (payload string, ok bool, err error) {
 	text = oneLine(text)
 	if text == "" || len(text) > 1000 {
-		return "", false
+		return "", false, nil
 	}
 	offers, ok, err := s.sent.Recall(ctx, s.key("offers", conversation))
-	var all []Choice
-	if err != nil || !ok || offers == "" || json.Unmarshal([]byte(offers), &all) != nil {
-		return "", false
+	if err != nil {
+		return "", false, fmt.Errorf("channel: Sent.Recall: %w", err)
 	}
+	var all []Choice
+	if !ok || offers == "" || json.Unmarshal([]byte(offers), &all) != nil {
+		return "", false, nil
+	}
+	payload, ok = meant(all, text)
+	return payload, ok, nil
+}
+
+// meant is the payload of the choice that a text names.
+func meant(all []Choice, text string) (payload string, ok bool) {
 	for _, c := range all {
 		if strings.EqualFold(text, c.Title) {
 			return c.Payload, true
@@ -236,13 +246,16 @@ func (s *Screen) Data(ctx context.Context, payload string, limit int) (string, e
 }
 
 // Payload returns the payload of a button that sent this. It is false if that is no longer known: then take the
-// button's title for what the user says.
-func (s *Screen) Payload(ctx context.Context, data string) (payload string, ok bool) {
+// button's title for what the user says. The error is that of Sent: take the message again later then.
+func (s *Screen) Payload(ctx context.Context, data string) (payload string, ok bool, err error) {
 	if !strings.HasPrefix(data, tokenMark) {
-		return data, true
+		return data, true, nil
 	}
-	payload, ok, err := s.sent.Recall(ctx, s.key("payload", data))
-	return payload, ok && err == nil
+	payload, ok, err = s.sent.Recall(ctx, s.key("payload", data))
+	if err != nil {
+		return "", false, fmt.Errorf("channel: Sent.Recall: %w", err)
+	}
+	return payload, ok, nil
 }
 
 func (s *Screen) key(what, of string) string { return s.source + "/" + what + "/" + of }

@@ -152,7 +152,8 @@ func TestChosen(t *testing.T) {
 		require.NoError(t, err)
 	}
 	chooses := func(text string) string {
-		payload, _ := screen.Chosen(t.Context(), "c", text)
+		payload, _, err := screen.Chosen(t.Context(), "c", text)
+		require.NoError(t, err)
 		return payload
 	}
 	show(whatsapp, handover.RichMessage{Text: "Which?", QuickReplies: replies("Red", "Contact me back via email", "3. Blue", "12")})
@@ -162,7 +163,8 @@ func TestChosen(t *testing.T) {
 	} {
 		require.Equal(t, want, chooses(text), text)
 	}
-	_, ok := screen.Chosen(t.Context(), "another", "1")
+	_, ok, err := screen.Chosen(t.Context(), "another", "1")
+	require.NoError(t, err)
 	require.False(t, ok)
 	show(whatsapp, template(handover.AttachmentPayload{TemplateType: handover.TemplateButton, Text: "Sure?", Buttons: []handover.Button{{Type: handover.ButtonPostback, Title: "Yes, but not before Sunday", Payload: "y"}}}))
 	require.Equal(t, "y", chooses("yes, but not before sunday"))
@@ -177,13 +179,15 @@ func TestData(t *testing.T) {
 		data, err := screen.Data(t.Context(), payload, 64)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(data), 64)
-		got, ok := screen.Payload(t.Context(), data)
+		got, ok, err := screen.Payload(t.Context(), data)
+		require.NoError(t, err)
 		require.True(t, ok)
 		require.Equal(t, payload, got)
 	}
 	data, err := screen.Data(t.Context(), strings.Repeat("x", 65), 64)
 	require.NoError(t, err)
-	_, ok := channel.NewScreen("wall", nil, quiet).Payload(t.Context(), data)
+	_, ok, err := channel.NewScreen("wall", nil, quiet).Payload(t.Context(), data)
+	require.NoError(t, err)
 	require.False(t, ok, "it is forgotten")
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/crisphandover/handover"
 )
@@ -13,51 +12,40 @@ import (
 // withoutFile stands for a file that agents cannot be given.
 const withoutFile = "(a file that cannot be passed on)"
 
-// patience is for how long a message is repeated that only its own conversation refuses. It is well below an hour: Meta
-// switches off the web hooks of an app that has answered with errors for so long, and with them those of all users.
-const patience = 15 * time.Minute
-
-// GivesUp reports whether a message of a user that could not be taken is not to be repeated any more. Either it never
-// can be taken (handover.Permanent); or it is a quarter of an hour old, or has no time, and its own conversation refuses
-// it: the record cannot be worked on (handover.ErrRecord), or too many messages wait there (handover.ErrCrowded). What
-// one user does, and one damaged record, may cost the others nothing. Any other error is to be repeated for as long as
-// the platform does.
-func GivesUp(m handover.Incoming, err error) bool {
-	age := time.Since(m.At)
-	return handover.Permanent(err) || OnlyOwn(err) && (age > patience || age < -patience)
-}
-
-// OnlyOwn reports whether an error of handle is of this one conversation, so that others can go on.
-func OnlyOwn(err error) bool {
-	return errors.Is(err, handover.ErrRecord) || errors.Is(err, handover.ErrCrowded)
-}
-
 // Take gives messages of users to handle, which is Handover.Handle, those of one user in order, for a platform that
 // posts several at once and repeats them all. An error says that the platform is to do so: a message could not be
-// stored, and those of its user that follow it were left alone. What is given up (GivesUp) is logged, and no reason to
-// repeat anything. If a message can never be taken for a file, it is taken without it.
-func Take(ctx context.Context, log *slog.Logger, all []handover.Incoming, handle func(context.Context, handover.Incoming) error) (failed error) {
-	waits := map[handover.Conversation]bool{}
+// stored, and those of its user that follow it were left alone. What is given up (Refusals.GiveUp) is logged, and no
+// reason to repeat anything. If a message can never be taken for a file, it is taken without it. A channel has one
+// Refusals for all that it takes.
+func Take(ctx context.Context, log *slog.Logger, refusals *Refusals, all []handover.Incoming, handle func(context.Context, handover.Incoming) error) (failed error) {
+	waits := map[handover.Conversation]error{}
 	for _, m := range all {
-		if waits[m.Conversation] {
+		if err := waits[m.Conversation]; err != nil {
+			refusals.GiveUp(m, err) // it waits for the same: else each would be waited for after the other
 			continue
 		}
 		err := handle(ctx, m)
 		if errors.Is(err, handover.ErrBadMessage) && len(m.Files) > 0 {
 			log.Warn("channel: a user's file cannot be passed on", "source", m.Conversation.Source, "error", err)
-			m.ID, m.Files, m.Text = m.ID+" words", nil, strings.TrimPrefix(m.Text+"\n"+withoutFile, "\n")
-			err = handle(ctx, m)
+			err = handle(ctx, inWords(m))
 		}
 		switch {
-		case err == nil:
+		case !refusals.GiveUp(m, err):
+			if err != nil {
+				log.Warn("channel: a user's message is to be sent again", "source", m.Conversation.Source, "error", err)
+				waits[m.Conversation], failed = err, err
+			}
 		case handover.Permanent(err):
 			log.Warn("channel: a user's message cannot be taken", "source", m.Conversation.Source, "error", err)
-		case GivesUp(m, err):
-			log.Error("channel: a user's message is given up, after a quarter of an hour", "source", m.Conversation.Source, "conversation", m.Conversation.ID, "error", err)
 		default:
-			log.Warn("channel: a user's message is to be sent again", "source", m.Conversation.Source, "error", err)
-			waits[m.Conversation], failed = true, err
+			log.Error("channel: a user's message is given up, after a quarter of an hour", "source", m.Conversation.Source, "conversation", m.Conversation.ID, "error", err)
 		}
 	}
 	return failed
+}
+
+// inWords is a message without its files.
+func inWords(m handover.Incoming) handover.Incoming {
+	m.ID, m.Files, m.Text = m.ID+" words", nil, strings.TrimPrefix(m.Text+"\n"+withoutFile, "\n")
+	return m
 }

@@ -238,6 +238,44 @@ func (r *run) forgets() {
 	}
 }
 
+// choosesMeanwhile has a user choose while the memory fails, which has what the choice means. It comes once the memory is
+// back, and not as a message without its payload.
+func (r *run) choosesMeanwhile() {
+	if r.Sent == nil || r.Serve == nil {
+		r.Skip("the Subject has no Sent or no Serve")
+	}
+	synctest.Test(r.T, func(t *testing.T) {
+		s := r.start(t)
+		var mu sync.Mutex
+		var took []handover.Incoming
+		s.Serve(t.Context(), func(_ context.Context, m handover.Incoming) error {
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, m)
+			return nil
+		})
+		all := replies("Yes", "No")
+		all[0].Payload = strings.Repeat("payload ", 40)
+		if err := s.Channel.Send(t.Context(), s.Conversation, handover.RichMessage{Text: "Pay?", QuickReplies: all}); err != nil {
+			t.Fatalf("Send: %v", err)
+		}
+		s.Sent.Fail(true)
+		if seen := s.Platform.Seen(); len(seen[len(seen)-1].Buttons) > 0 {
+			go s.Platform.Press("Yes")
+		} else {
+			go s.Platform.Write("1")
+		}
+		time.Sleep(10 * time.Second)
+		s.Sent.Fail(false)
+		time.Sleep(10 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(took) != 1 || took[0].Payload != all[0].Payload {
+			t.Errorf("a choice that the user made while the memory failed does not come once, with its payload: %+v", took)
+		}
+	})
+}
+
 // unknown has words for what the channel cannot read: else the user waits for an answer to what nobody has seen.
 func (r *run) unknown() {
 	if r.Unknown == nil {

@@ -145,10 +145,10 @@ func (c *sms) Revise(context.Context, handover.Session, handover.Revision) error
 func (c *sms) Typing(context.Context, handover.Session, handover.AgentTyping) {}
 
 // incoming is a text that the gateway brings.
-func (c *sms) incoming(ctx context.Context, id, number, text string) handover.Incoming {
-	in := handover.Incoming{Conversation: handover.Conversation{Source: "sms", ID: number}, ID: id, Text: text}
-	in.Payload, _ = c.screen.Chosen(ctx, number, text) // "2" is the second choice
-	return in
+func (c *sms) incoming(ctx context.Context, id, number, text string) (in handover.Incoming, err error) {
+	in = handover.Incoming{Conversation: handover.Conversation{Source: "sms", ID: number}, ID: id, Text: text}
+	in.Payload, _, err = c.screen.Chosen(ctx, number, text) // "2" is the second choice
+	return in, err
 }
 
 func TestSMS(t *testing.T) {
@@ -160,7 +160,11 @@ func TestSMS(t *testing.T) {
 			Platform: g, Conversation: "+15551234",
 			Take: func(ctx context.Context) (all []handover.Incoming, err error) {
 				for id, text := range g.taken() {
-					all = append(all, c.incoming(ctx, id, "+15551234", text))
+					in, err := c.incoming(ctx, id, "+15551234", text)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, in)
 				}
 				return all, nil
 			},

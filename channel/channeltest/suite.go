@@ -84,6 +84,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"a call that was given up", (*run).ended},
 		{"something that is not known", (*run).unknown},
 		{"the memory fails", (*run).forgets},
+		{"a choice while the memory fails", (*run).choosesMeanwhile},
 		{"a user who floods the bot", func(r *run) { r.refusesOne(handover.ErrCrowded) }},
 		{"a damaged record", func(r *run) { r.refusesOne(handover.ErrRecord) }},
 	} {

@@ -49,6 +49,7 @@ type Channel struct {
 	screen         *channel.Screen
 	log            *slog.Logger
 	personas       personas
+	refusals       channel.Refusals
 	voices         channel.Memory // which persona a message that is being shown is from
 }
 
@@ -169,9 +170,12 @@ func (c *Channel) Typing(ctx context.Context, s handover.Session, t handover.Age
 func (c *Channel) Webhook(handle func(context.Context, handover.Incoming) error) http.Handler {
 	return graphapi.NewHook(c.secret.Reveal, c.verify.Reveal, func(ctx context.Context, body []byte) error {
 		all, err := c.Incoming(ctx, body)
-		if err != nil {
+		if errors.Is(err, errBody) {
 			return fmt.Errorf("%w: %w", graphapi.ErrBody, err)
 		}
-		return channel.Take(ctx, c.log, all, handle)
+		if err != nil {
+			return err // Meta posts it all again
+		}
+		return channel.Take(ctx, c.log, &c.refusals, all, handle)
 	})
 }

@@ -110,6 +110,9 @@ func (n *number) UnmarshalJSON(data []byte) error {
 // anything: use it for hooks that another handler verified, also for the value that an SDK made of one, as JSON.
 //
 // A text that is the number or the title of a choice that was listed last has the payload of that.
+//
+// The error is for what is no hook of Meta's, or that of Config.Sent, without which it is not known what was chosen: then
+// take it all again later.
 func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incoming, error) {
 	var in hook
 	if json.Unmarshal(body, &in) != nil {
@@ -129,24 +132,30 @@ func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incomin
 				c.log.Warn("messenger: an event is not as Meta documents it, and is left out")
 				continue
 			}
-			if m, ok := e.incoming(c.page); ok {
-				m.Conversation.Source = c.source
-				all = append(all, c.chosen(ctx, m))
+			m, ok := e.incoming(c.page)
+			if !ok {
+				continue
 			}
+			m.Conversation.Source = c.source
+			m, err := c.chosen(ctx, m)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, m)
 		}
 	}
 	return all, nil
 }
 
-// chosen finds what the user has chosen: by a button, or in words.
-func (c *Channel) chosen(ctx context.Context, m handover.Incoming) handover.Incoming {
+// chosen finds what the user has chosen: by a button, or in words. The error is that of Config.Sent.
+func (c *Channel) chosen(ctx context.Context, m handover.Incoming) (_ handover.Incoming, err error) {
 	switch {
 	case m.Payload != "":
-		m.Payload, _ = c.screen.Payload(ctx, m.Payload)
+		m.Payload, _, err = c.screen.Payload(ctx, m.Payload)
 	case m.Text != "" && m.Edits == "" && len(m.Files) == 0:
-		m.Payload, _ = c.screen.Chosen(ctx, m.Conversation.ID, m.Text)
+		m.Payload, _, err = c.screen.Chosen(ctx, m.Conversation.ID, m.Text)
 	}
-	return m
+	return m, err
 }
 
 // incoming returns the message of a user to this page that an event brings.

@@ -104,8 +104,8 @@ var errNotJSON = errors.New("slack: it is not what Slack documents")
 // Incoming returns the message of a user that Slack posts: the JSON of an event, or of an interaction (the form's
 // payload). It is a message, an edit of one, or a button that was pressed. ok is false for all else: what bots write,
 // this one too, other events, and channels unless Config.Channels. The error is for what is none of Slack's, or that of
-// Config.Sent, without which it is not known whether a thread is the bot's: then take it again later. It does not
-// verify: Webhook does.
+// Config.Sent, without which it is not known whether a thread is the bot's, or what was chosen: then take it again later.
+// It does not verify: Webhook does.
 func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incoming, ok bool, err error) {
 	var e envelope
 	if json.Unmarshal(raw, &e) != nil {
@@ -119,7 +119,7 @@ func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incomin
 		if json.Unmarshal(raw, &i) != nil {
 			return in, false, errNotJSON
 		}
-		in, ok = c.pressed(ctx, i)
+		in, ok, err = c.pressed(ctx, i)
 	}
 	return in, ok && (!textsplit.Blank(in.Text) || in.Payload != "" || len(in.Files) > 0), err
 }
@@ -164,10 +164,10 @@ func (c *Channel) event(ctx context.Context, e envelope) (in handover.Incoming, 
 		in.Seq = in.At.UnixMicro()
 	}
 	m.read(&in, e.self())
-	if payload, chosen := c.screen.Chosen(ctx, in.Conversation.ID, in.Text); chosen && edits == "" {
-		in.Payload = payload
+	if edits == "" {
+		in.Payload, _, err = c.screen.Chosen(ctx, in.Conversation.ID, in.Text)
 	}
-	return in, true, nil
+	return in, err == nil, err
 }
 
 // read takes what a message says. What is not known comes in words.
@@ -256,26 +256,26 @@ func (c *Channel) place(ctx context.Context, v event, m message) (id string, ok 
 	return id, ok, nil
 }
 
-// pressed reads the press of a button.
-func (c *Channel) pressed(ctx context.Context, i interaction) (in handover.Incoming, ok bool) {
+// pressed reads the press of a button. The error is that of Config.Sent.
+func (c *Channel) pressed(ctx context.Context, i interaction) (in handover.Incoming, ok bool, err error) {
 	if len(i.Actions) == 0 || i.Channel.ID == "" || i.User.ID == "" || !c.concerns(i.Team.ID) {
-		return in, false
+		return in, false, nil
 	}
 	a := i.Actions[0]
 	if a.Type != "button" || strings.HasPrefix(a.ActionID, linkAction) {
-		return in, false
+		return in, false, nil
 	}
 	in.Conversation = handover.Conversation{Source: c.config.Source, ID: i.Channel.ID}
 	if !strings.HasPrefix(i.Channel.ID, "D") {
 		if !c.config.Channels || i.Message.Thread == "" {
-			return in, false
+			return in, false, nil
 		}
 		in.Conversation.ID += "/" + i.Message.Thread
 	}
 	in.ID, in.At, in.Text = "press "+i.User.ID+" "+a.TS, timeOf(a.TS), a.Text.Text
 	in.Seq = in.At.UnixMicro()
-	in.Payload, _ = c.screen.Payload(ctx, a.Value)
-	return in, a.TS != ""
+	in.Payload, _, err = c.screen.Payload(ctx, a.Value)
+	return in, a.TS != "" && err == nil, err
 }
 
 // timeOf is the time of Slack's "1700000000.000100"; the zero time if it is none.

@@ -72,8 +72,9 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String(
 
 // Channel is a bot on Slack. Make it with New.
 type Channel struct {
-	config Config
-	screen *channel.Screen
+	config   Config
+	screen   *channel.Screen
+	refusals channel.Refusals
 }
 
 // New returns the channel. It calls nobody.

@@ -80,7 +80,7 @@ func (c *Channel) take(w http.ResponseWriter, r *http.Request, raw []byte, handl
 	case err != nil:
 		c.config.Logger.Warn("slack: an event is to be posted again", "error", err)
 	case ok:
-		err = channel.Take(ctx, c.config.Logger, []handover.Incoming{in}, handle)
+		err = channel.Take(ctx, c.config.Logger, &c.refusals, []handover.Incoming{in}, handle)
 	}
 	if err != nil {
 		http.Error(w, "post it again", http.StatusServiceUnavailable)

@@ -82,16 +82,22 @@ func meant(err error) error {
 	return err
 }
 
-// call calls a method of the Bot API, and reads its result into out, if there is one.
+// call calls a method of the Bot API, and reads its result into out, if there is one. Where a group has moved it is called
+// there, and "chat_id" in in is what it was called with.
 func (c *Channel) call(ctx context.Context, method string, in map[string]any, out any) error {
 	chat, _ := in["chat_id"].(string)
 	if isGroup(chat) {
-		in["chat_id"] = c.groups.now(ctx, chat)
+		if now, err := c.groups.now(ctx, chat); err == nil { // else the answer tells
+			in["chat_id"] = now
+		}
 	}
 	err := c.callOnce(ctx, method, in, out)
-	if to := saysOf(err).moved; to != 0 && chat != "" {
-		in["chat_id"] = strconv.FormatInt(to, 10)
-		c.groups.moved(ctx, chat, strconv.FormatInt(to, 10))
+	if to := strconv.FormatInt(saysOf(err).moved, 10); to != "0" && chat != "" {
+		c.groups.notes(ctx, chat, to)
+		if in["message_id"] != nil { // another message has that number there
+			return err
+		}
+		in["chat_id"] = to
 		err = c.callOnce(ctx, method, in, out)
 	}
 	return err

@@ -126,8 +126,9 @@ var errNotJSON = errors.New("telegram: the update is not as the Bot API document
 
 // Incoming returns the message of a user that an update brings: a message, an edit of one, or a button that was
 // pressed. ok is false for all else: messages of bots, in channels and, unless Config.Groups, in groups, and what says
-// nothing. The error is for what is no update. Poll and Webhook answer the press of a button; a bot that calls Incoming
-// itself calls answerCallbackQuery.
+// nothing. The error is for what is no update, or that of Config.Sent, without which it is not known what was chosen, or
+// whether a group moved: then take it again later. Poll and Webhook answer the press of a button; a bot that calls
+// Incoming itself calls answerCallbackQuery.
 //
 // Incoming.Seq is the update's number, with which Handle keeps the order where updates are taken at the same time.
 func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incoming, ok bool, err error) {
@@ -135,8 +136,7 @@ func (c *Channel) Incoming(ctx context.Context, raw []byte) (in handover.Incomin
 	if err != nil {
 		return handover.Incoming{}, false, err
 	}
-	in, ok = c.incoming(ctx, u)
-	return in, ok, nil
+	return c.incoming(ctx, u)
 }
 
 // parse reads an update. With an error it may have its number, and nothing else.
@@ -151,37 +151,52 @@ func parse(raw []byte) (u update, err error) {
 	return update{ID: number.ID}, errNotJSON
 }
 
-// incoming reads an update.
-func (c *Channel) incoming(ctx context.Context, u update) (in handover.Incoming, ok bool) {
+// incoming reads an update. The error is that of Config.Sent.
+func (c *Channel) incoming(ctx context.Context, u update) (in handover.Incoming, ok bool, err error) {
 	in.Seq = u.ID
-	conversation := strconv.FormatInt(u.chat().ID, 10)
-	if m := u.Message; m != nil && c.config.Groups && m.MovedFrom != 0 {
-		c.groups.moved(ctx, strconv.FormatInt(m.MovedFrom, 10), conversation)
+	chat := strconv.FormatInt(u.chat().ID, 10)
+	conversation, err := c.conversation(ctx, u, chat)
+	if err != nil {
+		return handover.Incoming{}, false, err
 	}
-	if c.config.Groups && isGroup(conversation) {
-		conversation = c.groups.was(ctx, conversation)
-	}
+	number := func(id int64) string { return idIn(conversation, chat, strconv.FormatInt(id, 10)) }
 	switch {
 	case u.Message != nil && c.concerns(u.Message.From, u.Message.Chat):
 		m := u.Message
-		in.ID, in.At = strconv.FormatInt(m.ID, 10), time.Unix(m.Date, 0)
+		in.ID, in.At = number(m.ID), time.Unix(m.Date, 0)
 		m.read(&in)
-		c.chosen(ctx, m, conversation, &in)
+		err = c.chosen(ctx, m, conversation, &in)
 	case u.Edited != nil && c.concerns(u.Edited.From, u.Edited.Chat):
 		m := u.Edited
-		in.ID, in.Edits, in.At = "edit "+strconv.FormatInt(u.ID, 10), strconv.FormatInt(m.ID, 10), time.Unix(max(m.EditDate, m.Date), 0)
+		in.ID, in.Edits, in.At = "edit "+strconv.FormatInt(u.ID, 10), number(m.ID), time.Unix(max(m.EditDate, m.Date), 0)
 		m.read(&in)
 		if c.config.Quotes {
 			in.Text = m.quote() + in.Text
 		}
 	case u.Callback != nil && u.Callback.Message != nil && c.concerns(u.Callback.From, u.Callback.Message.Chat):
 		in.ID = "press " + u.Callback.ID
-		in.Text, in.Payload = c.pressed(ctx, u.Callback)
+		in.Text, in.Payload, err = c.pressed(ctx, u.Callback)
 	default:
-		return handover.Incoming{}, false
+		return handover.Incoming{}, false, nil
+	}
+	if err != nil {
+		return handover.Incoming{}, false, err
 	}
 	in.Conversation = handover.Conversation{Source: c.config.Source, ID: conversation}
-	return in, !textsplit.Blank(in.Text) || in.Payload != "" || len(in.Files) > 0
+	return in, !textsplit.Blank(in.Text) || in.Payload != "" || len(in.Files) > 0, nil
+}
+
+// conversation is that of a chat, which is another one where a group has moved.
+func (c *Channel) conversation(ctx context.Context, u update, chat string) (string, error) {
+	if !c.config.Groups || !isGroup(chat) {
+		return chat, nil
+	}
+	if m := u.Message; m != nil && m.MovedFrom != 0 {
+		if err := c.groups.moved(ctx, strconv.FormatInt(m.MovedFrom, 10), chat); err != nil {
+			return "", err
+		}
+	}
+	return c.groups.was(ctx, chat)
 }
 
 // chat is where an update comes from.
@@ -206,20 +221,21 @@ func (c *Channel) concerns(from *user, in chat) bool {
 }
 
 // chosen says which choice a text means, and quotes what it replies to.
-func (c *Channel) chosen(ctx context.Context, m *message, conversation string, in *handover.Incoming) {
+func (c *Channel) chosen(ctx context.Context, m *message, conversation string, in *handover.Incoming) error {
 	if m.Text != "" {
-		if payload, ok := c.screen.Chosen(ctx, conversation, m.Text); ok {
+		if payload, ok, err := c.screen.Chosen(ctx, conversation, m.Text); ok || err != nil {
 			in.Payload = payload
-			return
+			return err
 		}
 	}
 	if c.config.Quotes {
 		in.Text = m.quote() + in.Text
 	}
+	return nil
 }
 
 // pressed is what a button says that was pressed. A payload that is forgotten leaves the title.
-func (c *Channel) pressed(ctx context.Context, b *callback) (title, payload string) {
+func (c *Channel) pressed(ctx context.Context, b *callback) (title, payload string, err error) {
 	if b.Message.Keyboard != nil {
 		for _, row := range b.Message.Keyboard.Rows {
 			for _, x := range row {
@@ -229,8 +245,8 @@ func (c *Channel) pressed(ctx context.Context, b *callback) (title, payload stri
 			}
 		}
 	}
-	payload, _ = c.screen.Payload(ctx, b.Data)
-	return title, payload
+	payload, _, err = c.screen.Payload(ctx, b.Data)
+	return title, payload, err
 }
 
 // maxQuote is how much of a message is quoted, in UTF-16 units.

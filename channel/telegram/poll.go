@@ -3,9 +3,11 @@ package telegram
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
+	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/channel"
 )
 
@@ -27,14 +29,14 @@ var allowed = []string{"message", "edited_message", "callback_query"}
 
 // Poll asks for updates and gives what users do to handle, until ctx ends; then it returns nil. What users of one chat
 // do is given one after the other. What handle cannot take comes again, after a wait, and holds up its chat only; what
-// is not to be repeated (channel.GivesUp) is logged and passed over. Where Telegram cannot be reached it waits ever
+// is not to be repeated (channel.Refusals) is logged and passed over. Where Telegram cannot be reached it waits ever
 // longer, up to half a minute. It returns an error when Telegram does not know the token.
 //
 // Telegram gives 100 updates, and others only when the first of them is confirmed. So what is waited for must not fill
 // them: then all that the chat which is first has there is passed over, logged and counted in Lost. It is so at once
-// where it is that conversation which refuses (channel.OnlyOwn), such as one of a user who floods the bot; and for
-// other errors after ten minutes in which that chat alone was refused. While others are refused as well, nothing is
-// passed over: then it is no fault of a chat.
+// where it is that conversation which refuses (channel.OnlyOwn) and no other reason is near: messages of other chats
+// were taken meanwhile, or none wait, or the chat floods the bot; and for other errors after ten minutes in which that
+// chat alone was refused. While all are refused, nothing is passed over: then it is no fault of a chat.
 //
 // One process polls at a time, and none while a web hook is set. Else Telegram answers 409, and the log says what to do.
 func (c *Channel) Poll(ctx context.Context, handle Handle) error {
@@ -82,7 +84,7 @@ func (c *Channel) Lost() int64 { return c.lost.Load() }
 
 // window is what Telegram gives at once.
 type window struct {
-	done  map[int64]bool // updates that were taken, though not one before them
+	done  map[int64]bool // updates that are not to be given again, though one before them is; true: handle took it
 	stuck int64          // the first update, where it keeps a full window from moving
 	since time.Time
 }
@@ -90,7 +92,7 @@ type window struct {
 // confirm returns the number after those at the front that are done: next, if there are none.
 func (w *window) confirm(all []update, next int64) int64 {
 	for _, u := range all {
-		if !w.done[u.ID] && u.ID >= next {
+		if _, done := w.done[u.ID]; !done && u.ID >= next {
 			break
 		}
 		delete(w.done, u.ID)
@@ -119,16 +121,25 @@ func (c *Channel) takeAll(ctx context.Context, updates []json.RawMessage, w *win
 		}
 		all = append(all, u)
 		chat := u.chat().ID
+		_, done := w.done[u.ID]
 		switch {
-		case w.done[u.ID] || waits[chat] != nil:
+		case done:
+		case waits[chat] != nil:
+			c.waits(ctx, u, waits[chat])
 		case bad != nil:
 			c.config.Logger.Warn("telegram: an update cannot be taken", "error", bad)
-			w.done[u.ID] = true
+			w.done[u.ID] = false
 		default:
-			if failed := c.take(ctx, u, false, handle); failed != nil {
+			took := false
+			failed := c.take(ctx, u, false, func(ctx context.Context, m handover.Incoming) error {
+				err := handle(ctx, m)
+				took = err == nil
+				return err
+			})
+			if failed != nil {
 				waits[chat] = failed
 			} else {
-				w.done[u.ID], some = true, true
+				w.done[u.ID], some = took, true
 			}
 		}
 		if ctx.Err() != nil {
@@ -146,22 +157,42 @@ func (c *Channel) takeAll(ctx context.Context, updates []json.RawMessage, w *win
 	return next, some, err
 }
 
+// waits notes that an update waits for one before it in its chat, which was refused: it is as if it were refused itself,
+// else each would be waited for after the other.
+func (c *Channel) waits(ctx context.Context, u update, failed error) {
+	if !channel.OnlyOwn(failed) {
+		return
+	}
+	if in, ok, err := c.incoming(ctx, u); ok && err == nil {
+		c.refusals.GiveUp(in, failed)
+	}
+}
+
+// flood is more of a window than the chat of a user fills who waits for answers.
+const flood = most / 10
+
 // passOver passes over what the chat has in a full window that is first in it, and reports whether it did.
 func (c *Channel) passOver(all []update, w *window, waits map[int64]error) bool {
 	chat := all[0].chat().ID
 	failed := waits[chat]
 	var held []int64
+	took, only := false, true // others were taken; there are none
 	for _, u := range all {
-		if u.chat().ID == chat && !w.done[u.ID] {
+		taken, done := w.done[u.ID]
+		switch {
+		case u.chat().ID != chat:
+			took, only = took || taken, false
+		case !done:
 			held = append(held, u.ID)
 		}
 	}
+	own := channel.OnlyOwn(failed) && (took || only || errors.Is(failed, handover.ErrCrowded) && len(held) > flood)
 	alone := len(waits) == 1 && len(held) <= len(all)/2 // else it may be that nobody can be taken now
-	if w.stuckFor(all[0].ID, alone) < patience && !channel.OnlyOwn(failed) {
+	if w.stuckFor(all[0].ID, alone) < patience && !own {
 		return false
 	}
 	for _, id := range held {
-		w.done[id] = true
+		w.done[id] = false
 	}
 	delete(waits, chat)
 	c.lost.Add(int64(len(held)))

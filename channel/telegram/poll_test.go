@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -285,4 +286,65 @@ func TestPollPassesOver(t *testing.T) {
 // by are the members of a message in another chat.
 func by(chat int, text string) map[string]any {
 	return map[string]any{"text": text, "from": map[string]any{"id": chat}, "chat": map[string]any{"id": chat, "type": "private"}}
+}
+
+// TestPollWhereAllAreRefused has a full window of chats that are refused, as by a process that reads no record: none is to blame.
+func TestPollWhereAllAreRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		chats int   // in the window
+		err   error // for all
+		lost  int   // in ten rounds
+	}{
+		"no record is read":           {chats: most, err: handover.ErrRecord},
+		"few users, and none is read": {chats: 4, err: handover.ErrRecord},
+		"many wait":                   {chats: most, err: handover.ErrCrowded},
+		"one user alone":              {chats: 1, err: handover.ErrRecord, lost: most},
+		"each of few floods":          {chats: 4, err: handover.ErrCrowded, lost: most / 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newOn(t, channeltest.NewTelegram(), nil)
+				c.config.Logger = slog.New(slog.DiscardHandler)
+				var all []json.RawMessage
+				for i := range most {
+					all = append(all, fmt.Appendf(nil, `{"update_id":%d,"message":{"message_id":%[1]d,"date":1,"from":{"id":%d},"chat":{"id":%[2]d,"type":"private"},"text":"hello"}}`, i+1, i%tt.chats+100))
+				}
+				w := window{done: map[int64]bool{}}
+				for range 10 {
+					next, _, _ := c.takeAll(t.Context(), all, &w, func(context.Context, handover.Incoming) error { return tt.err })
+					all = slices.DeleteFunc(all, func(raw json.RawMessage) bool {
+						u, err := parse(raw)
+						require.NoError(t, err)
+						return u.ID < next
+					})
+					time.Sleep(time.Second)
+				}
+				require.Equal(t, tt.lost, int(c.Lost()))
+			})
+		})
+	}
+}
+
+// TestPollOfAFloodThatFits has one user whose messages wait for each other: all are given up after a quarter of an hour.
+func TestPollOfAFloodThatFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := channeltest.NewTelegram()
+		c := newOn(t, fake, nil)
+		c.config.Logger = slog.New(slog.DiscardHandler)
+		for range 50 {
+			fake.User(by(1, "refused"))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		defer cancel()
+		begun := time.Now()
+		var first, last time.Duration
+		require.NoError(t, c.Poll(ctx, func(_ context.Context, m handover.Incoming) error {
+			if last = time.Since(begun); m.ID == "1" {
+				first = last
+			}
+			return handover.ErrCrowded
+		}))
+		require.Greater(t, first, 15*time.Minute)
+		require.Less(t, last, 20*time.Minute)
+	})
 }

@@ -24,7 +24,10 @@ var hookBounds = httpbody.Bounds{Size: 1 << 20, Time: 5 * time.Second}
 func (c *Channel) take(ctx context.Context, u update, raced bool, handle Handle) error {
 	ctx, cancel := context.WithTimeout(ctx, hookTime)
 	defer cancel()
-	in, ok := c.incoming(ctx, u)
+	in, ok, err := c.incoming(ctx, u)
+	if err != nil {
+		return err
+	}
 	if u.Callback != nil {
 		defer func() {
 			_ = c.call(ctx, "answerCallbackQuery", map[string]any{"callback_query_id": u.Callback.ID}, nil)
@@ -36,7 +39,7 @@ func (c *Channel) take(ctx context.Context, u update, raced bool, handle Handle)
 	if !raced {
 		in.Seq = 0 // one after the other: nothing has to be put right
 	}
-	return channel.Take(ctx, c.config.Logger, []handover.Incoming{in}, handle)
+	return channel.Take(ctx, c.config.Logger, &c.refusals, []handover.Incoming{in}, handle)
 }
 
 // Webhook takes the updates that Telegram posts, once setWebhook was called with the secret_token that is

@@ -43,6 +43,10 @@ func TestWebhook(t *testing.T) {
 	require.Empty(t, took)
 	fails = errors.New("the store is away")
 	require.Equal(t, http.StatusServiceUnavailable, post("hook-secret", hello))
+	fails = handover.ErrCrowded
+	require.Equal(t, http.StatusServiceUnavailable, post("hook-secret", hello), "it is old, and was refused once")
+	press := `{"update_id":4,"callback_query":{"id":"77","from":{"id":7},"data":"human","message":{` + from + `}}}`
+	require.Equal(t, http.StatusServiceUnavailable, post("hook-secret", press), "it has no time")
 	fails = handover.ErrBadMessage
 	require.Equal(t, http.StatusOK, post("hook-secret", hello))
 	fails = nil

@@ -21,24 +21,35 @@ type sentMessage struct {
 	ID json.Number `json:"message_id"`
 }
 
+// idIn is the id of a message that was sent to a conversation by a call with in.
+func (m sentMessage) idIn(conversation string, in map[string]any) string {
+	chat, _ := in["chat_id"].(string)
+	if m.ID == "" {
+		return ""
+	}
+	return idIn(conversation, chat, m.ID.String())
+}
+
 // send shows a part. Where Telegram refuses the markup it is plain text, and where it refuses a file a link.
 func (c *Channel) send(ctx context.Context, chat string, p channel.Part) (id string, err error) {
 	var out sentMessage
 	if p.File != nil {
 		method, field := methodOf(p)
-		err = c.try(ctx, method, map[string]any{"chat_id": chat, field: p.File.URL}, "caption", p, &out)
+		in := map[string]any{"chat_id": chat, field: p.File.URL}
+		err = c.try(ctx, method, in, "caption", p, &out)
 		if !refused(err) {
-			return out.ID.String(), meant(err)
+			return out.idIn(chat, in), meant(err)
 		}
 		link := strings.TrimSpace(p.Plain + "\n" + p.File.URL)
 		p = channel.Part{Text: link, Plain: link, Buttons: p.Buttons}
 		return c.plain(ctx, chat, p)
 	}
-	err = c.try(ctx, "sendMessage", map[string]any{"chat_id": chat}, "text", p, &out)
+	in := map[string]any{"chat_id": chat}
+	err = c.try(ctx, "sendMessage", in, "text", p, &out)
 	if refused(err) {
 		return c.plain(ctx, chat, p)
 	}
-	return out.ID.String(), meant(err)
+	return out.idIn(chat, in), meant(err)
 }
 
 // plain shows a part without markup.
@@ -48,7 +59,7 @@ func (c *Channel) plain(ctx context.Context, chat string, p channel.Part) (id st
 	if err = c.keyboard(ctx, in, p); err == nil {
 		err = c.call(ctx, "sendMessage", in, &out)
 	}
-	return out.ID.String(), meant(err)
+	return out.idIn(chat, in), meant(err)
 }
 
 // try shows a part with its markup.
@@ -132,10 +143,14 @@ func (c *Channel) rows(ctx context.Context, buttons []channel.Button) (k keyboar
 	return k, nil
 }
 
-// edit changes a message that was shown.
-func (c *Channel) edit(ctx context.Context, chat, id string, p channel.Part) error {
-	in := map[string]any{"chat_id": chat, "message_id": json.Number(id)}
-	err := c.try(ctx, "editMessageText", in, "text", p, nil)
+// edit changes a message that was shown, unless the group has moved since.
+func (c *Channel) edit(ctx context.Context, conversation, id string, p channel.Part) error {
+	chat, number, err := c.groups.place(ctx, conversation, id)
+	if err != nil {
+		return err
+	}
+	in := map[string]any{"chat_id": chat, "message_id": json.Number(number)}
+	err = c.try(ctx, "editMessageText", in, "text", p, nil)
 	if saysOf(err).known == badMarkup {
 		delete(in, "parse_mode")
 		in["text"] = p.Plain
@@ -147,15 +162,19 @@ func (c *Channel) edit(ctx context.Context, chat, id string, p channel.Part) err
 	return meant(err)
 }
 
-// remove removes a message that was shown.
-func (c *Channel) remove(ctx context.Context, chat, id string) error {
-	in := map[string]any{"chat_id": chat, "message_id": json.Number(id)}
-	err := c.call(ctx, "deleteMessage", in, nil)
+// remove removes a message that was shown, unless the group has moved since.
+func (c *Channel) remove(ctx context.Context, conversation, id string) error {
+	chat, number, err := c.groups.place(ctx, conversation, id)
+	if err != nil {
+		return err
+	}
+	in := map[string]any{"chat_id": chat, "message_id": json.Number(number)}
+	err = c.call(ctx, "deleteMessage", in, nil)
 	switch saysOf(err).known {
 	case deleteGone:
 		return nil
 	case cannotDelete:
-		return c.edit(ctx, chat, id, channel.Part{Text: emptied, Plain: emptied})
+		return c.edit(ctx, conversation, id, channel.Part{Text: emptied, Plain: emptied})
 	}
 	return meant(err)
 }

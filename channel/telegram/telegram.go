@@ -70,10 +70,11 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String(
 
 // Channel is a bot on Telegram. Make it with New.
 type Channel struct {
-	config Config
-	screen *channel.Screen
-	groups groups
-	lost   atomic.Int64
+	config   Config
+	screen   *channel.Screen
+	groups   groups
+	refusals channel.Refusals
+	lost     atomic.Int64
 }
 
 var tokenForm = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)

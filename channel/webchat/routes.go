@@ -34,6 +34,8 @@ type server struct {
 	limits buckets
 	posts  *httpbody.Reader // JSON
 	files  *httpbody.Reader
+
+	refusals channel.Refusals
 }
 
 // Handler serves the chat: the widget's script, the page that it opens, and what that calls. Mount it at the path of
@@ -148,10 +150,7 @@ func (s *server) message(w http.ResponseWriter, r *http.Request, who session) {
 		return
 	}
 	err = s.host.Handle(ctx, m)
-	if first, ok, _ := s.chat.cfg.Store.Entry(ctx, who.id, e.Key); err != nil && ok {
-		m.At = first.At // since when the page has tried
-	}
-	if !channel.GivesUp(m, err) {
+	if !s.refusals.GiveUp(m, err) {
 		s.answer(w, err)
 		return
 	}

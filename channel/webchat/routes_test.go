@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -209,20 +211,52 @@ func (h refusing) Handle(context.Context, handover.Incoming) error { return h.er
 
 // TestMessageOfADamagedRecord is tried again for a quarter of an hour: then the page shows that it failed.
 func TestMessageOfADamagedRecord(t *testing.T) {
-	chat := newChat(t)
-	r := serve(t, chat, refusing{err: handover.ErrRecord})
+	synctest.Test(t, func(t *testing.T) {
+		chat := newChat(t)
+		h := chat.Handler(refusing{err: handover.ErrRecord})
+		_, cookie := begins(t, h, `{"session":null}`, nil)
+		post := func() int {
+			r := httptest.NewRequest(http.MethodPost, "/chat/messages", strings.NewReader(`{"id":"1","text":"Hello"}`))
+			r.AddCookie(cookie)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Code
+		}
+		require.Equal(t, 503, post())
+		time.Sleep(14 * time.Minute)
+		require.Equal(t, 503, post())
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, 422, post())
+		asked := &http.Request{Header: http.Header{}}
+		asked.AddCookie(cookie)
+		who, ok := chat.sessionOf(asked)
+		require.True(t, ok)
+		e, _, err := chat.cfg.Store.Entry(t.Context(), who.id, userKey("1"))
+		require.NoError(t, err)
+		require.True(t, e.Failed)
+	})
+}
+
+// countingStore counts how often an entry is read.
+type countingStore struct {
+	MemoryStore
+	entries atomic.Int64
+}
+
+func (s *countingStore) Entry(ctx context.Context, conversation, key string) (Entry, bool, error) {
+	s.entries.Add(1)
+	return s.MemoryStore.Entry(ctx, conversation, key)
+}
+
+// TestMessageReadsOnce looks for the entry of a text before it writes it, and not again when the text was taken.
+func TestMessageReadsOnce(t *testing.T) {
+	store := &countingStore{}
+	chat := newChat(t, func(cfg *Config) { cfg.Store = store })
+	r := serve(t, chat, refusing{})
 	r.browser = r.opens(`{"session":null}`)
-	post := func() int { return r.posts("/messages", `{"id":"1","text":"Hello"}`) }
-	require.Equal(t, 503, post())
-	conversation := r.conversationOf(r.browser).ID
-	require.NoError(t, chat.change(t.Context(), conversation, userKey("1"), func(e *Entry) bool {
-		e.At = e.At.Add(-time.Hour)
-		return true
-	}))
-	require.Equal(t, 422, post())
-	e, _, err := chat.cfg.Store.Entry(t.Context(), conversation, userKey("1"))
-	require.NoError(t, err)
-	require.True(t, e.Failed)
+	before := store.entries.Load()
+	require.Equal(t, 204, r.posts("/messages", `{"id":"1","text":"Hello"}`))
+	require.Equal(t, before+1, store.entries.Load())
 }
 
 // picky is a Store as databases are: it takes no NUL.

@@ -50,6 +50,7 @@ type Channel struct {
 	screen                    *channel.Screen
 	log                       *slog.Logger
 	people                    people
+	refusals                  channel.Refusals
 	lost                      atomic.Int64
 }
 
@@ -183,10 +184,13 @@ func (c *Channel) Lost() int64 { return c.lost.Load() }
 func (c *Channel) Webhook(handle func(context.Context, handover.Incoming) error) http.Handler {
 	return graphapi.NewHook(c.secret.Reveal, c.verify.Reveal, func(ctx context.Context, body []byte) error {
 		all, err := c.Incoming(ctx, body)
-		if err != nil {
+		if errors.Is(err, errBody) {
 			return fmt.Errorf("%w: %w", graphapi.ErrBody, err)
 		}
-		if err := channel.Take(ctx, c.log, all, handle); err != nil {
+		if err != nil {
+			return err // Meta posts it all again
+		}
+		if err := channel.Take(ctx, c.log, &c.refusals, all, handle); err != nil {
 			return err // Meta posts it all again
 		}
 		c.statuses(ctx, body)

@@ -181,6 +181,9 @@ func (n *number) UnmarshalJSON(data []byte) error {
 // business-scoped user id, such as "US.13491208655302741918".
 //
 // A text that is the number or the title of a choice that was listed last has the payload of that.
+//
+// The error is for what is no hook of Meta's, or that of Config.Sent, without which it is not known what was chosen: then
+// take it all again later.
 func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incoming, error) {
 	changes, err := c.changes(body)
 	if err != nil {
@@ -202,21 +205,24 @@ func (c *Channel) Incoming(ctx context.Context, body []byte) ([]handover.Incomin
 			if err := c.people.heard(ctx, in.Conversation.ID, last{heardAt(in), m.ID}, change.nameOf(m)); err != nil {
 				c.log.Warn("whatsapp: Sent.Keep failed: whether the user may be written to is not known", "error", err)
 			}
-			all = append(all, c.chosen(ctx, in))
+			if in, err = c.chosen(ctx, in); err != nil {
+				return nil, err
+			}
+			all = append(all, in)
 		}
 	}
 	return all, nil
 }
 
-// chosen finds what the user has chosen: by a button, or in words.
-func (c *Channel) chosen(ctx context.Context, m handover.Incoming) handover.Incoming {
+// chosen finds what the user has chosen: by a button, or in words. The error is that of Config.Sent.
+func (c *Channel) chosen(ctx context.Context, m handover.Incoming) (_ handover.Incoming, err error) {
 	switch {
 	case m.Payload != "":
-		m.Payload, _ = c.screen.Payload(ctx, m.Payload)
+		m.Payload, _, err = c.screen.Payload(ctx, m.Payload)
 	case m.Text != "" && m.Edits == "" && len(m.Files) == 0:
-		m.Payload, _ = c.screen.Chosen(ctx, m.Conversation.ID, m.Text)
+		m.Payload, _, err = c.screen.Chosen(ctx, m.Conversation.ID, m.Text)
 	}
-	return m
+	return m, err
 }
 
 // changes returns what a post says of our number.
