@@ -54,7 +54,7 @@ var errPanicked = fmt.Errorf("%w: that panicked: the log has the stack", ErrReco
 
 // hopeless reports whether the same update of a record would fail whenever it is tried.
 func hopeless(err error) bool {
-	return errors.Is(err, errUnreadable) || errors.Is(err, errUnwritable) || errors.Is(err, errPanicked)
+	return errors.Is(err, ErrRecord)
 }
 
 // storeFailed reports whether an error of an update is the store's.
