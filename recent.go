@@ -46,7 +46,7 @@ func (r *Record) same(again Record) bool {
 func (rs *records) updateFound(ctx context.Context, crispID string, change func(*record) error) (rec *record, key string, err error) {
 	if k, kept := rs.kept(crispID); kept {
 		rec, err = rs.update(ctx, k, change)
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, errPanicked) {
 			return rec, k.key, err
 		}
 		rs.readFirst.Store(time.Now().Add(readFirst).UnixNano())

@@ -89,8 +89,9 @@ var errUnreadable = fmt.Errorf("%w: it cannot be read: was it written by another
 // errUnwritable is for a record that got something into it which cannot be stored.
 var errUnwritable = fmt.Errorf("%w: it cannot be written", ErrRecord)
 
-// errLaterVersion is for a record that this version must leave alone.
-var errLaterVersion = fmt.Errorf("%w: it was written by a later version: upgrade this process", ErrRecord)
+// errLaterVersion is for a record that this version must leave alone. It is no ErrRecord: a process of the later
+// version can work on it.
+var errLaterVersion = errors.New("handover: the record was written by a later version: upgrade this process")
 
 // decodeRecord reads a record; one that was never stored gives a conversation with its bot. What a
 // store returns is not trusted: a record that does not hold together is refused.

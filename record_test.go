@@ -196,23 +196,28 @@ func TestReceiveWhoseConversationIsForgotten(t *testing.T) {
 
 // TestRecordThatCannotBeWorkedOn is told apart from what goes away by itself, so that a channel can go on with others.
 func TestRecordThatCannotBeWorkedOn(t *testing.T) {
-	for name, change := range map[string]func([]byte) []byte{
-		"damaged":         func([]byte) []byte { return []byte("{damaged") },
-		"a later version": func(b []byte) []byte { return bytes.Replace(b, []byte(`"v":1`), []byte(`"v":2`), 1) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
-				r.Opened()
-				r.alter(change)
-				_, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "new", Text: "hello"})
-				require.ErrorIs(r.T, err, handover.ErrRecord)
-				require.False(r.T, handover.Permanent(err), "somebody may mend it")
-				r.Store.Fails(true)
-				_, err = r.H.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "new", Text: "hello"})
-				require.Error(r.T, err)
-				require.NotErrorIs(r.T, err, handover.ErrRecord)
-				r.Store.Fails(false)
-			})
-		})
-	}
+	bubble(t, options{}, func(r *rig) {
+		r.Opened()
+		r.alter(func([]byte) []byte { return []byte("{damaged") })
+		_, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "new", Text: "hello"})
+		require.ErrorIs(r.T, err, handover.ErrRecord)
+		require.False(r.T, handover.Permanent(err), "somebody may mend it")
+		r.Store.Fails(true)
+		_, err = r.H.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "new", Text: "hello"})
+		require.Error(r.T, err)
+		require.NotErrorIs(r.T, err, handover.ErrRecord)
+		r.Store.Fails(false)
+	})
+}
+
+// TestRecordOfALaterVersion is for another process to work on: its messages are not to be given up.
+func TestRecordOfALaterVersion(t *testing.T) {
+	bubble(t, options{}, func(r *rig) {
+		r.Opened()
+		r.alter(func(b []byte) []byte { return bytes.Replace(b, []byte(`"v":1`), []byte(`"v":2`), 1) })
+		_, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "new", Text: "hello"})
+		require.ErrorContains(r.T, err, "upgrade this process")
+		require.NotErrorIs(r.T, err, handover.ErrRecord)
+		require.False(r.T, handover.Permanent(err))
+	})
 }

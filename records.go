@@ -29,6 +29,7 @@ type records struct {
 	old       *oldLogs
 	recent    *keys.Shelf[*record] // as they were saved here: who loads that version again need not decode it
 	readFirst atomic.Int64         // until when no record is changed that was kept and not read, in Unix ns
+	turns     worker.Turns         // of those who had a conflict, for each record
 	overdue   claims.Overdue
 	speaking  keys.Counter   // the bot's messages under way in this process
 	hooks     testhook.Hooks // zero but in tests of this module
@@ -54,7 +55,7 @@ var errPanicked = fmt.Errorf("%w: that panicked: the log has the stack", ErrReco
 
 // hopeless reports whether the same update of a record would fail whenever it is tried.
 func hopeless(err error) bool {
-	return errors.Is(err, errUnreadable) || errors.Is(err, errUnwritable) || errors.Is(err, errPanicked)
+	return errors.Is(err, ErrRecord)
 }
 
 // storeFailed reports whether an error of an update is the store's.
@@ -127,6 +128,8 @@ func (rs *records) load(ctx context.Context, k known) (*record, error) {
 func (rs *records) update(ctx context.Context, k known, change func(*record) error) (rec *record, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	pass := func() {}
+	defer func() { pass() }()
 	for conflicts := 0; ; conflicts++ {
 		err = errPanicked
 		worker.Guard(func(stack string) {
@@ -138,7 +141,13 @@ func (rs *records) update(ctx context.Context, k known, change func(*record) err
 		if !errors.Is(err, ErrConflict) || k.kept != nil {
 			return nil, err
 		}
-		if err := onceMore(ctx, conflicts); err != nil {
+		if conflicts == 0 {
+			// Many who write a record at once, such as a burst of hooks, would all be in each other's way each time.
+			if pass, err = rs.turns.Take(ctx, k.key); err != nil {
+				pass = func() {}
+				return nil, fmt.Errorf("handover: other writers of the record were in the way: %w", err)
+			}
+		} else if err := onceMore(ctx, conflicts); err != nil {
 			return nil, err
 		}
 		k.record, k.saved = Record{}, nil

@@ -346,7 +346,7 @@ func (o *settlement) postFailed() bool {
 
 // refuse gives a message up, and says so.
 func (o *settlement) refuse(api *crispapi.Error) {
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: api, Attempt: o.e.Attempts})
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)
 	}

@@ -4,6 +4,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/crispapi"
 )
 
 // Rig is the bot, its user and Crisp.
@@ -168,8 +170,11 @@ func (r *Rig) OnEnd(_ context.Context, _ handover.Session, s handover.Summary) e
 	return nil
 }
 
-// Observe is the bot's Config.Observe.
+// Observe is the bot's Config.Observe. It requires that an error of Crisp's is one that a host can tell.
 func (r *Rig) Observe(_ context.Context, a handover.Activity) {
+	if inner := (*crispapi.Error)(nil); errors.As(a.Err, &inner) && !errors.As(a.Err, new(*handover.APIError)) {
+		r.T.Errorf("the error of %q is no APIError: %v", a.Kind, a.Err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.activities = append(r.activities, a)
