@@ -201,12 +201,12 @@ func TestRelayedMessageThatCrispRefuses(t *testing.T) {
 		require.ErrorIs(t, err, handover.ErrRefused)
 		_, err = r.Receive(m)
 		require.ErrorIs(t, err, handover.ErrRefused, "the recorded answer")
+		require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.Saw())
 		refused := slices.DeleteFunc(r.Activities(), func(a handover.Activity) bool { return a.Kind != handover.ActivityNotSent })
 		require.Len(t, refused, 1)
 		var api *handover.APIError
 		require.ErrorAs(t, refused[0].Err, &api)
 		require.Equal(t, 400, api.StatusCode)
-		require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.Saw())
 		r.Says("next")
 		require.Equal(t, []string{"next"}, systemrig.UserTexts(conv)[1:])
 	})
