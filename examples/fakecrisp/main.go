@@ -16,6 +16,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover/handovertest"
@@ -38,15 +39,15 @@ func serve(in io.Reader, out io.Writer, hooks string) error {
 	fmt.Fprintf(out, "export CRISP_URL=%s CRISP_WEBSITE_ID=%s CRISP_TIER=%s CRISP_IDENTIFIER=%s CRISP_KEY=%s CRISP_WEBHOOK_SECRET=%s\n",
 		crisp.URL(), crisp.WebsiteID(), crisp.Tier(), id, key, crisp.Secret())
 	typed := lines(in)
-	shown := 0
+	shown, told, failed := 0, 0, -1 // lines, hooks, and the last bad answer to one
 	for {
 		select {
 		case line, more := <-typed:
 			if !more {
 				return nil
 			}
-			if !act(crisp, line) {
-				fmt.Fprintln(out, "nobody has asked for a human yet")
+			if answer := act(crisp, line); answer != "" {
+				fmt.Fprintln(out, answer)
 			}
 		case <-time.After(100 * time.Millisecond):
 			record := crisp.Record()
@@ -54,6 +55,13 @@ func serve(in io.Reader, out io.Writer, hooks string) error {
 				fmt.Fprintln(out, line)
 			}
 			shown = len(record)
+			for _, hook := range crisp.Hooks()[told:] {
+				told++
+				if hook.Status/100 != 2 && hook.Status != failed {
+					failed = hook.Status
+					fmt.Fprintf(out, "%s answers hooks with HTTP %d (0: nobody listens there); HOOKS says where they go\n", hooks, failed)
+				}
+			}
 		}
 	}
 }
@@ -70,29 +78,31 @@ func lines(in io.Reader) <-chan string {
 	return all
 }
 
-// act does what was typed. It is false where there is no conversation to do it in.
-func act(crisp *handovertest.Crisp, line string) bool {
+// act does what was typed. It answers what cannot be done.
+func act(crisp *handovertest.Crisp, line string) (answer string) {
 	switch line {
 	case "":
-		return true
+		return ""
 	case "/away":
 		crisp.Away()
-		return true
+		return ""
 	case "/online":
 		crisp.Online()
-		return true
+		return ""
 	}
 	conversation := crisp.Last()
 	if conversation == nil {
-		return false
+		return "nobody has asked for a human yet"
 	}
-	switch ann := conversation.Operator("Ann"); line {
-	case "/resolve":
+	switch ann := conversation.Operator("Ann"); {
+	case line == "/resolve":
 		ann.Resolve()
-	case "/reopen":
+	case line == "/reopen":
 		ann.Reopen()
+	case strings.HasPrefix(line, "/"):
+		return "there are /resolve, /reopen, /away and /online; all else is said by Ann"
 	default:
 		ann.Say(line)
 	}
-	return true
+	return ""
 }

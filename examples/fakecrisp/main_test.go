@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -13,76 +14,115 @@ import (
 	"github.com/crisphandover/handover"
 )
 
-// TestServe has a bot beside the program, which it reaches with the variables that the program prints.
-func TestServe(t *testing.T) {
-	hooks := httptest.NewUnstartedServer(nil)
+// program is a run of serve.
+type program struct {
+	typing *io.PipeWriter
+	env    map[string]string // what it exports
+	record chan string       // what it prints after that; closed at its end
+	ended  chan error
+}
+
+func start(t *testing.T, hooks string) *program {
 	in, typing := io.Pipe()
 	printing, out := io.Pipe()
-	ended := make(chan error, 1)
-	go func() { ended <- serve(in, out, "http://"+hooks.Listener.Addr().String()) }()
+	p := &program{typing: typing, env: map[string]string{}, record: make(chan string, 1000), ended: make(chan error, 1)}
+	go func() {
+		p.ended <- serve(in, out, hooks)
+		out.Close()
+	}()
 	printed := bufio.NewScanner(printing)
-
 	require.True(t, printed.Scan())
-	env := map[string]string{}
 	for _, pair := range strings.Fields(strings.TrimPrefix(printed.Text(), "export ")) {
 		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
+		p.env[name] = value
 	}
-	record := make(chan string, 1000)
 	go func() {
+		defer close(p.record)
 		for printed.Scan() {
-			record <- printed.Text()
+			p.record <- printed.Text()
 		}
 	}()
-	saw := make(chan string, 100)
+	return p
+}
+
+// bot reaches the program with the variables that it prints, and asks for a human at each message.
+func (p *program) bot(t *testing.T, deliver func(m handover.Message)) *handover.Handover {
 	h, err := handover.New(handover.Config{
-		WebsiteID: env["CRISP_WEBSITE_ID"],
+		WebsiteID: p.env["CRISP_WEBSITE_ID"],
 		Token: handover.Token{
-			Tier: handover.Tier(env["CRISP_TIER"]), Identifier: handover.NewSecret(env["CRISP_IDENTIFIER"]), Key: handover.NewSecret(env["CRISP_KEY"]),
+			Tier: handover.Tier(p.env["CRISP_TIER"]), Identifier: handover.NewSecret(p.env["CRISP_IDENTIFIER"]), Key: handover.NewSecret(p.env["CRISP_KEY"]),
 		},
-		BaseURL: env["CRISP_URL"], Webhook: handover.Webhook{Secrets: handover.NewSecrets(env["CRISP_WEBHOOK_SECRET"])},
+		BaseURL: p.env["CRISP_URL"], Webhook: handover.Webhook{Secrets: handover.NewSecrets(p.env["CRISP_WEBHOOK_SECRET"])},
 		Store: &handover.MemoryStore{},
 		Answer: func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
 			return &handover.Request{}, nil
 		},
 		Deliver: func(_ context.Context, _ handover.Session, m handover.Message) (string, error) {
-			saw <- string(m.From) + ": " + m.Content.Text
+			deliver(m)
 			return "", nil
 		},
 	})
 	require.NoError(t, err)
+	return h
+}
+
+// types writes a line.
+func (p *program) types(t *testing.T, line string) {
+	_, err := io.WriteString(p.typing, line+"\n")
+	require.NoError(t, err)
+}
+
+// joe is a user who writes to the bot.
+var joe = handover.Conversation{Source: "chat", ID: "joe"}
+
+func TestServe(t *testing.T) {
+	hooks := httptest.NewUnstartedServer(nil)
+	p := start(t, "http://"+hooks.Listener.Addr().String())
+	saw := make(chan string, 100)
+	h := p.bot(t, func(m handover.Message) { saw <- string(m.From) + ": " + m.Content.Text })
 	hooks.Config.Handler = h
 	hooks.Start()
 	defer hooks.Close()
 	go h.Run(t.Context())
-	types := func(line string) {
-		_, err := io.WriteString(typing, line+"\n")
-		require.NoError(t, err)
-	}
 
-	types("Hello?")
-	require.Equal(t, "nobody has asked for a human yet", next(t, record, "nobody"))
-	joe := handover.Conversation{Source: "chat", ID: "joe"}
+	p.types(t, "Hello?")
+	require.Equal(t, "nobody has asked for a human yet", next(t, p.record, "nobody"))
 	require.NoError(t, h.Handle(t.Context(), handover.Incoming{Conversation: joe, ID: "1", Text: "My parcel is lost"}))
 	require.Equal(t, "system: A person will be with you soon. You can already describe your question.", <-saw)
-	next(t, record, "user: ")
-	types("I look for it")
+	next(t, p.record, "user: ")
+	p.types(t, "I look for it")
 	require.Equal(t, "system: Ann joined the conversation.", <-saw)
 	require.Equal(t, "agent: I look for it", <-saw)
-	next(t, record, "Ann: I look for it")
-	types("/resolve")
+	next(t, p.record, "Ann: I look for it")
+	p.types(t, "/help")
+	require.Equal(t, "there are /resolve, /reopen, /away and /online; all else is said by Ann", next(t, p.record, "there are"))
+	p.types(t, "/resolve")
 	require.Equal(t, "system: This conversation was closed. You are talking with the bot again.", <-saw)
 	require.NoError(t, h.Shutdown(t.Context()))
-	typing.Close()
-	require.NoError(t, <-ended)
+	p.typing.Close()
+	require.NoError(t, <-p.ended)
+}
+
+// TestHooksThatNobodyTakes are the likeliest mistake of who tries a bot, and make it look dead: the program says so.
+func TestHooksThatNobodyTakes(t *testing.T) {
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	defer elsewhere.Close()
+	p := start(t, elsewhere.URL+"/hooks")
+	h := p.bot(t, func(handover.Message) {})
+	go h.Run(t.Context())
+	require.NoError(t, h.Handle(t.Context(), handover.Incoming{Conversation: joe, ID: "1", Text: "human"}))
+	require.Equal(t, elsewhere.URL+"/hooks answers hooks with HTTP 404 (0: nobody listens there); HOOKS says where they go", next(t, p.record, "HOOKS"))
+	require.NoError(t, h.Shutdown(t.Context()))
+	p.typing.Close()
+	require.NoError(t, <-p.ended)
 }
 
 // next is the next line of the record with these words.
 func next(t *testing.T, record <-chan string, words string) string {
 	for {
 		select {
-		case line := <-record:
-			if strings.Contains(line, words) {
+		case line, more := <-record:
+			if !more || strings.Contains(line, words) {
 				return line
 			}
 		case <-t.Context().Done():
