@@ -85,7 +85,7 @@ func bouncedStore(t *testing.T, db, direct *sql.DB, o sqlstore.Options) *sqlstor
 	require.NoError(t, store.Migrate(t.Context()))
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		for _, drop := range []string{"TABLE P_schema, P_record, P_due, P_crisp_id", "FUNCTION P_name_record", "SEQUENCE P_version"} {
+		for _, drop := range []string{"TABLE P_schema, P_record, P_due, P_crisp_id", "FUNCTION P_name_record"} {
 			_, err := direct.ExecContext(ctx, "DROP "+strings.ReplaceAll(drop, "P_", o.Prefix))
 			require.NoError(t, err)
 		}
