@@ -51,6 +51,8 @@ func TestChannelSentPostgres(t *testing.T) {
 		}
 		tg := start()
 		return channeltest.Subject{
+			// What needs a Sent that fails, or a clock of its own, says nothing of a database: the channel's tests have it.
+			Unknown: func() { fake.User(map[string]any{"hologram": map[string]any{"id": 1}}) },
 			Channel: tg, Again: func() channel.Channel { return start() }, Platform: fake, Conversation: channeltest.TelegramChat, Secrets: []string{fake.Token()},
 			Take: func(ctx context.Context) (all []handover.Incoming, err error) {
 				for _, raw := range fake.Updates() {

@@ -56,6 +56,7 @@ default_pool_size = 8
 	})
 	config = config.Copy()
 	config.Host, config.Port = dir, port
+	config.TLSConfig, config.Fallbacks = nil, nil // they would go past the pooler, to the server
 	require.Eventually(t, func() bool {
 		conn, err := pgx.ConnectConfig(t.Context(), config)
 		return err == nil && conn.Close(t.Context()) == nil
