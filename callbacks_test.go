@@ -392,3 +392,30 @@ func TestOnEndThatIsHeardLate(t *testing.T) {
 		})
 	}
 }
+
+// Observe is told of a save while others may save: a hook whose save met a conflict does not wait for it.
+func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
+	var late atomic.Bool // the next save is too late
+	var begun time.Time
+	o := options{config: func(r *rig, c *handover.Config) {
+		c.Store = crossed{c.Store, &late}
+		deliver := c.Deliver
+		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
+			late.Store(m.From == handover.FromAgent)
+			return deliver(ctx, s, m)
+		}
+		c.Observe = func(_ context.Context, a handover.Activity) {
+			if a.Kind == handover.ActivityDelivered && begun.IsZero() {
+				begun = time.Now()
+				late.Store(true)
+				r.Crisp.Last().Operator("Ann").Say("and more")
+				time.Sleep(900 * time.Millisecond)
+			}
+		}
+	}}
+	active(t, o, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+		taken := func() bool { return r.Crisp.CountHooks("message:received") == 2 }
+		require.NoError(r.T, r.Crisp.Await(r.T.Context(), taken))
+		require.Zero(r.T, time.Since(begun))
+	})
+}

@@ -134,7 +134,7 @@ func (rs *records) update(ctx context.Context, k known, change func(*record) err
 		err = errPanicked
 		worker.Guard(func(stack string) {
 			rs.cfg.Logger.Error("handover: the work on a conversation panicked", "key", k.key, "stack", stack)
-		}, func() { rec, err = rs.tryUpdate(ctx, k, change) })
+		}, func() { rec, err = rs.tryUpdate(ctx, k, change, func() { pass() }) })
 		if err == nil {
 			return rec, nil
 		}
@@ -171,8 +171,8 @@ func (rs *records) persist(ctx context.Context, k known, change func(*record) er
 	}
 }
 
-// tryUpdate is one attempt of an update.
-func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) error) (*record, error) {
+// tryUpdate is one attempt of an update. It calls pass before it tells of the save, which may take: others may save.
+func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) error, pass func()) (*record, error) {
 	rec, err := rs.open(ctx, k)
 	if err != nil {
 		return nil, err
@@ -191,6 +191,7 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 	rec.handOn()
 	saved, err := rs.save(ctx, k.key, rec)
 	if saved {
+		pass()
 		rs.saved(k.key, rec)
 	}
 	return rec, err

@@ -188,7 +188,7 @@ func (c *Crisp) Conversation(i int) *Conversation {
 	if i >= 0 && i < len(all) {
 		return all[i]
 	}
-	c.missing("no conversation number %d in Crisp: %d were opened; is a call of Settle missing before?", i, len(all))
+	c.missing("no conversation number %d in Crisp: %d were opened; is a call of Settle missing before? Or was a message sent with an Incoming.Seq, which Handle takes up a quarter of a second later?", i, len(all))
 	return nil
 }
 

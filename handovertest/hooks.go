@@ -3,6 +3,7 @@ package handovertest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -184,6 +185,7 @@ func (c *Crisp) attempt(h *hook) {
 		status = c.deliver(h)
 	}
 	if !retried(status) || h.Attempt >= c.options.HookAttempts {
+		c.noteLost(h, status)
 		c.finish(h)
 		return
 	}
@@ -192,6 +194,23 @@ func (c *Crisp) attempt(h *hook) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.spawn(delay, func() { c.attempt(h) })
+}
+
+// noteLost says in the record that a hook was not taken, and is not sent again.
+func (c *Crisp) noteLost(h *hook, status int) {
+	if status/100 == 2 {
+		return
+	}
+	of, answer := "website", "not answered"
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.conversation != nil {
+		of = h.conversation.label()
+	}
+	if status != 0 {
+		answer = fmt.Sprintf("answered HTTP %d", status)
+	}
+	c.note("%s: hook %s is lost: %s, attempt %d", of, h.Event, answer, h.Attempt)
 }
 
 // retried says whether Crisp tries a hook again after this answer.

@@ -284,13 +284,15 @@ func TestReceiversThatFail(t *testing.T) {
 		handler  http.HandlerFunc
 		attempts int
 		violated bool
+		told     string // in the record
 	}{
-		{"refuses", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, 1, false},
-		{"is busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, 5, false},
-		{"cuts", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 5, false},
-		{"panics", func(http.ResponseWriter, *http.Request) { panic("a bug") }, 5, true},
-		{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 5, false},
-		{"ignores its context", func(http.ResponseWriter, *http.Request) { time.Sleep(time.Hour) }, 5, false},
+		{"refuses", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, 1, false, "answered HTTP 403, attempt 1"},
+		{"is elsewhere", http.NotFound, 1, false, "answered HTTP 404, attempt 1"},
+		{"is busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, 5, false, "answered HTTP 429, attempt 5"},
+		{"cuts", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 5, false, "not answered, attempt 5"},
+		{"panics", func(http.ResponseWriter, *http.Request) { panic("a bug") }, 5, true, "not answered, attempt 5"},
+		{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 5, false, "not answered, attempt 5"},
+		{"ignores its context", func(http.ResponseWriter, *http.Request) { time.Sleep(time.Hour) }, 5, false, "not answered, attempt 5"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -303,6 +305,7 @@ func TestReceiversThatFail(t *testing.T) {
 				require.True(t, c.Idle())
 				require.Len(t, c.Hooks(), row.attempts)
 				require.Equal(t, row.violated, len(c.Violations()) > 0)
+				require.Equal(t, "conversation 0: hook message:received is lost: "+row.told, c.Record()[len(c.Record())-1])
 			})
 		})
 	}

@@ -304,6 +304,15 @@ func TestWhatIsNotAsked(t *testing.T) {
 	}
 }
 
+// Who asks for help gets it, whatever is set up.
+func TestHelp(t *testing.T) {
+	run(t, mode{env: map[string]string{"CRISP_KEY": ""}, args: []string{"-h"}}, func(t *testing.T, r ran) {
+		require.Equal(t, exitGood, r.code)
+		require.Contains(t, r.out, "Usage of check:")
+		require.Zero(t, r.calls)
+	})
+}
+
 // What was written is removed although the run was interrupted.
 func TestInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -82,7 +82,10 @@ type settings struct {
 // run checks, prints, and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	s, err := p.settings(args)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitGood
+	case errors.Is(err, errSaid):
 		return exitNotKnown
 	}
 	var h *handover.Handover
@@ -116,6 +119,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return c.verdict()
 }
 
+// errSaid is for arguments of which the flag package has said what is wrong.
+var errSaid = errors.New("wrong arguments")
+
 // settings reads the arguments and the variables.
 func (p *program) settings(args []string) (settings, error) {
 	s := settings{address: p.getenv("ADDR")}
@@ -124,8 +130,10 @@ func (p *program) settings(args []string) (settings, error) {
 	flags.BoolVar(&s.read, "read", false, "only read: nothing is written, and no hook is waited for")
 	flags.BoolVar(&s.ask, "ask", false, "ask Crisp what its documentation does not say; writes more")
 	flags.DurationVar(&s.wait, "wait", time.Minute, "how long to wait for hooks, each time")
-	if err := flags.Parse(args); err != nil {
-		return s, flag.ErrHelp // it has said why
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return s, err
+	} else if err != nil {
+		return s, errSaid
 	}
 	switch {
 	case flags.NArg() > 0:

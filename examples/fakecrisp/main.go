@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func serve(in io.Reader, out io.Writer, hooks string) error {
 	fmt.Fprintf(out, "export CRISP_URL=%s CRISP_WEBSITE_ID=%s CRISP_TIER=%s CRISP_IDENTIFIER=%s CRISP_KEY=%s CRISP_WEBHOOK_SECRET=%s\n",
 		crisp.URL(), crisp.WebsiteID(), crisp.Tier(), id, key, crisp.Secret())
 	typed := lines(in)
-	shown, told, failed := 0, 0, -1 // lines, hooks, and the last bad answer to one
+	shown, told, last := 0, 0, http.StatusOK // lines, hooks, and the last answer to one
 	for {
 		select {
 		case line, more := <-typed:
@@ -50,20 +51,24 @@ func serve(in io.Reader, out io.Writer, hooks string) error {
 				fmt.Fprintln(out, answer)
 			}
 		case <-time.After(100 * time.Millisecond):
-			record := crisp.Record()
-			for _, line := range record[shown:] {
+			for _, line := range unseen(crisp.Record(), &shown) {
 				fmt.Fprintln(out, line)
 			}
-			shown = len(record)
-			for _, hook := range crisp.Hooks()[told:] {
-				told++
-				if hook.Status/100 != 2 && hook.Status != failed {
-					failed = hook.Status
-					fmt.Fprintf(out, "%s answers hooks with HTTP %d (0: nobody listens there); HOOKS says where they go\n", hooks, failed)
+			for _, hook := range unseen(crisp.Hooks(), &told) {
+				if hook.Status/100 != 2 && hook.Status != last {
+					fmt.Fprintf(out, "%s answers hooks with HTTP %d (0: nobody listens there); HOOKS says where they go\n", hooks, hook.Status)
 				}
+				last = hook.Status
 			}
 		}
 	}
+}
+
+// unseen is what is new of a record that grows, and whose oldest entries are dropped when it is too long.
+func unseen[T any](all []T, seen *int) []T {
+	fresh := all[min(*seen, len(all)):]
+	*seen = len(all)
+	return fresh
 }
 
 // lines are those of a reader, one after the other.

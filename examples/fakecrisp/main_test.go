@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -105,16 +106,41 @@ func TestServe(t *testing.T) {
 
 // TestHooksThatNobodyTakes are the likeliest mistake of who tries a bot, and make it look dead: the program says so.
 func TestHooksThatNobodyTakes(t *testing.T) {
-	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	var takes atomic.Bool
+	took := make(chan bool, 100)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if takes.Load() {
+			took <- true
+			return
+		}
+		http.NotFound(w, r)
+	}))
 	defer elsewhere.Close()
 	p := start(t, elsewhere.URL+"/hooks")
 	h := p.bot(t, func(handover.Message) {})
 	go h.Run(t.Context())
 	require.NoError(t, h.Handle(t.Context(), handover.Incoming{Conversation: joe, ID: "1", Text: "human"}))
-	require.Equal(t, elsewhere.URL+"/hooks answers hooks with HTTP 404 (0: nobody listens there); HOOKS says where they go", next(t, p.record, "HOOKS"))
+	const told = "/hooks answers hooks with HTTP 404 (0: nobody listens there); HOOKS says where they go"
+	require.Equal(t, elsewhere.URL+told, next(t, p.record, "HOOKS"))
+	takes.Store(true)
+	p.types(t, "this one is taken")
+	<-took
+	takes.Store(false)
+	p.types(t, "this one is not")
+	require.Equal(t, elsewhere.URL+told, next(t, p.record, "HOOKS"))
 	require.NoError(t, h.Shutdown(t.Context()))
 	p.typing.Close()
 	require.NoError(t, <-p.ended)
+}
+
+// TestUnseen has a record whose oldest lines are dropped when it grows too long.
+func TestUnseen(t *testing.T) {
+	seen := 0
+	require.Equal(t, []string{"a", "b"}, unseen([]string{"a", "b"}, &seen))
+	require.Equal(t, []string{"c"}, unseen([]string{"a", "b", "c"}, &seen))
+	require.Empty(t, unseen([]string{"a", "b", "c"}, &seen))
+	require.Empty(t, unseen([]string{"d"}, &seen))
+	require.Equal(t, []string{"e"}, unseen([]string{"d", "e"}, &seen))
 }
 
 // next is the next line of the record with these words.

@@ -15,6 +15,7 @@ func main() {
 		WebsiteID: os.Getenv("CRISP_WEBSITE_ID"),
 		Token:     handover.Token{Tier: handover.TierPlugin, Identifier: handover.NewSecret(os.Getenv("CRISP_IDENTIFIER")), Key: handover.NewSecret(os.Getenv("CRISP_KEY"))},
 		BaseURL:   os.Getenv("CRISP_URL"), Webhook: handover.Webhook{Secrets: handover.NewSecrets(os.Getenv("CRISP_WEBHOOK_SECRET"))},
+		Store: &handover.MemoryStore{}, // its state ends with the process; a database keeps it: docs/stores.md
 		Answer: func(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
 			if m.Text == "human" {
 				return &handover.Request{Segments: []string{"Customer"}, Note: "The user writes: " + m.Text}, nil

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,12 +30,15 @@ func TestProgram(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	lines := printed(t)
+	var warned warnings
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(&warned))
 	http.DefaultServeMux = http.NewServeMux() // the program's, in this run
 	go main()
 	crisp.Attach(http.DefaultServeMux)
 
 	says := func(id, text string) {
-		form := strings.NewReader(url.Values{"user": {"ann"}, "id": {id}, "text": {text}}.Encode())
+		form := strings.NewReader(url.Values{"user": {"joe"}, "id": {id}, "text": {text}}.Encode())
 		r := httptest.NewRequest("POST", "/messages", form)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
@@ -44,6 +50,7 @@ func TestProgram(t *testing.T) {
 	}
 	says("1", "hello")
 	require.Equal(t, "bot: I am only a bot.", <-lines)
+	require.Zero(t, warned.n.Load(), "a newcomer sees no warning first")
 	says("2", "human")
 	require.Equal(t, "system: A person will be with you soon. You can already describe your question.", <-lines)
 	require.Equal(t, "Back to the bot", strings.TrimLeft(<-lines, "1234567890.-* "))
@@ -53,6 +60,17 @@ func TestProgram(t *testing.T) {
 	crisp.Last().Operator("Ann").Say("I look for it")
 	require.Equal(t, "system: Ann joined the conversation.", <-lines)
 	require.Equal(t, "agent: I look for it", <-lines)
+}
+
+// warnings counts what the log warns of.
+type warnings struct{ n atomic.Int32 }
+
+func (w *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+func (w *warnings) WithAttrs([]slog.Attr) slog.Handler               { return w }
+func (w *warnings) WithGroup(string) slog.Handler                    { return w }
+func (w *warnings) Handle(context.Context, slog.Record) error {
+	w.n.Add(1)
+	return nil
 }
 
 // printed are the lines with words that the program prints from now on.

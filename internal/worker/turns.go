@@ -17,7 +17,8 @@ type turn struct {
 	callers int
 }
 
-// Take waits for the turn of a key until ctx ends. Its caller calls pass once, and takes no second turn before.
+// Take waits for the turn of a key until ctx ends. Its caller calls pass, which may be called again, and takes no second
+// turn before.
 func (t *Turns) Take(ctx context.Context, key string) (pass func(), err error) {
 	t.mu.Lock()
 	of := t.of[key]
@@ -34,7 +35,7 @@ func (t *Turns) Take(ctx context.Context, key string) (pass func(), err error) {
 
 	select {
 	case <-of.free:
-		return func() { of.free <- struct{}{}; t.leave(key, of) }, nil
+		return sync.OnceFunc(func() { of.free <- struct{}{}; t.leave(key, of) }), nil
 	case <-ctx.Done():
 		t.leave(key, of)
 		return nil, Ended(ctx)
