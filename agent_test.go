@@ -70,6 +70,14 @@ func TestFingerprintsOfUsersAndOursDiffer(t *testing.T) {
 	}
 }
 
+// A process of another release finds what this one has posted: names are quoted as %q does, whatever is in them.
+func TestFingerprintsStay(t *testing.T) {
+	require.Equal(t, int64(921_870_353_500_402), fingerprint(Conversation{WebsiteID: "site", Source: "webchat", ID: "user-1"}, "H", ofUser, "m-1", 2))
+	for _, id := range []string{"", "user 1 ~", `"`, `\`, "a\nb", "\x00", "\x7f", "é", "\u202e", "\U0001f642", "\xff", "\ufffd"} {
+		require.Equal(t, fmt.Sprintf("%q", id), string(appendQuoted(nil, id)))
+	}
+}
+
 // The answer to a post and its hook come in either order: both tell Crisp's clock.
 func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
 	at := time.UnixMilli

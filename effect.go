@@ -189,7 +189,8 @@ func (s *effects) all() queue { return slices.Concat(s.ToUser, s.ToCrisp, s.Away
 
 // awaits reports whether something that is to be done is about this fingerprint.
 func (s *effects) awaits(fp int64) bool {
-	return s.all().has(func(e *effect) bool { return e.FP == fp })
+	about := func(e *effect) bool { return e.FP == fp }
+	return s.ToUser.has(about) || s.ToCrisp.has(about) || s.Away.has(about)
 }
 
 // waitsForUser says what is to be shown to the user.

@@ -62,8 +62,8 @@ func (o *oldLogs) change(ctx context.Context, key string, f func(*crisplog.Old))
 			return err
 		}
 		f(old)
-		if r.Data, err = json.Marshal(old, recordJSON); err != nil {
-			return fmt.Errorf("handover: an old log cannot be written: %w", shapeOf(err))
+		if r.Data, err = marshal(old); err != nil {
+			return fmt.Errorf("handover: an old log cannot be written: %w", err)
 		}
 		r.Due = o.store.now().Add(oldLogTidied)
 		return nil

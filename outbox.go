@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
@@ -124,9 +126,21 @@ const (
 // fingerprint is the id of a message that we post: the same for the same message at each attempt,
 // 15 digits like Crisp's own, below 2^53. owner is the handover or the Crisp session that it is of.
 func fingerprint(c Conversation, owner string, of domain, id string, part int) int64 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %d", c.WebsiteID, c.Source, c.ID, owner, of, id, part))
+	text := make([]byte, 0, 512)
+	for _, name := range []string{c.WebsiteID, c.Source, c.ID, owner, string(of), id} {
+		text = append(appendQuoted(text, name), ' ')
+	}
+	sum := sha256.Sum256(strconv.AppendInt(text, int64(part), 10))
 	const low, high = 100_000_000_000_000, 1_000_000_000_000_000
 	return int64(binary.BigEndian.Uint64(sum[:8])%(high-low)) + low
+}
+
+// appendQuoted is strconv.AppendQuote, which takes long, made short for names of plain ASCII.
+func appendQuoted(to []byte, name string) []byte {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return strconv.AppendQuote(to, name)
+	}
+	return append(append(append(to, '"'), name...), '"')
 }
 
 // messageID names one part of a message in Crisp's log.

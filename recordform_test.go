@@ -36,7 +36,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 			rec := &record{
 				V: recordVersion, Website: "w", Conversation: Conversation{Source: "webchat", ID: "user"}, Touched: at, effects: effects{Serial: 9},
 				standing: standing{State: StateBot, Epoch: 7, First: 6, Since: at, Handover: &handover{
-					ID: "h", CrispID: second, Opening: 2, Epoch: 7, Timeouts: keptTimeouts{standardTimeouts()},
+					ID: "h", CrispID: second, Opening: 2, Epoch: 7, Timeouts: keptTimeouts{standardTimeouts},
 					Asked: at, Opened: at, Claimed: at, FirstReply: at, LastWord: at, Agents: agents{bob, ann},
 				}},
 				Sessions: crisplog.Sessions{

@@ -278,6 +278,19 @@ var recordBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // keepBuffer is the most that a buffer may hold to be used again.
 const keepBuffer = 256 << 10
 
+// marshal writes what has a record of its own and is no conversation.
+func marshal(v any) ([]byte, error) {
+	buffer := recordBuffers.Get().(*bytes.Buffer)
+	if buffer.Cap() <= keepBuffer {
+		defer recordBuffers.Put(buffer)
+	}
+	buffer.Reset()
+	if err := json.MarshalWrite(buffer, v, recordJSON); err != nil {
+		return nil, shapeOf(err)
+	}
+	return bytes.Clone(buffer.Bytes()), nil
+}
+
 // encode writes the record: what decodeRecord reads. altered says that a text is written as another one, without what
 // is no UTF-8, and without NUL, which databases refuse.
 func (rec *record) encode() (data []byte, altered bool, err error) {

@@ -353,9 +353,12 @@ func onceMore(ctx context.Context, conflicts int) error {
 
 // access calls the store, for at most storeTimeout. what says in an error what was tried.
 func access[T any](caller context.Context, s *storage, what string, f func(context.Context) (T, error)) (result T, err error) {
-	ctx, cancel := context.WithTimeout(caller, storeTimeout)
-	defer cancel()
-	begun := time.Now()
+	ctx, begun := caller, time.Now()
+	if end, ends := caller.Deadline(); !ends || end.Sub(begun) > storeTimeout { // that of update ends before
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(caller, storeTimeout)
+		defer cancel()
+	}
 	err = errStorePanicked
 	worker.Guard(s.panicked, func() { result, err = f(ctx) })
 	if err != nil {

@@ -112,15 +112,15 @@ func (t Timeouts) override(o Timeouts) Timeouts {
 type keptTimeouts struct{ Timeouts }
 
 // standardTimeouts are the defaults.
-func standardTimeouts() (t Timeouts) {
+var standardTimeouts = func() (t Timeouts) {
 	for _, f := range t.fields() {
 		*f.value = f.standard
 	}
 	return t
-}
+}()
 
 // IsZero reports whether nothing is to be written.
-func (t keptTimeouts) IsZero() bool { return t.Timeouts == standardTimeouts() }
+func (t *keptTimeouts) IsZero() bool { return t.Timeouts == standardTimeouts }
 
 // complete puts in the defaults, in place of what was not written or cannot be read.
 func (t *keptTimeouts) complete() {

@@ -45,7 +45,7 @@ type userMessage struct {
 	// Given is until when a caller of Receive has the message to answer it: nobody else gets it before.
 	Given time.Time `json:"given,omitzero"`
 
-	short shortID // of the ID, where that was not kept
+	short shortID // of the ID, where that was not kept or shortID was asked for
 }
 
 // shortID tells the ids of one conversation's messages apart.
@@ -55,6 +55,14 @@ func shortIDOf(id string) (short shortID) {
 	sum := sha256.Sum256([]byte(id))
 	copy(short[:], sum[:])
 	return short
+}
+
+// shortID is that of the ID. It is made once: a record is written several times for a message.
+func (m *userMessage) shortID() shortID {
+	if m.short == (shortID{}) {
+		m.short = shortIDOf(m.ID)
+	}
+	return m.short
 }
 
 // messageStatus is what became of a message of the user.
@@ -135,12 +143,9 @@ const packedSize = 12
 
 // pack returns what is kept of a settled message.
 func (m *userMessage) pack(to []byte) []byte {
-	short := m.short
-	if m.ID != "" {
-		short = shortIDOf(m.ID)
-	}
-	var content [4]byte
-	hash, _ := hex.DecodeString(m.Hash)
+	var room, content [4]byte
+	short := m.shortID()
+	hash, _ := hex.AppendDecode(room[:0], []byte(m.Hash[:min(len(m.Hash), 2*len(room))]))
 	copy(content[:], hash)
 	to = append(append(to, short[:]...), content[:]...)
 	return append(to, byte(slices.Index(settledStatuses, m.Status)), byte(m.Epoch))

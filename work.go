@@ -211,12 +211,12 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 		return &r
 	}
 	begun := h.store.now()
-	within, end := context.WithCancel(ctx)
+	within := ctx
 	if !s.read.Until.IsZero() { // a message in hand is not to wait for a read that hangs
-		end()
+		var end context.CancelFunc
 		within, end = context.WithTimeout(ctx, max(s.read.Until.Sub(begun), callTimeout))
+		defer end()
 	}
-	defer end()
 	n := &crisplog.Reading{Of: s.read, Blind: true}
 	if !s.read.Blind {
 		n = h.crisp.read(within, rec, s.read)

@@ -123,7 +123,8 @@ func hash(typ string, content []byte) string {
 	if n := len(plain); n < 2 || plain[0] != '"' || plain[n-1] != '"' || bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
 		plain = canonical(content) // any other is a text that can be spelled in no other way
 	}
-	sum := sha256.Sum256(append(append([]byte(typ), 0), plain...))
+	var room [512]byte // most contents are shorter, and need no other
+	sum := sha256.Sum256(append(append(append(room[:0], typ...), 0), plain...))
 	var text [32]byte
 	hex.Encode(text[:], sum[:16])
 	return string(text[:])

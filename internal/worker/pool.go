@@ -131,12 +131,27 @@ func (p *Pool) start(l *lane) {
 // goroutine, as the testing package does.
 func (p *Pool) run(l *lane, t *task, j Job) {
 	defer p.done(l, t)
+	deepen()
 	Guard(func(stack string) {
 		if p.panicked != nil {
 			p.panicked(j, stack)
 		}
 	}, func() { p.work(j) })
 }
+
+// deepen has the stack of a new goroutine grow once, while little is on it. Else it would be copied at each doubling.
+//
+//go:noinline
+func deepen() {
+	var room [deep]byte
+	use(room[:])
+}
+
+// deep is the room on the stack that work is given at first.
+const deep = 16 << 10
+
+//go:noinline
+func use([]byte) {}
 
 // done gives the worker of a task back.
 func (p *Pool) done(l *lane, t *task) {
