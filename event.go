@@ -210,15 +210,13 @@ func parseEvent(body []byte) (e Event, kept jsontext.Value, err error) {
 	if ms := crispapi.MillisOfEvent(at); ms != 0 {
 		e.At = time.UnixMilli(ms)
 	}
-	var website, session string
-	data.Fields(exactjson.To("website_id", &website), exactjson.To("session_id", &session))
+	website, session := e.readData(data)
 	if e.WebsiteID == "" {
 		e.WebsiteID = website
 	}
 	if crispapi.ValidSessionID(session) {
 		e.SessionID = session
 	}
-	e.readData(data)
 	return e, kept, nil
 }
 
@@ -247,14 +245,18 @@ func withoutReserved(raw jsontext.Value) jsontext.Value {
 	return rest
 }
 
-// readData sets the fields that the event's name calls for.
-func (e *Event) readData(data exactjson.Text) {
+// readData sets the fields that the event's name calls for. It returns the ids that stand in the data.
+func (e *Event) readData(data exactjson.Text) (website, session string) {
 	e.more.data = data.Value
-	switch e.Name {
-	case eventMessageSend, eventMessageReceived:
-		if m := messageIn(data); m.usable() {
-			e.Message = &m
+	if e.Name == eventMessageSend || e.Name == eventMessageReceived {
+		m := new(EventMessage)
+		if m.read(data); m.usable() {
+			e.Message = m
 		}
+		return m.WebsiteID, m.SessionID
+	}
+	data.Fields(exactjson.To("website_id", &website), exactjson.To("session_id", &session))
+	switch e.Name {
 	case eventMessageUpdated:
 		var u EventUpdate
 		data.Fields(exactjson.To("fingerprint", exactjson.FingerprintField(&u.Fingerprint)),
@@ -269,6 +271,7 @@ func (e *Event) readData(data exactjson.Text) {
 	default:
 		e.more.read(e.Name, data)
 	}
+	return website, session
 }
 
 // read sets the details that the event's name calls for.
@@ -378,7 +381,8 @@ func (m *EventMessage) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*m = messageIn(exactjson.Share(v))
+	*m = EventMessage{}
+	m.read(exactjson.Share(v))
 	return nil
 }
 
@@ -411,8 +415,8 @@ func readObject(b []byte) (jsontext.Value, error) {
 	return v, nil
 }
 
-// messageIn reads a message from an object that was checked.
-func messageIn(v exactjson.Text) (m EventMessage) {
+// read takes a message from an object that was checked.
+func (m *EventMessage) read(v exactjson.Text) {
 	m.Unknown = stdjson.RawMessage(v.ReadObject(
 		exactjson.To("website_id", &m.WebsiteID), exactjson.To("session_id", &m.SessionID), exactjson.To("type", &m.Type), exactjson.To("from", &m.From),
 		exactjson.To("origin", &m.Origin), exactjson.To("content", (*jsontext.Value)(&m.Content)), exactjson.To("fingerprint", exactjson.FingerprintField(&m.Fingerprint)),
@@ -420,8 +424,7 @@ func messageIn(v exactjson.Text) (m EventMessage) {
 		exactjson.To("read", &m.Read), exactjson.To("delivered", &m.Delivered),
 		exactjson.To("timestamp", func(v jsontext.Value) bool { m.Timestamp = crispapi.Millis(v); return m.Timestamp != 0 }),
 	))
-	return m
 }
 
 // usable tells whether the message can be told from others and has its place among them.
-func (m EventMessage) usable() bool { return m.Fingerprint != 0 && m.Timestamp > 0 }
+func (m *EventMessage) usable() bool { return m.Fingerprint != 0 && m.Timestamp > 0 }

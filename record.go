@@ -202,7 +202,7 @@ func (rec *record) fault(key string) string {
 		return "it has no conversation"
 	case key != "" && !rec.belongs(key):
 		return "it is of another conversation or website than its key"
-	case (rec.State == StateWaiting || rec.State == StateActive) && rec.Sessions.ByID(rec.Handover.CrispID) == nil:
+	case rec.withAgents() && rec.Sessions.ByID(rec.Handover.CrispID) == nil:
 		return "a handover runs in a Crisp session that is missing"
 	}
 	for _, m := range rec.UserMessages {

@@ -16,6 +16,7 @@ func (rec *record) written() *record {
 	if w.Touched.Equal(w.Since) {
 		w.Touched = time.Time{}
 	}
+	w.First = rec.Epoch - rec.First
 	for _, ho := range []**handover{&w.Handover, &w.FollowUp} {
 		if *ho == nil {
 			continue
@@ -30,6 +31,9 @@ func (rec *record) written() *record {
 		if short.LastWord.Equal(short.Opened) {
 			short.LastWord = time.Time{}
 		}
+		if *ho == rec.Handover && rec.withAgents() && short.Opened.Equal(rec.Since) {
+			short.Opened = time.Time{}
+		}
 		short.inSession(rec.Sessions)
 		*ho = &short
 	}
@@ -41,6 +45,7 @@ func (rec *record) complete() bool {
 	if rec.Touched.IsZero() {
 		rec.Touched = rec.Since
 	}
+	rec.First = rec.Epoch - rec.First
 	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
 		if ho == nil {
 			continue
@@ -50,6 +55,9 @@ func (rec *record) complete() bool {
 		}
 		if ho.Claimed.IsZero() {
 			ho.Claimed = ho.FirstReply
+		}
+		if ho == rec.Handover && rec.withAgents() && ho.Opened.IsZero() {
+			ho.Opened = rec.Since
 		}
 		if ho.LastWord.IsZero() {
 			ho.LastWord = ho.Opened

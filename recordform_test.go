@@ -30,7 +30,14 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 		"opening":               func(rec *record) { rec.Handover.Opened, rec.Handover.LastWord = time.Time{}, time.Time{} },
 		"a last word":           func(rec *record) { rec.Handover.LastWord = at.Add(time.Minute) },
 		"no deadline":           func(rec *record) { rec.Handover.Timeouts.Claim = -1 },
-		"a follow-up":           func(rec *record) { rec.FollowUp, rec.Handover = rec.Handover, nil },
+		"waiting":               func(rec *record) { rec.State = StateWaiting },
+		"active":                func(rec *record) { rec.State, rec.Since = StateActive, at.Add(time.Minute) },
+		"opened anew": func(rec *record) {
+			rec.State, rec.FollowUp = StateActive, &handover{ID: "f", Timeouts: rec.Handover.Timeouts, Epoch: 7, Opened: at, LastWord: at}
+		},
+		"the first epoch": func(rec *record) { rec.First = rec.Epoch },
+		"no first epoch":  func(rec *record) { rec.First = 0 },
+		"a follow-up":     func(rec *record) { rec.FollowUp, rec.Handover = rec.Handover, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := &record{

@@ -107,7 +107,7 @@ func TestTrimKeepsOfAMessageWhatIsNeeded(t *testing.T) {
 	var d struct {
 		Sessions []struct {
 			Log struct {
-				Entries []string // each with its time, fingerprint and status
+				Entries []string // each with its time, fingerprint and the letter of its status
 				Known   string
 			}
 		}
@@ -118,7 +118,7 @@ func TestTrimKeepsOfAMessageWhatIsNeeded(t *testing.T) {
 	for _, row := range log.Entries {
 		kept = append(kept, strings.Fields(row)[2])
 	}
-	require.Equal(t, []string{"ours", "ours", "removed", "failed", "shown", "ours"}, kept)
+	require.Equal(t, []string{"o", "o", "r", "f", "s", "o"}, kept)
 	require.Less(t, len(log.Known), 1000)
 }
 

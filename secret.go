@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/crisphandover/handover/internal/hooksign"
 )
 
 // Secret is a text that no form of printing shows: neither fmt with any verb, nor log/slog, nor
@@ -17,7 +19,7 @@ import (
 type Secret struct {
 	// A function is the one kind of value that fmt and reflection see nothing in: a pointer
 	// would be followed.
-	reveal func() string
+	open func() *hooksign.Key
 }
 
 // NewSecret hides a text.
@@ -25,7 +27,8 @@ func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	return Secret{reveal: func() string { return text }}
+	key := hooksign.NewKey(text)
+	return Secret{open: func() *hooksign.Key { return key }}
 }
 
 // NewSecrets hides several texts, for lists such as Webhook.Secrets.
@@ -49,10 +52,10 @@ func textsOf(secrets []Secret) []string {
 // Reveal returns the text, for those who call with it, such as a channel's API. Let it go nowhere but into a
 // computation or the head of a request: an URL stands in errors and logs.
 func (s Secret) Reveal() string {
-	if s.reveal == nil {
+	if s.open == nil {
 		return ""
 	}
-	return s.reveal()
+	return s.open().Secret()
 }
 
 // Equal reports whether both hide the same text. The time it takes tells nothing about them.
@@ -63,7 +66,7 @@ func (s Secret) Equal(other Secret) bool {
 
 // String says whether there is a secret, not which.
 func (s Secret) String() string {
-	if s.reveal == nil {
+	if s.open == nil {
 		return "[empty]"
 	}
 	return "[hidden]"

@@ -11,7 +11,7 @@ import (
 type standing struct {
 	State State     `json:"state"`
 	Epoch int64     `json:"epoch"`          // raised at each change of owner
-	First int64     `json:"first,omitzero"` // the epoch that the record began with
+	First int64     `json:"first,omitzero"` // the epoch that the record began with; written as how much that is below Epoch
 	Since time.Time `json:"since"`          // of the state
 
 	Handover *handover `json:"handover,omitempty"`  // the handover that runs, or the last one
@@ -24,6 +24,9 @@ type standing struct {
 func (s *standing) human() bool {
 	return s.State == StateOpening || s.State == StateWaiting || s.State == StateActive
 }
+
+// withAgents reports whether a handover runs whose Crisp conversation is open.
+func (s *standing) withAgents() bool { return s.State == StateWaiting || s.State == StateActive }
 
 // handoverOf returns the handover or follow-up with this id, or nil.
 func (s *standing) handoverOf(id string) *handover {
@@ -68,7 +71,7 @@ func (s *standing) request() *Request {
 
 // relays reports whether an effect brings the agents of the handover that runs what the user says.
 func (s *standing) relays(e *effect) bool {
-	return (s.State == StateWaiting || s.State == StateActive) &&
+	return s.withAgents() &&
 		(e.Kind == kindPost || e.Kind == kindAnswer) && e.HandoverID == s.Handover.ID
 }
 
@@ -122,8 +125,8 @@ type handover struct {
 	Epoch    int64        `json:"epoch,omitzero"`   // of the conversation, when it began; written if that is not its Epoch
 
 	Asked      time.Time `json:"asked,omitzero"`
-	Paced      time.Time `json:"paced,omitzero"` // the opening waits until then for our own pace
-	Opened     time.Time `json:"opened,omitzero"`
+	Paced      time.Time `json:"paced,omitzero"`   // the opening waits until then for our own pace
+	Opened     time.Time `json:"opened,omitzero"`  // written if the state is not of that time
 	Claimed    time.Time `json:"claimed,omitzero"` // written if that was not by FirstReply
 	FirstReply time.Time `json:"first_reply,omitzero"`
 	LastWord   time.Time `json:"last_word,omitzero"`  // the agent's last word, or the user's first after it; written if that is not Opened

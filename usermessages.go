@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -137,43 +138,72 @@ func (m *userMessage) settled() bool {
 // settledStatuses are the statuses of settled messages, in the order of their codes in records.
 var settledStatuses = []messageStatus{messageAnswered, messagePosted, messageTaken, messageRefused, messageEdited}
 
-// packedSize is how many bytes are kept of a settled message: six of its id, four of its content, one
-// for its status, and the last one of its epoch.
-const packedSize = 12
+// Settled messages stand in runs that are alike: how many, their status, and the last byte of their epoch; then of
+// each six bytes of its id, and four of its content.
+const headSize, packedSize = 3, 10
 
-// pack returns what is kept of a settled message.
+// pack returns what is kept of the settled messages.
+func (all userMessages) pack() (packed []byte) {
+	head := -1
+	for _, m := range all {
+		if !m.settled() {
+			continue
+		}
+		status, epoch := byte(slices.Index(settledStatuses, m.Status)), byte(m.Epoch)
+		if head < 0 || packed[head] == math.MaxUint8 || packed[head+1] != status || packed[head+2] != epoch {
+			head, packed = len(packed), append(packed, 0, status, epoch)
+		}
+		packed[head]++
+		packed = m.pack(packed)
+	}
+	return packed
+}
+
+// pack appends what is kept of one of them.
 func (m *userMessage) pack(to []byte) []byte {
 	var room, content [4]byte
 	short := m.shortID()
 	hash, _ := hex.AppendDecode(room[:0], []byte(m.Hash[:min(len(m.Hash), 2*len(room))]))
 	copy(content[:], hash)
-	to = append(append(to, short[:]...), content[:]...)
-	return append(to, byte(slices.Index(settledStatuses, m.Status)), byte(m.Epoch))
+	return append(append(to, short[:]...), content[:]...)
 }
 
-// unpack is the reverse of pack.
-func (m *userMessage) unpack(from []byte) bool {
-	code := int(from[10])
-	if code >= len(settledStatuses) {
-		return false
+// unpack adds the messages of a text that MarshalJSONTo wrote.
+func (all *userMessages) unpack(text string) error {
+	packed, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return errPacked
 	}
-	copy(m.short[:], from)
-	m.Hash, m.Status, m.Epoch = hex.EncodeToString(from[6:10]), settledStatuses[code], int64(from[11])
-	return true
+	messages := make([]userMessage, 0, len(packed)/packedSize)
+	for len(packed) > 0 {
+		if len(packed) < headSize {
+			return errPacked
+		}
+		n, code, epoch := int(packed[0]), int(packed[1]), int64(packed[2])
+		packed = packed[headSize:]
+		if n == 0 || code >= len(settledStatuses) || len(packed) < n*packedSize {
+			return errPacked
+		}
+		for ; n > 0; n-- {
+			m := userMessage{Hash: hex.EncodeToString(packed[6:packedSize]), Status: settledStatuses[code], Epoch: epoch}
+			copy(m.short[:], packed)
+			messages, packed = append(messages, m), packed[packedSize:]
+		}
+	}
+	for i := range messages {
+		*all = append(*all, &messages[i])
+	}
+	return nil
 }
+
+var errPacked = errors.New("the user's messages cannot be read")
 
 // MarshalJSONTo writes the settled messages as one text, and the others after it.
 func (all userMessages) MarshalJSONTo(enc *jsontext.Encoder) error {
 	if err := enc.WriteToken(jsontext.BeginArray); err != nil {
 		return err
 	}
-	var packed []byte
-	for _, m := range all {
-		if m.settled() {
-			packed = m.pack(packed)
-		}
-	}
-	if len(packed) > 0 {
+	if packed := all.pack(); len(packed) > 0 {
 		if err := enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed))); err != nil {
 			return err
 		}
@@ -216,22 +246,6 @@ func (all *userMessages) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 	_, err := dec.ReadToken()
 	return err
-}
-
-// unpack adds the settled messages of a text.
-func (all *userMessages) unpack(text string) error {
-	packed, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(packed)%packedSize != 0 {
-		return errors.New("the user's messages cannot be read")
-	}
-	messages := make([]userMessage, len(packed)/packedSize)
-	for i := range messages {
-		if !messages[i].unpack(packed[i*packedSize:]) {
-			return errors.New("a message of the user has an unknown status")
-		}
-		*all = append(*all, &messages[i])
-	}
-	return nil
 }
 
 // recount gives the messages of which little was kept their whole epochs: the newest that fit the last

@@ -1,11 +1,14 @@
 package handover
 
 import (
-	"encoding/json"
+	"encoding/base64"
+	stdjson "encoding/json"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover/internal/claims"
@@ -45,6 +48,41 @@ func TestOnEndWaitsForReceive(t *testing.T) {
 	}
 }
 
+// TestSettledMessagesInRecords has runs of messages that are alike, longer than a run can be, and what is none.
+func TestSettledMessagesInRecords(t *testing.T) {
+	var all, want userMessages
+	add := func(n int, status messageStatus, epoch int64) {
+		for range n {
+			id := strconv.Itoa(len(all))
+			all = append(all, &userMessage{ID: id, Hash: "32eb7bbf012c5ad1", Status: status, Epoch: epoch})
+			want = append(want, &userMessage{Hash: "32eb7bbf", Status: status, Epoch: epoch, short: shortIDOf(id)})
+		}
+	}
+	add(600, messagePosted, 1000)
+	add(1, messageAnswered, 1000)
+	add(2, messageAnswered, 1001)
+	all = append(all, &userMessage{ID: "still", Status: messageTurn, Epoch: 1001, Incoming: &Incoming{ID: "still"}})
+	add(1, messageEdited, 1001)
+	text, err := json.Marshal(all, recordJSON)
+	require.NoError(t, err)
+	var read userMessages
+	require.NoError(t, json.Unmarshal(text, &read, recordJSON))
+	read.recount(1100)
+	require.Equal(t, append(want, all[603]), read)
+	require.Equal(t, "599", read.find("599").ID)
+	require.Nil(t, read.find("605"))
+
+	for name, bad := range map[string][]byte{
+		"half a head": {1, 0}, "a run of none": {0, 0, 0}, "an unknown status": append([]byte{1, 5, 0}, make([]byte, packedSize)...),
+		"fewer than it says": append([]byte{2, 0, 0}, make([]byte, 2*packedSize-1)...), "more than it says": append([]byte{1, 0, 0}, make([]byte, packedSize+1)...),
+	} {
+		text := `["` + base64.RawStdEncoding.EncodeToString(bad) + `"]`
+		require.Error(t, json.Unmarshal([]byte(text), new(userMessages), recordJSON), name)
+	}
+	require.Error(t, json.Unmarshal([]byte(`["!"]`), new(userMessages), recordJSON))
+	require.NoError(t, json.Unmarshal([]byte(`[""]`), new(userMessages), recordJSON))
+}
+
 func TestTimesOfChannelsAreSetRight(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct{ at, want time.Time }{
@@ -66,7 +104,7 @@ func TestTimesOfChannelsAreSetRight(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := plausibleTime(tt.at, now)
 			require.Equal(t, tt.want, got)
-			_, err := json.Marshal(got)
+			_, err := stdjson.Marshal(got)
 			require.NoError(t, err)
 		})
 	}

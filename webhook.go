@@ -194,7 +194,7 @@ func (w Webhook) credential(r *http.Request) (signed bool, err error) {
 
 // verify checks the signature, and the time of what was signed.
 func (w Webhook) verify(h http.Header, body []byte, now time.Time) error {
-	if !slices.ContainsFunc(w.Secrets, func(s Secret) bool { return hooksign.Verify(h, body, s.Reveal()) }) {
+	if !slices.ContainsFunc(w.Secrets, func(s Secret) bool { return s.open != nil && s.open().Verify(h, body) }) {
 		return errBadSignature
 	}
 	if w.MaxAge <= 0 {

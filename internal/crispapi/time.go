@@ -2,9 +2,10 @@ package crispapi
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/crisphandover/handover/internal/exactjson"
 )
 
 // The window of times that can be Crisp's, in milliseconds since 1970: from 1990, long before Crisp,
@@ -19,11 +20,8 @@ const (
 // seconds, microseconds and nanoseconds are known by their magnitude. It returns 0 for what is no
 // number, or no time between the years 1990 and 2100: such a time must not be stored or compared.
 func Millis(v jsontext.Value) int64 {
-	if v.Kind() != jsontext.KindNumber {
-		return 0
-	}
-	t, err := strconv.ParseFloat(string(v), 64)
-	if err != nil {
+	t, ok := exactjson.Number(v)
+	if !ok {
 		return 0
 	}
 	for _, unit := range []float64{1, 1e3, 1e-3, 1e-6} {
@@ -38,7 +36,7 @@ func Millis(v jsontext.Value) int64 {
 // what was written before it in that second.
 func MillisOfEvent(v jsontext.Value) int64 {
 	ms := Millis(v)
-	if t, err := strconv.ParseFloat(string(v), 64); err == nil && t < latest/1000 && ms != 0 && t == math.Trunc(t) {
+	if t, ok := exactjson.Number(v); ok && t < latest/1000 && ms != 0 && t == math.Trunc(t) {
 		ms += 999
 	}
 	return ms

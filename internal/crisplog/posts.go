@@ -56,7 +56,7 @@ func (all Posts) Has(fp int64) bool {
 	return fp != 0 && slices.ContainsFunc(all, func(p Post) bool { return p.Fingerprint == fp })
 }
 
-// In a record a post is its key, a byte of flags, its files if it has some, and its fingerprint.
+// In a record a post is its key and its fingerprint; if that is marked, a byte of flags follows, and its files if it has some.
 const flagMarked, flagEdited, flagFiles byte = 1, 2, 4
 
 // MarshalJSONTo implements json.MarshalerTo.
@@ -70,12 +70,16 @@ func (all Posts) MarshalJSONTo(enc *jsontext.Encoder) error {
 		if p.Edited {
 			flags |= flagEdited
 		}
-		var files []byte
 		if p.Files != (FilesMark{}) {
-			flags, files = flags|flagFiles, p.Files[:]
+			flags |= flagFiles
 		}
-		packed = append(append(append(packed, p.Of[:]...), flags), files...)
-		packed = appendFingerprint(packed, p.Fingerprint, false)
+		packed = appendFingerprint(append(packed, p.Of[:]...), p.Fingerprint, flags != 0)
+		if flags != 0 {
+			packed = append(packed, flags)
+		}
+		if flags&flagFiles != 0 {
+			packed = append(packed, p.Files[:]...)
+		}
 	}
 	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
 }
@@ -105,8 +109,16 @@ var errPosts = errors.New("the user's messages in Crisp cannot be read")
 
 // unpackPost reads the first of packed posts, and returns the rest.
 func unpackPost(packed []byte) (p Post, rest []byte, err error) {
-	flags, rest, ok := take(packed[copy(p.Of[:], packed):], 1)
-	if !ok || flags[0] > flagMarked|flagEdited|flagFiles {
+	fp, rest, ok := take(packed[copy(p.Of[:], packed):], packedFingerprint)
+	if !ok {
+		return p, nil, errPosts
+	}
+	var flagged bool
+	if p.Fingerprint, flagged = fingerprintOf(fp); !flagged {
+		return p, rest, nil
+	}
+	flags, rest, ok := take(rest, 1)
+	if !ok || flags[0] == 0 || flags[0] > flagMarked|flagEdited|flagFiles {
 		return p, nil, errPosts
 	}
 	p.Marked, p.Edited = flags[0]&flagMarked != 0, flags[0]&flagEdited != 0
@@ -117,10 +129,5 @@ func unpackPost(packed []byte) (p Post, rest []byte, err error) {
 		}
 		p.Files = FilesMark(files)
 	}
-	fp, rest, ok := take(rest, packedFingerprint)
-	if !ok {
-		return p, nil, errPosts
-	}
-	p.Fingerprint, _ = fingerprintOf(fp)
 	return p, rest, nil
 }

@@ -1,6 +1,8 @@
 package crisplog
 
 import (
+	"encoding/base64"
+	"slices"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -33,14 +35,27 @@ func TestPostsInRecords(t *testing.T) {
 		{Of: PostKey{2}, Fingerprint: -1078189900, Marked: true},
 		{Of: PostKey{3}, Edited: true},
 		{Of: PostKey{4}, Marked: true, Edited: true},
+		{Of: PostKey{5}, Fingerprint: -(1<<53 - 1)},
+		{Of: PostKey{6}},
 	}
 	text, err := json.Marshal(all)
 	require.NoError(t, err)
-	require.Less(t, len(text), 4*26)
+	require.Less(t, len(text), 6*20)
 	var back Posts
 	require.NoError(t, json.Unmarshal(text, &back))
 	require.Equal(t, all, back)
 
+	packed := func(b ...byte) string { return `"` + base64.RawStdEncoding.EncodeToString(b) + `"` }
+	key, marked := []byte("key..."), []byte{0x80, 0, 0, 0, 0, 0, 7}
+	require.NoError(t, json.Unmarshal([]byte(packed(slices.Concat(key, marked, []byte{flagEdited})...)), &back))
+	require.Equal(t, Posts{{Of: PostKey(key), Fingerprint: 7, Edited: true}}, back)
+	for name, bad := range map[string][]byte{
+		"no flags": slices.Concat(key, marked), "flags that say nothing": slices.Concat(key, marked, []byte{0}),
+		"unknown flags": slices.Concat(key, marked, []byte{8}), "no files": slices.Concat(key, marked, []byte{flagFiles, 1, 2}),
+		"files that are none": slices.Concat(key, marked, []byte{flagFiles, 0, 0, 0}), "half a key": key[:3], "half a fingerprint": slices.Concat(key, marked[:6]),
+	} {
+		require.Error(t, json.Unmarshal([]byte(packed(bad...)), &back), name)
+	}
 	for _, bad := range []string{`"AAAA"`, `"?"`, `7`, `null`, `[]`} {
 		require.Error(t, json.Unmarshal([]byte(bad), &back), bad)
 	}

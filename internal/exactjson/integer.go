@@ -29,12 +29,39 @@ func FingerprintField(field *int64) func(jsontext.Value) bool {
 }
 
 func integer(v jsontext.Value) int64 {
-	if v.Kind() != jsontext.KindNumber {
-		return 0
-	}
-	f, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || math.Abs(f) > MaxInteger || f != math.Trunc(f) {
+	f, ok := Number(v)
+	if !ok || math.Abs(f) > MaxInteger || f != math.Trunc(f) {
 		return 0
 	}
 	return int64(f)
+}
+
+// exactDigits is how many digits every integer has at the most that a float64 holds exactly.
+const exactDigits = 15
+
+// Number returns the number that v is, as JavaScript reads it; ok is false if v is none, or one too large. Nearly all of
+// Crisp's are short integers: these need no more than a look at their digits.
+func Number(v jsontext.Value) (f float64, ok bool) {
+	if v.Kind() != jsontext.KindNumber {
+		return 0, false
+	}
+	if n, ok := digits(v); ok {
+		return float64(n), true
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	return f, err == nil
+}
+
+// digits returns the integer that up to exactDigits digits are; ok is false for all else.
+func digits(v []byte) (n int64, ok bool) {
+	if len(v) > exactDigits {
+		return 0, false
+	}
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }

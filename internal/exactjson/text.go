@@ -25,8 +25,8 @@ func Share(v jsontext.Value) Text {
 
 // ReadObject is as the function of that name.
 func (t Text) ReadObject(into ...Field) (rest jsontext.Value) {
-	expected := 0
-	for m := t.members(); m.next(); {
+	expected, m := 0, t.members()
+	for m.next() {
 		value := m.value()
 		if i := m.fieldOf(into, &expected); i >= 0 && value.set(into[i].to) {
 			continue
@@ -46,8 +46,8 @@ func (t Text) ReadObject(into ...Field) (rest jsontext.Value) {
 
 // Fields is ReadObject for those who need no rest.
 func (t Text) Fields(into ...Field) {
-	expected, missing := 0, len(into)
-	for m := t.members(); missing > 0 && m.next(); {
+	expected, missing, m := 0, len(into), t.members()
+	for missing > 0 && m.next() {
 		if i := m.fieldOf(into, &expected); i >= 0 {
 			m.value().set(into[i].to)
 			missing--

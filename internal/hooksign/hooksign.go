@@ -6,42 +6,73 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"hash"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// Headers of signed hooks.
+// Headers of signed hooks, in their canonical form.
 const (
 	signature = "X-Crisp-Signature"
 	timestamp = "X-Crisp-Request-Timestamp"
 )
 
 // Signed reports whether a hook has a signature, which may be wrong.
-func Signed(h http.Header) bool { return h.Get(signature) != "" }
+func Signed(h http.Header) bool { return first(h, signature) != "" }
 
-// Verify reports whether the signature is one with the secret: the hex HMAC-SHA256 of "[time;body]", with the time
-// as it stands in its header and the secret's characters as the key. An empty secret, which everybody knows, signs
-// nothing.
-func Verify(h http.Header, body []byte, secret string) bool {
+// first is h.Get of a name that is in its canonical form, which Get would make anew each time.
+func first(h http.Header, name string) string {
+	if all := h[name]; len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// Key is a secret that hooks are signed with: its characters are the key. The zero Key is empty. It must not be copied,
+// nor printed.
+type Key struct {
+	secret string
+	macs   sync.Pool // of *mac that have taken in the key, which takes as long as a hundred bytes of a hook
+}
+
+// NewKey returns the key of a secret.
+func NewKey(secret string) *Key { return &Key{secret: secret} }
+
+// Secret returns the secret.
+func (k *Key) Secret() string { return k.secret }
+
+// mac makes signatures, one after the other.
+type mac struct {
+	hash.Hash
+	buffer [64]byte
+}
+
+// Verify reports whether the signature is one with the key: the hex HMAC-SHA256 of "[time;body]", with the time
+// as it stands in its header. An empty secret, which everybody knows, signs nothing.
+func (k *Key) Verify(h http.Header, body []byte) bool {
 	var got [sha256.Size]byte
-	given := h.Get(signature)
-	if secret == "" || len(given) != hex.EncodedLen(len(got)) {
+	given := first(h, signature)
+	if k.secret == "" || len(given) != hex.EncodedLen(len(got)) {
 		return false
 	}
 	if _, err := hex.Decode(got[:], []byte(given)); err != nil {
 		return false
 	}
-	time := h.Get(timestamp)
-	mac := hmac.New(sha256.New, []byte(secret))
-	buffer := append(make([]byte, 0, max(len(time)+2, sha256.Size)), '[')
-	buffer = append(append(buffer, time...), ';')
-	mac.Write(buffer)
-	mac.Write(body)
-	mac.Write(closing)
-	return hmac.Equal(mac.Sum(buffer[:0]), got[:])
+	m, ok := k.macs.Get().(*mac)
+	if !ok {
+		m = &mac{Hash: hmac.New(sha256.New, []byte(k.secret))}
+	}
+	m.Write(append(append(append(m.buffer[:0], '['), first(h, timestamp)...), ';'))
+	m.Write(body)
+	m.Write(closing)
+	same := hmac.Equal(m.Sum(m.buffer[:0]), got[:])
+	m.Reset()
+	k.macs.Put(m)
+	return same
 }
 
 // closing ends what is signed.
@@ -50,7 +81,7 @@ var closing = []byte("]")
 // Emitted returns when a signed hook was emitted; ok is false if its time is not a number. Crisp does not
 // document its unit: a number below 1e12 can only be seconds, and one above only milliseconds.
 func Emitted(h http.Header) (at time.Time, ok bool) {
-	n, err := strconv.ParseInt(h.Get(timestamp), 10, 64)
+	n, err := strconv.ParseInt(first(h, timestamp), 10, 64)
 	switch {
 	case err != nil:
 		return time.Time{}, false

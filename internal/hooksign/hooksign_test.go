@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,17 +26,54 @@ func signed(secret, stamp, body string) http.Header {
 }
 
 func TestVerify(t *testing.T) {
+	key := NewKey("secret")
 	h := signed("secret", "1506985696616", "{}")
 	require.True(t, Signed(h))
-	require.True(t, Verify(h, []byte("{}"), "secret"))
-	require.False(t, Verify(h, []byte("{} "), "secret"), "another body")
-	require.False(t, Verify(h, []byte("{}"), "other"))
-	require.False(t, Verify(signed("", "1", "{}"), []byte("{}"), ""), "everybody knows the empty secret")
+	for range 3 { // the first one makes what the others use again
+		require.True(t, key.Verify(h, []byte("{}")))
+		require.False(t, key.Verify(h, []byte("{} ")), "another body")
+	}
+	require.False(t, NewKey("other").Verify(h, []byte("{}")))
+	require.False(t, NewKey("").Verify(signed("", "1", "{}"), []byte("{}")), "everybody knows the empty secret")
 	require.False(t, Signed(http.Header{}))
+	require.False(t, key.Verify(http.Header{}, []byte("{}")))
 	h.Set("X-Crisp-Request-Timestamp", "1506985696617")
-	require.False(t, Verify(h, []byte("{}"), "secret"), "another time")
+	require.False(t, key.Verify(h, []byte("{}")), "another time")
 	h.Set("X-Crisp-Signature", "no hex")
-	require.False(t, Verify(h, []byte("{}"), "secret"))
+	require.False(t, key.Verify(h, []byte("{}")))
+	h.Set("X-Crisp-Signature", strings.Repeat("x", 64))
+	require.False(t, key.Verify(h, []byte("{}")))
+	long := signed("secret", strings.Repeat("9", 1000), "{}")
+	require.True(t, key.Verify(long, []byte("{}")), "the time is taken as it is")
+}
+
+// TestKeysAtOnce has many verify hooks with the same key: none sees what another one hashes.
+func TestKeysAtOnce(t *testing.T) {
+	key := NewKey("secret")
+	var group sync.WaitGroup
+	for n := range 8 {
+		group.Go(func() {
+			for i := range 20 {
+				body := strings.Repeat("x", 100*n+i)
+				h := signed("secret", "1506985696616", body)
+				assert.True(t, key.Verify(h, []byte(body)))
+				assert.False(t, key.Verify(h, []byte(body+"x")))
+			}
+		})
+	}
+	group.Wait()
+}
+
+// BenchmarkVerify verifies a hook of 600 bytes.
+func BenchmarkVerify(b *testing.B) {
+	key, body := NewKey("a secret of 32 characters or more"), strings.Repeat("x", 600)
+	h := signed(key.Secret(), "1506985696616", body)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !key.Verify(h, []byte(body)) {
+			b.Fatal("the hook is not the key's")
+		}
+	}
 }
 
 func TestEmitted(t *testing.T) {
