@@ -399,8 +399,10 @@ func (e *effect) fault(serial int64) string {
 		return "an end has no summary"
 	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
 		return "an end has no reason"
-	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote || e.Kind == kindEdit) && (e.FP < 1 || e.FP > maxNumber):
+	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
 		return "a message of ours has no number"
+	case e.Kind == kindEdit && (e.FP == 0 || e.FP < -maxNumber || e.FP > maxNumber): // Crisp may have numbered the message, also below 0
+		return "an edit is of no message"
 	case (e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit) && (e.Incoming == "" || len(e.Content) == 0):
 		return "a post has no content"
 	}

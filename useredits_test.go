@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -131,6 +132,31 @@ func TestEditsWhereCrispNumbersMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Crisp's fingerprints may be negative. A record with an edit of such a message can be read by all replicas.
+func TestAnEditOfAMessageWithANegativeNumber(t *testing.T) {
+	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+		other := r.replica(options{still: true})
+		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+			switch c.Route {
+			case handovertest.RouteSend:
+				return handovertest.Fault{Status: 200, Commit: true, Body: `{"error":false,"reason":"dispatched","data":{"fingerprint":-1078189900}}`}
+			case handovertest.RouteEdit:
+				return handovertest.Fault{Delay: time.Second}
+			}
+			return handovertest.Fault{}
+		})
+		wrote(r, "7", "one")
+		go func() {
+			_, err := r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "8", Edits: "7", Text: "two"})
+			require.NoError(r.T, err)
+		}()
+		synctest.Wait()
+		_, err := other.Session(r.T.Context(), r.Conv)
+		require.NoError(r.T, err)
+		r.After(time.Minute)
+	})
 }
 
 // An edit that comes while its message is being posted follows it.

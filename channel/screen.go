@@ -190,7 +190,7 @@ func (s *Screen) offer(ctx context.Context, conversation string, parts []Part) {
 		}
 	}
 	key := s.key("offers", conversation)
-	if had, ok, err := s.sent.Recall(ctx, key); (ok || offers != "") && (err != nil || had != offers) {
+	if had, ok, err := s.sent.Recall(ctx, key); err != nil || (ok || offers != "") && had != offers {
 		s.note(ctx, key, offers, "it is not known what a user means who answers with a number")
 	}
 }

@@ -116,6 +116,40 @@ func TestShowThatIsNotKept(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// blind is a Sent that cannot be read while it is dark.
+type blind struct {
+	channel.Memory
+	dark bool
+}
+
+func (b *blind) Recall(ctx context.Context, key string) (string, bool, error) {
+	if b.dark {
+		return "", false, errors.New("down")
+	}
+	return b.Memory.Recall(ctx, key)
+}
+
+// TestChoicesThatAreOver: a message that lists nothing takes back what was listed, also where it cannot be read whether
+// anything was. Else a number would be taken for an old choice.
+func TestChoicesThatAreOver(t *testing.T) {
+	sent := &blind{}
+	screen := channel.NewScreen("wall", sent, quiet)
+	p := parts("1. Yes\n2. No")
+	p[0].Listed = []channel.Choice{{Number: 1, Title: "Yes", Payload: "yes"}, {Number: 2, Title: "No", Payload: "no"}}
+	_, err := screen.Show(t.Context(), "c", "", p, new(wall).show)
+	require.NoError(t, err)
+	payload, _, err := screen.Chosen(t.Context(), "c", "2")
+	require.NoError(t, err)
+	require.Equal(t, "no", payload)
+	sent.dark = true
+	_, err = screen.Show(t.Context(), "c", "", parts("How many do you want?"), new(wall).show)
+	require.NoError(t, err)
+	sent.dark = false
+	payload, ok, err := screen.Chosen(t.Context(), "c", "2")
+	require.NoError(t, err)
+	require.False(t, ok, payload)
+}
+
 func TestRevise(t *testing.T) {
 	revision := func(ids string, removed bool) handover.Revision {
 		return handover.Revision{Message: handover.Message{ChannelID: ids}, Removed: removed}

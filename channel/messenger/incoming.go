@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/jsonplace"
 )
 
 // errBody is for a body that is not what Meta posts.
@@ -65,21 +66,18 @@ type message struct {
 	unknown bool // it holds something else
 }
 
+// knownMembers are those of a message that tell nothing more of what the user says than message has.
+var knownMembers = []string{"mid", "seq", "text", "is_echo", "is_deleted", "quick_reply", "attachments", "reply_to", "app_id", "metadata", "nlp"}
+
 // UnmarshalJSON reads a message, and notes whether it holds what is not known.
 func (m *message) UnmarshalJSON(raw []byte) error {
 	type known message
-	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, (*known)(m)); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, &members); err != nil {
-		return err
-	}
-	for _, name := range []string{"mid", "seq", "text", "is_echo", "is_deleted", "quick_reply", "attachments", "reply_to", "app_id", "metadata", "nlp"} {
-		delete(members, name)
-	}
-	m.unknown = len(members) > 0
-	return nil
+	others, err := jsonplace.Others(raw, knownMembers)
+	m.unknown = len(others) > 0
+	return err
 }
 
 type attachment struct {

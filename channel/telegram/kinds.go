@@ -2,9 +2,9 @@ package telegram
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
+
+	"github.com/crisphandover/handover/internal/jsonplace"
 )
 
 // aside are the members of a message that are not what the user says: who, when and where, what it refers to, how it
@@ -34,18 +34,12 @@ var noWords = strings.Fields(aside + " " + service)
 // UnmarshalJSON reads a message, and notes what of it is not known.
 func (m *message) UnmarshalJSON(raw []byte) error {
 	type known message
-	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, (*known)(m)); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, &members); err != nil {
-		return err
+	others, err := jsonplace.Others(raw, noWords)
+	if len(others) > 0 {
+		m.unknown = others[0]
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if !slices.Contains(noWords, name) {
-			m.unknown = name
-			break
-		}
-	}
-	return nil
+	return err
 }

@@ -1,5 +1,5 @@
 // Package jsonplace tells where in a JSON text a fault stands, so that a person finds it, and quotes nothing
-// of the text.
+// of the text; and which members an object has that nobody knows.
 package jsonplace
 
 import (
