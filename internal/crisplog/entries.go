@@ -99,7 +99,7 @@ func parseEntry(text string) (*Entry, error) {
 		author, id, named := strings.Cut(rest, " ")
 		e.Hash, errs[3] = parseHash(hash)
 		var n int64
-		n, errs[4] = strconv.ParseInt(author, base, 32)
+		n, errs[4] = strconv.ParseInt(author, base, strconv.IntSize)
 		e.Author = int(n)
 		if named {
 			e.ChannelID = []string{id}

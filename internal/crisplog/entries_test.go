@@ -1,6 +1,7 @@
 package crisplog
 
 import (
+	"math"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -22,6 +23,7 @@ func TestLogEntriesInRecords(t *testing.T) {
 		{Position: Position{At: 1, FP: 17}, Status: Shown, Hash: "4df16e0fc7"},
 		{Position: Position{At: 1, FP: 18}, Status: Shown, Hash: "4df16e0fc71x", Author: 40},
 		{Position: Position{At: 1, FP: 19}, Status: Removed, Author: 40},
+		{Position: Position{At: 1, FP: 20}, Status: Shown, Author: math.MaxInt}, // which is nobody, as in a record that another program wrote
 		{Position: Position{At: 1, FP: 9}, Status: Shown, ChannelID: []string{"a", "b"}},
 		{Position: Position{At: 1, FP: 10}, Status: Shown, Type: "picker", Hash: "a", Was: []string{"b"}, Edited: 7, Author: 1},
 		{Position: Position{At: 1, FP: 11}, Status: Ours, Sent: 4, Within: 2},
