@@ -39,8 +39,12 @@ type refusal struct {
 // to be repeated any more. Either it never can be taken (handover.Permanent); or for a quarter of an hour each attempt
 // was refused by its own conversation (OnlyOwn): the record cannot be worked on (handover.ErrRecord), or too many
 // messages wait there (handover.ErrCrowded). What one user does, and one damaged record, may cost the others nothing.
-// Any other error is to be repeated for as long as the platform does.
+// Any other error is to be repeated for as long as the platform does. A nil Refusals remembers nothing, and gives up only
+// what never can be taken.
 func (r *Refusals) GiveUp(m handover.Incoming, err error) bool {
+	if r == nil {
+		return handover.Permanent(err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := messageKey{m.Conversation, m.ID}

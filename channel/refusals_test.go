@@ -55,3 +55,14 @@ func TestRefusalsAreBounded(t *testing.T) {
 		require.False(t, r.GiveUp(handover.Incoming{ID: "1"}, handover.ErrCrowded))
 	})
 }
+
+// TestNoRefusals repeats what may be taken some day, for ever.
+func TestNoRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var none *channel.Refusals
+		require.False(t, none.GiveUp(handover.Incoming{ID: "1"}, handover.ErrCrowded))
+		time.Sleep(time.Hour)
+		require.False(t, none.GiveUp(handover.Incoming{ID: "1"}, handover.ErrCrowded))
+		require.True(t, none.GiveUp(handover.Incoming{ID: "1"}, handover.ErrBadMessage))
+	})
+}
