@@ -162,9 +162,9 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 	case !newer || s.State.Closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
-	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
-		// The user may be gone: only a message that was shown is a takeover.
 	case rec.env.cfg.Policy.NoTakeover:
+	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
+		rec.introduce(rec.FollowUp, agent) // the user may be gone: only a message that was shown is a takeover
 	default:
 		s.State.Reopened()
 		rec.fire(onHuman, what)

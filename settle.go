@@ -143,7 +143,11 @@ func (o *settlement) succeeded() {
 func (o *settlement) failed() bool {
 	switch {
 	case o.e.Kind == kindDeliver || o.e.Kind == kindRevise || o.e.Kind == kindText:
-		return o.deliveryFailed()
+		over := o.deliveryFailed()
+		if f := o.rec.FollowUp; over && f != nil && (o.e.Text == textJoined || o.e.Text == textTransferred) {
+			f.Agents = nil // the user does not know who writes
+		}
+		return over
 	case o.e.Kind.optional():
 		return o.optionalFailed()
 	case o.e.Kind.opens():

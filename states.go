@@ -227,6 +227,9 @@ func (t *transition) takeover() {
 	}
 	t.rec.Handover = t.rec.newHandover(&r)
 	t.rec.Handover.LeaveTitle = leave
+	if f := t.rec.FollowUp; f != nil && f.CrispID == t.cause.session.ID {
+		t.rec.Handover.Agents = f.Agents // the user was told of them
+	}
 	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
 	t.cause.session.Bounds.End(t.cause.at - 1)
 	t.rec.ToCrisp.dropResolve(t.cause.session.ID)
@@ -252,12 +255,17 @@ func (t *transition) spoke() {
 	if ho.FirstReply.IsZero() {
 		ho.FirstReply = t.rec.env.now
 	}
+	t.rec.introduce(ho, t.cause.agent)
+}
+
+// introduce tells the user who writes, when that is new.
+func (rec *record) introduce(ho *handover, a Agent) {
 	name := textJoined
 	if len(ho.Agents) > 0 {
 		name = textTransferred
 	}
-	if ho.Agents.speaks(t.cause.agent) {
-		t.rec.say(name, t.cause.agent.Name)
+	if ho.Agents.speaks(a) {
+		rec.say(name, a.Name)
 	}
 }
 
@@ -283,7 +291,7 @@ func (t *transition) wentQuiet() {
 	t.left()
 	if s := t.rec.Sessions.ByID(t.rec.Handover.CrispID); s != nil && s.State.Email {
 		f := *t.rec.Handover
-		f.ID, f.ByEmail, f.Asked = newID(), true, t.rec.env.now
+		f.ID, f.ByEmail, f.Asked, f.Agents = newID(), true, t.rec.env.now, nil
 		t.rec.FollowUp = &f
 	}
 }

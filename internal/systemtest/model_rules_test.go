@@ -278,11 +278,6 @@ func (m *model) hear(c *modelCrisp, agent, text string, late, away bool) {
 		m.joined(agent)
 	default:
 		m.takeOver(c)
-		if follow { // shown first: that it is shown is what takes over
-			m.lines = append(m.lines, lines...)
-			m.joined(agent)
-			return
-		}
 		m.joined(agent)
 	}
 	if !away {
