@@ -403,10 +403,19 @@ func (e *effect) fault(serial int64) string {
 		return "a message of ours has no number"
 	case e.Kind == kindEdit && (e.FP == 0 || e.FP < -maxNumber || e.FP > maxNumber): // Crisp may have numbered the message, also below 0
 		return "an edit is of no message"
-	case (e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit) && (e.Incoming == "" || len(e.Content) == 0):
+	case (e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit) && (e.Incoming == "" || e.empty()):
 		return "a post has no content"
 	}
 	return ""
+}
+
+// empty reports whether the content is none that is written.
+func (e *effect) empty() bool {
+	switch string(e.Content) {
+	case "", "null", `""`, "{}", "[]":
+		return true
+	}
+	return false
 }
 
 // follows reports whether nothing is queued of the parts that come before this one of a user's message.

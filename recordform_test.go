@@ -65,3 +65,18 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 		require.ErrorIs(t, err, errUnreadable, handover)
 	}
 }
+
+// TestPostsWithoutContent: what is left out when a record is written is refused when it is read, and not only after a save.
+func TestPostsWithoutContent(t *testing.T) {
+	for content, refused := range map[string]bool{`"words"`: false, `null`: true, `""`: true, `{}`: true, `[]`: true} {
+		data := `{"v":1,"conversation":{"source":"webchat","id":"user"},"state":"bot","epoch":1,"since":"2026-11-30T20:00:00Z","serial":1,
+			"sessions":[{"id":"session_00000000-0000-4000-8000-000000000001"}],
+			"to_crisp":[{"n":1,"kind":"post","crisp":"session_00000000-0000-4000-8000-000000000001","fp":1,"incoming":"1","content":` + content + `}]}`
+		_, err := decodeRecord(Record{Version: 1, Data: []byte(data)}, "w/webchat/user", Conversation{}, time.Now())
+		if !refused {
+			require.NoError(t, err, content)
+			continue
+		}
+		require.ErrorIs(t, err, errUnreadable, content)
+	}
+}
