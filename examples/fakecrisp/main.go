@@ -55,13 +55,24 @@ func serve(in io.Reader, out io.Writer, hooks string) error {
 				fmt.Fprintln(out, line)
 			}
 			for _, hook := range unseen(crisp.Hooks(), &told) {
-				if hook.Status/100 != 2 && hook.Status != last {
-					fmt.Fprintf(out, "%s answers hooks with HTTP %d (0: nobody listens there); HOOKS says where they go\n", hooks, hook.Status)
+				if hook.Status != last {
+					fmt.Fprint(out, untaken(hooks, hook.Status))
 				}
 				last = hook.Status
 			}
 		}
 	}
+}
+
+// untaken says that hooks are not taken, which makes a bot look dead. A status of 0 means that there was no answer.
+func untaken(hooks string, status int) string {
+	switch {
+	case status == 0:
+		return fmt.Sprintf("nobody listens at %s; HOOKS says where hooks go\n", hooks)
+	case status/100 != 2:
+		return fmt.Sprintf("%s answers hooks with HTTP %d; HOOKS says where they go\n", hooks, status)
+	}
+	return ""
 }
 
 // unseen is what is new of a record that grows, and whose oldest entries are dropped when it is too long.

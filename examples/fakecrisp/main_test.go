@@ -120,7 +120,7 @@ func TestHooksThatNobodyTakes(t *testing.T) {
 	h := p.bot(t, func(handover.Message) {})
 	go h.Run(t.Context())
 	require.NoError(t, h.Handle(t.Context(), handover.Incoming{Conversation: joe, ID: "1", Text: "human"}))
-	const told = "/hooks answers hooks with HTTP 404 (0: nobody listens there); HOOKS says where they go"
+	const told = "/hooks answers hooks with HTTP 404; HOOKS says where they go"
 	require.Equal(t, elsewhere.URL+told, next(t, p.record, "HOOKS"))
 	takes.Store(true)
 	p.types(t, "this one is taken")
@@ -131,6 +131,11 @@ func TestHooksThatNobodyTakes(t *testing.T) {
 	require.NoError(t, h.Shutdown(t.Context()))
 	p.typing.Close()
 	require.NoError(t, <-p.ended)
+}
+
+func TestUntaken(t *testing.T) {
+	require.Equal(t, "nobody listens at http://localhost:1; HOOKS says where hooks go\n", untaken("http://localhost:1", 0))
+	require.Empty(t, untaken("http://localhost:1", 200))
 }
 
 // TestUnseen has a record whose oldest lines are dropped when it grows too long.
