@@ -50,6 +50,8 @@ type effect struct {
 	Fault      string     `json:"fault,omitempty"` // why the last attempt failed, in a word
 	// Running is true while an attempt is under way, also when its process has died meanwhile.
 	Running bool `json:"running,omitzero"`
+	// Signed is true if the user gave a sign while the attempt was under way.
+	Signed bool `json:"signed,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.
 	Unsure bool `json:"unsure,omitzero"`
 	// Placed is true when a create has its place among those of a minute, at Next.

@@ -272,8 +272,12 @@ func (rec *record) unseen(e *effect) {
 	rec.note(e.Crisp, noteAway)
 }
 
-// userSign gives back the deliveries that were kept until the user is there again.
+// userSign gives back the deliveries that were kept until the user is there again. One that is under way, and ends with
+// the user away, is tried again: the sign may have come after that was found.
 func (rec *record) userSign() {
+	for _, e := range rec.ToUser {
+		e.Signed = e.Signed || e.Running && e.Kind == kindDeliver
+	}
 	if len(rec.Away) == 0 {
 		return
 	}

@@ -248,7 +248,12 @@ func (o *settlement) delivered() {
 // deliveryFailed reports whether a delivery is given up.
 func (o *settlement) deliveryFailed() bool {
 	unsupported := errors.Is(o.r.err, errors.ErrUnsupported)
+	signed := o.e.Signed
+	o.e.Signed = false
 	switch {
+	case errors.Is(o.r.err, ErrUserAway) && signed:
+		o.e.Attempts, o.e.Next = o.e.Attempts-1, time.Time{}
+		return false
 	case errors.Is(o.r.err, ErrUserAway):
 		o.userAway()
 		return true

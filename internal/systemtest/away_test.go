@@ -209,3 +209,20 @@ func TestBeingAwayUsesUpNoAttempts(t *testing.T) {
 		require.Zero(r.T, r.Count(handover.ActivityGivenUp))
 	})
 }
+
+// A sign of the user that comes while Deliver finds out that nobody is there gives the message back all the same.
+func TestASignWhileDeliverFindsNobody(t *testing.T) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		tries := 0
+		r.Fails(func(handover.Message) error {
+			if tries++; tries == 1 {
+				r.Says("I am back")
+				return handover.ErrUserAway
+			}
+			return nil
+		})
+		ann.Say("are you there?")
+		r.After(time.Minute)
+		require.Contains(r.T, rig.Unlate(r.AgentLines()), "agent Ann: are you there?")
+	})
+}
