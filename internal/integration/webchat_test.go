@@ -208,7 +208,7 @@ func TestWebchatEmail(t *testing.T) {
 			p.desk.waits(`document.querySelector("#facts dl")?.textContent.includes(` + quoted(c.email) + `)`)
 			require.Contains(t, p.lines(agentLog)[0], "Hi, this user asks for an answer by email.")
 			p.answers("Good morning!")
-			p.sees(userLog, append(log, "Ann (agent): Good morning!", joined)...) // it may have been a mail
+			p.sees(userLog, append(log, joined, "Ann (agent): Good morning!")...)
 			p.isTold("Ann is with you")
 		})
 	}
