@@ -164,7 +164,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 		rec.fire(onLate, what)
 	case rec.env.cfg.Policy.NoTakeover:
 	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
-		rec.introduce(rec.FollowUp, agent) // the user may be gone: only a message that was shown is a takeover
+		// The user may be gone: only a message that was shown is a takeover.
 	default:
 		s.State.Reopened()
 		rec.fire(onHuman, what)
@@ -203,6 +203,9 @@ func (in *intake) show(x crisplog.Item, e *crisplog.Entry, msg Message) {
 	}
 	rec.Pickers.Shown(s.ID, m.Fingerprint, m.Type, m.Content)
 	msg.At, msg.TraceParent = time.UnixMilli(x.At).UTC(), validTrace(rec.Hooks.TraceOf(s.ID, m.Fingerprint))
+	if rec.takesOver(s, &msg) {
+		rec.announce(rec.FollowUp, m.Fingerprint, msg.Agent)
+	}
 	in.queueParts(&rec.ToUser, s, e, parts, msg, "")
 }
 
@@ -295,6 +298,9 @@ func (in *intake) remove(fp int64) {
 	rec.Pickers.Removed(s.ID, fp)
 	waiting := rec.ToUser.untried(s.ID, e)
 	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
+	if f := rec.FollowUp; waiting && f != nil && f.CrispID == s.ID {
+		f.Agents = nil // the next one is announced
+	}
 	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
 	if waiting || rec.env.cfg.Revise == nil {
 		return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/persondata"
 	"github.com/crisphandover/handover/internal/textsplit"
 )
@@ -213,6 +214,25 @@ func (m RichMessage) offers(payload string) bool {
 		slices.ContainsFunc(m.Attachment.Payload.Elements, func(e Element) bool { return slices.ContainsFunc(e.Buttons, button) }))
 }
 
+// takesOver reports whether a message of an agent makes the conversation theirs once it is shown: it answers the follow-up
+// that runs.
+func (rec *record) takesOver(s *crisplog.Session, m *Message) bool {
+	f := rec.FollowUp
+	return f != nil && f.CrispID == s.ID && m.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(m.At.UnixMilli())
+}
+
+// announce tells the user who has written a message that takes over from the follow-up once it is shown.
+func (rec *record) announce(f *handover, fp int64, a Agent) {
+	if e := rec.introduce(f, a); e != nil {
+		e.Crisp, e.FP = f.CrispID, fp
+	}
+}
+
+// announces reports whether the effect tells of an agent who has answered the follow-up.
+func (e *effect) announces(f *handover) bool {
+	return e.Kind == kindText && e.FP != 0 && e.Crisp == f.CrispID
+}
+
 // followUpFailed says that nobody will answer by email after all.
 func (rec *record) followUpFailed() {
 	rec.say(textOpenFailed, "")
@@ -229,6 +249,7 @@ func (rec *record) dropOpen() {
 func (rec *record) dropFollowUp() {
 	if f := rec.FollowUp; f != nil {
 		rec.FollowUp = nil
+		rec.ToUser.drop(func(e *effect) bool { return len(f.Agents) > 0 && e.announces(f) }) // they do not take over
 		if s := rec.Sessions.ByID(f.CrispID); s != nil {
 			s.Ended = rec.env.now
 		}

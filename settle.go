@@ -144,7 +144,7 @@ func (o *settlement) failed() bool {
 	switch {
 	case o.e.Kind == kindDeliver || o.e.Kind == kindRevise || o.e.Kind == kindText:
 		over := o.deliveryFailed()
-		if f := o.rec.FollowUp; over && f != nil && (o.e.Text == textJoined || o.e.Text == textTransferred) {
+		if f := o.rec.FollowUp; over && f != nil && o.e.announces(f) {
 			f.Agents = nil // the user does not know who writes
 		}
 		return over
@@ -240,8 +240,9 @@ func (o *settlement) delivered() {
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
 		o.mark(s, o.e.FP)
 	}
-	if f := o.rec.FollowUp; f != nil && f.CrispID == o.e.Crisp && o.e.Message.From == FromAgent && !o.rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(o.e.Message.At.UnixMilli()) {
-		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli()})
+	if o.rec.takesOver(s, o.e.Message) {
+		told := o.rec.FollowUp.Agents.find(o.e.Message.Agent) >= 0
+		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli(), announced: told})
 	}
 }
 

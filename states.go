@@ -46,6 +46,8 @@ type cause struct {
 	request *Request
 	turn    Turn
 	options EndOptions
+	// announced says that the user was told who writes before the message was shown.
+	announced bool
 }
 
 // transition is one change that a trigger makes in a conversation.
@@ -228,7 +230,7 @@ func (t *transition) takeover() {
 	t.rec.Handover = t.rec.newHandover(&r)
 	t.rec.Handover.LeaveTitle = leave
 	if f := t.rec.FollowUp; f != nil && f.CrispID == t.cause.session.ID {
-		t.rec.Handover.Agents = f.Agents // the user was told of them
+		t.rec.Handover.Agents, f.Agents = f.Agents, nil
 	}
 	t.rec.Handover.CrispID, t.rec.Handover.Opened, t.rec.Handover.From = t.cause.session.ID, t.rec.env.now, t.cause.at
 	t.cause.session.Bounds.End(t.cause.at - 1)
@@ -255,18 +257,21 @@ func (t *transition) spoke() {
 	if ho.FirstReply.IsZero() {
 		ho.FirstReply = t.rec.env.now
 	}
-	t.rec.introduce(ho, t.cause.agent)
+	if !t.cause.announced {
+		t.rec.introduce(ho, t.cause.agent)
+	}
 }
 
-// introduce tells the user who writes, when that is new.
-func (rec *record) introduce(ho *handover, a Agent) {
+// introduce tells the user who writes, when that is new. It returns nil when it is not.
+func (rec *record) introduce(ho *handover, a Agent) *effect {
 	name := textJoined
 	if len(ho.Agents) > 0 {
 		name = textTransferred
 	}
-	if ho.Agents.speaks(a) {
-		rec.say(name, a.Name)
+	if !ho.Agents.speaks(a) {
+		return nil
 	}
+	return rec.say(name, a.Name)
 }
 
 // opened tells the user, now that it is true.
