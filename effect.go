@@ -369,6 +369,10 @@ func (q queue) effect(n int64) *effect {
 
 func (q queue) has(match func(*effect) bool) bool { return slices.ContainsFunc(q, match) }
 
+// before are the effects in front of this one. Their order is not always that of their numbers: what an agent has changed
+// has a new one, in the old place.
+func (q queue) before(e *effect) queue { return q[:max(slices.Index(q, e), 0)] }
+
 // drop removes the effects that match.
 func (q *queue) drop(match func(*effect) bool) { *q = slices.DeleteFunc(*q, match) }
 

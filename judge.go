@@ -230,13 +230,20 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 	if in.replaceKept(s, e, parts, msg, suffix) {
 		return
 	}
-	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content instead
-		rec.ToUser.drop(func(x *effect) bool {
+	at := len(rec.ToUser)
+	if rec.ToUser.untried(s.ID, e) { // nothing of it was shown yet: show the new content in its place
+		waits := func(x *effect) bool {
 			return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
-		})
+		}
+		if first := slices.IndexFunc(rec.ToUser, waits); first >= 0 {
+			at = first
+		}
+		rec.ToUser.drop(waits)
 		suffix = ""
 	}
-	in.queueParts(&rec.ToUser, s, e, parts, msg, suffix)
+	var l queue
+	in.queueParts(&l, s, e, parts, msg, suffix)
+	rec.ToUser = slices.Insert(rec.ToUser, at, l...)
 }
 
 // amend carries out the edits and removals that hooks told of. An edit of something that was not shown

@@ -45,8 +45,8 @@ func (o *settlement) deliverAgain() bool {
 		return false
 	}
 	o.e.Next = now.Add(wait)
-	for _, x := range o.rec.ToUser {
-		if x.N < o.e.N && x.overdue() {
+	for _, x := range o.rec.ToUser.before(o.e) {
+		if x.overdue() {
 			o.e.Next = x.Next.Add(time.Millisecond) // when that was tried again
 		}
 	}
@@ -55,8 +55,8 @@ func (o *settlement) deliverAgain() bool {
 
 // overtook marks those that could not be shown for long as late: a later one was shown.
 func (o *settlement) overtook() {
-	for _, x := range o.rec.ToUser {
-		if x.N < o.e.N && x.overdue() && x.Message != nil {
+	for _, x := range o.rec.ToUser.before(o.e) {
+		if x.overdue() && x.Message != nil {
 			x.Message.Late = true
 		}
 	}

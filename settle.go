@@ -50,6 +50,9 @@ func (rec *record) settle(l *queue, r result) bool {
 			l.drop(func(x *effect) bool { return x.N == e.N })
 		}
 	case !e.leaves(o.r):
+		if e.Kind == kindDeliver || e.Kind == kindRevise {
+			o.overtook()
+		}
 		l.drop(func(x *effect) bool { return x.N == e.N })
 		o.succeeded()
 	}
@@ -103,7 +106,6 @@ func (o *settlement) succeeded() {
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
-		o.overtook()
 		o.delivered()
 	case kindText:
 		if o.r.id != "" && o.rec.Handover != nil {

@@ -226,3 +226,29 @@ func TestASignWhileDeliverFindsNobody(t *testing.T) {
 		require.Contains(r.T, rig.Unlate(r.AgentLines()), "agent Ann: are you there?")
 	})
 }
+
+// What an agent has changed of a message that was kept comes first all the same, and is not tried more often than what
+// stands behind it.
+func TestAMessageThatWasKeptAndChangedIsTriedInItsPlace(t *testing.T) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
+		one := ann.Say("one")
+		ann.Say("two")
+		r.After(time.Second)
+		ann.Edit(one, "uno")
+		r.After(time.Second)
+		var tried []string
+		r.Fails(func(m handover.Message) error {
+			if tried = append(tried, m.Content.Text); len(tried) > 1000 {
+				return handover.ErrUserAway // it would go on for ever
+			}
+			return errors.New("down")
+		})
+		r.Says("I am back")
+		r.After(time.Hour)
+		require.Less(r.T, len(tried), 200)
+		r.Fails(nil)
+		r.After(2 * time.Minute)
+		require.Equal(r.T, []string{"agent Ann (late): uno", "agent Ann (late): two"}, r.AgentLines()[len(r.AgentLines())-2:])
+	})
+}
