@@ -105,10 +105,10 @@ func (in *intake) older(x crisplog.Item) bool {
 }
 
 // mustKnowState reports whether a message waits for a read of the state: it would take over a
-// conversation that was resolved, and it is not known whether that is open again. The read may fail or
+// conversation that was resolved, or whose user was blocked, and it is not known whether that is open again. The read may fail or
 // be old; after crisplog.HoldFor the message is judged by what is known.
 func (in *intake) mustKnowState(x crisplog.Item) bool {
-	if !in.s.State.Resolved || in.rec.human() || !in.isHuman(x.Message) || !in.s.Bounds.Newer(x.At) {
+	if !in.s.State.Shut() || in.rec.human() || !in.isHuman(x.Message) || !in.s.Bounds.Newer(x.At) {
 		return false
 	}
 	if in.n.Fresh(x.Message.Timestamp) || in.n.StateErr != nil || !in.n.Good() || x.Late {
@@ -151,7 +151,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 	what := cause{session: s, agent: agent, at: x.At}
 	newer := s.Bounds.Newer(x.At)
 	runs := rec.human() && rec.Handover.CrispID == s.ID
-	resolved := s.State.Resolved && !(in.n.Fresh(x.Message.Timestamp) && in.n.State.State != crisplog.SaysResolved)
+	shut := s.State.Shut() && !(in.n.Fresh(x.Message.Timestamp) && in.n.State.State != crisplog.SaysResolved && !in.n.State.Blocked)
 	msg := Message{From: FromAgent, Agent: agent, Late: x.Late}
 	switch {
 	case runs && !in.older(x):
@@ -159,7 +159,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 	case runs: // written before our opening message: nobody answers that yet
 		msg.Late = true
 		rec.fire(onLate, what)
-	case !newer || s.State.Closed() || resolved || rec.human(): // where the conversation is closed nobody can take over
+	case !newer || s.State.Closed() || shut || rec.human(): // where the conversation is closed nobody can take over
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
 	case rec.env.cfg.Policy.NoTakeover:

@@ -64,8 +64,8 @@ func NewRead(s *Session, hooks Hooks, upto int64, state bool, now time.Time) *Re
 	for _, k := range hooks.Of(s.ID, upto) {
 		whole := len(k.Raw) > 0
 		r.State = r.State || !whole && k.State
-		if s.State.Resolved && k.Want != 0 {
-			r.State = true // who writes in a resolved conversation may have opened it again
+		if s.State.Shut() && k.Want != 0 {
+			r.State = true // who writes where nobody takes over may have opened it again
 		}
 		if !k.Next.After(now) && (k.Edited && (!whole || s.Log.Entry(k.Want) == nil) || k.Removed && !whole) {
 			r.Singles = append(r.Singles, k.Want)

@@ -37,6 +37,8 @@ func TestAReadGoesBackToWhatIsKnown(t *testing.T) {
 
 	s.State.Resolved = true
 	require.True(t, NewRead(s, hooks, 1, false, now).State)
+	s.State.Resolved, s.State.Blocked = false, true
+	require.True(t, NewRead(s, hooks, 1, false, now).State)
 
 	for range 2 * maxSingles {
 		hooks = append(hooks, Hook{N: 5, Crisp: "s", Want: 7, Edited: true})

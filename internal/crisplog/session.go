@@ -131,6 +131,9 @@ type State struct {
 // Closed reports whether nothing more can be posted.
 func (c *State) Closed() bool { return c.Gone || c.Full }
 
+// Shut reports whether nobody takes over, as far as is known: an agent has resolved the session, or blocked the user.
+func (c *State) Shut() bool { return c.Resolved || c.Blocked }
+
 // maxFailed is how many handovers in a row a session may fail until the next one has another session.
 const maxFailed = 2
 
