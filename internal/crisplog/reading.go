@@ -56,9 +56,9 @@ type Read struct {
 // NewRead returns the read that brings a session up to date, for the sake of its hooks up to a number.
 func NewRead(s *Session, hooks Hooks, upto int64, state bool, now time.Time) *Read {
 	r := &Read{Crisp: s.ID, Since: max(s.Log.Watermark-Overlap.Milliseconds(), s.Bounds.From-1), Upto: upto, State: state}
-	r.Stop = []int64{s.Log.First, s.Bounds.Opening}
+	r.Stop = []int64{s.Log.First}
 	if r.Early = s.Bounds.Early(); r.Early {
-		r.Singles = []int64{s.Bounds.Opening}
+		r.Stop, r.Singles = append(r.Stop, s.Bounds.Opening), []int64{s.Bounds.Opening}
 	}
 	last := s.Log.Last
 	for _, k := range hooks.Of(s.ID, upto) {

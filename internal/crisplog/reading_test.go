@@ -45,6 +45,9 @@ func TestAReadGoesBackToWhatIsKnown(t *testing.T) {
 	}
 	require.Len(t, NewRead(s, hooks, 5, false, now).Singles, maxSingles)
 
+	again := &Session{ID: "s", Log: Log{First: 1}, Bounds: Boundary{Opening: 8}}
+	require.Equal(t, []int64{1}, NewRead(again, nil, 5, false, now).Stop, "what was written before the user asked again is for them, too")
+
 	adopted := &Session{ID: "s", Bounds: Boundary{Adopted: true, Opening: 8}}
 	r = NewRead(adopted, nil, 5, true, now)
 	require.True(t, r.Early && r.State)
