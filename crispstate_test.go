@@ -398,3 +398,31 @@ func TestTheListTellsOfAnEndThatCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAnswerFromACacheAndMoreMessages: while Crisp's answer to whether a conversation is open again is older than what was
+// written there, Crisp is asked now and then, whatever else was written.
+func TestAnAnswerFromACacheAndMoreMessages(t *testing.T) {
+	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ann.Resolve()
+		r.After(15 * time.Minute)
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
+		reads := 0
+		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
+			switch c.Route {
+			case handovertest.RouteConversation:
+				return handovertest.Fault{Stale: 10 * time.Minute}
+			case handovertest.RouteMessages:
+				if reads++; reads > 100 {
+					return handovertest.Fault{Delay: time.Second} // else it would go on for ever
+				}
+			}
+			return handovertest.Fault{}
+		})
+		ann.Reopen()
+		ann.Say("one")
+		ann.Say("two")
+		r.After(20 * time.Minute)
+		require.Less(r.T, reads, 30)
+		require.Equal(r.T, []string{"agent Ann: one", "agent Ann: two"}, systemrig.Unlate(r.AgentLines()))
+	})
+}

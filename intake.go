@@ -222,7 +222,7 @@ func (in *intake) run(t *crisplog.Timeline) int {
 		case x.Message == nil:
 			in.judge(x)
 		case !in.see(x):
-			in.later(t.Items[i:])
+			in.keep(t.Items[i:]) // a hook asks for what it waits for, and so for those behind it
 			return i
 		}
 		if in.rec.ToUser.ends(in.s.ID) || len(in.rec.ToUser) >= maxHeld {
@@ -233,12 +233,23 @@ func (in *intake) run(t *crisplog.Timeline) int {
 	return len(t.Items)
 }
 
-// later keeps what these items are from, and what only asks for a read, so that they are judged by the
-// next read. Items of which no hook is left get one.
+// later keeps these items for the next read. Those of which no hook is left get one.
 func (in *intake) later(items []crisplog.Item) {
 	if len(items) == 0 {
 		return
 	}
+	kept := in.keep(items)
+	for _, x := range items {
+		if x.Message != nil && !kept[x.FP] && !in.s.Log.Knows(x.FP) {
+			in.rec.Hooks.Put(crisplog.Hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
+			return
+		}
+	}
+}
+
+// keep keeps what these items are from, and what only asks for a read, so that they are judged by the next read. It
+// returns the messages that hooks ask for.
+func (in *intake) keep(items []crisplog.Item) map[int64]bool {
 	waits := func(k *crisplog.Hook) bool {
 		return slices.ContainsFunc(items, func(x crisplog.Item) bool { return x.Hook == k.N || x.Message != nil && x.FP == k.Want })
 	}
@@ -249,12 +260,7 @@ func (in *intake) later(items []crisplog.Item) {
 			kept[k.Want] = true
 		}
 	}
-	for _, x := range items {
-		if x.Message != nil && !kept[x.FP] && !in.s.Log.Knows(x.FP) {
-			in.rec.Hooks.Put(crisplog.Hook{N: in.rec.next(), Crisp: in.s.ID, Got: in.rec.env.now, Signed: true})
-			return
-		}
-	}
+	return kept
 }
 
 // clear drops the hooks that are dealt with, and sets when the others are read for again. It gives up
