@@ -2,6 +2,8 @@ package handover_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -158,5 +160,31 @@ func TestAdoptedConversationWhoseOldMessageIsInHand(t *testing.T) {
 		r.After(3 * time.Minute)
 		require.Empty(t, r.AgentLines())
 		require.Equal(t, handover.StateWaiting, r.Session().State)
+	})
+}
+
+// TestAnAnswerAsksForACrispConversationOfAnother: the bot has spoken, so that the user is not left without a human, and the
+// bot not asked again.
+func TestAnAnswerAsksForACrispConversationOfAnother(t *testing.T) {
+	answers, taken := 0, ""
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			answers++
+			return &handover.Request{CrispID: taken, Note: "asked"}, nil
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		for _, user := range []string{"user-1", "user-2"} {
+			r.Conv.ID = user
+			require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "1", Text: "a human"}))
+			r.After(time.Second)
+			require.Equal(r.T, handover.StateWaiting, r.Session().State)
+			taken = r.Crisp.Last().ID()
+		}
+		require.Equal(r.T, 2, answers)
+		require.NotEqual(r.T, r.Crisp.Conversation(0).ID(), r.Session().CrispID)
+		i := slices.IndexFunc(r.Activities(), func(a handover.Activity) bool { return errors.Is(a.Err, handover.ErrTaken) })
+		require.GreaterOrEqual(r.T, i, 0)
+		require.Equal(r.T, "request", r.Activities()[i].Why)
 	})
 }

@@ -40,10 +40,15 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		return h.giveUp(ctx, key, rec, a)
 	}
 	r := h.callAnswer(ctx, l, rec, a)
-	_, err = h.persist(ctx, known{key: key}, func(rec *record) error {
+	end := func(rec *record) error {
 		rec.endAnswer(a, r)
 		return keepUnless(rec.env.stored) // else it was forgotten meanwhile
-	})
+	}
+	if _, err = h.persist(ctx, known{key: key}, end); errors.Is(err, ErrTaken) && r.request != nil {
+		h.tellOf(a.turn, err)
+		r.request.CrispID = "" // the user has asked, all the same
+		_, err = h.persist(ctx, known{key: key}, end)
+	}
 	return err
 }
 
@@ -109,12 +114,17 @@ func (h *engine) checked(t Turn, r Request) *Request {
 	if err == nil {
 		return &r
 	}
-	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
-	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
+	h.tellOf(t, err)
 	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
 		return &Request{}
 	}
 	return &r
+}
+
+// tellOf tells the host of a fault of a request.
+func (h *engine) tellOf(t Turn, err error) {
+	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
+	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
 }
 
 // errAnswerLost ends an answer whose process could not say for long that it is alive: another one may begin.
