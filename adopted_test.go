@@ -125,41 +125,73 @@ func TestAdoptedConversationThatIsGone(t *testing.T) {
 	})
 }
 
-// What was written before the user asked stays unshown when its hook comes while the handover opens, the log
-// cannot be read for long, and Crisp's clock is ahead.
-func TestAdoptedConversationWhoseOldMessageIsInHand(t *testing.T) {
-	o := options{crisp: handovertest.Options{Skew: 20 * time.Minute}, config: func(_ *rig, c *handover.Config) {
-		c.Timeouts.Open = 10 * time.Minute
-	}}
+// adoptsUnread has user-2 ask for a human in the Crisp conversation of user-1, whose log cannot be read from then on.
+// No hook tells of our own messages. A new process does all that comes, if fresh: it has no hint at Crisp's clock.
+// The result makes the log readable.
+func (r *rig) adoptsUnread(o options, conv *handovertest.Conversation, fresh bool) (readable func()) {
+	r.T.Helper()
+	if fresh {
+		require.NoError(r.T, r.H.Shutdown(r.T.Context()))
+		r.H = r.replica(o)
+	}
+	r.Conv.ID = "user-2"
+	r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		return handovertest.HookFault{Drop: i.Event == "message:send"}
+	})
+	failing := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Refuse: true})
+	readable = r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
+	turn, err := r.Receive(handover.Incoming{Text: "me again"})
+	require.NoError(r.T, err)
+	ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+	defer cancel()
+	_, err = r.H.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
+	require.ErrorIs(r.T, err, context.DeadlineExceeded)
+	r.After(40 * time.Second)
+	failing()
+	for r.Session().State == handover.StateOpening {
+		r.After(time.Second)
+	}
+	require.Equal(r.T, handover.StateWaiting, r.Session().State)
+	return readable
+}
+
+// What was written before our opening message stays unshown, and what was written after it is shown within two
+// minutes, also where the log cannot be read, Crisp's clock is another one, and hooks are late.
+func TestAdoptedConversationThatCannotBeRead(t *testing.T) {
+	for clock, skew := range map[string]time.Duration{"same clock": 0, "clock ahead": 20 * time.Minute, "clock behind": -20 * time.Minute} {
+		for hook, late := range map[string]time.Duration{"while it opens": 5 * time.Second, "once it is open": 3 * time.Minute} {
+			t.Run(clock+", hook "+hook, func(t *testing.T) { adoptedUnread(t, skew, late, false) })
+		}
+	}
+	t.Run("clock ahead and not known, hook while it opens", func(t *testing.T) {
+		adoptedUnread(t, 20*time.Minute, 5*time.Second, true)
+	})
+	t.Run("same clock, not known, hook once it is open", func(t *testing.T) {
+		adoptedUnread(t, 0, 3*time.Minute, true)
+	})
+}
+
+func adoptedUnread(t *testing.T, skew, late time.Duration, fresh bool) {
+	o := options{crisp: handovertest.Options{Skew: skew}, config: func(_ *rig, c *handover.Config) { c.Timeouts.Open = 10 * time.Minute }}
 	bubble(t, o, func(r *rig) {
 		conv := r.Opened()
 		r.After(time.Minute)
 		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
 		r.Saw()
-		r.Conv.ID = "user-2"
-		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
-			return handovertest.HookFault{Delay: 5 * time.Second, Drop: i.Event == "message:send"}
-		})
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Delay: late} })
 		conv.Operator("Ann").Say("before")
 		r.After(time.Second)
-		posts := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Refuse: true})
-		reads := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
-		turn, err := r.Receive(handover.Incoming{Text: "me again"})
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
-		defer cancel()
-		_, err = r.H.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		r.After(40 * time.Second)
-		posts()
-		for r.Session().State == handover.StateOpening {
-			r.After(time.Second)
-		}
-		r.After(40 * time.Second)
-		reads()
-		r.After(3 * time.Minute)
+		readable := r.adoptsUnread(o, conv, fresh)
+		r.After(4 * time.Minute)
 		require.Empty(t, r.AgentLines())
-		require.Equal(t, handover.StateWaiting, r.Session().State)
+		conv.Operator("Ann").Say("after")
+		r.After(2 * time.Minute)
+		shown := r.AgentLines()
+		require.Equal(t, []string{"agent Ann: after"}, shown, "in hand, whatever reads do")
+		require.Equal(t, handover.StateActive, r.Session().State)
+		readable()
+		r.After(10 * time.Minute)
+		require.Equal(t, shown, r.AgentLines(), "the log tells nothing new")
 	})
 }
 

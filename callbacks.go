@@ -265,7 +265,7 @@ func (h *host) tell(activity ...Activity) {
 			var attrs []any
 			for _, f := range []struct{ name, value string }{
 				{"conversation", a.Conversation.ID}, {"source", a.Conversation.Source}, {"handover", a.HandoverID},
-				{"session", a.CrispID}, {"effect", a.Effect}, {"why", a.Why},
+				{"session", a.CrispID}, {"effect", a.Effect}, {"callback", calledFor(a.Effect)}, {"why", a.Why},
 			} {
 				if f.value != "" {
 					attrs = append(attrs, slog.String(f.name, f.value))
@@ -279,6 +279,19 @@ func (h *host) tell(activity ...Activity) {
 		}
 		h.observed(a)
 	}
+}
+
+// calledFor names the field of Config whose call an effect is; "" for none.
+func calledFor(effect string) string {
+	switch {
+	case effect == effectAnswer:
+		return "Answer"
+	case effectKind(effect).shows():
+		return "Deliver"
+	case effectKind(effect) == kindOnEnd:
+		return "OnEnd"
+	}
+	return ""
 }
 
 // observed hands one activity to the host.

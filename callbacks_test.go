@@ -212,6 +212,39 @@ func TestWhereACallbackPanicked(t *testing.T) {
 	})
 }
 
+// The log names the host's function that failed, and not its words.
+func TestTheLogNamesTheCallbackThatFailed(t *testing.T) {
+	l := new(syncBuffer)
+	once := func(of string) func() error {
+		var failed atomic.Bool
+		return func() error {
+			if failed.CompareAndSwap(false, true) {
+				return errors.New("words of a user, from " + of)
+			}
+			return nil
+		}
+	}
+	answer, deliver, onEnd := once("Answer"), once("Deliver"), once("OnEnd")
+	o := options{config: func(_ *rig, c *handover.Config) {
+		c.Logger = l.logger()
+		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			return &handover.Request{}, answer()
+		}
+		c.OnEnd = func(context.Context, handover.Session, handover.Summary) error { return onEnd() }
+	}}
+	bubble(t, o, func(r *rig) {
+		r.Fails(func(handover.Message) error { return deliver() })
+		require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "1", Text: "a human"}))
+		r.After(time.Minute)
+		require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+		r.After(time.Minute)
+		for _, name := range []string{"Answer", "Deliver", "OnEnd"} {
+			require.Equal(r.T, 1, l.count("callback="+name+" "), l.String())
+		}
+		require.Zero(r.T, l.count("words of a user"))
+	})
+}
+
 func buggyPresence(words string) handover.Presence { panic(words) }
 
 func TestObserveThatPanics(t *testing.T) {

@@ -40,7 +40,7 @@ func (in *intake) see(x crisplog.Item) bool {
 			l.Again(m.Fingerprint)
 		}
 		return true
-	case in.s.Bounds.Adopted && (x.Hook == 0 || !in.afterAsking(x)):
+	case in.s.Bounds.Adopted && (x.Hook == 0 || !in.afterOpening(x)):
 		return true // what is older than our opening message is known once that is seen
 	case in.mustKnowState(x):
 		return false
@@ -72,11 +72,14 @@ func (in *intake) see(x crisplog.Item) bool {
 	return true
 }
 
-// afterAsking reports whether a message in an adopted session, of which our opening message is not seen
-// yet, was written after the user asked, as far as clocks tell. Any other one is left to a later read.
-func (in *intake) afterAsking(x crisplog.Item) bool {
-	ho := in.rec.Handover
-	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && x.At >= ho.Asked.UnixMilli()
+// afterOpening reports whether a message in an adopted session, of which our opening message is not seen yet, was
+// written after that, as far as clocks tell. Any other one is left to a later read.
+func (in *intake) afterOpening(x crisplog.Item) bool {
+	ho, clock := in.rec.Handover, in.s.Log.Clock
+	if !clock.Sampled {
+		clock = in.rec.env.crisp
+	}
+	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && clock.After(x.At, ho.Opened)
 }
 
 // ours reports whether an operator's message has our own origin.

@@ -47,20 +47,21 @@ type record struct {
 type env struct {
 	cfg        *Config
 	now        time.Time
-	stored     bool       // the record exists
-	version    int64      // of the record
-	record     Record     // as it was saved
-	before     awaited    // what others may wait for, as the record was
-	attending  direction  // in which the work goes on without a nudge
-	stepping   bool       // a step was planned, and is about to begin
-	activity   []Activity // told to the observer when the change is saved
-	returned   []string   // Incoming ids that an end gives back to the bot
-	trustHooks bool       // see testhook.Hooks.NoLog
-	free       bool       // who makes the change does not look at the record after it is saved
-	altered    bool       // the record was written as another one than it is, see encode
-	mine       bool       // this process has the claim after the save
-	speaking   bool       // the bot speaks in this process, where no agent can interrupt it
-	answers    bool       // this process has the bot answer what waits for it after the save
+	crisp      crisplog.Clock // as any conversation of this process showed it last
+	stored     bool           // the record exists
+	version    int64          // of the record
+	record     Record         // as it was saved
+	before     awaited        // what others may wait for, as the record was
+	attending  direction      // in which the work goes on without a nudge
+	stepping   bool           // a step was planned, and is about to begin
+	activity   []Activity     // told to the observer when the change is saved
+	returned   []string       // Incoming ids that an end gives back to the bot
+	trustHooks bool           // see testhook.Hooks.NoLog
+	free       bool           // who makes the change does not look at the record after it is saved
+	altered    bool           // the record was written as another one than it is, see encode
+	mine       bool           // this process has the claim after the save
+	speaking   bool           // the bot speaks in this process, where no agent can interrupt it
+	answers    bool           // this process has the bot answer what waits for it after the save
 }
 
 // saved reports whether the record was saved, and not only read.

@@ -31,7 +31,8 @@ type records struct {
 	readFirst atomic.Int64         // until when no record is changed that was kept and not read, in Unix ns
 	turns     worker.Turns         // of those who had a conflict, for each record
 	overdue   claims.Overdue
-	speaking  keys.Counter   // the bot's messages under way in this process
+	speaking  keys.Counter // the bot's messages under way in this process
+	crisp     crispClock
 	hooks     testhook.Hooks // zero but in tests of this module
 
 	prepare func(key string, rec *record) // called before a save
@@ -192,6 +193,7 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 	saved, err := rs.save(ctx, k.key, rec)
 	if saved {
 		pass()
+		rs.crisp.learn(rec)
 		rs.saved(k.key, rec)
 	}
 	return rec, err
@@ -199,7 +201,7 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 
 // open returns the record for a change.
 func (rs *records) open(ctx context.Context, k known) (*record, error) {
-	e := &env{cfg: rs.cfg, speaking: rs.speaking.Any(k.key), trustHooks: rs.hooks.NoLog}
+	e := &env{cfg: rs.cfg, crisp: rs.crisp.known(), speaking: rs.speaking.Any(k.key), trustHooks: rs.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
 		e.now = times.Later(rs.store.now(), rec.env.now) // the store's clock goes back a little at times
 		e.stored, e.version, e.before = true, rec.env.version, rec.awaited()
@@ -227,6 +229,28 @@ func (rs *records) open(ctx context.Context, k known) (*record, error) {
 	rec.mend()
 	e.before = rec.awaited()
 	return rec, nil
+}
+
+// crispClock is Crisp's clock as a conversation of this process showed it last: it is one for all of them.
+type crispClock struct {
+	mu    sync.Mutex
+	shown crisplog.Clock
+}
+
+func (c *crispClock) learn(rec *record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range rec.Sessions {
+		if s.Log.Sampled {
+			c.shown = s.Log.Clock
+		}
+	}
+}
+
+func (c *crispClock) known() crisplog.Clock {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shown
 }
 
 // save stores the record in place of the version that it was made from, or deletes it when nothing is

@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// clockSample is what our own messages show of Crisp's clock.
-type clockSample struct {
+// Clock is what our own messages show of Crisp's clock.
+type Clock struct {
 	Ahead   int64 `json:"ahead,omitzero"`   // by how much it is ahead of the store's, in ms
 	Within  int64 `json:"within,omitzero"`  // how far off Ahead may be, in ms
 	Sampled bool  `json:"sampled,omitzero"` // Ahead is known
@@ -15,26 +15,26 @@ type clockSample struct {
 // gave it. Together they show by how much Crisp's clock is ahead; news is true if they show another
 // difference than before.
 func (l *Log) Sent(fp int64, begun, done time.Time) (news bool) {
-	e, before := l.Entry(fp), l.clockSample
+	e, before := l.Entry(fp), l.Clock
 	if e == nil || e.Status != Ours {
 		return false
 	}
 	half := done.Sub(begun) / 2
 	e.Sent, e.Within = begun.Add(half).UnixMilli(), half.Milliseconds()
 	l.sample(e)
-	return l.clockSample != before
+	return l.Clock != before
 }
 
 // Echoed returns the time that the message counts with.
 func (l *Log) Echoed(e *Entry, at int64, now time.Time) (_ int64, news bool) {
-	before := l.clockSample
+	before := l.Clock
 	e.At, l.Unheard = at, 0
 	l.sample(e)
 	at, ok := l.Plausible(at, now)
 	if ok {
 		l.Newest = max(l.Newest, at)
 	}
-	return at, l.clockSample != before
+	return at, l.Clock != before
 }
 
 // TimeWanted reports whether so many messages of ours were posted, since Crisp showed the time of one,
@@ -57,7 +57,7 @@ func (l *Log) sample(e *Entry) {
 	}
 	off := max(ahead-l.Ahead, l.Ahead-ahead)
 	if !l.Sampled || within <= l.Within || off > within+l.Within+clockSlack.Milliseconds() {
-		l.clockSample = clockSample{ahead, within, true}
+		l.Clock = Clock{ahead, within, true}
 	}
 }
 
@@ -70,6 +70,11 @@ const (
 	// unknownSlack is aheadSlack as long as Crisp's clock is not known.
 	unknownSlack = maxAhead
 )
+
+// After reports whether what has this time of Crisp's was surely written after a time of ours.
+func (c Clock) After(at int64, ours time.Time) bool {
+	return at > ours.Add(clockSlack).UnixMilli()+c.Ahead+c.Within
+}
 
 // CrispTime is Crisp's time at a time of ours: estimated, or the newest that was seen.
 func (l *Log) CrispTime(now time.Time) int64 {

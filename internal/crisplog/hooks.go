@@ -187,12 +187,17 @@ func (q Hooks) Listed(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Listed })
 }
 
-// Restart has the messages in hand of a session wait for reads once more, for InHandFor: in an adopted
-// session only a read tells which of them are older than our opening message, and none was made before it.
+// Restart has what is in hand of a session wait for reads once more, for InHandFor. In an adopted session that is done
+// when our opening message was posted. The messages in hand are older, which only a read may show to be wrong.
 func (q Hooks) Restart(crisp string, now time.Time) {
 	for i := range q {
-		if k := &q[i]; k.Crisp == crisp && len(k.Raw) > 0 {
-			k.Got, k.Next, k.Tries = now, time.Time{}, 0
+		k := &q[i]
+		if k.Crisp != crisp || len(k.Raw) == 0 {
+			continue
+		}
+		k.Got, k.Next, k.Tries = now, time.Time{}, 0
+		if k.tellsMessage() {
+			k.Raw, k.Told = nil, nil
 		}
 	}
 }

@@ -115,3 +115,22 @@ func TestHooksTraceOf(t *testing.T) {
 	require.Equal(t, "state", q.TraceOf("a", 2))
 	require.Empty(t, q.TraceOf("c", 1))
 }
+
+func TestRestart(t *testing.T) {
+	got, now, raw := time.Unix(1000, 0), time.Unix(1100, 0), jsontext.Value("{}")
+	q := Hooks{
+		{N: 1, Crisp: "s", Raw: raw, Want: 5, At: 7, Got: got, Tries: 3, Next: now.Add(time.Hour)},
+		{N: 2, Crisp: "s", Raw: raw, Want: 5, Edited: true, Got: got},
+		{N: 3, Crisp: "s", Raw: raw, State: true, Says: SaysResolved, Got: got},
+		{N: 4, Crisp: "s", Want: 6, Got: got},
+		{N: 5, Crisp: "other", Raw: raw, Want: 8, Got: got},
+	}
+	q.Restart("s", now)
+	require.Equal(t, Hooks{
+		{N: 1, Crisp: "s", Want: 5, At: 7, Got: now},
+		{N: 2, Crisp: "s", Raw: raw, Want: 5, Edited: true, Got: now},
+		{N: 3, Crisp: "s", Raw: raw, State: true, Says: SaysResolved, Got: now},
+		{N: 4, Crisp: "s", Want: 6, Got: got},
+		{N: 5, Crisp: "other", Raw: raw, Want: 8, Got: got},
+	}, q)
+}

@@ -33,7 +33,7 @@ type Log struct {
 	Newest  int64    `json:"newest,omitzero"`  // the largest time seen; written as how much that is above Watermark
 	Unheard int      `json:"unheard,omitzero"` // how many messages of ours were posted since that was seen
 	Shown   Position `json:"shown,omitzero"`   // the newest message given to the user; written if that is not lastShown
-	clockSample
+	Clock
 	Cut int64    `json:"cut,omitzero"`  // time of the newest message of a read that was cut, and said to be
 	Odd []string `json:"odd,omitempty"` // marks of messages that could not be read and were reported
 }
