@@ -2,8 +2,6 @@ package handover_test
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -116,6 +114,40 @@ func TestAdoptedConversationThatIsTaken(t *testing.T) {
 	})
 }
 
+// The bot has spoken when its request turns out to name another user's conversation: it is not asked again.
+func TestAnswerNamesAConversationThatIsTaken(t *testing.T) {
+	answers, taken := 0, ""
+	var faults []error
+	o := options{config: func(r *rig, c *handover.Config) {
+		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			answers++
+			return &handover.Request{CrispID: taken, Segments: []string{"new"}}, nil
+		}
+		c.Observe = func(ctx context.Context, a handover.Activity) {
+			r.Observe(ctx, a)
+			if a.Kind == handover.ActivityFault {
+				faults = append(faults, a.Err)
+			}
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		ask := func(user string) {
+			r.Conv.ID = user
+			require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "of " + user, Text: "a human"}))
+			r.After(time.Second)
+			require.Equal(r.T, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.Saw())
+		}
+		ask("user-1")
+		taken = r.Crisp.Last().ID()
+		ask("user-2")
+		require.Equal(r.T, 2, answers)
+		require.Len(r.T, faults, 1)
+		require.ErrorIs(r.T, faults[0], handover.ErrTaken)
+		require.NotEqual(r.T, taken, r.Session().CrispID)
+		require.Equal(r.T, []string{"new"}, r.Crisp.Last().Segments())
+	})
+}
+
 func TestAdoptedConversationThatIsGone(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		require.Equal(t, handover.OutcomeOpenFailed, r.Asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
@@ -192,31 +224,5 @@ func adoptedUnread(t *testing.T, skew, late time.Duration, fresh bool) {
 		readable()
 		r.After(10 * time.Minute)
 		require.Equal(t, shown, r.AgentLines(), "the log tells nothing new")
-	})
-}
-
-// TestAnAnswerAsksForACrispConversationOfAnother: the bot has spoken, so that the user is not left without a human, and the
-// bot not asked again.
-func TestAnAnswerAsksForACrispConversationOfAnother(t *testing.T) {
-	answers, taken := 0, ""
-	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
-			answers++
-			return &handover.Request{CrispID: taken, Note: "asked"}, nil
-		}
-	}}
-	bubble(t, o, func(r *rig) {
-		for _, user := range []string{"user-1", "user-2"} {
-			r.Conv.ID = user
-			require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "1", Text: "a human"}))
-			r.After(time.Second)
-			require.Equal(r.T, handover.StateWaiting, r.Session().State)
-			taken = r.Crisp.Last().ID()
-		}
-		require.Equal(r.T, 2, answers)
-		require.NotEqual(r.T, r.Crisp.Conversation(0).ID(), r.Session().CrispID)
-		i := slices.IndexFunc(r.Activities(), func(a handover.Activity) bool { return errors.Is(a.Err, handover.ErrTaken) })
-		require.GreaterOrEqual(r.T, i, 0)
-		require.Equal(r.T, "request", r.Activities()[i].Why)
 	})
 }

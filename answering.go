@@ -40,15 +40,19 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		return h.giveUp(ctx, key, rec, a)
 	}
 	r := h.callAnswer(ctx, l, rec, a)
-	end := func(rec *record) error {
+	if err = h.keepAnswer(ctx, key, a, r); errors.Is(err, ErrTaken) && r.request != nil {
+		r.request = h.mended(a.turn, *r.request, err)
+		err = h.keepAnswer(ctx, key, a, r)
+	}
+	return err
+}
+
+// keepAnswer writes down what came of an answer. It returns ErrTaken if the request names another user's conversation.
+func (h *engine) keepAnswer(ctx context.Context, key string, a *answering, r answered) error {
+	_, err := h.persist(ctx, known{key: key}, func(rec *record) error {
 		rec.endAnswer(a, r)
 		return keepUnless(rec.env.stored) // else it was forgotten meanwhile
-	}
-	if _, err = h.persist(ctx, known{key: key}, end); errors.Is(err, ErrTaken) && r.request != nil {
-		h.tellOf(a.turn, err)
-		r.request.CrispID = "" // the user has asked, all the same
-		_, err = h.persist(ctx, known{key: key}, end)
-	}
+	})
 	return err
 }
 
@@ -107,24 +111,23 @@ func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *a
 	return r
 }
 
-// checked returns a request as it can be asked with. The bot has spoken: one that Start would refuse loses
-// what it may be refused for, and the host is told.
+// checked returns a request as it can be asked with.
 func (h *engine) checked(t Turn, r Request) *Request {
-	err := h.cfg.checkStart(t, &r)
-	if err == nil {
-		return &r
-	}
-	h.tellOf(t, err)
-	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
-		return &Request{}
+	if err := h.cfg.checkStart(t, &r); err != nil {
+		return h.mended(t, r, err)
 	}
 	return &r
 }
 
-// tellOf tells the host of a fault of a request.
-func (h *engine) tellOf(t Turn, err error) {
+// mended is a request that Start would refuse, without what it may be refused for: the bot has spoken, and a repeat
+// would speak again. The host is told.
+func (h *engine) mended(t Turn, r Request, err error) *Request {
 	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
 	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
+	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
+		return &Request{}
+	}
+	return &r
 }
 
 // errAnswerLost ends an answer whose process could not say for long that it is alive: another one may begin.
