@@ -49,8 +49,8 @@ type timeout struct {
 }
 
 // fields is that table.
-func (t *Timeouts) fields() []timeout {
-	return []timeout{
+func (t *Timeouts) fields() [15]timeout {
+	return [...]timeout{
 		{"Open", &t.Open, 30 * time.Second, false},
 		{"Reply", &t.Reply, 2 * time.Minute, false},
 		{"Answer", &t.Answer, 5 * time.Minute, false},
@@ -155,7 +155,7 @@ func (t *keptTimeouts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	fields := t.fields()
 	for _, set := range strings.Fields(token.String()) {
 		name, span, _ := strings.Cut(set, "=")
-		i := slices.IndexFunc(fields, func(f timeout) bool { return f.name == name })
+		i := slices.IndexFunc(fields[:], func(f timeout) bool { return f.name == name })
 		if d, err := time.ParseDuration(span); err == nil && i >= 0 {
 			*fields[i].value = d
 		}

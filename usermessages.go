@@ -150,6 +150,9 @@ func (all userMessages) pack() (packed []byte) {
 			continue
 		}
 		status, epoch := byte(slices.Index(settledStatuses, m.Status)), byte(m.Epoch)
+		if packed == nil {
+			packed = make([]byte, 0, headSize+len(all)*packedSize)
+		}
 		if head < 0 || packed[head] == math.MaxUint8 || packed[head+1] != status || packed[head+2] != epoch {
 			head, packed = len(packed), append(packed, 0, status, epoch)
 		}
@@ -204,7 +207,7 @@ func (all userMessages) MarshalJSONTo(enc *jsontext.Encoder) error {
 		return err
 	}
 	if packed := all.pack(); len(packed) > 0 {
-		if err := enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed))); err != nil {
+		if err := enc.WriteValue(append(base64.RawStdEncoding.AppendEncode(append(enc.AvailableBuffer(), '"'), packed), '"')); err != nil {
 			return err
 		}
 	}

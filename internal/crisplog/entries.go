@@ -27,25 +27,41 @@ func (e *Entry) plain() bool {
 // base is that of the numbers in entries.
 const base = 36
 
+// appendNumber is strconv.AppendInt for the base of entries, several times as fast: it divides by a constant.
+func appendNumber(to []byte, n int64) []byte {
+	if n < 0 {
+		return strconv.AppendInt(to, n, base)
+	}
+	var digits [13]byte // of the largest number
+	at := len(digits)
+	for u := uint64(n); ; u /= base {
+		at--
+		digits[at] = "0123456789abcdefghijklmnopqrstuvwxyz"[u%base]
+		if u < base {
+			return append(to, digits[at:]...)
+		}
+	}
+}
+
 // appendText appends the text of an entry. ok is false if it is none that can be written as a text.
 func (e *Entry) appendText(to []byte) (text []byte, ok bool) {
 	if !e.plain() {
 		return to, false
 	}
 	if e.Sent != 0 || e.Within != 0 {
-		to = strconv.AppendInt(append(to, '~'), e.Sent, base)
-		to = strconv.AppendInt(append(to, "±"...), e.Within, base)
+		to = appendNumber(append(to, '~'), e.Sent)
+		to = appendNumber(append(to, "±"...), e.Within)
 	} else {
-		to = strconv.AppendInt(to, e.At, base)
+		to = appendNumber(to, e.At)
 	}
-	to = append(strconv.AppendInt(append(to, ' '), e.FP, base), ' ', letters[slices.Index(statuses, e.Status)])
+	to = append(appendNumber(append(to, ' '), e.FP), ' ', letters[slices.Index(statuses, e.Status)])
 	if e.Hash == "" && e.Author == 0 && len(e.ChannelID) == 0 {
 		return to, true
 	}
 	if to, ok = appendHash(append(to, ' '), e.Hash); !ok {
 		return to, false
 	}
-	to = strconv.AppendInt(append(to, ' '), int64(e.Author), base)
+	to = appendNumber(append(to, ' '), int64(e.Author))
 	for _, id := range e.ChannelID {
 		to = append(append(to, ' '), id...)
 	}

@@ -71,7 +71,7 @@ func (all knownMessages) MarshalJSONTo(enc *jsontext.Encoder) error {
 			packed = append(packed, m.hash[:]...)
 		}
 	}
-	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
+	return enc.WriteValue(append(base64.RawStdEncoding.AppendEncode(append(enc.AvailableBuffer(), '"'), packed), '"'))
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.

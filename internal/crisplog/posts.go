@@ -81,7 +81,7 @@ func (all Posts) MarshalJSONTo(enc *jsontext.Encoder) error {
 			packed = append(packed, p.Files[:]...)
 		}
 	}
-	return enc.WriteToken(jsontext.String(base64.RawStdEncoding.EncodeToString(packed)))
+	return enc.WriteValue(append(base64.RawStdEncoding.AppendEncode(append(enc.AvailableBuffer(), '"'), packed), '"'))
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
