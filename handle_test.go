@@ -492,7 +492,7 @@ func TestHandleWithoutAStore(t *testing.T) {
 	})
 }
 
-// A message that Handle takes costs three saves, whatever was said before.
+// A message that Handle takes costs three saves, whatever was said before, and two if the agents get it.
 func TestHandleSaves(t *testing.T) {
 	var store *savesOf
 	config := func(r *rig, c *handover.Config) {
@@ -505,6 +505,17 @@ func TestHandleSaves(t *testing.T) {
 			r.handles("hello")
 			r.Crisp.Settle()
 			require.EqualValues(t, 3, store.saves.Load())
+		}
+		conv, _ := r.Greeted()
+		for i := range 3 {
+			r.Crisp.Settle()
+			store.saves.Store(0)
+			held := conv.HoldHooks() // the echo comes later
+			r.handles("hello, Ann")
+			synctest.Wait()
+			require.Len(t, texts(conv), i+1)
+			require.EqualValues(t, 2, store.saves.Load())
+			held.Release()
 		}
 	})
 }

@@ -74,6 +74,7 @@ type known struct {
 	saved   *record
 	kept    *record // the record, as this process saved it some time ago: it was not read since
 	claimed bool    // the store gave the record with its claim
+	begun   int64   // the effect that the save of the record began
 	reading bool    // nothing is to be saved
 }
 
@@ -190,6 +191,8 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 		return nil, err
 	}
 	rec.handOn()
+	e := rec.env
+	defer func() { e.begun.giveUp() }() // unless the record is saved
 	saved, err := rs.save(ctx, k.key, rec)
 	if saved {
 		pass()

@@ -160,11 +160,14 @@ func (h *engine) work(j worker.Job) {
 		h.worked(ctx, j.Key, h.answer(ctx, j.Key))
 		return
 	}
-	k := known{key: j.Key}
-	if r, ok := h.given.LoadAndDelete(j.Key); ok {
-		k.record, k.claimed = r.(Record), true
-	} else if saved, ok := j.Known.(known); ok {
-		k = saved
+	k, ok := j.Known.(known)
+	if !ok {
+		k.key = j.Key
+	}
+	if k.begun == 0 {
+		if r, ok := h.given.LoadAndDelete(j.Key); ok {
+			k = known{key: j.Key, record: r.(Record), claimed: true}
+		}
 	}
 	name, old := strings.CutPrefix(j.Key, oldLogPrefix)
 	name, whole := strings.CutPrefix(name, websitePrefix)
@@ -296,7 +299,11 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	switch free := rec.env.others(); {
+	switch free, b := rec.env.others(), rec.env.begun; {
+	case free && b != nil:
+		b.carryOn(known{key: key, saved: rec})
+	case b != nil:
+		b.carryOn(known{key: key, record: rec.env.record})
 	case free && len(jobs) > 0:
 		jobs[0].Known = known{key: key, saved: rec}
 	case free:

@@ -81,10 +81,43 @@ func (h *engine) claim(key string, rec *record) {
 			rec.planner().orphaned()
 		}
 		c.Take(h.process, now)
+		h.begin(key, rec)
 	default:
 		c.Release()
 	}
 	rec.env.mine = c.Holder == h.process
+}
+
+// begun is an effect towards Crisp that a save begins, so that beginning it needs no save of its own.
+type begun struct {
+	effect int64
+	place  *worker.Place // of the work that carries it out
+}
+
+// begin has the save begin what is to be done towards Crisp, if nobody is at that and a worker is free. The place is taken
+// before the save: from the save on nobody may take the effect for one that was lost.
+func (h *engine) begin(key string, rec *record) {
+	e, _ := rec.ToCrisp.ready(rec.env.now)
+	if e == nil || e.Running || e.Kind.repeatable() || !rec.env.free || rec.env.attending == toCrisp {
+		return
+	}
+	if place := h.pool.Reserve(jobOf(key, toCrisp)); place != nil {
+		e.begin(rec.env.now)
+		rec.env.begun = &begun{e.N, place}
+	}
+}
+
+// carryOn has the effect carried out, now that the record is saved.
+func (b *begun) carryOn(k known) {
+	k.begun = b.effect
+	b.place.Run(k)
+}
+
+// giveUp gives the place back if the record was not saved.
+func (b *begun) giveUp() {
+	if b != nil {
+		b.place.Release()
+	}
 }
 
 // dropLost makes ready again what this process seems to be at and is not: the save that began it was stored, and
@@ -105,6 +138,8 @@ type attendance struct {
 	must bool    // the record is saved whatever comes of it
 	done *result // of the last step; nil: there was none
 	next *step   // nil: nothing is left to do now
+
+	begun int64 // the effect that a save began; 0: none, or it is done
 }
 
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
@@ -112,7 +147,7 @@ type attendance struct {
 // returns when nothing is left to do now, or another process is at it. A record that the store gave with
 // its claim is saved whatever comes of it, which ends the store's hiding.
 func (h *engine) attend(ctx context.Context, dir direction, k known) error {
-	a := &attendance{h: h, key: k.key, dir: dir, must: k.claimed}
+	a := &attendance{h: h, key: k.key, dir: dir, must: k.claimed, begun: k.begun}
 	for steps := 0; ; steps++ {
 		rest := steps >= maxSteps && !h.pool.Closed()
 		rec, err := a.plan(ctx, k, rest)
@@ -161,6 +196,10 @@ func (a *attendance) change(rec *record, rest bool) error {
 	h := a.h
 	a.next = nil
 	if !rec.env.stored {
+		return errKeep
+	}
+	if e := rec.queue(a.dir).effect(a.begun); e != nil {
+		a.next, a.begun = &step{effect: e}, 0
 		return errKeep
 	}
 	other := !h.hooks.NoClaim && rec.Claim.HeldByOther(h.process, rec.env.now)

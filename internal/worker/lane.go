@@ -43,13 +43,19 @@ func (l *lane) takes(name string) bool {
 	return l.room.grants(held, l.queued)
 }
 
+// class returns the one with this name.
+func (l *lane) class(name string) *class {
+	c := l.classes[name]
+	if c == nil {
+		c = &class{name: name}
+		l.classes[name] = c
+	}
+	return c
+}
+
 // push lets a task wait behind the others of its class.
 func (l *lane) push(t *task) {
-	c := l.classes[t.job.Class]
-	if c == nil {
-		c = &class{name: t.job.Class}
-		l.classes[c.name] = c
-	}
+	c := l.class(t.job.Class)
 	if len(c.queue) == 0 {
 		l.turns.PushBack(c)
 	}
@@ -76,10 +82,28 @@ func (l *lane) next() *task {
 	} else {
 		l.turns.Remove(e)
 	}
+	l.give(c, t)
+	return t
+}
+
+// give gives a worker to a task.
+func (l *lane) give(c *class, t *task) {
 	c.running++
 	l.running++
 	t.class, t.running = c, true
-	return t
+}
+
+// begin gives a worker to a task that need not wait, and reports whether it got one.
+func (l *lane) begin(t *task) bool {
+	running := 0
+	if c := l.classes[t.job.Class]; c != nil {
+		running = c.running
+	}
+	if l.queued > 0 || !l.workers.grants(running, l.running) {
+		return false
+	}
+	l.give(l.class(t.job.Class), t)
+	return true
 }
 
 // poorest returns the class with waiting jobs that has the fewest workers; of several, the one that had

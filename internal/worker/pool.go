@@ -97,11 +97,7 @@ func (p *Pool) Nudge(j Job) bool {
 		}
 		return true
 	}
-	l := p.lanes[j.Lane]
-	if l == nil {
-		l = newLane(cmp.Or(p.apart[j.Lane], p.workers), p.queue)
-		p.lanes[j.Lane] = l
-	}
+	l := p.lane(j.Lane)
 	if !l.takes(j.Class) {
 		return false
 	}
@@ -110,6 +106,57 @@ func (p *Pool) Nudge(j Job) bool {
 	l.push(t)
 	p.start(l)
 	return true
+}
+
+// lane returns the one with this name. The caller holds the lock.
+func (p *Pool) lane(name string) *lane {
+	l := p.lanes[name]
+	if l == nil {
+		l = newLane(cmp.Or(p.apart[name], p.workers), p.queue)
+		p.lanes[name] = l
+	}
+	return l
+}
+
+// Place is a worker that waits for its job. Until then the job counts as one that runs.
+type Place struct {
+	pool *Pool
+	lane *lane
+	task *task // nil once the place was used or given back
+}
+
+// Reserve returns a place for a job that is about to be ready, or nil if it could not run at once. Call Run or Release.
+func (p *Pool) Reserve(j Job) *Place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := slot{j.Key, j.Lane}
+	l, t := p.lane(j.Lane), &task{job: j}
+	if p.closed || p.tasks[s] != nil || !l.begin(t) {
+		return nil
+	}
+	p.tasks[s] = t
+	return &Place{p, l, t}
+}
+
+// Run runs the job, also after Close.
+func (r *Place) Run(known any) {
+	t, p := r.task, r.pool
+	r.task = nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	j := t.job
+	j.Known = known
+	go p.run(r.lane, t, j)
+}
+
+// Release gives the place back, unless it was used. A job that was asked for meanwhile runs then.
+func (r *Place) Release() {
+	if r == nil || r.task == nil {
+		return
+	}
+	t := r.task
+	r.task = nil
+	r.pool.done(r.lane, t)
 }
 
 // Runs reports whether a job with this key and lane runs at this moment.

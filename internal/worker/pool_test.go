@@ -174,6 +174,68 @@ func TestPoolRunsAJobOnceAtATime(t *testing.T) {
 	})
 }
 
+// A reserved place is its job's: nobody else runs that, and Drain waits. What is asked for meanwhile runs after it.
+func TestPoolReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, d := slow(worker.PoolOptions{})
+		j := worker.Job{Key: "k", Lane: "in", Class: "a"}
+		place := p.Reserve(j)
+		require.NotNil(t, place)
+		require.True(t, p.Runs("k", "in"))
+		require.Nil(t, p.Reserve(j), "it is taken")
+		require.True(t, p.Nudge(worker.Job{Key: "k", Lane: "in", Class: "a", Known: "old"}))
+		time.AfterFunc(time.Second, func() { place.Run("new") })
+		require.NoError(t, p.Drain(t.Context()))
+		place.Release() // it was used
+		j.Known = "new"
+		require.Equal(t, []entry{{j, time.Second}, {worker.Job{Key: "k", Lane: "in", Class: "a"}, 11 * time.Second}}, d.entries)
+		require.False(t, p.Runs("k", "in"))
+	})
+}
+
+// A place that is given back is free, and a job that was asked for meanwhile has it.
+func TestPoolRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, d := slow(worker.PoolOptions{Workers: 1})
+		j := worker.Job{Key: "k", Lane: "in", Class: "a"}
+		place := p.Reserve(j)
+		place.Release()
+		place.Release()
+		require.NoError(t, p.Drain(t.Context()))
+		require.Empty(t, d.entries)
+		place = p.Reserve(j)
+		require.True(t, p.Nudge(j))
+		time.AfterFunc(time.Second, place.Release)
+		require.NoError(t, p.Drain(t.Context()))
+		require.Equal(t, []entry{{j, time.Second}}, d.entries)
+		require.Equal(t, 0, p.Stats()["in"].Classes)
+		var none *worker.Place
+		none.Release()
+	})
+}
+
+// Who would have to wait gets no place: for a worker, behind others of any class, or for a closed pool.
+func TestPoolReserveNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := slow(worker.PoolOptions{Workers: 1})
+		nudge(t, p, "a", 1)
+		require.Nil(t, p.Reserve(worker.Job{Key: "k", Lane: "in", Class: "a"}), "its class has all that it may")
+		place := p.Reserve(worker.Job{Key: "k", Lane: "in", Class: "b"})
+		require.NotNil(t, place)
+		place.Release()
+		nudge(t, p, "a", 2)
+		require.Nil(t, p.Reserve(worker.Job{Key: "k", Lane: "in", Class: "b"}), "others wait")
+		require.NoError(t, p.Drain(t.Context()))
+		place = p.Reserve(worker.Job{Key: "k", Lane: "in", Class: "b"})
+		p.Close()
+		require.Nil(t, p.Reserve(worker.Job{Key: "new", Lane: "in", Class: "b"}))
+		place.Run(nil) // what was reserved is done
+		begun := time.Now()
+		require.NoError(t, p.Drain(t.Context()))
+		require.Equal(t, 10*time.Second, time.Since(begun))
+	})
+}
+
 func TestPoolClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, d := slow(worker.PoolOptions{Workers: 1})
