@@ -55,3 +55,26 @@ func TestAResultWhoseSaveWasNotHeard(t *testing.T) {
 		require.Equal(r.T, 1, n, "the message is in Crisp once")
 	})
 }
+
+// The store loses its answer to a save that notes a result and begins what follows for the agents: that is not left until the
+// claim ends, after half a minute.
+func TestWhatASaveBeganThatWasNotHeard(t *testing.T) {
+	var store *deaf
+	o := options{config: func(_ *rig, c *handover.Config) {
+		store = &deaf{Store: c.Store, words: []byte(`"kind":"note"`)}
+		c.Store = store
+	}}
+	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Fails(func(handover.Message) error { return errors.ErrUnsupported })
+		ann.Say("It is under the desk.")
+		r.After(10 * time.Second)
+		require.True(r.T, store.lost.Load())
+		notes := 0
+		for _, m := range conv.Messages() {
+			if m.Type == "note" {
+				notes++
+			}
+		}
+		require.Equal(r.T, 1, notes, "the agents know that the user does not see it")
+	})
+}

@@ -212,6 +212,7 @@ func (a *attendance) change(rec *record, rest bool) error {
 		changed = rec.absorb(a.dir, *a.done) || changed
 	case !other:
 		rec.planner().recover(h.process, a.dir)
+		h.dropLost(a.key, rec) // the save that began it may be the one that is repeated now
 	}
 	if other || rest {
 		return keepUnless(changed)
