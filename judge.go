@@ -239,7 +239,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 			return x.Kind == kindDeliver && x.Crisp == s.ID && x.FP == e.FP && x.Attempts == 0 && x.Message.Corrects == ""
 		}
 		if first := slices.IndexFunc(rec.ToUser, waits); first >= 0 {
-			at = first
+			at, msg.Late = first, rec.ToUser[first].Message.Late
 		}
 		rec.ToUser.drop(waits)
 		suffix = ""

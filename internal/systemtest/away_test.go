@@ -252,3 +252,21 @@ func TestAMessageThatWasKeptAndChangedIsTriedInItsPlace(t *testing.T) {
 		require.Equal(r.T, []string{"agent Ann (late): uno", "agent Ann (late): two"}, r.AgentLines()[len(r.AgentLines())-2:])
 	})
 }
+
+// A message that is late stays so when its agent changes it while it waits behind another one.
+func TestALateMessageThatWasChangedIsLate(t *testing.T) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
+		ann.Say("one")
+		two := ann.Say("two")
+		r.After(time.Second)
+		r.Fails(func(handover.Message) error { return errors.New("down") })
+		r.Says("I am back")
+		r.After(time.Second)
+		ann.Edit(two, "due")
+		r.After(time.Second)
+		r.Fails(nil)
+		r.After(2 * time.Minute)
+		require.Equal(r.T, []string{"agent Ann (late): one", "agent Ann (late): due"}, r.AgentLines()[len(r.AgentLines())-2:])
+	})
+}
