@@ -121,7 +121,7 @@ func TestAnswerNamesAConversationThatIsTaken(t *testing.T) {
 	o := options{config: func(r *rig, c *handover.Config) {
 		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
 			answers++
-			return &handover.Request{CrispID: taken, Segments: []string{"new"}}, nil
+			return &handover.Request{CrispID: taken, Segments: []string{"new"}, User: handover.UserData{Email: "user@shop.example"}}, nil
 		}
 		c.Observe = func(ctx context.Context, a handover.Activity) {
 			r.Observe(ctx, a)
@@ -145,6 +145,7 @@ func TestAnswerNamesAConversationThatIsTaken(t *testing.T) {
 		require.ErrorIs(r.T, faults[0], handover.ErrTaken)
 		require.NotEqual(r.T, taken, r.Session().CrispID)
 		require.Equal(r.T, []string{"new"}, r.Crisp.Last().Segments())
+		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email)
 	})
 }
 

@@ -124,6 +124,10 @@ func (h *engine) checked(t Turn, r Request) *Request {
 func (h *engine) mended(t Turn, r Request, err error) *Request {
 	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
 	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
+	if errors.Is(err, ErrTaken) { // all else was checked
+		r.CrispID = ""
+		return &r
+	}
 	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
 		return &Request{}
 	}
