@@ -307,10 +307,11 @@ func (in *intake) remove(fp int64) {
 	e.Status, in.news = crisplog.Removed, true
 	rec.Pickers.Removed(s.ID, fp)
 	waiting := rec.ToUser.untried(s.ID, e)
-	rec.ToUser.drop(func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp })
-	if f := rec.FollowUp; waiting && f != nil && f.CrispID == s.ID {
+	of := func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp }
+	if f := rec.FollowUp; f != nil && rec.ToUser.has(func(x *effect) bool { return of(x) && x.announces(f) }) {
 		f.Agents = nil // the next one is announced
 	}
+	rec.ToUser.drop(of)
 	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
 	if waiting || rec.env.cfg.Revise == nil {
 		return
