@@ -153,7 +153,7 @@ func TestAdoptedConversationThatIsGone(t *testing.T) {
 	bubble(t, options{}, func(r *rig) {
 		require.Equal(t, handover.OutcomeOpenFailed, r.Asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
 		require.Equal(t, handover.StateBot, r.Session().State)
-		require.NotEmpty(t, r.Saw())
+		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.Saw())
 		require.Empty(t, r.Crisp.Conversations())
 	})
 }

@@ -467,3 +467,27 @@ func TestAnInboxThatIsNotThereEndsNothing(t *testing.T) {
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 	})
 }
+
+// A token that was wrong is mended by a restart: what the process before knew keeps the new one from nothing.
+func TestATokenIsMendedByARestart(t *testing.T) {
+	wrong := true
+	o := options{config: func(_ *rig, c *handover.Config) {
+		if wrong {
+			c.Token.Key = handover.NewSecret("a key that is not right")
+		}
+	}}
+	bubble(t, o, func(r *rig) {
+		require.NotEqual(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
+		r.After(time.Second)
+		require.NoError(t, r.H.Shutdown(r.T.Context()))
+		wrong = false
+		r.H = r.replica(o)
+		r.Conv.ID = "user-2"
+		r.Saw()
+		begun := time.Now()
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
+		require.Less(t, time.Since(begun), 5*time.Second)
+		r.After(time.Second)
+		require.Equal(t, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.Saw())
+	})
+}

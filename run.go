@@ -128,7 +128,8 @@ func (h *engine) giveBack(ctx context.Context, r Record) {
 }
 
 // errForeign is for a record of a website that this process is not set up for. Another one may be.
-var errForeign = errors.New("handover: the conversation's website is neither Config.WebsiteID nor among Config.Websites")
+var errForeign = errors.New("handover: the conversation's website is neither Config.WebsiteID nor among Config.Websites: " +
+	"name it there, or keep the records of another Crisp account in a store of their own")
 
 // jobOf is the work on one direction of a record. Its class is the channel: no channel that hangs
 // delays another one.
@@ -230,7 +231,7 @@ func (h *engine) panicked(j worker.Job, stack string) {
 // putOff makes a record due after a pause, and leaves it as it is.
 func (h *engine) putOff(ctx context.Context, key string, pause time.Duration, why error) {
 	if why != nil {
-		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "again", pause, "error", why)
+		h.cfg.Logger.Error("handover: a record cannot be worked on", "key", key, "error", why)
 	}
 	_ = h.store.change(ctx, key, func(r *Record) error {
 		if r.Version == 0 {

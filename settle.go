@@ -76,7 +76,11 @@ func (o *settlement) untried() { o.e.Attempts = max(o.e.Attempts-1, 0) }
 func (o *settlement) tell() {
 	e, r := o.e, o.r
 	if s := o.rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
-		o.vanished(s, onRemoved)
+		reason := onRemoved
+		if o.rec.State == StateOpening {
+			reason = onOpenFailed // the user was not told yet of a conversation
+		}
+		o.vanished(s, reason)
 	}
 	e.Placed = false
 	switch api := apiError(r.err); {

@@ -94,6 +94,7 @@ func (c *circuit) failsIn(part string) int {
 type breaker struct {
 	circuits map[scope]*circuit
 	lastTry  time.Time
+	answered bool // Crisp has answered a call of this process
 }
 
 func newBreaker() *breaker { return &breaker{circuits: make(map[scope]*circuit)} }
@@ -145,6 +146,7 @@ func (b *breaker) abandon(probes []scope) {
 
 // settle learns from a call; e is nil if it succeeded. It sets e.Wait.
 func (b *breaker) settle(t target, probes []scope, e *Error, now time.Time) {
+	b.answered = true
 	if e == nil && len(b.circuits) == 0 {
 		return
 	}

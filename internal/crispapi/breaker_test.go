@@ -319,13 +319,14 @@ func TestStateIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, _ := client(always(reply{status: 401}))
 		two, s := client(always(data(`{}`)))
+		require.NoError(t, two.SetState(t.Context(), session, "pending"))
 		require.Error(t, one.SetState(t.Context(), session, "resolved"))
 		two.Merge(one.State())
 		e := failure(t, two.SetState(t.Context(), session, "resolved"))
 		require.True(t, e.Held)
 		require.Equal(t, crispapi.Person, e.Class())
 		require.Equal(t, time.Minute, e.Wait)
-		require.Zero(t, s.calls())
+		require.Equal(t, 1, s.calls())
 		require.Equal(t, one.State(), two.State())
 		require.Equal(t, one.State(), crispapi.State{}.Merge(one.State()))
 		require.Equal(t, one.State(), one.State().Merge(crispapi.State{Until: time.Now()}))
@@ -339,6 +340,36 @@ func TestStateIsShared(t *testing.T) {
 		require.Equal(t, time.Hour, e.Wait)
 		time.Sleep(time.Hour)
 		require.NoError(t, two.SetState(t.Context(), session, "resolved"))
+	})
+}
+
+// A new process may have the token that was missing: it tries once, whatever the others know.
+func TestANewProcessTriesOnceByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, _ := client(always(reply{status: 401}))
+		require.Error(t, one.SetState(t.Context(), session, "resolved"))
+		for range 3 { // each waits twice as long as before
+			time.Sleep(time.Until(one.State().Until) + 3*time.Second) // the one that failed lets others try first
+			require.Error(t, one.SetState(t.Context(), session, "resolved"))
+		}
+
+		mended, _ := client(always(data(`{}`)))
+		mended.Merge(one.State())
+		require.NoError(t, mended.SetState(t.Context(), session, "resolved"))
+		require.Equal(t, crispapi.State{}, mended.State())
+
+		as, s := client(always(reply{status: 401}))
+		as.Merge(one.State())
+		require.Error(t, as.SetState(t.Context(), session, "resolved"))
+		as.Merge(one.State())
+		require.True(t, failure(t, as.SetState(t.Context(), session, "resolved")).Held)
+		require.Equal(t, 1, s.calls())
+		require.Equal(t, int64(16*60), as.State().Pause)
+
+		later, s := client(always(data(`{}`))) // what nobody can mend is waited for
+		later.Merge(crispapi.State{Until: time.Now().Add(time.Minute), Pause: 60, StatusCode: 429})
+		require.True(t, failure(t, later.SetState(t.Context(), session, "resolved")).Held)
+		require.Zero(t, s.calls())
 	})
 }
 

@@ -62,7 +62,7 @@ func (b *breaker) heldOps() (ops []string) {
 const mergeSlack = time.Second
 
 // merge takes what another process learnt. No state, however odd, keeps from calling for longer than
-// an hour.
+// an hour. What a person must mend may have been mended by the token of this process: it tries once itself.
 func (b *breaker) merge(s State, now time.Time) {
 	most := now.Add(MaxWait)
 	if s.Until.After(most) {
@@ -73,6 +73,10 @@ func (b *breaker) merge(s State, now time.Time) {
 	}
 	if c := b.circuit(scope{}); s.Until.After(now) && s.Until.After(c.until.Add(mergeSlack)) {
 		pause := time.Duration(min(max(s.Pause, 0), int64(MaxWait/time.Second))) * time.Second
-		*c = circuit{cause: &Error{StatusCode: s.StatusCode, Reason: s.Reason}, until: s.Until, told: s.Told, pause: pause, probing: c.probing}
+		cause := &Error{StatusCode: s.StatusCode, Reason: s.Reason}
+		if !b.answered && cause.Class() == Person {
+			s.Until = now
+		}
+		*c = circuit{cause: cause, until: s.Until, told: s.Told, pause: pause, probing: c.probing}
 	}
 }
