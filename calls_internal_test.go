@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -71,4 +72,18 @@ func TestPublicErrors(t *testing.T) {
 	own := &APIError{Op: "send message", StatusCode: 403, Reason: "not_allowed"}
 	require.True(t, apiError(own).NeedsPerson())
 	require.False(t, (&APIError{StatusCode: 402}).Temporary())
+}
+
+// A result may be heard of twice, the second time when its effect waits again: the count of its attempts stays one that
+// the record can be read with.
+func TestAUserWhoIsAwayTwice(t *testing.T) {
+	for _, signed := range []bool{false, true} {
+		s := &crisplog.Session{ID: "session_a"}
+		e := &effect{N: 1, Kind: kindDeliver, Crisp: s.ID, FP: 1, Signed: signed, Message: &Message{ID: "m", From: FromAgent}}
+		rec := &record{Sessions: crisplog.Sessions{s}, env: &env{cfg: &Config{}, now: time.Unix(1e9, 0)}}
+		rec.Serial, rec.ToUser = 1, queue{e}
+		rec.settle(&rec.ToUser, result{effect: 1, err: ErrUserAway})
+		require.Len(t, rec.all(), 1)
+		require.Empty(t, rec.all()[0].fault(1))
+	}
 }

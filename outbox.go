@@ -233,7 +233,8 @@ func (o *settlement) userAway() {
 	if len(o.rec.Away) >= maxHeld {
 		o.rec.unseen(o.e)
 	} else {
-		o.e.Attempts, o.e.Since = o.e.Attempts-1, time.Time{} // that nobody was there is no fault
+		o.untried() // that nobody was there is no fault
+		o.e.Since = time.Time{}
 		o.rec.Away = append(o.rec.Away, o.e)
 	}
 }

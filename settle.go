@@ -259,7 +259,8 @@ func (o *settlement) deliveryFailed() bool {
 	o.e.Signed = false
 	switch {
 	case errors.Is(o.r.err, ErrUserAway) && signed:
-		o.e.Attempts, o.e.Next = o.e.Attempts-1, time.Time{}
+		o.untried()
+		o.e.Next = time.Time{}
 		return false
 	case errors.Is(o.r.err, ErrUserAway):
 		o.userAway()
