@@ -114,8 +114,8 @@ func TestAdoptedConversationThatIsTaken(t *testing.T) {
 	})
 }
 
-// The bot has spoken when its request turns out to name another user's conversation: it is not asked again.
-func TestAnswerNamesAConversationThatIsTaken(t *testing.T) {
+// The bot has spoken when its request turns out to name another user's conversation, or none: it is not asked again.
+func TestAnswerNamesAConversationThatCannotBeUsed(t *testing.T) {
 	answers, taken := 0, ""
 	var faults []error
 	o := options{config: func(r *rig, c *handover.Config) {
@@ -146,6 +146,13 @@ func TestAnswerNamesAConversationThatIsTaken(t *testing.T) {
 		require.NotEqual(r.T, taken, r.Session().CrispID)
 		require.Equal(r.T, []string{"new"}, r.Crisp.Last().Segments())
 		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email)
+
+		taken = "none of Crisp's"
+		ask("user-3")
+		require.Equal(r.T, 3, answers)
+		require.Len(r.T, faults, 2)
+		require.ErrorContains(r.T, faults[1], "Request.CrispID")
+		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email, "only the id is left out")
 	})
 }
 

@@ -122,11 +122,13 @@ func (h *engine) checked(t Turn, r Request) *Request {
 // mended is a request that Start would refuse, without what it may be refused for: the bot has spoken, and a repeat
 // would speak again. The host is told.
 func (h *engine) mended(t Turn, r Request, err error) *Request {
-	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it", "error", err)
+	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it",
+		"conversation", t.Conversation.ID, "source", t.Conversation.Source, "error", err)
 	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
-	if errors.Is(err, ErrTaken) { // all else was checked
-		r.CrispID = ""
-		return &r
+	if r.CrispID != "" {
+		if r.CrispID = ""; h.cfg.checkStart(t, &r) == nil {
+			return &r
+		}
 	}
 	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
 		return &Request{}

@@ -146,7 +146,7 @@ func (b *breaker) abandon(probes []scope) {
 
 // settle learns from a call; e is nil if it succeeded. It sets e.Wait.
 func (b *breaker) settle(t target, probes []scope, e *Error, now time.Time) {
-	b.answered = true
+	b.answered = b.answered || e == nil || e.StatusCode != 0
 	if e == nil && len(b.circuits) == 0 {
 		return
 	}
