@@ -454,3 +454,22 @@ func TestHookErrorsAreTyped(t *testing.T) {
 		require.False(t, errors.Is(err, handover.ErrNotSigned))
 	})
 }
+
+// That no hook comes is said in the log, once, when catch-up finds what one should have told of.
+func TestTheLogTellsThatNoHookComes(t *testing.T) {
+	for name, lost := range map[string]bool{"hooks come": false, "no hook comes": true} {
+		t.Run(name, func(t *testing.T) {
+			l := new(syncBuffer)
+			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+				r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: lost} })
+				conv := r.Opened()
+				for range 3 {
+					conv.Operator("Ann").Say("hello")
+					r.After(10 * time.Minute)
+				}
+				require.Len(r.T, r.AgentLines(), 3)
+				require.Equal(r.T, map[bool]int{true: 1}[lost], l.count("no hook has come yet"))
+			})
+		})
+	}
+}

@@ -248,13 +248,13 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
+	news := false
 	_, key, err := h.updateFound(ctx, website+"/"+c.SessionID, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
-		if !rec.env.stored || s == nil {
+		if news = false; !rec.env.stored || s == nil {
 			return errKeep
 		}
-		at, news := s.ListedAgain(c, at, rec.Hooks.Listed(s.ID), rec.env.now)
-		if !news {
+		if at, news = s.ListedAgain(c, at, rec.Hooks.Listed(s.ID), rec.env.now); !news {
 			return errKeep
 		}
 		told := crisplog.Hook{
@@ -270,6 +270,9 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 	if hopeless(err) { // it will not be readable later: the others must not wait
 		h.unreadable(ctx, key, err)
 		return nil
+	}
+	if err == nil && news {
+		h.missHooks(h.sites[website])
 	}
 	return err
 }

@@ -77,8 +77,8 @@ func (o *settlement) tell() {
 	e, r := o.e, o.r
 	if s := o.rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
 		reason := onRemoved
-		if o.rec.State == StateOpening {
-			reason = onOpenFailed // the user was not told yet of a conversation
+		if ho := o.rec.Handover; o.rec.State == StateOpening && ho.Request.CrispID == s.ID {
+			reason = onOpenFailed // there was none to go on with
 		}
 		o.vanished(s, reason)
 	}

@@ -103,3 +103,11 @@ func presenceAt(ctx context.Context, s *website.Site) (Presence, error) {
 	}
 	return Presence(status), nil
 }
+
+// missHooks says in the log, once an hour, that catch-up finds what hooks should have told of, if none has ever come.
+func (h *engine) missHooks(s *website.Site) {
+	if known := s.Known(); s.LastHook(&known).IsZero() && s.Advise("hooks") {
+		h.cfg.Logger.Warn("handover: Crisp's list tells of a change, and no hook has come yet: without hooks agents' words come minutes late. "+
+			"Check says what to look at", "website", s.ID)
+	}
+}
