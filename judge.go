@@ -107,9 +107,9 @@ func (in *intake) older(x crisplog.Item) bool {
 	return m != nil && x.At < m.Timestamp
 }
 
-// mustKnowState reports whether a message waits for a read of the state: it would take over a
-// conversation that was resolved, or whose user was blocked, and it is not known whether that is open again. The read may fail or
-// be old; after crisplog.HoldFor the message is judged by what is known.
+// mustKnowState reports whether a message waits for a read of the state: it would take over a conversation
+// that was resolved, or whose user was blocked, and it is not known whether that is so still. The read may
+// fail or be old; after crisplog.HoldFor the message is judged by what is known.
 func (in *intake) mustKnowState(x crisplog.Item) bool {
 	if !in.s.State.Shut() || in.rec.human() || !in.isHuman(x.Message) || !in.s.Bounds.Newer(x.At) {
 		return false
@@ -167,7 +167,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 		rec.fire(onLate, what)
 	case rec.env.cfg.Policy.NoTakeover:
 	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
-		// The user may be gone: only a message that was shown is a takeover.
+		// the user may be gone: only a message that was shown is a takeover, see takesOver
 	default:
 		s.State.Reopened()
 		rec.fire(onHuman, what)

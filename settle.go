@@ -458,21 +458,6 @@ func (o *settlement) timed() (news bool) {
 	return news
 }
 
-// vanished ends at once what runs in a session in which nothing can pass any more.
-func (o *settlement) vanished(s *crisplog.Session, reason trigger) {
-	s.State.Gone = true
-	switch f := o.rec.FollowUp; {
-	case f == nil || f.CrispID != s.ID:
-	case f.Opened.IsZero():
-		o.rec.followUpFailed()
-	default:
-		o.rec.dropFollowUp()
-	}
-	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
-		o.rec.fire(reason, cause{})
-	}
-}
-
 // passed notes that one effect for a message of the user is done.
 func (o *settlement) passed(e *effect) {
 	rest := slices.ContainsFunc(o.rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })

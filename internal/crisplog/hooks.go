@@ -187,8 +187,8 @@ func (q Hooks) Listed(crisp string) bool {
 	return slices.ContainsFunc(q, func(k Hook) bool { return k.Crisp == crisp && k.Listed })
 }
 
-// Restart has what is in hand of a session wait for reads once more, for InHandFor. In an adopted session that is done
-// when our opening message was posted. The messages in hand are older, which only a read may show to be wrong.
+// Restart has what is in hand of a session wait for reads once more, for InHandFor. It is called for an adopted session
+// when our opening message was posted. A message that was in hand before that is older: it is only a reason to read.
 func (q Hooks) Restart(crisp string, now time.Time) {
 	for i := range q {
 		k := &q[i]
