@@ -16,16 +16,12 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
-// heard is what Observe was told.
-func (r *rig) heard() []handover.Activity {
-	return r.Activities()
-}
-
 // kindsOf are the activities of these kinds, with what they say, in order.
-func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
-	for _, a := range r.heard() {
+func kindsOf(r *rig.Rig, kinds ...handover.ActivityKind) (all []string) {
+	for _, a := range r.Activities() {
 		for _, k := range kinds {
 			if a.Kind == k {
 				all = append(all, strings.Join(strings.Fields(fmt.Sprint(a.Kind, " ", a.From, " ", a.To, " ", a.Reason, " ", a.Outcome, " ", a.Why)), " "))
@@ -38,11 +34,11 @@ func (r *rig) kindsOf(kinds ...handover.ActivityKind) (all []string) {
 // TestFaultsOfTheHistoryPage are the host's own errors: nobody else hears of them.
 func TestFaultsOfTheHistoryPage(t *testing.T) {
 	down, odd := errors.New("the database is down"), errors.New("no such user")
-	bubble(t, options{config: func(_ *rig, c *handover.Config) {
+	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.History = handover.History{URL: "https://bot.invalid/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32))}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, down }
 		c.HistoryHead = func(context.Context, handover.Conversation) ([]handover.HistoryField, error) { return nil, odd }
-	}}, func(r *rig) {
+	}}, func(r *rig.Rig) {
 		link, err := r.H.HistoryLink(r.Conv)
 		require.NoError(t, err)
 		visit := func() int {
@@ -53,7 +49,7 @@ func TestFaultsOfTheHistoryPage(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, visit())
 		down = nil
 		require.Equal(t, http.StatusOK, visit())
-		all := r.heard()
+		all := r.Activities()
 		require.Len(t, all, 2)
 		require.Equal(t, handover.Activity{Kind: handover.ActivityFault, Conversation: all[0].Conversation, Effect: "transcript", Err: all[0].Err, At: time.Now()}, all[0])
 		require.EqualError(t, all[0].Err, "the database is down")
@@ -64,7 +60,7 @@ func TestFaultsOfTheHistoryPage(t *testing.T) {
 }
 
 func TestActivitiesOfAHandover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Says("hello")
 		ann := conv.Operator("Ann")
@@ -79,16 +75,16 @@ func TestActivitiesOfAHandover(t *testing.T) {
 		require.Equal(t, []string{
 			"state bot opening", "asked opened", "state opening waiting", "withheld private", "other_bot",
 			"state waiting active", "state active bot resolved", "ended resolved", "rated",
-		}, fixAsked(r.kindsOf(handover.ActivityState, handover.ActivityAsked, handover.ActivityWithheld, handover.ActivityOtherBot,
+		}, fixAsked(kindsOf(r, handover.ActivityState, handover.ActivityAsked, handover.ActivityWithheld, handover.ActivityOtherBot,
 			handover.ActivityEnded, handover.ActivityRated)))
 		require.Equal(t, 1, r.Count(handover.ActivityRelayed))
-		require.Equal(t, 1, r.Count(handover.ActivityDelivered)-r.systemDelivered())
+		require.Equal(t, 1, r.Count(handover.ActivityDelivered)-r.SystemDelivered())
 		require.Zero(t, r.Count(handover.ActivityFault))
-		for _, a := range r.heard() {
+		for _, a := range r.Activities() {
 			require.False(t, a.At.IsZero())
 			require.True(t, a.Kind == handover.ActivityCall || a.Conversation == r.Conv, a.Kind)
 		}
-		all := r.heard()
+		all := r.Activities()
 		require.Equal(t, 4, all[len(all)-1].Stars)
 	})
 }
@@ -103,24 +99,14 @@ func fixAsked(all []string) []string {
 	return all
 }
 
-// systemDelivered counts the deliveries that are not of agents' messages.
-func (r *rig) systemDelivered() (n int) {
-	for _, a := range r.heard() {
-		if a.Kind == handover.ActivityDelivered && !strings.HasPrefix(a.MessageID, "session_") {
-			n++
-		}
-	}
-	return n
-}
-
 func TestActivitiesOfFaults(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Deliver = 5 * time.Minute }}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Deliver = 5 * time.Minute }}
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503, Reason: "down"})
 		r.Says("hello")
 		var api *handover.APIError
 		faults := 0
-		for _, a := range r.heard() {
+		for _, a := range r.Activities() {
 			if a.Kind == handover.ActivityFault {
 				require.ErrorAs(t, a.Err, &api)
 				require.Equal(t, 503, api.StatusCode)
@@ -132,18 +118,18 @@ func TestActivitiesOfFaults(t *testing.T) {
 		}
 		require.Equal(t, 2, faults)
 
-		r.Fails(func(handover.Message) error { return errChannelDown })
+		r.Fails(func(handover.Message) error { return rig.ErrChannelDown })
 		ann.Say("never shown")
 		r.After(10 * time.Minute)
 		require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
-		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
-			return a.Kind == handover.ActivityGivenUp && errors.Is(a.Err, errChannelDown) && a.Attempt > 8 && a.Why == "failed" && a.CrispID == conv.ID()
+		require.Equal(t, 1, countWhere(r, func(a handover.Activity) bool {
+			return a.Kind == handover.ActivityGivenUp && errors.Is(a.Err, rig.ErrChannelDown) && a.Attempt > 8 && a.Why == "failed" && a.CrispID == conv.ID()
 		}))
 	})
 }
 
-func (r *rig) countWhere(match func(handover.Activity) bool) (n int) {
-	for _, a := range r.heard() {
+func countWhere(r *rig.Rig, match func(handover.Activity) bool) (n int) {
+	for _, a := range r.Activities() {
 		if match(a) {
 			n++
 		}
@@ -152,26 +138,26 @@ func (r *rig) countWhere(match func(handover.Activity) bool) (n int) {
 }
 
 func TestActivitiesTellHowLongThingsTook(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.After(90 * time.Second)
 		conv.Operator("Ann").Say("sorry for the wait")
 		r.Crisp.Settle()
-		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
+		require.Equal(t, 1, countWhere(r, func(a handover.Activity) bool {
 			return a.Kind == handover.ActivityState && a.To == handover.StateActive && a.Took == 90*time.Second
 		}), "the time that the user waited")
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
 		r.Says("hello")
 		r.Crisp.Settle()
-		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool {
+		require.Equal(t, 1, countWhere(r, func(a handover.Activity) bool {
 			return a.Kind == handover.ActivityRelayed && a.Took == 3*time.Second
 		}))
 	})
 }
 
 func TestActivitiesAreToldAfterTheyAreStored(t *testing.T) {
-	var r *rig
-	o := options{config: func(rr *rig, c *handover.Config) {
+	var r *rig.Rig
+	o := rig.Options{Config: func(rr *rig.Rig, c *handover.Config) {
 		r = rr
 		c.Observe = func(ctx context.Context, a handover.Activity) {
 			if a.Kind == handover.ActivityState {
@@ -184,7 +170,7 @@ func TestActivitiesAreToldAfterTheyAreStored(t *testing.T) {
 			rr.Observe(ctx, a)
 		}
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.Crisp.Settle()
 		require.Equal(t, 4, r.Count(handover.ActivityState))
@@ -192,7 +178,7 @@ func TestActivitiesAreToldAfterTheyAreStored(t *testing.T) {
 }
 
 func TestActivitiesBearTheirOwnHandover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		for range 2 {
 			r.Forget()
 			conv := r.Opened()
@@ -200,7 +186,7 @@ func TestActivitiesBearTheirOwnHandover(t *testing.T) {
 			conv.Operator("Ann").Say("hi")
 			conv.Operator("Ann").Resolve()
 			r.After(time.Minute)
-			for _, a := range r.heard() {
+			for _, a := range r.Activities() {
 				if a.Kind != handover.ActivityCall {
 					require.Equal(t, id, a.HandoverID, "%+v", a)
 				}
@@ -212,8 +198,8 @@ func TestActivitiesBearTheirOwnHandover(t *testing.T) {
 // Two changes of a conversation may tell their activities in any order; N has the order of the
 // record, over all replicas.
 func TestActivitiesAreNumberedInTheOrderOfTheRecord(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		r.replica(options{})
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		r.Replica(rig.Options{})
 		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		for i := range 10 {
@@ -222,7 +208,7 @@ func TestActivitiesAreNumberedInTheOrderOfTheRecord(t *testing.T) {
 		}
 		ann.Resolve()
 		r.After(time.Minute)
-		all := slices.DeleteFunc(r.heard(), func(a handover.Activity) bool { return a.Kind == handover.ActivityCall })
+		all := slices.DeleteFunc(r.Activities(), func(a handover.Activity) bool { return a.Kind == handover.ActivityCall })
 		slices.SortFunc(all, func(a, b handover.Activity) int { return cmp.Compare(a.N, b.N) })
 		var states []handover.State
 		for i, a := range all {

@@ -14,13 +14,8 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
-
-// roundTrip is an http.RoundTripper.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // answer is a response with that body; header is names and values in turn.
 func answer(req *http.Request, status int, body string, header ...string) *http.Response {
@@ -35,7 +30,7 @@ func answer(req *http.Request, status int, body string, header ...string) *http.
 }
 
 // called is the error of a call when Crisp answers like that.
-func called(t *testing.T, f roundTrip) error {
+func called(t *testing.T, f rig.RoundTrip) error {
 	c := goodConfig()
 	c.HTTPClient = &http.Client{Transport: f}
 	h, err := handover.New(c)
@@ -122,7 +117,7 @@ func (e *endless) Close() error { return nil }
 func TestAnswersThatAreNotCrisps(t *testing.T) {
 	availability := func(resp func(*http.Request) *http.Response) error {
 		c := goodConfig()
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) { return resp(req), nil })}
+		c.HTTPClient = &http.Client{Transport: rig.RoundTrip(func(req *http.Request) (*http.Response, error) { return resp(req), nil })}
 		h, err := handover.New(c)
 		require.NoError(t, err)
 		_, err = h.Available(t.Context(), handover.Conversation{ID: "1"})
@@ -164,7 +159,7 @@ func TestCrispSaysWhenToComeBack(t *testing.T) {
 		"423 that asks for more": {handovertest.Fault{Status: 423, Header: http.Header{"Retry-After": {"90"}}}, 90 * time.Second, 95 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				tt.fault.Route = handovertest.RouteSend
 				r.Crisp.Fail(1, tt.fault)
@@ -172,14 +167,14 @@ func TestCrispSaysWhenToComeBack(t *testing.T) {
 				r.Says("hello")
 				require.GreaterOrEqual(t, time.Since(begun), tt.from)
 				require.LessOrEqual(t, time.Since(begun), tt.to)
-				require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
+				require.Equal(t, []string{"hello"}, rig.UserTexts(conv)[1:])
 			})
 		})
 	}
 }
 
 func TestErrorsOfCrispReachTheCaller(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteWebsite, Status: 401})
 		var api *handover.APIError
 		require.ErrorAs(t, r.H.Check(r.T.Context()).Err(), &api)

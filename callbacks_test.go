@@ -14,12 +14,12 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestStartInsideOnEnd(t *testing.T) {
 	again := true
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		again = true
 		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
 			require.Equal(r.T, handover.StateBot, s.State, "the end is saved before")
@@ -32,7 +32,7 @@ func TestStartInsideOnEnd(t *testing.T) {
 			return r.OnEnd(ctx, s, sum)
 		}
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.After(time.Second)
 		require.Equal(t, handover.StateWaiting, r.Session().State)
@@ -46,7 +46,7 @@ func TestStartInsideOnEnd(t *testing.T) {
 }
 
 func TestMuteInsideSendEndsTheReply(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "hush"})
 		require.NoError(t, err)
 		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
@@ -60,13 +60,13 @@ func TestMuteInsideSendEndsTheReply(t *testing.T) {
 }
 
 func TestMuteInsideDeliver(t *testing.T) {
-	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Crisp: handovertest.Options{Away: true}, Config: func(r *rig.Rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			require.NoError(r.T, r.H.Mute(ctx, s.Turn()))
 			return r.Deliver(ctx, s, m)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		require.Len(t, r.Saw(), 1)
 		require.Equal(t, handover.StateMuted, r.Session().State)
@@ -76,7 +76,7 @@ func TestMuteInsideDeliver(t *testing.T) {
 }
 
 func TestEndAndSessionInsideSend(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "hello"})
 		require.NoError(t, err)
 		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
@@ -84,7 +84,7 @@ func TestEndAndSessionInsideSend(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, handover.StateBot, s.State)
 			require.NoError(t, r.H.End(ctx, r.Conv, handover.EndOptions{}))
-			_, err = r.receiveWith(ctx, "inner")
+			_, err = receiveWith(r, ctx, "inner")
 			require.ErrorIs(t, err, handover.ErrReentrant)
 			return nil
 		}))
@@ -92,14 +92,14 @@ func TestEndAndSessionInsideSend(t *testing.T) {
 }
 
 // receiveWith is Receive of a text, on a context.
-func (r *rig) receiveWith(ctx context.Context, text string) (handover.Turn, error) {
+func receiveWith(r *rig.Rig, ctx context.Context, text string) (handover.Turn, error) {
 	return r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: text, Text: text})
 }
 
 func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
 	other := handover.Conversation{ID: "another one"}
 	var told error
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			if m.From == handover.FromAgent {
 				turn, err := r.H.Receive(ctx, handover.Incoming{Conversation: other, ID: "x", Text: m.Content.Text})
@@ -111,7 +111,7 @@ func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
 			return r.Deliver(ctx, s, m)
 		}
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		require.NoError(t, told)
 		ann.Say("bye")
 		require.Equal(t, []string{"agent Ann: bye"}, r.Saw())
@@ -121,7 +121,7 @@ func TestCallbacksMayTalkAboutOtherConversations(t *testing.T) {
 func TestCallbacksAreBoundedInTime(t *testing.T) {
 	var waited time.Duration
 	first := true
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		first = true
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			if first && m.From == handover.FromAgent {
@@ -134,18 +134,18 @@ func TestCallbacksAreBoundedInTime(t *testing.T) {
 			return r.Deliver(ctx, s, m)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Opened().Operator("Ann").Say("hello")
 		r.After(time.Minute)
 		require.Equal(t, 10*time.Second, waited)
-		require.Equal(t, []string{"agent Ann: hello"}, agentsIn(r.Saw()))
+		require.Equal(t, []string{"agent Ann: hello"}, rig.AgentsIn(r.Saw()))
 		require.Equal(t, 2, r.Last().Attempt)
 	})
 }
 
 func TestOnEndIsRepeatedUntilItIsHeard(t *testing.T) {
 	var ids []string
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		ids = nil
 		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
 			switch ids = append(ids, sum.HandoverID); len(ids) {
@@ -157,7 +157,7 @@ func TestOnEndIsRepeatedUntilItIsHeard(t *testing.T) {
 			return r.OnEnd(ctx, s, sum)
 		}
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		id := r.Session().HandoverID
 		ann.Resolve()
 		require.Equal(t, []string{"system: This conversation was closed. You are talking with the bot again."}, r.Saw())
@@ -171,26 +171,26 @@ func TestOnEndIsRepeatedUntilItIsHeard(t *testing.T) {
 }
 
 func TestAFailingOnEndHoldsNothingUp(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.OnEnd = func(context.Context, handover.Session, handover.Summary) error { return errors.New("never") }
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.After(time.Minute)
 		r.Saw()
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
 		ann.Say("hello again")
-		require.Equal(t, []string{"agent Ann: hello again"}, agentsIn(r.Saw()))
+		require.Equal(t, []string{"agent Ann: hello again"}, rig.AgentsIn(r.Saw()))
 	})
 }
 
 func TestTextsThatPanic(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Texts = func(handover.Session) handover.Texts { panic("a bug") }
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
-		require.Equal(t, []string{"Hi, this user need your help."}, systemrig.UserTexts(conv), "the default texts stand in")
+		require.Equal(t, []string{"Hi, this user need your help."}, rig.UserTexts(conv), "the default texts stand in")
 		require.NotEmpty(t, r.Saw())
 	})
 }
@@ -198,13 +198,13 @@ func TestTextsThatPanic(t *testing.T) {
 // TestWhereACallbackPanicked has a bug in the host's code, which the log leads to.
 func TestWhereACallbackPanicked(t *testing.T) {
 	var logged bytes.Buffer
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence {
 			return buggyPresence("words of a user")
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		_, err := r.H.Available(r.T.Context(), r.Conv)
 		require.NoError(r.T, err)
 		require.Contains(r.T, logged.String(), "buggyPresence")
@@ -214,7 +214,7 @@ func TestWhereACallbackPanicked(t *testing.T) {
 
 // The log names the host's function that failed, and not its words.
 func TestTheLogNamesTheCallbackThatFailed(t *testing.T) {
-	l := new(syncBuffer)
+	l := new(rig.Log)
 	once := func(of string) func() error {
 		var failed atomic.Bool
 		return func() error {
@@ -225,33 +225,33 @@ func TestTheLogNamesTheCallbackThatFailed(t *testing.T) {
 		}
 	}
 	answer, deliver, onEnd := once("Answer"), once("Deliver"), once("OnEnd")
-	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Logger = l.logger()
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
+		c.Logger = l.Logger()
 		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
 			return &handover.Request{}, answer()
 		}
 		c.OnEnd = func(context.Context, handover.Session, handover.Summary) error { return onEnd() }
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Fails(func(handover.Message) error { return deliver() })
 		require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "1", Text: "a human"}))
 		r.After(time.Minute)
 		require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 		r.After(time.Minute)
 		for _, name := range []string{"Answer", "Deliver", "OnEnd"} {
-			require.Equal(r.T, 1, l.count("callback="+name+" "), l.String())
+			require.Equal(r.T, 1, l.Count("callback="+name+" "), l.String())
 		}
-		require.Zero(r.T, l.count("words of a user"))
+		require.Zero(r.T, l.Count("words of a user"))
 	})
 }
 
 func buggyPresence(words string) handover.Presence { panic(words) }
 
 func TestObserveThatPanics(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Observe = func(context.Context, handover.Activity) { panic("a bug") }
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Say("all goes on")
 		ann.Resolve()
 		require.Equal(t, []string{"agent Ann: all goes on", "system: This conversation was closed. You are talking with the bot again."}, r.Saw())
@@ -269,10 +269,10 @@ func TestReviseThatPanicsOrCannot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries := 0
-			o := options{config: func(_ *rig, c *handover.Config) {
+			o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 				c.Revise = func(context.Context, handover.Session, handover.Revision) error { tries++; return tt.revise() }
 			}}
-			active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 				fp := ann.Say("at five")
 				r.Saw()
 				ann.Edit(fp, "at six")
@@ -289,7 +289,7 @@ func TestReviseThatPanicsOrCannot(t *testing.T) {
 }
 
 func TestUserAwayWithAnEmailInCrisp(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		conv := r.Crisp.Last()
 		r.Saw()
@@ -301,14 +301,14 @@ func TestUserAwayWithAnEmailInCrisp(t *testing.T) {
 		require.Empty(t, m.Read+m.Delivered, "not marked: the mail follows up")
 		require.Len(t, r.Crisp.Mails(), 1)
 		r.Says("back again")
-		require.Empty(t, agentsIn(r.Saw()), "it was mailed")
+		require.Empty(t, rig.AgentsIn(r.Saw()), "it was mailed")
 		require.Equal(t, handover.StateActive, r.Session().State)
 	})
 }
 
 func TestNoMarks(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.NoMarks = true }}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy.NoMarks = true }}
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Say("seen?")
 		r.Crisp.Settle()
 		require.Zero(t, r.Crisp.CountCalls(handovertest.RouteRead)+r.Crisp.CountCalls(handovertest.RouteDelivered))
@@ -316,7 +316,7 @@ func TestNoMarks(t *testing.T) {
 }
 
 func TestMarksOfABurstGoTogether(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		before := r.Crisp.CountCalls(handovertest.RouteRead)
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteDelivered, DelayAnswer: time.Second})
 		var fps []int64
@@ -334,14 +334,14 @@ func TestMarksOfABurstGoTogether(t *testing.T) {
 }
 
 func TestFailingMarksNeverDelayTheUser(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteDelivered, Status: 503})
 		ann.Say("seen?")
 		r.Crisp.Settle()
 		begun := time.Now()
 		r.Says("yes")
 		require.Zero(t, time.Since(begun))
-		require.Equal(t, "yes", systemrig.UserTexts(conv)[1])
+		require.Equal(t, "yes", rig.UserTexts(conv)[1])
 		r.After(time.Hour)
 		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteDelivered), 20, "given up in the end")
 		require.Equal(t, handover.StateActive, r.Session().State)
@@ -349,13 +349,13 @@ func TestFailingMarksNeverDelayTheUser(t *testing.T) {
 }
 
 func TestHostMayChangeASystemText(t *testing.T) {
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			defer clear(m.Content.QuickReplies)
 			return r.Deliver(ctx, s, m)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Opened()
 		r.Says("Back to the bot") // the title of the way out, as keyboards send it
 		require.Equal(t, handover.StateBot, r.Session().State)
@@ -366,7 +366,7 @@ func TestHostMayChangeASystemText(t *testing.T) {
 // attempt gets the message as it was.
 func TestHostMayChangeItsMessage(t *testing.T) {
 	var got []handover.Message
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		got = nil
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			if len(m.Content.QuickReplies) == 0 || m.From != handover.FromAgent {
@@ -381,7 +381,7 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 			return "", nil
 		}
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Picker("Which one?", "red", "blue")
 		r.After(5 * time.Second)
 		require.Len(t, got, 2)
@@ -392,21 +392,21 @@ func TestHostMayChangeItsMessage(t *testing.T) {
 
 // An OnEnd that is heard late is of its own handover, not of the next one as well.
 func TestOnEndThatIsHeardLate(t *testing.T) {
-	for name, next := range map[string]func(r *rig, ann *handovertest.Operator){
-		"the user asks again": func(r *rig, _ *handovertest.Operator) { r.Opened() },
-		"an agent takes over": func(_ *rig, ann *handovertest.Operator) { ann.Reopen(); ann.Say("One more thing") },
+	for name, next := range map[string]func(r *rig.Rig, ann *handovertest.Operator){
+		"the user asks again": func(r *rig.Rig, _ *handovertest.Operator) { r.Opened() },
+		"an agent takes over": func(_ *rig.Rig, ann *handovertest.Operator) { ann.Reopen(); ann.Say("One more thing") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var heard atomic.Bool
-			o := options{config: func(r *rig, c *handover.Config) {
+			o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 				c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
 					if !heard.Load() {
-						return errChannelDown
+						return rig.ErrChannelDown
 					}
 					return r.OnEnd(ctx, s, sum)
 				}
 			}}
-			ended(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			ended(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 				next(r, ann)
 				r.Crisp.Settle()
 				r.Says("of the next one")
@@ -430,7 +430,7 @@ func TestOnEndThatIsHeardLate(t *testing.T) {
 func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
 	var late atomic.Bool // the next save is too late
 	var begun time.Time
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Store = crossed{c.Store, &late}
 		deliver := c.Deliver
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
@@ -446,7 +446,7 @@ func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
 			}
 		}
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
 		taken := func() bool { return r.Crisp.CountHooks("message:received") == 2 }
 		require.NoError(r.T, r.Crisp.Await(r.T.Context(), taken))
 		require.Zero(r.T, time.Since(begun))

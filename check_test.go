@@ -16,6 +16,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // row is a finding in one line, without the website.
@@ -29,14 +30,14 @@ func row(r handover.Report, name string) string {
 	return f.String()
 }
 
-func (r *rig) check() handover.Report { return r.H.Check(r.T.Context()) }
+func check(r *rig.Rig) handover.Report { return r.H.Check(r.T.Context()) }
 
 const asks = "Not asked: something else must be mended first. Mend what is a problem, and run Check again."
 
 // What Check says in each mode of Crisp.
 func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
-	fails := func(route string, status int, reason string) func(*rig) {
-		return func(r *rig) {
+	fails := func(route string, status int, reason string) func(*rig.Rig) {
+		return func(r *rig.Rig) {
 			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: route, Status: status, Reason: reason})
 		}
 	}
@@ -47,18 +48,18 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	without := func(scope string) handovertest.Options {
 		return handovertest.Options{Scopes: slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == scope })}
 	}
-	config := func(change func(c *handover.Config)) func(*rig, *handover.Config) {
-		return func(_ *rig, c *handover.Config) { change(c) }
+	config := func(change func(c *handover.Config)) func(*rig.Rig, *handover.Config) {
+		return func(_ *rig.Rig, c *handover.Config) { change(c) }
 	}
 	for name, tt := range map[string]struct {
 		crisp  handovertest.Options
-		config func(*rig, *handover.Config)
+		config func(*rig.Rig, *handover.Config)
 		still  bool
-		does   func(*rig)
+		does   func(*rig.Rig)
 		says   []string // rows
 		fine   bool     // no problem
 	}{
-		"all is well": {crisp: handovertest.Options{Scopes: all}, does: func(r *rig) { r.Opened() }, fine: true, says: []string{
+		"all is well": {crisp: handovertest.Options{Scopes: all}, does: func(r *rig.Rig) { r.Opened() }, fine: true, says: []string{
 			"ok: crisp: Crisp answers.", "ok: token: Crisp takes the token.", "ok: website: The token speaks for the website.",
 			"ok: presence: Crisp says that somebody is there.", "ok: hooks: Hooks of the website can be verified.",
 			"ok: read_conversations: The token may do what needs the scope website:conversation:sessions (read).",
@@ -67,7 +68,7 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"ok: store: The store answers.", "ok: run: Run works in this process.", "ok: texts: Users are told all that happens.",
 			"ok: hooks_seen: The last hook came at 2000-01-01T00:00:00Z.",
 		}},
-		"a token of the website": {crisp: handovertest.Options{Tier: "website", Hooks: handovertest.WebsiteHooks}, fine: true, config: func(r *rig, c *handover.Config) {
+		"a token of the website": {crisp: handovertest.Options{Tier: "website", Hooks: handovertest.WebsiteHooks}, fine: true, config: func(r *rig.Rig, c *handover.Config) {
 			c.Token.Tier, c.Webhook = handover.TierWebsite, handover.Webhook{URLKeys: r.HookKeys()}
 		}, says: []string{"ok: token: Crisp takes the token.", "ok: hooks: Hooks of the website can be verified."}},
 		"a token that is wrong": {config: config(func(c *handover.Config) { c.Token.Key = handover.NewSecret("a password") }), says: []string{
@@ -95,11 +96,11 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"problem: read_conversations: Crisp refuses what needs the scope website:conversation:sessions (read): HTTP 403 token_scope_forbidden. Give the token the scope website:conversation:sessions (read).",
 			"unknown: read_messages: " + asks,
 		}},
-		"no scope for messages": {crisp: without("website:conversation:messages:read"), does: func(r *rig) { r.Crisp.Open("Bea").UserByChat("hello") }, says: []string{
+		"no scope for messages": {crisp: without("website:conversation:messages:read"), does: func(r *rig.Rig) { r.Crisp.Open("Bea").UserByChat("hello") }, says: []string{
 			"problem: read_messages: Crisp refuses what needs the scope website:conversation:messages (read): HTTP 403 token_scope_forbidden. Give the token the scope website:conversation:messages (read).",
 			"ok: read_states: The token may do what needs the scope website:conversation:states (read).",
 		}},
-		"no scope for states": {crisp: without("website:conversation:states:read"), does: func(r *rig) { r.Opened() }, fine: true, says: []string{
+		"no scope for states": {crisp: without("website:conversation:states:read"), does: func(r *rig.Rig) { r.Opened() }, fine: true, says: []string{
 			"warning: read_states: Crisp refuses what needs the scope website:conversation:states (read): HTTP 403 token_scope_forbidden. A plugin's hooks do not tell then that a conversation was resolved. Give the token the scope website:conversation:states (read).",
 		}},
 		"no scope for presence": {crisp: without("website:availability:read"), fine: true, says: []string{
@@ -120,22 +121,22 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"ok: crisp: Crisp answers.", "ok: token: Crisp takes the token.", "unknown: presence: Not asked: Crisp asked for fewer calls. Run Check again later.",
 			"problem: quota: Crisp asked for fewer calls: HTTP 423 quota_limit_exceeded. Nothing is called for another 1m0s. Wait. If it comes again, have Crisp raise the quota, and set Limits.DailyCalls to it.",
 		}},
-		"a quota that was used up before": {crisp: handovertest.Options{Quotas: []handovertest.Quota{{Calls: 1}}}, does: func(r *rig) { r.check() }, says: []string{
+		"a quota that was used up before": {crisp: handovertest.Options{Quotas: []handovertest.Quota{{Calls: 1}}}, does: func(r *rig.Rig) { check(r) }, says: []string{
 			"ok: crisp: Crisp answers.", "unknown: token: Not asked: Crisp asked for fewer calls. Run Check again later.",
 			"unknown: website: Not asked: Crisp asked for fewer calls. Run Check again later.",
 			"problem: quota: Crisp asked for fewer calls: HTTP 423 quota_limit_exceeded. Nothing is called for another 1m0s. Wait. If it comes again, have Crisp raise the quota, and set Limits.DailyCalls to it.",
 		}},
-		"a quota that is nearly used up": {config: config(func(c *handover.Config) { c.Limits.DailyCalls = 7 }), does: func(r *rig) { r.Opened() }, fine: true, says: []string{
+		"a quota that is nearly used up": {config: config(func(c *handover.Config) { c.Limits.DailyCalls = 7 }), does: func(r *rig.Rig) { r.Opened() }, fine: true, says: []string{
 			"warning: quota: 6 calls to Crisp were made today, of 7 that the token may make. Have Crisp raise the quota, and set Limits.DailyCalls to it; Policy.NoMarks saves calls.",
 		}},
 		"Crisp is down": {does: fails("", 503, ""), says: []string{
 			"problem: crisp: Crisp answered HTTP 503 server_error. Try again in a minute. If it stays, check Config.BaseURL, the network, and Config.HTTPClient.",
 			"unknown: token: Not known: Crisp answered HTTP 503 server_error. Run Check again later.",
 		}},
-		"Crisp does not answer": {does: func(r *rig) { r.Crisp.Fail(handovertest.Always, handovertest.Fault{Refuse: true}) }, says: []string{
+		"Crisp does not answer": {does: func(r *rig.Rig) { r.Crisp.Fail(handovertest.Always, handovertest.Fault{Refuse: true}) }, says: []string{
 			"problem: crisp: Crisp gave no answer. Try again in a minute. If it stays, check Config.BaseURL, the network, and Config.HTTPClient.",
 		}},
-		"a proxy answers": {does: func(r *rig) {
+		"a proxy answers": {does: func(r *rig.Rig) {
 			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 200, Body: handovertest.BodyHTML})
 		}, says: []string{
 			"problem: crisp: Crisp answered HTTP 200, without the content that it documents. Try again in a minute. If it stays, check Config.BaseURL, the network, and Config.HTTPClient.",
@@ -143,13 +144,13 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"no webhook": {config: config(func(c *handover.Config) { c.Webhook = handover.Webhook{} }), fine: true, says: []string{
 			"warning: hooks: No hook of the website can be verified: ServeHTTP refuses all, and agents' messages come minutes late. Set Webhook.Secrets for a plugin's hooks, or Webhook.URLKeys for the website's own, unless you receive hooks with ReadEvent and HandleEvent.",
 		}},
-		"hooks of the host's own": {config: config(func(c *handover.Config) { c.Webhook = handover.Webhook{} }), fine: true, does: func(r *rig) {
+		"hooks of the host's own": {config: config(func(c *handover.Config) { c.Webhook = handover.Webhook{} }), fine: true, does: func(r *rig.Rig) {
 			require.NoError(r.T, r.H.HandleEvent(r.T.Context(), handover.Event{WebsiteID: r.Crisp.WebsiteID()}))
 		}, says: []string{"ok: hooks: Hooks come by HandleEvent: ServeHTTP, which would refuse them, is not used."}},
 		"a website's hooks are never signed": {crisp: handovertest.Options{Tier: "website"}, config: config(func(c *handover.Config) { c.Token.Tier = handover.TierWebsite }), fine: true, says: []string{
 			"warning: hooks: Only signed hooks can be verified, and Crisp signs none that are set up in a website's settings. Set Webhook.URLKeys, and end the hooks' URL in Crisp with ?key= and the key, unless a plugin sends the hooks.",
 		}},
-		"hooks that are refused": {config: config(func(c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets("another secret") }), fine: true, does: func(r *rig) { r.Opened() }, says: []string{
+		"hooks that are refused": {config: config(func(c *handover.Config) { c.Webhook.Secrets = handover.NewSecrets("another secret") }), fine: true, does: func(r *rig.Rig) { r.Opened() }, says: []string{
 			"warning: hooks_seen: Hooks came, and each was refused: the web hook's signature or key is wrong: compare Webhook.Secrets and Webhook.URLKeys with those in Crisp, and pass the body on unchanged. If they were Crisp's, agents' messages come minutes late until this is mended.",
 		}},
 		"no notes": {crisp: handovertest.Options{FreePlan: true}, fine: true, does: refusedNote, says: []string{
@@ -161,7 +162,7 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"a store in memory": {config: config(func(c *handover.Config) { c.Store = nil }), fine: true, says: []string{
 			"warning: store_durable: The state dies with the process: running handovers are forgotten, and their bots speak again. Set Config.Store to a durable store, such as one of package sqlstore, unless this is a test.",
 		}},
-		"a store that fails": {does: func(r *rig) { r.Store.Fails(true) }, says: []string{
+		"a store that fails": {does: func(r *rig.Rig) { r.Store.Fails(true) }, says: []string{
 			"problem: store: The store does not answer as it should. See that the database runs, that this process reaches it, and that its tables are made.",
 			"unknown: quota: Not known: the store, which has the count of calls, does not answer. Run Check again once it does.",
 			"unknown: clock: Not known: the store does not answer. Run Check again once it does.",
@@ -195,11 +196,11 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: tt.crisp, config: tt.config, still: tt.still}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Crisp: tt.crisp, Config: tt.config, Still: tt.still}, func(r *rig.Rig) {
 				if tt.does != nil {
 					tt.does(r)
 				}
-				report := r.check()
+				report := check(r)
 				for _, want := range tt.says {
 					name, _, _ := strings.Cut(strings.SplitN(want, ": ", 3)[1], ":")
 					require.Equal(t, want, row(report, name))
@@ -224,7 +225,7 @@ func historyAt(url string) func(c *handover.Config) {
 }
 
 // refusedNote has the library post a note on a plan that has none.
-func refusedNote(r *rig) {
+func refusedNote(r *rig.Rig) {
 	require.Equal(r.T, handover.OutcomeOpened, r.Asks(handover.Request{Note: "for the agents"}))
 	r.After(time.Minute)
 }
@@ -257,12 +258,12 @@ func TestCheckFindsTheSameThingsWhateverHappens(t *testing.T) {
 		slices.Sort(all)
 		return all
 	}
-	bubble(t, options{}, func(r *rig) {
-		well := names(r.check())
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		well := names(check(r))
 		require.Equal(t, slices.Compact(slices.Clone(well)), well, "each once")
 		r.Store.Fails(true)
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Refuse: true})
-		require.Equal(t, well, names(r.check()))
+		require.Equal(t, well, names(check(r)))
 		r.Store.Fails(false)
 		r.Crisp.Heal()
 	})
@@ -270,9 +271,9 @@ func TestCheckFindsTheSameThingsWhateverHappens(t *testing.T) {
 
 func TestCheckOfSeveralWebsites(t *testing.T) {
 	const second, third = "7a3c5e10-6f0b-4d55-9c1e-000000000002", "7a3c5e10-6f0b-4d55-9c1e-000000000003"
-	o := options{crisp: handovertest.Options{Websites: []string{second}}, config: func(_ *rig, c *handover.Config) { c.Websites = []string{second, third} }}
-	bubble(t, o, func(r *rig) {
-		report := r.check()
+	o := rig.Options{Crisp: handovertest.Options{Websites: []string{second}}, Config: func(_ *rig.Rig, c *handover.Config) { c.Websites = []string{second, third} }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		report := check(r)
 		of := map[string]handover.Severity{}
 		for _, f := range report {
 			if f.Name == "website" {
@@ -287,23 +288,23 @@ func TestCheckOfSeveralWebsites(t *testing.T) {
 
 // Check asks at once though calls are held back, so that a person sees that it is mended.
 func TestCheckSeesWhatWasMended(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		mend := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 403, Reason: "token_scope_forbidden"})
-		require.ErrorContains(t, r.check().Err(), "handover: check: read_conversations: ")
+		require.ErrorContains(t, check(r).Err(), "handover: check: read_conversations: ")
 		mend()
-		require.NoError(t, r.check().Err())
+		require.NoError(t, check(r).Err())
 		mend = r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 401})
-		require.ErrorContains(t, r.check().Err(), "handover: check: token: ")
+		require.ErrorContains(t, check(r).Err(), "handover: check: token: ")
 		mend()
-		require.NoError(t, r.check().Err())
+		require.NoError(t, check(r).Err())
 	})
 }
 
 func TestCheckEnds(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		mend := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Delay: time.Hour})
 		begun := time.Now()
-		require.Error(t, r.check().Err())
+		require.Error(t, check(r).Err())
 		require.LessOrEqual(t, time.Since(begun), 31*time.Second)
 		mend()
 
@@ -316,10 +317,10 @@ func TestCheckEnds(t *testing.T) {
 
 // Check changes nothing in Crisp.
 func TestCheckChangesNothing(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		conv := r.Opened()
 		messages, before := len(conv.Messages()), len(r.Crisp.Calls())
-		r.check()
+		check(r)
 		for _, c := range r.Crisp.Calls()[before:] {
 			require.Equal(t, "GET", c.Method)
 		}
@@ -349,16 +350,16 @@ func TestReportPrintsAndEncodes(t *testing.T) {
 
 // No secret is in a report, whatever Crisp says.
 func TestCheckTellsNoSecrets(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Token.Identifier, c.Token.Key = handover.NewSecret("private-identifier"), handover.NewSecret("private-key")
 		historyAt("https://bot.example.com/h")(c)
 		c.History.SigningKey = handover.NewSecret(strings.Repeat("private", 5))
 		c.Webhook.Secrets = handover.NewSecrets("private-secret")
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 400, Body: `{"error":true,"reason":"private_words","data":{"message":"private words"}}`})
-		report := r.check()
+		report := check(r)
 		asJSON, err := json.Marshal(report)
 		require.NoError(t, err)
 		for _, printed := range []string{report.String(), report.Err().Error(), string(asJSON)} {

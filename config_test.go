@@ -18,7 +18,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // goodConfig is the least that New takes, without what it would say in the log.
@@ -176,12 +176,12 @@ func TestConfigIsCopied(t *testing.T) {
 	var sources, bots []string
 	var secrets []handover.Secret
 	var noAgent []handover.RichMessage
-	o := options{crisp: handovertest.Options{Away: true}, config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Crisp: handovertest.Options{Away: true}, Config: func(r *rig.Rig, c *handover.Config) {
 		secrets, sources, bots = handover.NewSecrets(r.Crisp.Secret()), []string{"webchat"}, []string{"urn:acme:bot:*"}
 		noAgent = []handover.RichMessage{{Text: "Nobody", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: "Mail", Payload: "Contact me back via email"}}}}
 		c.Webhook.Secrets, c.Sources, c.Policy.Bots, c.NoAgent = secrets, sources, bots, noAgent
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		secrets[0], sources[0], bots[0] = handover.NewSecret("changed"), "changed", "*"
 		noAgent[0].Text = "changed"
 		noAgent[0].QuickReplies[0].Title = "changed"
@@ -198,7 +198,7 @@ func TestConfigIsCopied(t *testing.T) {
 func TestSourcesEmptyAllowsAll(t *testing.T) {
 	for name, sources := range map[string][]string{"nil": nil, "empty": {}} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Sources = sources }}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Sources = sources }}, func(r *rig.Rig) {
 				for _, source := range []string{"webchat", "carrier pigeon", ""} {
 					r.Conv.Source = source
 					require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
@@ -213,7 +213,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		calls := 0
 		client := &http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
-			Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			Transport: rig.RoundTrip(func(req *http.Request) (*http.Response, error) {
 				if calls++; calls > 3 {
 					return answer(req, 200, "{}"), nil
 				}
@@ -234,7 +234,7 @@ func TestBaseURLAndTier(t *testing.T) {
 	for _, base := range []string{"https://crisp.example.com/api/v1", "https://crisp.example.com/api/v1/"} {
 		c := goodConfig()
 		c.BaseURL, c.Token.Tier = base, handover.TierPlugin
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		c.HTTPClient = &http.Client{Transport: rig.RoundTrip(func(req *http.Request) (*http.Response, error) {
 			require.True(t, strings.HasPrefix(req.URL.String(), "https://crisp.example.com/api/v1/website/"+c.WebsiteID), req.URL)
 			require.Equal(t, "plugin", req.Header.Get("X-Crisp-Tier"))
 			id, key, _ := req.BasicAuth()
@@ -248,14 +248,14 @@ func TestBaseURLAndTier(t *testing.T) {
 }
 
 func TestOriginIsConfigured(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Origin = "urn:acme:handover:0" }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Origin = "urn:acme:handover:0" }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Says("hello")
 		ann := conv.Operator("Ann")
 		fp := ann.Say("hi")
 		ann.From("urn:acme:handover:0").Say("what bears our URN is ours")
-		require.Equal(t, []string{"agent Ann: hi"}, agentsIn(r.Saw()))
+		require.Equal(t, []string{"agent Ann: hi"}, rig.AgentsIn(r.Saw()))
 		for _, m := range conv.Messages()[:2] {
 			require.Equal(t, "urn:acme:handover:0", m.Origin)
 		}
@@ -265,8 +265,8 @@ func TestOriginIsConfigured(t *testing.T) {
 }
 
 func TestBotsAreConfigured(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.Bots = []string{"urn:acme:*", "urn:other:bot:0"} }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy.Bots = []string{"urn:acme:*", "urn:other:bot:0"} }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		ann := r.Opened().Operator("Ann")
 		ann.From("urn:acme:flow:3").Say("I am a bot")
 		ann.From("urn:other:bot:0").Say("me too")
@@ -274,7 +274,7 @@ func TestBotsAreConfigured(t *testing.T) {
 		require.Equal(t, handover.StateWaiting, r.Session().State, "a bot is no human sign")
 		ann.From("urn:other:bot:01").Say("people answer from elsewhere")
 		ann.From("urn:crisp.im:slack:0").Say("from Slack, too")
-		require.Equal(t, []string{"agent Ann: people answer from elsewhere", "agent Ann: from Slack, too"}, agentsIn(r.Saw()))
+		require.Equal(t, []string{"agent Ann: people answer from elsewhere", "agent Ann: from Slack, too"}, rig.AgentsIn(r.Saw()))
 	})
 }
 
@@ -326,7 +326,7 @@ func TestDeadlinesHaveALeastAndAMost(t *testing.T) {
 			c := goodConfig()
 			c.Timeouts = tt.timeouts
 			_, err := handover.New(c)
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				turn, started := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, started)
 				_, started = r.H.Start(r.T.Context(), turn, handover.Request{Timeouts: tt.timeouts})
@@ -393,7 +393,7 @@ func TestChoicesOfAllKindsAreTaken(t *testing.T) {
 }
 
 func TestBotsByDefault(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		ann := r.Opened().Operator("Ann")
 		for _, origin := range []string{"urn:crisp.im:bot:0", "urn:crisp.im:triggers:0", "local"} {
 			ann.From(origin).Say("I am nobody")
@@ -401,12 +401,12 @@ func TestBotsByDefault(t *testing.T) {
 		r.Crisp.Settle()
 		require.Equal(t, handover.StateWaiting, r.Session().State, "nobody came")
 		ann.From("urn:crisp.im:slack:0").Say("from Slack")
-		require.Equal(t, []string{"agent Ann: from Slack"}, agentsIn(r.Saw()))
+		require.Equal(t, []string{"agent Ann: from Slack"}, rig.AgentsIn(r.Saw()))
 	})
 }
 
 func TestTextsAreConfigured(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Texts = func(s handover.Session) handover.Texts {
 			texts := handover.DefaultTexts()
 			if s.Locale == "fr" {
@@ -417,11 +417,11 @@ func TestTextsAreConfigured(t *testing.T) {
 			return texts
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Locale: "fr"}))
 		require.Equal(t, []string{"system: Quelqu'un arrive. [Retour]"}, r.Saw())
 		conv := r.Crisp.Last()
-		require.Equal(t, []string{"Bonjour"}, systemrig.UserTexts(conv))
+		require.Equal(t, []string{"Bonjour"}, rig.UserTexts(conv))
 		conv.Operator("Ann").Say("oui ?")
 		require.Equal(t, []string{"system: Ann est là.", "agent Ann: oui ?"}, r.Saw())
 		conv.Operator("Ann").Resolve()
@@ -431,7 +431,7 @@ func TestTextsAreConfigured(t *testing.T) {
 }
 
 func TestTimeoutsOfOneRequest(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		_, err = r.H.Start(r.T.Context(), turn, handover.Request{Timeouts: handover.Timeouts{Open: -1}})

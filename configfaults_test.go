@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // What nobody can mean is refused, each with what to do.
@@ -147,13 +148,32 @@ func TestNewSaysThatTheStateDiesWithTheProcess(t *testing.T) {
 		want  int
 	}{"none": {nil, 1}, "in memory, and meant": {new(handover.MemoryStore), 0}} {
 		t.Run(name, func(t *testing.T) {
-			l := new(syncBuffer)
+			l := new(rig.Log)
 			c := goodConfig()
-			c.Store, c.Logger, c.Webhook.Secrets = tt.store, l.logger(), handover.NewSecrets("the secret")
+			c.Store, c.Logger, c.Webhook.Secrets = tt.store, l.Logger(), handover.NewSecrets("the secret")
 			_, err := handover.New(c)
 			require.NoError(t, err)
-			require.Equal(t, tt.want, l.count("level=WARN"))
-			require.Equal(t, tt.want, l.count("Config.Store is not set: all state dies with the process"))
+			require.Equal(t, tt.want, l.Count("level=WARN"))
+			require.Equal(t, tt.want, l.Count("Config.Store is not set: all state dies with the process"))
+		})
+	}
+}
+
+func TestBadRichMessagesInTheConfig(t *testing.T) {
+	for name, text := range map[string]string{
+		"a quick reply without a title": `{"text":"hi","quick_replies":[{"content_type":"text","payload":"x"}]}`,
+		"a javascript link":             `{"attachment":{"type":"template","payload":{"template_type":"button","text":"a","buttons":[{"type":"web_url","url":"javascript:alert(1)","title":"x"}]}}}`,
+		"doubled names":                 `{"text":"a","text":"b"}`,
+		"empty text":                    `{"text":""}`,
+		"white space":                   `[{"text":" \n"}]`,
+		"wrong types":                   `{"text":{"a":1}}`,
+		"nested":                        strings.Repeat("[", 2000) + strings.Repeat("]", 2000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goodConfig()
+			c.NoAgentText = text
+			_, err := handover.New(c)
+			require.ErrorContains(t, err, "NoAgentText")
 		})
 	}
 }

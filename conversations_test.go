@@ -14,6 +14,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // listed returns what Conversations lists, in its order.
@@ -36,7 +37,7 @@ func idsOf(all []handover.ConversationStatus) []string {
 }
 
 // status is what the library says of the user's conversation.
-func (r *rig) status() handover.ConversationStatus {
+func status(r *rig.Rig) handover.ConversationStatus {
 	r.T.Helper()
 	s, err := r.H.Status(context.Background(), r.Conv)
 	require.NoError(r.T, err)
@@ -44,11 +45,11 @@ func (r *rig) status() handover.ConversationStatus {
 }
 
 // in goes on in another conversation.
-func (r *rig) in(source, id string) { r.Conv = handover.Conversation{Source: source, ID: id} }
+func in(r *rig.Rig, source, id string) { r.Conv = handover.Conversation{Source: source, ID: id} }
 
 // What no store can look for does not reach it.
 func TestConversationsRefusesAFilter(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		for _, odd := range []string{"\xff", "a\x00b"} {
 			for _, f := range []handover.ConversationFilter{{After: odd}, {WebsiteID: odd}} {
 				count := 0
@@ -63,15 +64,15 @@ func TestConversationsRefusesAFilter(t *testing.T) {
 }
 
 func TestConversations(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		r.in("webchat", "idle")
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		in(r, "webchat", "idle")
 		r.Says("hello")
-		r.in("webchat", "waiting")
+		in(r, "webchat", "waiting")
 		r.Opened()
 		r.After(time.Minute)
-		r.in("telegram", "50% of_\\ é/x")
+		in(r, "telegram", "50% of_\\ é/x")
 		r.Greeted()
-		r.in("telegram", "muted")
+		in(r, "telegram", "muted")
 		require.NoError(t, r.H.Mute(context.Background(), r.Says("hello")))
 		r.After(30 * time.Second)
 
@@ -110,14 +111,14 @@ func TestConversations(t *testing.T) {
 
 // Beside conversations a store holds records of websites and old logs. They are passed over at no great cost.
 func TestConversationsAmongOtherRecords(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		for i := range 250 {
 			_, err := r.Store.Save(context.Background(), handover.Record{Key: fmt.Sprintf("log/%d/x", i), Data: []byte("{}")})
 			require.NoError(t, err)
 		}
 		website := r.Crisp.WebsiteID()
 		for i := range 130 {
-			r.in("webchat", fmt.Sprintf("user %03d", i))
+			in(r, "webchat", fmt.Sprintf("user %03d", i))
 			r.Says("hello")
 		}
 		_, err := r.Store.Save(context.Background(), handover.Record{Key: website + "/webchat/user%20050a", Live: true, Data: []byte("{damaged")})
@@ -146,7 +147,7 @@ func TestConversationsWithoutALister(t *testing.T) {
 	for name, store := range map[string]handover.Store{
 		"no Lister": bare{new(handover.MemoryStore)}, "not as it is set up": handovertest.NewBrittleStore(bare{new(handover.MemoryStore)}),
 	} {
-		bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Store = store }}, func(r *rig) {
+		rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Store = store }}, func(r *rig.Rig) {
 			n := 0
 			for _, err := range r.H.Conversations(context.Background(), handover.ConversationFilter{}) {
 				n++
@@ -154,14 +155,14 @@ func TestConversationsWithoutALister(t *testing.T) {
 			}
 			require.Equal(t, 1, n)
 			require.False(t, r.H.Health().Store.Failing)
-			require.Equal(t, handover.StateBot, r.status().State)
+			require.Equal(t, handover.StateBot, status(r).State)
 		})
 	}
 }
 
 func TestConversationsWhileTheStoreFails(t *testing.T) {
 	store := handovertest.NewBrittleStore(nil)
-	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Store = store }}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Store = store }}, func(r *rig.Rig) {
 		r.Opened()
 		store.Break()
 		for _, err := range r.H.Conversations(context.Background(), handover.ConversationFilter{}) {
@@ -190,13 +191,13 @@ func TestStatusOfWhatCannotBeDelivered(t *testing.T) {
 		"away":    {handover.ErrUserAway, handover.ConditionWaiting, "away"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-				require.Equal(t, handover.ConditionWell, r.status().Condition)
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+				require.Equal(t, handover.ConditionWell, status(r).Condition)
 				r.Fails(func(handover.Message) error { return tt.err })
 				begun := time.Now()
 				ann.Say("secret words")
 				r.After(time.Second)
-				s := r.status()
+				s := status(r)
 				require.Equal(t, tt.condition, s.Condition)
 				require.Equal(t, tt.fault, s.Fault)
 				require.Equal(t, tt.condition == handover.ConditionFailing, s.Troubled())
@@ -216,10 +217,10 @@ func TestStatusOfWhatCannotBeDelivered(t *testing.T) {
 				require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 				r.Crisp.Settle()
 				if name == "busy" { // the channel's word counts
-					require.Equal(t, handover.ConditionWaiting, r.status().Condition)
+					require.Equal(t, handover.ConditionWaiting, status(r).Condition)
 					r.After(time.Hour)
 				}
-				require.Equal(t, handover.ConditionWell, r.status().Condition)
+				require.Equal(t, handover.ConditionWell, status(r).Condition)
 				require.Equal(t, "secret words", r.Last().Content.Text)
 			})
 		})
@@ -227,17 +228,17 @@ func TestStatusOfWhatCannotBeDelivered(t *testing.T) {
 }
 
 func TestStatusOfABotThatFails(t *testing.T) {
-	managed(t, options{}, func(r *rig, b *brain) {
+	rig.Managed(t, rig.Options{}, func(r *rig.Rig, b *rig.Brain) {
 		fails := true
-		b.think = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+		b.Think = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
 			if fails {
 				return nil, errors.New("secret words")
 			}
 			return nil, nil
 		}
-		r.handles("hello")
+		r.Handles("hello")
 		r.After(time.Minute)
-		s := r.status()
+		s := status(r)
 		require.Equal(t, handover.StateBot, s.State)
 		require.Equal(t, handover.ConditionFailing, s.Condition)
 		require.Equal(t, "error", s.Fault)
@@ -245,14 +246,14 @@ func TestStatusOfABotThatFails(t *testing.T) {
 		require.Equal(t, []string{"to_bot", "bot", "m1"}, []string{s.Waits[0].Direction, s.Waits[0].Kind, s.Waits[0].MessageID})
 		require.Equal(t, s.Cursor, listed(t, r.H, handover.ConversationFilter{Troubled: true})[0].Cursor)
 
-		attempts := len(b.attempts())
+		attempts := len(b.Attempts())
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 		r.Crisp.Settle()
-		require.Len(t, b.attempts(), attempts+1, "once")
+		require.Len(t, b.Attempts(), attempts+1, "once")
 		fails = false
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 		require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
-		require.Equal(t, handover.ConditionWell, r.status().Condition)
+		require.Equal(t, handover.ConditionWell, status(r).Condition)
 		require.Empty(t, listed(t, r.H, handover.ConversationFilter{}))
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv), "nothing waits")
 	})
@@ -260,16 +261,16 @@ func TestStatusOfABotThatFails(t *testing.T) {
 
 // Retry calls Crisp where it may be called, and only there.
 func TestRetryOfWhatCrispRefuses(t *testing.T) {
-	managed(t, options{}, func(r *rig, _ *brain) {
+	rig.Managed(t, rig.Options{}, func(r *rig.Rig, _ *rig.Brain) {
 		r.Greeted()
 		calls := 0
 		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
 			calls++
 			return handovertest.Fault{Status: http.StatusServiceUnavailable}
 		})
-		require.NoError(t, r.tryHandle(handover.Incoming{ID: "x", Text: "secret words"}))
+		require.NoError(t, r.TryHandle(handover.Incoming{ID: "x", Text: "secret words"}))
 		r.After(10 * time.Second)
-		s := r.status()
+		s := status(r)
 		require.Equal(t, handover.ConditionFailing, s.Condition)
 		require.Contains(t, []string{"HTTP 503", "held"}, s.Fault)
 		require.Equal(t, []string{"to_crisp", "post", "x"}, []string{s.Waits[0].Direction, s.Waits[0].Kind, s.Waits[0].MessageID})
@@ -284,18 +285,18 @@ func TestRetryOfWhatCrispRefuses(t *testing.T) {
 		r.After(20 * time.Second)
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 		r.Crisp.Settle()
-		require.Equal(t, handover.ConditionWell, r.status().Condition)
+		require.Equal(t, handover.ConditionWell, status(r).Condition)
 		require.Equal(t, 1, strings.Count(fmt.Sprint(r.Crisp.Last().Messages()), "secret words"))
 	})
 }
 
 // What is due and not worked on shows, though nothing has failed.
 func TestStatusWhereNobodyRuns(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		r.Opened()
-		require.Equal(t, handover.ConditionWell, r.status().Condition)
+		require.Equal(t, handover.ConditionWell, status(r).Condition)
 		r.After(30 * time.Minute) // nobody came, and nobody notices
-		s := r.status()
+		s := status(r)
 		require.Equal(t, handover.ConditionFailing, s.Condition)
 		require.Equal(t, "overdue", s.Fault)
 	})
@@ -310,20 +311,20 @@ func TestStatusTellsWhatHappenedAndWhatWill(t *testing.T) {
 		}
 		return all
 	}
-	bubble(t, options{}, func(r *rig) {
-		require.Zero(t, r.status().Cursor)
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		require.Zero(t, status(r).Cursor)
 		conv := r.Opened()
-		require.Equal(t, []string{"known", "asked", "opened", "state", "remind", "claim_timeout", "max_age"}, what(r.status()))
+		require.Equal(t, []string{"known", "asked", "opened", "state", "remind", "claim_timeout", "max_age"}, what(status(r)))
 		r.After(time.Minute)
 		ann := conv.Operator("Ann")
 		ann.Say("Hello")
 		r.After(time.Minute)
-		s := r.status()
+		s := status(r)
 		require.Equal(t, []string{"known", "asked", "opened", "claimed", "first_reply", "last_word", "state", "quiet", "max_age"}, what(s))
 		require.Equal(t, handover.StateActive, s.Milestones[6].State)
 		ann.Resolve()
 		r.After(time.Minute)
-		s = r.status()
+		s = status(r)
 		require.Equal(t, []string{"known", "asked", "opened", "claimed", "first_reply", "last_word", "ended", "state", "forgotten"}, what(s))
 		require.Equal(t, handover.EndResolved, s.Milestones[6].Reason)
 		require.Equal(t, s.HandoverID, s.Milestones[6].HandoverID)

@@ -10,11 +10,11 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // resolves ends the handover and has it resolved in Crisp.
-func (r *rig) resolves() {
+func resolves(r *rig.Rig) {
 	r.T.Helper()
 	require.NoError(r.T, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
 }
@@ -22,7 +22,7 @@ func (r *rig) resolves() {
 // The hook of our own resolve may be lost. An agent's resolve half a minute later, of a conversation
 // that was reopened, is not its echo.
 func TestAnAgentsResolveIsNotTakenForOurs(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		lost := true
 		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
@@ -30,7 +30,7 @@ func TestAnAgentsResolveIsNotTakenForOurs(t *testing.T) {
 			lost = lost && !drop
 			return handovertest.HookFault{Drop: drop}
 		})
-		r.resolves()
+		resolves(r)
 		r.After(5 * time.Second)
 		require.False(t, lost)
 		ann := conv.Operator("Ann")
@@ -48,9 +48,9 @@ func TestAnAgentsResolveIsNotTakenForOurs(t *testing.T) {
 
 // A resolve that did not pass yet is not for the handover that begins meanwhile, nor in its way.
 func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
-	says := func(_ *rig, conv *handovertest.Conversation) { conv.Operator("Ann").Say("One more thing") }
-	asks := func(r *rig, _ *handovertest.Conversation) { r.Opened() }
-	adopts := func(r *rig, conv *handovertest.Conversation) {
+	says := func(_ *rig.Rig, conv *handovertest.Conversation) { conv.Operator("Ann").Say("One more thing") }
+	asks := func(r *rig.Rig, _ *handovertest.Conversation) { r.Opened() }
+	adopts := func(r *rig.Rig, conv *handovertest.Conversation) {
 		require.Equal(r.T, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID()}))
 	}
 	down := handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503}
@@ -58,7 +58,7 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 	for name, tt := range map[string]struct {
 		times  int
 		fault  handovertest.Fault
-		begins func(*rig, *handovertest.Conversation)
+		begins func(*rig.Rig, *handovertest.Conversation)
 		reopen time.Duration
 	}{
 		"an agent takes over":                 {3, down, says, 0},
@@ -68,11 +68,11 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 		"in a conversation of its own":        {100, forbidden, asks, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := func(_ *rig, c *handover.Config) { c.Timeouts.Reopen = tt.reopen }
-			bubble(t, options{config: config}, func(r *rig) {
+			config := func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Reopen = tt.reopen }
+			rig.Bubble(t, rig.Options{Config: config}, func(r *rig.Rig) {
 				conv := r.Opened()
 				r.Crisp.Fail(tt.times, tt.fault)
-				r.resolves()
+				resolves(r)
 				r.After(time.Second / 2)
 				tt.begins(r, conv)
 				r.After(5 * time.Minute)
@@ -85,16 +85,16 @@ func TestAResolveThatFailsClosesNoNewHandover(t *testing.T) {
 
 // Nor is it for the message of a turn that came too late: the agents must see it.
 func TestAResolveThatFailsHidesNoMessage(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "my question"})
 		require.NoError(t, err)
 		conv := r.Opened()
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RoutePatchState, Status: 503})
-		r.resolves()
+		resolves(r)
 		r.After(time.Second / 2)
 		require.ErrorIs(t, r.Reply(turn, "too late"), handover.ErrNotYourTurn)
 		r.After(time.Minute)
-		require.Contains(t, systemrig.UserTexts(conv), "my question")
+		require.Contains(t, rig.UserTexts(conv), "my question")
 		require.Equal(t, "pending", conv.State())
 	})
 }
@@ -102,7 +102,7 @@ func TestAResolveThatFailsHidesNoMessage(t *testing.T) {
 // What the user wrote before the end is in Crisp before the resolve: it would open the conversation
 // again.
 func TestAResolveComesAfterTheLastWords(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		conv.Operator("Ann").Say("hi")
 		r.After(time.Second)
@@ -111,9 +111,9 @@ func TestAResolveComesAfterTheLastWords(t *testing.T) {
 			_, _ = r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "last", Text: "last words"})
 		}()
 		r.After(time.Second / 2)
-		r.resolves()
+		resolves(r)
 		r.After(5 * time.Minute)
-		require.Contains(t, systemrig.UserTexts(conv), "last words")
+		require.Contains(t, rig.UserTexts(conv), "last words")
 		require.Equal(t, "resolved", conv.State())
 		require.Equal(t, handover.StateBot, r.Session().State)
 	})
@@ -122,10 +122,10 @@ func TestAResolveComesAfterTheLastWords(t *testing.T) {
 // A resolve that failed and was given up for a takeover has no echo: the next one is the agent's.
 func TestAFailedResolveHasNoEcho(t *testing.T) {
 	for _, status := range []int{403, 503} { // after 429 nothing is read, either, until both are tried again
-		bubble(t, options{}, func(r *rig) {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 			conv := r.Opened()
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchState, Status: status})
-			r.resolves()
+			resolves(r)
 			r.After(time.Second / 2)
 			ann := conv.Operator("Ann")
 			ann.Say("Wait, I have it")
@@ -140,7 +140,7 @@ func TestAFailedResolveHasNoEcho(t *testing.T) {
 
 // A follow-up that is to be opened in a conversation that is gone must not vanish without a word.
 func TestAFollowUpInAGoneConversationIsSaidToHaveFailed(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		conv.Operator("Ann").Resolve()
 		r.After(time.Second)
@@ -159,8 +159,8 @@ func TestAFollowUpInAGoneConversationIsSaidToHaveFailed(t *testing.T) {
 // Reads may be older than the conversation: while its metas are merged, only what changes it tells
 // that it is gone.
 func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
-	reopens := func(t *testing.T, before func(*rig, *handovertest.Conversation), want handover.Outcome) {
-		bubble(t, options{}, func(r *rig) {
+	reopens := func(t *testing.T, before func(*rig.Rig, *handovertest.Conversation), want handover.Outcome) {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 			conv := r.Opened()
 			conv.Operator("Ann").Resolve()
 			r.After(time.Second)
@@ -172,14 +172,14 @@ func TestMetasThatAStaleReadDoesNotFind(t *testing.T) {
 		})
 	}
 	t.Run("it is there", func(t *testing.T) {
-		reopens(t, func(r *rig, _ *handovertest.Conversation) {
+		reopens(t, func(r *rig.Rig, _ *handovertest.Conversation) {
 			for _, route := range []string{handovertest.RouteMeta, handovertest.RouteConversation} {
 				r.Crisp.Fail(1, handovertest.Fault{Route: route, Status: 404})
 			}
 		}, handover.OutcomeOpened)
 	})
 	t.Run("it is gone", func(t *testing.T) {
-		reopens(t, func(r *rig, conv *handovertest.Conversation) {
+		reopens(t, func(r *rig.Rig, conv *handovertest.Conversation) {
 			r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 			conv.Remove()
 		}, handover.OutcomeOpenFailed)
@@ -200,9 +200,9 @@ func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
 		"blocked after a handover": {true, blocks},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, oftenListed, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, rig.OftenListed, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				r.After(time.Minute)
-				withoutStateHooks(r)
+				r.WithoutStateHooks()
 				r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
 					return handovertest.Fault{Delay: 100 * time.Millisecond}
 				})
@@ -226,8 +226,8 @@ func TestAConversationThatIsOverCostsNoReads(t *testing.T) {
 // What agents write in an adopted conversation is for the user once our opening message is there,
 // however late that is seen.
 func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
-	adopted := func(t *testing.T, o options, faults handovertest.HookFault, test func(r *rig, conv *handovertest.Conversation)) {
-		bubble(t, o, func(r *rig) {
+	adopted := func(t *testing.T, o rig.Options, faults handovertest.HookFault, test func(r *rig.Rig, conv *handovertest.Conversation)) {
+		rig.Bubble(t, o, func(r *rig.Rig) {
 			conv := r.Opened()
 			conv.Operator("Ann").Say("old words")
 			r.After(time.Minute)
@@ -238,14 +238,14 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 				}
 				return f
 			})
-			lags(r, 30*time.Second)
+			r.Lags(30 * time.Second)
 			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID()}))
 			r.Saw()
 			test(r, conv)
 		})
 	}
 	t.Run("after an agent's message", func(t *testing.T) {
-		adopted(t, options{}, handovertest.HookFault{Drop: true}, func(r *rig, conv *handovertest.Conversation) {
+		adopted(t, rig.Options{}, handovertest.HookFault{Drop: true}, func(r *rig.Rig, conv *handovertest.Conversation) {
 			conv.Operator("Ann").Say("new words")
 			r.After(15 * time.Minute)
 			require.Equal(t, []string{"agent Ann: new words"}, r.AgentLines())
@@ -253,7 +253,7 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 		})
 	})
 	t.Run("after the end", func(t *testing.T) {
-		adopted(t, options{}, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+		adopted(t, rig.Options{}, handovertest.HookFault{Delay: 2 * time.Second}, func(r *rig.Rig, conv *handovertest.Conversation) {
 			require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 			r.After(time.Minute)
 			conv.Operator("Ann").Say("new words")
@@ -263,7 +263,7 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 		})
 	})
 	t.Run("after the end, and after catch-up has looked", func(t *testing.T) {
-		adopted(t, oftenListed, handovertest.HookFault{Delay: 29 * time.Second}, func(r *rig, conv *handovertest.Conversation) {
+		adopted(t, rig.OftenListed, handovertest.HookFault{Delay: 29 * time.Second}, func(r *rig.Rig, conv *handovertest.Conversation) {
 			require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 			conv.Operator("Ann").Say("new words")
 			r.After(2 * time.Minute)
@@ -278,10 +278,10 @@ func TestAnAdoptedConversationWhoseOpeningIsSeenLate(t *testing.T) {
 func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
 	for name, kind := range map[string]handovertest.HookKind{"a plugin's hooks": handovertest.PluginHooks, "a website's hooks": handovertest.WebsiteHooks} {
 		t.Run(name, func(t *testing.T) {
-			o := options{crisp: handovertest.Options{Hooks: kind}, config: func(r *rig, c *handover.Config) {
+			o := rig.Options{Crisp: handovertest.Options{Hooks: kind}, Config: func(r *rig.Rig, c *handover.Config) {
 				c.Webhook.URLKeys = r.HookKeys()
 			}}
-			ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			ended(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				r.After(time.Minute)
 				r.Saw()
 				opens := func() {
@@ -299,7 +299,7 @@ func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
 				r.Saw()
 				ann.Say("goodbye")
 				r.After(time.Minute)
-				require.Equal(t, []string{"agent Ann: goodbye"}, agentsIn(r.Saw()))
+				require.Equal(t, []string{"agent Ann: goodbye"}, rig.AgentsIn(r.Saw()))
 				require.Equal(t, handover.StateBot, r.Session().State)
 				ann.Reopen()
 				ann.Say("one more thing")
@@ -313,12 +313,12 @@ func TestAResolveDuringAnOpeningThatFails(t *testing.T) {
 // With a token that is revoked hooks are taken at their word, and the conversation ends like any other.
 // What hooks do not say is sought for Timeouts.Late.
 func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Late = time.Hour }}
-	for name, more := range map[string]func(r *rig, ann *handovertest.Operator){
-		"":                        func(*rig, *handovertest.Operator) {},
-		", with a hook too large": func(_ *rig, ann *handovertest.Operator) { ann.Say(strings.Repeat("a", 70_000)) },
-		", with an edit of what is not known": func(r *rig, ann *handovertest.Operator) {
-			r.Crisp.SetHookFaults(dropHooks)
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Late = time.Hour }}
+	for name, more := range map[string]func(r *rig.Rig, ann *handovertest.Operator){
+		"":                        func(*rig.Rig, *handovertest.Operator) {},
+		", with a hook too large": func(_ *rig.Rig, ann *handovertest.Operator) { ann.Say(strings.Repeat("a", 70_000)) },
+		", with an edit of what is not known": func(r *rig.Rig, ann *handovertest.Operator) {
+			r.Crisp.SetHookFaults(rig.DropHooks)
 			fp := ann.Note("for the team")
 			r.Crisp.Settle()
 			r.Crisp.SetHookFaults(nil)
@@ -326,7 +326,7 @@ func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
 		},
 	} {
 		t.Run("for good"+name, func(t *testing.T) {
-			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				r.After(time.Minute)
 				r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Status: 401} })
 				ann.Say("bye")
@@ -340,7 +340,7 @@ func TestAConversationThatCanNeverBeReadAgain(t *testing.T) {
 				calls := conv.CountCalls("")
 				r.After(time.Hour)
 				require.Equal(t, calls, conv.CountCalls(""))
-				require.Zero(t, r.record().Version)
+				require.Zero(t, r.Record().Version)
 			})
 		})
 	}
@@ -354,7 +354,7 @@ func TestAResolveWhoseStateCannotBeRead(t *testing.T) {
 		"HTML": {Status: 200, Body: handovertest.BodyHTML}, "data of another shape": {Status: 200, Body: handovertest.BodyOther},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 				r.After(10 * time.Second)
 				f.Route = handovertest.RouteConversation
 				r.Crisp.Fail(handovertest.Always, f)
@@ -375,7 +375,7 @@ func TestAResolveWhoseStateCannotBeRead(t *testing.T) {
 func TestTheListTellsOfAnEndThatCannotBeRead(t *testing.T) {
 	for name, reopened := range map[string]bool{"it ended": false, "the user wrote again": true} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				r.After(time.Minute)
 				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: i.Event == "session:set_state"}
@@ -402,7 +402,7 @@ func TestTheListTellsOfAnEndThatCannotBeRead(t *testing.T) {
 // TestAnAnswerFromACacheAndMoreMessages: while Crisp's answer to whether a conversation is open again is older than what was
 // written there, Crisp is asked now and then, whatever else was written.
 func TestAnAnswerFromACacheAndMoreMessages(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.After(15 * time.Minute)
 		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
@@ -423,6 +423,6 @@ func TestAnAnswerFromACacheAndMoreMessages(t *testing.T) {
 		ann.Say("two")
 		r.After(20 * time.Minute)
 		require.Less(r.T, reads, 30)
-		require.Equal(r.T, []string{"agent Ann: one", "agent Ann: two"}, systemrig.Unlate(r.AgentLines()))
+		require.Equal(r.T, []string{"agent Ann: one", "agent Ann: two"}, rig.Unlate(r.AgentLines()))
 	})
 }

@@ -45,13 +45,9 @@ var (
 
 // Errors that hosts need not tell apart.
 var (
-	ErrBusy         = errBusy
-	ErrNoAnswer     = errNoAnswer
-	ErrNotSigned    = errNotSigned
-	ErrBadSignature = errBadSignature
-	ErrMalformed    = errMalformed
-	ErrReentrant    = errReentrant
-	SafeToRetry     = func(e *APIError) bool { return e.whole().SafeToRetry() }
+	ErrNoAnswer  = errNoAnswer
+	ErrReentrant = errReentrant
+	SafeToRetry  = func(e *APIError) bool { return e.whole().SafeToRetry() }
 )
 
 // Cell is one cell of the table of states.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // platform is a channel whose files need the bot's token.
@@ -30,7 +31,7 @@ type platform struct {
 }
 
 // config has agents open its files.
-func (p *platform) config(_ *rig, c *handover.Config) {
+func (p *platform) config(_ *rig.Rig, c *handover.Config) {
 	c.Files = handover.FileLinks{URL: "https://bot.example.com/files?tenant=1", SigningKey: handover.NewSecret(strings.Repeat("f", 32)), TTL: time.Hour, MaxSize: 1000}
 	c.OpenFile = func(ctx context.Context, conv handover.Conversation, id string) (handover.OpenedFile, error) {
 		p.mu.Lock()
@@ -57,7 +58,7 @@ func fileURL(t *testing.T, conv *handovertest.Conversation) string {
 }
 
 // follow opens a link as an agent does.
-func (r *rig) follow(link string, header ...string) *httptest.ResponseRecorder {
+func follow(r *rig.Rig, link string, header ...string) *httptest.ResponseRecorder {
 	q := httptest.NewRequest(http.MethodGet, link, nil)
 	for i := 0; i < len(header); i += 2 {
 		q.Header.Set(header[i], header[i+1])
@@ -70,7 +71,7 @@ func (r *rig) follow(link string, header ...string) *httptest.ResponseRecorder {
 // An agent opens a picture for which the channel needs the bot's token.
 func TestFilesThatOnlyTheBotCanOpen(t *testing.T) {
 	p := &platform{files: map[string]string{"photo 1": "0123456789"}}
-	active(t, options{config: p.config}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{Config: p.config}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		photo := handover.Incoming{ID: "p", Text: "look", Files: []handover.File{{ID: "photo 1", Name: "../cat\u202e.jpg"}}}
 		_, err := r.Receive(photo)
 		require.NoError(t, err)
@@ -80,37 +81,37 @@ func TestFilesThatOnlyTheBotCanOpen(t *testing.T) {
 		require.Equal(t, map[string]any{"name": "cat.jpg", "type": "image/jpeg", "url": link}, conv.Messages()[len(conv.Messages())-1].Content)
 		require.NotContains(t, link, "photo")
 
-		got := r.follow(link)
+		got := follow(r, link)
 		require.Equal(t, http.StatusOK, got.Code)
 		require.Equal(t, "0123456789", got.Body.String())
 		require.Equal(t, "image/jpeg", got.Header().Get("Content-Type"))
 		require.Equal(t, `inline; filename=cat.jpg`, got.Header().Get("Content-Disposition"))
-		require.Equal(t, "3456", r.follow(link, "Range", "bytes=3-6").Body.String())
+		require.Equal(t, "3456", follow(r, link, "Range", "bytes=3-6").Body.String())
 		require.Equal(t, []string{r.Conv.ID + " photo 1", r.Conv.ID + " photo 1"}, p.asked)
 
 		for _, wrong := range []string{strings.Replace(link, "&tenant", "x&tenant", 1), strings.Replace(link, "t=", "t=A", 1), strings.Replace(link, "t=", "u=", 1), "https://bot.example.com/files"} {
-			require.Equal(t, http.StatusNotFound, r.follow(wrong).Code)
+			require.Equal(t, http.StatusNotFound, follow(r, wrong).Code)
 		}
 		require.Len(t, p.asked, 2)
 		r.After(time.Hour + time.Second)
-		require.Equal(t, http.StatusGone, r.follow(link).Code)
+		require.Equal(t, http.StatusGone, follow(r, link).Code)
 	})
 }
 
 // A link opens what it was made for: that of a file no history, and the other way round, also with one key.
 func TestLinksOfOneKindOpenNothingElse(t *testing.T) {
 	p := &platform{files: map[string]string{"1": "x"}}
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		p.config(r, c)
 		c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: c.Files.SigningKey}
 		c.Transcript = func(context.Context, handover.Conversation) ([]handover.Message, error) { return nil, nil }
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		_, err := r.Receive(handover.Incoming{ID: "p", Files: []handover.File{{ID: "1"}}})
 		require.NoError(t, err)
 		history, err := r.H.HistoryLink(r.Conv)
 		require.NoError(t, err)
-		require.Equal(t, http.StatusNotFound, r.follow(history).Code)
+		require.Equal(t, http.StatusNotFound, follow(r, history).Code)
 		w := httptest.NewRecorder()
 		r.H.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, fileURL(t, conv), nil))
 		require.Equal(t, http.StatusNotFound, w.Code)
@@ -119,14 +120,14 @@ func TestLinksOfOneKindOpenNothingElse(t *testing.T) {
 
 func TestFilesThatCannotBeServed(t *testing.T) {
 	p := &platform{files: map[string]string{}}
-	active(t, options{config: p.config}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{Config: p.config}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		_, err := r.Receive(handover.Incoming{ID: "p", Files: []handover.File{{ID: "1"}}})
 		require.NoError(t, err)
 		link := fileURL(t, conv)
 		faults := 0
 		fails := func(why string, open func(context.Context, string) (handover.OpenedFile, error)) {
 			p.open = open
-			w := r.follow(link)
+			w := follow(r, link)
 			require.Equal(t, http.StatusBadGateway, w.Code, why)
 			require.NotContains(t, w.Body.String(), "hush", why)
 			faults++
@@ -169,7 +170,7 @@ func (c closes) Close() error {
 // More files at once than there are places for are refused, and a place is free again when a file is read.
 func TestFilesAtOnceAreBounded(t *testing.T) {
 	p := &platform{files: map[string]string{}}
-	active(t, options{config: p.config}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{Config: p.config}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		_, err := r.Receive(handover.Incoming{ID: "p", Files: []handover.File{{ID: "1"}}})
 		require.NoError(t, err)
 		handler, link, free := r.H.FileHandler(), fileURL(t, conv), make(chan struct{})
@@ -209,7 +210,7 @@ func TestFilesThatMustNotBePassedOn(t *testing.T) {
 		"http://192.168.1.5/a.jpg", "http://localhost/a.jpg", "http://169.254.169.254/latest", "http://[::1]/a.jpg", "http://nas/a.jpg",
 		"ftp://example.com/a.jpg", "/a.jpg", "",
 	} {
-		bubble(t, options{}, func(r *rig) {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 			_, err := r.Receive(handover.Incoming{ID: "1", Text: "look", Files: []handover.File{{URL: link}}})
 			require.ErrorIs(t, err, handover.ErrBadMessage, link)
 			require.True(t, handover.Permanent(err))
@@ -218,12 +219,12 @@ func TestFilesThatMustNotBePassedOn(t *testing.T) {
 			}
 		})
 	}
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		_, err := r.Receive(handover.Incoming{ID: "1", Files: []handover.File{{ID: "1"}}})
 		require.ErrorContains(t, err, "Config.OpenFile")
 	})
-	local := options{config: func(_ *rig, c *handover.Config) { c.Policy.LocalFiles = true }}
-	bubble(t, local, func(r *rig) {
+	local := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy.LocalFiles = true }}
+	rig.Bubble(t, local, func(r *rig.Rig) {
 		_, err := r.Receive(handover.Incoming{ID: "1", Files: []handover.File{{URL: "http://127.0.0.1:8080/a.jpg"}}})
 		require.NoError(t, err)
 	})

@@ -9,11 +9,11 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestWholeHandover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Says("hello")
 		require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
 
@@ -24,7 +24,7 @@ func TestWholeHandover(t *testing.T) {
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 
 		require.False(t, r.Says("my order is late").Bot)
-		require.Equal(t, []string{"Hi, this user need your help.", "my order is late"}, systemrig.UserTexts(conv))
+		require.Equal(t, []string{"Hi, this user need your help.", "my order is late"}, rig.UserTexts(conv))
 
 		conv.Operator("Ann").Note("a difficult one")
 		conv.Operator("Ann").Say("Let me look")
@@ -50,38 +50,38 @@ func TestWholeHandover(t *testing.T) {
 
 // A conversation that is forgotten while something is under way stays forgotten.
 func TestForgetWhileSomethingIsUnderWay(t *testing.T) {
-	forget := func(r *rig) { require.NoError(r.T, r.H.Forget(context.Background(), r.Conv)) }
-	for name, during := range map[string]func(r *rig, conv *handovertest.Conversation){
-		"Reply, with a Crisp session": func(r *rig, conv *handovertest.Conversation) {
+	forget := func(r *rig.Rig) { require.NoError(r.T, r.H.Forget(context.Background(), r.Conv)) }
+	for name, during := range map[string]func(r *rig.Rig, conv *handovertest.Conversation){
+		"Reply, with a Crisp session": func(r *rig.Rig, conv *handovertest.Conversation) {
 			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
 			require.NoError(r.T, err)
 			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
 		},
-		"Reply, without": func(r *rig, _ *handovertest.Conversation) {
+		"Reply, without": func(r *rig.Rig, _ *handovertest.Conversation) {
 			r.Conv.ID = "somebody else"
 			turn, err := r.Receive(handover.Incoming{Text: "bot?"})
 			require.NoError(r.T, err)
 			require.NoError(r.T, r.H.Reply(r.T.Context(), turn, func(context.Context) error { forget(r); return nil }))
 		},
-		"Receive": func(r *rig, _ *handovertest.Conversation) {
+		"Receive": func(r *rig.Rig, _ *handovertest.Conversation) {
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 5 * time.Second})
 			time.AfterFunc(time.Second, func() { forget(r) })
 			_, err := r.Receive(handover.Incoming{Text: "hi"})
 			require.ErrorContains(r.T, err, "forgotten")
 		},
-		"Deliver": func(r *rig, conv *handovertest.Conversation) {
+		"Deliver": func(r *rig.Rig, conv *handovertest.Conversation) {
 			r.Fails(func(handover.Message) error { forget(r); return nil })
 			conv.Operator("Ann").Say("hello")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				r.After(time.Minute)
 				during(r, conv)
 				r.After(time.Minute)
-				require.Zero(r.T, r.record().Version)
+				require.Zero(r.T, r.Record().Version)
 			})
 		})
 	}

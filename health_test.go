@@ -10,11 +10,12 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestHealth(t *testing.T) {
 	store := handovertest.NewBrittleStore(nil)
-	bubble(t, options{still: true, config: func(_ *rig, c *handover.Config) { c.Store = store }}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true, Config: func(_ *rig.Rig, c *handover.Config) { c.Store = store }}, func(r *rig.Rig) {
 		calls := len(r.Crisp.Calls())
 		h := r.H.Health()
 		require.False(t, h.Running)
@@ -68,8 +69,8 @@ func TestHealth(t *testing.T) {
 
 // What one replica learns of a website the others know soon.
 func TestHealthOfReplicas(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		other := r.replica(options{})
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		other := r.Replica(rig.Options{})
 		r.After(30 * time.Minute)
 		for _, h := range []*handover.Handover{r.H, other} {
 			health := h.Health()
@@ -79,7 +80,7 @@ func TestHealthOfReplicas(t *testing.T) {
 }
 
 func TestHealthWhileCrispIsNotCalled(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		require.False(t, r.H.Health().Websites[0].Held)
 		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
 			return handovertest.Fault{Status: http.StatusUnauthorized}
@@ -91,7 +92,7 @@ func TestHealthWhileCrispIsNotCalled(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, w.HeldStatus)
 		require.False(t, w.HeldUntil.IsZero())
 	})
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 			if c.Route == handovertest.RouteList {
 				return handovertest.Fault{Status: http.StatusForbidden}

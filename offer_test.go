@@ -9,14 +9,14 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 const email, bot = "Contact me back via email", "Continue with the bot"
 
 // nobody is a rig whose user was told that nobody is there.
-func nobody(t *testing.T, req handover.Request, config func(*rig, *handover.Config), test func(r *rig)) {
-	bubble(t, options{crisp: handovertest.Options{Away: true}, config: config}, func(r *rig) {
+func nobody(t *testing.T, req handover.Request, config func(*rig.Rig, *handover.Config), test func(r *rig.Rig)) {
+	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: true}, Config: config}, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(req))
 		test(r)
 	})
@@ -36,15 +36,15 @@ func TestTheAddressOfAQuickReplyIsTheAnswerByEmail(t *testing.T) {
 		"a question":            {m: handover.Incoming{Text: "why do you mail to anakin@example.com?"}, bot: true},
 		"no address":            {m: handover.Incoming{Text: "anakin@"}, bot: true},
 	} {
-		for where, o := range map[string]options{
-			"of Config":  {config: func(_ *rig, c *handover.Config) { c.NoAgent = noAgent }},
+		for where, o := range map[string]rig.Options{
+			"of Config":  {Config: func(_ *rig.Rig, c *handover.Config) { c.NoAgent = noAgent }},
 			"of Request": {},
 		} {
 			t.Run(name+", "+where, func(t *testing.T) {
-				o.crisp.Away = true
-				bubble(t, o, func(r *rig) {
+				o.Crisp.Away = true
+				rig.Bubble(t, o, func(r *rig.Rig) {
 					var request handover.Request
-					if o.config == nil {
+					if o.Config == nil {
 						request.NoAgent = noAgent
 					}
 					require.Equal(t, handover.OutcomeNobodyThere, r.Asks(request))
@@ -63,7 +63,7 @@ func TestTheAddressOfAQuickReplyIsTheAnswerByEmail(t *testing.T) {
 }
 
 func TestNoAgentMessageIsTheConnectorsExample(t *testing.T) {
-	nobody(t, handover.Request{}, nil, func(r *rig) {
+	nobody(t, handover.Request{}, nil, func(r *rig.Rig) {
 		require.Len(t, r.Shown(), 1)
 		m := r.Shown()[0]
 		require.Equal(t, handover.FromSystem, m.From)
@@ -81,7 +81,7 @@ func TestNoAgentMessageIsConfigured(t *testing.T) {
 		"JSON":       func(c *handover.Config) { c.NoAgentText = `[{"text":"Come back at nine."}]` },
 	} {
 		t.Run(name, func(t *testing.T) {
-			nobody(t, handover.Request{}, func(_ *rig, c *handover.Config) { set(c) }, func(r *rig) {
+			nobody(t, handover.Request{}, func(_ *rig.Rig, c *handover.Config) { set(c) }, func(r *rig.Rig) {
 				require.Equal(t, []string{"system: Come back at nine."}, r.Saw())
 			})
 		})
@@ -96,7 +96,7 @@ func TestContinueWithTheBot(t *testing.T) {
 		"by title":   {Text: bot},
 	} {
 		t.Run(name, func(t *testing.T) {
-			nobody(t, handover.Request{}, nil, func(r *rig) {
+			nobody(t, handover.Request{}, nil, func(r *rig.Rig) {
 				r.Saw()
 				turn, err := r.Receive(m)
 				require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestContinueWithTheBot(t *testing.T) {
 }
 
 func TestOtherTextGoesToTheBotAndEndsTheOffer(t *testing.T) {
-	nobody(t, handover.Request{}, nil, func(r *rig) {
+	nobody(t, handover.Request{}, nil, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Payload: "SOME_BUTTON_OF_THE_BOT", Text: "Prices"})
 		require.NoError(t, err)
 		require.True(t, turn.Bot)
@@ -121,20 +121,20 @@ func TestOtherTextGoesToTheBotAndEndsTheOffer(t *testing.T) {
 
 // A choice that stands alone has no number: "1" is for the bot.
 func TestOneChoiceHasNoNumber(t *testing.T) {
-	one := func(_ *rig, c *handover.Config) {
+	one := func(_ *rig.Rig, c *handover.Config) {
 		c.NoAgent = []handover.RichMessage{{Text: "Nobody is there.", QuickReplies: []handover.QuickReply{{ContentType: "text", Title: email, Payload: email}}}}
 	}
-	nobody(t, handover.Request{}, one, func(r *rig) {
+	nobody(t, handover.Request{}, one, func(r *rig.Rig) {
 		require.NotContains(t, r.Last().Content.PlainText(), "1.")
 		require.True(t, r.Says("1").Bot)
 	})
 }
 
 func TestOfferExpires(t *testing.T) {
-	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: true}, Still: true}, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{}))
 		r.After(7*24*time.Hour - time.Minute)
-		r.replica(options{})
+		r.Replica(rig.Options{})
 		r.After(30 * time.Second)
 		require.True(t, r.Session().Offer)
 		r.After(time.Minute)
@@ -144,14 +144,14 @@ func TestOfferExpires(t *testing.T) {
 
 func TestContactByEmailWithAKnownAddress(t *testing.T) {
 	req := handover.Request{User: handover.UserData{Email: "anakin@example.com", FirstName: "Anakin"}, Segments: []string{"Customer"}}
-	nobody(t, req, nil, func(r *rig) {
+	nobody(t, req, nil, func(r *rig.Rig) {
 		r.Saw()
 		require.False(t, r.Says(email).Bot)
 		require.Equal(t, []string{"system: Thank you. We will answer by email."}, r.Saw())
 		conv := r.Crisp.Last()
 		require.Equal(t, "anakin@example.com", conv.Meta().Email)
 		require.Equal(t, []string{"Customer"}, conv.Segments())
-		require.Equal(t, []string{"Hi, this user asks for an answer by email."}, systemrig.UserTexts(conv))
+		require.Equal(t, []string{"Hi, this user asks for an answer by email."}, rig.UserTexts(conv))
 		require.Equal(t, handover.StateBot, r.Session().State)
 		require.True(t, r.Session().FollowUp)
 		require.True(t, r.Says("meanwhile").Bot, "the bot goes on")
@@ -160,7 +160,7 @@ func TestContactByEmailWithAKnownAddress(t *testing.T) {
 }
 
 func TestContactByEmailAsksForTheAddress(t *testing.T) {
-	nobody(t, handover.Request{}, nil, func(r *rig) {
+	nobody(t, handover.Request{}, nil, func(r *rig.Rig) {
 		r.Saw()
 		require.False(t, r.Says(email).Bot)
 		require.Equal(t, []string{"system: Which email address may we write to? [Continue with the bot]"}, r.Saw())
@@ -174,7 +174,7 @@ func TestContactByEmailAsksForTheAddress(t *testing.T) {
 }
 
 func TestContactByEmailCanBeLeft(t *testing.T) {
-	nobody(t, handover.Request{}, nil, func(r *rig) {
+	nobody(t, handover.Request{}, nil, func(r *rig.Rig) {
 		r.Says(email)
 		r.Saw()
 		require.False(t, r.Says(bot).Bot)
@@ -185,7 +185,7 @@ func TestContactByEmailCanBeLeft(t *testing.T) {
 }
 
 func TestFollowUpThatCannotBeOpened(t *testing.T) {
-	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
+	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig.Rig) {
 		r.Saw()
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 402, Reason: "subscription_upgrade_required"})
 		r.Says(email)
@@ -195,7 +195,7 @@ func TestFollowUpThatCannotBeOpened(t *testing.T) {
 }
 
 func TestAnswerToAFollowUpTakesOverWhenShown(t *testing.T) {
-	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig) {
+	nobody(t, handover.Request{User: handover.UserData{Email: "a@example.com"}}, nil, func(r *rig.Rig) {
 		r.Says(email)
 		r.Saw()
 		conv := r.Crisp.Last()
@@ -213,7 +213,7 @@ func TestAnswerToAFollowUpTakesOverWhenShown(t *testing.T) {
 }
 
 func TestClaimTimeoutMakesAnOffer(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Saw()
 		r.After(11 * time.Minute)
@@ -237,15 +237,15 @@ func TestNoAgentMessageOfOneRequest(t *testing.T) {
 		{ContentType: "text", Title: "Par email", Payload: email}, {ContentType: "text", Title: "Avec le bot", Payload: bot},
 	}}}
 	req := handover.Request{Locale: "fr", NoAgent: french}
-	for name, asks := range map[string]func(r *rig){
-		"nobody is there": func(r *rig) { r.Crisp.Away(); require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(req)) },
-		"nobody came": func(r *rig) {
+	for name, asks := range map[string]func(r *rig.Rig){
+		"nobody is there": func(r *rig.Rig) { r.Crisp.Away(); require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(req)) },
+		"nobody came": func(r *rig.Rig) {
 			require.Equal(r.T, handover.OutcomeOpened, r.Asks(req))
 			r.After(11 * time.Minute)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				asks(r)
 				saw := r.Saw()
 				require.Equal(t, "system: Personne n'est là. [Par email] [Avec le bot]", saw[len(saw)-1])
@@ -256,7 +256,7 @@ func TestNoAgentMessageOfOneRequest(t *testing.T) {
 			})
 		})
 	}
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		_, err := r.H.Start(r.T.Context(), r.Session().Turn(), handover.Request{NoAgent: []handover.RichMessage{{}}})
 		require.ErrorContains(t, err, "Request.NoAgent[0]")
 		require.Equal(t, handover.StateBot, r.Session().State)
@@ -269,13 +269,13 @@ func TestNoAgentMessageMadeInGo(t *testing.T) {
 	whole := handover.QuickReply{ContentType: "text", Title: bot, Payload: bot}
 	for name, c := range map[string]struct {
 		request handover.Request
-		set     func(_ *rig, c *handover.Config)
+		set     func(_ *rig.Rig, c *handover.Config)
 	}{
-		"of the config":  {set: func(_ *rig, c *handover.Config) { c.NoAgent = short }},
+		"of the config":  {set: func(_ *rig.Rig, c *handover.Config) { c.NoAgent = short }},
 		"of the request": {request: handover.Request{NoAgent: short}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			nobody(t, c.request, c.set, func(r *rig) {
+			nobody(t, c.request, c.set, func(r *rig.Rig) {
 				require.Equal(t, []handover.QuickReply{whole}, r.Last().Content.QuickReplies)
 				require.Empty(t, short[0].QuickReplies[0].Payload, "the host's own message stays as it is")
 			})
@@ -284,7 +284,7 @@ func TestNoAgentMessageMadeInGo(t *testing.T) {
 }
 
 func TestTheSessionShowsTheNewestRequest(t *testing.T) {
-	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		first := r.Session().HandoverID
 		r.Crisp.Away()
 		r.After(time.Minute)
@@ -301,7 +301,7 @@ func TestContactByEmailTwice(t *testing.T) {
 	req := handover.Request{User: handover.UserData{Email: "a@example.com"}}
 	for name, failing := range map[string]int{"one after the other": 0, "while the first is being opened": 3} {
 		t.Run(name, func(t *testing.T) {
-			nobody(t, req, nil, func(r *rig) {
+			nobody(t, req, nil, func(r *rig.Rig) {
 				r.Crisp.Fail(failing, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
 				r.Says(email)
 				r.Crisp.Settle()
@@ -334,7 +334,7 @@ func TestNumbersOfSeveralNoAgentMessages(t *testing.T) {
 		"2. our shops?": {forBot: true}, "4": {forBot: true}, "5": {forBot: true},
 	} {
 		t.Run(text, func(t *testing.T) {
-			nobody(t, req, nil, func(r *rig) {
+			nobody(t, req, nil, func(r *rig.Rig) {
 				require.Equal(t, want.forBot, r.Says(text).Bot)
 				require.Equal(t, want.followUp, r.Session().FollowUp)
 				require.False(t, r.Session().Offer)

@@ -12,36 +12,37 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // long is a conversation in which an agent has written 100 messages. It returns their fingerprints.
-func long(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64)) {
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+func long(t *testing.T, o rig.Options, test func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64)) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		var said []int64
 		for i := range 100 {
 			said = append(said, ann.Say(fmt.Sprint("message ", i)))
 			r.After(time.Second)
 		}
-		require.Len(t, agentsIn(r.Saw()), 100)
-		require.NotZero(t, r.oldLog(conv).Version)
+		require.Len(t, rig.AgentsIn(r.Saw()), 100)
+		require.NotZero(t, oldLog(r, conv).Version)
 		test(r, conv, ann, said)
 	})
 }
 
 // oldLog is the stored old log of a Crisp session.
-func (r *rig) oldLog(conv *handovertest.Conversation) handover.Record {
+func oldLog(r *rig.Rig, conv *handovertest.Conversation) handover.Record {
 	r.T.Helper()
-	rec, err := r.Store.Load(context.Background(), r.oldLogKey(conv))
+	rec, err := r.Store.Load(context.Background(), oldLogKey(r, conv))
 	require.NoError(r.T, err)
 	return rec
 }
 
-func (r *rig) oldLogKey(conv *handovertest.Conversation) string {
+func oldLogKey(r *rig.Rig, conv *handovertest.Conversation) string {
 	return "log/" + r.Crisp.WebsiteID() + "/" + conv.ID()
 }
 
 func TestEditOfAnOldMessage(t *testing.T) {
-	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+	long(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 		ann.Edit(said[3], "corrected")
 		r.After(time.Minute)
 		require.Equal(t, []string{"agent Ann: corrected"}, r.Saw())
@@ -59,13 +60,13 @@ func TestEditOfAnOldMessage(t *testing.T) {
 
 func TestEditOfAnOldMessageIsRevised(t *testing.T) {
 	var revised []handover.Revision
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Revise = func(_ context.Context, _ handover.Session, v handover.Revision) error {
 			revised = append(revised, v)
 			return nil
 		}
 	}}
-	long(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+	long(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 		ann.Edit(said[3], "corrected")
 		r.After(time.Minute)
 		ann.Remove(said[4])
@@ -83,7 +84,7 @@ func TestEditOfAnOldMessageIsRevised(t *testing.T) {
 func TestAnOldMessageIsShownOnce(t *testing.T) {
 	for name, broken := range map[string]bool{"healthy": false, "the log cannot be read": true} {
 		t.Run(name, func(t *testing.T) {
-			long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+			long(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
 				if broken {
 					r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
 				}
@@ -92,21 +93,21 @@ func TestAnOldMessageIsShownOnce(t *testing.T) {
 					at[m.Fingerprint] = m.Timestamp
 				}
 				for i, fp := range said {
-					req := r.hook("message:received", conv.ID(), map[string]any{
+					req := r.Hook("message:received", conv.ID(), map[string]any{
 						"type": "text", "from": "operator", "origin": "chat", "content": fmt.Sprint("message ", i), "fingerprint": fp,
 						"timestamp": at[fp], "user": map[string]any{"nickname": "Ann", "user_id": ann.ID()},
 					})
-					require.Equal(t, 200, r.hooked(req).Code)
+					require.Equal(t, 200, r.Hooked(req).Code)
 				}
 				r.After(10 * time.Minute)
-				require.Empty(t, agentsIn(r.Saw()))
+				require.Empty(t, rig.AgentsIn(r.Saw()))
 			})
 		})
 	}
 }
 
 func TestAMessageThatBecomesVisibleVeryLate(t *testing.T) {
-	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
+	long(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
 		ann.SayLate("where were we?", 70*time.Second)
 		r.After(time.Minute)
 		require.Equal(t, []string{"agent Ann (late): where were we?"}, r.Saw())
@@ -114,29 +115,29 @@ func TestAMessageThatBecomesVisibleVeryLate(t *testing.T) {
 }
 
 func TestOldLogsGoWithTheirConversation(t *testing.T) {
-	for name, end := range map[string]func(r *rig, ann *handovertest.Operator){
-		"forgotten": func(r *rig, _ *handovertest.Operator) {
+	for name, end := range map[string]func(r *rig.Rig, ann *handovertest.Operator){
+		"forgotten": func(r *rig.Rig, _ *handovertest.Operator) {
 			require.NoError(r.T, r.H.Forget(r.T.Context(), r.Conv))
 		},
-		"expired": func(r *rig, ann *handovertest.Operator) {
+		"expired": func(r *rig.Rig, ann *handovertest.Operator) {
 			ann.Resolve()
 			r.After(time.Minute)
 			for range 8 {
 				time.Sleep(24 * time.Hour)
-				r.runs(time.Second)
+				r.Runs(time.Second)
 			}
-			require.Zero(r.T, r.record().Version)
+			require.Zero(r.T, r.Record().Version)
 		},
-		"gone without a word": func(r *rig, _ *handovertest.Operator) {
-			require.NoError(r.T, r.Store.Delete(r.T.Context(), r.key(), r.record().Version))
+		"gone without a word": func(r *rig.Rig, _ *handovertest.Operator) {
+			require.NoError(r.T, r.Store.Delete(r.T.Context(), r.Key(), r.Record().Version))
 			time.Sleep(25 * time.Hour)
-			r.runs(time.Second)
+			r.Runs(time.Second)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			long(t, options{still: true}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
+			long(t, rig.Options{Still: true}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
 				end(r, ann)
-				require.Zero(t, r.oldLog(conv).Version)
+				require.Zero(t, oldLog(r, conv).Version)
 			})
 		})
 	}
@@ -145,8 +146,8 @@ func TestOldLogsGoWithTheirConversation(t *testing.T) {
 func TestAnOldLogThatCannotBeRead(t *testing.T) {
 	for name, data := range map[string]string{"not JSON": "private words", "null": `{"v":1,"entries":[null]}`} {
 		t.Run(name, func(t *testing.T) {
-			long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
-				old := r.oldLog(conv)
+			long(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+				old := oldLog(r, conv)
 				old.Data = []byte(data)
 				_, err := r.Store.Save(t.Context(), old)
 				require.NoError(t, err)
@@ -155,7 +156,7 @@ func TestAnOldLogThatCannotBeRead(t *testing.T) {
 					ann.Say(fmt.Sprint("more ", i))
 					r.After(time.Second)
 				}
-				require.Len(t, agentsIn(r.Saw()), 30)
+				require.Len(t, rig.AgentsIn(r.Saw()), 30)
 			})
 		})
 	}
@@ -163,8 +164,8 @@ func TestAnOldLogThatCannotBeRead(t *testing.T) {
 
 // A store that has lost the old log loses no more than the edits of old messages.
 func TestAnOldLogThatIsLost(t *testing.T) {
-	long(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
-		require.NoError(t, r.Store.Delete(t.Context(), r.oldLogKey(conv), r.oldLog(conv).Version))
+	long(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator, said []int64) {
+		require.NoError(t, r.Store.Delete(t.Context(), oldLogKey(r, conv), oldLog(r, conv).Version))
 		ann.SayLate("late", 70*time.Second)
 		ann.Edit(said[3], "corrected")
 		ann.Say("more")
@@ -177,7 +178,7 @@ func TestAnOldLogThatIsLost(t *testing.T) {
 // While a read is under way, messages that it brings go to the old log, and are no longer among those that
 // the record knows. They are not shown again.
 func TestMessagesThatMoveDuringARead(t *testing.T) {
-	long(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
+	long(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator, _ []int64) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteMessages, DelayAnswer: 8 * time.Second})
 		ann.Say("next")
 		r.After(time.Second)
@@ -185,6 +186,6 @@ func TestMessagesThatMoveDuringARead(t *testing.T) {
 			r.Says(fmt.Sprint("words ", i))
 		}
 		r.After(time.Minute)
-		require.Equal(t, []string{"agent Ann: next"}, agentsIn(r.Saw()))
+		require.Equal(t, []string{"agent Ann: next"}, rig.AgentsIn(r.Saw()))
 	})
 }

@@ -3,14 +3,12 @@ package handover_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,13 +16,13 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 const inbox = "bf690000-0000-4000-8000-000000000001"
 
 // steps are the calls that changed something in Crisp, in order, as long as they were answered 2xx.
-func (r *rig) steps() (routes []string) {
+func steps(r *rig.Rig) (routes []string) {
 	for _, c := range r.Crisp.Calls() {
 		if c.Method != "GET" && c.Status/100 == 2 {
 			routes = append(routes, c.Route)
@@ -34,9 +32,9 @@ func (r *rig) steps() (routes []string) {
 }
 
 func TestOpeningStepByStep(t *testing.T) {
-	bubble(t, options{crisp: handovertest.Options{Operators: []string{"Ann"}}}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Operators: []string{"Ann"}}}, func(r *rig.Rig) {
 		ann := r.Opened().Operator("Ann").ID()
-		before := len(r.steps())
+		before := len(steps(r))
 		r.Conv.ID = "user-2"
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 			Segments: []string{"Customer", "vip", "Customer", ""},
@@ -46,7 +44,7 @@ func TestOpeningStepByStep(t *testing.T) {
 		require.Equal(t, []string{
 			handovertest.RouteCreate, handovertest.RoutePatchMeta, handovertest.RoutePatchInbox, handovertest.RoutePatchRouting,
 			handovertest.RouteSend, handovertest.RouteSend,
-		}, r.steps()[before:])
+		}, steps(r)[before:])
 		conv := r.Crisp.Last()
 		require.Equal(t, inbox, conv.Inbox())
 		require.Equal(t, "Ann", conv.Assigned())
@@ -57,7 +55,7 @@ func TestOpeningStepByStep(t *testing.T) {
 		require.Equal(t, "0605776995", meta.Phone)
 		require.Equal(t, map[string]any{"plan": "pro", "seats": 3.0}, meta.Data)
 		require.JSONEq(t, `{"locales":["fr"]}`, string(meta.Device))
-		require.Equal(t, []string{"user: Hi, this user need your help.", "note: asked three times"}, kinds(conv))
+		require.Equal(t, []string{"user: Hi, this user need your help.", "note: asked three times"}, rig.Kinds(conv))
 		require.Equal(t, handover.StateWaiting, r.Session().State, "being assigned is no human sign")
 	})
 }
@@ -67,7 +65,7 @@ func TestOpeningWithTheConnectorsUserData(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{
 		"first_name":"Anakin", "last_name":"Skywalker", "email":"[email protected]", "phone_number":"0605776995",
 		"gtu_accepted":"false", "comments":"in this guy, the force is strong"}`), &user))
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
 		meta := r.Crisp.Last().Meta()
 		require.Equal(t, "Anakin Skywalker", meta.Nickname)
@@ -81,7 +79,7 @@ func TestOpeningWithTheConnectorsUserData(t *testing.T) {
 }
 
 func TestOpeningWithAThousandKeys(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		data := map[string]any{}
 		for i := range 1000 {
 			data[fmt.Sprintf("Key %d!", i)] = strings.Repeat("v", 100)
@@ -92,7 +90,7 @@ func TestOpeningWithAThousandKeys(t *testing.T) {
 }
 
 // refusing lets Crisp refuse the metas whole, and then the ones with these numbers.
-func refusing(r *rig, numbers ...int) {
+func refusing(r *rig.Rig, numbers ...int) {
 	r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 		if c.Route == handovertest.RoutePatchMeta && slices.Contains(numbers, c.Ordinal) {
 			return handovertest.Fault{Status: 400, Reason: "invalid_data"}
@@ -109,7 +107,7 @@ func TestMetasRefusedFieldByField(t *testing.T) {
 	// The whole is refused first (0); then come nickname, email, phone, avatar, segments, locale and data.
 	for refused, lost := range map[int]string{1: "nickname", 2: "email", 3: "phone", 4: "avatar", 5: "segments", 6: "locale", 7: "data"} {
 		t.Run(lost, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				refusing(r, 0, refused)
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user, Segments: []string{"vip"}, Locale: "fr"}))
 				m := r.Crisp.Last().Meta()
@@ -138,11 +136,11 @@ func TestMetasThatCrispRefusesAltogether(t *testing.T) {
 		"400": {Status: 400, Reason: "invalid_data"}, "402": {Status: 402, Reason: "subscription_upgrade_required"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				f.Route = handovertest.RoutePatchMeta
 				r.Crisp.Fail(100, f)
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{FirstName: "Ann"}, Segments: []string{"x"}}))
-				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1)
+				require.Len(t, rig.UserTexts(r.Crisp.Last()), 1)
 			})
 		})
 	}
@@ -159,7 +157,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		"a deadline that is none":   {Timeouts: handover.Timeouts{Max: -time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				outcome, err := r.H.Start(r.T.Context(), turn, req)
@@ -176,7 +174,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 func TestReopeningKeepsDataAndSegments(t *testing.T) {
 	for name, replaced := range map[string]bool{"Crisp merges": false, "Crisp replaces": true} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: handovertest.Options{DataReplaced: replaced}}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Crisp: handovertest.Options{DataReplaced: replaced}}, func(r *rig.Rig) {
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{
 					Segments: []string{"first"}, User: handover.UserData{Data: map[string]any{"plan": "free", "visits": 1.0}},
 				}))
@@ -189,7 +187,7 @@ func TestReopeningKeepsDataAndSegments(t *testing.T) {
 				require.Len(t, r.Crisp.Conversations(), 1)
 				require.Equal(t, []string{"first", "second"}, conv.Segments())
 				require.Equal(t, map[string]any{"plan": "pro", "visits": 1.0, "seats": 2.0}, conv.Meta().Data)
-				require.Len(t, systemrig.UserTexts(conv), 2, "two opening messages, and none twice")
+				require.Len(t, rig.UserTexts(conv), 2, "two opening messages, and none twice")
 			})
 		})
 	}
@@ -207,7 +205,7 @@ func TestEmailPolicies(t *testing.T) {
 		"never":     {handover.EmailNever, "", "", "a@example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Policy.Email = tt.policy }}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy.Email = tt.policy }}, func(r *rig.Rig) {
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
 				conv := r.Crisp.Last()
 				require.Equal(t, tt.first, conv.Meta().Email)
@@ -223,19 +221,19 @@ func TestEmailPolicies(t *testing.T) {
 }
 
 func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.History = handover.History{URL: "https://bot.example.com/history", SigningKey: handover.NewSecret(strings.Repeat("k", 32)), TTL: time.Hour}
 		c.Transcript = func(_ context.Context, conv handover.Conversation) ([]handover.Message, error) {
 			require.Equal(r.T, r.Conv, conv)
 			return []handover.Message{{From: handover.FromUser, Content: handover.RichMessage{Text: "where is my <b>order</b>?"}}}, nil
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
-		text := systemrig.UserTexts(conv)[0]
+		text := rig.UserTexts(conv)[0]
 		link, ok := strings.CutPrefix(text, "Hi, this user need your help.\nYou can find the conversation history here: ")
 		require.True(t, ok, "the connector's two lines: %q", text)
-		require.Equal(t, []string{link}, notesOf(conv), "the user can imitate the message, not the note")
+		require.Equal(t, []string{link}, rig.Notes(conv), "the user can imitate the message, not the note")
 		page := func(link string) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			r.H.HistoryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
@@ -260,9 +258,9 @@ func TestHistoryLinkInTheOpeningMessage(t *testing.T) {
 }
 
 func TestHistoryLinkOfTheHostsOwn(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{HistoryURL: "https://crm.example.com/42"}))
-		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, systemrig.UserTexts(r.Crisp.Last()))
+		require.Equal(t, []string{"Hi, this user need your help.\nYou can find the conversation history here: https://crm.example.com/42"}, rig.UserTexts(r.Crisp.Last()))
 		link, err := r.H.HistoryLink(r.Conv)
 		require.NoError(t, err)
 		require.Empty(t, link, "there is no page of ours")
@@ -272,11 +270,11 @@ func TestHistoryLinkOfTheHostsOwn(t *testing.T) {
 }
 
 func TestOpeningMessageThatIsSilencedStillExists(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Texts = func(handover.Session) handover.Texts { return handover.Texts{Opening: "{link}"} }
 	}}
-	bubble(t, o, func(r *rig) {
-		require.Len(t, systemrig.UserTexts(r.Opened()), 1, "Crisp's lists hide a conversation without a message")
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		require.Len(t, rig.UserTexts(r.Opened()), 1, "Crisp's lists hide a conversation without a message")
 	})
 }
 
@@ -289,12 +287,12 @@ func TestCreationIsPaced(t *testing.T) {
 		"not at all":             {-1, 60, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options{config: func(_ *rig, c *handover.Config) {
+			o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 				c.Limits.CreatesPerMinute = tt.limit
 				c.Timeouts.Open = 10 * time.Minute
 			}}
-			bubble(t, o, func(r *rig) {
-				second := r.replica(o)
+			rig.Bubble(t, o, func(r *rig.Rig) {
+				second := r.Replica(o)
 				var all sync.WaitGroup
 				for i := range tt.asked {
 					h := []*handover.Handover{r.H, second}[i%2]
@@ -316,166 +314,10 @@ func TestCreationIsPaced(t *testing.T) {
 	}
 }
 
-// mortal is a process that dies at a call to Crisp: nothing that it does later has any effect.
-type mortal struct {
-	dead   atomic.Bool
-	method string
-	path   string // a part of it
-	after  bool   // dies when Crisp has done the call, not before
-}
-
-var errDead = errors.New("the process is dead")
-
-// config makes a process mortal.
-func (m *mortal) config(r *rig, c *handover.Config) {
-	crisp := c.HTTPClient
-	c.Timeouts.Open = 5 * time.Minute
-	c.Store = mortalStore{c.Store, m}
-	c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-		mine := req.Method == m.method && strings.HasSuffix(req.URL.Path, m.path)
-		if m.dead.Load() || mine && !m.after {
-			m.dead.Store(true)
-			return nil, errDead
-		}
-		resp, err := crisp.Transport.RoundTrip(req)
-		if mine {
-			m.dead.Store(true)
-			return nil, errDead
-		}
-		return resp, err
-	})}
-	c.Deliver = func(ctx context.Context, s handover.Session, msg handover.Message) (string, error) {
-		if m.dead.Load() {
-			return "", errDead
-		}
-		return r.Deliver(ctx, s, msg)
-	}
-}
-
-// mortalStore is the store as a mortal process sees it.
-type mortalStore struct {
-	handover.Store
-	m *mortal
-}
-
-func (s mortalStore) Load(ctx context.Context, key string) (handover.Record, error) {
-	if s.m.dead.Load() {
-		return handover.Record{}, errDead
-	}
-	return s.Store.Load(ctx, key)
-}
-
-func (s mortalStore) Find(ctx context.Context, id string) (handover.Record, error) {
-	if s.m.dead.Load() {
-		return handover.Record{}, errDead
-	}
-	return s.Store.Find(ctx, id)
-}
-
-func (s mortalStore) Save(ctx context.Context, rec handover.Record) (int64, error) {
-	if s.m.dead.Load() {
-		return 0, errDead
-	}
-	return s.Store.Save(ctx, rec)
-}
-
-func (s mortalStore) Claim(ctx context.Context, limit int, ttl time.Duration) ([]handover.Record, error) {
-	if s.m.dead.Load() {
-		return nil, errDead
-	}
-	return s.Store.Claim(ctx, limit, ttl)
-}
-
-func (s mortalStore) Delete(ctx context.Context, key string, version int64) error {
-	if s.m.dead.Load() {
-		return errDead
-	}
-	return s.Store.Delete(ctx, key, version)
-}
-
-func TestOpeningIsResumedByAnotherReplica(t *testing.T) {
-	for _, step := range []string{"POST /conversation", "PATCH /meta", "PATCH /inbox", "PATCH /routing", "POST /message"} {
-		method, path, _ := strings.Cut(step, " ")
-		for when, after := range map[string]bool{"before": false, "after": true} {
-			t.Run("killed "+when+" "+step, func(t *testing.T) { resumed(t, &mortal{method: method, path: path, after: after}) })
-		}
-	}
-}
-
-// resumed has a replica die in the middle of an opening, and another one finish it.
-func resumed(t *testing.T, m *mortal) {
-	bubble(t, options{config: m.config}, func(r *rig) {
-		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
-			return handovertest.HookFault{Drop: i.Event == "message:send"} // no echo helps
-		})
-		turn, err := r.Receive(handover.Incoming{Text: "help"})
-		require.NoError(t, err)
-		_, err = r.H.Start(r.T.Context(), turn, handover.Request{
-			Segments: []string{"Customer"}, User: handover.UserData{FirstName: "Ann"}, Inbox: inbox, Operator: inbox,
-		})
-		require.Error(t, err)
-		require.True(t, m.dead.Load())
-		r.H = r.replica(options{})
-		r.After(4 * time.Minute)
-		require.Equal(t, handover.StateWaiting, r.Session().State)
-		require.Equal(t, "A person will be with you soon. You can already describe your question. [Back to the bot]", systemIn(r.Saw())[0])
-		conv := r.Crisp.Last()
-		require.Equal(t, []string{"Hi, this user need your help."}, systemrig.UserTexts(conv))
-		require.Equal(t, []string{"Customer"}, conv.Segments())
-		require.Equal(t, "Ann", conv.Meta().Nickname)
-		require.Equal(t, inbox, conv.Inbox())
-		for _, other := range r.Crisp.Conversations()[:conv.Number()] {
-			require.Empty(t, other.Messages(), "never a second conversation with a message in it")
-		}
-	})
-}
-
-// systemIn are the texts that the library said.
-func systemIn(lines []string) (texts []string) {
-	for _, l := range lines {
-		if text, ok := strings.CutPrefix(l, "system: "); ok {
-			texts = append(texts, text)
-		}
-	}
-	return texts
-}
-
-func TestOpeningIsResumedByACall(t *testing.T) {
-	for name, call := range map[string]func(r *rig){
-		"Receive": func(r *rig) { require.False(r.T, r.Says("are you there?").Bot) },
-		"Start": func(r *rig) {
-			outcome, err := r.H.Start(r.T.Context(), r.Session().Turn(), handover.Request{})
-			require.NoError(r.T, err)
-			require.Equal(r.T, handover.OutcomeAlreadyOpen, outcome)
-			r.Crisp.Settle()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			first := &mortal{method: "none"}
-			bubble(t, options{config: first.config, still: true}, func(r *rig) {
-				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RoutePatchMeta, Status: 503})
-				turn, err := r.Receive(handover.Incoming{Text: "help"})
-				require.NoError(t, err)
-				ctx, cancel := context.WithTimeout(r.T.Context(), time.Second/2)
-				defer cancel()
-				outcome, err := r.H.Start(ctx, turn, handover.Request{})
-				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.Equal(t, handover.OutcomeOpening, outcome)
-				first.dead.Store(true) // while it waits for the next attempt
-				r.After(10 * time.Second)
-				r.H = r.replica(options{still: true})
-				call(r)
-				require.Equal(t, handover.StateWaiting, r.Session().State)
-				require.Len(t, r.Crisp.Conversations(), 1)
-			})
-		})
-	}
-}
-
 func TestOpeningMessageOfUnknownFateIsLookedForUntilThatIsKnown(t *testing.T) {
 	for name, f := range map[string]handovertest.Fault{"429": {Status: 429}, "refused": {Refuse: true}, "503": {Status: 503}, "404": {Status: 404, Reason: "not_found"}} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 					return handovertest.HookFault{Drop: i.Event == "message:send"}
 				})
@@ -483,7 +325,7 @@ func TestOpeningMessageOfUnknownFateIsLookedForUntilThatIsKnown(t *testing.T) {
 				f.Route = handovertest.RouteMessages
 				r.Crisp.Fail(1, f)
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Open: 5 * time.Minute}}))
-				require.Len(t, systemrig.UserTexts(r.Crisp.Last()), 1, "never posted twice")
+				require.Len(t, rig.UserTexts(r.Crisp.Last()), 1, "never posted twice")
 			})
 		})
 	}

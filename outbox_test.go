@@ -1,90 +1,73 @@
-package handover_test
+package handover
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"strconv"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crisphandover/handover"
-	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
-// queued is how many deliveries wait for the user, or are kept until the user is there again.
-func (r *rig) queued() int { return bytes.Count(r.record().Data, []byte(`"kind":"deliver"`)) }
-
-// hooksComeRarely has one hook tell of twenty messages, for these tests are about what is kept of them.
-func hooksComeRarely(r *rig) {
-	r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
-		return handovertest.HookFault{Drop: i.Event == "message:received" && i.Ordinal%20 != 0}
-	})
+// Whatever ids a channel gives to its messages, none is ever taken for one of the library's own.
+func TestFingerprintsOfUsersAndOursDiffer(t *testing.T) {
+	c := Conversation{Source: "webchat", ID: "user-1"}
+	const owner = "H"
+	opening, note := fingerprint(c, owner, ofOpening, "", 0), fingerprint(c, owner, ofNote, "", 0)
+	require.NotEqual(t, opening, note)
+	for _, id := range []string{"opening", "note", "user", "", `" "`, `opening" ""`, "H", "0"} {
+		for part := range 3 {
+			fp := fingerprint(c, owner, ofUser, id, part)
+			require.NotContains(t, []int64{opening, note, fingerprint(c, owner, ofNote, "", part)}, fp, id)
+			require.True(t, fp > 0 && fp < 1<<53)
+		}
+	}
 }
 
-// TestWhatWaitsForTheUserIsBounded has an agent write more than a record may hold while the channel fails.
-func TestWhatWaitsForTheUserIsBounded(t *testing.T) {
-	const written = 400
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.Saw()
-		r.Fails(func(handover.Message) error { return errors.New("the channel is down") })
-		hooksComeRarely(r)
-		most := 0
-		for i := range written {
-			ann.Say(strconv.Itoa(i))
-			if i%100 == 0 {
-				r.After(time.Minute)
-				most = max(most, r.queued())
-			}
-		}
-		r.After(10 * time.Minute)
-		most = max(most, r.queued())
-		require.Less(r.T, most, 310)
-		calls := len(r.Crisp.Calls())
-		r.After(time.Hour)
-		require.Less(r.T, len(r.Crisp.Calls())-calls, 200, "nothing is read for what has no place")
-		r.Fails(nil)
-		r.After(20 * time.Minute)
-		shown := agentsIn(r.Saw())
-		require.Len(r.T, shown, written)
-		for i, line := range shown {
-			require.Equal(r.T, "agent Ann: "+strconv.Itoa(i), line)
-		}
-		require.Zero(r.T, r.queued())
-	})
+// A process of another release finds what this one has posted: names are quoted as %q does, whatever is in them.
+func TestFingerprintsStay(t *testing.T) {
+	require.Equal(t, int64(921_870_353_500_402), fingerprint(Conversation{WebsiteID: "site", Source: "webchat", ID: "user-1"}, "H", ofUser, "m-1", 2))
+	for _, id := range []string{"", "user 1 ~", `"`, `\`, "a\nb", "\x00", "\x7f", "é", "\u202e", "\U0001f642", "\xff", "\ufffd"} {
+		require.Equal(t, fmt.Sprintf("%q", id), string(appendQuoted(nil, id)))
+	}
 }
 
-// TestAnAbsentUserKeepsABoundedNumberOfMessages has an agent write more than is kept for a user who is away.
-func TestAnAbsentUserKeepsABoundedNumberOfMessages(t *testing.T) {
-	var kept int
-	o := options{config: func(_ *rig, c *handover.Config) {
-		c.Observe = func(_ context.Context, a handover.Activity) {
-			if a.Kind == handover.ActivityNotShown && a.Why == "away" {
-				kept--
+// The answer to a post and its hook come in either order: both tell Crisp's clock.
+func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
+	at := time.UnixMilli
+	const base, ahead = 1_800_000_000_000, 3_600_000
+	for name, order := range map[string][]string{"answer first": {"sent", "echo"}, "hook first": {"echo", "sent"}} {
+		t.Run(name, func(t *testing.T) {
+			var l crisplog.Log
+			ours := func(fp int64) *crisplog.Entry {
+				l.Ours(fp)
+				return l.Entry(fp)
 			}
-		}
-	}}
-	const written = 380
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.Saw()
-		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
-		hooksComeRarely(r)
-		for i := range written {
-			kept++
-			ann.Say(strconv.Itoa(i))
-			if i%50 == 49 {
-				r.After(time.Minute)
+			e := ours(7)
+			for _, step := range order {
+				if step == "sent" {
+					l.Sent(7, at(base), at(base+200))
+				} else {
+					l.Echoed(e, base+100+ahead, at(base+200))
+				}
 			}
-		}
-		r.After(10 * time.Minute)
-		require.Less(r.T, r.queued(), 310)
-		require.Equal(r.T, r.queued(), kept)
-		require.Contains(r.T, notesOf(conv), handover.DefaultTexts().NoteAway)
-		r.Fails(nil)
-		r.Says("here again")
-		r.After(10 * time.Minute)
-		require.Len(r.T, agentsIn(r.Saw()), kept)
-	})
+			require.True(t, l.Sampled)
+			require.EqualValues(t, ahead, l.Ahead)
+
+			l.Echoed(ours(8), base+10_000+ahead+4000, at(base+10_000))
+			l.Sent(8, at(base+10_000), at(base+20_000))
+			require.EqualValues(t, ahead, l.Ahead, "a slow call tells less than a fast one")
+
+			l.Echoed(ours(9), base+30_100, at(base+30_000))
+			l.Sent(9, at(base+30_000), at(base+30_200))
+			require.EqualValues(t, 0, l.Ahead, "a clock was set")
+
+			l.Echoed(ours(10), base+40_000-ahead, at(base+40_000))
+			l.Sent(10, at(base+40_000), at(base+40_000))
+			require.EqualValues(t, -ahead, l.Ahead, "and set back")
+			_, ok := l.Plausible(base+40_000, at(base+40_000))
+			require.False(t, ok, "an hour ahead of Crisp's clock")
+		})
+	}
 }

@@ -8,10 +8,11 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // countLines says how often the user saw a line, without forgetting any.
-func (r *rig) countLines(line string) (n int) {
+func countLines(r *rig.Rig, line string) (n int) {
 	for _, l := range r.Lines() {
 		if l == line {
 			n++
@@ -21,31 +22,31 @@ func (r *rig) countLines(line string) (n int) {
 }
 
 func TestDeadlinesRunOnceWithThreeReplicas(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.FollowUp = 2 * time.Hour }}
-	bubble(t, o, func(r *rig) {
-		r.replica(o)
-		r.replica(o)
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.FollowUp = 2 * time.Hour }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		r.Replica(o)
+		r.Replica(o)
 		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.After(11 * time.Minute)
-		require.Equal(t, 3, r.countLines("system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"), "after 3, 6 and 9 minutes")
-		require.Equal(t, 1, r.countLines("system: I am sorry, nobody could answer in time."))
-		require.Equal(t, 1, r.countLines(noAgent))
+		require.Equal(t, 3, countLines(r, "system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"), "after 3, 6 and 9 minutes")
+		require.Equal(t, 1, countLines(r, "system: I am sorry, nobody could answer in time."))
+		require.Equal(t, 1, countLines(r, noAgent))
 		require.Len(t, r.Ends(), 1)
 		require.False(t, r.Says(email).Bot)
 		require.True(t, r.Session().FollowUp)
 		r.After(3 * time.Hour)
 		require.False(t, r.Session().FollowUp)
-		require.Equal(t, 1, r.countWhere(func(a handover.Activity) bool { return a.Reason != "" && a.Kind == handover.ActivityState }))
+		require.Equal(t, 1, countWhere(r, func(a handover.Activity) bool { return a.Reason != "" && a.Kind == handover.ActivityState }))
 	})
 }
 
 func TestDeadlinesAreStoredWithTheHandover(t *testing.T) {
-	config := func(claim time.Duration) func(*rig, *handover.Config) {
-		return func(_ *rig, c *handover.Config) { c.Timeouts.Claim, c.Timeouts.Remind = claim, -1 }
+	config := func(claim time.Duration) func(*rig.Rig, *handover.Config) {
+		return func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Claim, c.Timeouts.Remind = claim, -1 }
 	}
-	bubble(t, options{still: true, config: config(10 * time.Minute)}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true, Config: config(10 * time.Minute)}, func(r *rig.Rig) {
 		r.Opened()
-		r.replica(options{config: config(time.Minute)}) // a new release, with another setting
+		r.Replica(rig.Options{Config: config(time.Minute)}) // a new release, with another setting
 		r.After(9*time.Minute + 50*time.Second)
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 		r.After(20 * time.Second)
@@ -54,13 +55,13 @@ func TestDeadlinesAreStoredWithTheHandover(t *testing.T) {
 }
 
 // dropsHooks loses all hooks, so that only a read of Crisp shows what happened.
-func dropsHooks(r *rig) {
+func dropsHooks(r *rig.Rig) {
 	r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 }
 
 func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 	t.Run("claim", func(t *testing.T) {
-		bubble(t, options{}, func(r *rig) {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 			conv := r.Opened()
 			r.After(9*time.Minute + 55*time.Second)
 			r.Saw()
@@ -72,7 +73,7 @@ func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 		})
 	})
 	t.Run("idle", func(t *testing.T) {
-		active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			r.After(2*time.Hour - 5*time.Second)
 			dropsHooks(r)
 			ann.Say("sorry, it took long")
@@ -81,8 +82,8 @@ func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 		})
 	})
 	t.Run("while Crisp cannot be read they wait, but Max does not", func(t *testing.T) {
-		o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 3 * time.Hour }}
-		bubble(t, o, func(r *rig) {
+		o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Max = 3 * time.Hour }}
+		rig.Bubble(t, o, func(r *rig.Rig) {
 			r.Opened()
 			r.Saw()
 			for _, route := range []string{handovertest.RouteMessages, handovertest.RouteConversation} {
@@ -98,11 +99,11 @@ func TestDeadlinesAreJudgedAfterARead(t *testing.T) {
 }
 
 func TestFollowUpExpires(t *testing.T) {
-	bubble(t, options{crisp: handovertest.Options{Away: true}, still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: true}, Still: true}, func(r *rig.Rig) {
 		require.Equal(t, handover.OutcomeNobodyThere, r.Asks(handover.Request{User: handover.UserData{Email: "a@example.com"}}))
 		r.Says(email)
 		r.After(7*24*time.Hour - time.Minute)
-		r.replica(options{})
+		r.Replica(rig.Options{})
 		r.After(30 * time.Second)
 		require.True(t, r.Session().FollowUp)
 		r.After(time.Minute)
@@ -123,7 +124,7 @@ func TestTheReopeningWindow(t *testing.T) {
 		"never, for one request": {time.Minute, -1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				r.After(tt.after)
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{Timeouts: handover.Timeouts{Reopen: tt.reopen}}))
 				require.Len(t, r.Crisp.Conversations(), tt.want)

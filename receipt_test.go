@@ -12,6 +12,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // A message that the channel repeats while the bot takes 30 s has one answer, on one replica and on three.
@@ -19,10 +20,10 @@ func TestReceiveRepeatedWhileTheBotAnswers(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		for _, inside := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d replicas, within send %v", n, inside), func(t *testing.T) {
-				bubble(t, options{}, func(r *rig) {
+				rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 					all := []*handover.Handover{r.H}
 					for range n - 1 {
-						all = append(all, r.replica(options{}))
+						all = append(all, r.Replica(rig.Options{}))
 					}
 					var mu sync.Mutex
 					var turns []handover.Turn
@@ -66,7 +67,7 @@ func TestReceiveRepeatedWhileTheBotAnswers(t *testing.T) {
 
 // A repeat does not wait for longer than its context, and says what it waited for.
 func TestReceiveSaysThatTheBotAnswers(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.Conv}
 		turn, err := r.Receive(m)
 		require.NoError(t, err)
@@ -96,7 +97,7 @@ func TestReceiveSaysThatTheBotAnswers(t *testing.T) {
 
 // A reply that begins late has its whole time.
 func TestReceiveRepeatedAfterALateReply(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.Conv}
 		turn, err := r.Receive(m)
 		require.NoError(t, err)
@@ -122,7 +123,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // A turn that a handover made void keeps nobody from the next one.
 func TestReceiveRepeatedAfterAnOpeningThatFailed(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		m := handover.Incoming{ID: "m1", Text: "hello", Conversation: r.Conv}
 		first, err := r.Receive(m)
 		require.NoError(t, err)
@@ -144,7 +145,7 @@ func TestReceiveRepeatedAfterAnOpeningThatFailed(t *testing.T) {
 
 // Two repeats that wait for Crisp hear of an end that gives the message back: one of them answers.
 func TestReceiveTwiceOfWhatCameBack(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Opened()
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Status: 503})
 		var mu sync.Mutex
@@ -176,7 +177,7 @@ func TestReceiveTwiceOfWhatCameBack(t *testing.T) {
 
 // Turn says why the bot is not to answer.
 func TestTurnSaysWhy(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		why := func(text, id string) handover.Why {
 			turn, err := r.Receive(handover.Incoming{Text: text, ID: id})
 			require.NoError(t, err)

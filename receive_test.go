@@ -13,11 +13,11 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestReceiveRefusesBadMessages(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		for name, m := range map[string]handover.Incoming{
 			"no id":             {Conversation: r.Conv, Text: "a"},
 			"no conversation":   {ID: "1", Text: "a"},
@@ -47,7 +47,7 @@ func TestReceiveRefusesBadMessages(t *testing.T) {
 }
 
 func TestOddIDsArePassedThrough(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		for _, id := range []string{"a/b", "../../x", "a?b=c", "100%", "a b", "ä€😀"} {
 			r.Conv = handover.Conversation{Source: "telegram/?", ID: id}
 			require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}), "%q", id)
@@ -59,7 +59,7 @@ func TestOddIDsArePassedThrough(t *testing.T) {
 }
 
 func TestReceiveTakesAMessageOnce(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		m := handover.Incoming{ID: "same", Text: "once"}
 		var all sync.WaitGroup
@@ -73,7 +73,7 @@ func TestReceiveTakesAMessageOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		require.Equal(t, []string{"Hi, this user need your help.", "once"}, systemrig.UserTexts(conv))
+		require.Equal(t, []string{"Hi, this user need your help.", "once"}, rig.UserTexts(conv))
 		m.Text = "other"
 		_, err := r.Receive(m)
 		require.ErrorIs(t, err, handover.ErrIDReused)
@@ -81,7 +81,7 @@ func TestReceiveTakesAMessageOnce(t *testing.T) {
 }
 
 func TestRepeatedReceiveGetsTheSameTurnUntilAnswered(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		m := handover.Incoming{ID: "m", Text: "hello"}
 		first, err := r.Receive(m)
 		require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestRepeatedReceiveGetsTheSameTurnUntilAnswered(t *testing.T) {
 }
 
 func TestRelayKeepsTheOrder(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		want := []string{"Hi, this user need your help."}
 		for i := range 30 {
@@ -105,12 +105,12 @@ func TestRelayKeepsTheOrder(t *testing.T) {
 			want = append(want, text)
 			r.Says(text)
 		}
-		require.Equal(t, want, systemrig.UserTexts(conv))
+		require.Equal(t, want, rig.UserTexts(conv))
 	})
 }
 
 func TestRelayKindsOfContent(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		for _, m := range []handover.Incoming{
 			{Text: "plain"},
@@ -141,23 +141,23 @@ func TestRelayKindsOfContent(t *testing.T) {
 }
 
 func TestRelayLongTextInParts(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		text := strings.Repeat("some words and then 😀 ", 4000)
 		r.Says(text)
-		parts := systemrig.UserTexts(conv)[1:]
+		parts := rig.UserTexts(conv)[1:]
 		require.Greater(t, len(parts), 40)
 		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(parts, " ")), "nothing is cut")
 	})
 }
 
 func TestRelayOddText(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		for _, text := range []string{"a\x00b", "bad \xff utf-8", "\u202eright to left", `"}],{`, strings.Repeat("é", 2001)} {
 			r.Says(text)
 		}
-		require.Equal(t, []string{"a\ufffdb", "bad \ufffd utf-8", "\u202eright to left", `"}],{`}, systemrig.UserTexts(conv)[1:5], "no NUL is stored: databases refuse it")
+		require.Equal(t, []string{"a\ufffdb", "bad \ufffd utf-8", "\u202eright to left", `"}],{`}, rig.UserTexts(conv)[1:5], "no NUL is stored: databases refuse it")
 	})
 }
 
@@ -177,14 +177,14 @@ func TestRelayWaitsOutFaults(t *testing.T) {
 		"unsupported": {Status: 200, Body: "not JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				f.Route = handovertest.RouteSend
 				r.Crisp.Fail(1, f)
 				require.False(t, r.Says("does it pass?").Bot)
 				r.Says("and the next?")
 				r.After(time.Minute)
-				require.Equal(t, []string{"does it pass?", "and the next?"}, systemrig.UserTexts(conv)[1:], "once, in order")
+				require.Equal(t, []string{"does it pass?", "and the next?"}, rig.UserTexts(conv)[1:], "once, in order")
 				require.Equal(t, handover.StateWaiting, r.Session().State)
 			})
 		})
@@ -192,7 +192,7 @@ func TestRelayWaitsOutFaults(t *testing.T) {
 }
 
 func TestRelayedMessageThatCrispRefuses(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Saw()
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
@@ -208,12 +208,12 @@ func TestRelayedMessageThatCrispRefuses(t *testing.T) {
 		require.ErrorAs(t, refused[0].Err, &api)
 		require.Equal(t, 400, api.StatusCode)
 		r.Says("next")
-		require.Equal(t, []string{"next"}, systemrig.UserTexts(conv)[1:])
+		require.Equal(t, []string{"next"}, rig.UserTexts(conv)[1:])
 	})
 }
 
 func TestRelayFailedEndsTheHandover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Opened()
 		r.Saw()
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
@@ -235,7 +235,7 @@ func TestReceiveHasABound(t *testing.T) {
 	} {
 		for _, opening := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", while it opens: ", opening), func(t *testing.T) {
-				bubble(t, options{}, func(r *rig) {
+				rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 					if !opening {
 						r.Opened()
 					}
@@ -257,7 +257,7 @@ func TestReceiveHasABound(t *testing.T) {
 }
 
 func TestReceiveEndsItsWaitWithItsContext(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -268,14 +268,14 @@ func TestReceiveEndsItsWaitWithItsContext(t *testing.T) {
 		turn, err := r.H.Receive(context.Background(), m)
 		require.NoError(t, err, "repeating the id joins it")
 		require.False(t, turn.Bot)
-		require.Equal(t, []string{"hello?"}, systemrig.UserTexts(conv)[1:])
+		require.Equal(t, []string{"hello?"}, rig.UserTexts(conv)[1:])
 	})
 }
 
 func TestMessagesDuringTheOpening(t *testing.T) {
 	for name, fails := range map[string]int{"it succeeds": 2, "it fails": 100} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				r.Crisp.Fail(fails, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
 				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
@@ -288,7 +288,7 @@ func TestMessagesDuringTheOpening(t *testing.T) {
 				r.Crisp.Settle()
 				require.Equal(t, fails == 100, turn.Bot)
 				if fails == 2 {
-					require.Equal(t, []string{"Hi, this user need your help.", "it is about my order"}, systemrig.UserTexts(r.Crisp.Last()))
+					require.Equal(t, []string{"Hi, this user need your help.", "it is about my order"}, rig.UserTexts(r.Crisp.Last()))
 				} else {
 					require.NoError(t, r.Reply(turn, "let me try"))
 					r.Crisp.Settle()
@@ -300,7 +300,7 @@ func TestMessagesDuringTheOpening(t *testing.T) {
 }
 
 func TestUnsentMessagesAreTold(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Opened()
 		r.Saw()
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
@@ -320,7 +320,7 @@ func TestAnsweringAPicker(t *testing.T) {
 		"by title":   func(q handover.QuickReply) handover.Incoming { return handover.Incoming{Text: q.Title} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				fp := conv.Operator("Ann").Picker("Which one?", "Red", "Blue")
 				r.Saw()
@@ -332,7 +332,7 @@ func TestAnsweringAPicker(t *testing.T) {
 				choices := m.Content.(map[string]any)["choices"].([]any)
 				require.Equal(t, map[string]any{"value": "Blue", "label": "Blue", "selected": true}, choices[1])
 				require.Equal(t, false, choices[0].(map[string]any)["selected"])
-				require.Empty(t, systemrig.UserTexts(conv)[1:])
+				require.Empty(t, rig.UserTexts(conv)[1:])
 				r.After(time.Minute)
 				require.Empty(t, r.Saw(), "our own update is no edit")
 			})
@@ -341,13 +341,13 @@ func TestAnsweringAPicker(t *testing.T) {
 }
 
 func TestAnswerThatThePickerRefusesGoesAsText(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		conv.Operator("Ann").Picker("Which one?", "Red", "Blue")
 		r.Crisp.Settle()
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteEdit, Status: 400, Reason: "invalid_data"})
 		r.Says("Blue")
-		require.Equal(t, []string{"Blue"}, systemrig.UserTexts(conv)[1:])
+		require.Equal(t, []string{"Blue"}, rig.UserTexts(conv)[1:])
 	})
 }
 
@@ -358,7 +358,7 @@ func TestTheWayOutWhileWaiting(t *testing.T) {
 		"in words":   {Text: " back to the bot."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				r.Saw()
 				turn, err := r.Receive(m)
@@ -375,24 +375,24 @@ func TestTheWayOutWhileWaiting(t *testing.T) {
 // The way out of the waiting message works as long as the handover lasts, also in one that an agent
 // began: the user may remember it.
 func TestTheWayOutWhileActive(t *testing.T) {
-	for name, leave := range map[string]func(*rig){
-		"pressed": func(r *rig) {
+	for name, leave := range map[string]func(*rig.Rig){
+		"pressed": func(r *rig.Rig) {
 			_, err := r.Receive(handover.Incoming{Payload: "handover:leave"})
 			require.NoError(r.T, err)
 		},
-		"written": func(r *rig) { require.False(r.T, r.Says("Back to the bot").Bot) },
-		"by the host's own menu": func(r *rig) {
+		"written": func(r *rig.Rig) { require.False(r.T, r.Says("Back to the bot").Bot) },
+		"by the host's own menu": func(r *rig.Rig) {
 			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{UserLeft: true}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				for i := range 2 {
 					leave(r)
 					require.Equal(t, []string{"system: You are talking with the bot again."}, r.Saw())
 					require.Equal(t, handover.EndUserLeft, r.Ends()[i].Reason)
 					require.Equal(t, "note", conv.Messages()[len(conv.Messages())-1].Type, "the agents are told")
-					require.NotContains(t, systemrig.UserTexts(conv), "Back to the bot")
+					require.NotContains(t, rig.UserTexts(conv), "Back to the bot")
 					require.True(t, r.Says("hello bot").Bot)
 					ann.Say("one more thing")
 					r.Saw()
@@ -408,7 +408,7 @@ func TestTheWayOutWhileActive(t *testing.T) {
 func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
 	for name, status := range map[string]int{"for a time": 503, "for good": 400} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				ann.Picker("Which?", "red", "blue")
 				r.After(time.Second)
 				r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteEdit, Delay: 3 * time.Second, Status: status})
@@ -431,7 +431,7 @@ func TestAnswerThatFailsAfterTheEnd(t *testing.T) {
 func TestAMessageInPartsIsNotDividedByTheEnd(t *testing.T) {
 	for name, blind := range map[string]bool{"looked for": false, "while the log cannot be read": true} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutBefore: true})
 				if blind {
 					r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteMessages, Status: 503})
@@ -445,11 +445,11 @@ func TestAMessageInPartsIsNotDividedByTheEnd(t *testing.T) {
 				require.False(t, turn.Bot)
 				if blind {
 					require.ErrorIs(t, err, handover.ErrRefused)
-					require.Len(t, systemrig.UserTexts(conv), 1)
+					require.Len(t, rig.UserTexts(conv), 1)
 					return
 				}
 				require.NoError(t, err)
-				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(systemrig.UserTexts(conv)[1:], " ")))
+				require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(rig.UserTexts(conv)[1:], " ")))
 			})
 		})
 	}
@@ -468,7 +468,7 @@ func TestAPartThatIsRefusedAfterTheEnd(t *testing.T) {
 		"the second, before and then": {refused: []int{2, 3}, parts: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				calls := 0
 				r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
 					if i.Route != handovertest.RouteSend {
@@ -490,9 +490,9 @@ func TestAPartThatIsRefusedAfterTheEnd(t *testing.T) {
 				require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 				r.After(5 * time.Minute)
 				require.Equal(t, tt.bot, turn.Bot)
-				require.Len(t, systemrig.UserTexts(conv)[1:], tt.parts)
+				require.Len(t, rig.UserTexts(conv)[1:], tt.parts)
 				if !tt.bot {
-					require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(systemrig.UserTexts(conv)[1:], " ")))
+					require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(rig.UserTexts(conv)[1:], " ")))
 				}
 			})
 		})

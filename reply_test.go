@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,13 +15,13 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // ended is a rig whose handover was resolved, and whose agent opened the conversation in Crisp again, so
 // that they can take over.
-func ended(t *testing.T, o options, test func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+func ended(t *testing.T, o rig.Options, test func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator)) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Resolve()
 		r.Saw()
 		ann.Reopen()
@@ -29,10 +31,10 @@ func ended(t *testing.T, o options, test func(r *rig, conv *handovertest.Convers
 }
 
 func TestReplyReturnsWhatSendReturns(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "hello"})
 		require.NoError(t, err)
-		require.ErrorIs(t, r.H.Reply(context.Background(), turn, func(context.Context) error { return errChannelDown }), errChannelDown)
+		require.ErrorIs(t, r.H.Reply(context.Background(), turn, func(context.Context) error { return rig.ErrChannelDown }), rig.ErrChannelDown)
 		require.Error(t, r.H.Reply(context.Background(), turn, func(context.Context) error { panic("a bug") }))
 		again, err := r.Receive(handover.Incoming{ID: "m1", Text: "hello"})
 		require.NoError(t, err)
@@ -43,7 +45,7 @@ func TestReplyReturnsWhatSendReturns(t *testing.T) {
 
 // The first message of a user whom the bot greets stores the conversation, and takes it from nobody.
 func TestReplyIsNotCutShortByTheFirstMessage(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		done := make(chan error)
 		go func() {
 			done <- r.H.Reply(context.Background(), r.Session().Turn(), func(ctx context.Context) error {
@@ -64,7 +66,7 @@ func TestReplyIsNotCutShortByTheFirstMessage(t *testing.T) {
 
 // A send that ends its goroutine, as a test does that fails, speaks no more: what waits for it goes on.
 func TestReplyWhoseSendEndsItsGoroutine(t *testing.T) {
-	bubble(t, options{crisp: handovertest.Options{Away: true}}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: true}}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		done := make(chan struct{})
@@ -81,36 +83,36 @@ func TestReplyWhoseSendEndsItsGoroutine(t *testing.T) {
 }
 
 func TestReplyIsRefusedAndTheAgentGetsTheMessage(t *testing.T) {
-	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		turn, err := r.Receive(handover.Incoming{Text: "a question for the bot"})
 		require.NoError(t, err)
 		ann.Say("one more thing")
 		r.Crisp.Settle()
 		require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
 		require.NotContains(t, r.Saw(), "bot: the bot's answer")
-		require.Equal(t, "a question for the bot", systemrig.UserTexts(conv)[len(systemrig.UserTexts(conv))-1])
+		require.Equal(t, "a question for the bot", rig.UserTexts(conv)[len(rig.UserTexts(conv))-1])
 		require.ErrorIs(t, r.Reply(turn, "again"), handover.ErrNotYourTurn)
 		r.Crisp.Settle()
-		require.Len(t, systemrig.UserTexts(conv), 2, "passed on once")
+		require.Len(t, rig.UserTexts(conv), 2, "passed on once")
 	})
 }
 
 // A turn that is void goes to the agent only if a human had the conversation since; else the user is
 // told, for nobody is left who could answer.
 func TestReplyThatNobodyCanAnswerAnyMore(t *testing.T) {
-	for name, between := range map[string]func(r *rig){
-		"muted and un-muted": func(r *rig) {
+	for name, between := range map[string]func(r *rig.Rig){
+		"muted and un-muted": func(r *rig.Rig) {
 			require.NoError(r.T, r.H.Mute(r.T.Context(), r.Session().Turn()))
 			require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
 		},
-		"an opening that failed": func(r *rig) {
+		"an opening that failed": func(r *rig.Rig) {
 			r.After(2 * time.Hour) // the first Crisp conversation is not used again
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
 			require.Equal(r.T, handover.OutcomeOpenFailed, r.Asks(handover.Request{}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ended(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				m := handover.Incoming{ID: "slow", Text: "a question for the bot"}
 				turn, err := r.Receive(m)
 				require.NoError(t, err)
@@ -118,7 +120,7 @@ func TestReplyThatNobodyCanAnswerAnyMore(t *testing.T) {
 				r.Saw()
 				require.ErrorIs(t, r.Reply(turn, "the bot's answer"), handover.ErrNotYourTurn)
 				require.Equal(t, []string{"system: I am sorry, your last message could not be sent. Please send it again."}, r.Saw())
-				require.NotContains(t, systemrig.UserTexts(conv), m.Text, "no human had it since")
+				require.NotContains(t, rig.UserTexts(conv), m.Text, "no human had it since")
 				again, err := r.Receive(m)
 				require.NoError(t, err)
 				require.False(t, again.Bot)
@@ -132,7 +134,7 @@ func TestReplyThatNobodyCanAnswerAnyMore(t *testing.T) {
 func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
 	sorry := "system: I am sorry, your last message could not be sent. Please send it again."
 	t.Run("by a refused Reply", func(t *testing.T) {
-		ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 			turn, err := r.Receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
 			require.NoError(t, err)
 			ann.Say("one more thing")
@@ -146,7 +148,7 @@ func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
 		})
 	})
 	t.Run("while muted", func(t *testing.T) {
-		bubble(t, options{}, func(r *rig) {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 			turn := r.Says("be quiet")
 			require.NoError(t, r.H.Mute(r.T.Context(), turn))
 			r.Says("kept")
@@ -164,15 +166,15 @@ func TestPassedOnMessagesThatAreLostAreTold(t *testing.T) {
 // A message that is handed to the agents after their handover has ended is none of those that it lost.
 func TestUnsentAfterTheEnd(t *testing.T) {
 	told := 0
-	flaky := options{config: func(r *rig, c *handover.Config) {
+	flaky := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
 			if told++; told == 2 { // of the second handover
-				return errChannelDown
+				return rig.ErrChannelDown
 			}
 			return r.OnEnd(ctx, s, sum)
 		}
 	}}
-	ended(t, flaky, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	ended(t, flaky, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		turn, err := r.Receive(handover.Incoming{ID: "slow", Text: "a question for the bot"})
 		require.NoError(t, err)
 		ann.Say("one more thing")
@@ -188,7 +190,7 @@ func TestUnsentAfterTheEnd(t *testing.T) {
 }
 
 func TestReplyIsCutShortByATakeover(t *testing.T) {
-	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		turn, err := r.Receive(handover.Incoming{Text: "tell me a story"})
 		require.NoError(t, err)
 		speaking, done := make(chan struct{}), make(chan error)
@@ -211,12 +213,12 @@ func TestReplyIsCutShortByATakeover(t *testing.T) {
 		require.ErrorIs(t, <-done, handover.ErrNotYourTurn)
 		r.After(2 * time.Second)
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: let me"}, r.Saw())
-		require.Equal(t, "tell me a story", systemrig.UserTexts(conv)[1])
+		require.Equal(t, "tell me a story", rig.UserTexts(conv)[1])
 	})
 }
 
 // deafReply has the bot speak for an hour in a send that ignores its context.
-func (r *rig) deafReply() (done chan error) {
+func deafReply(r *rig.Rig) (done chan error) {
 	turn, err := r.Receive(handover.Incoming{Text: "hm"})
 	require.NoError(r.T, err)
 	done = make(chan error)
@@ -228,9 +230,9 @@ func (r *rig) deafReply() (done chan error) {
 }
 
 func TestReplyThatIgnoresItsContextEndsAfterTimeoutsReply(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Reply = 20 * time.Second }}
-	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		done := r.deafReply()
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Reply = 20 * time.Second }}
+	ended(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		done := deafReply(r)
 		ann.Say("let me")
 		r.After(15 * time.Second)
 		require.Empty(t, r.Saw())
@@ -241,7 +243,7 @@ func TestReplyThatIgnoresItsContextEndsAfterTimeoutsReply(t *testing.T) {
 }
 
 func TestReplyAcrossReplicas(t *testing.T) {
-	ended(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	ended(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		turn, err := r.Receive(handover.Incoming{Text: "tell me"})
 		require.NoError(t, err)
 		wire, err := json.Marshal(turn)
@@ -271,11 +273,11 @@ func TestReplyAcrossReplicas(t *testing.T) {
 }
 
 func TestReplyWithoutAStoreSendsNothing(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "hello"})
 		require.NoError(t, err)
 		r.Store.Fails(true)
-		require.ErrorIs(t, r.Reply(turn, "hi"), errStoreDown)
+		require.ErrorIs(t, r.Reply(turn, "hi"), rig.ErrStoreDown)
 		r.Store.Fails(false)
 		require.Empty(t, r.Saw())
 	})
@@ -284,7 +286,7 @@ func TestReplyWithoutAStoreSendsNothing(t *testing.T) {
 // The store fails for seconds when the bot has answered: that is written down all the same, and a repeat is not
 // answered again.
 func TestAReplyIsWrittenDownWhenTheStoreWorksAgain(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		m := handover.Incoming{Conversation: r.Conv, ID: "7", Text: "hello"}
 		turn, err := r.Receive(m)
 		require.NoError(t, err)
@@ -303,7 +305,7 @@ func TestAReplyIsWrittenDownWhenTheStoreWorksAgain(t *testing.T) {
 func TestStartInsideSendEndsTheReply(t *testing.T) {
 	for name, away := range map[string]bool{"agent there": false, "nobody there": true} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: handovertest.Options{Away: away}}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: away}}, func(r *rig.Rig) {
 				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				err = r.H.Reply(context.Background(), turn, func(ctx context.Context) error {
@@ -327,7 +329,7 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 }
 
 func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
-	var r *rig
+	var r *rig.Rig
 	calls := func(ctx context.Context) {
 		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "inner", Text: "x"})
 		require.ErrorIs(t, err, handover.ErrReentrant)
@@ -339,7 +341,7 @@ func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
 		require.True(t, err == nil || errors.Is(err, handover.ErrNotYourTurn))
 		require.NoError(t, r.H.End(ctx, r.Conv, handover.EndOptions{}))
 	}
-	o := options{config: func(rr *rig, c *handover.Config) {
+	o := rig.Options{Config: func(rr *rig.Rig, c *handover.Config) {
 		r = rr
 		deliver, onEnd := c.Deliver, c.OnEnd
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
@@ -351,7 +353,7 @@ func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {
 			return onEnd(ctx, s, sum)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Asks(handover.Request{})
 		r.After(time.Minute)
 		require.Equal(t, handover.StateBot, r.Session().State)
@@ -375,16 +377,51 @@ func (s crossed) Save(ctx context.Context, r handover.Record) (int64, error) {
 // A save that is repeated does not make a reply under way last longer.
 func TestAReplyThatEndsWhileOthersSave(t *testing.T) {
 	var late atomic.Bool
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Timeouts.Reply, c.Store = 20*time.Second, crossed{c.Store, &late}
 	}}
-	ended(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		done := r.deafReply()
+	ended(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		done := deafReply(r)
 		ann.Say("let me")
 		r.After(10 * time.Second)
 		late.Store(true)
 		r.After(15 * time.Second)
 		require.Contains(t, r.Saw(), "agent Ann: let me")
 		require.NoError(t, <-done)
+	})
+}
+
+// There is no bound on what waits in a process: who waits is told, however many do.
+func TestManyWait(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		const bots = 4_000
+		var under, cut atomic.Int64
+		var all sync.WaitGroup
+		for i := range bots {
+			conv := handover.Conversation{ID: fmt.Sprint("user ", i)}
+			all.Go(func() {
+				turn, err := r.H.Receive(r.T.Context(), handover.Incoming{Conversation: conv, ID: "1", Text: "hi"})
+				require.NoError(r.T, err)
+				err = r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
+					under.Add(1)
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				if errors.Is(err, handover.ErrNotYourTurn) {
+					cut.Add(1)
+				}
+			})
+		}
+		r.After(time.Second)
+		require.EqualValues(r.T, bots, under.Load())
+		for _, i := range []int{0, bots / 2, bots - 1} {
+			s, err := r.H.Session(r.T.Context(), handover.Conversation{ID: fmt.Sprint("user ", i)})
+			require.NoError(r.T, err)
+			require.NoError(r.T, r.H.Mute(r.T.Context(), s.Turn()))
+		}
+		r.After(time.Second)
+		require.EqualValues(r.T, 3, cut.Load())
+		all.Wait() // Timeouts.Reply ends the others
+		require.Zero(r.T, r.H.Waiting())
 	})
 }

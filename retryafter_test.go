@@ -11,11 +11,12 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // A channel that asks for a pause gets it, to the second, and the message is shown then.
 func TestDeliverRetriesAfterTheChannelsPause(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		var tries []time.Time
 		r.Fails(func(handover.Message) error {
 			if tries = append(tries, time.Now()); len(tries) == 1 {
@@ -35,12 +36,12 @@ func TestDeliverRetriesAfterTheChannelsPause(t *testing.T) {
 
 // A pause that is longer than the message is tried for gives it up at once, and the agents hear why.
 func TestDeliverGivesUpForALongPause(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(handover.Message) error { return handover.RetryAfter(24*time.Hour, errors.New("banned")) })
 		ann.Say("hello")
 		r.After(time.Minute)
 		require.Equal(t, 1, r.Count(handover.ActivityGivenUp))
-		require.Contains(t, r.everything(), handover.DefaultTexts().NoteNotReached)
+		require.Contains(t, everything(r), handover.DefaultTexts().NoteNotReached)
 	})
 }
 
@@ -48,8 +49,8 @@ func TestDeliverGivesUpForALongPause(t *testing.T) {
 // keeps nobody waiting.
 func TestDeliverKeepsTheOrderThroughAnOutage(t *testing.T) {
 	for _, minutes := range []int{1, 3, 10, 60} {
-		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-			r.Fails(func(handover.Message) error { return errChannelDown })
+		rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			r.Fails(func(handover.Message) error { return rig.ErrChannelDown })
 			for i := range 5 {
 				ann.Say(fmt.Sprint("message ", i))
 			}
@@ -63,10 +64,10 @@ func TestDeliverKeepsTheOrderThroughAnOutage(t *testing.T) {
 			require.Equal(t, want, r.Saw())
 		})
 	}
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(m handover.Message) error {
 			if m.Content.Text == "cursed" {
-				return errChannelDown
+				return rig.ErrChannelDown
 			}
 			return nil
 		})
@@ -85,7 +86,7 @@ func TestDeliverKeepsTheOrderThroughAnOutage(t *testing.T) {
 // What Deliver documents as answers are no faults.
 func TestAnswersOfDeliverAreNoFaults(t *testing.T) {
 	for _, answer := range []error{handover.ErrUserAway, errors.ErrUnsupported} {
-		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			r.Fails(func(handover.Message) error { return answer })
 			ann.Say("hello")
 			r.After(time.Minute)
@@ -96,7 +97,7 @@ func TestAnswersOfDeliverAreNoFaults(t *testing.T) {
 
 // An upload may take its time: Timeouts.Callback bounds a call.
 func TestDeliverMayTakeAsLongAsCallbackSays(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Timeouts.Callback = 3 * time.Minute
 		deliver := c.Deliver
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
@@ -108,7 +109,7 @@ func TestDeliverMayTakeAsLongAsCallbackSays(t *testing.T) {
 			return deliver(ctx, s, m)
 		}
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(5 * time.Minute)
 		r.Saw()
 		ann.Say("hello")
@@ -117,7 +118,7 @@ func TestDeliverMayTakeAsLongAsCallbackSays(t *testing.T) {
 		require.Zero(t, r.Count(handover.ActivityFault))
 		require.Equal(t, 1, r.Last().Attempt)
 	})
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		c := r.Config()
 		c.Timeouts.Callback = time.Hour
 		_, err := handover.New(c)

@@ -3,6 +3,7 @@ package handover_test
 import (
 	stdjson "encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"unicode/utf16"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/crispcontent"
 )
 
 func readFile(t testing.TB, name string) []byte {
@@ -137,4 +139,184 @@ func TestPlainTextOfAMessage(t *testing.T) {
 		require.Equal(t, content.Text, m.Content.Text)
 	}
 	require.Equal(t, content.Text, content.PlainText())
+}
+
+// fromCrisp returns an agent's message as JSON, so that tests read like what a host gets.
+func fromCrisp(t testing.TB, typ, content string) (messages, files []string) {
+	t.Helper()
+	parts, err := crispcontent.Show(typ, []byte(content), 163408013112345)
+	require.NoError(t, err)
+	for _, p := range parts {
+		m, file := handover.ContentOf(p)
+		require.NoError(t, m.Validate())
+		messages = append(messages, string(must(json.Marshal(m))(t)))
+		if file != nil {
+			files = append(files, string(must(stdjson.Marshal(file))(t)))
+		}
+	}
+	return messages, files
+}
+
+func TestAgentMessages(t *testing.T) {
+	tests := map[string]struct {
+		typ, content string
+		want         []string
+	}{
+		"text":                {"text", `"Hello, **Ann** [here](https://a.b) __x__ :)\n"`, []string{`{"text":"Hello, **Ann** [here](https://a.b) __x__ :)\n"}`}},
+		"text, odd":           {"text", `"a\u0000\ud800b"`, []string{`{"text":"a��b"}`}},
+		"field":               {"field", `{"id":"order","text":"Order number?","explain":"Type it here","value":"","required":true}`, []string{`{"text":"Order number?\nType it here"}`}},
+		"field, explain only": {"field", `{"text":" ","explain":"Type it"}`, []string{`{"text":"Type it"}`}},
+		"picker": {"picker", `{"id":"routing","text":"Topic?","required":false,"choices":[
+			{"value":"sales","icon":"x","label":"Sales","selected":false,"action":{"type":"link","target":"https://acme.example"}},
+			{"value":"help","label":"Help","selected":false}, {"value":"other"}, {"action":null}]}`,
+			[]string{`{"quick_replies":[` +
+				`{"payload":"handover:163408013112345:0","title":"Sales","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:1","title":"Help","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:2","title":"other","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:3","title":"4","content_type":"text"}],` +
+				`"text":"Topic?\n\nSales: https://acme.example"}`}},
+		"picker with long labels": {"picker", `{"text":"How?","choices":[{"value":"a","label":"Contact me back via email"},{"value":"b","label":"Contact me back via phone"}]}`,
+			[]string{`{"quick_replies":[` +
+				`{"payload":"handover:163408013112345:0","title":"Contact me back via email","content_type":"text"},` +
+				`{"payload":"handover:163408013112345:1","title":"Contact me back via phone","content_type":"text"}],` +
+				`"text":"How?"}`}},
+		"picker without text":    {"picker", `{"choices":[{"label":"A"}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"A","content_type":"text"}],"text":"A"}`}},
+		"picker without choices": {"picker", `{"text":"Topic?"}`, []string{`{"text":"Topic?"}`}},
+		"picker, other action":   {"picker", `{"text":"q","choices":[{"label":"A","action":{"type":"call","target":"javascript:x"}}]}`, []string{`{"quick_replies":[{"payload":"handover:163408013112345:0","title":"A","content_type":"text"}],"text":"q"}`}},
+		"carousel": {"carousel", `{"text":"Pick one","targets":[{"title":"A","description":"d","image":"https://x.example/x.png","actions":[{"label":"Open","url":"https://acme.example"}]}]}`,
+			[]string{`{"text":"Pick one"}`, `{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[` +
+				`{"title":"A","image_url":"https://x.example/x.png","subtitle":"d","buttons":[{"type":"web_url","url":"https://acme.example","title":"Open"}]}]}}}`}},
+		"carousel, what a card cannot hold": {"carousel", `{"targets":[
+			{"title":"A","description":"d"},
+			{"title":"B","image":"https://x.example/x.png","actions":[{"label":"Mail us","url":"mailto:a@b.c"},{"label":"Nothing"}]},
+			{"title":"C"},
+			{"description":"only this","actions":[{"url":"https://acme.example/a"}]},
+			{"image":"https://x.example/y.png"}, {}]}`,
+			[]string{
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"A","subtitle":"d"}]}}}`,
+				`{"text":"Mail us: mailto:a@b.c\nNothing"}`,
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"B","image_url":"https://x.example/x.png"}]}}}`,
+				`{"text":"C"}`,
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[` +
+					`{"title":"only this","buttons":[{"type":"web_url","url":"https://acme.example/a","title":"acme.example/a"}]},` +
+					`{"title":"…","image_url":"https://x.example/y.png"}]}}}`,
+			}},
+		"carousel, long": {"carousel", `{"targets":[{"title":"` + strings.Repeat("t", 90) + `","description":"d","actions":[{"label":"A label of more than twenty","url":"https://a.b"}]}]}`,
+			[]string{
+				`{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":"` + strings.Repeat("t", 90) + `","subtitle":"d",` +
+					`"buttons":[{"type":"web_url","url":"https://a.b","title":"A label of more than twenty"}]}]}}}`,
+			}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			messages, files := fromCrisp(t, test.typ, test.content)
+			require.Equal(t, test.want, messages)
+			require.Empty(t, files)
+		})
+	}
+}
+
+func TestAgentFiles(t *testing.T) {
+	tests := map[string]struct{ typ, content, kind, file string }{
+		"file":      {"file", `{"name":"invoice.pdf","url":"https://storage.crisp.chat/x.pdf","type":"application/pdf"}`, "file", `{"url":"https://storage.crisp.chat/x.pdf","name":"invoice.pdf","mime_type":"application/pdf"}`},
+		"image":     {"file", `{"name":"a.png","url":"https://a.b/c","type":"Image/PNG; q=1","size":12.0}`, "image", `{"url":"https://a.b/c","name":"a.png","mime_type":"image/png","size":12}`},
+		"video":     {"file", `{"url":"https://a.b/c","type":"video/mp4"}`, "video", `{"url":"https://a.b/c","mime_type":"video/mp4"}`},
+		"sound":     {"file", `{"url":"https://a.b/c","type":"audio/ogg"}`, "audio", `{"url":"https://a.b/c","mime_type":"audio/ogg"}`},
+		"svg":       {"file", `{"url":"https://a.b/c","type":"image/svg+xml"}`, "file", `{"url":"https://a.b/c","mime_type":"image/svg+xml"}`},
+		"no type":   {"file", `{"url":"https://a.b/c.png"}`, "file", `{"url":"https://a.b/c.png"}`},
+		"odd":       {"file", `{"name":"..\\..\\/x/\u202efdp.exe\u0000","url":" https://a.b/my file ","type":"a\"b/c","size":-1}`, "file", `{"url":"https://a.b/my%20file","name":"fdp.exe"}`},
+		"gif":       {"animation", `{"url":"https://x.example/y.gif","type":"image/gif"}`, "image", `{"url":"https://x.example/y.gif","mime_type":"image/gif"}`},
+		"gif, film": {"animation", `{"url":"https://x.example/y","type":"video/mp4"}`, "video", `{"url":"https://x.example/y","mime_type":"video/mp4"}`},
+		"gif, bare": {"animation", `{"url":"https://x.example/y","type":null}`, "image", `{"url":"https://x.example/y"}`},
+		"audio":     {"audio", `{"url":"https://x.example/y.m4a","type":"audio/mp4","duration":12.5}`, "audio", `{"url":"https://x.example/y.m4a","mime_type":"audio/mp4","duration":12500000000}`},
+		"audio, no type, a duration beyond numbers": {"audio", `{"url":"https://x.example/y.m4a","duration":1e999,"size":1e999}`, "audio", `{"url":"https://x.example/y.m4a"}`},
+		"audio, a duration of ages":                 {"audio", `{"url":"https://x.example/y.m4a","duration":1e15}`, "audio", `{"url":"https://x.example/y.m4a"}`},
+		"audio, a duration in words":                {"audio", `{"url":"https://x.example/y.m4a","type":"video/webm","duration":"12"}`, "audio", `{"url":"https://x.example/y.m4a","mime_type":"video/webm"}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			messages, files := fromCrisp(t, test.typ, test.content)
+			var file handover.File
+			require.NoError(t, stdjson.Unmarshal([]byte(test.file), &file))
+			require.Equal(t, []string{test.file}, files)
+			require.Equal(t, []string{`{"attachment":{"type":"` + test.kind + `","payload":{"url":"` + file.URL + `"}}}`}, messages)
+		})
+	}
+}
+
+func TestPlainTextOfAPickerListsItsChoicesOnce(t *testing.T) {
+	for content, want := range map[string]string{
+		`{"text":"How?","choices":[{"label":"A"},{"label":"B"}]}`:                         "How?\n\n1. A\n2. B",
+		`{"choices":[{"label":"A"},{"label":"B"}]}`:                                       "1. A\n2. B",
+		`{"text":"How?","choices":[{"label":"Contact me back via email"},{"label":"B"}]}`: "How?\n\n1. Contact me back via email\n2. B",
+	} {
+		parts, err := crispcontent.Show("picker", []byte(content), 1)
+		require.NoError(t, err)
+		require.Len(t, parts, 1)
+		m, _ := handover.ContentOf(parts[0])
+		require.Equal(t, want, m.PlainText())
+	}
+}
+
+func FuzzAgentContent(f *testing.F) {
+	f.Add("text", []byte(`"Hello 😀 \ud800"`), int64(1))
+	f.Add("file", []byte(`{"name":"a","url":"https://a.b/ c","type":"image/png","size":1e999}`), int64(163408013112345))
+	f.Add("audio", []byte(`{"url":"https://x/y.m4a","type":"audio/mp4","duration":12}`), int64(-1))
+	f.Add("picker", []byte(`{"text":"q","choices":[{"label":"A label of more than twenty","action":{"type":"link","target":"https://a.b"}},{"value":"b","selected":true}]}`), int64(1<<62))
+	f.Add("field", []byte(`{"text":"q","explain":"e"}`), int64(0))
+	f.Add("carousel", []byte(`{"text":"q","targets":[{"title":"A","description":"d","image":"https://x.y/z","actions":[{"label":"l","url":"tel:12345"},{"url":"https://a.b"}]}]}`), int64(7))
+	f.Add("carousel", []byte(`{"targets":[{"title":"`+strings.Repeat("t", 81)+`"},{"actions":[{"label":"l","url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"},{"url":"https://a.b"}]}]}`), int64(7))
+	f.Fuzz(func(t *testing.T, typ string, content []byte, fingerprint int64) {
+		before := string(content)
+		parts, err := crispcontent.Show(typ, content, fingerprint)
+		require.Equal(t, before, string(content))
+		if err != nil {
+			require.Empty(t, parts)
+			return
+		}
+		require.NotEmpty(t, parts)
+		for _, p := range parts {
+			m, _ := handover.ContentOf(p)
+			require.NoError(t, m.Validate())
+			require.NotEmpty(t, m.PlainText())
+			requireSafe(t, m)
+			for _, q := range m.QuickReplies {
+				var questions crispcontent.Questions
+				questions.Shown("", fingerprint, "picker", content)
+				question, index, ok := questions.Choose(q.Payload, "")
+				require.True(t, ok)
+				require.Equal(t, fingerprint, question.FP)
+				_, label, err := question.Answer(index)
+				require.NoError(t, err)
+				require.NotEmpty(t, label)
+				_, matched, ok := questions.Choose("", q.Title)
+				require.True(t, ok)
+				require.LessOrEqual(t, matched, index)
+			}
+		}
+	})
+}
+
+// requireSafe checks links in a cruder way than the library does.
+func requireSafe(t testing.TB, m handover.RichMessage) {
+	t.Helper()
+	if m.Attachment == nil {
+		return
+	}
+	web := func(link string) {
+		lower := strings.ToLower(link)
+		require.True(t, link == "" || strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://"), link)
+		host, _, _ := strings.Cut(link[min(len(link), strings.Index(link, "//")+2):], "/")
+		host, _, _ = strings.Cut(host, "?")
+		host, _, _ = strings.Cut(host, "#")
+		require.NotContains(t, host, "@")
+		require.False(t, strings.ContainsAny(link, " \\\t\r\n\x00<>\"\u202e"), link)
+	}
+	web(m.Attachment.Payload.URL)
+	for _, e := range m.Attachment.Payload.Elements {
+		web(e.ImageURL)
+		for _, b := range e.Buttons {
+			web(b.URL)
+		}
+	}
 }

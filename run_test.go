@@ -15,11 +15,11 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestRunReturnsTheErrorAndTheCauseOfItsEnd(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		reason := errors.New("the host restarts")
 		ctx, cancel := context.WithCancelCause(r.T.Context())
 		done := make(chan error)
@@ -33,11 +33,11 @@ func TestRunReturnsTheErrorAndTheCauseOfItsEnd(t *testing.T) {
 }
 
 func TestWithoutRunNoDeadlinePasses(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		r.Opened()
 		r.After(time.Hour)
 		require.Equal(t, handover.StateWaiting, r.Session().State)
-		r.replica(options{})
+		r.Replica(rig.Options{})
 		r.After(2 * time.Second)
 		require.Equal(t, handover.StateBot, r.Session().State, "what is due is attended by whoever runs")
 		require.Equal(t, handover.EndClaimTimeout, r.Ends()[0].Reason)
@@ -45,10 +45,10 @@ func TestWithoutRunNoDeadlinePasses(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Saw()
-		r.Fails(func(handover.Message) error { return errChannelDown })
+		r.Fails(func(handover.Message) error { return rig.ErrChannelDown })
 		conv.Operator("Ann").Say("before the restart")
 		r.After(time.Second)
 		require.NoError(t, r.H.Shutdown(r.T.Context()))
@@ -56,11 +56,11 @@ func TestRestart(t *testing.T) {
 		r.After(10 * time.Second)
 		r.Fails(nil)
 		require.Empty(t, r.Saw())
-		r.H = r.replica(options{})
+		r.H = r.Replica(rig.Options{})
 		r.After(5 * time.Minute)
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: before the restart", "agent Ann: during the restart"}, r.Saw())
 		r.Says("and I can answer")
-		require.Equal(t, "and I can answer", systemrig.UserTexts(conv)[1])
+		require.Equal(t, "and I can answer", rig.UserTexts(conv)[1])
 		conv.Operator("Ann").Resolve()
 		r.Crisp.Settle()
 		require.Len(t, r.Ends(), 1)
@@ -106,8 +106,8 @@ func TestAStoreThatGivesNoAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := new(silent)
-			o := options{config: func(r *rig, c *handover.Config) { store.Store, c.Store = r.Store, store }}
-			bubble(t, o, func(r *rig) {
+			o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) { store.Store, c.Store = r.Store, store }}
+			rig.Bubble(t, o, func(r *rig.Rig) {
 				conv := r.Opened()
 				r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
 				conv.Operator("Ann").Say("Hello")
@@ -123,23 +123,8 @@ func TestAStoreThatGivesNoAnswer(t *testing.T) {
 	}
 }
 
-// slowly makes Deliver take that long for each message, whatever its context says.
-func slowly(d time.Duration, count *atomic.Int64) func(*rig, *handover.Config) {
-	var running atomic.Int64
-	return func(r *rig, c *handover.Config) {
-		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-			if n := running.Add(1); count != nil && n > count.Load() {
-				count.Store(n)
-			}
-			defer running.Add(-1)
-			time.Sleep(d)
-			return r.Deliver(ctx, s, m)
-		}
-	}
-}
-
 func TestShutdownDrains(t *testing.T) {
-	bubble(t, options{config: slowly(5*time.Second, nil)}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Config: rig.Slowly(5*time.Second, nil)}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		_, err = r.H.Start(r.T.Context(), turn, handover.Request{})
@@ -159,7 +144,7 @@ func TestShutdownDrains(t *testing.T) {
 		require.ErrorIs(t, err, handover.ErrShutdown)
 		require.NoError(t, r.H.Shutdown(r.T.Context()))
 		require.ErrorIs(t, r.H.Run(r.T.Context()), handover.ErrShutdown)
-		r.H = r.replica(options{})
+		r.H = r.Replica(rig.Options{})
 		require.False(t, r.Says("anybody?").Bot, "the channel repeats it to another process")
 	})
 }
@@ -167,7 +152,7 @@ func TestShutdownDrains(t *testing.T) {
 // A bot that speaks when its process is told to end may still ask for a human: another process opens
 // the handover.
 func TestStartAfterShutdown(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		require.NoError(t, r.H.Shutdown(r.T.Context()))
@@ -175,7 +160,7 @@ func TestStartAfterShutdown(t *testing.T) {
 		outcome, err := r.H.Start(r.T.Context(), turn, handover.Request{})
 		require.Equal(t, handover.OutcomeOpening, outcome)
 		require.ErrorIs(t, err, handover.ErrShutdown)
-		r.H = r.replica(options{})
+		r.H = r.Replica(rig.Options{})
 		r.After(2 * time.Second)
 		require.Equal(t, handover.StateWaiting, r.Session().State)
 	})
@@ -190,7 +175,7 @@ func TestShutdownOfWhatNeverRan(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	bubble(t, options{config: slowly(5*time.Second, nil)}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Config: rig.Slowly(5*time.Second, nil)}, func(r *rig.Rig) {
 		r.Opened()
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
@@ -201,28 +186,17 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// crowd opens a handover for each of n users, and returns their Crisp conversations.
-func (r *rig) crowd(n int) (all []*handovertest.Conversation) {
-	for i := range n {
-		r.Conv.ID = fmt.Sprint("user ", i)
-		all = append(all, r.Opened())
-	}
-	r.After(time.Minute)
-	r.Saw()
-	return all
-}
-
 func TestConversationsRunInParallelUpToLimitsWorkers(t *testing.T) {
 	for workers, want := range map[int]time.Duration{0: time.Second, 4: 3 * time.Second, 1: 12 * time.Second} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
 			var most atomic.Int64
-			o := options{config: func(r *rig, c *handover.Config) {
-				slowly(time.Second, &most)(r, c)
+			o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
+				rig.Slowly(time.Second, &most)(r, c)
 				c.Limits.Workers = workers
 				c.Texts = func(handover.Session) handover.Texts { return handover.Texts{} }
 			}}
-			bubble(t, o, func(r *rig) {
-				all := r.crowd(12)
+			rig.Bubble(t, o, func(r *rig.Rig) {
+				all := r.Crowd(12)
 				most.Store(0)
 				for _, conv := range all {
 					conv.Operator("Ann").Say("hello")
@@ -239,11 +213,11 @@ func TestConversationsRunInParallelUpToLimitsWorkers(t *testing.T) {
 }
 
 func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
-	o := options{config: func(r *rig, c *handover.Config) {
-		slowly(9*time.Second, nil)(r, c)
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
+		rig.Slowly(9*time.Second, nil)(r, c)
 		c.Limits.Workers = 1
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
 		for i := range 10 {
 			conv.Operator("Ann").Say(fmt.Sprint(i))
@@ -254,7 +228,7 @@ func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
 			require.False(t, r.Says(fmt.Sprint("user ", i)).Bot)
 		}
 		require.Zero(t, time.Since(begun))
-		require.Len(t, systemrig.UserTexts(conv), 11)
+		require.Len(t, rig.UserTexts(conv), 11)
 		r.After(2 * time.Minute)
 		require.Len(t, r.AgentLines(), 10)
 	})
@@ -263,7 +237,7 @@ func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
 func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 	blocked := make(chan struct{})
 	stuck := false
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		blocked, stuck = make(chan struct{}), false
 		c.Limits.Workers, c.Limits.Queue = 1, 1
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
@@ -273,8 +247,8 @@ func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 			return r.Deliver(ctx, s, m)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
-		all := r.crowd(2)
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		all := r.Crowd(2)
 		stuck = true
 		for _, conv := range all {
 			conv.Operator("Ann").Say("hello")
@@ -282,14 +256,14 @@ func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(r.T.Context(), 5*time.Second)
 		defer cancel()
-		_, err := r.receiveWith(ctx, "quick")
+		_, err := receiveWith(r, ctx, "quick")
 		close(blocked)
 		require.NoError(t, err)
 	})
 }
 
 func TestASlowCrispNeverDelaysTheAgent(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, DelayAnswer: 9 * time.Second})
 		var all sync.WaitGroup
 		all.Go(func() { r.Says("slow") })
@@ -303,10 +277,10 @@ func TestASlowCrispNeverDelaysTheAgent(t *testing.T) {
 }
 
 func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
-	o := options{config: slowly(300*time.Millisecond, nil)}
-	bubble(t, o, func(r *rig) {
-		r.replica(o)
-		r.replica(o)
+	o := rig.Options{Config: rig.Slowly(300*time.Millisecond, nil)}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		r.Replica(o)
+		r.Replica(o)
 		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		var want []string
@@ -326,7 +300,7 @@ func TestTwoReplicasShowEachMessageOnce(t *testing.T) {
 func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 	var mu sync.Mutex
 	running, tries := 0, map[string][]int{}
-	o := options{config: func(r *rig, c *handover.Config) {
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 			mu.Lock()
 			running++
@@ -338,13 +312,13 @@ func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 			running--
 			mu.Unlock()
 			if m.Attempt == 1 {
-				return "", errChannelDown
+				return "", rig.ErrChannelDown
 			}
 			return r.Deliver(ctx, s, m)
 		}
 	}}
-	bubble(t, o, func(r *rig) {
-		r.replica(o) // both ask for what is due in the same moment
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		r.Replica(o) // both ask for what is due in the same moment
 		ann := r.Opened().Operator("Ann")
 		for range 5 {
 			ann.Say("hello")
@@ -358,8 +332,8 @@ func TestTwoReplicasNeverTryTheSameAtOnce(t *testing.T) {
 }
 
 func TestTwoReplicasKeepTheUsersOrder(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
-		second := r.replica(options{})
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		second := r.Replica(rig.Options{})
 		conv := r.Opened()
 		want := []string{"Hi, this user need your help."}
 		for i := range 40 {
@@ -368,43 +342,43 @@ func TestTwoReplicasKeepTheUsersOrder(t *testing.T) {
 			require.False(t, r.Says(text).Bot)
 			want = append(want, text)
 		}
-		require.Equal(t, want, systemrig.UserTexts(conv))
+		require.Equal(t, want, rig.UserTexts(conv))
 	})
 }
 
 // calls are all that a host may call about a conversation, with a context.
-var calls = map[string]func(ctx context.Context, r *rig, turn handover.Turn) error{
-	"Receive": func(ctx context.Context, r *rig, turn handover.Turn) error {
+var calls = map[string]func(ctx context.Context, r *rig.Rig, turn handover.Turn) error{
+	"Receive": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error {
 		_, err := r.H.Receive(ctx, handover.Incoming{Conversation: r.Conv, ID: "new", Text: "new"})
 		return err
 	},
-	"Reply": func(ctx context.Context, r *rig, turn handover.Turn) error {
+	"Reply": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error {
 		return r.H.Reply(ctx, turn, func(context.Context) error { r.T.Error("send was called"); return nil })
 	},
-	"Start": func(ctx context.Context, r *rig, turn handover.Turn) error {
+	"Start": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error {
 		_, err := r.H.Start(ctx, turn, handover.Request{})
 		return err
 	},
-	"Apply": func(ctx context.Context, r *rig, turn handover.Turn) error {
+	"Apply": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error {
 		_, err := r.H.Apply(ctx, turn, handover.BotOutput{NeedHelp: true}, handover.Request{})
 		return err
 	},
-	"Mute": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Mute(ctx, turn) },
-	"Session": func(ctx context.Context, r *rig, turn handover.Turn) error {
+	"Mute": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error { return r.H.Mute(ctx, turn) },
+	"Session": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error {
 		_, err := r.H.Session(ctx, r.Conv)
 		return err
 	},
-	"Available": func(ctx context.Context, r *rig, turn handover.Turn) error {
+	"Available": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error {
 		_, err := r.H.Available(ctx, r.Conv)
 		return err
 	},
-	"Forget": func(ctx context.Context, r *rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
+	"Forget": func(ctx context.Context, r *rig.Rig, turn handover.Turn) error { return r.H.Forget(ctx, r.Conv) },
 }
 
 func TestCallsWithACancelledContext(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				turn, err := r.Receive(handover.Incoming{Text: "hello"})
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancel(r.T.Context())
@@ -427,7 +401,7 @@ func TestCallsWithACancelledContext(t *testing.T) {
 }
 
 func TestCallsAboutTheWebsiteWithACancelledContext(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		ctx, cancel := context.WithCancel(r.T.Context())
 		cancel()
 		require.ErrorIs(t, r.H.Check(ctx).Err(), context.Canceled)
@@ -445,14 +419,14 @@ func TestCallsAboutTheWebsiteWithACancelledContext(t *testing.T) {
 func TestCallsWithoutAStore(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				turn, err := r.Receive(handover.Incoming{Text: "hello"})
 				require.NoError(t, err)
 				r.Store.Fails(true)
 				err = call(r.T.Context(), r, turn)
-				require.ErrorIs(t, err, errStoreDown)
+				require.ErrorIs(t, err, rig.ErrStoreDown)
 				require.ErrorContains(t, err, "handover: ")
-				require.ErrorIs(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}), errStoreDown)
+				require.ErrorIs(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}), rig.ErrStoreDown)
 				r.After(10 * time.Second)
 				r.Store.Fails(false)
 				require.Equal(t, handover.StateBot, r.Session().State)
@@ -463,7 +437,7 @@ func TestCallsWithoutAStore(t *testing.T) {
 }
 
 func TestCallsAboutNoConversation(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Conv = handover.Conversation{}
 		for name, call := range calls {
 			require.ErrorIs(t, call(r.T.Context(), r, handover.Turn{}), handover.ErrBadMessage, name)
@@ -475,7 +449,7 @@ func TestCallsAboutNoConversation(t *testing.T) {
 }
 
 func TestWaitsAreWokenAndForgotten(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second})
 		var all sync.WaitGroup
@@ -489,14 +463,14 @@ func TestWaitsAreWokenAndForgotten(t *testing.T) {
 		}
 		all.Wait()
 		require.Zero(t, r.H.Waiting())
-		require.Equal(t, []string{"hello"}, systemrig.UserTexts(conv)[1:])
+		require.Equal(t, []string{"hello"}, rig.UserTexts(conv)[1:])
 	})
 }
 
 // A store that fails is said in the log: first, then once a minute, and once when it works again.
 func TestAStoreThatFailsIsSaidNowAndThen(t *testing.T) {
-	l := new(syncBuffer)
-	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+	l := new(rig.Log)
+	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = l.Logger() }}, func(r *rig.Rig) {
 		r.Opened()
 		r.Store.Fails(true)
 		for range 10 {
@@ -504,20 +478,20 @@ func TestAStoreThatFailsIsSaidNowAndThen(t *testing.T) {
 			_, err := r.TrySay("hello")
 			require.Error(t, err)
 		}
-		require.LessOrEqual(t, l.count("level=WARN"), 11)
-		require.GreaterOrEqual(t, l.count("handover: the store fails: what it is needed for is tried again"), 10)
-		require.Zero(t, l.count("the store works again"))
+		require.LessOrEqual(t, l.Count("level=WARN"), 11)
+		require.GreaterOrEqual(t, l.Count("handover: the store fails: what it is needed for is tried again"), 10)
+		require.Zero(t, l.Count("the store works again"))
 		r.Store.Fails(false)
 		r.After(time.Minute)
-		require.Equal(t, 1, l.count("handover: the store works again"))
-		require.LessOrEqual(t, l.count("level=WARN"), 11)
+		require.Equal(t, 1, l.Count("handover: the store works again"))
+		require.LessOrEqual(t, l.Count("level=WARN"), 11)
 	})
 }
 
 // A caller that leaves says nothing about the store.
 func TestACallerThatLeavesIsNoFaultOfTheStore(t *testing.T) {
-	l := new(syncBuffer)
-	bubble(t, options{config: func(_ *rig, c *handover.Config) { c.Logger = l.logger() }}, func(r *rig) {
+	l := new(rig.Log)
+	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = l.Logger() }}, func(r *rig.Rig) {
 		ctx, cancel := context.WithCancel(r.T.Context())
 		cancel()
 		_, err := r.H.Session(ctx, r.Conv)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // deaf is a store whose answer to one save is lost, the first one of a record with some words in it.
@@ -34,11 +35,11 @@ func (s *deaf) Save(ctx context.Context, r handover.Record) (int64, error) {
 // would have Crisp asked for the message before Crisp has carried the call out.
 func TestAResultWhoseSaveWasNotHeard(t *testing.T) {
 	var store *deaf
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		store = &deaf{Store: c.Store, words: []byte(`"unsure":true`)}
 		c.Store = store
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: http.StatusGatewayTimeout, LateCommit: 4 * time.Second})
 		ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
 		defer cancel()
@@ -60,11 +61,11 @@ func TestAResultWhoseSaveWasNotHeard(t *testing.T) {
 // claim ends, after half a minute.
 func TestWhatASaveBeganThatWasNotHeard(t *testing.T) {
 	var store *deaf
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		store = &deaf{Store: c.Store, words: []byte(`"kind":"note"`)}
 		c.Store = store
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Fails(func(handover.Message) error { return errors.ErrUnsupported })
 		ann.Say("It is under the desk.")
 		r.After(10 * time.Second)

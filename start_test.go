@@ -13,38 +13,40 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestStartOutcomes(t *testing.T) {
-	none := func(*rig, *handover.Config) {}
+	none := func(*rig.Rig, *handover.Config) {}
 	for name, tt := range map[string]struct {
 		crisp  handovertest.Options
-		config func(*rig, *handover.Config)
-		before func(*rig)
+		config func(*rig.Rig, *handover.Config)
+		before func(*rig.Rig)
 		want   handover.Outcome
 		saw    string
 	}{
 		"an agent is there":           {handovertest.Options{}, none, nil, handover.OutcomeOpened, "system: A person will be with you soon. You can already describe your question. [Back to the bot]"},
 		"nobody is there":             {handovertest.Options{Away: true}, none, nil, handover.OutcomeNobodyThere, ""},
-		"the source is allowed":       {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram", "webchat"} }, nil, handover.OutcomeOpened, ""},
-		"the source is not allowed":   {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Sources = []string{"telegram"} }, nil, handover.OutcomeNotAllowed, "system: I am sorry, nobody can be reached on this channel."},
-		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig) { r.Crisp.Availability("weird") }, handover.OutcomeOpened, ""},
-		"unknown presence is refused": {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig) { r.Crisp.Availability("weird") }, handover.OutcomeNobodyThere, ""},
-		"presence cannot be asked":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500}) }, handover.OutcomeOpened, ""},
-		"the host has the last word":  {handovertest.Options{}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.PresenceAway) }, nil, handover.OutcomeNobodyThere, ""},
-		"the host knows better":       {handovertest.Options{Away: true}, func(_ *rig, c *handover.Config) { c.Presence = presence(handover.PresenceOnline) }, nil, handover.OutcomeOpened, ""},
-		"Crisp refuses to open": {handovertest.Options{}, none, func(r *rig) {
+		"the source is allowed":       {handovertest.Options{}, func(_ *rig.Rig, c *handover.Config) { c.Sources = []string{"telegram", "webchat"} }, nil, handover.OutcomeOpened, ""},
+		"the source is not allowed":   {handovertest.Options{}, func(_ *rig.Rig, c *handover.Config) { c.Sources = []string{"telegram"} }, nil, handover.OutcomeNotAllowed, "system: I am sorry, nobody can be reached on this channel."},
+		"unknown presence is tried":   {handovertest.Options{}, none, func(r *rig.Rig) { r.Crisp.Availability("weird") }, handover.OutcomeOpened, ""},
+		"unknown presence is refused": {handovertest.Options{}, func(_ *rig.Rig, c *handover.Config) { c.Policy.RefuseUnknown = true }, func(r *rig.Rig) { r.Crisp.Availability("weird") }, handover.OutcomeNobodyThere, ""},
+		"presence cannot be asked": {handovertest.Options{}, none, func(r *rig.Rig) {
+			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteAvailability, Status: 500})
+		}, handover.OutcomeOpened, ""},
+		"the host has the last word": {handovertest.Options{}, func(_ *rig.Rig, c *handover.Config) { c.Presence = presence(handover.PresenceAway) }, nil, handover.OutcomeNobodyThere, ""},
+		"the host knows better":      {handovertest.Options{Away: true}, func(_ *rig.Rig, c *handover.Config) { c.Presence = presence(handover.PresenceOnline) }, nil, handover.OutcomeOpened, ""},
+		"Crisp refuses to open": {handovertest.Options{}, none, func(r *rig.Rig) {
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 400, Reason: "invalid_data"})
 		}, handover.OutcomeOpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
-		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OutcomeOpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
-		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig) { r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OutcomeOpened, ""},
-		"the first message is refused": {handovertest.Options{}, none, func(r *rig) {
+		"Crisp is down past Open":    {handovertest.Options{}, none, func(r *rig.Rig) { r.Crisp.Fail(100, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OutcomeOpenFailed, "system: I am sorry, I could not reach anybody. You are talking with the bot again."},
+		"Crisp is down for a moment": {handovertest.Options{}, none, func(r *rig.Rig) { r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503}) }, handover.OutcomeOpened, ""},
+		"the first message is refused": {handovertest.Options{}, none, func(r *rig.Rig) {
 			r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
 		}, handover.OutcomeOpenFailed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: tt.crisp, config: tt.config}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Crisp: tt.crisp, Config: tt.config}, func(r *rig.Rig) {
 				if tt.before != nil {
 					tt.before(r)
 				}
@@ -66,7 +68,7 @@ func presence(p handover.Presence) func(context.Context, handover.Session, hando
 }
 
 func TestStartTwiceOpensOneConversation(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
 		outcomes := make(chan handover.Outcome, 50)
@@ -92,7 +94,7 @@ func TestStartTwiceOpensOneConversation(t *testing.T) {
 }
 
 func TestAvailabilityIsAskedAgainAfterTheCache(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		for range 5 {
 			p, err := r.H.Available(context.Background(), r.Conv)
 			require.NoError(t, err)
@@ -108,7 +110,7 @@ func TestAvailabilityIsAskedAgainAfterTheCache(t *testing.T) {
 }
 
 func TestStartWithAStaleTurn(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		old, err := r.Receive(handover.Incoming{Text: "first"})
 		require.NoError(t, err)
 		conv := r.Opened()
@@ -124,7 +126,7 @@ func TestStartWithAStaleTurn(t *testing.T) {
 
 // The turn of a conversation that nobody knew holds until its owner changes, as any other does.
 func TestTurnOfANewConversationHolds(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn := r.Session().Turn()
 		sends := func() error {
 			return r.H.Reply(context.Background(), turn, func(context.Context) error { return nil })
@@ -150,7 +152,7 @@ func TestTurnOfANewConversationHolds(t *testing.T) {
 func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
 	for name, gone := range map[string]bool{"a human has it": false, "a human had it": true} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 				r.After(time.Second)
@@ -173,14 +175,14 @@ func TestStartWithAStaleTurnPassesItsMessageOn(t *testing.T) {
 					}
 					r.After(time.Second)
 				}
-				require.Equal(t, []string{"I want my money back"}, systemrig.UserTexts(conv)[1:], "once, after the opening message")
+				require.Equal(t, []string{"I want my money back"}, rig.UserTexts(conv)[1:], "once, after the opening message")
 			})
 		})
 	}
 }
 
 func TestStartEndsItsWaitWithItsContext(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(3, handovertest.Fault{Route: handovertest.RouteCreate, Status: 503})
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
@@ -208,7 +210,7 @@ func TestApplyTheConnectorsOutput(t *testing.T) {
 		"need_help, nobody there": {handover.BotOutput{Muted: true, NeedHelp: true}, true, handover.OutcomeNobodyThere, handover.StateBot},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{crisp: handovertest.Options{Away: tt.away}}, func(r *rig) {
+			rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Away: tt.away}}, func(r *rig.Rig) {
 				turn, err := r.Receive(handover.Incoming{Text: "hm"})
 				require.NoError(t, err)
 				got, err := r.H.Apply(context.Background(), turn, tt.out, handover.Request{Segments: []string{"vip"}})
@@ -225,7 +227,7 @@ func TestApplyTheConnectorsOutput(t *testing.T) {
 }
 
 func TestMute(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		turn := r.Says("be quiet")
 		require.NoError(t, r.H.Mute(context.Background(), turn))
 		require.Equal(t, handover.StateMuted, r.Session().State)
@@ -240,7 +242,7 @@ func TestMute(t *testing.T) {
 		require.NoError(t, err, "the turn that muted may ask for a human")
 		require.Equal(t, handover.OutcomeOpened, outcome)
 		r.Crisp.Settle()
-		texts := systemrig.UserTexts(r.Crisp.Last())
+		texts := rig.UserTexts(r.Crisp.Last())
 		require.Len(t, texts, 21, "the last 20 go along, behind the opening message")
 		require.Equal(t, "kept 5", texts[1])
 		require.Equal(t, "kept 24", texts[20])
@@ -248,12 +250,12 @@ func TestMute(t *testing.T) {
 }
 
 func TestMuteEnds(t *testing.T) {
-	for name, end := range map[string]func(*rig){
-		"by End": func(r *rig) {
+	for name, end := range map[string]func(*rig.Rig){
+		"by End": func(r *rig.Rig) {
 			require.NoError(r.T, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 		},
-		"by Timeouts.Max": func(r *rig) { r.After(25 * time.Hour) },
-		"when nobody is there": func(r *rig) {
+		"by Timeouts.Max": func(r *rig.Rig) { r.After(25 * time.Hour) },
+		"when nobody is there": func(r *rig.Rig) {
 			r.Crisp.Away()
 			outcome, err := r.H.Start(context.Background(), r.Session().Turn(), handover.Request{})
 			require.NoError(r.T, err)
@@ -261,7 +263,7 @@ func TestMuteEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				require.NoError(t, r.H.Mute(context.Background(), r.Says("hush")))
 				end(r)
 				require.Equal(t, handover.StateBot, r.Session().State)
@@ -285,7 +287,7 @@ func TestEndByTheHost(t *testing.T) {
 		"resolved as well": {handover.EndOptions{Resolve: true}, handover.EndHostEnded, "The user is talking with the bot again.", "resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				conv := r.Opened()
 				require.NoError(t, r.H.End(context.Background(), r.Conv, tt.o))
 				require.NoError(t, r.H.End(context.Background(), r.Conv, tt.o), "idempotent")
@@ -303,7 +305,7 @@ func TestEndByTheHost(t *testing.T) {
 }
 
 func TestEndGuardsItsHandover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Opened()
 		first := r.Session().HandoverID
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{HandoverID: first}))
@@ -314,9 +316,9 @@ func TestEndGuardsItsHandover(t *testing.T) {
 }
 
 func TestEndGuardsItsEpoch(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		require.NoError(t, r.H.Mute(context.Background(), r.Says("hello")))
-		muted := r.status().Epoch
+		muted := status(r).Epoch
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: muted}))
 		require.Equal(t, handover.StateBot, r.Session().State)
 		r.Greeted()
@@ -324,13 +326,13 @@ func TestEndGuardsItsEpoch(t *testing.T) {
 		require.Equal(t, handover.StateActive, r.Session().State)
 		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: r.Session().Epoch}))
 		require.Equal(t, handover.StateBot, r.Session().State)
-		r.in("webchat", "unknown")
+		in(r, "webchat", "unknown")
 		require.ErrorIs(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Epoch: 1}), handover.ErrNotYourTurn)
 	})
 }
 
 func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.Crisp.Fail(2, handovertest.Fault{Route: handovertest.RouteSend, Status: 503})
 		turn, err := r.Receive(handover.Incoming{Text: "help"})
 		require.NoError(t, err)
@@ -348,13 +350,13 @@ func TestEndWhileOpeningResolvesTheHalfMadeConversation(t *testing.T) {
 
 // The handover is over before Crisp has said which conversation it made: nobody would ever close that.
 func TestTheEndComesWhileTheConversationIsMade(t *testing.T) {
-	for name, end := range map[string]func(r *rig){
-		"by the host":     func(r *rig) { require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{})) },
-		"the user leaves": func(r *rig) { _, _ = r.Receive(handover.Incoming{Payload: "handover:leave"}) },
+	for name, end := range map[string]func(r *rig.Rig){
+		"by the host":     func(r *rig.Rig) { require.NoError(r.T, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{})) },
+		"the user leaves": func(r *rig.Rig) { _, _ = r.Receive(handover.Incoming{Payload: "handover:leave"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
-				r.opensSlowly(handover.Request{}, handovertest.RouteCreate)
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+				r.OpensSlowly(handover.Request{}, handovertest.RouteCreate)
 				end(r)
 				r.After(time.Minute)
 				require.Equal(t, handover.StateBot, r.Session().State)
@@ -367,7 +369,7 @@ func TestTheEndComesWhileTheConversationIsMade(t *testing.T) {
 }
 
 func TestHandedOverAgain(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		conv.Operator("Ann").Resolve()
 		r.Crisp.Settle()
@@ -390,7 +392,7 @@ func TestHandedOverAgain(t *testing.T) {
 }
 
 func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			if i.Event == "session:set_state" {
@@ -410,7 +412,7 @@ func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
 // An agent may open the conversation again that the host ended: the echo of the resolve that the host
 // asked for must not end that, however late it comes.
 func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		r.After(time.Minute)
@@ -434,7 +436,7 @@ func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
 
 // A resolve of ours may have no echo, where the conversation was resolved already.
 func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		ann := conv.Operator("Ann")
 		ann.Resolve()
@@ -457,7 +459,7 @@ func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
 
 // What concerns a conversation that is gone is given up at once: it would hold up the next handover.
 func TestARemovedConversationHoldsNothingUp(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
 			return handovertest.HookFault{Drop: i.Event == "session:removed"}
@@ -473,7 +475,7 @@ func TestARemovedConversationHoldsNothingUp(t *testing.T) {
 func TestIdleAsksThenEnds(t *testing.T) {
 	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
 				conv := r.Crisp.Last()
 				conv.Operator("Ann").Say("Hello")
@@ -492,7 +494,7 @@ func TestIdleAsksThenEnds(t *testing.T) {
 }
 
 func TestWaitingIsReminded(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Saw()
 		r.After(7 * time.Minute)
@@ -506,8 +508,8 @@ func TestWaitingIsReminded(t *testing.T) {
 }
 
 func TestMaxEndsEveryMute(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.Max = 6 * time.Hour }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Max = 6 * time.Hour }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
 		conv.Operator("Ann").Say("hello")
 		for range 7 {
@@ -520,8 +522,8 @@ func TestMaxEndsEveryMute(t *testing.T) {
 }
 
 func TestCoolDown(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Timeouts.CoolDown = 30 * time.Minute }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.CoolDown = 30 * time.Minute }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Opened()
 		r.After(11 * time.Minute)
 		require.Equal(t, handover.OutcomeTooSoon, r.Asks(handover.Request{}))
@@ -531,8 +533,8 @@ func TestCoolDown(t *testing.T) {
 }
 
 func TestRatingIsAskedOnceWhenAHumanAnswered(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Policy.AskRating = true }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Policy.AskRating = true }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
 		conv.Operator("Ann").Resolve()
 		r.After(time.Minute)
@@ -551,10 +553,10 @@ func TestRatingIsAskedOnceWhenAHumanAnswered(t *testing.T) {
 
 func TestTyping(t *testing.T) {
 	var seen []handover.AgentTyping
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.AgentTyping = func(_ context.Context, _ handover.Session, ty handover.AgentTyping) { seen = append(seen, ty) }
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		ann.Type(true)
 		r.Crisp.Settle()
 		ann.Type(false)
@@ -571,10 +573,10 @@ func TestTyping(t *testing.T) {
 // A Typing that hangs holds up neither the answers to hooks nor the messages.
 func TestTypingThatHangs(t *testing.T) {
 	release, calls := make(chan struct{}), atomic.Int64{}
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.AgentTyping = func(context.Context, handover.Session, handover.AgentTyping) { calls.Add(1); <-release }
 	}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		release = make(chan struct{}) // of this bubble
 		defer close(release)
 		for range 50 {
@@ -590,17 +592,17 @@ func TestTypingThatHangs(t *testing.T) {
 // An AgentTyping that takes 20 s holds no hook, and hears the newest sign after it.
 func TestTypingThatIsSlow(t *testing.T) {
 	var seen []bool
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Timeouts.Callback = time.Minute
 		c.AgentTyping = func(_ context.Context, _ handover.Session, ty handover.AgentTyping) {
 			seen = append(seen, ty.On)
 			time.Sleep(20 * time.Second)
 		}
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		begun := time.Now()
 		for i := range 11 {
-			require.Equal(t, 200, r.hooked(r.hook("message:compose:receive", conv.ID(), map[string]any{
+			require.Equal(t, 200, r.Hooked(r.Hook("message:compose:receive", conv.ID(), map[string]any{
 				"type": []string{"start", "stop"}[i%2], "user": map[string]any{"nickname": "Ann"},
 			})).Code)
 			time.Sleep(time.Second)
@@ -613,7 +615,7 @@ func TestTypingThatIsSlow(t *testing.T) {
 
 // A UserTyping holds no hook of the channel while Crisp hangs.
 func TestUserTypingWhileCrispHangs(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
 		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault { return handovertest.Fault{Delay: 8 * time.Second} })
 		begun := time.Now()
 		for i := range 10 {
@@ -630,10 +632,10 @@ func TestUserTypingWhileCrispHangs(t *testing.T) {
 func TestRequestsThatAreRefused(t *testing.T) {
 	long := strings.Repeat("x", 100_001)
 	only := []handover.RichMessage{{Text: "nobody", QuickReplies: []handover.QuickReply{{Title: "E-Mail", Payload: "EMAIL"}}}}
-	bubble(t, options{config: func(_ *rig, c *handover.Config) {
+	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Choices = handover.Choices{Email: "EMAIL", Bot: "BOT"}
 		c.NoAgent = []handover.RichMessage{{Text: "nobody", QuickReplies: []handover.QuickReply{{Title: "E-Mail", Payload: "EMAIL"}, {Title: "Bot", Payload: "BOT"}}}}
-	}}, func(r *rig) {
+	}}, func(r *rig.Rig) {
 		for want, req := range map[string]handover.Request{
 			"Request.Note is longer than Limits.Text, 100000 bytes":   {Note: long},
 			"Request.Resume is longer than Limits.Text, 100000 bytes": {Resume: long},

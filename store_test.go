@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 	"github.com/crisphandover/handover/internal/testhook"
 )
 
@@ -38,7 +39,7 @@ func (s wallClock) Claim(ctx context.Context, limit int, ttl time.Duration) ([]h
 
 // Clocks of processes that differ by an hour change no deadline: those are by the store's clock.
 func TestClocksThatDiffer(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		var all []*handover.Handover
 		for _, skew := range []time.Duration{time.Hour, -time.Hour, 0} {
 			cfg := r.Config()

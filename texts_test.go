@@ -13,24 +13,25 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // said says how each sentence of Texts comes to be said.
-var said = map[string]func(r *rig){
-	"Opening":      func(r *rig) { r.Opened() },
-	"Waiting":      func(r *rig) { r.Opened() },
-	"Leave":        func(r *rig) { r.Opened() },
-	"StillWaiting": func(r *rig) { r.Opened(); r.After(4 * time.Minute) },
+var said = map[string]func(r *rig.Rig){
+	"Opening":      func(r *rig.Rig) { r.Opened() },
+	"Waiting":      func(r *rig.Rig) { r.Opened() },
+	"Leave":        func(r *rig.Rig) { r.Opened() },
+	"StillWaiting": func(r *rig.Rig) { r.Opened(); r.After(4 * time.Minute) },
 	"NobodyCame":   nobodyCame, "NoteNobodyCame": nobodyCame,
-	"Agent":       func(r *rig) { r.Opened().Operator("Ann").Without("user").Say("hello") },
-	"Joined":      func(r *rig) { r.Opened().Operator("Ann").Say("hello") },
-	"Transferred": func(r *rig) { c := r.Opened(); c.Operator("Ann").Say("hello"); c.Operator("Bob").Say("hi") },
-	"StillThere":  func(r *rig) { r.Opened().Operator("Ann").Say("hello"); r.After(2*time.Hour + time.Minute) },
-	"Idle":        func(r *rig) { r.Opened().Operator("Ann").Say("hello"); r.After(3*time.Hour + time.Minute) },
-	"Resolved":    func(r *rig) { r.Opened().Operator("Ann").Resolve() },
+	"Agent":       func(r *rig.Rig) { r.Opened().Operator("Ann").Without("user").Say("hello") },
+	"Joined":      func(r *rig.Rig) { r.Opened().Operator("Ann").Say("hello") },
+	"Transferred": func(r *rig.Rig) { c := r.Opened(); c.Operator("Ann").Say("hello"); c.Operator("Bob").Say("hi") },
+	"StillThere":  func(r *rig.Rig) { r.Opened().Operator("Ann").Say("hello"); r.After(2*time.Hour + time.Minute) },
+	"Idle":        func(r *rig.Rig) { r.Opened().Operator("Ann").Say("hello"); r.After(3*time.Hour + time.Minute) },
+	"Resolved":    func(r *rig.Rig) { r.Opened().Operator("Ann").Resolve() },
 	"Left":        leaves, "NoteLeft": leaves,
-	"Closed": func(r *rig) { r.Opened().Remove(); r.After(time.Minute) },
-	"Queued": func(r *rig) {
+	"Closed": func(r *rig.Rig) { r.Opened().Remove(); r.After(time.Minute) },
+	"Queued": func(r *rig.Rig) {
 		for i := range 25 { // as many as may be made in a minute
 			r.Conv.ID = fmt.Sprint("another user ", i)
 			r.Asks(handover.Request{Locale: "fr"})
@@ -38,44 +39,44 @@ var said = map[string]func(r *rig){
 		r.Conv.ID = "user-1"
 		r.Opened()
 	},
-	"OpenFailed": func(r *rig) {
+	"OpenFailed": func(r *rig.Rig) {
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteCreate, Status: 403, Reason: "not_allowed"})
 		r.Asks(handover.Request{Locale: "fr"})
 	},
-	"RelayFailed": func(r *rig) {
+	"RelayFailed": func(r *rig.Rig) {
 		r.Opened()
 		sends(r)
-		_, _ = r.receiveFor(time.Minute, handover.Incoming{ID: "x", Text: "x"})
+		_, _ = receiveFor(r, time.Minute, handover.Incoming{ID: "x", Text: "x"})
 		r.After(5 * time.Minute)
 	},
-	"NotSent": func(r *rig) {
+	"NotSent": func(r *rig.Rig) {
 		r.Opened()
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
 		_, err := r.Receive(handover.Incoming{Text: "odd"})
 		require.ErrorIs(r.T, err, handover.ErrRefused)
 	},
-	"NoteOtherFile": func(r *rig) {
+	"NoteOtherFile": func(r *rig.Rig) {
 		r.Opened()
 		r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, Status: 400, Reason: "invalid_data"})
 		_, err := r.Receive(handover.Incoming{Files: []handover.File{{URL: "https://example.com/x.bin"}}})
 		require.ErrorIs(r.T, err, handover.ErrRefused)
 	},
-	"Edited":       func(r *rig) { r.Opened(); edited(r, "of long ago", "my parcel") },
-	"NoteNotShown": func(r *rig) { r.Opened().Operator("Ann").Send("hologram", map[string]any{"x": 1}) },
-	"TooSoon": func(r *rig) {
+	"Edited":       func(r *rig.Rig) { r.Opened(); edited(r, "of long ago", "my parcel") },
+	"NoteNotShown": func(r *rig.Rig) { r.Opened().Operator("Ann").Send("hologram", map[string]any{"x": 1}) },
+	"TooSoon": func(r *rig.Rig) {
 		nobodyCame(r)
 		require.Equal(r.T, handover.OutcomeTooSoon, r.Asks(handover.Request{Locale: "fr"}))
 	},
-	"NotAllowed": func(r *rig) {
+	"NotAllowed": func(r *rig.Rig) {
 		r.Conv.Source = "fax"
 		require.Equal(r.T, handover.OutcomeNotAllowed, r.Asks(handover.Request{Locale: "fr"}))
 	},
-	"AskEmail":       func(r *rig) { byEmail(r) },
-	"BadEmail":       func(r *rig) { byEmail(r, "at home") },
-	"ByEmail":        func(r *rig) { byEmail(r, "anakin@example.com") },
-	"OpeningByEmail": func(r *rig) { byEmail(r, "anakin@example.com") },
-	"WithBot":        func(r *rig) { byEmail(r, bot) },
-	"NoteAway": func(r *rig) {
+	"AskEmail":       func(r *rig.Rig) { byEmail(r) },
+	"BadEmail":       func(r *rig.Rig) { byEmail(r, "at home") },
+	"ByEmail":        func(r *rig.Rig) { byEmail(r, "anakin@example.com") },
+	"OpeningByEmail": func(r *rig.Rig) { byEmail(r, "anakin@example.com") },
+	"WithBot":        func(r *rig.Rig) { byEmail(r, bot) },
+	"NoteAway": func(r *rig.Rig) {
 		ann := r.Opened().Operator("Ann")
 		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		ann.Say("hello")
@@ -83,33 +84,33 @@ var said = map[string]func(r *rig){
 		ann.Resolve()
 		r.After(13 * time.Hour)
 	},
-	"NoteNotReached": func(r *rig) {
+	"NoteNotReached": func(r *rig.Rig) {
 		r.Fails(func(m handover.Message) error {
 			if m.From == handover.FromAgent {
-				return errChannelDown
+				return rig.ErrChannelDown
 			}
 			return nil
 		})
 		r.Opened().Operator("Ann").Say("hello")
 		r.After(7 * time.Hour)
 	},
-	"NoteUnanswered": func(r *rig) {
+	"NoteUnanswered": func(r *rig.Rig) {
 		leaves(r)
-		r.handles("hello?")
+		r.Handles("hello?")
 		r.After(16 * time.Minute)
 	},
 }
 
-func nobodyCame(r *rig) { r.Opened(); r.After(11 * time.Minute) }
+func nobodyCame(r *rig.Rig) { r.Opened(); r.After(11 * time.Minute) }
 
-func leaves(r *rig) {
+func leaves(r *rig.Rig) {
 	r.Opened()
 	_, err := r.Receive(handover.Incoming{Payload: "handover:leave"})
 	require.NoError(r.T, err)
 }
 
 // byEmail has nobody there, and the user choose email, and then say the rest.
-func byEmail(r *rig, answers ...string) {
+func byEmail(r *rig.Rig, answers ...string) {
 	r.Crisp.Away()
 	r.After(time.Minute)
 	require.Equal(r.T, handover.OutcomeNobodyThere, r.Asks(handover.Request{Locale: "fr"}))
@@ -129,7 +130,7 @@ func marked(locale string) (t handover.Texts) {
 }
 
 // said is all that the user and the agents were told.
-func (r *rig) everything() string {
+func everything(r *rig.Rig) string {
 	r.Crisp.Settle()
 	all := r.Lines()
 	for _, conv := range r.Crisp.Conversations() {
@@ -150,7 +151,7 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 		require.NotEmpty(t, reflect.ValueOf(handover.DefaultTexts()).Field(i).String(), name)
 		for _, silent := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " silent ", silent), func(t *testing.T) {
-				o := options{config: func(_ *rig, c *handover.Config) {
+				o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 					c.Sources = []string{"webchat"}
 					c.Timeouts.CoolDown, c.Timeouts.Late = time.Hour, 12*time.Hour
 					c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
@@ -165,10 +166,10 @@ func TestEveryTextCanBeReplacedAndSilenced(t *testing.T) {
 						return texts
 					}
 				}}
-				bubble(t, o, func(r *rig) {
+				rig.Bubble(t, o, func(r *rig.Rig) {
 					r.Locale = "fr"
 					said[name](r)
-					all := r.everything()
+					all := everything(r)
 					require.Equal(t, !silent, strings.Contains(all, "<fr "+name+">"), all)
 					for _, m := range r.Shown() {
 						require.NotEmpty(t, strings.TrimSpace(m.Content.PlainText()))

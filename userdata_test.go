@@ -17,6 +17,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/internal/persondata"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 func TestUserDataDecodesTheConnectorsExample(t *testing.T) {
@@ -214,7 +215,7 @@ func TestUserDataHasLimits(t *testing.T) {
 		"a map that has itself": {handover.UserData{Data: map[string]any{"a": cycle}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, options{}, func(r *rig) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				_, err = r.H.Start(r.T.Context(), turn, handover.Request{User: tt.user})

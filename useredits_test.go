@@ -13,16 +13,16 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // edit is an edit of the message with this id, in a channel where an edit has no id of its own.
-func edit(r *rig, id, text string) handover.Incoming {
+func edit(r *rig.Rig, id, text string) handover.Incoming {
 	return handover.Incoming{Conversation: r.Conv, ID: id, Edits: id, Text: text, At: time.Now()}
 }
 
 // edited has the user edit a message, wants that nobody is asked to answer that, and waits until Crisp has it.
-func edited(r *rig, id, text string) {
+func edited(r *rig.Rig, id, text string) {
 	r.T.Helper()
 	turn, err := r.Receive(edit(r, id, text))
 	require.NoError(r.T, err)
@@ -33,10 +33,10 @@ func edited(r *rig, id, text string) {
 }
 
 // texts are those of the user's messages in Crisp, after the opening.
-func texts(conv *handovertest.Conversation) []string { return systemrig.UserTexts(conv)[1:] }
+func texts(conv *handovertest.Conversation) []string { return rig.UserTexts(conv)[1:] }
 
 // wrote has the user write under an id of the test's own, and waits until Crisp has it.
-func wrote(r *rig, id, text string) {
+func wrote(r *rig.Rig, id, text string) {
 	r.T.Helper()
 	_, err := r.Receive(handover.Incoming{Conversation: r.Conv, ID: id, Text: text})
 	require.NoError(r.T, err)
@@ -48,7 +48,7 @@ func TestEditsThatOvertakeEachOther(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		for _, timed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("own ids %v, times %v", own, timed), func(t *testing.T) {
-				active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+				rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 					wrote(r, "7", "one")
 					first, second := edit(r, "7", "two"), edit(r, "7", "three")
 					second.At = second.At.Add(time.Second)
@@ -75,7 +75,7 @@ func TestEditsThatOvertakeEachOther(t *testing.T) {
 
 // An edit that has the words that the message has already, as channels send them for a preview, costs nothing.
 func TestAnEditThatChangesNothing(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		wrote(r, "7", "one")
 		calls := len(r.Crisp.Calls())
 		edited(r, "7", "one")
@@ -91,7 +91,7 @@ func TestAnEditThatChangesNothing(t *testing.T) {
 
 // An edit costs one call, and its hook no read.
 func TestCostOfAnEdit(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
 		wrote(r, "7", "one")
 		r.After(time.Minute)
 		calls := len(r.Crisp.Calls())
@@ -103,7 +103,7 @@ func TestCostOfAnEdit(t *testing.T) {
 
 // An id is of one message or of one edit.
 func TestIDsOfEdits(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		_, err := r.Receive(handover.Incoming{Conversation: r.Conv, ID: "7", Text: "one"})
 		require.NoError(t, err)
 		_, err = r.Receive(handover.Incoming{Conversation: r.Conv, ID: "8", Edits: strings.Repeat("x", 300), Text: "one"})
@@ -119,7 +119,7 @@ func TestIDsOfEdits(t *testing.T) {
 func TestEditsWhereCrispNumbersMessages(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprintf("answer lost %v", lost), func(t *testing.T) {
-			active(t, options{crisp: handovertest.Options{OwnFingerprints: true}}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			rig.Active(t, rig.Options{Crisp: handovertest.Options{OwnFingerprints: true}}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				cut := lost
 				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 					now := cut && c.Route == handovertest.RouteSend
@@ -136,8 +136,8 @@ func TestEditsWhereCrispNumbersMessages(t *testing.T) {
 
 // Crisp's fingerprints may be negative. A record with an edit of such a message can be read by all replicas.
 func TestAnEditOfAMessageWithANegativeNumber(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
-		other := r.replica(options{still: true})
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+		other := r.Replica(rig.Options{Still: true})
 		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 			switch c.Route {
 			case handovertest.RouteSend:
@@ -163,7 +163,7 @@ func TestAnEditOfAMessageWithANegativeNumber(t *testing.T) {
 func TestAnEditWhileItsMessageIsPosted(t *testing.T) {
 	for _, refused := range []bool{false, true} {
 		t.Run(fmt.Sprintf("refused %v", refused), func(t *testing.T) {
-			active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 				first := true
 				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 					f := handovertest.Fault{}
@@ -194,7 +194,7 @@ func TestAnEditWhileItsMessageIsPosted(t *testing.T) {
 
 // What the user edits for long is no memory without an end.
 func TestManyEdits(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		for i := range 40 {
 			wrote(r, fmt.Sprint(i), fmt.Sprintf("message %d", i))
 		}
@@ -216,35 +216,9 @@ func TestManyEdits(t *testing.T) {
 	})
 }
 
-// The library calls the bot, and the process dies at each of its saves: agents have each message once, with its
-// newest words.
-func TestEditsThroughACrash(t *testing.T) {
-	for _, saves := range []bool{false, true} {
-		reached := true
-		for n := 1; reached; n++ {
-			t.Run(fmt.Sprintf("saved %v, save %d", saves, n), func(t *testing.T) {
-				p := &killed{saves: saves}
-				p.left.Store(int64(n))
-				dies(t, p, func(r *dying) {
-					r.says("1", "I want a human")
-					r.says("2", "my number is 1")
-					r.hands(edit(r.rig, "2", "my number is 12"))
-					r.hands(edit(r.rig, "1", "I want a person"))
-					r.says("3", "are you there?")
-					r.hands(edit(r.rig, "2", "my number is 123"))
-					r.passes(time.Minute)
-					require.Equal(t, []string{"my number is 123", "Edited: I want a person", "are you there?"}, texts(asked(r.rig)))
-				})
-				reached = p.dead.Load()
-			})
-			require.Less(t, n, 100)
-		}
-	}
-}
-
 // Channels give photos no names: one in place of another, with the same words, is told by its size.
 func TestAnEditBringsAnotherPhoto(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		photo := func(url string, size int64) []handover.File {
 			return []handover.File{{URL: "https://cdn.example.com/" + url, MIMEType: "image/jpeg", Size: size}}
 		}
@@ -272,7 +246,7 @@ func TestAnEditBringsAnotherPhoto(t *testing.T) {
 
 // However many edits came meanwhile, words that a message had once can be given back to it.
 func TestAnEditBackToTheFirstWords(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		for i := range 12 {
 			wrote(r, fmt.Sprint(i), fmt.Sprintf("message %d", i))
 		}
@@ -287,7 +261,7 @@ func TestAnEditBackToTheFirstWords(t *testing.T) {
 
 // An edit that names an edit before it is one of the message that both are about.
 func TestAnEditOfAnEdit(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
 		wrote(r, "7", "one")
 		for i, text := range []string{"two", "three", "four"} {
 			m := edit(r, []string{"7", "7a", "7b"}[i], text)

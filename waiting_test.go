@@ -11,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // A conversation whose messages pile up says so, and why.
@@ -19,14 +20,14 @@ func TestSessionSaysWhatWaitsForTheUser(t *testing.T) {
 		err   error
 		fault string
 	}{
-		"failing":     {errChannelDown, "error"},
+		"failing":     {rig.ErrChannelDown, "error"},
 		"busy":        {handover.RetryAfter(time.Hour, errors.New("flood")), "later"},
 		"away":        {handover.ErrUserAway, "away"},
 		"panicking":   {nil, "panicked"},
 		"unsupported": {errors.ErrUnsupported, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 				require.Zero(t, r.Session().ForUser)
 				require.Zero(t, r.Session().ForCrisp)
 				r.Fails(func(m handover.Message) error {
@@ -61,7 +62,7 @@ func TestSessionSaysWhatWaitsForTheUser(t *testing.T) {
 }
 
 func TestSessionSaysWhatWaitsForCrisp(t *testing.T) {
-	active(t, options{}, func(r *rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
 		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 			return handovertest.Fault{Status: http.StatusServiceUnavailable}
 		})

@@ -439,3 +439,13 @@ func TestRatingsAreOfOneToFiveStars(t *testing.T) {
 		require.EqualValues(t, n, ev.more.rating.Stars)
 	}
 }
+
+func TestHookErrorsAreTyped(t *testing.T) {
+	_, err := ReadEvent(nil, httptest.NewRequest("POST", "/", strings.NewReader("{}")), Webhook{})
+	require.ErrorIs(t, err, errNotSigned)
+	require.NotErrorIs(t, err, errBadSignature)
+	_, err = ParseEvent([]byte("private words"))
+	require.ErrorIs(t, err, errMalformed)
+	require.NotContains(t, err.Error(), "private")
+	require.NotErrorIs(t, err, errNotSigned)
+}

@@ -16,18 +16,18 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
-	systemrig "github.com/crisphandover/handover/internal/systemtest/rig"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 	"github.com/crisphandover/handover/internal/testhook"
 	"github.com/crisphandover/handover/internal/testmain"
 )
 
 func TestSeveralWebsites(t *testing.T) {
 	const second = "7a3c5e10-6f0b-4d55-9c1e-000000000002"
-	o := options{
-		crisp:  handovertest.Options{Websites: []string{second}},
-		config: func(_ *rig, c *handover.Config) { c.Websites = []string{second} },
+	o := rig.Options{
+		Crisp:  handovertest.Options{Websites: []string{second}},
+		Config: func(_ *rig.Rig, c *handover.Config) { c.Websites = []string{second} },
 	}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		r.Opened()
 		r.Conv.WebsiteID = second
 		conv := r.Opened()
@@ -36,7 +36,7 @@ func TestSeveralWebsites(t *testing.T) {
 		conv.Operator("Ann").Say("hello from the second")
 		require.Contains(t, r.Saw(), "agent Ann: hello from the second")
 		require.Equal(t, second, r.Seen().Conversation.WebsiteID, "the conversation comes back as it was given")
-		r.Crisp.SetHookFaults(dropHooks)
+		r.Crisp.SetHookFaults(rig.DropHooks)
 		conv.Operator("Ann").Say("no hook told of this")
 		r.After(7 * time.Minute)
 		require.Contains(t, r.Saw(), "agent Ann: no hook told of this")
@@ -48,8 +48,8 @@ func TestSeveralWebsites(t *testing.T) {
 }
 
 func TestCreationIsPacedPerWebsite(t *testing.T) {
-	o := options{config: func(_ *rig, c *handover.Config) { c.Limits.CreatesPerMinute = 3 }}
-	bubble(t, o, func(r *rig) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Limits.CreatesPerMinute = 3 }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		begin := time.Now()
 		for _, id := range []string{"a", "b", "c", "d"} {
 			r.Conv.ID = id
@@ -66,9 +66,9 @@ func TestCreationIsPacedPerWebsite(t *testing.T) {
 
 // Replicas that only take messages and hooks make calls as well.
 func TestSpentCountsReplicasWithoutRun(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		running := r.H
-		r.H = r.replica(options{still: true})
+		r.H = r.Replica(rig.Options{Still: true})
 		r.Opened()
 		for range 3 {
 			r.After(time.Minute)
@@ -83,7 +83,7 @@ func TestSpentCountsReplicasWithoutRun(t *testing.T) {
 
 // The day is the store's, whatever a replica's own clock says.
 func TestSpentByTheClockOfTheStore(t *testing.T) {
-	bubble(t, options{still: true}, func(r *rig) {
+	rig.Bubble(t, rig.Options{Still: true}, func(r *rig.Rig) {
 		testhook.Set(r.H, testhook.Hooks{Skew: 24 * time.Hour})
 		r.Opened()
 		spent, err := r.H.Spent(context.Background())
@@ -94,7 +94,7 @@ func TestSpentByTheClockOfTheStore(t *testing.T) {
 
 // A clock that ran ahead, and was set right, does not stop the making of conversations.
 func TestCreationAfterAClockThatRanAhead(t *testing.T) {
-	bubble(t, options{}, func(r *rig) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		r.After(time.Second)
 		rec, err := r.Store.Load(context.Background(), "website/"+r.Crisp.WebsiteID())
 		require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestCreationAfterAClockThatRanAhead(t *testing.T) {
 }
 
 // editWebsite changes the members of the website's record, as a wrong clock might have written them.
-func (r *rig) editWebsite(members map[string]any) {
+func editWebsite(r *rig.Rig, members map[string]any) {
 	r.After(time.Second)
 	rec, err := r.Store.Load(context.Background(), "website/"+r.Crisp.WebsiteID())
 	require.NoError(r.T, err)
@@ -124,25 +124,25 @@ func (r *rig) editWebsite(members map[string]any) {
 func TestWaitsOfAClockThatRanAhead(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	t.Run("calls to Crisp", func(t *testing.T) {
-		bubble(t, options{}, func(r *rig) {
-			r.editWebsite(map[string]any{"crisp": map[string]any{"until": time.Now().Add(year), "pause": 60, "status": 429}})
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+			editWebsite(r, map[string]any{"crisp": map[string]any{"until": time.Now().Add(year), "pause": 60, "status": 429}})
 			r.After(2 * time.Hour)
 			r.Opened()
 		})
 	})
 	t.Run("catch-up", func(t *testing.T) {
-		active(t, options{}, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		rig.Active(t, rig.Options{}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 			then := time.Now().Add(year)
-			r.editWebsite(map[string]any{"list": map[string]any{"paid": then}, "next": then, "claim": map[string]any{"holder": "gone", "until": then}})
-			r.Crisp.SetHookFaults(dropHooks)
+			editWebsite(r, map[string]any{"list": map[string]any{"paid": then}, "next": then, "claim": map[string]any{"holder": "gone", "until": then}})
+			r.Crisp.SetHookFaults(rig.DropHooks)
 			ann.Say("one")
 			r.After(15 * time.Minute)
 			require.Equal(t, []string{"agent Ann: one"}, r.Saw())
 		})
 	})
 	t.Run("notes", func(t *testing.T) {
-		active(t, options{}, func(r *rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-			r.editWebsite(map[string]any{"no_notes": time.Now().Add(year)})
+		rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
+			editWebsite(r, map[string]any{"no_notes": time.Now().Add(year)})
 			require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
 			r.After(time.Second)
 			all := conv.Messages()
@@ -157,7 +157,7 @@ func TestAWebsiteRecordThatCannotBeRead(t *testing.T) {
 		`{"v":1,"list":[`:     handover.OutcomeOpened,
 		`{"v":99,"list":"x"}`: handover.OutcomeOpenFailed,
 	} {
-		bubble(t, options{}, func(r *rig) {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 			r.After(time.Second)
 			rec, err := r.Store.Load(context.Background(), "website/"+r.Crisp.WebsiteID())
 			require.NoError(t, err)
@@ -172,18 +172,18 @@ func TestAWebsiteRecordThatCannotBeRead(t *testing.T) {
 // A conversation that names no website stays where it began when the default changes, whoever asks.
 func TestTheDefaultWebsiteChanges(t *testing.T) {
 	const other = "7a3c5e10-6f0b-4d55-9c1e-00000000000b"
-	o := options{still: true}
-	o.crisp.Websites = []string{other}
-	for name, before := range map[string]func(r *rig) *handovertest.Conversation{
-		"while the bot answers": func(r *rig) *handovertest.Conversation { r.Says("hello"); return nil },
-		"while an agent does":   func(r *rig) *handovertest.Conversation { return r.Opened() },
+	o := rig.Options{Still: true}
+	o.Crisp.Websites = []string{other}
+	for name, before := range map[string]func(r *rig.Rig) *handovertest.Conversation{
+		"while the bot answers": func(r *rig.Rig) *handovertest.Conversation { r.Says("hello"); return nil },
+		"while an agent does":   func(r *rig.Rig) *handovertest.Conversation { return r.Opened() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, o, func(r *rig) {
+			rig.Bubble(t, o, func(r *rig.Rig) {
 				first := r.Crisp.WebsiteID()
 				conv := before(r)
 				require.NoError(r.T, r.H.Shutdown(r.T.Context()))
-				r.H = r.replica(options{config: func(_ *rig, c *handover.Config) {
+				r.H = r.Replica(rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 					c.Store, c.WebsiteID, c.Websites = r.Store, other, []string{first}
 				}})
 				if conv == nil {
@@ -193,10 +193,10 @@ func TestTheDefaultWebsiteChanges(t *testing.T) {
 				require.Equal(r.T, first, conv.WebsiteID())
 				require.Equal(r.T, handover.StateWaiting, r.Session().State)
 				require.False(r.T, r.Says("a human?").Bot)
-				require.Contains(r.T, systemrig.UserTexts(conv), "a human?")
+				require.Contains(r.T, rig.UserTexts(conv), "a human?")
 				conv.Operator("Ann").Say("hello")
 				r.After(time.Minute) // the process that ended refuses the hook
-				require.Contains(r.T, unlate(r.Saw()), "agent Ann: hello")
+				require.Contains(r.T, rig.Unlate(r.Saw()), "agent Ann: hello")
 				require.NoError(r.T, r.H.UserTyping(r.Conv, true))
 				_, err := r.H.Available(r.T.Context(), r.Conv)
 				require.NoError(r.T, err)
@@ -218,13 +218,9 @@ func TestTheDefaultWebsiteChanges(t *testing.T) {
 	}
 }
 
-func dropHooks(handovertest.HookInfo) handovertest.HookFault {
-	return handovertest.HookFault{Drop: true}
-}
-
 func TestCatchUpFindsWhatNoHookTold(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.Crisp.SetHookFaults(dropHooks)
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Crisp.SetHookFaults(rig.DropHooks)
 		ann.Say("one")
 		ann.Note("private")
 		ann.Say("two")
@@ -243,7 +239,7 @@ func TestCatchUpFindsWhatNoHookTold(t *testing.T) {
 
 func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
 	t.Parallel()
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		before := r.Crisp.CountCalls(handovertest.RouteList)
 		r.After(24 * time.Hour)
 		require.LessOrEqual(t, r.Crisp.CountCalls(handovertest.RouteList)-before, 501)
@@ -254,8 +250,8 @@ func TestCatchUpStaysWithinItsShareOfTheQuota(t *testing.T) {
 }
 
 func TestCatchUpAfterOurOwnRefusals(t *testing.T) {
-	o := options{crisp: handovertest.Options{HookAttempts: 1}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Crisp: handovertest.Options{HookAttempts: 1}}
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(time.Minute)
 		r.Store.Fails(true)
 		ann.Say("hello?")
@@ -268,10 +264,10 @@ func TestCatchUpAfterOurOwnRefusals(t *testing.T) {
 
 // The list of conversations may tell of a message that the log does not show yet.
 func TestCatchUpOnALogThatLags(t *testing.T) {
-	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	ended(t, rig.OftenListed, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(time.Minute)
-		r.Crisp.SetHookFaults(dropHooks)
-		lags(r, 6*time.Second)
+		r.Crisp.SetHookFaults(rig.DropHooks)
+		r.Lags(6 * time.Second)
 		ann.Say("one more thing")
 		r.After(time.Minute)
 		require.Contains(t, r.Saw(), "agent Ann: one more thing")
@@ -280,7 +276,7 @@ func TestCatchUpOnALogThatLags(t *testing.T) {
 
 // Another hook meanwhile does not stand in for the second read that a lagging log needs.
 func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
-	ended(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	ended(t, rig.OftenListed, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(time.Minute)
 		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) (f handovertest.HookFault) {
 			if i.Event == "message:received" {
@@ -290,7 +286,7 @@ func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
 		})
 		ann.Note("for the team")
 		r.After(1500 * time.Millisecond)
-		lags(r, 6*time.Second)
+		r.Lags(6 * time.Second)
 		ann.Say("one more thing")
 		r.After(time.Minute)
 		require.Contains(t, r.Saw(), "agent Ann: one more thing")
@@ -299,16 +295,16 @@ func TestCatchUpOnALogThatLagsWhileAHookComes(t *testing.T) {
 
 // A record that nobody can read does not keep the other conversations from being caught up with.
 func TestCatchUpPassesARecordThatCannotBeRead(t *testing.T) {
-	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.OftenListed, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Conv.ID = "another"
 		other := r.Opened()
 		r.After(time.Minute)
 		r.Saw()
-		r.Crisp.SetHookFaults(dropHooks)
+		r.Crisp.SetHookFaults(rig.DropHooks)
 		ann.Say("hello")
 		r.After(time.Millisecond)
 		other.Operator("Bob").Say("never read") // the newest change, which is listed first
-		r.alter(func([]byte) []byte { return []byte("not JSON") })
+		r.Alter(func([]byte) []byte { return []byte("not JSON") })
 		r.After(10 * time.Second)
 		require.Contains(t, r.Saw(), "agent Ann: hello")
 	})
@@ -316,14 +312,14 @@ func TestCatchUpPassesARecordThatCannotBeRead(t *testing.T) {
 
 // Crisp documents an order by state where order_date_updated is not understood.
 func TestCatchUpWhereTheListIsOrderedByState(t *testing.T) {
-	o := options{crisp: handovertest.Options{ListOrder: handovertest.ListByState}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Crisp: handovertest.Options{ListOrder: handovertest.ListByState}}
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		for i := range 120 {
 			r.Crisp.Open("somebody else").UserByChat("hello " + strconv.Itoa(i))
 		}
 		r.After(10 * time.Minute)
 		r.Saw()
-		r.Crisp.SetHookFaults(dropHooks)
+		r.Crisp.SetHookFaults(rig.DropHooks)
 		tally := r.Crisp.Tally()
 		for _, text := range []string{"one", "two"} {
 			ann.Say(text)
@@ -337,11 +333,11 @@ func TestCatchUpWhereTheListIsOrderedByState(t *testing.T) {
 
 // More has changed than one look may read: the next one goes on.
 func TestCatchUpWithMorePagesThanOneLookReads(t *testing.T) {
-	o := options{config: oftenListed.config, crisp: handovertest.Options{ListPageSize: 20}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Config: rig.OftenListed.Config, Crisp: handovertest.Options{ListPageSize: 20}}
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(time.Minute)
 		r.Saw()
-		r.Crisp.SetHookFaults(dropHooks)
+		r.Crisp.SetHookFaults(rig.DropHooks)
 		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 503, For: 2 * time.Minute})
 		ann.Say("the oldest change of all")
 		for i := range 900 {
@@ -355,8 +351,8 @@ func TestCatchUpWithMorePagesThanOneLookReads(t *testing.T) {
 }
 
 func TestCatchUpPassesOddRows(t *testing.T) {
-	active(t, oftenListed, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.Crisp.SetHookFaults(dropHooks)
+	rig.Active(t, rig.OftenListed, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Crisp.SetHookFaults(rig.DropHooks)
 		ann.Say("one")
 		for i, odd := range []map[string]any{
 			{"updated_at": "yesterday"}, {"updated_at": 0}, {"updated_at": -1}, {"updated_at": 1e30}, {"updated_at": nil},
@@ -385,8 +381,8 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 		"no time": "yesterday", "1970": 1, "a year ago": -int64(365 * 24 * time.Hour / time.Millisecond),
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options{config: func(_ *rig, c *handover.Config) { c.Limits.DailyCalls = 100_000 }} // it is listed every nine seconds
-			active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+			o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Limits.DailyCalls = 100_000 }} // it is listed every nine seconds
+			rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 				first := r.Conv
 				r.Conv.ID = "another"
 				other := r.Opened()
@@ -394,7 +390,7 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 				r.After(time.Hour)
 				r.Saw()
 				r.Conv = first
-				r.Crisp.SetHookFaults(dropHooks)
+				r.Crisp.SetHookFaults(rig.DropHooks)
 				switch n := odd.(type) {
 				case int64:
 					odd = time.Now().UnixMilli() + n
@@ -428,8 +424,8 @@ func TestCatchUpOfARowWithAnOddTime(t *testing.T) {
 
 // One refused hook in a second does not make catch-up dearer than its share.
 func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
-	o := options{crisp: handovertest.Options{HookAttempts: 1}}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+	o := rig.Options{Crisp: handovertest.Options{HookAttempts: 1}}
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
 		tally := r.Crisp.Tally()
 		for range 900 {
 			r.Store.Fails(true)
@@ -445,10 +441,10 @@ func TestCatchUpKeepsItsShareWhileHooksAreRefused(t *testing.T) {
 
 // A hook for a record that nobody can read is answered 200, and the record is named now and then.
 func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
-	var log syncBuffer
-	o := options{config: func(_ *rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
-	active(t, o, func(r *rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
-		r.alter(func([]byte) []byte { return []byte("not JSON") })
+	var log rig.Log
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
+	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Alter(func([]byte) []byte { return []byte("not JSON") })
 		tally := r.Crisp.Tally()
 		for range 600 {
 			ann.Say("hello?")
@@ -457,7 +453,7 @@ func TestHooksOfARecordThatCannotBeRead(t *testing.T) {
 		for _, hook := range r.Crisp.Hooks() {
 			require.Equal(t, http.StatusOK, hook.Status)
 		}
-		hook := r.hook("session:set_state", r.Crisp.Last().ID(), map[string]any{"state": "resolved"})
+		hook := r.Hook("session:set_state", r.Crisp.Last().ID(), map[string]any{"state": "resolved"})
 		ev, err := handover.ReadEvent(nil, hook, handover.Webhook{Secrets: handover.NewSecrets(r.Crisp.Secret())})
 		require.NoError(t, err)
 		require.NoError(t, r.H.HandleEvent(r.T.Context(), ev), "a host's own queue does not repeat it either")

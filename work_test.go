@@ -11,6 +11,7 @@ import (
 
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
 )
 
 // forgetfulStore saves, and once says that it failed.
@@ -23,7 +24,7 @@ func (s *forgetfulStore) Save(ctx context.Context, r handover.Record) (int64, er
 	version, err := s.Store.Save(ctx, r)
 	if what := s.forgets.Load(); err == nil && what != nil && strings.Contains(string(r.Data), *what) {
 		s.forgets.Store(nil)
-		return 0, errStoreDown
+		return 0, rig.ErrStoreDown
 	}
 	return version, err
 }
@@ -32,11 +33,11 @@ func (s *forgetfulStore) Save(ctx context.Context, r handover.Record) (int64, er
 // other work goes on and keeps its claim.
 func TestAStepWhoseBeginWasStoredUnheard(t *testing.T) {
 	store := &forgetfulStore{}
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		store.Store = c.Store
 		c.Store = store
 	}}
-	active(t, o, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.After(10 * time.Second)
 		begins := `"running":true`
 		store.forgets.Store(&begins)
@@ -57,11 +58,11 @@ func TestAStepWhoseBeginWasStoredUnheard(t *testing.T) {
 // nobody needs.
 func TestAConversationThatWasStoredUnheard(t *testing.T) {
 	store := &forgetfulStore{}
-	o := options{config: func(_ *rig, c *handover.Config) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		store.Store = c.Store
 		c.Store = store
 	}}
-	bubble(t, o, func(r *rig) {
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		made := "session_"
 		store.forgets.Store(&made)
 		conv := r.Opened()
@@ -74,9 +75,9 @@ func TestAConversationThatWasStoredUnheard(t *testing.T) {
 
 // What a process keeps of a record that it saved is what it stored, and nothing older.
 func TestARecordIsRememberedAsItIsStored(t *testing.T) {
-	active(t, options{}, func(r *rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		key := r.Crisp.WebsiteID() + "/webchat/user-1"
-		other := r.replica(options{})
+		other := r.Replica(rig.Options{})
 		for _, step := range []struct {
 			name string
 			do   func()

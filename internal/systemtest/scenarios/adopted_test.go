@@ -1,0 +1,223 @@
+package scenarios
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/systemtest/rig"
+)
+
+func TestAdoptedConversationKeepsWhatItHas(t *testing.T) {
+	for name, echo := range map[string]bool{"with the opening's echo": true, "without it": false} {
+		t.Run(name, func(t *testing.T) { adopted(t, echo) })
+	}
+}
+
+func adopted(t *testing.T, echo bool) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		conv.Operator("Ann").Say("long before")
+		old := conv.Operator("Ann").Say("before")
+		r.Crisp.Settle()
+		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+		r.Saw()
+		r.Conv.ID = "user-2"
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Drop: !echo && i.Event == "message:send"}
+		})
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID(), Segments: []string{"new"}, User: handover.UserData{Data: map[string]any{"plan": "pro"}}}))
+		require.Len(t, r.Crisp.Conversations(), 1)
+		conv.Operator("Ann").Edit(old, "before, edited")
+		conv.Operator("Ann").Remove(old)
+		r.After(time.Minute)
+		require.Empty(t, rig.AgentsIn(r.Saw()), "what was written before stays unshown, edits of it too")
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		r.Says("hello")
+		conv.Operator("Ann").Say("after")
+		require.Equal(t, []string{"agent Ann: after"}, rig.AgentsIn(r.Saw()))
+		conv.Operator("Ann").Resolve()
+		r.Crisp.Settle()
+		require.Len(t, r.Ends()[0].Messages, 2)
+	})
+}
+
+func TestAdoptedConversationGoesOnWhenItsOpeningIsAbandoned(t *testing.T) {
+	for name, again := range map[string]bool{"at once": false, "when it is used again": true} {
+		t.Run(name, func(t *testing.T) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+				conv := r.Opened()
+				require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+				req := handover.Request{CrispID: conv.ID()}
+				if again {
+					require.Equal(t, handover.OutcomeOpened, r.Asks(req))
+					require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+					req.CrispID = ""
+				}
+				r.OpensSlowly(req, handovertest.RouteMeta)
+				require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+				r.After(time.Minute)
+				ends := r.Ends()
+				require.Equal(t, handover.EndHostEnded, ends[len(ends)-1].Reason)
+				require.NotEqual(t, "resolved", conv.State(), "it is not the library's")
+			})
+		})
+	}
+}
+
+// An opening message that passes although its opening was abandoned may be answered.
+func TestAdoptedConversationWhoseOpeningPassesAfterTheEnd(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		conv.Operator("Ann").Say("old words")
+		r.After(time.Minute)
+		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+		r.OpensSlowly(handover.Request{CrispID: conv.ID()}, handovertest.RouteSend)
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{}))
+		r.After(time.Minute)
+		require.Len(t, rig.UserTexts(conv), 2)
+		r.Saw()
+		conv.Operator("Ann").Say("new words")
+		r.After(time.Minute)
+		require.Equal(t, []string{"agent Ann: new words"}, r.AgentLines())
+	})
+}
+
+func TestAdoptedConversationThatIsTaken(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		r.Conv.ID = "user-2"
+		turn, err := r.Receive(handover.Incoming{Text: "me too"})
+		require.NoError(t, err)
+		_, err = r.H.Start(r.T.Context(), turn, handover.Request{CrispID: conv.ID()})
+		require.ErrorIs(t, err, handover.ErrTaken)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.NoError(t, r.Reply(turn, "sorry"))
+		require.Len(t, rig.UserTexts(conv), 1)
+	})
+}
+
+// The bot has spoken when its request turns out to name another user's conversation, or none: it is not asked again.
+func TestAnswerNamesAConversationThatCannotBeUsed(t *testing.T) {
+	answers, taken := 0, ""
+	var faults []error
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
+		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			answers++
+			return &handover.Request{CrispID: taken, Segments: []string{"new"}, User: handover.UserData{Email: "user@shop.example"}}, nil
+		}
+		c.Observe = func(ctx context.Context, a handover.Activity) {
+			r.Observe(ctx, a)
+			if a.Kind == handover.ActivityFault {
+				faults = append(faults, a.Err)
+			}
+		}
+	}}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		ask := func(user string) {
+			r.Conv.ID = user
+			require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "of " + user, Text: "a human"}))
+			r.After(time.Second)
+			require.Equal(r.T, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.Saw())
+		}
+		ask("user-1")
+		taken = r.Crisp.Last().ID()
+		ask("user-2")
+		require.Equal(r.T, 2, answers)
+		require.Len(r.T, faults, 1)
+		require.ErrorIs(r.T, faults[0], handover.ErrTaken)
+		require.NotEqual(r.T, taken, r.Session().CrispID)
+		require.Equal(r.T, []string{"new"}, r.Crisp.Last().Segments())
+		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email)
+
+		taken = "none of Crisp's"
+		ask("user-3")
+		require.Equal(r.T, 3, answers)
+		require.Len(r.T, faults, 2)
+		require.ErrorContains(r.T, faults[1], "Request.CrispID")
+		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email, "only the id is left out")
+	})
+}
+
+func TestAdoptedConversationThatIsGone(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		require.Equal(t, handover.OutcomeOpenFailed, r.Asks(handover.Request{CrispID: "session_00000000-0000-4000-8000-000000000000"}))
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, []string{"system: I am sorry, I could not reach anybody. You are talking with the bot again."}, r.Saw())
+		require.Empty(t, r.Crisp.Conversations())
+	})
+}
+
+// adoptsUnread has user-2 ask for a human in the Crisp conversation of user-1, whose log cannot be read from then on.
+// No hook tells of our own messages. A new process does all that comes, if fresh: it has no hint at Crisp's clock.
+// The result makes the log readable.
+func adoptsUnread(r *rig.Rig, o rig.Options, conv *handovertest.Conversation, fresh bool) (readable func()) {
+	r.T.Helper()
+	if fresh {
+		require.NoError(r.T, r.H.Shutdown(r.T.Context()))
+		r.H = r.Replica(o)
+	}
+	r.Conv.ID = "user-2"
+	r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+		return handovertest.HookFault{Drop: i.Event == "message:send"}
+	})
+	failing := r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteSend, Refuse: true})
+	readable = r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 500})
+	turn, err := r.Receive(handover.Incoming{Text: "me again"})
+	require.NoError(r.T, err)
+	ctx, cancel := context.WithTimeout(r.T.Context(), time.Second)
+	defer cancel()
+	_, err = r.H.Start(ctx, turn, handover.Request{CrispID: conv.ID()})
+	require.ErrorIs(r.T, err, context.DeadlineExceeded)
+	r.After(40 * time.Second)
+	failing()
+	for r.Session().State == handover.StateOpening {
+		r.After(time.Second)
+	}
+	require.Equal(r.T, handover.StateWaiting, r.Session().State)
+	return readable
+}
+
+// What was written before our opening message stays unshown, and what was written after it is shown within two
+// minutes, also where the log cannot be read, Crisp's clock is another one, and hooks are late.
+func TestAdoptedConversationThatCannotBeRead(t *testing.T) {
+	for clock, skew := range map[string]time.Duration{"same clock": 0, "clock ahead": 20 * time.Minute, "clock behind": -20 * time.Minute} {
+		for hook, late := range map[string]time.Duration{"while it opens": 5 * time.Second, "once it is open": 3 * time.Minute} {
+			t.Run(clock+", hook "+hook, func(t *testing.T) { adoptedUnread(t, skew, late, false) })
+		}
+	}
+	t.Run("clock ahead and not known, hook while it opens", func(t *testing.T) {
+		adoptedUnread(t, 20*time.Minute, 5*time.Second, true)
+	})
+	t.Run("same clock, not known, hook once it is open", func(t *testing.T) {
+		adoptedUnread(t, 0, 3*time.Minute, true)
+	})
+}
+
+func adoptedUnread(t *testing.T, skew, late time.Duration, fresh bool) {
+	o := rig.Options{Crisp: handovertest.Options{Skew: skew}, Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Open = 10 * time.Minute }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		conv := r.Opened()
+		r.After(time.Minute)
+		require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+		r.Saw()
+		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Delay: late} })
+		conv.Operator("Ann").Say("before")
+		r.After(time.Second)
+		readable := adoptsUnread(r, o, conv, fresh)
+		r.After(4 * time.Minute)
+		require.Empty(t, r.AgentLines())
+		conv.Operator("Ann").Say("after")
+		r.After(2 * time.Minute)
+		shown := r.AgentLines()
+		require.Equal(t, []string{"agent Ann: after"}, shown, "in hand, whatever reads do")
+		require.Equal(t, handover.StateActive, r.Session().State)
+		readable()
+		r.After(10 * time.Minute)
+		require.Equal(t, shown, r.AgentLines(), "the log tells nothing new")
+	})
+}
