@@ -75,6 +75,7 @@ type known struct {
 	kept    *record // the record, as this process saved it some time ago: it was not read since
 	claimed bool    // the store gave the record with its claim
 	begun   int64   // the effect that the save of the record began
+	marks   *marks  // that it began in place of an effect
 	reading bool    // nothing is to be saved
 }
 

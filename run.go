@@ -181,6 +181,8 @@ func (h *engine) work(j worker.Job) {
 		err = s.CatchUp(ctx, func(ctx context.Context, c crispapi.Conversation, at int64) error {
 			return h.listed(ctx, website, c, at)
 		})
+	case k.marks != nil:
+		h.mark(ctx, s, k.key, k.marks)
 	case old:
 		err = h.old.tidy(ctx, j.Key, func(ctx context.Context, key string) (*record, error) { return h.load(ctx, known{key: key}) })
 	default:
@@ -303,7 +305,12 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	switch free, b := rec.env.others(), rec.env.begun; {
+	free, b := rec.env.others(), rec.env.begun
+	if b != nil && b.marks != nil { // they do not need the record
+		b.carryOn(known{key: key})
+		b = nil
+	}
+	switch {
 	case free && b != nil:
 		b.carryOn(known{key: key, saved: rec})
 	case b != nil:
