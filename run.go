@@ -165,7 +165,7 @@ func (h *engine) work(j worker.Job) {
 	if !ok {
 		k.key = j.Key
 	}
-	if k.begun == 0 {
+	if k.launched == 0 {
 		if r, ok := h.given.LoadAndDelete(j.Key); ok {
 			k = known{key: j.Key, record: r.(Record), claimed: true}
 		}
@@ -305,16 +305,16 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	free, b := rec.env.others(), rec.env.begun
-	if b != nil && b.marks != nil { // they do not need the record
-		b.carryOn(known{key: key})
-		b = nil
+	free, l := rec.env.others(), rec.env.launch
+	if l != nil && l.marks != nil { // they do not need the record
+		l.run(known{key: key})
+		l = nil
 	}
 	switch {
-	case free && b != nil:
-		b.carryOn(known{key: key, saved: rec})
-	case b != nil:
-		b.carryOn(known{key: key, record: rec.env.record})
+	case free && l != nil:
+		l.run(known{key: key, saved: rec})
+	case l != nil:
+		l.run(known{key: key, record: rec.env.record})
 	case free && len(jobs) > 0:
 		jobs[0].Known = known{key: key, saved: rec}
 	case free:

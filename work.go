@@ -81,7 +81,7 @@ func (h *engine) claim(key string, rec *record) {
 			rec.planner().orphaned()
 		}
 		c.Take(h.process, now)
-		if h.begin(key, rec); !rec.busy() { // the marks were all
+		if h.launch(key, rec); !rec.busy() { // the marks were all
 			c.Release()
 		}
 	default:
@@ -96,16 +96,16 @@ func (rec *record) busy() bool {
 	return rec.env.stepping || p.working() || p.wants(toUser) || p.wants(toCrisp)
 }
 
-// begun is what a save begins towards Crisp, so that beginning it needs no save of its own.
-type begun struct {
+// launch is what begins towards Crisp with a save, so that beginning it needs no save of its own.
+type launch struct {
 	effect int64         // its number
 	marks  *marks        // in place of an effect
 	place  *worker.Place // of the work that carries it out
 }
 
-// begin has the save begin what is to be done towards Crisp, if nobody is at that and a worker is free. The place is taken
+// launch begins, with the save, what is to be done towards Crisp, if nobody is at that and a worker is free. The place is taken
 // before the save: from the save on nobody may take the effect for one that was lost.
-func (h *engine) begin(key string, rec *record) {
+func (h *engine) launch(key string, rec *record) {
 	e, _ := rec.ToCrisp.ready(rec.env.now)
 	if e == nil || e.Running || rec.env.attending == toCrisp {
 		return
@@ -118,23 +118,23 @@ func (h *engine) begin(key string, rec *record) {
 	switch {
 	case place == nil:
 	case aside:
-		rec.env.begun = &begun{marks: rec.takeMarks(e), place: place}
+		rec.env.launch = &launch{marks: rec.takeMarks(e), place: place}
 	default:
 		e.begin(rec.env.now)
-		rec.env.begun = &begun{effect: e.N, place: place}
+		rec.env.launch = &launch{effect: e.N, place: place}
 	}
 }
 
-// carryOn has the effect carried out, now that the record is saved.
-func (b *begun) carryOn(k known) {
-	k.begun, k.marks = b.effect, b.marks
-	b.place.Run(k)
+// run has it carried out, now that the record is saved.
+func (l *launch) run(k known) {
+	k.launched, k.marks = l.effect, l.marks
+	l.place.Run(k)
 }
 
-// giveUp gives the place back if the record was not saved.
-func (b *begun) giveUp() {
-	if b != nil {
-		b.place.Release()
+// cancel gives the place back if the record was not saved.
+func (l *launch) cancel() {
+	if l != nil {
+		l.place.Release()
 	}
 }
 
@@ -157,7 +157,7 @@ type attendance struct {
 	done *result // of the last step; nil: there was none
 	next *step   // nil: nothing is left to do now
 
-	begun int64 // the effect that a save began; 0: none, or it is done
+	launched int64 // the effect that began with a save; 0: none, or it is done
 }
 
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
@@ -165,7 +165,7 @@ type attendance struct {
 // returns when nothing is left to do now, or another process is at it. A record that the store gave with
 // its claim is saved whatever comes of it, which ends the store's hiding.
 func (h *engine) attend(ctx context.Context, dir direction, k known) error {
-	a := &attendance{h: h, key: k.key, dir: dir, must: k.claimed, begun: k.begun}
+	a := &attendance{h: h, key: k.key, dir: dir, must: k.claimed, launched: k.launched}
 	for steps := 0; ; steps++ {
 		rest := steps >= maxSteps && !h.pool.Closed()
 		rec, err := a.plan(ctx, k, rest)
@@ -216,8 +216,8 @@ func (a *attendance) change(rec *record, rest bool) error {
 	if !rec.env.stored {
 		return errKeep
 	}
-	if e := rec.queue(a.dir).effect(a.begun); e != nil {
-		a.next, a.begun = &step{effect: e}, 0
+	if e := rec.queue(a.dir).effect(a.launched); e != nil {
+		a.next, a.launched = &step{effect: e}, 0
 		return errKeep
 	}
 	other := !h.hooks.NoClaim && rec.Claim.HeldByOther(h.process, rec.env.now)
