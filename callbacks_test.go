@@ -333,6 +333,27 @@ func TestMarksOfABurstGoTogether(t *testing.T) {
 	})
 }
 
+func TestMarksThatFailOnceAreMade(t *testing.T) {
+	for name, fault := range map[string]handovertest.Fault{
+		"refused": {Status: 503}, "no answer": {CutAfter: true},
+	} {
+		for _, route := range []string{handovertest.RouteDelivered, handovertest.RouteRead} {
+			t.Run(name+", "+route, func(t *testing.T) {
+				rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+					fault.Route = route
+					r.Crisp.Fail(1, fault)
+					fp := ann.Say("seen?")
+					r.After(time.Minute)
+					m, _ := conv.Message(fp)
+					require.Equal(t, []string{"chat", "chat"}, []string{m.Delivered, m.Read})
+					require.Equal(t, handover.StateActive, r.Session().State)
+					require.NotContains(t, string(r.Record().Data), `"kind":"mark"`)
+				})
+			})
+		}
+	}
+}
+
 func TestFailingMarksNeverDelayTheUser(t *testing.T) {
 	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteDelivered, Status: 503})

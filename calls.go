@@ -79,20 +79,33 @@ func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) 
 		r = c.postNote(ctx, rec, e, r)
 	case kindMark:
 		r.marked = slices.Clone(e.FPs)
-		r.err = api.MarkDelivered(ctx, e.Crisp, c.cfg.Origin, e.FPs)
-		if r.err == nil {
-			r.err = api.MarkRead(ctx, e.Crisp, c.cfg.Origin, e.FPs)
-		}
+		r.err = c.mark(ctx, api, e.Crisp, e.FPs)
 	case kindRate:
 		r.err = api.AskRating(ctx, e.Crisp)
 	case kindEmail:
 		r.err = api.SetMetas(ctx, e.Crisp, crispapi.Metas{Email: e.Note})
 	}
-	c.advise(rec, e, r.err)
-	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.Read && !e.Kind.names() {
-		r.gone = api.Gone(ctx, e.Crisp)
+	if r.err != nil {
+		r = c.failed(ctx, rec, e, r)
 	}
 	return r
+}
+
+// failed adds to the result of a call that failed whether the conversation is gone, and has a person told what to mend.
+func (c *crispCalls) failed(ctx context.Context, rec *record, e *effect, r result) result {
+	c.advise(rec, e, r.err)
+	if fault := apiError(r.err); fault != nil && fault.StatusCode == http.StatusNotFound && e.Crisp != "" && !fault.Read && !e.Kind.names() {
+		r.gone = c.sites.of(rec).API.Gone(ctx, e.Crisp)
+	}
+	return r
+}
+
+// mark marks messages of agents as delivered and read.
+func (c *crispCalls) mark(ctx context.Context, api *crispapi.Client, crisp string, fps []int64) error {
+	if err := api.MarkDelivered(ctx, crisp, c.cfg.Origin, fps); err != nil {
+		return err
+	}
+	return api.MarkRead(ctx, crisp, c.cfg.Origin, fps)
 }
 
 // post posts a message. When the last attempt may have been carried out, Crisp's log is asked

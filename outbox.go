@@ -289,3 +289,26 @@ func (rec *record) userSign() {
 	rec.ToUser = append(rec.Away, rec.ToUser...)
 	rec.Away = nil
 }
+
+// maxMarks is how many messages one mark is about: older ones stay unmarked.
+const maxMarks = 200
+
+// mark queues the delivered and read marks, together with those that wait already.
+func (rec *record) mark(crisp string, fp int64) {
+	if rec.env.cfg.Policy.NoMarks {
+		return
+	}
+	for _, e := range rec.ToCrisp {
+		if e.Kind == kindMark && e.Crisp == crisp && e.Attempts == 0 {
+			e.FPs = append(e.FPs[max(0, len(e.FPs)-maxMarks+1):], fp)
+			return
+		}
+	}
+	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: crisp, FPs: []int64{fp}})
+}
+
+// takeMarks takes an effect of the queue that is not to be stored.
+func (rec *record) takeMarks(e *effect) *marks {
+	rec.ToCrisp.drop(func(x *effect) bool { return x == e })
+	return &marks{about: rec.purpose(&step{effect: e}), crisp: e.Crisp, fps: e.FPs}
+}

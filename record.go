@@ -54,7 +54,7 @@ type env struct {
 	before     awaited        // what others may wait for, as the record was
 	attending  direction      // in which the work goes on without a nudge
 	stepping   bool           // a step was planned, and is about to begin
-	begun      *begun         // the effect that the save begins, if it does
+	launch     *launch        // what begins with the save, if anything does
 	activity   []Activity     // told to the observer when the change is saved
 	returned   []string       // Incoming ids that an end gives back to the bot
 	trustHooks bool           // see testhook.Hooks.NoLog

@@ -70,12 +70,13 @@ type known struct {
 	conversation Conversation // of a record that may not be stored yet
 	// record is the record as the store gave it, and saved as an update returned it, which nobody else may
 	// use. Neither need be the newest.
-	record  Record
-	saved   *record
-	kept    *record // the record, as this process saved it some time ago: it was not read since
-	claimed bool    // the store gave the record with its claim
-	begun   int64   // the effect that the save of the record began
-	reading bool    // nothing is to be saved
+	record   Record
+	saved    *record
+	kept     *record // the record, as this process saved it some time ago: it was not read since
+	claimed  bool    // the store gave the record with its claim
+	launched int64   // the effect that began with the save of the record
+	marks    *marks  // what began with it in place of an effect
+	reading  bool    // nothing is to be saved
 }
 
 // locate returns what is known of a conversation's record, without a load if possible. A conversation
@@ -192,7 +193,7 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 	}
 	rec.handOn()
 	e := rec.env
-	defer func() { e.begun.giveUp() }() // unless the record is saved
+	defer func() { e.launch.cancel() }() // unless the record is saved
 	saved, err := rs.save(ctx, k.key, rec)
 	if saved {
 		pass()

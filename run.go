@@ -165,7 +165,7 @@ func (h *engine) work(j worker.Job) {
 	if !ok {
 		k.key = j.Key
 	}
-	if k.begun == 0 {
+	if k.launched == 0 {
 		if r, ok := h.given.LoadAndDelete(j.Key); ok {
 			k = known{key: j.Key, record: r.(Record), claimed: true}
 		}
@@ -181,6 +181,8 @@ func (h *engine) work(j worker.Job) {
 		err = s.CatchUp(ctx, func(ctx context.Context, c crispapi.Conversation, at int64) error {
 			return h.listed(ctx, website, c, at)
 		})
+	case k.marks != nil:
+		h.mark(ctx, s, k.key, k.marks)
 	case old:
 		err = h.old.tidy(ctx, j.Key, func(ctx context.Context, key string) (*record, error) { return h.load(ctx, known{key: key}) })
 	default:
@@ -303,11 +305,16 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	switch free, b := rec.env.others(), rec.env.begun; {
-	case free && b != nil:
-		b.carryOn(known{key: key, saved: rec})
-	case b != nil:
-		b.carryOn(known{key: key, record: rec.env.record})
+	free, l := rec.env.others(), rec.env.launch
+	if l != nil && l.marks != nil { // they do not need the record
+		l.run(known{key: key})
+		l = nil
+	}
+	switch {
+	case free && l != nil:
+		l.run(known{key: key, saved: rec})
+	case l != nil:
+		l.run(known{key: key, record: rec.env.record})
 	case free && len(jobs) > 0:
 		jobs[0].Known = known{key: key, saved: rec}
 	case free:

@@ -244,7 +244,7 @@ func (o *settlement) delivered() {
 		}
 	}
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
-		o.mark(s, o.e.FP)
+		o.rec.mark(s.ID, o.e.FP)
 	}
 	if o.rec.takesOver(s, o.e.Message) {
 		told := o.rec.FollowUp.Agents.find(o.e.Message.Agent) >= 0
@@ -474,21 +474,4 @@ func (o *settlement) giveBack(e *effect) {
 	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
 	o.rec.env.returned = append(o.rec.env.returned, e.Incoming)
 	o.rec.returnToBot()
-}
-
-// maxMarks is how many messages one mark is about: older ones stay unmarked.
-const maxMarks = 200
-
-// mark queues the delivered and read marks, together with those that wait already.
-func (o *settlement) mark(s *crisplog.Session, fp int64) {
-	if o.rec.env.cfg.Policy.NoMarks {
-		return
-	}
-	for _, e := range o.rec.ToCrisp {
-		if e.Kind == kindMark && e.Crisp == s.ID && e.Attempts == 0 {
-			e.FPs = append(e.FPs[max(0, len(e.FPs)-maxMarks+1):], fp)
-			return
-		}
-	}
-	o.rec.push(&o.rec.ToCrisp, effect{Kind: kindMark, Crisp: s.ID, FPs: []int64{fp}})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/crisphandover/handover/internal/httpbody"
 	"github.com/crisphandover/handover/internal/keys"
 	"github.com/crisphandover/handover/internal/pace"
+	"github.com/crisphandover/handover/internal/website"
 	"github.com/crisphandover/handover/internal/worker"
 )
 
@@ -72,51 +73,68 @@ func (h *engine) claim(key string, rec *record) {
 	if mine {
 		h.dropLost(key, rec)
 	}
-	busy := rec.env.stepping || rec.planner().working() || rec.planner().wants(toUser) || rec.planner().wants(toCrisp)
 	rec.env.answers = h.pool.Accepts()
 	switch {
 	case !h.hooks.NoClaim && c.HeldByOther(h.process, now):
-	case busy && (h.pool.Accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
+	case rec.busy() && (h.pool.Accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
 		if !mine && !rec.env.stepping { // before a step was planned that was done
 			rec.planner().orphaned()
 		}
 		c.Take(h.process, now)
-		h.begin(key, rec)
+		if h.launch(key, rec); !rec.busy() { // the marks were all
+			c.Release()
+		}
 	default:
 		c.Release()
 	}
 	rec.env.mine = c.Holder == h.process
 }
 
-// begun is an effect towards Crisp that a save begins, so that beginning it needs no save of its own.
-type begun struct {
-	effect int64
+// busy reports whether there is work on the record now.
+func (rec *record) busy() bool {
+	p := rec.planner()
+	return rec.env.stepping || p.working() || p.wants(toUser) || p.wants(toCrisp)
+}
+
+// launch is what begins towards Crisp with a save, so that beginning it needs no save of its own.
+type launch struct {
+	effect int64         // its number
+	marks  *marks        // in place of an effect
 	place  *worker.Place // of the work that carries it out
 }
 
-// begin has the save begin what is to be done towards Crisp, if nobody is at that and a worker is free. The place is taken
+// launch begins, with the save, what is to be done towards Crisp, if nobody is at that and a worker is free. The place is taken
 // before the save: from the save on nobody may take the effect for one that was lost.
-func (h *engine) begin(key string, rec *record) {
+func (h *engine) launch(key string, rec *record) {
 	e, _ := rec.ToCrisp.ready(rec.env.now)
-	if e == nil || e.Running || e.Kind.repeatable() || !rec.env.free || rec.env.attending == toCrisp {
+	if e == nil || e.Running || rec.env.attending == toCrisp {
 		return
 	}
-	if place := h.pool.Reserve(jobOf(key, toCrisp)); place != nil {
+	aside := e.Kind == kindMark && e.Attempts == 0
+	if !aside && (e.Kind.repeatable() || !rec.env.free) {
+		return
+	}
+	place := h.pool.Reserve(jobOf(key, toCrisp))
+	switch {
+	case place == nil:
+	case aside:
+		rec.env.launch = &launch{marks: rec.takeMarks(e), place: place}
+	default:
 		e.begin(rec.env.now)
-		rec.env.begun = &begun{e.N, place}
+		rec.env.launch = &launch{effect: e.N, place: place}
 	}
 }
 
-// carryOn has the effect carried out, now that the record is saved.
-func (b *begun) carryOn(k known) {
-	k.begun = b.effect
-	b.place.Run(k)
+// run has it carried out, now that the record is saved.
+func (l *launch) run(k known) {
+	k.launched, k.marks = l.effect, l.marks
+	l.place.Run(k)
 }
 
-// giveUp gives the place back if the record was not saved.
-func (b *begun) giveUp() {
-	if b != nil {
-		b.place.Release()
+// cancel gives the place back if the record was not saved.
+func (l *launch) cancel() {
+	if l != nil {
+		l.place.Release()
 	}
 }
 
@@ -139,7 +157,7 @@ type attendance struct {
 	done *result // of the last step; nil: there was none
 	next *step   // nil: nothing is left to do now
 
-	begun int64 // the effect that a save began; 0: none, or it is done
+	launched int64 // the effect that began with a save; 0: none, or it is done
 }
 
 // attend brings one conversation up to date in one direction: it reads what is new in Crisp's log,
@@ -147,7 +165,7 @@ type attendance struct {
 // returns when nothing is left to do now, or another process is at it. A record that the store gave with
 // its claim is saved whatever comes of it, which ends the store's hiding.
 func (h *engine) attend(ctx context.Context, dir direction, k known) error {
-	a := &attendance{h: h, key: k.key, dir: dir, must: k.claimed, begun: k.begun}
+	a := &attendance{h: h, key: k.key, dir: dir, must: k.claimed, launched: k.launched}
 	for steps := 0; ; steps++ {
 		rest := steps >= maxSteps && !h.pool.Closed()
 		rec, err := a.plan(ctx, k, rest)
@@ -198,8 +216,8 @@ func (a *attendance) change(rec *record, rest bool) error {
 	if !rec.env.stored {
 		return errKeep
 	}
-	if e := rec.queue(a.dir).effect(a.begun); e != nil {
-		a.next, a.begun = &step{effect: e}, 0
+	if e := rec.queue(a.dir).effect(a.launched); e != nil {
+		a.next, a.launched = &step{effect: e}, 0
 		return errKeep
 	}
 	other := !h.hooks.NoClaim && rec.Claim.HeldByOther(h.process, rec.env.now)
@@ -281,6 +299,43 @@ func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
 		r = h.crisp.run(ctx, rec, e, r)
 	}
 	return r
+}
+
+// Marks show agents that the user got their messages. They are not worth a save of their own: the save that notes
+// that a message was shown leaves them out of the record, and they are made after it. Where that fails, or no worker
+// is free at once, they are stored, and tried like other effects. What a process that dies has not marked stays unmarked.
+
+// marks are made without being stored.
+type marks struct {
+	about Activity // what their calls are made for
+	crisp string
+	fps   []int64
+}
+
+// mark makes marks. If it fails, they are stored as an effect that was tried once.
+func (h *engine) mark(ctx context.Context, site *website.Site, key string, m *marks) {
+	calls, cancel := context.WithTimeout(withPurpose(ctx, m.about), stepTimeout)
+	defer cancel()
+	r := result{err: h.crisp.mark(calls, site.API, m.crisp, m.fps)}
+	if r.err == nil {
+		return
+	}
+	e := effect{Kind: kindMark, Crisp: m.crisp, FPs: m.fps}
+	rec, err := h.load(ctx, known{key: key})
+	if err != nil {
+		return
+	}
+	r = h.crisp.failed(calls, rec, &e, r)
+	_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
+		if rec.Sessions.ByID(m.crisp) == nil {
+			return errKeep
+		}
+		e := rec.push(&rec.ToCrisp, e)
+		e.begin(rec.env.now)
+		r.effect = e.N
+		rec.settle(&rec.ToCrisp, r)
+		return nil
+	})
 }
 
 // renew keeps this process's claim on a record until ctx ends.

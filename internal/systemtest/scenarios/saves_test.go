@@ -17,7 +17,7 @@ func TestSavesOfAMessage(t *testing.T) {
 		policy      handover.Policy
 		agent, user int64
 	}{
-		{"with marks", handover.Policy{}, 4, 2},
+		{"with marks", handover.Policy{}, 3, 2},
 		{"without marks", handover.Policy{NoMarks: true}, 3, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
