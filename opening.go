@@ -92,7 +92,8 @@ func (o *settlement) greeted() {
 	}
 	runs, byEmail := o.rec.runs(o.e.HandoverID), ho != nil && ho == o.rec.FollowUp
 	if runs || byEmail {
-		if note := o.rec.openingNote(ho); note != "" {
+		// Of what comes from the user's side, as the opening message does, the user may write an imitation: agents are told in a note.
+		if note := strings.Trim(ho.Request.Note+"\n"+ho.historyLink(o.rec), "\n"); note != "" {
 			o.rec.pushNote(o.e.Crisp, effect{Note: note})
 		}
 	}
@@ -103,12 +104,6 @@ func (o *settlement) greeted() {
 		o.rec.FollowUp.Opened = o.rec.env.now
 		o.rec.say(textByEmail, "")
 	}
-}
-
-// openingNote is what agents are told beside the opening message: the request's note, and the link to the history. Of
-// what comes from the user's side, as the opening message does, the user may write an imitation.
-func (rec *record) openingNote(ho *handover) string {
-	return strings.Trim(ho.Request.Note+"\n"+ho.historyLink(rec), "\n")
 }
 
 // historyLink is the link to what was said before the handover; "" for none. It is the same at each attempt.
@@ -185,9 +180,8 @@ func (o *settlement) openingFailed() bool {
 	}
 	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
 		o.again(api)
-		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
-			o.e.Unsure = true
-			o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
+		if o.e.Kind == kindGreet {
+			o.mayBeThere(api)
 		}
 		if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID && o.e.Attempts >= o.rec.env.cfg.Limits.Attempts {
 			o.rec.followUpFailed()

@@ -133,7 +133,7 @@ func (o *settlement) succeeded() {
 		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
 			s.Posts.Edited(o.e.FP)
 		}
-		o.passed(o.e)
+		o.passed()
 	case kindAnswer:
 		o.answered()
 	case kindResolve:
@@ -310,7 +310,7 @@ func (o *settlement) posted() {
 		s.Log.Ours(o.r.fp)
 		o.remember(s)
 	}
-	o.passed(o.e)
+	o.passed()
 }
 
 // remember notes where a message of the user is in Crisp, for its edits.
@@ -331,7 +331,7 @@ func (o *settlement) remember(s *crisplog.Session) {
 func (o *settlement) postFailed() bool {
 	api := apiError(o.r.err)
 	if o.r.gone { // its handover has ended: the message is the bot's
-		o.giveBack(o.e)
+		o.giveBack()
 		return true
 	}
 	if api != nil && api.StatusCode == http.StatusConflict && !o.e.Unsure && o.full() {
@@ -343,7 +343,7 @@ func (o *settlement) postFailed() bool {
 	}
 	running := o.rec.runs(o.e.HandoverID)
 	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.SafeToRetry()) {
-		o.giveBack(o.e)
+		o.giveBack()
 		return true
 	}
 	if !running && o.rec.env.now.Sub(o.e.Since) > o.rec.env.cfg.Timeouts.Relay {
@@ -354,20 +354,30 @@ func (o *settlement) postFailed() bool {
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
 		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
+	o.mayBeThere(api)
+	return false
+}
+
+// mayBeThere notes of a message that failed that Crisp may have it: that is looked up once the call is over for sure.
+func (o *settlement) mayBeThere(api *crispapi.Error) {
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
 		o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 	}
-	return false
+}
+
+// notSent tells of a message of the user that is given up.
+func (o *settlement) notSent() {
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
 }
 
 // refuse gives a message up, and says so.
 func (o *settlement) refuse(api *crispapi.Error) {
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
+	o.notSent()
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)
 	}
-	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == o.e.Incoming && x != o.e })
+	o.rec.ToCrisp.drop(ofMessage(o.e.Incoming))
 	if in := o.rec.UserMessages.find(o.e.Incoming); in != nil {
 		in.done(messageRefused)
 		if api != nil {
@@ -395,14 +405,14 @@ func (o *settlement) full() bool {
 		o.e.Unsure = true
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
+	o.notSent()
 	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
 	if s != nil {
 		o.closes(s) // which gives the bot what is on its way
 	}
 	if !running {
-		o.giveBack(o.e)
+		o.giveBack()
 	}
 	return true
 }
@@ -418,13 +428,13 @@ func (o *settlement) closes(s *crisplog.Session) {
 // answered notes that the picker shows the user's choice.
 func (o *settlement) answered() {
 	o.rec.Pickers.Removed(o.e.Crisp, o.e.FP)
-	o.passed(o.e)
+	o.passed()
 }
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (o *settlement) answerFailed() bool {
 	if !o.rec.runs(o.e.HandoverID) { // its handover has ended: the message is the bot's
-		o.giveBack(o.e)
+		o.giveBack()
 		return true
 	}
 	api := apiError(o.r.err)
@@ -436,13 +446,9 @@ func (o *settlement) answerFailed() bool {
 	if in == nil {
 		return true
 	}
-	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
-	if c := o.rec.Sessions.ByID(o.e.Crisp); c != nil {
-		c.Log.Ours(fp)
-	}
-	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: "text", Content: crispcontent.NewText(o.e.Else), At: o.rec.Sessions.Newest(o.e.Crisp)}
-	at := slices.Index(o.rec.ToCrisp, o.e)
-	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, at+1, &next) // in the answer's place
+	o.rec.ToCrisp.at(slices.Index(o.rec.ToCrisp, o.e)+1, func() { // in the answer's place
+		o.rec.queuePost(in, o.rec.Handover, 0, post{typ: "text", content: crispcontent.NewText(o.e.Else)})
+	})
 	return true
 }
 
@@ -459,20 +465,19 @@ func (o *settlement) timed() (news bool) {
 }
 
 // passed notes that one effect for a message of the user is done.
-func (o *settlement) passed(e *effect) {
-	rest := slices.ContainsFunc(o.rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
-	in := o.rec.UserMessages.find(e.Incoming)
-	if rest || in == nil || in.Status != messagePosting {
+func (o *settlement) passed() {
+	in := o.rec.UserMessages.find(o.e.Incoming)
+	if in == nil || in.Status != messagePosting || o.rec.ToCrisp.has(ofMessage(o.e.Incoming)) {
 		return
 	}
-	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), TraceParent: o.rec.UserMessages.trace(in.ID), Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
+	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), TraceParent: o.rec.UserMessages.trace(in.ID), Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(in.At)})
 	in.done(messagePosted)
 }
 
 // giveBack gives the bot a message that Crisp has no part of.
-func (o *settlement) giveBack(e *effect) {
-	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
-	o.rec.env.returned = append(o.rec.env.returned, e.Incoming)
+func (o *settlement) giveBack() {
+	o.rec.ToCrisp.drop(ofMessage(o.e.Incoming))
+	o.rec.env.returned = append(o.rec.env.returned, o.e.Incoming)
 	o.rec.returnToBot()
 }
 
