@@ -382,10 +382,18 @@ func (q *queue) at(place int, push func()) {
 	*q = append(*q, behind...)
 }
 
+// ofEntry matches what is to be done for a message of Crisp's log.
+func ofEntry(crisp string, fp int64) func(*effect) bool {
+	return func(e *effect) bool { return e.Crisp == crisp && e.FP == fp }
+}
+
 // ofMessage matches what is to be done for a message of the user.
 func ofMessage(id string) func(*effect) bool {
 	return func(e *effect) bool { return e.Incoming == id }
 }
+
+// remove removes one effect.
+func (q *queue) remove(e *effect) { q.drop(func(x *effect) bool { return x == e }) }
 
 // untried reports whether a message of the log waits, and no part of it was tried yet.
 func (q queue) untried(crisp string, e *crisplog.Entry) bool {

@@ -19,6 +19,7 @@ import (
 type settlement struct {
 	rec *record
 	e   *effect
+	s   *crisplog.Session // that the effect is about, or nil
 	r   result
 }
 
@@ -26,7 +27,7 @@ type settlement struct {
 // read settled it first.
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
-	o := &settlement{rec, e, r}
+	o := &settlement{rec: rec, e: e, r: r}
 	switch {
 	case e == nil && r.made != "" && rec.Sessions.ByID(r.made) == nil: // the handover has ended meanwhile
 		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
@@ -35,7 +36,8 @@ func (rec *record) settle(l *queue, r result) bool {
 		return o.timed()
 	}
 	e.Running = false
-	if s := rec.Sessions.ByID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.Shows(e.FP) {
+	o.s = rec.Sessions.ByID(e.Crisp)
+	if r.err != nil && e.Kind == kindNote && o.s != nil && o.s.Log.Shows(e.FP) {
 		o.r = result{effect: e.N, parts: r.parts} // the answer alone was lost
 	}
 	switch {
@@ -47,13 +49,13 @@ func (rec *record) settle(l *queue, r result) bool {
 		e.Fault = faultWord(o.r.err)
 		o.tell()
 		if o.failed() {
-			l.drop(func(x *effect) bool { return x.N == e.N })
+			l.remove(e)
 		}
 	case !e.leaves(o.r):
 		if e.Kind == kindDeliver || e.Kind == kindRevise {
 			o.overtook()
 		}
-		l.drop(func(x *effect) bool { return x.N == e.N })
+		l.remove(e)
 		o.succeeded()
 	}
 	return true
@@ -75,12 +77,12 @@ func (o *settlement) untried() { o.e.Attempts = max(o.e.Attempts-1, 0) }
 // tell tells of an attempt that failed.
 func (o *settlement) tell() {
 	e, r := o.e, o.r
-	if s := o.rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
+	if r.gone && o.s != nil {
 		reason := onRemoved
-		if ho := o.rec.Handover; o.rec.State == StateOpening && ho.Request.CrispID == s.ID {
+		if ho := o.rec.Handover; o.rec.State == StateOpening && ho.Request.CrispID == o.s.ID {
 			reason = onOpenFailed // there was none to go on with
 		}
-		o.vanished(s, reason)
+		o.vanished(reason)
 	}
 	e.Placed = false
 	switch api := apiError(r.err); {
@@ -105,8 +107,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.Sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
+	if o.s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		o.s.Log.Sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -118,8 +120,8 @@ func (o *settlement) succeeded() {
 	case kindCreate:
 		o.created()
 	case kindMetas:
-		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.r.emailed {
-			s.State.Email = true
+		if o.s != nil && o.r.emailed {
+			o.s.State.Email = true
 		}
 	case kindEmail:
 		o.mailed()
@@ -130,15 +132,15 @@ func (o *settlement) succeeded() {
 	case kindPost:
 		o.posted()
 	case kindEdit:
-		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-			s.Posts.Edited(o.e.FP)
+		if o.s != nil {
+			o.s.Posts.Edited(o.e.FP)
 		}
 		o.passed()
 	case kindAnswer:
 		o.answered()
 	case kindResolve:
-		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-			s.State.Resolved = true
+		if o.s != nil {
+			o.s.State.Resolved = true
 		}
 	case kindOnEnd:
 		o.rec.observe(Activity{Kind: ActivityEnded, Reason: o.e.Summary.Reason, HandoverID: o.e.Summary.HandoverID})
@@ -233,22 +235,21 @@ func (o *settlement) again(api *crispapi.Error) {
 // it was.
 func (o *settlement) delivered() {
 	o.rec.observe(Activity{Kind: ActivityDelivered, CrispID: o.e.Crisp, MessageID: o.e.Message.ID, TraceParent: o.e.Message.TraceParent, Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(o.e.Since)})
-	s := o.rec.Sessions.ByID(o.e.Crisp)
-	if s == nil || o.e.Kind != kindDeliver {
+	if o.s == nil || o.e.Kind != kindDeliver {
 		return
 	}
-	o.e.named(s, o.r.id)
+	o.e.named(o.s, o.r.id)
 	for _, x := range o.rec.ToUser {
 		if x.Crisp == o.e.Crisp && x.FP == o.e.FP && x.Kind == kindDeliver {
 			return
 		}
 	}
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
-		o.rec.mark(s.ID, o.e.FP)
+		o.rec.mark(o.s.ID, o.e.FP)
 	}
-	if o.rec.takesOver(s, o.e.Message) {
+	if o.rec.takesOver(o.s, o.e.Message) {
 		told := o.rec.FollowUp.Agents.find(o.e.Message.Agent) >= 0
-		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli(), announced: told})
+		o.rec.fire(onHuman, cause{session: o.s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli(), announced: told})
 	}
 }
 
@@ -303,24 +304,23 @@ func (o *settlement) plain() bool {
 
 // posted notes that Crisp has a message.
 func (o *settlement) posted() {
-	s := o.rec.Sessions.ByID(o.e.Crisp)
-	if s != nil {
+	if s := o.s; s != nil {
 		s.State.Reopened() // a message of the user reopens
 		s.State.Refused, s.State.Failed = 0, 0
 		s.Log.Ours(o.r.fp)
-		o.remember(s)
+		o.remember()
 	}
 	o.passed()
 }
 
 // remember notes where a message of the user is in Crisp, for its edits.
-func (o *settlement) remember(s *crisplog.Session) {
+func (o *settlement) remember() {
 	fp := cmp.Or(o.r.fp, o.e.FP)
 	if o.e.Part == 0 {
-		s.Posts.Put(o.rec.postOf(o.e, fp))
+		o.s.Posts.Put(o.rec.postOf(o.e, fp))
 	}
 	for _, x := range o.rec.ToCrisp { // edits that wait for the message
-		if x.Kind == kindEdit && x.Crisp == s.ID && x.FP == o.e.FP {
+		if x.Kind == kindEdit && x.Crisp == o.s.ID && x.FP == o.e.FP {
 			x.FP = fp
 		}
 	}
@@ -384,9 +384,9 @@ func (o *settlement) refuse(api *crispapi.Error) {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
 	}
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-		if s.State.Refused++; s.State.Refused >= maxRefused {
-			o.closes(s) // and says so
+	if o.s != nil {
+		if o.s.State.Refused++; o.s.State.Refused >= maxRefused {
+			o.closes() // and says so
 			return
 		}
 	}
@@ -406,10 +406,9 @@ func (o *settlement) full() bool {
 		return false
 	}
 	o.notSent()
-	s := o.rec.Sessions.ByID(o.e.Crisp)
 	running := o.rec.runs(o.e.HandoverID)
-	if s != nil {
-		o.closes(s) // which gives the bot what is on its way
+	if o.s != nil {
+		o.closes() // which gives the bot what is on its way
 	}
 	if !running {
 		o.giveBack()
@@ -418,9 +417,9 @@ func (o *settlement) full() bool {
 }
 
 // closes notes that a session takes no more messages, and ends the handover that runs in it.
-func (o *settlement) closes(s *crisplog.Session) {
-	s.State.Full = true
-	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+func (o *settlement) closes() {
+	o.s.State.Full = true
+	if o.rec.human() && o.rec.Handover.CrispID == o.s.ID {
 		o.rec.fire(onRelayFailed, cause{})
 	}
 }
@@ -517,10 +516,10 @@ func (o *settlement) notShown(unsupported bool) {
 		why, note = "unsupported", noteNotShown
 	}
 	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
-		if row := s.Log.Entry(o.e.FP); row != nil {
+	if o.s != nil && o.e.Kind == kindDeliver {
+		if row := o.s.Log.Entry(o.e.FP); row != nil {
 			row.Status = crisplog.Failed
 		}
-		o.rec.note(s.ID, note)
+		o.rec.note(o.s.ID, note)
 	}
 }

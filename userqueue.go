@@ -137,18 +137,18 @@ func (rec *record) pass(m *userMessage) {
 
 // answering returns the call of Config.Answer that is under way, or nil.
 func (all replies) answering() *reply {
-	for i := range all {
-		if all[i].Message != "" {
-			return &all[i]
-		}
-	}
-	return nil
+	return all.find(func(r *reply) bool { return r.Message != "" })
 }
 
 // byID returns a reply, or nil.
 func (all replies) byID(id string) *reply {
+	return all.find(func(r *reply) bool { return r.ID == id })
+}
+
+// find returns the first reply that matches, or nil.
+func (all replies) find(match func(*reply) bool) *reply {
 	for i := range all {
-		if all[i].ID == id {
+		if match(&all[i]) {
 			return &all[i]
 		}
 	}
@@ -237,8 +237,7 @@ type answered struct {
 // endAnswer writes down what came of an answer. An asking is stored with it, whoever has the conversation by
 // now: it is never lost. A message whose answer failed keeps its place, and is tried again later.
 func (rec *record) endAnswer(a *answering, r answered) {
-	ran := rec.Replies.byID(a.id) != nil
-	rec.Replies.end(a.id)
+	ran := rec.Replies.end(a.id)
 	m, now := rec.UserMessages.find(a.turn.MessageID), rec.env.now
 	if m == nil {
 		return

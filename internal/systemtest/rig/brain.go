@@ -22,7 +22,7 @@ type Brain struct {
 	mu    sync.Mutex
 	turns []handover.Turn
 	heard string // the words of the newest message
-	now   int // answers under way
+	now   int    // answers under way
 	most  int
 }
 
