@@ -246,7 +246,7 @@ func (s *clockedStore) Load(ctx context.Context, key string) (handover.Record, e
 
 // Every finding is there in every report, and documented.
 func TestCheckFindsTheSameThingsWhateverHappens(t *testing.T) {
-	doc, err := os.ReadFile("finding.go")
+	doc, err := os.ReadFile("check.go")
 	require.NoError(t, err)
 	names := func(r handover.Report) (all []string) {
 		for _, f := range r {

@@ -225,20 +225,6 @@ func (h *Handover) Available(ctx context.Context, c Conversation) (Presence, err
 	return h.host.presence(ctx, rec, there), err
 }
 
-// UserTyping shows the agents that the user is typing, or no longer. Without an agent in the
-// conversation it does nothing. It may be called at each key: in 4 seconds each of the two signs costs
-// a call to Crisp at the most, and the newest sign counts. It returns at once; agents see the sign soon, or,
-// where Crisp or the store fails, not at all. The only error is that of a conversation that cannot be.
-func (h *Handover) UserTyping(c Conversation, on bool) error {
-	if err := h.checkConversation(c); err != nil {
-		return err
-	}
-	if h.typing.Now(h.cfg.key(c), on, func(on bool) { h.userTypes(c, on) }) {
-		h.userTypes(c, on)
-	}
-	return nil
-}
-
 // Spent is how many calls to Crisp were made on a day, against the token's daily quota.
 type Spent struct {
 	Day   string // in UTC, such as "2026-11-23"

@@ -74,32 +74,6 @@ const (
 	WhyHandled Why = "handled" // Handle took it, and has the bot answer it
 )
 
-var (
-	// ErrIDReused is returned by Handle and Receive for an id that was used for a message with other content.
-	ErrIDReused = errors.New("handover: this message id was used for another message: give each message an id of its own, and set Incoming.Edits for an edit")
-	// errReentrant is for Receive and Reply on the context of a callback for the same conversation: they would
-	// wait for that callback.
-	errReentrant = errors.New("handover: called on a callback's context: call it after the callback has returned")
-	// ErrBadMessage is returned by Handle and Receive for a message that has no conversation, no id,
-	// nothing in it, too much, or a file whose URL must not be given to Crisp. All calls return it for a
-	// conversation that cannot be, and Conversations for a filter.
-	ErrBadMessage = errors.New("handover: the message or conversation cannot be taken")
-	// ErrRefused is returned by Receive for a message that Crisp will never take. The user was
-	// told.
-	ErrRefused = errors.New("handover: crisp refuses the message: repeating it does not help")
-	// ErrCrowded is returned by Handle and Receive when more of the user's messages wait than
-	// Limits.Waiting. Let the channel repeat it.
-	ErrCrowded   = errors.New("handover: too many messages of this conversation wait for Crisp, see Limits.Waiting: repeat it later")
-	errNoAnswer  = errors.New("handover: Handle needs Config.Answer, which answers the user: set it, or use Receive and Reply")
-	errForgotten = errors.New("handover: the conversation was forgotten meanwhile: repeat the message")
-	// ErrUnderWay is returned by Receive for a message that the channel repeats while its first turn is
-	// used. It waited for that, as long as its ctx allowed. Let the channel repeat it later.
-	ErrUnderWay = errors.New("handover: the bot is answering the message: repeat it later")
-	// ErrShutdown is returned by Handle, Receive, HandleEvent and Run once Shutdown was called, and by Start
-	// with OutcomeOpening. Turns that were given may still be used in Reply.
-	ErrShutdown = errors.New("handover: shutting down: another process must take it")
-)
-
 // Permanent reports whether an error of Handle or Receive stays, however often the channel repeats the
 // message: take the message as done then.
 func Permanent(err error) bool {

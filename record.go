@@ -265,3 +265,65 @@ func (rec *record) mend() {
 		}
 	}
 }
+
+// A record is stored in a short form: stores keep very many, and write each several times for a message.
+
+// written returns the record in the form that is stored: without what complete can tell from the rest.
+func (rec *record) written() *record {
+	w := *rec
+	if w.Touched.Equal(w.Since) {
+		w.Touched = time.Time{}
+	}
+	w.First = rec.Epoch - rec.First
+	for _, ho := range []**handover{&w.Handover, &w.FollowUp} {
+		if *ho == nil {
+			continue
+		}
+		short := **ho
+		if short.Epoch == rec.Epoch {
+			short.Epoch = 0
+		}
+		if short.Claimed.Equal(short.FirstReply) {
+			short.Claimed = time.Time{}
+		}
+		if short.LastWord.Equal(short.Opened) {
+			short.LastWord = time.Time{}
+		}
+		if *ho == rec.Handover && rec.withAgents() && short.Opened.Equal(rec.Since) {
+			short.Opened = time.Time{}
+		}
+		short.inSession(rec.Sessions)
+		*ho = &short
+	}
+	return &w
+}
+
+// complete puts in what written left out. It reports false if that cannot be told.
+func (rec *record) complete() bool {
+	if rec.Touched.IsZero() {
+		rec.Touched = rec.Since
+	}
+	rec.First = rec.Epoch - rec.First
+	for _, ho := range []*handover{rec.Handover, rec.FollowUp} {
+		if ho == nil {
+			continue
+		}
+		if ho.Epoch == 0 {
+			ho.Epoch = rec.Epoch
+		}
+		if ho.Claimed.IsZero() {
+			ho.Claimed = ho.FirstReply
+		}
+		if ho == rec.Handover && rec.withAgents() && ho.Opened.IsZero() {
+			ho.Opened = rec.Since
+		}
+		if ho.LastWord.IsZero() {
+			ho.LastWord = ho.Opened
+		}
+		ho.Timeouts.complete()
+		if !ho.fromSession(rec.Sessions) {
+			return false
+		}
+	}
+	return true
+}

@@ -475,3 +475,47 @@ func (o *settlement) giveBack(e *effect) {
 	o.rec.env.returned = append(o.rec.env.returned, e.Incoming)
 	o.rec.returnToBot()
 }
+
+// deliverAgain sets the time of the next attempt to show something, not before the channel wants it. It is
+// false when that would be later than Timeouts.Deliver after the first.
+func (o *settlement) deliverAgain() bool {
+	now := o.rec.env.now
+	wait := times.Spread(times.Backoff(o.e.Attempts), fmt.Sprint(o.rec.Conversation.path(), " ", o.e.N))
+	if busy := (*retryAfter)(nil); errors.As(o.r.err, &busy) {
+		wait = max(busy.after, time.Second)
+	}
+	if wait > o.rec.env.cfg.Timeouts.Deliver || o.e.Since.Add(o.rec.env.cfg.Timeouts.Deliver).Before(now.Add(wait)) {
+		return false
+	}
+	o.e.Next = now.Add(wait)
+	for _, x := range o.rec.ToUser.before(o.e) {
+		if x.overdue() {
+			o.e.Next = x.Next.Add(time.Millisecond) // when that was tried again
+		}
+	}
+	return true
+}
+
+// overtook marks those that could not be shown for long as late: a later one was shown.
+func (o *settlement) overtook() {
+	for _, x := range o.rec.ToUser.before(o.e) {
+		if x.overdue() && x.Message != nil {
+			x.Message.Late = true
+		}
+	}
+}
+
+// notShown tells of a message that is given up, and for what reason.
+func (o *settlement) notShown(unsupported bool) {
+	why, note := "failed", noteNotReached
+	if unsupported {
+		why, note = "unsupported", noteNotShown
+	}
+	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
+	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
+		if row := s.Log.Entry(o.e.FP); row != nil {
+			row.Status = crisplog.Failed
+		}
+		o.rec.note(s.ID, note)
+	}
+}

@@ -1,9 +1,11 @@
 package handover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
+	"github.com/crisphandover/handover/internal/crisplog"
 	"github.com/crisphandover/handover/internal/times"
 )
 
@@ -174,4 +176,46 @@ func (ho *handover) mend(cfg *Config, now time.Time) {
 			*f.value = *from[i].value
 		}
 	}
+}
+
+// inSession leaves out what the handover's session says of it: its id, the opening message, if the session was made with that, and
+// its agents, who wrote there.
+func (ho *handover) inSession(all crisplog.Sessions) {
+	i := slices.IndexFunc(all, func(s *crisplog.Session) bool { return s.ID == ho.CrispID })
+	if i < 0 || ho.Opening == 0 {
+		return
+	}
+	s := all[i]
+	ho.CrispID, ho.Session = "", i+1
+	if ho.Opening == s.Log.First {
+		ho.Opening = 0
+	}
+	by := make([]int, len(ho.Agents))
+	for n, a := range ho.Agents {
+		if by[n] = slices.Index(s.Log.Authors, crisplog.Author(a)) + 1; by[n] == 0 {
+			return
+		}
+	}
+	ho.Agents, ho.By = nil, by
+}
+
+// fromSession is the reverse of inSession. It reports false if the session does not say it.
+func (ho *handover) fromSession(all crisplog.Sessions) bool {
+	n, by := ho.Session, ho.By
+	ho.Session, ho.By = 0, nil
+	if n == 0 {
+		return len(by) == 0
+	}
+	if n < 0 || n > len(all) || all[n-1] == nil {
+		return false
+	}
+	s := all[n-1]
+	ho.CrispID, ho.Opening = s.ID, cmp.Or(ho.Opening, s.Log.First)
+	for _, i := range by {
+		if i < 1 || i > len(s.Log.Authors) {
+			return false
+		}
+		ho.Agents = append(ho.Agents, Agent(s.Log.Authors[i-1]))
+	}
+	return true
 }
