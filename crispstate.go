@@ -185,16 +185,16 @@ func (in *intake) confirmsRemoval() bool {
 }
 
 // vanished ends at once what runs in a session in which nothing can pass any more.
-func (o *settlement) vanished(s *crisplog.Session, reason trigger) {
-	s.State.Gone = true
+func (o *settlement) vanished(reason trigger) {
+	o.s.State.Gone = true
 	switch f := o.rec.FollowUp; {
-	case f == nil || f.CrispID != s.ID:
+	case f == nil || f.CrispID != o.s.ID:
 	case f.Opened.IsZero():
 		o.rec.followUpFailed()
 	default:
 		o.rec.dropFollowUp()
 	}
-	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+	if o.rec.human() && o.rec.Handover.CrispID == o.s.ID {
 		o.rec.fire(reason, cause{})
 	}
 }

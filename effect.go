@@ -220,10 +220,8 @@ func (s *effects) waitsForCrisp(messages userMessages) (w Waiting) {
 			w.first(e)
 		case e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit:
 			at := e.Since
-			for _, in := range messages {
-				if in.ID == e.Incoming {
-					at = in.At
-				}
+			if in := messages.find(e.Incoming); in != nil {
+				at = in.At
 			}
 			w.add(e, at)
 		}
@@ -375,6 +373,27 @@ func (q queue) before(e *effect) queue { return q[:max(slices.Index(q, e), 0)] }
 
 // drop removes the effects that match.
 func (q *queue) drop(match func(*effect) bool) { *q = slices.DeleteFunc(*q, match) }
+
+// at has push append to the queue, and puts what that brings in front of the effects that stood at this place.
+func (q *queue) at(place int, push func()) {
+	behind := slices.Clone((*q)[place:])
+	*q = (*q)[:place]
+	push()
+	*q = append(*q, behind...)
+}
+
+// ofEntry matches what is to be done for a message of Crisp's log.
+func ofEntry(crisp string, fp int64) func(*effect) bool {
+	return func(e *effect) bool { return e.Crisp == crisp && e.FP == fp }
+}
+
+// ofMessage matches what is to be done for a message of the user.
+func ofMessage(id string) func(*effect) bool {
+	return func(e *effect) bool { return e.Incoming == id }
+}
+
+// remove removes one effect.
+func (q *queue) remove(e *effect) { q.drop(func(x *effect) bool { return x == e }) }
 
 // untried reports whether a message of the log waits, and no part of it was tried yet.
 func (q queue) untried(crisp string, e *crisplog.Entry) bool {

@@ -135,7 +135,7 @@ func (in *intake) mustKnowState(x crisplog.Item) bool {
 func (in *intake) fromUser(x crisplog.Item, e *crisplog.Entry) {
 	rec := in.rec
 	if x.Message.Origin == rec.env.cfg.Origin {
-		in.match(in.s, x.Message)
+		in.match(x.Message)
 		e.Status = crisplog.Ours
 		return
 	}
@@ -207,9 +207,11 @@ func (in *intake) show(x crisplog.Item, e *crisplog.Entry, msg Message) {
 	rec.Pickers.Shown(s.ID, m.Fingerprint, m.Type, m.Content)
 	msg.At, msg.TraceParent = time.UnixMilli(x.At).UTC(), validTrace(rec.Hooks.TraceOf(s.ID, m.Fingerprint))
 	if rec.takesOver(s, &msg) {
-		rec.announce(rec.FollowUp, m.Fingerprint, msg.Agent)
+		if e := rec.introduce(rec.FollowUp, msg.Agent); e != nil {
+			e.Crisp, e.FP = s.ID, m.Fingerprint
+		}
 	}
-	in.queueParts(&rec.ToUser, s, e, parts, msg, "")
+	in.queueParts(&rec.ToUser, e, parts, msg, "")
 }
 
 // edit gives the user the new content of a message that was shown.
@@ -230,7 +232,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 	in.news = true
 	rec.Pickers.Edited(s.ID, e.FP, content)
 	msg := Message{From: FromAgent, Agent: Agent(s.Log.Author(e)), At: time.UnixMilli(e.At).UTC()}
-	if in.replaceKept(s, e, parts, msg, suffix) {
+	if in.replaceKept(e, parts, msg, suffix) {
 		return
 	}
 	at := len(rec.ToUser)
@@ -245,7 +247,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 		suffix = ""
 	}
 	var l queue
-	in.queueParts(&l, s, e, parts, msg, suffix)
+	in.queueParts(&l, e, parts, msg, suffix)
 	rec.ToUser = slices.Insert(rec.ToUser, at, l...)
 }
 
@@ -306,13 +308,14 @@ func (in *intake) remove(fp int64) {
 	}
 	e.Status, in.news = crisplog.Removed, true
 	rec.Pickers.Removed(s.ID, fp)
-	waiting := rec.ToUser.untried(s.ID, e)
-	of := func(x *effect) bool { return waiting && x.Crisp == s.ID && x.FP == fp }
-	if f := rec.FollowUp; f != nil && rec.ToUser.has(func(x *effect) bool { return of(x) && x.announces(f) }) {
-		f.Agents = nil // the next one is announced
+	waiting, of := rec.ToUser.untried(s.ID, e), ofEntry(s.ID, fp)
+	if waiting {
+		if f := rec.FollowUp; f != nil && rec.ToUser.has(func(x *effect) bool { return of(x) && x.announces(f) }) {
+			f.Agents = nil // the next one is announced
+		}
+		rec.ToUser.drop(of)
 	}
-	rec.ToUser.drop(of)
-	rec.Away = slices.DeleteFunc(rec.Away, kept(s, fp))
+	rec.Away.drop(of)
 	if waiting || rec.env.cfg.Revise == nil {
 		return
 	}

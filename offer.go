@@ -61,9 +61,7 @@ func (rec *record) takeChoice(in *userMessage) bool {
 	switch {
 	case rec.Offer.chosen(in.Incoming, choices.Bot, rec.env.cfg):
 		return rec.fire(onChoiceBot, cause{})
-	case rec.Offer.chosen(in.Incoming, choices.Email, rec.env.cfg):
-		return rec.fire(onChoiceEmail, cause{})
-	case rec.Offer.gotAddress(in.Incoming, rec.env.cfg):
+	case rec.Offer.chosen(in.Incoming, choices.Email, rec.env.cfg), rec.Offer.gotAddress(in.Incoming, rec.env.cfg):
 		return rec.fire(onChoiceEmail, cause{})
 	case rec.Offer.Asking && len(in.Incoming.Files) == 0 && rec.gaveEmail(in.Incoming.Text):
 		return true
@@ -219,13 +217,6 @@ func (m RichMessage) offers(payload string) bool {
 func (rec *record) takesOver(s *crisplog.Session, m *Message) bool {
 	f := rec.FollowUp
 	return f != nil && f.CrispID == s.ID && m.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(m.At.UnixMilli())
-}
-
-// announce tells the user who has written a message that takes over from the follow-up once it is shown.
-func (rec *record) announce(f *handover, fp int64, a Agent) {
-	if e := rec.introduce(f, a); e != nil {
-		e.Crisp, e.FP = f.CrispID, fp
-	}
 }
 
 // announces reports whether the effect tells of an agent who has answered the follow-up.

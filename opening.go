@@ -69,7 +69,7 @@ func (o *settlement) created() {
 // greeted ends the opening: the Crisp conversation has its first message.
 func (o *settlement) greeted() {
 	fp := o.r.fp
-	s, ho := o.rec.Sessions.ByID(o.e.Crisp), o.rec.handoverOf(o.e.HandoverID)
+	s, ho := o.s, o.rec.handoverOf(o.e.HandoverID)
 	if s != nil {
 		s.State.Reopened()
 	}
@@ -92,7 +92,8 @@ func (o *settlement) greeted() {
 	}
 	runs, byEmail := o.rec.runs(o.e.HandoverID), ho != nil && ho == o.rec.FollowUp
 	if runs || byEmail {
-		if note := o.rec.openingNote(ho); note != "" {
+		// Of what comes from the user's side, as the opening message does, the user may write an imitation: agents are told in a note.
+		if note := strings.Trim(ho.Request.Note+"\n"+ho.historyLink(o.rec), "\n"); note != "" {
 			o.rec.pushNote(o.e.Crisp, effect{Note: note})
 		}
 	}
@@ -103,12 +104,6 @@ func (o *settlement) greeted() {
 		o.rec.FollowUp.Opened = o.rec.env.now
 		o.rec.say(textByEmail, "")
 	}
-}
-
-// openingNote is what agents are told beside the opening message: the request's note, and the link to the history. Of
-// what comes from the user's side, as the opening message does, the user may write an imitation.
-func (rec *record) openingNote(ho *handover) string {
-	return strings.Trim(ho.Request.Note+"\n"+ho.historyLink(rec), "\n")
 }
 
 // historyLink is the link to what was said before the handover; "" for none. It is the same at each attempt.
@@ -123,13 +118,13 @@ func (ho *handover) historyLink(rec *record) string {
 // whether there may be one. Of an opening that was proved by its echo it is not known how many messages
 // there are: that is seen when the next one is to be posted.
 func (o *settlement) nextPart() bool {
-	s, e := o.rec.Sessions.ByID(o.e.Crisp), o.e
-	if s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
+	e := o.e
+	if o.s == nil || o.r.parts != 0 && e.Part+1 >= o.r.parts {
 		return false
 	}
 	next := effect{N: o.rec.next(), Kind: e.Kind, HandoverID: e.HandoverID, Crisp: e.Crisp, Part: e.Part + 1, At: e.At, Text: e.Text, Note: e.Note}
 	next.FP = fingerprint(o.rec.Conversation, cmp.Or(e.HandoverID, e.Crisp), ofPart, fmt.Sprintf("%s %d", e.Kind, next.N), next.Part)
-	s.Log.Ours(next.FP)
+	o.s.Log.Ours(next.FP)
 	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, 0, &next)
 	return true
 }
@@ -179,23 +174,23 @@ func (o *settlement) optionalFailed() bool {
 // openingFailed reports whether a step is given up without which there is no opening: the handover
 // ends.
 func (o *settlement) openingFailed() bool {
-	api := apiError(o.r.err)
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && api != nil && !api.Held && !api.Read && api.SafeToRetry() && (!api.Temporary() || api.NeedsPerson()) {
-		s.State.Full = true // it refuses the opening: the next one has another conversation
+	api, f := apiError(o.r.err), o.rec.FollowUp
+	byEmail := f != nil && f.ID == o.e.HandoverID
+	if o.s != nil && api != nil && !api.Held && !api.Read && api.SafeToRetry() && (!api.Temporary() || api.NeedsPerson()) {
+		o.s.State.Full = true // it refuses the opening: the next one has another conversation
 	}
 	if api == nil || api.Temporary() || o.e.Unsure { // a failing look-up settles nothing
 		o.again(api)
-		if o.e.Kind == kindGreet && !o.e.Unsure && api != nil && !api.SafeToRetry() {
-			o.e.Unsure = true
-			o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
+		if o.e.Kind == kindGreet {
+			o.mayBeThere(api)
 		}
-		if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID && o.e.Attempts >= o.rec.env.cfg.Limits.Attempts {
+		if byEmail && o.e.Attempts >= o.rec.env.cfg.Limits.Attempts {
 			o.rec.followUpFailed()
 		}
 		return false
 	}
 	o.gaveUp()
-	if f := o.rec.FollowUp; f != nil && f.ID == o.e.HandoverID {
+	if byEmail {
 		o.rec.followUpFailed()
 	} else if o.rec.State == StateOpening && o.rec.Handover.ID == o.e.HandoverID {
 		o.rec.fire(onOpenFailed, cause{})

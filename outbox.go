@@ -51,9 +51,9 @@ func (rec *record) queuePost(s *userMessage, ho *handover, part int, p post) {
 }
 
 // match finds the post of ours to which Crisp gave another fingerprint, and settles it.
-func (in *intake) match(s *crisplog.Session, m *crisplog.Message) {
+func (in *intake) match(m *crisplog.Message) {
 	for _, e := range in.rec.ToCrisp {
-		if e.Crisp == s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, in.rec.env.cfg.Origin) {
+		if e.Crisp == in.s.ID && e.Attempts > 0 && e.Kind == kindPost && e.same(m, in.rec.env.cfg.Origin) {
 			in.rec.settle(&in.rec.ToCrisp, result{effect: e.N, fp: m.Fingerprint})
 			return
 		}
@@ -155,23 +155,23 @@ func messageID(crisp string, fp int64, part int) string {
 func systemID(id, what string, n int64) string { return fmt.Sprintf("%s/%s/%d", id, what, n) }
 
 // queueParts queues the parts of a message; suffix tells a correction's ids from the first ones.
-func (in *intake) queueParts(l *queue, s *crisplog.Session, e *crisplog.Entry, parts []crispcontent.Part, msg Message, suffix string) {
+func (in *intake) queueParts(l *queue, e *crisplog.Entry, parts []crispcontent.Part, msg Message, suffix string) {
 	id := ""
-	if in.rec.Handover != nil && in.rec.Handover.CrispID == s.ID {
+	if in.rec.Handover != nil && in.rec.Handover.CrispID == in.s.ID {
 		id = in.rec.Handover.ID
 	}
 	for i, p := range parts {
 		one := msg
-		one.ID = messageID(s.ID, e.FP, i) + suffix
+		one.ID = messageID(in.s.ID, e.FP, i) + suffix
 		if suffix != "" {
-			one.Corrects = messageID(s.ID, e.FP, i)
+			one.Corrects = messageID(in.s.ID, e.FP, i)
 		}
 		one.Content, one.File = contentOf(p)
 		kind := kindDeliver
 		if suffix != "" && in.rec.env.cfg.Revise != nil {
 			kind = kindRevise
 		}
-		in.rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: s.ID, FP: e.FP, Part: i, Message: &one})
+		in.rec.push(l, effect{Kind: kind, HandoverID: id, Crisp: in.s.ID, FP: e.FP, Part: i, Message: &one})
 	}
 }
 
@@ -185,16 +185,12 @@ func (q queue) unread(crisp string) bool {
 	return q.ends(crisp) || len(q) > maxHeld/2
 }
 
-// kept matches the deliveries of a message that are kept until the user is there again.
-func kept(s *crisplog.Session, fp int64) func(*effect) bool {
-	return func(x *effect) bool { return x.Crisp == s.ID && x.FP == fp }
-}
-
 // replaceKept gives a message that is kept until the user is there again its new content. It reports
 // whether nothing more is to do: a host that keeps the message as well has it revised, too. Where a part
 // was shown, or what is kept is a correction, the new content becomes a correction.
-func (in *intake) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []crispcontent.Part, msg Message, suffix string) bool {
-	at := slices.IndexFunc(in.rec.Away, kept(s, e.FP))
+func (in *intake) replaceKept(e *crisplog.Entry, parts []crispcontent.Part, msg Message, suffix string) bool {
+	kept := ofEntry(in.s.ID, e.FP)
+	at := slices.IndexFunc(in.rec.Away, kept)
 	if at < 0 {
 		return false
 	}
@@ -204,18 +200,18 @@ func (in *intake) replaceKept(s *crisplog.Session, e *crisplog.Entry, parts []cr
 		suffix = ""
 	}
 	var l queue
-	in.queueParts(&l, s, e, parts, msg, suffix)
+	in.queueParts(&l, e, parts, msg, suffix)
 	for _, x := range l {
 		x.Attempts = first.Attempts
 	}
-	in.rec.Away = slices.Insert(slices.DeleteFunc(in.rec.Away, kept(s, e.FP)), at, l...)
+	in.rec.Away = slices.Insert(slices.DeleteFunc(in.rec.Away, kept), at, l...)
 	return corrects || len(e.ChannelID) == 0 || in.rec.env.cfg.Revise == nil
 }
 
 // userAway keeps a message until the user is there again, unless Crisp can mail it. A host that keeps
 // the message as well has returned the channel's id of it.
 func (o *settlement) userAway() {
-	s := o.rec.Sessions.ByID(o.e.Crisp)
+	s := o.s
 	if s == nil || o.e.Kind != kindDeliver || o.e.Message.From != FromAgent {
 		return // a system text is of no use later
 	}
@@ -241,9 +237,9 @@ func (o *settlement) userAway() {
 
 // mailed notes that Crisp has the user's address: its mail follows up, now and from now on.
 func (o *settlement) mailed() {
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-		s.State.Email = true
-		o.rec.Away = slices.DeleteFunc(o.rec.Away, func(x *effect) bool { return x.Crisp == s.ID })
+	if o.s != nil {
+		o.s.State.Email = true
+		o.rec.Away.drop(func(x *effect) bool { return x.Crisp == o.s.ID })
 	}
 }
 
@@ -275,19 +271,19 @@ func (rec *record) unseen(e *effect) {
 
 // userSign gives back the deliveries that were kept until the user is there again. One that is under way, and ends with
 // the user away, is tried again: the sign may have come after that was found.
-func (rec *record) userSign() {
-	for _, e := range rec.ToUser {
+func (s *effects) userSign() {
+	for _, e := range s.ToUser {
 		e.Signed = e.Signed || e.Running && e.Kind == kindDeliver
 	}
-	if len(rec.Away) == 0 {
+	if len(s.Away) == 0 {
 		return
 	}
-	for _, e := range rec.Away {
+	for _, e := range s.Away {
 		e.Next = time.Time{}
 		e.Message.Late = true
 	}
-	rec.ToUser = append(rec.Away, rec.ToUser...)
-	rec.Away = nil
+	s.ToUser = append(s.Away, s.ToUser...)
+	s.Away = nil
 }
 
 // maxMarks is how many messages one mark is about: older ones stay unmarked.

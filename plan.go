@@ -79,7 +79,7 @@ func (p *planner) next(dir direction) *step {
 			return nil
 		}
 		if e.Kind == kindEnd {
-			q.drop(func(x *effect) bool { return x == e })
+			q.remove(e)
 			p.end(e)
 			p.changed = true
 			continue

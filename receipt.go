@@ -25,10 +25,14 @@ type receipt struct {
 func (r *receipt) take(rec *record) error {
 	*r = receipt{message: r.message, hash: r.hash, size: r.size}
 	rec.userSign()
-	in, err := r.takeIn(rec)
+	in, _, err := rec.takeIn(r.message, r.hash, r.size, rec.human())
 	if err != nil {
 		return err
 	}
+	if in.Status == "" {
+		rec.accept(in)
+	}
+	in = rec.UserMessages.became(in)
 	r.id = in.ID
 	in.heard(rec)
 	switch {
@@ -41,54 +45,6 @@ func (r *receipt) take(rec *record) error {
 		r.mine = true
 	}
 	return nil
-}
-
-// takeIn finds the message in the record, or takes it in.
-func (r *receipt) takeIn(rec *record) (*userMessage, error) {
-	if r.message.Edits != "" {
-		return r.takeEdit(rec)
-	}
-	in := rec.UserMessages.find(r.message.ID)
-	switch {
-	case in != nil && in.Hash != r.hash:
-		return nil, ErrIDReused
-	case in != nil:
-		return in, nil
-	}
-	m := r.message
-	m.At = plausibleTime(m.At, rec.env.now)
-	in = &userMessage{ID: m.ID, Hash: r.hash, At: rec.env.now, Incoming: &m}
-	over := rec.UserMessages.overtaken(&m)
-	if !over && rec.human() && rec.crowded(max(r.size, m.size()), nil) {
-		return nil, ErrCrowded
-	}
-	rec.UserMessages = append(rec.UserMessages, in)
-	rec.Touched = rec.env.now
-	if over {
-		in.done(messageEdited)
-	} else {
-		rec.accept(in)
-	}
-	return in, nil
-}
-
-// takeEdit is takeIn for an edit.
-func (r *receipt) takeEdit(rec *record) (*userMessage, error) {
-	r.message.Edits = rec.UserMessages.edited(&r.message)
-	in, err := rec.knownEdit(&r.message, r.hash)
-	if in != nil || err != nil {
-		return in, err
-	}
-	if in, err = rec.newEdit(&r.message, r.hash, r.size); err != nil {
-		return nil, err
-	}
-	if in.Status == "" && rec.human() && rec.crowded(r.size, nil) {
-		return nil, ErrCrowded
-	}
-	if in.Status == "" {
-		rec.accept(in)
-	}
-	return rec.UserMessages.became(in), nil
 }
 
 // read reports whether it is known what becomes of the message, and takes it down.

@@ -117,8 +117,7 @@ func (h *Handover) Handle(ctx context.Context, m Incoming) error {
 	gathers := false
 	_, err = h.update(ctx, k, func(rec *record) error {
 		gathers = false
-		m := m
-		in, err := rec.handled(&m, hash, size)
+		in, err := rec.handled(m, hash, size)
 		if err != nil {
 			return err
 		}

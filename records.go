@@ -37,7 +37,6 @@ type records struct {
 
 	prepare func(key string, rec *record) // called before a save
 	saved   func(key string, rec *record) // called after it
-	stopped func() bool                   // nothing is tried again any more
 }
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -160,13 +159,14 @@ func (rs *records) update(ctx context.Context, k known, change func(*record) err
 // keepResult is how long what was done is kept for a store that fails.
 const keepResult = 2 * time.Minute
 
-// persist is update for a change that must not be lost: while the store fails it tries again. A panic, or a record
-// that cannot be read, is no fault of the store. A save that failed may have been stored all the same.
+// persist is update for a change that must not be lost: while the store fails it tries again, also while Shutdown
+// waits. A panic, or a record that cannot be read, is no fault of the store. A save that failed may have been stored all
+// the same.
 func (rs *records) persist(ctx context.Context, k known, change func(*record) error) (*record, error) {
 	giveUp := time.Now().Add(keepResult)
 	for attempt := 1; ; attempt++ {
 		rec, err := rs.update(ctx, k, change)
-		if err == nil || !storeFailed(err) || time.Now().After(giveUp) || rs.stopped() {
+		if err == nil || !storeFailed(err) || time.Now().After(giveUp) {
 			return rec, err
 		}
 		k.record, k.saved = Record{}, nil

@@ -36,8 +36,10 @@ func (all *replies) drop(match func(reply) bool) bool {
 	return len(*all) != before
 }
 
-// end removes a reply, perhaps before its send has returned.
-func (all *replies) end(id string) { all.drop(func(r reply) bool { return r.ID == id }) }
+// end removes a reply, perhaps before its send has returned, and reports whether it was there.
+func (all *replies) end(id string) bool {
+	return all.drop(func(r reply) bool { return r.ID == id })
+}
 
 // storeAgain is how long a running Reply waits before it asks a store again that failed.
 const storeAgain = 500 * time.Millisecond

@@ -19,6 +19,7 @@ import (
 type settlement struct {
 	rec *record
 	e   *effect
+	s   *crisplog.Session // that the effect is about, or nil
 	r   result
 }
 
@@ -26,7 +27,7 @@ type settlement struct {
 // read settled it first.
 func (rec *record) settle(l *queue, r result) bool {
 	e := l.effect(r.effect)
-	o := &settlement{rec, e, r}
+	o := &settlement{rec: rec, e: e, r: r}
 	switch {
 	case e == nil && r.made != "" && rec.Sessions.ByID(r.made) == nil: // the handover has ended meanwhile
 		rec.push(&rec.ToCrisp, effect{Kind: kindResolve, Crisp: r.made})
@@ -35,7 +36,8 @@ func (rec *record) settle(l *queue, r result) bool {
 		return o.timed()
 	}
 	e.Running = false
-	if s := rec.Sessions.ByID(e.Crisp); r.err != nil && e.Kind == kindNote && s != nil && s.Log.Shows(e.FP) {
+	o.s = rec.Sessions.ByID(e.Crisp)
+	if r.err != nil && e.Kind == kindNote && o.s != nil && o.s.Log.Shows(e.FP) {
 		o.r = result{effect: e.N, parts: r.parts} // the answer alone was lost
 	}
 	switch {
@@ -47,13 +49,13 @@ func (rec *record) settle(l *queue, r result) bool {
 		e.Fault = faultWord(o.r.err)
 		o.tell()
 		if o.failed() {
-			l.drop(func(x *effect) bool { return x.N == e.N })
+			l.remove(e)
 		}
 	case !e.leaves(o.r):
 		if e.Kind == kindDeliver || e.Kind == kindRevise {
 			o.overtook()
 		}
-		l.drop(func(x *effect) bool { return x.N == e.N })
+		l.remove(e)
 		o.succeeded()
 	}
 	return true
@@ -75,12 +77,12 @@ func (o *settlement) untried() { o.e.Attempts = max(o.e.Attempts-1, 0) }
 // tell tells of an attempt that failed.
 func (o *settlement) tell() {
 	e, r := o.e, o.r
-	if s := o.rec.Sessions.ByID(e.Crisp); r.gone && s != nil {
+	if r.gone && o.s != nil {
 		reason := onRemoved
-		if ho := o.rec.Handover; o.rec.State == StateOpening && ho.Request.CrispID == s.ID {
+		if ho := o.rec.Handover; o.rec.State == StateOpening && ho.Request.CrispID == o.s.ID {
 			reason = onOpenFailed // there was none to go on with
 		}
-		o.vanished(s, reason)
+		o.vanished(reason)
 	}
 	e.Placed = false
 	switch api := apiError(r.err); {
@@ -105,8 +107,8 @@ func (e *effect) leaves(r result) bool {
 
 // succeeded draws the consequences of an effect that is done.
 func (o *settlement) succeeded() {
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
-		s.Log.Sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
+	if o.s != nil && o.e.Kind.posts() && !o.r.begun.IsZero() && !o.r.found {
+		o.s.Log.Sent(cmp.Or(o.r.fp, o.e.FP), o.r.begun, o.rec.env.now)
 	}
 	switch o.e.Kind {
 	case kindDeliver, kindRevise:
@@ -118,8 +120,8 @@ func (o *settlement) succeeded() {
 	case kindCreate:
 		o.created()
 	case kindMetas:
-		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.r.emailed {
-			s.State.Email = true
+		if o.s != nil && o.r.emailed {
+			o.s.State.Email = true
 		}
 	case kindEmail:
 		o.mailed()
@@ -130,15 +132,15 @@ func (o *settlement) succeeded() {
 	case kindPost:
 		o.posted()
 	case kindEdit:
-		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-			s.Posts.Edited(o.e.FP)
+		if o.s != nil {
+			o.s.Posts.Edited(o.e.FP)
 		}
-		o.passed(o.e)
+		o.passed()
 	case kindAnswer:
 		o.answered()
 	case kindResolve:
-		if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-			s.State.Resolved = true
+		if o.s != nil {
+			o.s.State.Resolved = true
 		}
 	case kindOnEnd:
 		o.rec.observe(Activity{Kind: ActivityEnded, Reason: o.e.Summary.Reason, HandoverID: o.e.Summary.HandoverID})
@@ -233,22 +235,21 @@ func (o *settlement) again(api *crispapi.Error) {
 // it was.
 func (o *settlement) delivered() {
 	o.rec.observe(Activity{Kind: ActivityDelivered, CrispID: o.e.Crisp, MessageID: o.e.Message.ID, TraceParent: o.e.Message.TraceParent, Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(o.e.Since)})
-	s := o.rec.Sessions.ByID(o.e.Crisp)
-	if s == nil || o.e.Kind != kindDeliver {
+	if o.s == nil || o.e.Kind != kindDeliver {
 		return
 	}
-	o.e.named(s, o.r.id)
+	o.e.named(o.s, o.r.id)
 	for _, x := range o.rec.ToUser {
 		if x.Crisp == o.e.Crisp && x.FP == o.e.FP && x.Kind == kindDeliver {
 			return
 		}
 	}
 	if o.e.Message.From == FromAgent && o.e.Message.Corrects == "" {
-		o.rec.mark(s.ID, o.e.FP)
+		o.rec.mark(o.s.ID, o.e.FP)
 	}
-	if o.rec.takesOver(s, o.e.Message) {
+	if o.rec.takesOver(o.s, o.e.Message) {
 		told := o.rec.FollowUp.Agents.find(o.e.Message.Agent) >= 0
-		o.rec.fire(onHuman, cause{session: s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli(), announced: told})
+		o.rec.fire(onHuman, cause{session: o.s, agent: o.e.Message.Agent, at: o.e.Message.At.UnixMilli(), announced: told})
 	}
 }
 
@@ -303,24 +304,23 @@ func (o *settlement) plain() bool {
 
 // posted notes that Crisp has a message.
 func (o *settlement) posted() {
-	s := o.rec.Sessions.ByID(o.e.Crisp)
-	if s != nil {
+	if s := o.s; s != nil {
 		s.State.Reopened() // a message of the user reopens
 		s.State.Refused, s.State.Failed = 0, 0
 		s.Log.Ours(o.r.fp)
-		o.remember(s)
+		o.remember()
 	}
-	o.passed(o.e)
+	o.passed()
 }
 
 // remember notes where a message of the user is in Crisp, for its edits.
-func (o *settlement) remember(s *crisplog.Session) {
+func (o *settlement) remember() {
 	fp := cmp.Or(o.r.fp, o.e.FP)
 	if o.e.Part == 0 {
-		s.Posts.Put(o.rec.postOf(o.e, fp))
+		o.s.Posts.Put(o.rec.postOf(o.e, fp))
 	}
 	for _, x := range o.rec.ToCrisp { // edits that wait for the message
-		if x.Kind == kindEdit && x.Crisp == s.ID && x.FP == o.e.FP {
+		if x.Kind == kindEdit && x.Crisp == o.s.ID && x.FP == o.e.FP {
 			x.FP = fp
 		}
 	}
@@ -331,7 +331,7 @@ func (o *settlement) remember(s *crisplog.Session) {
 func (o *settlement) postFailed() bool {
 	api := apiError(o.r.err)
 	if o.r.gone { // its handover has ended: the message is the bot's
-		o.giveBack(o.e)
+		o.giveBack()
 		return true
 	}
 	if api != nil && api.StatusCode == http.StatusConflict && !o.e.Unsure && o.full() {
@@ -343,7 +343,7 @@ func (o *settlement) postFailed() bool {
 	}
 	running := o.rec.runs(o.e.HandoverID)
 	if !running && !o.e.Unsure && o.e.Part == 0 && (api == nil || api.SafeToRetry()) {
-		o.giveBack(o.e)
+		o.giveBack()
 		return true
 	}
 	if !running && o.rec.env.now.Sub(o.e.Since) > o.rec.env.cfg.Timeouts.Relay {
@@ -354,29 +354,39 @@ func (o *settlement) postFailed() bool {
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
 		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
 	}
+	o.mayBeThere(api)
+	return false
+}
+
+// mayBeThere notes of a message that failed that Crisp may have it: that is looked up once the call is over for sure.
+func (o *settlement) mayBeThere(api *crispapi.Error) {
 	if !o.e.Unsure && api != nil && !api.SafeToRetry() {
 		o.e.Unsure = true
 		o.e.Next = times.Later(o.e.Next, o.r.begun.Add(callTimeout))
 	}
-	return false
+}
+
+// notSent tells of a message of the user that is given up.
+func (o *settlement) notSent() {
+	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
 }
 
 // refuse gives a message up, and says so.
 func (o *settlement) refuse(api *crispapi.Error) {
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
+	o.notSent()
 	if o.e.Type != "text" {
 		o.rec.note(o.e.Crisp, noteOtherFile)
 	}
-	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == o.e.Incoming && x != o.e })
+	o.rec.ToCrisp.drop(ofMessage(o.e.Incoming))
 	if in := o.rec.UserMessages.find(o.e.Incoming); in != nil {
 		in.done(messageRefused)
 		if api != nil {
 			in.Fault = fmt.Sprintf("HTTP %d %s", api.StatusCode, api.Reason)
 		}
 	}
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil {
-		if s.State.Refused++; s.State.Refused >= maxRefused {
-			o.closes(s) // and says so
+	if o.s != nil {
+		if o.s.State.Refused++; o.s.State.Refused >= maxRefused {
+			o.closes() // and says so
 			return
 		}
 	}
@@ -395,22 +405,21 @@ func (o *settlement) full() bool {
 		o.e.Unsure = true
 		return false
 	}
-	o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: o.rec.UserMessages.hostID(o.e.Incoming), Err: o.r.err, Attempt: o.e.Attempts})
-	s := o.rec.Sessions.ByID(o.e.Crisp)
+	o.notSent()
 	running := o.rec.runs(o.e.HandoverID)
-	if s != nil {
-		o.closes(s) // which gives the bot what is on its way
+	if o.s != nil {
+		o.closes() // which gives the bot what is on its way
 	}
 	if !running {
-		o.giveBack(o.e)
+		o.giveBack()
 	}
 	return true
 }
 
 // closes notes that a session takes no more messages, and ends the handover that runs in it.
-func (o *settlement) closes(s *crisplog.Session) {
-	s.State.Full = true
-	if o.rec.human() && o.rec.Handover.CrispID == s.ID {
+func (o *settlement) closes() {
+	o.s.State.Full = true
+	if o.rec.human() && o.rec.Handover.CrispID == o.s.ID {
 		o.rec.fire(onRelayFailed, cause{})
 	}
 }
@@ -418,13 +427,13 @@ func (o *settlement) closes(s *crisplog.Session) {
 // answered notes that the picker shows the user's choice.
 func (o *settlement) answered() {
 	o.rec.Pickers.Removed(o.e.Crisp, o.e.FP)
-	o.passed(o.e)
+	o.passed()
 }
 
 // answerFailed posts the answer as text when Crisp refuses to update the picker.
 func (o *settlement) answerFailed() bool {
 	if !o.rec.runs(o.e.HandoverID) { // its handover has ended: the message is the bot's
-		o.giveBack(o.e)
+		o.giveBack()
 		return true
 	}
 	api := apiError(o.r.err)
@@ -436,13 +445,9 @@ func (o *settlement) answerFailed() bool {
 	if in == nil {
 		return true
 	}
-	fp := fingerprint(o.rec.Conversation, o.e.HandoverID, ofUser, in.ID, 0)
-	if c := o.rec.Sessions.ByID(o.e.Crisp); c != nil {
-		c.Log.Ours(fp)
-	}
-	next := effect{N: o.rec.next(), Kind: kindPost, HandoverID: o.e.HandoverID, Crisp: o.e.Crisp, Incoming: in.ID, FP: fp, Type: "text", Content: crispcontent.NewText(o.e.Else), At: o.rec.Sessions.Newest(o.e.Crisp)}
-	at := slices.Index(o.rec.ToCrisp, o.e)
-	o.rec.ToCrisp = slices.Insert(o.rec.ToCrisp, at+1, &next) // in the answer's place
+	o.rec.ToCrisp.at(slices.Index(o.rec.ToCrisp, o.e)+1, func() { // in the answer's place
+		o.rec.queuePost(in, o.rec.Handover, 0, post{typ: "text", content: crispcontent.NewText(o.e.Else)})
+	})
 	return true
 }
 
@@ -459,20 +464,19 @@ func (o *settlement) timed() (news bool) {
 }
 
 // passed notes that one effect for a message of the user is done.
-func (o *settlement) passed(e *effect) {
-	rest := slices.ContainsFunc(o.rec.ToCrisp, func(x *effect) bool { return x.Incoming == e.Incoming })
-	in := o.rec.UserMessages.find(e.Incoming)
-	if rest || in == nil || in.Status != messagePosting {
+func (o *settlement) passed() {
+	in := o.rec.UserMessages.find(o.e.Incoming)
+	if in == nil || in.Status != messagePosting || o.rec.ToCrisp.has(ofMessage(o.e.Incoming)) {
 		return
 	}
-	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), TraceParent: o.rec.UserMessages.trace(in.ID), Attempt: e.Attempts, Took: o.rec.env.now.Sub(in.At)})
+	o.rec.observe(Activity{Kind: ActivityRelayed, MessageID: in.hostID(), TraceParent: o.rec.UserMessages.trace(in.ID), Attempt: o.e.Attempts, Took: o.rec.env.now.Sub(in.At)})
 	in.done(messagePosted)
 }
 
 // giveBack gives the bot a message that Crisp has no part of.
-func (o *settlement) giveBack(e *effect) {
-	o.rec.ToCrisp.drop(func(x *effect) bool { return x.Incoming == e.Incoming && x != e })
-	o.rec.env.returned = append(o.rec.env.returned, e.Incoming)
+func (o *settlement) giveBack() {
+	o.rec.ToCrisp.drop(ofMessage(o.e.Incoming))
+	o.rec.env.returned = append(o.rec.env.returned, o.e.Incoming)
 	o.rec.returnToBot()
 }
 
@@ -512,10 +516,10 @@ func (o *settlement) notShown(unsupported bool) {
 		why, note = "unsupported", noteNotShown
 	}
 	o.rec.observe(Activity{Kind: ActivityGivenUp, Effect: string(o.e.Kind), CrispID: o.e.Crisp, Attempt: o.e.Attempts, Err: o.r.err, Why: why})
-	if s := o.rec.Sessions.ByID(o.e.Crisp); s != nil && o.e.Kind == kindDeliver {
-		if row := s.Log.Entry(o.e.FP); row != nil {
+	if o.s != nil && o.e.Kind == kindDeliver {
+		if row := o.s.Log.Entry(o.e.FP); row != nil {
 			row.Status = crisplog.Failed
 		}
-		o.rec.note(s.ID, note)
+		o.rec.note(o.s.ID, note)
 	}
 }

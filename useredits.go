@@ -115,8 +115,7 @@ func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, er
 	if m.ID == m.Edits {
 		in.ID += editMark + strconv.FormatInt(rec.next(), 10)
 	}
-	rec.UserMessages = append(rec.UserMessages, in)
-	rec.Touched = rec.env.now
+	rec.UserMessages, rec.Touched = append(rec.UserMessages, in), rec.env.now
 	switch late := last != nil && !in.Edited.IsZero() && in.Edited.Before(last.Edited); {
 	case late, rec.hasWords(about, last, hash):
 		in.done(messageEdited)
@@ -146,7 +145,7 @@ func (q *queue) supersede(edit *userMessage) {
 	if edit == nil || edit.Incoming == nil || edit.Status == messageTurn || edit.Status == messagePosting && !q.untouched(edit.ID) {
 		return
 	}
-	q.drop(func(e *effect) bool { return e.Incoming == edit.ID })
+	q.drop(ofMessage(edit.ID))
 	edit.done(messageEdited)
 }
 
@@ -186,18 +185,14 @@ func (q queue) untouched(id string) bool {
 
 // requeue gives a message that waits for Crisp other words, in the place that it has.
 func (rec *record) requeue(m *userMessage, words *Incoming) bool {
-	of := func(e *effect) bool { return e.Incoming == m.ID }
-	at := slices.IndexFunc(rec.ToCrisp, of)
+	at := slices.IndexFunc(rec.ToCrisp, ofMessage(m.ID))
 	ho := rec.handoverOf(rec.ToCrisp[at].HandoverID)
 	if ho == nil {
 		return false
 	}
-	rec.ToCrisp.drop(of)
-	behind := slices.Clone(rec.ToCrisp[at:])
-	rec.ToCrisp = rec.ToCrisp[:at]
+	rec.ToCrisp.drop(ofMessage(m.ID))
 	m.Incoming = words
-	rec.queuePosts(m, ho)
-	rec.ToCrisp = append(rec.ToCrisp, behind...)
+	rec.ToCrisp.at(at, func() { rec.queuePosts(m, ho) })
 	return true
 }
 
@@ -239,18 +234,17 @@ func (rec *record) queueEdit(in *userMessage, ho *handover) {
 	if ok && filesMark(files) == p.Files {
 		files = nil // the agents have them
 	}
-	queued := false
 	if ok && s.ID == ho.CrispID && rec.changeInCrisp(in, s, p, ho.ID) {
 		for i, f := range (&Incoming{Files: files}).posts() {
 			rec.queuePost(in, ho, i+1, f)
 		}
 		return
 	}
-	for i, one := range correction(in.Incoming, files) {
+	all := correction(in.Incoming, files)
+	for i, one := range all {
 		rec.queuePost(in, ho, i, one)
-		queued = true
 	}
-	if !queued {
+	if len(all) == 0 {
 		in.done(messageEdited)
 	}
 }
@@ -279,7 +273,7 @@ func (rec *record) editsOf(returned []string) []string {
 		words := *in.Incoming.reworded(edit.Incoming)
 		words.ID, words.Edits, words.At, words.Seq = edit.Incoming.ID, edit.Incoming.Edits, edit.Incoming.At, edit.Incoming.Seq
 		edit.Incoming = &words
-		rec.ToCrisp.drop(func(e *effect) bool { return e.Incoming == edit.ID })
+		rec.ToCrisp.drop(ofMessage(edit.ID))
 		in.done(messageEdited)
 		all[i] = edit.ID
 	}
@@ -361,19 +355,17 @@ func (o *settlement) editFailed() bool {
 		return true
 	}
 	if ho == nil || !o.rec.runs(ho.ID) {
-		o.rec.observe(Activity{Kind: ActivityNotSent, MessageID: in.hostID(), Err: o.r.err, Attempt: o.e.Attempts})
+		o.notSent()
 		if !o.rec.ToCrisp.has(func(x *effect) bool { return x != o.e && x.Incoming == in.ID }) {
 			in.done(messageEdited)
 		}
 		return true
 	}
-	at := slices.Index(o.rec.ToCrisp, o.e) + 1
-	behind := slices.Clone(o.rec.ToCrisp[at:])
-	o.rec.ToCrisp = o.rec.ToCrisp[:at]
-	for i, one := range correction(in.Incoming, nil) {
-		o.rec.queuePost(in, ho, i, one)
-	}
-	o.rec.ToCrisp = append(o.rec.ToCrisp, behind...)
+	o.rec.ToCrisp.at(slices.Index(o.rec.ToCrisp, o.e)+1, func() {
+		for i, one := range correction(in.Incoming, nil) {
+			o.rec.queuePost(in, ho, i, one)
+		}
+	})
 	return true
 }
 

@@ -275,3 +275,32 @@ func TestAnEditOfAnEdit(t *testing.T) {
 		}
 	})
 }
+
+// So it is with Handle: while the message waits for the bot, and once the agents have it.
+func TestAnEditOfAnEditByHandle(t *testing.T) {
+	rig.Managed(t, rig.Options{}, func(r *rig.Rig, b *rig.Brain) {
+		again := func(first string) {
+			for i, text := range []string{"two", "three"} {
+				require.NoError(t, r.TryHandle(handover.Incoming{ID: fmt.Sprint(first, "-", i+2), Edits: []string{first, first + "-2"}[i], Text: text}))
+				r.Crisp.Settle()
+			}
+		}
+		b.Think = rig.Takes(30 * time.Second)
+		r.Handles("hello")
+		r.After(time.Second)
+		require.NoError(t, r.TryHandle(handover.Incoming{ID: "7", Text: "one"}))
+		again("7")
+		r.After(2 * time.Minute)
+		require.Empty(t, r.Crisp.Conversations())
+		require.Len(t, b.Turns(), 2)
+		require.Equal(t, []string{"m1 #1", "7 #1"}, b.Attempts())
+		require.Equal(t, "three", b.Heard())
+
+		b.Thinks(nil)
+		conv := r.Opened()
+		require.NoError(t, r.TryHandle(handover.Incoming{ID: "8", Text: "one"}))
+		r.Crisp.Settle()
+		again("8")
+		require.Equal(t, []string{"three"}, texts(conv))
+	})
+}

@@ -332,6 +332,40 @@ func (all userMessages) waits(handover string) (until time.Time) {
 	return until
 }
 
+// takeIn finds a message of the user, or takes it in: as the newest, without a status if it is to be accepted or enqueued. waits says
+// that it would be one of those that Limits.Waiting bounds.
+func (rec *record) takeIn(m Incoming, hash string, size int, waits bool) (in *userMessage, known bool, err error) {
+	if m.Edits != "" {
+		m.Edits = rec.UserMessages.edited(&m)
+		if in, err = rec.knownEdit(&m, hash); in != nil || err != nil {
+			return in, true, err
+		}
+		in, err = rec.newEdit(&m, hash, size)
+	} else {
+		if in = rec.UserMessages.find(m.ID); in != nil && in.Hash != hash {
+			return nil, false, ErrIDReused
+		} else if in != nil {
+			return in, true, nil
+		}
+		in = rec.newMessage(&m, hash)
+	}
+	if err == nil && in.Status == "" && waits && rec.crowded(max(size, m.size()), nil) {
+		err = ErrCrowded
+	}
+	return in, false, err
+}
+
+// newMessage takes a message that is not known. It is over at once if an edit that came before it is on its way.
+func (rec *record) newMessage(m *Incoming, hash string) *userMessage {
+	m.At = plausibleTime(m.At, rec.env.now)
+	in := &userMessage{ID: m.ID, Hash: hash, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
+	if rec.UserMessages.overtaken(m) {
+		in.done(messageEdited)
+	}
+	rec.UserMessages, rec.Touched = append(rec.UserMessages, in), rec.env.now
+	return in
+}
+
 // accept decides what becomes of a new message of the user.
 func (rec *record) accept(in *userMessage) {
 	rec.fire(onUser, cause{})

@@ -51,48 +51,19 @@ func (all userMessages) posts(but *userMessage) (n int) {
 }
 
 // handled takes a message that Handle brings.
-func (rec *record) handled(m *Incoming, hash string, size int) (*userMessage, error) {
-	if m.Edits != "" {
-		return rec.handledEdit(m, hash, size)
-	}
-	if old := rec.UserMessages.find(m.ID); old != nil {
-		return old, old.repeated(hash, rec.env.now)
-	}
-	m.At = plausibleTime(m.At, rec.env.now)
-	in := &userMessage{ID: m.ID, Hash: hash, Epoch: rec.Epoch, At: rec.env.now, Incoming: m}
-	if rec.UserMessages.overtaken(m) {
-		in.done(messageEdited)
-		rec.UserMessages = append(rec.UserMessages, in)
-		return in, nil
-	}
-	if rec.crowded(max(size, m.size()), nil) {
-		return nil, ErrCrowded
-	}
-	rec.enqueue(in)
-	return in, nil
-}
-
-// handledEdit is handled for an edit.
-func (rec *record) handledEdit(m *Incoming, hash string, size int) (*userMessage, error) {
-	in, err := rec.knownEdit(m, hash)
-	if err != nil {
+func (rec *record) handled(m Incoming, hash string, size int) (*userMessage, error) {
+	in, known, err := rec.takeIn(m, hash, size, true)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if in != nil {
+	case known:
 		return in, keepUnless(in.takeOver(rec.env.now))
-	}
-	if in, err = rec.newEdit(m, hash, size); err != nil {
-		return nil, err
-	}
-	if in.Status != "" {
+	case in.Status != "":
 		rec.UserMessages.became(in).takeOver(rec.env.now)
-		return in, nil
+	default:
+		rec.UserMessages = rec.UserMessages[:len(rec.UserMessages)-1] // it has its place in the queue
+		rec.enqueue(in)
 	}
-	if rec.crowded(size, nil) {
-		return nil, ErrCrowded
-	}
-	rec.UserMessages = rec.UserMessages[:len(rec.UserMessages)-1] // it has its place in the queue
-	rec.enqueue(in)
 	return in, nil
 }
 
@@ -100,7 +71,6 @@ func (rec *record) handledEdit(m *Incoming, hash string, size int) (*userMessage
 // on yet.
 func (rec *record) enqueue(in *userMessage) {
 	rec.userSign()
-	rec.Touched = rec.env.now
 	m := in.Incoming
 	in.Status, in.Managed = messageWaiting, true
 	at := len(rec.UserMessages)
@@ -123,14 +93,6 @@ func (m *userMessage) follows(seq int64) bool {
 func (rec *record) crowded(n int, of *userMessage) bool {
 	waiting := rec.ToCrisp.posts(of) + rec.UserMessages.posts(of)
 	return waiting > 0 && waiting+n > rec.env.cfg.Limits.Waiting
-}
-
-// repeated takes a message of Handle's that is known already.
-func (m *userMessage) repeated(hash string, now time.Time) error {
-	if m.Hash != hash {
-		return ErrIDReused
-	}
-	return keepUnless(m.takeOver(now))
 }
 
 // takeOver makes a message that Receive gave out, whose caller has not answered it, the library's to answer
@@ -175,18 +137,18 @@ func (rec *record) pass(m *userMessage) {
 
 // answering returns the call of Config.Answer that is under way, or nil.
 func (all replies) answering() *reply {
-	for i := range all {
-		if all[i].Message != "" {
-			return &all[i]
-		}
-	}
-	return nil
+	return all.find(func(r *reply) bool { return r.Message != "" })
 }
 
 // byID returns a reply, or nil.
 func (all replies) byID(id string) *reply {
+	return all.find(func(r *reply) bool { return r.ID == id })
+}
+
+// find returns the first reply that matches, or nil.
+func (all replies) find(match func(*reply) bool) *reply {
 	for i := range all {
-		if all[i].ID == id {
+		if match(&all[i]) {
 			return &all[i]
 		}
 	}
@@ -281,8 +243,7 @@ type answered struct {
 // endAnswer writes down what came of an answer. An asking is stored with it, whoever has the conversation by
 // now: it is never lost. A message whose answer failed keeps its place, and is tried again later.
 func (rec *record) endAnswer(a *answering, r answered) {
-	ran := rec.Replies.byID(a.id) != nil
-	rec.Replies.end(a.id)
+	ran := rec.Replies.end(a.id)
 	m, now := rec.UserMessages.find(a.turn.MessageID), rec.env.now
 	if m == nil {
 		return

@@ -21,7 +21,8 @@ type Brain struct {
 
 	mu    sync.Mutex
 	turns []handover.Turn
-	now   int // answers under way
+	heard string // the words of the newest message
+	now   int    // answers under way
 	most  int
 }
 
@@ -31,7 +32,7 @@ type Thought func(ctx context.Context, t handover.Turn, m handover.Incoming) (*h
 // Answer is the bot's Config.Answer.
 func (b *Brain) Answer(ctx context.Context, t handover.Turn, m handover.Incoming) (*handover.Request, error) {
 	b.mu.Lock()
-	b.turns = append(b.turns, t)
+	b.turns, b.heard = append(b.turns, t), m.Text
 	b.now++
 	b.most = max(b.most, b.now)
 	think := b.Think
@@ -73,6 +74,13 @@ func (b *Brain) Turns() []handover.Turn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]handover.Turn(nil), b.turns...)
+}
+
+// Heard are the words of the newest message.
+func (b *Brain) Heard() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard
 }
 
 // Most is how many answers were under way at once.
