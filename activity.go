@@ -1,6 +1,8 @@
 package handover
 
-import "time"
+import (
+	"time"
+)
 
 // ActivityKind names what happened.
 type ActivityKind string
@@ -101,4 +103,20 @@ func validTrace(text string) string {
 		return ""
 	}
 	return text
+}
+
+// purpose is what the calls of a step are made for.
+func (rec *record) purpose(s *step) Activity {
+	if s.read != nil {
+		return rec.traced(Activity{Conversation: rec.Conversation, CrispID: s.read.Crisp})
+	}
+	e := s.effect
+	a := Activity{Conversation: rec.Conversation, HandoverID: e.HandoverID, CrispID: e.Crisp, MessageID: rec.UserMessages.hostID(e.Incoming)}
+	switch e.Kind {
+	case kindCreate, kindMetas, kindInbox, kindAssign, kindGreet: // the message that asked for a human opens it
+		if ho := rec.handoverOf(e.HandoverID); ho != nil {
+			a.TraceParent = ho.Trace
+		}
+	}
+	return rec.traced(a)
 }

@@ -38,22 +38,6 @@ func purposeOf(ctx context.Context) Activity {
 	return a
 }
 
-// purpose is what the calls of a step are made for.
-func (rec *record) purpose(s *step) Activity {
-	if s.read != nil {
-		return rec.traced(Activity{Conversation: rec.Conversation, CrispID: s.read.Crisp})
-	}
-	e := s.effect
-	a := Activity{Conversation: rec.Conversation, HandoverID: e.HandoverID, CrispID: e.Crisp, MessageID: rec.UserMessages.hostID(e.Incoming)}
-	switch e.Kind {
-	case kindCreate, kindMetas, kindInbox, kindAssign, kindGreet: // the message that asked for a human opens it
-		if ho := rec.handoverOf(e.HandoverID); ho != nil {
-			a.TraceParent = ho.Trace
-		}
-	}
-	return rec.traced(a)
-}
-
 // run does an effect that calls Crisp, and adds to r what came of it.
 func (c *crispCalls) run(ctx context.Context, rec *record, e *effect, r result) result {
 	api := c.sites.of(rec).API
@@ -447,16 +431,4 @@ func inOrder(msgs []crisplog.Message) []*crisplog.Message {
 		return crisplog.Position{At: a.Timestamp, FP: a.Fingerprint}.Compare(crisplog.Position{At: b.Timestamp, FP: b.Fingerprint})
 	})
 	return all
-}
-
-// beganLater reports whether a message opened, or took over, a handover after the one that has ended.
-func (rec *record) beganLater(end *effect, m *crisplog.Message) bool {
-	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
-	for _, e := range rec.ToUser {
-		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
-			return true
-		}
-	}
-	ho := rec.Handover
-	return ho != nil && ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
 }

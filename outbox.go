@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -307,4 +308,31 @@ func (rec *record) mark(crisp string, fp int64) {
 func (rec *record) takeMarks(e *effect) *marks {
 	rec.ToCrisp.drop(func(x *effect) bool { return x == e })
 	return &marks{about: rec.purpose(&step{effect: e}), crisp: e.Crisp, fps: e.FPs}
+}
+
+// answered notes that the picker shows the user's choice.
+func (o *settlement) answered() {
+	o.rec.Pickers.Removed(o.e.Crisp, o.e.FP)
+	o.passed()
+}
+
+// answerFailed posts the answer as text when Crisp refuses to update the picker.
+func (o *settlement) answerFailed() bool {
+	if !o.rec.runs(o.e.HandoverID) { // its handover has ended: the message is the bot's
+		o.giveBack()
+		return true
+	}
+	api := apiError(o.r.err)
+	if (api == nil || api.Temporary()) && (api == nil || api.StatusCode != http.StatusNotFound) {
+		o.again(api) // choosing the same twice does no harm
+		return false
+	}
+	in := o.rec.UserMessages.find(o.e.Incoming)
+	if in == nil {
+		return true
+	}
+	o.rec.ToCrisp.at(slices.Index(o.rec.ToCrisp, o.e)+1, func() { // in the answer's place
+		o.rec.queuePost(in, o.rec.Handover, 0, post{typ: "text", content: crispcontent.NewText(o.e.Else)})
+	})
+	return true
 }

@@ -414,3 +414,9 @@ func (a awaited) over(rec *record) bool {
 	}
 	return false
 }
+
+// busy reports whether there is work on the record now.
+func (rec *record) busy() bool {
+	p := rec.planner()
+	return rec.env.stepping || p.working() || p.wants(toUser) || p.wants(toCrisp)
+}

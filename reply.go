@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/crisphandover/handover/internal/worker"
@@ -16,30 +15,6 @@ import (
 // the context of send, or of Config.Answer, ends when the bot loses the conversation: a human takes over while
 // it speaks, or its own Start or Mute there gives it away.
 var ErrNotYourTurn = errors.New("handover: the turn does not hold: the conversation got another owner, or the turn is not from Receive or Session.Turn")
-
-// reply is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
-type reply struct {
-	ID    string    `json:"id"`
-	Epoch int64     `json:"epoch"`
-	Until time.Time `json:"until"` // then its process is dead, or send ignores its context
-	// Message is what Config.Answer answers; empty for a Reply of the host's.
-	Message string `json:"message,omitempty"`
-}
-
-// replies are the bot's messages under way that an agent may interrupt.
-type replies []reply
-
-// drop removes the replies that match, and reports whether there were any.
-func (all *replies) drop(match func(reply) bool) bool {
-	before := len(*all)
-	*all = slices.DeleteFunc(*all, match)
-	return len(*all) != before
-}
-
-// end removes a reply, perhaps before its send has returned, and reports whether it was there.
-func (all *replies) end(id string) bool {
-	return all.drop(func(r reply) bool { return r.ID == id })
-}
 
 // storeAgain is how long a running Reply waits before it asks a store again that failed.
 const storeAgain = 500 * time.Millisecond
@@ -213,38 +188,4 @@ func watchReply(ctx context.Context, l *listening, rec *record, cancel context.C
 		case <-time.After(storeAgain): // the store fails: send goes on meanwhile
 		}
 	}
-}
-
-// passOn gives the agent a message that the bot will not answer. Its Receive has returned, so that
-// nobody waits for it.
-func (rec *record) passOn(id string) error {
-	in := rec.UserMessages.find(id)
-	if in == nil || in.Status != messageTurn || in.Incoming == nil {
-		return errKeep
-	}
-	switch {
-	case rec.human(), rec.cameAndWent(in):
-		in.Waits = time.Time{}
-		rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
-		rec.queuePosts(in, rec.Handover)
-		rec.holdEnds(rec.UserMessages)
-	case rec.State == StateMuted:
-		in.Status = messageKept
-	case in.Epoch == rec.Epoch, in.Managed: // a newer turn for it holds, or will be given
-		return errKeep
-	default: // nobody can answer it any more
-		in.done(messageAnswered)
-		rec.say(textNotSent, "")
-	}
-	return nil
-}
-
-// cameAndWent reports whether a human had the conversation since the message became a turn, in a
-// Crisp conversation that is still there.
-func (rec *record) cameAndWent(in *userMessage) bool {
-	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
-		return false
-	}
-	s := rec.Sessions.ByID(rec.Handover.CrispID)
-	return s != nil && !s.State.Closed()
 }

@@ -219,3 +219,15 @@ func (ho *handover) fromSession(all crisplog.Sessions) bool {
 	}
 	return true
 }
+
+// beganLater reports whether a message opened, or took over, a handover after the one that has ended.
+func (rec *record) beganLater(end *effect, m *crisplog.Message) bool {
+	began := func(opening, from int64) bool { return m.Fingerprint == opening || from != 0 && m.Timestamp >= from }
+	for _, e := range rec.ToUser {
+		if e.Kind == kindOnEnd && e.Crisp == end.Crisp && e.N > end.N && began(e.FP, e.At) {
+			return true
+		}
+	}
+	ho := rec.Handover
+	return ho != nil && ho.ID != end.HandoverID && ho.CrispID == end.Crisp && began(ho.Opening, ho.From)
+}

@@ -117,34 +117,6 @@ func (h *Handover) Start(ctx context.Context, t Turn, r Request) (Outcome, error
 	return opened.outcome(), nil
 }
 
-// start decides what an asking comes to, and fires it.
-func (rec *record) start(t Turn, r Request, there Presence) Outcome {
-	holds := rec.holds(t) || rec.State == StateMuted && rec.Mute != nil && t.Epoch == rec.Mute.Turn
-	switch {
-	case rec.human():
-		_ = rec.passOn(t.MessageID) // the bot will not answer it
-		return OutcomeAlreadyOpen
-	case !holds:
-		return ""
-	}
-	trace := rec.UserMessages.trace(t.MessageID)
-	rec.UserMessages.answered(t.MessageID)
-	switch {
-	case !rec.env.cfg.allows(t.Conversation.Source):
-		rec.say(textNotAllowed, "").Locale = r.Locale
-		return OutcomeNotAllowed
-	case rec.Handover.coolsDown(rec.env.cfg.Timeouts.override(r.Timeouts).CoolDown, rec.env.now):
-		rec.say(textTooSoon, "").Locale = r.Locale
-		return OutcomeTooSoon
-	case there == PresenceAway || there == PresenceUnknown && rec.env.cfg.Policy.RefuseUnknown:
-		rec.fire(onNobody, cause{request: &r})
-		return OutcomeNobodyThere
-	}
-	rec.fire(onStart, cause{request: &r})
-	rec.Handover.Trace = trace
-	return OutcomeOpening
-}
-
 // opening is what is known of an opening that is waited for.
 type opening struct {
 	id     string // of its handover

@@ -135,26 +135,6 @@ func (rec *record) pass(m *userMessage) {
 	rec.takeForAgent(m)
 }
 
-// answering returns the call of Config.Answer that is under way, or nil.
-func (all replies) answering() *reply {
-	return all.find(func(r *reply) bool { return r.Message != "" })
-}
-
-// byID returns a reply, or nil.
-func (all replies) byID(id string) *reply {
-	return all.find(func(r *reply) bool { return r.ID == id })
-}
-
-// find returns the first reply that matches, or nil.
-func (all replies) find(match func(*reply) bool) *reply {
-	for i := range all {
-		if match(&all[i]) {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
 // forBot returns the message that the bot is to answer now, or nil and when to look again. What the user is
 // to see before comes first, unless it fails.
 func (rec *record) forBot() (*userMessage, time.Time) {
@@ -328,4 +308,82 @@ func (m *userMessage) mend(cfg *Config, now time.Time) {
 		m.Given = time.Time{}
 	}
 	m.Managed = m.Managed || m.Status == messageWaiting
+}
+
+// passOn gives the agent a message that the bot will not answer. Its Receive has returned, so that
+// nobody waits for it.
+func (rec *record) passOn(id string) error {
+	in := rec.UserMessages.find(id)
+	if in == nil || in.Status != messageTurn || in.Incoming == nil {
+		return errKeep
+	}
+	switch {
+	case rec.human(), rec.cameAndWent(in):
+		in.Waits = time.Time{}
+		rec.ToCrisp.dropResolve(rec.Handover.CrispID) // the agents must see it
+		rec.queuePosts(in, rec.Handover)
+		rec.holdEnds(rec.UserMessages)
+	case rec.State == StateMuted:
+		in.Status = messageKept
+	case in.Epoch == rec.Epoch, in.Managed: // a newer turn for it holds, or will be given
+		return errKeep
+	default: // nobody can answer it any more
+		in.done(messageAnswered)
+		rec.say(textNotSent, "")
+	}
+	return nil
+}
+
+// cameAndWent reports whether a human had the conversation since the message became a turn, in a
+// Crisp conversation that is still there.
+func (rec *record) cameAndWent(in *userMessage) bool {
+	if rec.State != StateBot || rec.Handover == nil || rec.Handover.Opened.IsZero() || in.Epoch >= rec.Handover.Epoch {
+		return false
+	}
+	s := rec.Sessions.ByID(rec.Handover.CrispID)
+	return s != nil && !s.State.Closed()
+}
+
+// reply is a message of the bot's that is under way. What an agent writes meanwhile waits for it.
+type reply struct {
+	ID    string    `json:"id"`
+	Epoch int64     `json:"epoch"`
+	Until time.Time `json:"until"` // then its process is dead, or send ignores its context
+	// Message is what Config.Answer answers; empty for a Reply of the host's.
+	Message string `json:"message,omitempty"`
+}
+
+// replies are the bot's messages under way that an agent may interrupt.
+type replies []reply
+
+// drop removes the replies that match, and reports whether there were any.
+func (all *replies) drop(match func(reply) bool) bool {
+	before := len(*all)
+	*all = slices.DeleteFunc(*all, match)
+	return len(*all) != before
+}
+
+// end removes a reply, perhaps before its send has returned, and reports whether it was there.
+func (all *replies) end(id string) bool {
+	return all.drop(func(r reply) bool { return r.ID == id })
+}
+
+// answering returns the call of Config.Answer that is under way, or nil.
+func (all replies) answering() *reply {
+	return all.find(func(r *reply) bool { return r.Message != "" })
+}
+
+// byID returns a reply, or nil.
+func (all replies) byID(id string) *reply {
+	return all.find(func(r *reply) bool { return r.ID == id })
+}
+
+// find returns the first reply that matches, or nil.
+func (all replies) find(match func(*reply) bool) *reply {
+	for i := range all {
+		if match(&all[i]) {
+			return &all[i]
+		}
+	}
+	return nil
 }

@@ -91,12 +91,6 @@ func (h *engine) claim(key string, rec *record) {
 	rec.env.mine = c.Holder == h.process
 }
 
-// busy reports whether there is work on the record now.
-func (rec *record) busy() bool {
-	p := rec.planner()
-	return rec.env.stepping || p.working() || p.wants(toUser) || p.wants(toCrisp)
-}
-
 // launch is what begins towards Crisp with a save, so that beginning it needs no save of its own.
 type launch struct {
 	effect int64         // its number
