@@ -25,7 +25,7 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		if a = nil; !h.pool.Closed() {
 			a = rec.beginAnswer()
 		}
-		if a == nil || a.givesUp {
+		if a == nil || a.givesUp || a.others {
 			return keepUnless(changed)
 		}
 		l.stop()
@@ -36,6 +36,9 @@ func (h *engine) answer(ctx context.Context, key string) error {
 	switch {
 	case err != nil || a == nil:
 		return err
+	case a.others:
+		h.leaveAnswer(ctx, key, a)
+		return nil
 	case a.givesUp:
 		return h.giveUp(ctx, key, rec, a)
 	}
@@ -45,6 +48,19 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		err = h.keepAnswer(ctx, key, a, r)
 	}
 	return err
+}
+
+// overdueAnswer is for how long nobody answers a message before a process without Config.Answer says so.
+const overdueAnswer = time.Minute
+
+// leaveAnswer leaves a message to processes that have Config.Answer.
+func (h *engine) leaveAnswer(ctx context.Context, key string, a *answering) {
+	if a.overdue >= overdueAnswer && h.unanswered.Left("") == 0 {
+		h.unanswered.Failed("")
+		h.cfg.Logger.Error("handover: a message waits for the bot, and no process that runs has Config.Answer: run one that has it, or a human is asked for",
+			"conversation", a.turn.Conversation.ID, "source", a.turn.Conversation.Source, "waiting", a.overdue, "after", h.cfg.Timeouts.Unanswered)
+	}
+	h.offer(ctx, key, nil)
 }
 
 // keepAnswer writes down what came of an answer. It returns ErrTaken if the request names another user's conversation.

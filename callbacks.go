@@ -257,28 +257,45 @@ func (h *host) presence(ctx context.Context, rec *record, there Presence) Presen
 	return said
 }
 
-// tell hands saved activities to the host, and logs the faults. A fault of a callback is logged
-// without its words, which may quote users.
+// tell hands saved activities to the host, and logs the faults.
 func (h *host) tell(activity ...Activity) {
 	for _, a := range activity {
-		if a.Kind == ActivityFault || a.Kind == ActivityGivenUp || a.Kind == ActivityNotSent || a.Kind == ActivityNotShown {
-			var attrs []any
-			for _, f := range []struct{ name, value string }{
-				{"conversation", a.Conversation.ID}, {"source", a.Conversation.Source}, {"handover", a.HandoverID},
-				{"session", a.CrispID}, {"effect", a.Effect}, {"callback", calledFor(a.Effect)}, {"why", a.Why},
-			} {
-				if f.value != "" {
-					attrs = append(attrs, slog.String(f.name, f.value))
-				}
+		switch a.Kind {
+		case ActivityGivenUp:
+			h.log(slog.LevelError, a)
+		case ActivityNotSent, ActivityNotShown:
+			h.log(slog.LevelWarn, a)
+		case ActivityFault:
+			switch {
+			case a.Why == "person":
+				h.log(slog.LevelError, a)
+			case a.Attempt&(a.Attempt-1) == 0: // 1, 2, 4, 8, …: an outage would fill the log
+				h.log(slog.LevelWarn, a)
 			}
-			attrs = append(attrs, slog.Int("attempt", a.Attempt))
-			if api := (*APIError)(nil); errors.As(a.Err, &api) {
-				attrs = append(attrs, slog.Any("error", api))
-			}
-			h.cfg.Logger.Warn("handover: "+string(a.Kind), attrs...)
 		}
 		h.observed(a)
 	}
+}
+
+// log logs an activity. A fault of a callback is logged without its words, which may quote users: Observe gets them.
+func (h *host) log(level slog.Level, a Activity) {
+	if a.Why == "" && calledFor(a.Effect) != "" {
+		a.Why = faultWord(a.Err)
+	}
+	var attrs []any
+	for _, f := range []struct{ name, value string }{
+		{"conversation", a.Conversation.ID}, {"source", a.Conversation.Source}, {"handover", a.HandoverID},
+		{"session", a.CrispID}, {"effect", a.Effect}, {"callback", calledFor(a.Effect)}, {"why", a.Why},
+	} {
+		if f.value != "" {
+			attrs = append(attrs, slog.String(f.name, f.value))
+		}
+	}
+	attrs = append(attrs, slog.Int("attempt", a.Attempt))
+	if api := (*APIError)(nil); errors.As(a.Err, &api) {
+		attrs = append(attrs, slog.Any("error", api))
+	}
+	h.cfg.Logger.Log(context.Background(), level, "handover: "+string(a.Kind), attrs...)
 }
 
 // calledFor names the field of Config whose call an effect is; "" for none.

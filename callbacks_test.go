@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -471,5 +472,23 @@ func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
 		taken := func() bool { return r.Crisp.CountHooks("message:received") == 2 }
 		require.NoError(r.T, r.Crisp.Await(r.T.Context(), taken))
 		require.Zero(r.T, time.Since(begun))
+	})
+}
+
+// The log of an outage is short, and says when a person must look.
+func TestTheLogOfAnOutage(t *testing.T) {
+	var log rig.Log
+	rig.Active(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = log.Logger() }}, func(r *rig.Rig, _ *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Fails(func(handover.Message) error { return rig.ErrChannelDown })
+		ann.Say("hello")
+		r.After(7 * time.Hour)
+		r.Fails(nil)
+		lines := log.Take()
+		faults := strings.Count(lines, `level=WARN msg="handover: fault"`)
+		require.GreaterOrEqual(t, faults, 3)
+		require.LessOrEqual(t, faults, 40, "of the message, and of some texts")
+		require.LessOrEqual(t, strings.Count(lines, "effect=deliver callback=Deliver why=error attempt="), 12)
+		require.Contains(t, lines, `level=ERROR msg="handover: given_up"`)
+		require.NotContains(t, lines, "hello")
 	})
 }

@@ -60,7 +60,8 @@ func apiError(err error) *crispapi.Error {
 }
 
 // RetryAfter is for Deliver and Revise: it says that a call failed with err, and that the channel is not to be
-// asked again for d, as after an answer 429.
+// asked again for d, as after an answer 429. A d that is longer than what is left of Timeouts.Deliver gives the message
+// up at once, and the agents are told. For a user who cannot be reached until they write again return ErrUserAway.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		err = errors.New("the channel is busy")

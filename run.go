@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -204,7 +205,11 @@ func (h *engine) worked(ctx context.Context, key string, err error) {
 		h.offer(ctx, key, err)
 	case errors.As(err, new(*storeError)): // the log has it
 	case storeFailed(err):
-		h.cfg.Logger.Warn("handover: a conversation waits for its next attempt", "error", err)
+		level := slog.LevelWarn
+		if api := apiError(err); api != nil && api.NeedsPerson() {
+			level = slog.LevelError
+		}
+		h.cfg.Logger.Log(ctx, level, "handover: the work on a record waits for its next attempt", "key", key, "error", err)
 	default:
 		h.putOff(ctx, key, h.failing.Failed(key), err)
 	}

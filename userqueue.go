@@ -149,8 +149,6 @@ func (rec *record) forBot() (*userMessage, time.Time) {
 		return nil, time.Time{}
 	case rec.State != StateBot:
 		return nil, rec.env.now
-	case rec.env.cfg.Answer == nil: // another process has it
-		return nil, rec.env.now.Add(claims.TTL)
 	case m.Next.After(rec.env.now):
 		return nil, m.Next
 	}
@@ -179,8 +177,10 @@ type answering struct {
 	id      string // of the reply
 	turn    Turn
 	message Incoming
-	since   time.Time // of the first attempt
-	givesUp bool      // it was tried for too long: a human is asked for instead
+	since   time.Time     // of the first attempt
+	givesUp bool          // it was tried for too long: a human is asked for instead
+	others  bool          // this process has no Config.Answer, and leaves it to those that have
+	overdue time.Duration // for how long nobody has tried it
 }
 
 // beginAnswer begins to have the bot answer the message whose turn it is. It returns nil if there is none.
@@ -193,6 +193,12 @@ func (rec *record) beginAnswer() *answering {
 	a := &answering{id: newID(), message: *m.Incoming, since: m.Since}
 	a.message.Files = slices.Clone(a.message.Files)
 	a.turn = Turn{Conversation: rec.Conversation, MessageID: m.ID, Epoch: rec.Epoch, Bot: true, Attempt: m.Attempts + 1}
+	if rec.env.cfg.Answer == nil {
+		a.overdue = now.Sub(times.Later(m.At, m.Next))
+		a.givesUp = a.overdue >= rec.env.cfg.Timeouts.Unanswered
+		a.others = !a.givesUp
+		return a
+	}
 	if !m.Since.IsZero() && !now.Before(m.Since.Add(rec.env.cfg.Timeouts.Unanswered)) {
 		a.givesUp = true
 		return a

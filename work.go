@@ -24,24 +24,25 @@ const stepTimeout = time.Minute
 // host calls is in Handover.
 type engine struct {
 	*records
-	sites    sites
-	host     *host
-	crisp    *crispCalls
-	process  string    // names this process in claims
-	began    time.Time // by this process's clock
-	pool     *worker.Pool
-	given    sync.Map // records that the store gave with a claim, by key
-	waiters  worker.Waiters[*record]
-	answers  *worker.Bulkhead // of Config.Answer
-	failing  worker.Pushback  // records that cannot be worked on
-	foreign  worker.Pushback  // records that another process may be able to work on
-	polls    atomic.Int64     // when this process may poll again, in Unix ns
-	polled   atomic.Int64     // when it last did, in Unix ns by the store's clock
-	watching atomic.Bool      // the store tells of other processes' saves
-	typing   pace.Signs       // what agents were told of who is typing
-	signs    worker.Latest    // of who is typing, that are to be told
-	bodies   *httpbody.Reader // reads those of hooks
-	refusals refusals         // of hooks
+	sites      sites
+	host       *host
+	crisp      *crispCalls
+	process    string    // names this process in claims
+	began      time.Time // by this process's clock
+	pool       *worker.Pool
+	given      sync.Map // records that the store gave with a claim, by key
+	waiters    worker.Waiters[*record]
+	answers    *worker.Bulkhead // of Config.Answer
+	failing    worker.Pushback  // records that cannot be worked on
+	foreign    worker.Pushback  // records that another process may be able to work on
+	unanswered worker.Pushback  // whether it was said of late that messages wait for Config.Answer
+	polls      atomic.Int64     // when this process may poll again, in Unix ns
+	polled     atomic.Int64     // when it last did, in Unix ns by the store's clock
+	watching   atomic.Bool      // the store tells of other processes' saves
+	typing     pace.Signs       // what agents were told of who is typing
+	signs      worker.Latest    // of who is typing, that are to be told
+	bodies     *httpbody.Reader // reads those of hooks
+	refusals   refusals         // of hooks
 }
 
 func newEngine(cfg *Config) *engine {
@@ -53,7 +54,7 @@ func newEngine(cfg *Config) *engine {
 		records: &records{cfg: cfg, store: store, old: &oldLogs{store, cfg.Logger}, recent: keys.NewShelf[*record](recentBytes, recentFor)},
 		sites:   sites, host: host, crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock},
 		process: process, began: store.process(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
-		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL},
+		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL}, unanswered: worker.Pushback{First: time.Hour},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
@@ -73,7 +74,7 @@ func (h *engine) claim(key string, rec *record) {
 	if mine {
 		h.dropLost(key, rec)
 	}
-	rec.env.answers = h.pool.Accepts()
+	rec.env.answers = h.cfg.Answer != nil && h.pool.Accepts()
 	switch {
 	case !h.hooks.NoClaim && c.HeldByOther(h.process, now):
 	case rec.busy() && (h.pool.Accepts() || mine && (rec.planner().working() || !h.pool.Closed())):

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/crisphandover/handover/internal/times"
 	"github.com/crisphandover/handover/internal/tokenclient"
 )
 
@@ -78,6 +79,7 @@ type Client struct {
 	requests requester
 	http     http.Client
 	nonce    atomic.Int64
+	ahead    atomic.Int64 // how far Crisp's clock is ahead of this machine's, in ns, as its last answer said
 
 	mu      sync.Mutex
 	breaker *breaker
@@ -225,6 +227,9 @@ func (c *Client) exchange(ctx context.Context, r request) (e *Error) {
 		return r.op.failed(0, err)
 	}
 	defer resp.Body.Close()
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		c.ahead.Store(int64(min(time.Until(date), times.MaxSpan)))
+	}
 	body, err := readBody(resp)
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:

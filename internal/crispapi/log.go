@@ -108,9 +108,11 @@ func (c *Client) Page(ctx context.Context, id string, before int64) ([]Item, err
 	return page, c.fault(e)
 }
 
-// afterAll is a time in the future, another one each time, so that no cache has the answer.
+// afterAll is a time in the future by Crisp's clock, another one each time, so that no cache has the answer. It is no later
+// than a day or so: what is dated further ahead would stand on the newest page for ever.
 func (c *Client) afterAll() int64 {
-	return time.Now().Add(24*time.Hour).UnixMilli() + c.nonce.Add(1)%3_600_000
+	ahead := max(0, time.Duration(c.ahead.Load()))
+	return time.Now().Add(ahead+24*time.Hour).UnixMilli() + c.nonce.Add(1)%3_600_000
 }
 
 // reached reports whether a page meets a limit.

@@ -79,13 +79,13 @@ func (k *Key) Verify(h http.Header, body []byte) bool {
 var closing = []byte("]")
 
 // Emitted returns when a signed hook was emitted; ok is false if its time is not a number. Crisp does not
-// document its unit: a number below 1e12 can only be seconds, and one above only milliseconds.
+// document its unit: a number below 1e11 can only be seconds, until the year 5138, and one above only milliseconds.
 func Emitted(h http.Header) (at time.Time, ok bool) {
 	n, err := strconv.ParseInt(first(h, timestamp), 10, 64)
 	switch {
 	case err != nil:
 		return time.Time{}, false
-	case n < 1e12:
+	case n < 1e11:
 		return time.Unix(n, 0), true
 	}
 	return time.UnixMilli(n), true

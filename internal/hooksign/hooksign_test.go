@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -84,6 +85,14 @@ func TestEmitted(t *testing.T) {
 	at, ok = Emitted(signed("s", "1506985696", ""))
 	require.True(t, ok)
 	require.Equal(t, want.Truncate(time.Second), at)
+	for _, year := range []int{1980, 2000, 2100} { // a test in a synctest bubble begins in 2000
+		want = time.Date(year, 1, 2, 3, 4, 5, 0, time.UTC)
+		for _, n := range []int64{want.Unix(), want.UnixMilli()} {
+			at, ok = Emitted(signed("s", fmt.Sprint(n), ""))
+			require.True(t, ok)
+			require.True(t, want.Equal(at), "%d is %v", n, at)
+		}
+	}
 	for _, stamp := range []string{"", "soon", "1e12", "99999999999999999999"} {
 		_, ok = Emitted(signed("s", stamp, ""))
 		require.False(t, ok, stamp)

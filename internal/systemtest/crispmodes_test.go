@@ -25,6 +25,8 @@ func TestTheWholeFlowInEveryCrispThatMayBe(t *testing.T) {
 		"two messages at one time":        {Ties: true},
 		"a clock that is ahead":           {Skew: 3 * time.Hour},
 		"a clock that is behind":          {Skew: -3 * time.Hour},
+		"a clock that is days ahead":      {Skew: 47 * time.Hour},
+		"a clock that is days behind":     {Skew: -47 * time.Hour},
 		"events in the log":               {EventMessages: true},
 		"data replaced":                   {DataReplaced: true},
 		"a website token and its hooks":   {Tier: "website", Hooks: handovertest.WebsiteHooks},

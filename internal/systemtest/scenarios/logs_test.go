@@ -614,6 +614,26 @@ func TestALongAdoptedConversation(t *testing.T) {
 	}
 }
 
+// What no hook tells of is found whatever clock Crisp has.
+func TestCatchUpWithAClockThatIsFarOff(t *testing.T) {
+	for _, skew := range []time.Duration{0, 23 * time.Hour, 25 * time.Hour, 47 * time.Hour, -25 * time.Hour, -100 * 24 * time.Hour} {
+		t.Run(skew.String(), func(t *testing.T) {
+			rig.Bubble(t, rig.Options{Crisp: handovertest.Options{Skew: skew}}, func(r *rig.Rig) {
+				r.Crisp.SetHookFaults(rig.DropHooks)
+				conv := r.Opened()
+				ann := conv.Operator("Ann")
+				var want []string
+				for i := range 3 {
+					ann.Say(fmt.Sprint("message ", i))
+					r.After(5 * time.Minute)
+					want = append(want, fmt.Sprint("agent Ann: message ", i))
+					require.Equal(t, want, r.AgentLines())
+				}
+			})
+		})
+	}
+}
+
 // A channel may tell any time of a message: it is taken.
 func TestMessagesOfTheUserAreTakenWhateverTheirTime(t *testing.T) {
 	for _, at := range []time.Time{{}, time.Unix(-1, 0), time.Unix(1<<55, 0), time.Date(33658, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().AddDate(100, 0, 0)} {
