@@ -106,7 +106,8 @@ type Config struct {
 	// Activity, Incoming and Message: so a trace goes on in other processes. Module handoverotel has one.
 	TraceParent func(ctx context.Context) string
 
-	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all.
+	// Sources are the channels on which Start is allowed (Conversation.Source). Empty allows all. They do not
+	// divide a store: see Store.
 	Sources []string
 	// NoAgent is what the user sees when nobody is there; Request.NoAgent has the last word.
 	// Default: NoAgentText, else the connector's own example, DefaultNoAgent. A quick reply of type
@@ -129,7 +130,9 @@ type Config struct {
 	Limits Limits
 
 	// Store keeps the state. Default: a new MemoryStore, with which all promises end with the
-	// process; New says so in the log. Set &MemoryStore{} to say that you mean it.
+	// process; New says so in the log. Set &MemoryStore{} to say that you mean it. A store is of one bot: any process on it
+	// calls its own Deliver and Answer for whatever conversation is due. Another bot needs another store, such as
+	// tables of its own.
 	Store Store
 	// Logger gets faults that nobody is waiting for, without words and secrets. Default: slog.Default. Its handler must
 	// return at once: work on a conversation waits for it.

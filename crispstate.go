@@ -97,8 +97,7 @@ func (in *intake) trustState() {
 // before reports whether a hook came before the handover that runs in the session was open: its opening
 // message has reopened the session since.
 func (in *intake) before(k *crisplog.Hook) bool {
-	ho := in.rec.Handover
-	return in.rec.human() && ho.CrispID == in.s.ID && k.Got.Before(ho.Opened)
+	return in.rec.runsIn(in.s.ID) && k.Got.Before(in.rec.Handover.Opened)
 }
 
 func (in *intake) judgeResolved(resolved bool, updated int64) {
@@ -129,8 +128,7 @@ func (in *intake) judgeResolved(resolved bool, updated int64) {
 // wasResolved notes that the session was resolved before our last opening or end in it, such as while an
 // opening failed. It is so still, unless a message of ours has opened it again.
 func (in *intake) wasResolved(at int64) {
-	runs := in.rec.human() && in.rec.Handover.CrispID == in.s.ID
-	if !runs && !in.s.Log.PostedSince(at) {
+	if !in.rec.runsIn(in.s.ID) && !in.s.Log.PostedSince(at) {
 		in.s.State.Told(true, at)
 	}
 }
@@ -138,7 +136,7 @@ func (in *intake) wasResolved(at int64) {
 // assigned handles an assignment to an agent, where Policy.ClaimOnAssign makes that a human sign.
 func (in *intake) assigned() {
 	rec, s := in.rec, in.s
-	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.human() || rec.Handover.CrispID != s.ID {
+	if !rec.env.cfg.Policy.ClaimOnAssign || !rec.runsIn(s.ID) {
 		return
 	}
 	for _, k := range in.hooks() {
@@ -161,11 +159,11 @@ func (in *intake) closed(reason EndReason, at int64) {
 		s.State.Told(true, at)
 	}
 	s.State.Doubt = time.Time{} // no second read is needed any more
-	if f := rec.FollowUp; f != nil && f.CrispID == s.ID {
+	if rec.followsUpIn(s.ID) {
 		s.Bounds.End(s.Log.Newest)
 		rec.dropFollowUp()
 	}
-	if rec.human() && rec.Handover.CrispID == s.ID {
+	if rec.runsIn(s.ID) {
 		rec.push(&rec.ToUser, effect{Kind: kindEnd, HandoverID: rec.Handover.ID, Crisp: s.ID, Reason: reason, At: at})
 	} else {
 		s.Bounds.End(at)
@@ -187,14 +185,14 @@ func (in *intake) confirmsRemoval() bool {
 // vanished ends at once what runs in a session in which nothing can pass any more.
 func (o *settlement) vanished(reason trigger) {
 	o.s.State.Gone = true
-	switch f := o.rec.FollowUp; {
-	case f == nil || f.CrispID != o.s.ID:
-	case f.Opened.IsZero():
+	switch {
+	case !o.rec.followsUpIn(o.s.ID):
+	case o.rec.FollowUp.Opened.IsZero():
 		o.rec.followUpFailed()
 	default:
 		o.rec.dropFollowUp()
 	}
-	if o.rec.human() && o.rec.Handover.CrispID == o.s.ID {
+	if o.rec.runsIn(o.s.ID) {
 		o.rec.fire(reason, cause{})
 	}
 }

@@ -218,7 +218,7 @@ func (s *effects) waitsForCrisp(messages userMessages) (w Waiting) {
 		switch {
 		case e.Kind.opens():
 			w.first(e)
-		case e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit:
+		case e.Kind.fromUser():
 			at := e.Since
 			if in := messages.find(e.Incoming); in != nil {
 				at = in.At
@@ -288,6 +288,9 @@ func (k effectKind) aside() bool {
 
 // posts reports whether the effect posts a message of ours.
 func (k effectKind) posts() bool { return k == kindGreet || k == kindPost || k == kindNote }
+
+// fromUser reports whether the effect brings the agents what the user wrote.
+func (k effectKind) fromUser() bool { return k == kindPost || k == kindAnswer || k == kindEdit }
 
 // shows reports whether the effect shows something to the user.
 func (k effectKind) shows() bool { return k == kindDeliver || k == kindRevise || k == kindText }
@@ -424,11 +427,11 @@ func (e *effect) fault(serial int64) string {
 		return "an end has no summary"
 	case e.Kind == kindEnd && endTrigger(e.Reason) == "":
 		return "an end has no reason"
-	case (e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote) && (e.FP < 1 || e.FP > maxNumber):
+	case e.Kind.posts() && (e.FP < 1 || e.FP > maxNumber):
 		return "a message of ours has no number"
 	case e.Kind == kindEdit && (e.FP == 0 || e.FP < -maxNumber || e.FP > maxNumber): // Crisp may have numbered the message, also below 0
 		return "an edit is of no message"
-	case (e.Kind == kindPost || e.Kind == kindAnswer || e.Kind == kindEdit) && (e.Incoming == "" || e.empty()):
+	case e.Kind.fromUser() && (e.Incoming == "" || e.empty()):
 		return "a post has no content"
 	}
 	return ""

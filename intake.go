@@ -55,7 +55,7 @@ func (rec *record) receive(ev *Event) bool {
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
 		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
-	case ev.Signed && rec.State == StateOpening && rec.Handover.CrispID == s.ID && at > s.Bounds.At && ev.more.blocked != nil && *ev.more.blocked:
+	case ev.Signed && rec.State == StateOpening && rec.runsIn(s.ID) && at > s.Bounds.At && ev.more.blocked != nil && *ev.more.blocked:
 		s.State.Block(true, at)
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
 		return true
@@ -66,7 +66,7 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.Plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
-	if k.At != 0 && at <= s.Bounds.At && (k.Says == crisplog.SaysResolved || k.Says == crisplog.SaysBlocked) && rec.human() && rec.Handover.CrispID == s.ID {
+	if k.At != 0 && at <= s.Bounds.At && (k.Says == crisplog.SaysResolved || k.Says == crisplog.SaysBlocked) && rec.runsIn(s.ID) {
 		k.Signed, k.Raw, k.Told = false, nil, nil // older than what runs, or its time is wrong: only a reason to look
 	}
 	if rec.Hooks.Put(k) {

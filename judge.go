@@ -153,7 +153,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 	s.Log.Wrote(e, crisplog.Author(agent))
 	what := cause{session: s, agent: agent, at: x.At}
 	newer := s.Bounds.Newer(x.At)
-	runs := rec.human() && rec.Handover.CrispID == s.ID
+	runs := rec.runsIn(s.ID)
 	shut := s.State.Shut() && !(in.n.Fresh(x.Message.Timestamp) && in.n.State.State != crisplog.SaysResolved && !in.n.State.Blocked)
 	msg := Message{From: FromAgent, Agent: agent, Late: x.Late}
 	switch {
@@ -166,7 +166,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 		msg.Late = msg.Late || !newer || s.State.Gone
 		rec.fire(onLate, what)
 	case rec.env.cfg.Policy.NoTakeover:
-	case rec.FollowUp != nil && rec.FollowUp.CrispID == s.ID:
+	case rec.followsUpIn(s.ID):
 		// the user may be gone: only a message that was shown is a takeover, see takesOver
 	default:
 		s.State.Reopened()
@@ -179,7 +179,7 @@ func (in *intake) fromHuman(x crisplog.Item, e *crisplog.Entry) {
 func (in *intake) otherBot() {
 	rec := in.rec
 	rec.observe(Activity{Kind: ActivityOtherBot, CrispID: in.s.ID})
-	if rec.State == StateWaiting && rec.Handover.CrispID == in.s.ID && !rec.Handover.OtherBot {
+	if rec.State == StateWaiting && rec.runsIn(in.s.ID) && !rec.Handover.OtherBot {
 		rec.Handover.OtherBot = true
 		rec.say(textStillWaiting, "")
 	}

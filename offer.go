@@ -215,8 +215,7 @@ func (m RichMessage) offers(payload string) bool {
 // takesOver reports whether a message of an agent makes the conversation theirs once it is shown: it answers the follow-up
 // that runs.
 func (rec *record) takesOver(s *crisplog.Session, m *Message) bool {
-	f := rec.FollowUp
-	return f != nil && f.CrispID == s.ID && m.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(m.At.UnixMilli())
+	return rec.followsUpIn(s.ID) && m.From == FromAgent && !rec.env.cfg.Policy.NoTakeover && s.Bounds.Newer(m.At.UnixMilli())
 }
 
 // announces reports whether the effect tells of an agent who has answered the follow-up.

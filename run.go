@@ -166,7 +166,7 @@ func (h *engine) work(j worker.Job) {
 	if !ok {
 		k.key = j.Key
 	}
-	if k.launched == 0 {
+	if k.launched == 0 && k.marks == nil {
 		if r, ok := h.given.LoadAndDelete(j.Key); ok {
 			k = known{key: j.Key, record: r.(Record), claimed: true}
 		}

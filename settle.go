@@ -153,7 +153,7 @@ func (o *settlement) succeeded() {
 // failed draws the consequences of a failed attempt, and reports whether the effect is given up.
 func (o *settlement) failed() bool {
 	switch {
-	case o.e.Kind == kindDeliver || o.e.Kind == kindRevise || o.e.Kind == kindText:
+	case o.e.Kind.shows():
 		over := o.deliveryFailed()
 		if f := o.rec.FollowUp; over && f != nil && o.e.announces(f) {
 			f.Agents = nil // the user does not know who writes
@@ -422,7 +422,7 @@ func (o *settlement) full() bool {
 // closes notes that a session takes no more messages, and ends the handover that runs in it.
 func (o *settlement) closes() {
 	o.s.State.Full = true
-	if o.rec.human() && o.rec.Handover.CrispID == o.s.ID {
+	if o.rec.runsIn(o.s.ID) {
 		o.rec.fire(onRelayFailed, cause{})
 	}
 }

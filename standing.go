@@ -43,6 +43,14 @@ func (s *standing) handoverOf(id string) *handover {
 // runs reports whether the handover with this id is the one that runs.
 func (s *standing) runs(id string) bool { return s.human() && s.Handover.ID == id }
 
+// runsIn reports whether a handover runs in a Crisp session.
+func (s *standing) runsIn(crisp string) bool { return s.human() && s.Handover.CrispID == crisp }
+
+// followsUpIn reports whether the follow-up is in a Crisp session.
+func (s *standing) followsUpIn(crisp string) bool {
+	return s.FollowUp != nil && s.FollowUp.CrispID == crisp
+}
+
 // running returns the handover or follow-up that runs, or nil.
 func (s *standing) running() *handover {
 	if s.human() {

@@ -35,7 +35,7 @@ func signJob(key, lane string) worker.Job {
 // agentTypes tells the host that an agent is typing, if the conversation is theirs.
 func (h *engine) agentTypes(rec *record, ev *Event) {
 	c := ev.more.compose
-	if h.cfg.AgentTyping == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.human() || rec.Handover.CrispID != ev.SessionID {
+	if h.cfg.AgentTyping == nil || c == nil || !ev.Signed || ev.Name != eventComposeReceive || c.Automated || !rec.runsIn(ev.SessionID) {
 		return
 	}
 	key, view := h.cfg.key(rec.Conversation), rec.view()

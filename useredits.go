@@ -61,23 +61,6 @@ func (all userMessages) edited(m *Incoming) string {
 	return m.Edits
 }
 
-// knownEdit returns the message that an edit has become if it was taken before, or changes nothing; else nil.
-// An edit without an id of its own is known by its words: those that the message has now.
-func (rec *record) knownEdit(m *Incoming, hash string) (*userMessage, error) {
-	if m.ID != m.Edits {
-		old := rec.UserMessages.find(m.ID)
-		if old != nil && old.Hash != hash {
-			return nil, ErrIDReused
-		}
-		return rec.UserMessages.became(old), nil
-	}
-	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
-	if rec.hasWords(about, last, hash) {
-		return rec.UserMessages.became(cmp.Or(last, about)), nil
-	}
-	return nil, nil
-}
-
 // hasWords reports whether a message, of which last is the newest edit, has these words already. Of one that
 // was changed in Crisp, and whose edits are forgotten, nobody knows.
 func (rec *record) hasWords(about, last *userMessage, hash string) bool {
@@ -103,12 +86,22 @@ func (all userMessages) became(edit *userMessage) *userMessage {
 	return edit
 }
 
-// newEdit takes an edit that is not known. It is over at once if an edit is known that was made later, or if
-// the message that it is about can still get its words; else it has no status, and is to be accepted. Words that
-// make the message longer than may wait are ErrCrowded.
-func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, error) {
+// takeEdit is takeIn for an edit. Known is one that was taken before, or changes nothing; without an id of its own it is known by its words:
+// those that the message has now. Another one is over at once if an edit is known that was made later, or if the message that it is about
+// can still get its words; else it has no status. Words that make the message longer than may wait are ErrCrowded.
+func (rec *record) takeEdit(m *Incoming, hash string, size int) (in *userMessage, known bool, err error) {
+	m.Edits = rec.UserMessages.edited(m)
 	about, last := rec.UserMessages.find(m.Edits), rec.UserMessages.lastEdit(m.Edits)
-	in := &userMessage{ID: m.ID, Edits: m.Edits, Hash: hash, Epoch: rec.Epoch, At: rec.env.now}
+	same := rec.hasWords(about, last, hash)
+	if m.ID != m.Edits {
+		in = rec.UserMessages.find(m.ID)
+	} else if same {
+		in = cmp.Or(last, about)
+	}
+	if in != nil {
+		return rec.UserMessages.became(in), true, in.repeats(hash)
+	}
+	in = &userMessage{ID: m.ID, Edits: m.Edits, Hash: hash, Epoch: rec.Epoch, At: rec.env.now}
 	if !m.At.IsZero() {
 		in.Edited = plausibleTime(m.At, rec.env.now)
 	}
@@ -117,12 +110,12 @@ func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, er
 	}
 	rec.UserMessages, rec.Touched = append(rec.UserMessages, in), rec.env.now
 	switch late := last != nil && !in.Edited.IsZero() && in.Edited.Before(last.Edited); {
-	case late, rec.hasWords(about, last, hash):
+	case late, same:
 		in.done(messageEdited)
 		in.Edits = "" // the newest one stays so
-		return in, nil
+		return in, false, nil
 	case rec.tooLong(about, size):
-		return nil, ErrCrowded
+		return nil, false, ErrCrowded
 	case rec.reword(about, m), last != nil && last.Status == messageTurn && rec.reword(last, m): // the bot is to answer it
 		in.done(messageEdited)
 	default:
@@ -131,7 +124,7 @@ func (rec *record) newEdit(m *Incoming, hash string, size int) (*userMessage, er
 		in.Incoming = &edit
 	}
 	rec.ToCrisp.supersede(last)
-	return in, nil
+	return in, false, nil
 }
 
 // tooLong reports whether a message that waits must not become so long.
@@ -156,10 +149,7 @@ func (rec *record) reword(old *userMessage, edit *Incoming) bool {
 	}
 	now := old.Incoming.reworded(edit)
 	if old.Status == messagePosting {
-		if !rec.ToCrisp.untouched(old.ID) {
-			return false
-		}
-		return rec.requeue(old, now)
+		return rec.ToCrisp.untouched(old.ID) && rec.requeue(old, now)
 	}
 	old.Incoming = now
 	return true

@@ -336,23 +336,24 @@ func (all userMessages) waits(handover string) (until time.Time) {
 // that it would be one of those that Limits.Waiting bounds.
 func (rec *record) takeIn(m Incoming, hash string, size int, waits bool) (in *userMessage, known bool, err error) {
 	if m.Edits != "" {
-		m.Edits = rec.UserMessages.edited(&m)
-		if in, err = rec.knownEdit(&m, hash); in != nil || err != nil {
-			return in, true, err
-		}
-		in, err = rec.newEdit(&m, hash, size)
+		in, known, err = rec.takeEdit(&m, hash, size)
+	} else if in = rec.UserMessages.find(m.ID); in != nil {
+		known, err = true, in.repeats(hash)
 	} else {
-		if in = rec.UserMessages.find(m.ID); in != nil && in.Hash != hash {
-			return nil, false, ErrIDReused
-		} else if in != nil {
-			return in, true, nil
-		}
 		in = rec.newMessage(&m, hash)
 	}
-	if err == nil && in.Status == "" && waits && rec.crowded(max(size, m.size()), nil) {
+	if err == nil && !known && in.Status == "" && waits && rec.crowded(max(size, m.size()), nil) {
 		err = ErrCrowded
 	}
-	return in, false, err
+	return in, known, err
+}
+
+// repeats returns ErrIDReused unless a message with this hash is the same.
+func (m *userMessage) repeats(hash string) error {
+	if m.Hash != hash {
+		return ErrIDReused
+	}
+	return nil
 }
 
 // newMessage takes a message that is not known. It is over at once if an edit that came before it is on its way.
