@@ -61,7 +61,7 @@ func newEngine(cfg *Config) *engine {
 	}})
 	h.prepare, h.saved = h.claim, h.changed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
-	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
+	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Grace: cfg.Timeouts.Reply})
 	return h
 }
 
