@@ -304,6 +304,11 @@ func (rec *record) mark(crisp string, fp int64) {
 	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: crisp, FPs: []int64{fp}})
 }
 
+// marks reports whether a message is to be marked.
+func (q queue) marks(crisp string, fp int64) bool {
+	return q.has(func(e *effect) bool { return e.Kind == kindMark && e.Crisp == crisp && slices.Contains(e.FPs, fp) })
+}
+
 // takeMarks takes an effect of the queue that is not to be stored.
 func (rec *record) takeMarks(e *effect) *marks {
 	rec.ToCrisp.drop(func(x *effect) bool { return x == e })

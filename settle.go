@@ -38,6 +38,9 @@ func (rec *record) settle(l *queue, r result) bool {
 	if !r.certain() && e.Running != r.token && (e.Running != 0 || !e.Kind.repeatable()) {
 		return false // another attempt was begun since, or is about to be: the outcome of this one counts no more
 	}
+	if e.Running == 0 && r.token != 0 && e.Kind.repeatable() { // it was begun without a save, and another one came between
+		e.begin(rec.env.now)
+	}
 	e.Running = 0
 	o.s = rec.Sessions.ByID(e.Crisp)
 	if r.err != nil && e.Kind == kindNote && o.s != nil && o.s.Log.Shows(e.FP) {

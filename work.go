@@ -315,13 +315,13 @@ func (h *engine) mark(ctx context.Context, site *website.Site, key string, m *ma
 		return
 	}
 	e := effect{Kind: kindMark, Crisp: m.crisp, FPs: m.fps}
-	rec, err := h.load(ctx, known{key: key})
+	rec, err := h.persist(ctx, known{key: key, reading: true}, func(*record) error { return errKeep })
 	if err != nil {
 		return
 	}
 	r = h.crisp.failed(calls, rec, &e, r)
-	_, _ = h.update(ctx, known{key: key}, func(rec *record) error {
-		if rec.Sessions.ByID(m.crisp) == nil {
+	_, _ = h.persist(ctx, known{key: key}, func(rec *record) error {
+		if rec.Sessions.ByID(m.crisp) == nil || rec.ToCrisp.marks(m.crisp, m.fps[0]) { // a save that failed may have been stored
 			return errKeep
 		}
 		e := rec.push(&rec.ToCrisp, e)
