@@ -110,9 +110,9 @@ func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *a
 			worker.Guard(nil, watch)
 		}()
 	}
-	r.request, r.err = worker.Call(actx, h.answers, rec.Conversation.Source, h.cfg.Timeouts.Answer, func(ctx context.Context) (*Request, error) {
+	r.request, r.err = worker.Call(actx, h.answers, rec.Conversation.Source, h.cfg.Timeouts.Answer, named(h.host, "Answer", func(ctx context.Context) (*Request, error) {
 		return h.cfg.Answer(ctx, a.turn, a.message)
-	})
+	}))
 	r.cut = errors.Is(context.Cause(actx), ErrNotYourTurn)
 	if errors.Is(r.err, ErrUserAway) && !r.cut { // neither the bot nor a human can reach the user
 		r.err, r.request = nil, nil

@@ -63,8 +63,8 @@ const (
 
 func newHost(cfg *Config) *host {
 	h := &host{cfg: cfg}
-	h.bulkhead = worker.NewBulkhead(worker.BulkheadOptions{Panicked: h.panicked})
-	h.prompt = worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxPromptHung, Grace: promptTimeout / 10, Panicked: h.panicked})
+	h.bulkhead = worker.NewBulkhead(worker.BulkheadOptions{})
+	h.prompt = worker.NewBulkhead(worker.BulkheadOptions{Abandoned: maxPromptHung, Grace: promptTimeout / 10})
 	return h
 }
 
@@ -76,7 +76,7 @@ func promptly[T any](ctx context.Context, h *host, name string, call func(contex
 // within calls a callback without an error, for at most limit, and reports whether it has returned. While
 // maxPromptHung of its calls hang it is not called.
 func within[T any](ctx context.Context, h *host, name string, limit time.Duration, call func(context.Context) T) (T, bool) {
-	result, err := worker.Call(ctx, h.prompt, name, limit, func(ctx context.Context) (T, error) { return call(ctx), nil })
+	result, err := worker.Call(ctx, h.prompt, name, limit, named(h, name, func(ctx context.Context) (T, error) { return call(ctx), nil }))
 	if err == nil || hung(err) == "panicked" { // that is logged
 		return result, err == nil
 	}
@@ -87,16 +87,28 @@ func within[T any](ctx context.Context, h *host, name string, limit time.Duratio
 	return result, false
 }
 
-// panicked logs where a callback panicked, and not what with, which may quote users.
-func (h *host) panicked(stack string) {
-	h.cfg.Logger.Error("handover: a callback panicked", "stack", stack)
+// panicked logs which callback panicked and where, and not what with, which may quote users.
+func (h *host) panicked(name string) func(stack string) {
+	return func(stack string) {
+		h.cfg.Logger.Error("handover: a callback panicked", "callback", name, "stack", stack)
+	}
+}
+
+// named is a callback whose panic is logged with its name.
+func named[T any](h *host, name string, call func(context.Context) (T, error)) func(context.Context) (T, error) {
+	return func(ctx context.Context) (result T, err error) {
+		if !worker.Guard(h.panicked(name), func() { result, err = call(ctx) }) {
+			err = worker.ErrPanicked
+		}
+		return result, err
+	}
 }
 
 // callback calls the host, for at most Timeouts.Callback: a callback that does not return is left alone.
 // A panic is a failed attempt.
-func callback[T any](ctx context.Context, h *host, c Conversation, call func(context.Context) (T, error)) (T, error) {
+func callback[T any](ctx context.Context, h *host, c Conversation, name string, call func(context.Context) (T, error)) (T, error) {
 	ctx = context.WithValue(ctx, scopeKey{}, &scope{key: h.cfg.key(c)})
-	result, err := worker.Call(ctx, h.bulkhead, c.Source, h.cfg.Timeouts.Callback, call)
+	result, err := worker.Call(ctx, h.bulkhead, c.Source, h.cfg.Timeouts.Callback, named(h, name, call))
 	if hung(err) != "" {
 		err = fmt.Errorf("handover: %w", err)
 	}
@@ -104,8 +116,8 @@ func callback[T any](ctx context.Context, h *host, c Conversation, call func(con
 }
 
 // callbackOf is callback for a callback without a result.
-func callbackOf(ctx context.Context, h *host, c Conversation, call func(context.Context) error) error {
-	_, err := callback(ctx, h, c, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
+func callbackOf(ctx context.Context, h *host, c Conversation, name string, call func(context.Context) error) error {
+	_, err := callback(ctx, h, c, name, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
 	return err
 }
 
@@ -125,7 +137,7 @@ func hung(err error) string {
 // deliver shows a message to the user.
 func (h *host) deliver(ctx context.Context, rec *record, e *effect) (id string, err error) {
 	m, s := e.message(rec), rec.view()
-	return callback(ctx, h, rec.Conversation, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
+	return callback(ctx, h, rec.Conversation, "Deliver", func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 }
 
 // copied returns a copy for the host to do with as it likes.
@@ -164,7 +176,7 @@ func (h *host) revise(ctx context.Context, rec *record, e *effect) error {
 		return errors.ErrUnsupported
 	}
 	r, view := Revision{Message: e.message(rec), Removed: e.Removed}, rec.view()
-	return callbackOf(ctx, h, rec.Conversation, func(ctx context.Context) error { return h.cfg.Revise(ctx, view, r) })
+	return callbackOf(ctx, h, rec.Conversation, "Revise", func(ctx context.Context) error { return h.cfg.Revise(ctx, view, r) })
 }
 
 // sayText says a system text, and returns the title of the way out that went with it.
@@ -187,7 +199,7 @@ func (h *host) sayText(ctx context.Context, rec *record, e *effect) (string, err
 		m.Content = RichMessage{Text: content.PlainText()}
 	}
 	s = rec.view()
-	_, err := callback(ctx, h, rec.Conversation, func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
+	_, err := callback(ctx, h, rec.Conversation, "Deliver", func(ctx context.Context) (string, error) { return h.cfg.Deliver(ctx, s, m) })
 	return leave, err
 }
 
@@ -230,7 +242,7 @@ func (h *host) onEnd(ctx context.Context, rec *record, e *effect, r result, read
 		}
 	}
 	s := rec.view()
-	if err := callbackOf(ctx, h, rec.Conversation, func(ctx context.Context) error { return h.cfg.OnEnd(ctx, s, sum) }); err != nil {
+	if err := callbackOf(ctx, h, rec.Conversation, "OnEnd", func(ctx context.Context) error { return h.cfg.OnEnd(ctx, s, sum) }); err != nil {
 		r.err = fmt.Errorf("handover: OnEnd: %w", err)
 	}
 	return r
@@ -248,7 +260,7 @@ func (h *host) presence(ctx context.Context, rec *record, there Presence) Presen
 		return there
 	}
 	s := rec.view()
-	said, err := callback(context.WithoutCancel(ctx), h, rec.Conversation, func(ctx context.Context) (Presence, error) {
+	said, err := callback(context.WithoutCancel(ctx), h, rec.Conversation, "Presence", func(ctx context.Context) (Presence, error) {
 		return h.cfg.Presence(ctx, s, there), nil
 	})
 	if err != nil {

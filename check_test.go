@@ -84,7 +84,7 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		}},
 		"a plugin that is not installed": {config: config(func(c *handover.Config) { c.WebsiteID = "7a3c5e10-6f0b-4d55-9c1e-00000000000f" }), says: []string{
 			"ok: crisp: Crisp answers.", "ok: token: Crisp takes the token.",
-			"problem: website: Crisp does not let the token read the website: HTTP 404 not_subscribed. Install the plugin on this website.",
+			"problem: website: Crisp does not let the token read the website: HTTP 404 not_subscribed. Install the plugin on this website, and check the website's id.",
 			"unknown: presence: " + asks, "unknown: read_conversations: " + asks,
 		}},
 		"another website": {crisp: handovertest.Options{Tier: "website"}, config: config(func(c *handover.Config) {
@@ -111,7 +111,7 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		}},
 		"no permission to read the website": {does: fails(handovertest.RouteWebsite, 403, "not_allowed"), says: []string{
 			"ok: token: Crisp takes the token.",
-			"problem: website: Crisp does not let the token read the website: HTTP 403 not_allowed. Give the token the scope that this call needs.",
+			"problem: website: Crisp does not let the token read the website: HTTP 403 not_allowed. Give the token the scope that this call needs. Check the website's id too.",
 			"ok: presence: Crisp says that somebody is there.",
 		}},
 		"nobody there": {crisp: handovertest.Options{Away: true}, fine: true, says: []string{

@@ -48,8 +48,8 @@ type effect struct {
 	Since      time.Time  `json:"since,omitzero"`  // when it was first tried
 	Next       time.Time  `json:"next,omitzero"`   // not to be tried before
 	Fault      string     `json:"fault,omitempty"` // why the last attempt failed, in a word
-	// Running is true while an attempt is under way, also when its process has died meanwhile.
-	Running bool `json:"running,omitzero"`
+	// Running names the attempt that is under way, also when its process has died meanwhile; 0: none is.
+	Running uint32 `json:"running,omitzero"`
 	// Signed is true if the user gave a sign while the attempt was under way.
 	Signed bool `json:"signed,omitzero"`
 	// Unsure is true when the last attempt may have been carried out.
@@ -85,7 +85,7 @@ type effect struct {
 
 // result is what came of an effect or of a read.
 type result struct {
-	token   uint32 // names the attempt; 0 for what a read settles
+	token   uint32 // names the attempt, or the read; 0 for what a read settles
 	effect  int64
 	begun   time.Time
 	err     error
@@ -452,14 +452,14 @@ func (q queue) follows(e *effect) bool {
 }
 
 // running reports whether a step was begun whose result is not written down yet.
-func (q queue) running() bool { return q.has(func(e *effect) bool { return e.Running }) }
+func (q queue) running() bool { return q.has(func(e *effect) bool { return e.Running != 0 }) }
 
 // recover makes ready again what a process had begun that has died or lost its claim. Nobody knows how far
 // it came.
 func (q queue) recover() {
 	for _, e := range q {
-		if e.Running {
-			e.Running, e.Unsure = false, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
+		if e.Running != 0 {
+			e.Running, e.Unsure = 0, e.Unsure || e.Kind == kindPost || e.Kind == kindGreet
 		}
 	}
 }

@@ -392,7 +392,7 @@ func ExampleHandover_Check() {
 	fmt.Println(report.Err() != nil)
 	// Output:
 	// website: Crisp does not let the token read the website: HTTP 404 not_subscribed.
-	//    Install the plugin on this website.
+	//    Install the plugin on this website, and check the website's id.
 	// store_durable: The state dies with the process: running handovers are forgotten, and their bots speak again.
 	//    Set Config.Store to a durable store, such as one of package sqlstore, unless this is a test.
 	// true

@@ -67,7 +67,7 @@ func (rec *record) proved(s *crisplog.Session, fp int64) {
 		if e.Crisp != s.ID || e.FP != fp || e.Attempts == 0 {
 			continue
 		}
-		if e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote && !e.Running {
+		if e.Kind == kindPost || e.Kind == kindGreet || e.Kind == kindNote && e.Running == 0 {
 			rec.settle(&rec.ToCrisp, result{effect: e.N, fp: fp})
 			return
 		}
@@ -274,7 +274,7 @@ func (rec *record) unseen(e *effect) {
 // the user away, is tried again: the sign may have come after that was found.
 func (s *effects) userSign() {
 	for _, e := range s.ToUser {
-		e.Signed = e.Signed || e.Running && e.Kind == kindDeliver
+		e.Signed = e.Signed || e.Running != 0 && e.Kind == kindDeliver
 	}
 	if len(s.Away) == 0 {
 		return

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -107,9 +108,9 @@ func (p *planner) read() *crisplog.Read {
 	return p.deadlines()
 }
 
-// begin counts an attempt.
+// begin counts an attempt, and names it.
 func (e *effect) begin(now time.Time) {
-	e.Running = true
+	e.Running = rand.Uint32() | 1
 	e.Attempts++
 	if e.Since.IsZero() {
 		e.Since = now
@@ -131,7 +132,7 @@ func (p *planner) wants(dir direction) bool {
 		}
 	}
 	e, _ := p.rec.queue(dir).ready(p.rec.env.now)
-	return e != nil && !e.Running
+	return e != nil && e.Running == 0
 }
 
 // botSpeaks reports whether a message of the bot's is under way.

@@ -162,7 +162,7 @@ func (h *engine) hold(ctx context.Context, l *listening, rec *record, id string,
 		defer close(watched)
 		worker.Guard(nil, func() { watchReply(sctx, l, rec, cancel) })
 	}()
-	ok := worker.Guard(h.host.panicked, func() { err = send(sctx) })
+	ok := worker.Guard(h.host.panicked("Reply"), func() { err = send(sctx) })
 	cut = errors.Is(context.Cause(sctx), ErrNotYourTurn)
 	cancel(nil)
 	<-watched

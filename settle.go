@@ -35,7 +35,10 @@ func (rec *record) settle(l *queue, r result) bool {
 	case e == nil:
 		return o.timed()
 	}
-	e.Running = false
+	if !r.certain() && e.Running != r.token && (e.Running != 0 || !e.Kind.repeatable()) {
+		return false // another attempt was begun since, or is about to be: the outcome of this one counts no more
+	}
+	e.Running = 0
 	o.s = rec.Sessions.ByID(e.Crisp)
 	if r.err != nil && e.Kind == kindNote && o.s != nil && o.s.Log.Shows(e.FP) {
 		o.r = result{effect: e.N, parts: r.parts} // the answer alone was lost

@@ -378,7 +378,7 @@ func (t *transition) finish(reason EndReason) {
 	}
 	var maybe []string // Incoming ids that Crisp has in part, or may have: they are not divided
 	for _, e := range t.rec.ToCrisp {
-		if (e.Unsure || e.Running || t.rec.ToCrisp.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
+		if (e.Unsure || e.Running != 0 || t.rec.ToCrisp.follows(e)) && reason != EndRelayFailed && reason != EndRemoved {
 			maybe = append(maybe, e.Incoming)
 		}
 	}

@@ -168,7 +168,7 @@ func (rec *record) pendings() (all []Pending) {
 
 // pending tells of the effect, which is in this direction.
 func (e *effect) pending(dir direction, messages userMessages) Pending {
-	p := Pending{Direction: string(dir), Kind: string(e.Kind), Since: e.Since, Attempt: e.Attempts, Fault: e.Fault, Next: e.Next, Running: e.Running}
+	p := Pending{Direction: string(dir), Kind: string(e.Kind), Since: e.Since, Attempt: e.Attempts, Fault: e.Fault, Next: e.Next, Running: e.Running != 0}
 	switch {
 	case e.Message != nil:
 		p.MessageID, p.Since = e.Message.ID, times.Earlier(e.Message.At, p.Since)
@@ -265,7 +265,7 @@ func (rec *record) retryNow() (any bool) {
 	for _, q := range []queue{rec.ToUser, rec.ToCrisp} {
 		for _, e := range q {
 			switch {
-			case e.Running || e.Placed || e.Fault == "later" || e.Fault == "":
+			case e.Running != 0 || e.Placed || e.Fault == "later" || e.Fault == "":
 			case e.Unsure:
 				soon(&e.Next, now.Add(callTimeout))
 			default:

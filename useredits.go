@@ -169,7 +169,7 @@ func (m *Incoming) reworded(edit *Incoming) *Incoming {
 func (q queue) untouched(id string) bool {
 	first := q.has(func(e *effect) bool { return e.Incoming == id && e.Part == 0 })
 	return first && !q.has(func(e *effect) bool {
-		return e.Incoming == id && (e.Attempts > 0 || e.Running || e.Kind != kindPost && e.Kind != kindEdit)
+		return e.Incoming == id && (e.Attempts > 0 || e.Running != 0 || e.Kind != kindPost && e.Kind != kindEdit)
 	})
 }
 

@@ -61,7 +61,7 @@ func newEngine(cfg *Config) *engine {
 	}})
 	h.prepare, h.saved = h.claim, h.changed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
-	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Panicked: host.panicked, Grace: cfg.Timeouts.Reply})
+	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Grace: cfg.Timeouts.Reply})
 	return h
 }
 
@@ -102,7 +102,7 @@ type launch struct {
 // before the save: from the save on nobody may take the effect for one that was lost.
 func (h *engine) launch(key string, rec *record) {
 	e, _ := rec.ToCrisp.ready(rec.env.now)
-	if e == nil || e.Running || rec.env.attending == toCrisp {
+	if e == nil || e.Running != 0 || rec.env.attending == toCrisp {
 		return
 	}
 	aside := e.Kind == kindMark && e.Attempts == 0
@@ -257,10 +257,9 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 			<-renewed
 		}
 	}()
-	token := rand.Uint32() | 1
 	if s.read == nil {
 		r := h.carryOut(ctx, rec, s.effect)
-		r.token = token
+		r.token = s.effect.Running
 		return &r
 	}
 	begun := h.store.now()
@@ -275,7 +274,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 		n = h.crisp.read(within, rec, s.read)
 	}
 	n.Begun = begun
-	return &result{token: token, begun: begun, read: h.old.addTo(within, rec, n)}
+	return &result{token: rand.Uint32() | 1, begun: begun, read: h.old.addTo(within, rec, n)}
 }
 
 // carryOut does an effect. It changes nothing but the world.
@@ -327,7 +326,7 @@ func (h *engine) mark(ctx context.Context, site *website.Site, key string, m *ma
 		}
 		e := rec.push(&rec.ToCrisp, e)
 		e.begin(rec.env.now)
-		r.effect = e.N
+		r.effect, r.token = e.N, e.Running
 		rec.settle(&rec.ToCrisp, r)
 		return nil
 	})

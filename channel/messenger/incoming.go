@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/graphapi"
 	"github.com/crisphandover/handover/internal/jsonplace"
 )
 
@@ -41,9 +42,9 @@ type event struct {
 	Timestamp int64    `json:"timestamp"` // milliseconds
 	Message   *message `json:"message"`
 	Edit      *struct {
-		ID    string `json:"mid"`
-		Text  string `json:"text"`
-		Count number `json:"num_edit"`
+		ID    string          `json:"mid"`
+		Text  string          `json:"text"`
+		Count graphapi.Number `json:"num_edit"`
 	} `json:"message_edit"`
 	Postback *struct {
 		ID      string `json:"mid"`
@@ -92,15 +93,6 @@ type attachment struct {
 			Long float64 `json:"long"`
 		} `json:"coordinates"`
 	} `json:"payload"`
-}
-
-// number is one that may come as a text: Meta's page shows num_edit as one, and calls it an integer.
-type number string
-
-// UnmarshalJSON takes a number or a text.
-func (n *number) UnmarshalJSON(data []byte) error {
-	*n = number(strings.Trim(string(data), `"`))
-	return nil
 }
 
 // Incoming returns the messages of users that one post of Meta's brings, in their order: none for what is not of this

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/graphapi"
 )
 
 // errBody is for a body that is not what Meta posts.
@@ -65,11 +66,11 @@ type contact struct {
 
 // status says what became of a message of ours.
 type status struct {
-	ID        string `json:"id"`
-	Status    string `json:"status"`
-	Timestamp number `json:"timestamp"`
-	Recipient string `json:"recipient_id"`
-	UserID    string `json:"recipient_user_id"`
+	ID        string          `json:"id"`
+	Status    string          `json:"status"`
+	Timestamp graphapi.Number `json:"timestamp"`
+	Recipient string          `json:"recipient_id"`
+	UserID    string          `json:"recipient_user_id"`
 	Errors    []struct {
 		Code int `json:"code"`
 	} `json:"errors"`
@@ -85,11 +86,11 @@ func (s status) user() string {
 
 // message is a user's. What it replies to, context, is known by its id only, and left out.
 type message struct {
-	From      string `json:"from"`         // the phone number, without "+"
-	UserID    string `json:"from_user_id"` // the business-scoped user id
-	Group     string `json:"group_id"`
-	ID        string `json:"id"`
-	Timestamp number `json:"timestamp"` // in seconds
+	From      string          `json:"from"`         // the phone number, without "+"
+	UserID    string          `json:"from_user_id"` // the business-scoped user id
+	Group     string          `json:"group_id"`
+	ID        string          `json:"id"`
+	Timestamp graphapi.Number `json:"timestamp"` // in seconds
 	content
 	Edit *struct {
 		Of      string  `json:"original_message_id"`
@@ -120,8 +121,8 @@ type content struct {
 	Order *struct {
 		Text  string `json:"text"`
 		Items []struct {
-			ID       string `json:"product_retailer_id"`
-			Quantity number `json:"quantity"`
+			ID       string          `json:"product_retailer_id"`
+			Quantity graphapi.Number `json:"quantity"`
 		} `json:"product_items"`
 	} `json:"order"`
 }
@@ -162,15 +163,6 @@ type card struct {
 	Emails []struct {
 		Email string `json:"email"`
 	} `json:"emails"`
-}
-
-// number is one that may come as a text: Meta's own are, and an SDK's may not be.
-type number string
-
-// UnmarshalJSON takes a number or a text.
-func (n *number) UnmarshalJSON(data []byte) error {
-	*n = number(strings.Trim(string(data), `"`))
-	return nil
 }
 
 // Incoming returns the messages of users that one post of Meta's brings, in their order: none for what is of another

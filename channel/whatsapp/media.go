@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/crisphandover/handover"
+	"github.com/crisphandover/handover/internal/graphapi"
 )
 
 // file is a file that a user sent: OpenFile opens it.
@@ -20,9 +21,9 @@ func (m media) file() handover.File {
 // what is read. Meta keeps a file that came in a web hook for 7 days ("Media" of its reference).
 func (c *Channel) OpenFile(ctx context.Context, _ handover.Conversation, id string) (handover.OpenedFile, error) {
 	var at struct {
-		URL      string `json:"url"`
-		MIMEType string `json:"mime_type"`
-		Size     number `json:"file_size"`
+		URL      string          `json:"url"`
+		MIMEType string          `json:"mime_type"`
+		Size     graphapi.Number `json:"file_size"`
 	}
 	path := url.PathEscape(id) + "?phone_number_id=" + c.number
 	if err := c.api.Call(ctx, http.MethodGet, path, nil, &at); err != nil {

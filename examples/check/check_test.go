@@ -211,7 +211,7 @@ func TestModes(t *testing.T) {
 		}},
 		"a wrong tier": {mode: mode{env: map[string]string{"CRISP_TIER": "website"}}, code: exitProblem, none: true, says: []string{"problem  token"}},
 		"a plugin that is not installed": {mode: mode{env: map[string]string{"CRISP_WEBSITE_ID": "7a3c5e10-6f0b-4d55-9c1e-00000000000f"}}, code: exitProblem, none: true, says: []string{
-			"problem  website              Crisp does not let the token read the website: HTTP 404 not_subscribed.", "Install the plugin on this website.",
+			"problem  website              Crisp does not let the token read the website: HTTP 404 not_subscribed.", "Install the plugin on this website, and check the website's id.",
 		}},
 		"hooks never come": {mode: mode{deaf: true}, code: exitProblem, says: []string{"problem  hooks_seen           No hook came within 1m0s.", "see that the plugin is installed on the website"}},
 		"hooks that are lost": {mode: mode{does: func(c *handovertest.Crisp) {

@@ -269,8 +269,11 @@ func (s *Site) website() Row {
 		return unasked("website", s.Err)
 	}
 	do := advice(s.Err)
-	if do == "" {
+	switch {
+	case do == "":
 		do = "Check the website's id, and that the token is of this website, or the plugin installed on it."
+	case !strings.Contains(do, "website's id"):
+		do += " Check the website's id too."
 	}
 	return found("website", Problem, "Crisp does not let the token read the website: "+statusOf(s.Err)+".", do).because(s.Err)
 }

@@ -75,7 +75,7 @@ func (e *Error) Advice() string {
 	case e.StatusCode/100 != 4:
 		return ""
 	case e.Reason == "not_subscribed":
-		return "install the plugin on this website"
+		return "install the plugin on this website, and check the website's id"
 	case e.Reason == "website_not_found":
 		return "check the website's id, and that the token is of this website"
 	case e.Reason == "website_member_role_not_allowed":

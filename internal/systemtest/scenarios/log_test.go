@@ -260,7 +260,9 @@ func TestWhatCannotBeShownIsSaidOnce(t *testing.T) {
 }
 
 func TestDeliverPanics(t *testing.T) {
-	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+	var log rig.Log
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = log.Logger() }}
+	rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		tries := 0
 		r.Fails(func(m handover.Message) error {
 			if tries++; tries == 1 {
@@ -271,6 +273,7 @@ func TestDeliverPanics(t *testing.T) {
 		ann.Say("hello?")
 		r.After(time.Minute)
 		require.Equal(t, []string{"agent Ann: hello?"}, r.Saw())
+		require.Contains(t, log.String(), "a callback panicked\" callback=Deliver ")
 	})
 }
 
