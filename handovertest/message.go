@@ -68,7 +68,7 @@ func (m *message) public() Message {
 	return out
 }
 
-// line returns the message as a line of a transcript.
+// line returns the message as a line of a transcript; an agent's file with its link.
 func (m *message) line() string {
 	who := "user"
 	if m.From == "operator" {
@@ -90,7 +90,14 @@ func (m *message) line() string {
 	if len(marks) > 0 {
 		who += " (" + strings.Join(marks, ", ") + ")"
 	}
-	return who + ": " + m.public().Text()
+	shown := m.public()
+	text := shown.Text()
+	if content, ok := shown.Content.(map[string]any); ok && m.Type == "file" && m.From == "operator" {
+		if url, ok := content["url"].(string); ok && url != text {
+			text += " " + url
+		}
+	}
+	return who + ": " + text
 }
 
 // wire returns what events say of the message, and reads with the members in more.
