@@ -57,7 +57,7 @@ const overdueAnswer = time.Minute
 func (h *engine) leaveAnswer(ctx context.Context, key string, a *answering) {
 	if a.overdue >= overdueAnswer && h.unanswered.Left("") == 0 {
 		h.unanswered.Failed("")
-		h.cfg.Logger.Error("handover: a message waits for the bot, and no process that runs has Config.Answer: run one that has it, or a human is asked for",
+		h.cfg.Logger.Error("handover: a message waits for the bot, this process has no Config.Answer, and none that has it answers: run one, or more if they are busy, or a human is asked for",
 			"conversation", a.turn.Conversation.ID, "source", a.turn.Conversation.Source, "waiting", a.overdue, "after", h.cfg.Timeouts.Unanswered)
 	}
 	h.offer(ctx, key, nil)

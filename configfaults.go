@@ -59,7 +59,7 @@ func isNil(v any) bool {
 	return false
 }
 
-// refuseWithoutAnswer names the settings that only Answer uses.
+// refuseWithoutAnswer names the settings that only Answer uses. Timeouts.Unanswered is none of them, see beginAnswer.
 func (c *Config) refuseWithoutAnswer(fault faultf) {
 	if c.Answer != nil {
 		return
@@ -67,7 +67,7 @@ func (c *Config) refuseWithoutAnswer(fault faultf) {
 	for _, f := range []struct {
 		name string
 		set  bool
-	}{{"Timeouts.Answer", c.Timeouts.Answer != 0}, {"Timeouts.Unanswered", c.Timeouts.Unanswered != 0}, {"Limits.Answers", c.Limits.Answers != 0}} {
+	}{{"Timeouts.Answer", c.Timeouts.Answer != 0}, {"Limits.Answers", c.Limits.Answers != 0}} {
 		if f.set {
 			fault("%s is set and Answer is not, which alone it is about: set Answer, or leave it out", f.name)
 		}

@@ -65,9 +65,6 @@ func TestNewRefusesWhatCannotBeMeant(t *testing.T) {
 		`Timeouts.Answer is set and Answer is not, which alone it is about: set Answer, or leave it out`: {
 			func(c *handover.Config) { c.Timeouts.Answer = time.Minute },
 		},
-		`Timeouts.Unanswered is set and Answer is not, which alone it is about: set Answer, or leave it out`: {
-			func(c *handover.Config) { c.Timeouts.Unanswered = time.Minute },
-		},
 		`Limits.Answers is set and Answer is not, which alone it is about: set Answer, or leave it out`: {
 			func(c *handover.Config) { c.Limits.Answers = 8 },
 		},

@@ -27,7 +27,8 @@ type Timeouts struct {
 	// default 6 h.
 	Deliver time.Duration `json:"deliver,omitzero"`
 	// Unanswered is for how long Config.Answer is called again for one message before a human is asked
-	// for; default 15 min.
+	// for; default 15 min. A process without Config.Answer asks for one once nobody has tried for as long: set it
+	// alike in all processes.
 	Unanswered time.Duration `json:"unanswered,omitzero"`
 	Relay      time.Duration `json:"relay,omitzero"`     // passing a message on, before the handover is given up; default 2 min
 	Claim      time.Duration `json:"claim,omitzero"`     // an agent's first message; default 10 min; -1: no deadline

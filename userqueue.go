@@ -121,6 +121,9 @@ func (rec *record) handOn() (changed bool) {
 			rec.pass(m)
 		}
 		m.Next, changed = time.Time{}, true
+		if m.Status == messageTurn && m.At.Before(rec.env.now) { // it had to wait for its turn, see beginAnswer
+			m.Next = rec.env.now.Add(-time.Second) // the store's clock goes back a little at times
+		}
 	}
 	return changed
 }
@@ -194,7 +197,7 @@ func (rec *record) beginAnswer() *answering {
 	a.message.Files = slices.Clone(a.message.Files)
 	a.turn = Turn{Conversation: rec.Conversation, MessageID: m.ID, Epoch: rec.Epoch, Bot: true, Attempt: m.Attempts + 1}
 	if rec.env.cfg.Answer == nil {
-		a.overdue = now.Sub(times.Later(m.At, m.Next))
+		a.overdue = now.Sub(times.Later(m.At, m.Next)) // since its turn came, or its next attempt was due
 		a.givesUp = a.overdue >= rec.env.cfg.Timeouts.Unanswered
 		a.others = !a.givesUp
 		return a

@@ -60,7 +60,7 @@ func TestOnlyAProcessWithoutAnswerIsLeft(t *testing.T) {
 				require.NoError(t, dies.Shutdown(context.Background()))
 				r.After(14 * time.Minute)
 				require.Equal(t, handover.StateBot, r.Session().State, "the bot may come back")
-				require.Equal(t, 1, log.Count("no process that runs has Config.Answer"))
+				require.Equal(t, 1, log.Count("none that has it answers"))
 				r.After(2 * time.Minute)
 				require.Equal(t, handover.StateWaiting, r.Session().State)
 				require.Equal(t, "hello", rig.UserTexts(r.Crisp.Conversations()[0])[1], "behind the opening")
@@ -68,4 +68,24 @@ func TestOnlyAProcessWithoutAnswerIsLeft(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A process without Config.Answer counts from when it is a message's turn: those before it may have taken long.
+func TestAMessageBehindOthersIsNotUnanswered(t *testing.T) {
+	busy := func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Unanswered, c.Limits.Answers = time.Minute, 1 }
+	rig.Managed(t, rig.Options{Config: busy}, func(r *rig.Rig, b *rig.Brain) {
+		r.Replica(rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Unanswered = time.Minute }})
+		b.Think = rig.Takes(40 * time.Second)
+		for _, text := range []string{"one", "two", "three", "four", "five"} {
+			r.Handles(text)
+		}
+		r.After(time.Second)
+		r.Conv.ID = "user-2"
+		for _, text := range []string{"one", "two", "three", "four", "five"} {
+			r.Handles(text)
+		}
+		r.After(10 * time.Minute)
+		require.Len(t, r.Saw(), 10)
+		require.Empty(t, r.Crisp.Conversations())
+	})
 }
