@@ -42,7 +42,7 @@ func (h *Handover) Check(ctx context.Context) Report {
 	texts := h.host.textsOf(Session{})
 	f := checkup.Facts{
 		DailyCalls: h.cfg.Limits.DailyCalls, HasPresence: h.cfg.Presence != nil, RefuseUnknown: h.cfg.Policy.RefuseUnknown,
-		NotesInData: h.cfg.Policy.NoteFallback == NoteInData, HistoryURL: h.cfg.History.URL, Silent: texts.silent(),
+		NotesInData: h.cfg.Policy.NoteFallback == NoteInData, HistoryURL: h.cfg.History.URL, FilesURL: h.cfg.Files.URL, Silent: texts.silent(),
 		Store: h.checkStore(ctx), Sites: h.checkSites(ctx),
 	}
 	f.Run.Works, f.Run.Missed = h.overdue.Works()
@@ -129,6 +129,7 @@ var severities = []Severity{SeverityProblem, SeverityWarning, SeverityUnknown, S
 //	run                  Run works in this process
 //	texts                Config.Texts says what users must be told
 //	history              agents can open Config.History.URL, as far as its text tells
+//	files                the same of Config.Files.URL
 //
 // A Report has each name once, and those from website to hugo that are about a website once for each.
 type Finding struct {

@@ -189,7 +189,7 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"warning: history: Agents cannot open Config.History.URL: its host is of this machine or of a private network. Write the URL at which agents' browsers reach HistoryHandler.",
 		}},
 		"a history page in the clear": {config: config(historyAt("http://bot.example.com/history")), fine: true, says: []string{
-			"warning: history: Config.History.URL is not https: whoever listens on the way can read conversations. Serve the page over https.",
+			"warning: history: Config.History.URL is not https: whoever listens on the way can read conversations. Serve it over https.",
 		}},
 		"a history page": {config: config(historyAt("https://bot.example.com/history")), fine: true, says: []string{
 			"ok: history: Config.History.URL looks as if agents can open it; Check does not call it.",

@@ -41,6 +41,7 @@ type Facts struct {
 	HasPresence   bool     // the host decides who is there
 	NotesInData   bool     // where the plan has no notes
 	HistoryURL    string   // of the history page; empty: there is none
+	FilesURL      string   // of the users' files; empty: there are no links to them
 	Silent        []string // the texts that are left out, by their names
 	Store         Store
 	Run           Run
@@ -103,7 +104,7 @@ func (f *Facts) Rows() []Row {
 	for _, read := range f.Reads {
 		all = append(all, read.scope())
 	}
-	return append(all, writeScopes(), f.Store.answers(), f.Store.durable(), f.Store.clock(), f.Run.row(), f.texts(), f.history())
+	return append(all, writeScopes(), f.Store.answers(), f.Store.durable(), f.Store.clock(), f.Run.row(), f.texts(), f.history(), f.files())
 }
 
 // found makes a row.
@@ -437,16 +438,29 @@ func (f *Facts) texts() Row {
 }
 
 func (f *Facts) history() Row {
-	u, err := url.Parse(f.HistoryURL)
-	switch {
-	case f.HistoryURL == "" || err != nil:
+	if f.HistoryURL == "" {
 		return found("history", OK, "There is no history page of the library's: Config.History.URL is empty.", "")
-	case weblink.Local(u.Hostname()):
-		return found("history", Warning, "Agents cannot open Config.History.URL: its host is of this machine or of a private network.", "Write the URL at which agents' browsers reach HistoryHandler.")
-	case u.Scheme != "https":
-		return found("history", Warning, "Config.History.URL is not https: whoever listens on the way can read conversations.", "Serve the page over https.")
 	}
-	return found("history", OK, "Config.History.URL looks as if agents can open it; Check does not call it.", "")
+	return opens("history", "Config.History.URL", f.HistoryURL, "HistoryHandler", "read conversations")
+}
+
+func (f *Facts) files() Row {
+	if f.FilesURL == "" {
+		return found("files", OK, "There are no links to files that only the bot can open: Config.Files.URL is empty.", "")
+	}
+	return opens("files", "Config.Files.URL", f.FilesURL, "FileHandler", "see files")
+}
+
+// opens says whether agents can open a URL that leads to a handler of ours, as far as its text tells.
+func opens(name, field, link, handler, risk string) Row {
+	u, err := url.Parse(link)
+	switch {
+	case err != nil || weblink.Local(u.Hostname()):
+		return found(name, Warning, "Agents cannot open "+field+": its host is of this machine or of a private network.", "Write the URL at which agents' browsers reach "+handler+".")
+	case u.Scheme != "https":
+		return found(name, Warning, field+" is not https: whoever listens on the way can "+risk+".", "Serve it over https.")
+	}
+	return found(name, OK, field+" looks as if agents can open it; Check does not call it.", "")
 }
 
 // sentence returns a text of ours as a sentence: "check Token" is "Check Token."

@@ -65,6 +65,10 @@ func TestRowsSayWhatWasFound(t *testing.T) {
 		"nobody runs":        {checkup.Facts{Run: checkup.Run{Missed: true}}, "run", "problem: Something was due, and nobody worked on it: Run works on no replica."},
 		"silent texts":       {checkup.Facts{Silent: []string{"Idle", "Left"}}, "texts", "warning: Config.Texts leaves out, and so users are not told: Idle, Left."},
 		"a page at home":     {checkup.Facts{HistoryURL: "https://10.0.0.7/h"}, "history", "warning: Agents cannot open Config.History.URL: its host is of this machine or of a private network."},
+		"files at home":      {checkup.Facts{FilesURL: "http://localhost:8080/f"}, "files", "warning: Agents cannot open Config.Files.URL: its host is of this machine or of a private network."},
+		"files in clear":     {checkup.Facts{FilesURL: "http://bot.example.com/f"}, "files", "warning: Config.Files.URL is not https: whoever listens on the way can see files."},
+		"files":              {checkup.Facts{FilesURL: "https://bot.example.com/f"}, "files", "ok: Config.Files.URL looks as if agents can open it; Check does not call it."},
+		"no files":           {checkup.Facts{}, "files", "ok: There are no links to files that only the bot can open: Config.Files.URL is empty."},
 		"a page in clear":    {checkup.Facts{HistoryURL: "http://bot.example.com/h"}, "history", "warning: Config.History.URL is not https: whoever listens on the way can read conversations."},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tt.says, says(t, tt.facts, tt.row)) })
