@@ -38,9 +38,7 @@ var (
 )
 
 func readmeMessage(ctx context.Context, h *handover.Handover, bot readmeBot, conv handover.Conversation, messageID, text string) error {
-	waits, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	turn, err := h.Receive(waits, handover.Incoming{Conversation: conv, ID: messageID, Text: text})
+	turn, err := h.Receive(ctx, handover.Incoming{Conversation: conv, ID: messageID, Text: text})
 	if err != nil || !turn.Bot {
 		return err // on an error the channel repeats the message; else turn.Why says who has it
 	}
