@@ -205,7 +205,18 @@ func (f *Facts) anyError(fits func(error) bool) error {
 	return nil
 }
 
+// isElsewhere reports whether what was asked for the website has no such path: Crisp says of a website that it does not
+// know why.
+func isElsewhere(s Site) bool {
+	e := apiError(s.Err)
+	return e != nil && e.StatusCode == http.StatusNotFound && slices.Contains([]string{"", "not_found", "route_not_found"}, e.Reason)
+}
+
 func (f *Facts) crisp() Row {
+	if i := slices.IndexFunc(f.Sites, isElsewhere); i >= 0 {
+		return found("crisp", Problem, "What answers at Config.BaseURL does not know the path: "+statusOf(f.Sites[i].Err)+".",
+			"Config.BaseURL must name the version too, as https://api.crisp.chat/v1/ does, and a proxy must pass the path on.").because(f.Sites[i].Err)
+	}
 	if slices.ContainsFunc(f.Sites, func(s Site) bool { return hasAnswered(s.Err) }) {
 		return found("crisp", OK, "Crisp answers.", "")
 	}
