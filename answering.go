@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/crisphandover/handover/internal/claims"
@@ -44,7 +45,9 @@ func (h *engine) answer(ctx context.Context, key string) error {
 	}
 	r := h.callAnswer(ctx, l, rec, a)
 	if err = h.keepAnswer(ctx, key, a, r); errors.Is(err, ErrTaken) && r.request != nil {
-		r.request = h.mended(a.turn, *r.request, err)
+		h.requestFault(a.turn, err, []string{"CrispID"})
+		request := *r.request
+		request.CrispID, r.request = "", &request
 		err = h.keepAnswer(ctx, key, a, r)
 	}
 	return err
@@ -129,27 +132,19 @@ func (h *engine) callAnswer(ctx context.Context, l *listening, rec *record, a *a
 
 // checked returns a request as it can be asked with.
 func (h *engine) checked(t Turn, r Request) *Request {
-	if err := h.cfg.checkStart(t, &r); err != nil {
-		return h.mended(t, r, err)
+	if h.cfg.checkStart(t, &r) == nil {
+		return &r
 	}
-	return &r
+	kept, faults, dropped := h.cfg.usable(t, r)
+	h.requestFault(t, errors.Join(faults...), dropped)
+	return &kept
 }
 
-// mended is a request that Start would refuse, without what it may be refused for: the bot has spoken, and a repeat
-// would speak again. The host is told.
-func (h *engine) mended(t Turn, r Request, err error) *Request {
-	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what may be wrong with it",
-		"conversation", t.Conversation.ID, "source", t.Conversation.Source, "error", err)
+// requestFault tells the host what is wrong with a request of Config.Answer, and what it is used without.
+func (h *engine) requestFault(t Turn, err error, dropped []string) {
+	h.cfg.Logger.Error("handover: a request of Config.Answer is used without what is wrong with it",
+		"conversation", t.Conversation.ID, "source", t.Conversation.Source, "error", err, "left_out", strings.Join(dropped, ", "))
 	h.host.observed(Activity{Kind: ActivityFault, Conversation: t.Conversation, MessageID: t.MessageID, Effect: effectAnswer, Why: "request", Err: err, At: time.Now()})
-	if r.CrispID != "" {
-		if r.CrispID = ""; h.cfg.checkStart(t, &r) == nil {
-			return &r
-		}
-	}
-	if r = (Request{Segments: r.Segments, Resume: r.Resume, Locale: r.Locale}); h.cfg.checkStart(t, &r) != nil {
-		return &Request{}
-	}
-	return &r
 }
 
 // errAnswerLost ends an answer whose process could not say for long that it is alive: another one may begin.

@@ -125,7 +125,7 @@ var severities = []Severity{SeverityProblem, SeverityWarning, SeverityUnknown, S
 //	hugo                 a reminder of Crisp's own AI agent, of which Crisp's API does not tell
 //	store                Config.Store answers
 //	store_durable        the state outlives the process
-//	clock                this process's clock agrees with the store's
+//	store_clock          this process's clock agrees with the store's; examples/check compares it with Crisp's
 //	run                  Run works in this process
 //	texts                Config.Texts says what users must be told
 //	history              agents can open Config.History.URL, as far as its text tells

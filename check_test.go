@@ -165,15 +165,15 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"a store that fails": {does: func(r *rig.Rig) { r.Store.Fails(true) }, says: []string{
 			"problem: store: The store does not answer as it should. See that the database runs, that this process reaches it, and that its tables are made.",
 			"unknown: quota: Not known: the store, which has the count of calls, does not answer. Run Check again once it does.",
-			"unknown: clock: Not known: the store does not answer. Run Check again once it does.",
+			"unknown: store_clock: Not known: the store does not answer. Run Check again once it does.",
 			"ok: token: Crisp takes the token.",
 		}},
 		"a store that is slow": {config: config(func(c *handover.Config) { c.Store = &clockedStore{Store: c.Store, slow: 2 * time.Second} }), fine: true, says: []string{
 			"warning: store: The store took 2s for one load. Take a database that is nearer, or less busy: each message costs several saves.",
-			"ok: clock: This process's clock agrees with the store's.",
+			"ok: store_clock: This process's clock agrees with the store's.",
 		}},
 		"a clock that is behind": {config: config(func(c *handover.Config) { c.Store = &clockedStore{Store: c.Store, ahead: time.Hour} }), fine: true, says: []string{
-			"warning: clock: This process's clock is 1h0m0s behind the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one. Have both machines set their clocks by NTP.",
+			"warning: store_clock: This process's clock is 1h0m0s behind the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one. Have both machines set their clocks by NTP.",
 		}},
 		"no Run": {still: true, fine: true, says: []string{
 			"unknown: run: Run does not work in this process, or not yet. Call go h.Run(ctx), on one replica at least: without it no deadline passes, and nothing is tried again.",

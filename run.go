@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -129,8 +130,11 @@ func (h *engine) giveBack(ctx context.Context, r Record) {
 }
 
 // errForeign is for a record of a website that this process is not set up for. Another one may be.
-var errForeign = errors.New("handover: the conversation's website is neither Config.WebsiteID nor among Config.Websites: " +
+var errForeign = errors.New("handover: the record's website is neither Config.WebsiteID nor among Config.Websites: " +
 	"name it there, or keep the records of another Crisp account in a store of their own")
+
+// errForeignSite is errForeign for the record of a website itself.
+var errForeignSite = fmt.Errorf("%w (this is the record of a website itself, not of a conversation)", errForeign)
 
 // jobOf is the work on one direction of a record. Its class is the channel: no channel that hangs
 // delays another one.
@@ -176,6 +180,8 @@ func (h *engine) work(j worker.Job) {
 	website, _, _ := strings.Cut(name, "/")
 	s, err := h.sites[website], error(nil)
 	switch {
+	case s == nil && whole:
+		err = errForeignSite
 	case s == nil:
 		err = errForeign
 	case whole:

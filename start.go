@@ -210,6 +210,63 @@ func (c *Config) checkSize(r *Request) error {
 	return nil
 }
 
+// usable is a request of Config.Answer without what Start would refuse it for, with the faults and what was left out: the
+// bot has spoken, and a repeat would speak again. A Note that is too long is cut.
+func (c *Config) usable(t Turn, r Request) (kept Request, faults []error, dropped []string) {
+	kept = r
+	drop := func(err error, name string) {
+		faults, dropped = append(faults, err), append(dropped, name)
+	}
+	kept.Segments = nil
+	for i, s := range r.Segments {
+		if len(s) > maxSegment {
+			drop(fmt.Errorf("handover: Request.Segments[%d] is longer than %d bytes", i, maxSegment), fmt.Sprintf("Segments[%d]", i))
+			continue
+		}
+		kept.Segments = append(kept.Segments, s)
+	}
+	if len(kept.Segments) > maxSegments {
+		kept.Segments = kept.Segments[:maxSegments]
+		drop(fmt.Errorf("handover: Request.Segments has more than %d", maxSegments), "the last Segments")
+	}
+	if err := c.checkStart(t, &Request{Note: r.Note}); err != nil {
+		kept.Note = strings.ToValidUTF8(r.Note[:min(len(r.Note), c.Limits.Text)], "")
+		drop(err, "the end of Note")
+	}
+	for _, f := range []struct {
+		name string
+		only Request
+		zero func()
+	}{
+		{"User", Request{User: r.User}, func() { kept.User = UserData{} }},
+		{"Resume", Request{Resume: r.Resume}, func() { kept.Resume = "" }},
+		{"Locale", Request{Locale: r.Locale}, func() { kept.Locale = "" }},
+		{"Inbox", Request{Inbox: r.Inbox}, func() { kept.Inbox = "" }},
+		{"Operator", Request{Operator: r.Operator}, func() { kept.Operator = "" }},
+		{"NoAgent", Request{NoAgent: r.NoAgent}, func() { kept.NoAgent = nil }},
+		{"CrispID", Request{CrispID: r.CrispID}, func() { kept.CrispID = "" }},
+		{"HistoryURL", Request{HistoryURL: r.HistoryURL}, func() { kept.HistoryURL = "" }},
+	} {
+		if err := c.checkStart(t, &f.only); err != nil {
+			drop(err, f.name)
+			f.zero()
+		}
+	}
+	from, to := r.Timeouts.fields(), kept.Timeouts.fields()
+	for i := range from {
+		var one Timeouts
+		*one.fields()[i].value = *from[i].value
+		if err := c.checkStart(t, &Request{Timeouts: one}); err != nil {
+			drop(err, "Timeouts."+from[i].name)
+			*to[i].value = 0
+		}
+	}
+	if err := c.checkStart(t, &kept); err != nil { // the conversation itself
+		return Request{}, append(faults, err), append(dropped, "all")
+	}
+	return kept, faults, dropped
+}
+
 // ask asks whether somebody is there to answer a request. A fault is PresenceUnknown.
 func (h *engine) ask(ctx context.Context, k known, r Request) Presence {
 	asking, cancel := context.WithTimeout(ctx, 2*callTimeout)

@@ -34,7 +34,7 @@ type fact struct{ question, answer string }
 const wrongClock = 5 * time.Second
 
 // aboutTheBot are the findings of Handover.Check that are about a bot's own program, and not about the account.
-var aboutTheBot = []string{"store", "store_durable", "clock", "run", "texts", "history", "files"}
+var aboutTheBot = []string{"store", "store_durable", "store_clock", "run", "texts", "history", "files"}
 
 // say prints a line about what is being done.
 func (c *check) say(format string, args ...any) { fmt.Fprintf(c.out, "check: "+format+"\n", args...) }

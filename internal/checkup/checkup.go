@@ -416,17 +416,17 @@ func (s *Store) clock() Row {
 	ahead := s.Ahead
 	switch {
 	case s.Err != nil:
-		return found("clock", Unknown, "Not known: the store does not answer.", "Run Check again once it does.")
+		return found("store_clock", Unknown, "Not known: the store does not answer.", "Run Check again once it does.")
 	case !s.Clocked:
-		return found("clock", OK, "The store goes by this process's clock.", "")
+		return found("store_clock", OK, "The store goes by this process's clock.", "")
 	case ahead.Abs() <= wrongClock+s.Took:
-		return found("clock", OK, "This process's clock agrees with the store's.", "")
+		return found("store_clock", OK, "This process's clock agrees with the store's.", "")
 	}
 	how := "ahead of"
 	if ahead > 0 {
 		how = "behind"
 	}
-	return found("clock", Warning, fmt.Sprintf("This process's clock is %s %s the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one.", ahead.Abs().Round(time.Second), how),
+	return found("store_clock", Warning, fmt.Sprintf("This process's clock is %s %s the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one.", ahead.Abs().Round(time.Second), how),
 		"Have both machines set their clocks by NTP.")
 }
 

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +141,37 @@ func TestAnswerNamesAConversationThatCannotBeUsed(t *testing.T) {
 		require.Len(r.T, faults, 2)
 		require.ErrorContains(r.T, faults[1], "Request.CrispID")
 		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email, "only the id is left out")
+	})
+}
+
+// What is wrong with a request of Config.Answer is left out alone, and all of it is told.
+func TestAnswerAsksWithFaults(t *testing.T) {
+	var fault error
+	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
+		c.Limits.Text = 1000
+		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
+			return &handover.Request{
+				Note: "why" + strings.Repeat("é", 600), Segments: []string{"good", strings.Repeat("s", 300), "fine"},
+				Operator: "Ann", Timeouts: handover.Timeouts{Claim: 5, Idle: time.Hour}, User: handover.UserData{Email: "user@shop.example"},
+			}, nil
+		}
+		c.Observe = func(ctx context.Context, a handover.Activity) {
+			r.Observe(ctx, a)
+			if a.Kind == handover.ActivityFault {
+				fault = a.Err
+			}
+		}
+	}}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		require.NoError(r.T, r.H.Handle(r.T.Context(), handover.Incoming{Conversation: r.Conv, ID: "1", Text: "a human"}))
+		r.After(time.Second)
+		c := r.Crisp.Last()
+		require.Equal(r.T, []string{"good", "fine"}, c.Segments())
+		require.Equal(r.T, "user@shop.example", c.Meta().Email)
+		require.Contains(r.T, strings.Join(rig.Notes(c), ""), "why"+strings.Repeat("é", 498))
+		for _, name := range []string{"Request.Note", "Request.Segments[1]", "Request.Operator", "Timeouts.Claim"} {
+			require.ErrorContains(r.T, fault, name)
+		}
 	})
 }
 
