@@ -365,6 +365,37 @@ func TestAWebhookWithoutProofIsSaidOnce(t *testing.T) {
 	}
 }
 
+func TestWhatMayBeMeantIsWarnedOf(t *testing.T) {
+	keyed := handover.Webhook{URLKeys: map[string][]handover.Secret{goodConfig().WebsiteID: handover.NewSecrets("the hook key")}}
+	signed := handover.Webhook{Secrets: handover.NewSecrets("the secret"), MaxAge: 15 * time.Minute}
+	for name, tt := range map[string]struct {
+		change func(c *handover.Config)
+		says   string // empty: nothing
+	}{
+		"a short age of hooks":               {func(c *handover.Config) { c.Webhook.MaxAge = time.Minute }, "Config.Webhook.MaxAge is short"},
+		"assignments that no hook tells of":  {func(c *handover.Config) { c.Webhook, c.Policy.ClaimOnAssign = keyed, true }, "ClaimOnAssign does nothing"},
+		"assignments that signed hooks tell": {func(c *handover.Config) { c.Policy.ClaimOnAssign = true }, ""},
+		"a token in the clear":               {func(c *handover.Config) { c.BaseURL = "http://proxy.example.com/v1/" }, "Config.BaseURL is not https"},
+		"a proxy at home":                    {func(c *handover.Config) { c.BaseURL = "http://crisp-proxy:8080/v1/" }, ""},
+		"a proxy by https":                   {func(c *handover.Config) { c.BaseURL = "https://proxy.example.com/v1/" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			c := goodConfig()
+			c.Store, c.Webhook, c.Logger = new(handover.MemoryStore), signed, slog.New(slog.NewTextHandler(&log, nil))
+			tt.change(&c)
+			_, err := handover.New(c)
+			require.NoError(t, err)
+			want := 0
+			if tt.says != "" {
+				want = 1
+			}
+			require.Equal(t, want, strings.Count(log.String(), "level=WARN"))
+			require.Contains(t, log.String(), tt.says)
+		})
+	}
+}
+
 func TestChoicesOfAllKindsAreTaken(t *testing.T) {
 	quick := func(q handover.QuickReply) []handover.RichMessage {
 		return []handover.RichMessage{{Text: "Nobody is there"}, {Text: "What now?", QuickReplies: []handover.QuickReply{q}}}

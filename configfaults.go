@@ -1,12 +1,15 @@
 package handover
 
 import (
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/crisphandover/handover/internal/times"
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // faultf notes what is wrong with a Config, and what to do.
@@ -103,11 +106,23 @@ func (p *Policy) refuse(fault faultf) {
 	}
 }
 
+// leastMaxAge is the least Webhook.MaxAge that hosts are not warned of.
+const leastMaxAge = 15 * time.Minute
+
 // warn says in the log what works, and not as most hosts want it. stored is false without a Store of the host's.
 func (c *Config) warn(stored bool) {
 	if !c.Webhook.proves() {
 		c.Logger.Warn("handover: Config.Webhook has neither a secret nor a key: ServeHTTP refuses every hook. " +
 			"Set Webhook.Secrets or Webhook.URLKeys, unless you receive hooks with ReadEvent and HandleEvent")
+	}
+	if age := c.Webhook.MaxAge; age > 0 && age < leastMaxAge {
+		c.Logger.Warn("handover: Config.Webhook.MaxAge is short: hooks that Crisp repeats, or that come late, may be refused. Set 15 minutes or more", "max_age", age)
+	}
+	if c.Policy.ClaimOnAssign && len(c.Webhook.Secrets) == 0 && c.Webhook.proves() {
+		c.Logger.Warn("handover: Config.Policy.ClaimOnAssign does nothing: Crisp tells only a plugin's hooks of an assignment, which need Webhook.Secrets")
+	}
+	if u, err := url.Parse(c.BaseURL); err == nil && u.Scheme == "http" && !weblink.Local(u.Hostname()) {
+		c.Logger.Warn("handover: Config.BaseURL is not https: whoever listens on the way reads the token and what people write")
 	}
 	if !stored {
 		c.Logger.Warn("handover: Config.Store is not set: all state dies with the process. " +

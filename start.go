@@ -8,6 +8,7 @@ import (
 
 	"github.com/crisphandover/handover/internal/crispapi"
 	"github.com/crisphandover/handover/internal/persondata"
+	"github.com/crisphandover/handover/internal/weblink"
 )
 
 // Request is what a bot says when it asks for a human.
@@ -154,6 +155,9 @@ func (c *Config) checkStart(t Turn, r *Request) error {
 	}
 	if err := c.checkSize(r); err != nil {
 		return err
+	}
+	if r.HistoryURL != "" && !weblink.Web(r.HistoryURL) {
+		return errors.New("handover: Request.HistoryURL must be an http or https URL: agents open it")
 	}
 	var err error
 	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {

@@ -641,6 +641,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			"Request.Resume is longer than Limits.Text, 100000 bytes": {Resume: long},
 			"Request.Locale is longer than 64 bytes":                  {Locale: long},
 			"Request.HistoryURL is longer than 4096 bytes":            {HistoryURL: long},
+			"Request.HistoryURL must be an http or https URL":         {HistoryURL: "see the intranet"},
+			"Request.HistoryURL must be an http":                      {HistoryURL: "javascript:alert(1)"},
 			"Request.Segments has more than 50":                       {Segments: make([]string, 51)},
 			"Request.Segments[1] is longer than 256 bytes":            {Segments: []string{"a", long}},
 			"Request.NoAgent has more than 20 messages":               {NoAgent: make([]handover.RichMessage, 21)},
