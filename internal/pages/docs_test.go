@@ -68,6 +68,7 @@ var blockTests = map[string]string{
 	"docs/llm.md text":             "TestGuide",
 	"docs/observability.md promql": "TestDocumentedMetrics",
 	"docs/stories.md text":         "TestStoriesDocument",
+	"docs/testing.md text":         "an outline, of what the recipes before it do in full",
 }
 
 // Each block of code is held by a test: that of its page and language. TestCommandsOfDocs has those for a shell.
