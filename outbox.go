@@ -304,9 +304,12 @@ func (rec *record) mark(crisp string, fp int64) {
 	rec.push(&rec.ToCrisp, effect{Kind: kindMark, Crisp: crisp, FPs: []int64{fp}})
 }
 
-// marks reports whether a message is to be marked.
-func (q queue) marks(crisp string, fp int64) bool {
-	return q.has(func(e *effect) bool { return e.Kind == kindMark && e.Crisp == crisp && slices.Contains(e.FPs, fp) })
+// marks reports whether one of these messages is to be marked.
+func (q queue) marks(crisp string, fps []int64) bool {
+	among := func(fp int64) bool { return slices.Contains(fps, fp) }
+	return q.has(func(e *effect) bool {
+		return e.Kind == kindMark && e.Crisp == crisp && slices.ContainsFunc(e.FPs, among)
+	})
 }
 
 // takeMarks takes an effect of the queue that is not to be stored.

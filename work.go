@@ -321,7 +321,7 @@ func (h *engine) mark(ctx context.Context, site *website.Site, key string, m *ma
 	}
 	r = h.crisp.failed(calls, rec, &e, r)
 	_, _ = h.persist(ctx, known{key: key}, func(rec *record) error {
-		if rec.Sessions.ByID(m.crisp) == nil || rec.ToCrisp.marks(m.crisp, m.fps[0]) { // a save that failed may have been stored
+		if rec.Sessions.ByID(m.crisp) == nil || rec.ToCrisp.marks(m.crisp, m.fps) { // a save that failed may have been stored
 			return errKeep
 		}
 		e := rec.push(&rec.ToCrisp, e)

@@ -72,7 +72,7 @@ func (q *quickCrisp) said(b *testing.B, crisp *handovertest.Crisp, session strin
 }
 
 // BenchmarkPostgresMessages is how many messages of agents a process passes on in a second, from their
-// hooks until their marks are stored, in so many conversations at once, each of which goes on by itself: its
+// hooks until their marks are made, in so many conversations at once, each of which goes on by itself: its
 // next message comes when all of the last one is stored. Crisp answers at once. It also counts what does not depend on
 // what else the machine does: the computing time of this process, its fakes included, without PostgreSQL's; and
 // the statements and the write-ahead log. With several replicas, all in this process, each hook goes to the next one. The

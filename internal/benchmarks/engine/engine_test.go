@@ -145,7 +145,7 @@ func agentMessage(b *testing.B, crisp *handovertest.Crisp, session string, n int
 }
 
 // BenchmarkHookToDeliver is what an agent's message costs this process: deliver-cpu-ms/op is its processor
-// time from the hook to Deliver, and cpu-ms/op that until the marks are stored, with what the shortcut for
+// time from the hook to Deliver, and cpu-ms/op that until the marks are made, with what the shortcut for
 // Crisp needs but without the making of the hook. It runs the collector of garbage as often as any process
 // of so small a heap.
 func BenchmarkHookToDeliver(b *testing.B) {
