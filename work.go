@@ -58,6 +58,7 @@ func newEngine(cfg *Config) *engine {
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
+		laneMarks: cfg.Limits.Workers,
 	}})
 	h.prepare, h.saved = h.claim, h.changed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
@@ -105,11 +106,15 @@ func (h *engine) launch(key string, rec *record) {
 	if e == nil || e.Running != 0 || rec.env.attending == toCrisp {
 		return
 	}
-	aside := e.Kind == kindMark && e.Attempts == 0
+	aside := e.Kind == kindMark && e.Since.IsZero()
 	if !aside && (e.Kind.repeatable() || !rec.env.free) {
 		return
 	}
-	place := h.pool.Reserve(jobOf(key, toCrisp))
+	job := jobOf(key, toCrisp)
+	if aside {
+		job.Lane = laneMarks
+	}
+	place := h.pool.Reserve(job)
 	switch {
 	case place == nil:
 	case aside:
@@ -299,6 +304,9 @@ func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
 // that a message was shown leaves them out of the record, and they are made after it. Where that fails, or no worker
 // is free at once, they are stored, and tried like other effects. What a process that dies has not marked stays unmarked.
 
+// laneMarks is the lane of the pool in which they are made: one that hangs delays nothing.
+const laneMarks = "marks"
+
 // marks are made without being stored.
 type marks struct {
 	about Activity // what their calls are made for
@@ -320,6 +328,9 @@ func (h *engine) mark(ctx context.Context, site *website.Site, key string, m *ma
 		return
 	}
 	r = h.crisp.failed(calls, rec, &e, r)
+	if api := apiError(r.err); api != nil && api.NeedsPerson() && !api.Held {
+		return // it is not worth waiting for that
+	}
 	_, _ = h.persist(ctx, known{key: key}, func(rec *record) error {
 		if rec.Sessions.ByID(m.crisp) == nil || rec.ToCrisp.marks(m.crisp, m.fps) { // a save that failed may have been stored
 			return errKeep
