@@ -355,26 +355,6 @@ func TestMarksThatFailOnceAreMade(t *testing.T) {
 	}
 }
 
-func TestMarksThatHangNeverDelayTheUser(t *testing.T) {
-	for _, route := range []string{handovertest.RouteDelivered, handovertest.RouteRead} {
-		rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-			r.Crisp.Fail(1, handovertest.Fault{Route: route, DelayAnswer: 8 * time.Second})
-			ann.Say("seen?")
-			r.After(time.Second)
-			begun := time.Now()
-			r.Says("yes")
-			require.Zero(t, time.Since(begun), route)
-			ann.Say("and this?")
-			r.After(20 * time.Second)
-			for _, m := range conv.Messages() {
-				if m.From == "operator" {
-					require.Equal(t, []string{"chat", "chat"}, []string{m.Delivered, m.Read}, route)
-				}
-			}
-		})
-	}
-}
-
 func TestFailingMarksNeverDelayTheUser(t *testing.T) {
 	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
 		r.Crisp.Fail(1000, handovertest.Fault{Route: handovertest.RouteDelivered, Status: 503})

@@ -20,7 +20,7 @@ type Health struct {
 	// Full says that too much waits in this process: hooks are answered 503, so that Crisp brings them again.
 	Full bool `json:"full,omitzero"`
 	// Queues are the jobs in this process: "to_user", "to_crisp" and "to_bot" are the directions of the work, the others
-	// are signs of who is typing ("agent_typing", "user_typing"), marks of shown messages ("marks"), and records read for those who wait ("wake").
+	// are signs of who is typing ("agent_typing", "user_typing"), and records read for those who wait ("wake").
 	Queues   map[string]QueueHealth `json:"queues,omitempty"`
 	Store    StoreHealth            `json:"store"`
 	Websites []WebsiteHealth        `json:"websites"` // Config.WebsiteID first

@@ -58,7 +58,6 @@ func newEngine(cfg *Config) *engine {
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
-		laneMarks: cfg.Limits.Workers,
 	}})
 	h.prepare, h.saved = h.claim, h.changed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
@@ -110,11 +109,7 @@ func (h *engine) launch(key string, rec *record) {
 	if !aside && (e.Kind.repeatable() || !rec.env.free) {
 		return
 	}
-	job := jobOf(key, toCrisp)
-	if aside {
-		job.Lane = laneMarks
-	}
-	place := h.pool.Reserve(job)
+	place := h.pool.Reserve(jobOf(key, toCrisp))
 	switch {
 	case place == nil:
 	case aside:
@@ -303,9 +298,6 @@ func (h *engine) carryOut(ctx context.Context, rec *record, e *effect) result {
 // Marks show agents that the user got their messages. They are not worth a save of their own: the save that notes
 // that a message was shown leaves them out of the record, and they are made after it. Where that fails, or no worker
 // is free at once, they are stored, and tried like other effects. What a process that dies has not marked stays unmarked.
-
-// laneMarks is the lane of the pool in which they are made: one that hangs delays nothing.
-const laneMarks = "marks"
 
 // marks are made without being stored.
 type marks struct {
