@@ -225,7 +225,7 @@ func TestDocumentedMetrics(t *testing.T) {
 
 // TestDocumentedCode finds the code of docs/observability.md in the example, or in the tests of the root.
 func TestDocumentedCode(t *testing.T) {
-	guide.Compiled(t, "../docs/observability.md", "go", "example_test.go", "../readme_test.go")
+	guide.Compiled(t, "../docs/observability.md", "go", "example_test.go", "../internal/pages/readme_test.go")
 }
 
 // TestDashboard holds each query of the dashboard against the metrics that exist, and their labels.
