@@ -37,6 +37,7 @@ type records struct {
 
 	prepare func(key string, rec *record) // called before a save
 	saved   func(key string, rec *record) // called after it
+	stopped func() bool                   // Shutdown waits
 }
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -156,16 +157,22 @@ func (rs *records) update(ctx context.Context, k known, change func(*record) err
 	}
 }
 
-// keepResult is how long what was done is kept for a store that fails.
-const keepResult = 2 * time.Minute
+const (
+	// keepResult is how long what was done is kept for a store that fails.
+	keepResult = 2 * time.Minute
+	// keepStopped is how long it is kept once Shutdown waits for it.
+	keepStopped = 15 * time.Second
+)
 
-// persist is update for a change that must not be lost: while the store fails it tries again, also while Shutdown
-// waits. A panic, or a record that cannot be read, is no fault of the store. A save that failed may have been stored all
-// the same.
+// persist is update for a change that must not be lost: while the store fails it tries again. A panic, or a record
+// that cannot be read, is no fault of the store. A save that failed may have been stored all the same.
 func (rs *records) persist(ctx context.Context, k known, change func(*record) error) (*record, error) {
-	giveUp := time.Now().Add(keepResult)
+	giveUp, stopping := time.Now().Add(keepResult), false
 	for attempt := 1; ; attempt++ {
 		rec, err := rs.update(ctx, k, change)
+		if !stopping && rs.stopped() {
+			stopping, giveUp = true, times.Earlier(giveUp, time.Now().Add(keepStopped))
+		}
 		if err == nil || !storeFailed(err) || time.Now().After(giveUp) {
 			return rec, err
 		}

@@ -355,7 +355,7 @@ func (h *engine) jobs(key string, rec *record) (jobs []worker.Job) {
 // Shutdown stops taking work, hooks and messages, and waits until what is under way is done, or
 // for ctx, whose error it returns. What is left is in the store, for another process or the next
 // start. It may be called again. Give ctx a deadline: an answer that is under way may take Timeouts.Answer, and while
-// the store fails, what was done is kept for it for up to two minutes.
+// the store fails, what was done is kept for it for some 15 s.
 func (h *Handover) Shutdown(ctx context.Context) error {
 	if err := h.made(); err != nil {
 		return err
