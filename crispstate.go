@@ -13,9 +13,14 @@ func (in *intake) judge(x crisplog.Item) {
 	case crisplog.SaysRemoved:
 		in.closed(EndRemoved, at)
 	case crisplog.SaysBlocked:
-		s.State.Block(true, at)
-		if at > s.Bounds.At {
+		switch counts := in.rec.blockCounts(s, at); {
+		case counts:
+			s.State.Block(true, at)
 			in.closed(EndBlocked, at)
+		case at <= s.Bounds.At:
+			s.State.Block(true, at)
+		default:
+			in.rec.look(s.ID)
 		}
 	case crisplog.SaysResolved:
 		switch {
@@ -30,6 +35,26 @@ func (in *intake) judge(x crisplog.Item) {
 	default:
 		s.State.Told(false, at) // never a reason to mute
 	}
+}
+
+// blockCounts reports whether a block at a time of Crisp's ends what runs in the session. One that came before the
+// asking, or was lifted since, may be heard of late: then only a read of the state tells whether the user is blocked.
+func (rec *record) blockCounts(s *crisplog.Session, at int64) bool {
+	switch {
+	case at < s.State.BlockAt:
+		return false
+	case s.Bounds.Opening != 0 && rec.runsIn(s.ID):
+		return rec.clockOf(s).After(at, rec.Handover.Asked)
+	}
+	return at > s.Bounds.At
+}
+
+// clockOf is what is known of Crisp's clock: what the session shows, or else other conversations.
+func (rec *record) clockOf(s *crisplog.Session) crisplog.Clock {
+	if s.Log.Sampled {
+		return s.Log.Clock
+	}
+	return rec.env.crisp
 }
 
 // judgeRead handles the state that was read. A resolved state counts when a hook told of it as well, or

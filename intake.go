@@ -55,7 +55,7 @@ func (rec *record) receive(ev *Event) bool {
 		changed := s.State.Resolved || !s.State.Doubt.IsZero()
 		s.State.Told(false, at) // no other state waits: no read is needed
 		return changed
-	case ev.Signed && rec.State == StateOpening && rec.runsIn(s.ID) && at > s.Bounds.At && ev.more.blocked != nil && *ev.more.blocked:
+	case ev.Signed && rec.State == StateOpening && rec.runsIn(s.ID) && ev.more.blocked != nil && *ev.more.blocked && rec.blockCounts(s, at):
 		s.State.Block(true, at)
 		rec.fire(onBlocked, cause{at: at}) // other hooks wait until it is open
 		return true
@@ -66,7 +66,8 @@ func (rec *record) receive(ev *Event) bool {
 	if _, ok := s.Log.Plausible(k.At, rec.env.now); !ok || ev.Message == nil && !sane {
 		k.At = 0 // it tells nothing of when that was
 	}
-	if k.At != 0 && at <= s.Bounds.At && (k.Says == crisplog.SaysResolved || k.Says == crisplog.SaysBlocked) && rec.runsIn(s.ID) {
+	older := k.Says == crisplog.SaysResolved && at <= s.Bounds.At || k.Says == crisplog.SaysBlocked && !rec.blockCounts(s, at)
+	if k.At != 0 && older && rec.runsIn(s.ID) {
 		k.Signed, k.Raw, k.Told = false, nil, nil // older than what runs, or its time is wrong: only a reason to look
 	}
 	if rec.Hooks.Put(k) {
@@ -311,7 +312,9 @@ func hookOf(ev *Event) crisplog.Hook {
 	case ev.Name == eventSessionRemoved:
 		k.State, k.Says = true, crisplog.SaysRemoved
 	case ev.more.blocked != nil:
-		k.State, k.Says = true, crisplog.SaysBlocked
+		if k.State = true; *ev.more.blocked {
+			k.Says = crisplog.SaysBlocked
+		}
 	case ev.State != "":
 		k.State, k.Says = true, ev.State
 	case k.Signed && (ev.Name == eventMessageSend || ev.Name == eventMessageReceived):

@@ -75,11 +75,8 @@ func (in *intake) see(x crisplog.Item) bool {
 // afterOpening reports whether a message in an adopted session, of which our opening message is not seen yet, was
 // written after that, as far as clocks tell. Any other one is left to a later read.
 func (in *intake) afterOpening(x crisplog.Item) bool {
-	ho, clock := in.rec.Handover, in.s.Log.Clock
-	if !clock.Sampled {
-		clock = in.rec.env.crisp
-	}
-	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && clock.After(x.At, ho.Opened)
+	ho := in.rec.Handover
+	return ho != nil && ho.CrispID == in.s.ID && in.rec.State != StateOpening && in.rec.clockOf(in.s).After(x.At, ho.Opened)
 }
 
 // ours reports whether an operator's message has our own origin.
