@@ -17,8 +17,19 @@ func (h *engine) answer(ctx context.Context, key string) error {
 	var epoch int64
 	l := h.listen(key, func(rec *record) bool { return rec.Epoch != epoch })
 	defer l.stop()
-	rec, err := h.update(ctx, known{key: key}, func(rec *record) error {
+	soon, cancel := context.WithTimeout(ctx, callTimeout)
+	rec, err := h.updateOnceItWorks(soon, known{key: key}, func(rec *record) error {
 		if !rec.env.stored {
+			a = nil
+			return errKeep
+		}
+		begins := func() {
+			l.stop()
+			epoch = rec.Epoch
+			l.begin(rec)
+		}
+		if a != nil && rec.Replies.byID(a.id) != nil { // the save that began it was stored, and said to have failed
+			begins()
 			return errKeep
 		}
 		changed := rec.dropDeadReplies()
@@ -29,11 +40,10 @@ func (h *engine) answer(ctx context.Context, key string) error {
 		if a == nil || a.givesUp || a.others {
 			return keepUnless(changed)
 		}
-		l.stop()
-		epoch = rec.Epoch
-		l.begin(rec)
+		begins()
 		return nil
 	})
+	cancel()
 	switch {
 	case err != nil || a == nil:
 		return err

@@ -37,6 +37,7 @@ type records struct {
 
 	prepare func(key string, rec *record) // called before a save
 	saved   func(key string, rec *record) // called after it
+	unsure  func(key string)              // called after a save that failed, and may have been stored
 	stopped func() bool                   // Shutdown waits
 }
 
@@ -297,6 +298,9 @@ func (rs *records) save(ctx context.Context, key string, rec *record) (bool, err
 		next.CrispIDs = append(next.CrispIDs, rec.Website+"/"+s.ID)
 	}
 	if rec.env.version, err = rs.store.save(ctx, next); err != nil {
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrTaken) {
+			rs.unsure(key)
+		}
 		return false, err
 	}
 	next.Version = rec.env.version

@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type engine struct {
 	answers    *worker.Bulkhead // of Config.Answer
 	failing    worker.Pushback  // records that cannot be worked on
 	foreign    worker.Pushback  // records that another process may be able to work on
+	unsaved    worker.Pushback  // records at which the store failed
 	unanswered worker.Pushback  // whether it was said of late that messages wait for Config.Answer
 	polls      atomic.Int64     // when this process may poll again, in Unix ns
 	polled     atomic.Int64     // when it last did, in Unix ns by the store's clock
@@ -54,12 +56,12 @@ func newEngine(cfg *Config) *engine {
 		records: &records{cfg: cfg, store: store, old: &oldLogs{store, cfg.Logger}, recent: keys.NewShelf[*record](recentBytes, recentFor)},
 		sites:   sites, host: host, crisp: &crispCalls{cfg: cfg, sites: sites, host: host, clock: &store.clock},
 		process: process, began: store.process(), typing: pace.Signs{Every: typingEvery}, bodies: httpbody.New(hookBounds), refusals: refusals{logger: cfg.Logger},
-		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL}, unanswered: worker.Pushback{First: time.Hour},
+		failing: worker.Pushback{Size: 1 << 16}, foreign: worker.Pushback{Most: claims.TTL}, unsaved: worker.Pushback{Most: claims.TTL}, unanswered: worker.Pushback{First: time.Hour},
 	}
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
 	}})
-	h.prepare, h.saved, h.stopped = h.claim, h.changed, h.pool.Closed
+	h.prepare, h.saved, h.unsure, h.stopped = h.claim, h.changed, h.lookSoon, h.pool.Closed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Grace: cfg.Timeouts.Reply})
 	return h
@@ -141,6 +143,24 @@ func (h *engine) dropLost(key string, rec *record) {
 			rec.queue(dir).recover()
 		}
 	}
+}
+
+// lookSoon has a record worked on again, after a pause, at which the store failed. A save that failed may have been stored,
+// with a claim of this process and nobody at work: it would wait until the claim ends. While the store goes on to fail
+// the pauses grow, and then polls find what is due.
+func (h *engine) lookSoon(key string) {
+	if strings.HasPrefix(key, websitePrefix) || strings.HasPrefix(key, oldLogPrefix) || h.unsaved.Left(key) > 0 {
+		return // it is no conversation's, or is to be worked on already
+	}
+	pause := h.unsaved.Failed(key)
+	if pause >= claims.TTL {
+		return
+	}
+	time.AfterFunc(pause, func() {
+		for _, dir := range []direction{toUser, toCrisp, toBot} {
+			h.pool.Nudge(jobOf(key, dir))
+		}
+	})
 }
 
 // attendance is the work on one conversation in one direction.
