@@ -37,6 +37,7 @@ type engine struct {
 	failing    worker.Pushback  // records that cannot be worked on
 	foreign    worker.Pushback  // records that another process may be able to work on
 	unsaved    worker.Pushback  // records at which the store failed
+	reads      keys.Counter     // of Crisp's log that this process makes
 	unanswered worker.Pushback  // whether it was said of late that messages wait for Config.Answer
 	polls      atomic.Int64     // when this process may poll again, in Unix ns
 	polled     atomic.Int64     // when it last did, in Unix ns by the store's clock
@@ -77,14 +78,15 @@ func (h *engine) claim(key string, rec *record) {
 		h.dropLost(key, rec)
 	}
 	rec.env.answers = h.cfg.Answer != nil && h.pool.Accepts()
+	reads := mine && h.reads.Any(key)
 	switch {
 	case !h.hooks.NoClaim && c.HeldByOther(h.process, now):
-	case rec.busy() && (h.pool.Accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
+	case (reads || rec.busy()) && (h.pool.Accepts() || mine && (rec.planner().working() || !h.pool.Closed())):
 		if !mine && !rec.env.stepping { // before a step was planned that was done
 			rec.planner().orphaned()
 		}
 		c.Take(h.process, now)
-		if h.launch(key, rec); !rec.busy() { // the marks were all
+		if h.launch(key, rec); !reads && !rec.busy() { // the marks were all
 			c.Release()
 		}
 	default:
@@ -282,6 +284,7 @@ func (h *engine) do(ctx context.Context, key string, rec *record, s *step) *resu
 		r.token = s.effect.Running
 		return &r
 	}
+	defer h.reads.Begin(key)() // nothing in the record may say so: a deadline alone may want the read
 	begun := h.store.now()
 	within := ctx
 	if !s.read.Until.IsZero() { // a message in hand is not to wait for a read that hangs

@@ -492,3 +492,39 @@ func TestStoreClockThatGoesBack(t *testing.T) {
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Hello"}, r.Saw())
 	})
 }
+
+// The read that a deadline wants is made by one replica, however long it takes and whatever is saved meanwhile: nothing in
+// the record says that it is under way.
+func TestADeadlinesReadIsMadeOnce(t *testing.T) {
+	calls := map[string]int{}
+	for name, tt := range map[string]struct {
+		replicas int
+		writes   bool // the user, during the read
+	}{"one": {0, false}, "four": {3, false}, "one, the user writes": {0, true}, "four, the user writes": {3, true}} {
+		rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+			for range tt.replicas {
+				r.Replica(rig.Options{})
+			}
+			conv := r.Opened()
+			r.After(time.Minute)
+			r.Crisp.SetHookFaults(rig.DropHooks)
+			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteList, Status: 500})
+			for range 70 {
+				conv.Operator("Ann").Note("several pages")
+			}
+			r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Delay: 9 * time.Second})
+			before := r.Crisp.CountCalls(handovertest.RouteMessages)
+			for r.Crisp.CountCalls(handovertest.RouteMessages) == before {
+				r.After(100 * time.Millisecond) // until Timeouts.Remind
+			}
+			if tt.writes {
+				r.Says("still there?")
+			}
+			r.After(2 * time.Minute)
+			require.Len(r.T, r.Saw(), 2)
+			calls[name] = r.Crisp.CountCalls(handovertest.RouteMessages) - before
+		})
+	}
+	require.Equal(t, calls["one"], calls["four"])
+	require.Equal(t, calls["one, the user writes"], calls["four, the user writes"])
+}
