@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -183,11 +184,23 @@ func (in *intake) noteRead() {
 // lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
 const lookAgain = 15 * time.Second
 
-// readPause is how long a session is not read after a read that failed: what a person must mend is
-// tried again ever more rarely, up to an hour.
+// quickReads is how often a log is read at once that Crisp does not find although the conversation is there: no breaker holds
+// back calls about one odd conversation.
+const quickReads = 8
+
+// readPause is how long a session is not read after a read that failed: what a person must mend, and a log that is not
+// found, is tried again ever more rarely, up to an hour.
 func readPause(api *crispapi.Error, fails int) time.Duration {
-	if api != nil && api.NeedsPerson() {
-		return min(time.Minute<<min(fails-1, 6), time.Hour)
+	rarely := 0
+	switch {
+	case api == nil:
+	case api.NeedsPerson():
+		rarely = fails
+	case api.StatusCode == http.StatusNotFound:
+		rarely = fails - quickReads
+	}
+	if rarely > 0 {
+		return min(time.Minute<<min(rarely-1, 6), time.Hour)
 	}
 	wait := min(times.Backoff(fails), lookAgain)
 	if api != nil {

@@ -79,6 +79,24 @@ func TestCallsWhenTheStateCannotBeRead(t *testing.T) {
 	}
 }
 
+// A log that Crisp does not find costs little as well, though the conversation is there. What hooks bring is shown.
+func TestCallsWhenALogIsNotFound(t *testing.T) {
+	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 404, Reason: "not_found"})
+		ann.Say("in hand")
+		r.After(2 * time.Minute)
+		require.Equal(r.T, []string{"agent Ann: in hand"}, r.Saw())
+		conv.Operator("Ann").Note("one for the team")
+		tally := r.Crisp.Tally()
+		r.After(20 * time.Hour)
+		require.LessOrEqual(r.T, tally.Count("")-tally.Count(handovertest.RouteList), 200)
+		r.Crisp.Heal()
+		ann.Say("and on")
+		r.After(2 * time.Minute)
+		require.Equal(r.T, []string{"agent Ann: and on"}, rig.AgentsIn(r.Saw()))
+	})
+}
+
 func TestCallsWhenEverythingIsRefused(t *testing.T) {
 	for name, fault := range map[string]handovertest.Fault{
 		"429":             {Status: http.StatusTooManyRequests},
