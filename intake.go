@@ -184,19 +184,19 @@ func (in *intake) noteRead() {
 // lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
 const lookAgain = 15 * time.Second
 
-// quickReads is how often a log is read at once that Crisp does not find although the conversation is there: no breaker holds
-// back calls about one odd conversation.
+// quickReads is how often a log is read at once that Crisp does not find although the conversation is there, or refuses for
+// good: no breaker holds back calls about one odd conversation.
 const quickReads = 8
 
-// readPause is how long a session is not read after a read that failed: what a person must mend, and a log that is not
-// found, is tried again ever more rarely, up to an hour.
+// readPause is how long a session is not read after a read that failed: what a person must mend, and what Crisp goes on not to
+// find or to refuse, is tried again ever more rarely, up to an hour.
 func readPause(api *crispapi.Error, fails int) time.Duration {
 	rarely := 0
 	switch {
 	case api == nil:
 	case api.NeedsPerson():
 		rarely = fails
-	case api.StatusCode == http.StatusNotFound:
+	case api.StatusCode == http.StatusNotFound, !api.Temporary():
 		rarely = fails - quickReads
 	}
 	if rarely > 0 {

@@ -79,22 +79,28 @@ func TestCallsWhenTheStateCannotBeRead(t *testing.T) {
 	}
 }
 
-// A log that Crisp does not find costs little as well, though the conversation is there. What hooks bring is shown.
-func TestCallsWhenALogIsNotFound(t *testing.T) {
-	rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-		r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: 404, Reason: "not_found"})
-		ann.Say("in hand")
-		r.After(2 * time.Minute)
-		require.Equal(r.T, []string{"agent Ann: in hand"}, r.Saw())
-		conv.Operator("Ann").Note("one for the team")
-		tally := r.Crisp.Tally()
-		r.After(20 * time.Hour)
-		require.LessOrEqual(r.T, tally.Count("")-tally.Count(handovertest.RouteList), 200)
-		r.Crisp.Heal()
-		ann.Say("and on")
-		r.After(2 * time.Minute)
-		require.Equal(r.T, []string{"agent Ann: and on"}, rig.AgentsIn(r.Saw()))
-	})
+// A log that Crisp does not find, or refuses for good, costs little as well, though the conversation is there. What hooks
+// bring is shown.
+func TestCallsWhenALogCannotBeRead(t *testing.T) {
+	for _, status := range []int{400, 402, 404, 409, 410, 413} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
+				r.Crisp.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteMessages, Status: status})
+				ann.Say("in hand")
+				r.After(2 * time.Minute)
+				require.Equal(r.T, []string{"agent Ann: in hand"}, r.Saw())
+				conv.Operator("Ann").Note("one for the team")
+				tally := r.Crisp.Tally()
+				r.After(20 * time.Hour)
+				require.LessOrEqual(r.T, tally.Count("")-tally.Count(handovertest.RouteList), 200)
+				r.Crisp.Heal()
+				ann.Say("and on")
+				r.After(2 * time.Minute)
+				require.Equal(r.T, []string{"agent Ann: and on"}, rig.AgentsIn(r.Saw()))
+			})
+		})
+	}
 }
 
 func TestCallsWhenEverythingIsRefused(t *testing.T) {
