@@ -111,14 +111,14 @@ func (rec *record) proved(s *crisplog.Session, fp int64) {
 
 // timed takes what the answer to a post tells that its hook settled first: when it was posted. It reports
 // whether that is new.
-func (o *settlement) timed() (news bool) {
+func (o *settlement) timed() (changed bool) {
 	if o.r.err != nil || o.r.fp == 0 || o.r.found || o.r.begun.IsZero() {
 		return false
 	}
 	for _, s := range o.rec.Sessions {
-		news = s.Log.Sent(o.r.fp, o.r.begun, o.rec.env.now) || news
+		changed = s.Log.Sent(o.r.fp, o.r.begun, o.rec.env.now) || changed
 	}
-	return news
+	return changed
 }
 
 // passed notes that one effect for a message of the user is done.
@@ -163,7 +163,7 @@ func (o *settlement) postFailed() bool {
 	}
 	o.again(api)
 	if o.e.Unsure && api != nil && api.StatusCode == http.StatusNotFound {
-		o.rec.look(o.e.Crisp) // reads tell whether the conversation is gone
+		o.rec.requestRead(o.e.Crisp) // reads tell whether the conversation is gone
 	}
 	o.mayBeThere(api)
 	return false
