@@ -36,7 +36,8 @@ const (
 
 // Facts are what was found out.
 type Facts struct {
-	DailyCalls    int // the token's quota
+	DailyCalls    int           // the token's quota
+	MaxAge        time.Duration // of signed hooks; 0: any
 	RefuseUnknown bool
 	HasPresence   bool     // the host decides who is there
 	NotesInData   bool     // where the plan has no notes
@@ -67,8 +68,10 @@ type Run struct {
 // Site is what is known of one website.
 type Site struct {
 	ID        string
-	Err       error  // of reading the website
-	There     string // Crisp's word for whether somebody is there; empty: none that is known
+	Err       error         // of reading the website
+	Ahead     time.Duration // of this process's clock, Crisp's is, to the second
+	Clocked   bool          // Crisp's answers tell its time
+	There     string        // Crisp's word for whether somebody is there; empty: none that is known
 	ThereErr  error
 	RecordErr error // of the store, that has what follows
 	Calls     int64 // today
@@ -93,7 +96,7 @@ var errNoConversation = errors.New("there is no conversation to read yet")
 
 // Rows says what the facts mean.
 func (f *Facts) Rows() []Row {
-	all := []Row{f.crisp(), f.token(), f.quota()}
+	all := []Row{f.crisp(), f.token(), f.quota(), f.clock()}
 	for i := range f.Sites {
 		s := &f.Sites[i]
 		for _, r := range []Row{s.website(), s.presence(f), s.hooks(), s.hooksSeen(), s.notes(f.NotesInData), hugo()} {
@@ -394,6 +397,34 @@ const (
 	wrongClock = 5 * time.Second
 )
 
+func (f *Facts) clock() Row {
+	i := slices.IndexFunc(f.Sites, func(s Site) bool { return s.Clocked })
+	if i < 0 {
+		return found("clock", Unknown, "Not known: no answer of Crisp's told its time.", setClock)
+	}
+	ahead := f.Sites[i].Ahead
+	says := fmt.Sprintf("This process's clock is %s Crisp's.", apart(ahead))
+	switch {
+	case f.MaxAge > 0 && ahead.Abs() >= f.MaxAge:
+		return found("clock", Problem, says+fmt.Sprintf(" Signed hooks are refused: Webhook.MaxAge is %s.", f.MaxAge), setClock)
+	case ahead.Abs() > wrongClock:
+		return found("clock", Warning, says+" Webhook.MaxAge and the history's links go by it.", setClock)
+	}
+	return found("clock", OK, "This process's clock agrees with Crisp's.", "")
+}
+
+// setClock is what to do about a clock.
+const setClock = "Have this machine set its clock by NTP."
+
+// apart says how a clock stands to another one, which is ahead of it by that much.
+func apart(ahead time.Duration) string {
+	how := "behind"
+	if ahead < 0 {
+		how = "ahead of"
+	}
+	return fmt.Sprintf("%s %s", ahead.Abs().Round(time.Second), how)
+}
+
 func (s *Store) answers() Row {
 	switch {
 	case s.Err != nil:
@@ -422,11 +453,7 @@ func (s *Store) clock() Row {
 	case ahead.Abs() <= wrongClock+s.Took:
 		return found("store_clock", OK, "This process's clock agrees with the store's.", "")
 	}
-	how := "ahead of"
-	if ahead > 0 {
-		how = "behind"
-	}
-	return found("store_clock", Warning, fmt.Sprintf("This process's clock is %s %s the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one.", ahead.Abs().Round(time.Second), how),
+	return found("store_clock", Warning, fmt.Sprintf("This process's clock is %s the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one.", apart(ahead)),
 		"Have both machines set their clocks by NTP.")
 }
 
