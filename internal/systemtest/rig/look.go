@@ -138,11 +138,11 @@ var OftenListed = Options{Config: func(_ *Rig, c *handover.Config) { c.Limits.Da
 
 // Lags has reads of the log show, for a time, nothing that is newer than now. It returns how many
 // there were.
-func (r *Rig) Lags(during time.Duration) (reads *int) {
-	reads, begun := new(int), time.Now()
+func (r *Rig) Lags(during time.Duration) (reads *atomic.Int64) {
+	reads, begun := new(atomic.Int64), time.Now()
 	r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
 		if i.Route == handovertest.RouteMessages && time.Since(begun) < during {
-			*reads++
+			reads.Add(1)
 			f.Stale, f.Delay = time.Since(begun)+time.Second, 20*time.Millisecond
 		}
 		return f

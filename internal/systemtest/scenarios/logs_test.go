@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,11 +90,11 @@ func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			typed := 0
+			var typed atomic.Int64
 			o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 				bothHooks.Config(r, c)
 				c.Policy.ClaimOnAssign = true
-				c.AgentTyping = func(_ context.Context, _ handover.Session, _ handover.AgentTyping) { typed++ }
+				c.AgentTyping = func(_ context.Context, _ handover.Session, _ handover.AgentTyping) { typed.Add(1) }
 			}}
 			rig.Bubble(t, o, func(r *rig.Rig) {
 				conv := r.Opened()
@@ -112,7 +113,7 @@ func TestForgedHooksOnlyAskForBoundedReads(t *testing.T) {
 				require.Empty(t, r.Saw())
 				require.Equal(t, handover.StateWaiting, r.Session().State)
 				require.LessOrEqual(t, r.Count(handover.ActivityRated), 1)
-				require.Zero(t, typed)
+				require.Zero(t, typed.Load())
 				require.LessOrEqual(t, logged(r)-entries, 200)
 
 				conv.Operator("Ann").Say("I am here")
