@@ -448,7 +448,7 @@ func TestOnEndThatIsHeardLate(t *testing.T) {
 
 // Observe is told of a save while others may save: a hook whose save met a conflict does not wait for it.
 func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
-	var late atomic.Bool // the next save is too late
+	var late atomic.Bool   // the next save is too late
 	var begun atomic.Value // a time.Time
 	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Store = crossed{c.Store, &late}
