@@ -129,7 +129,9 @@ func TestConversationsAmongOtherRecords(t *testing.T) {
 		all := listed(t, r.H, handover.ConversationFilter{Idle: true})
 		require.Len(t, all, 132)
 		require.Equal(t, "user 050a", all[51].Conversation.ID)
-		for _, damaged := range listed(t, r.H, handover.ConversationFilter{Troubled: true}) {
+		troubled := listed(t, r.H, handover.ConversationFilter{Troubled: true})
+		require.Len(t, troubled, 2)
+		for _, damaged := range troubled {
 			require.Equal(t, handover.ConditionBroken, damaged.Condition)
 			require.Equal(t, "unreadable", damaged.Fault)
 			require.True(t, damaged.Troubled())
@@ -166,18 +168,24 @@ func TestConversationsWhileTheStoreFails(t *testing.T) {
 	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Store = store }}, func(r *rig.Rig) {
 		r.Opened()
 		store.Break()
+		faults := 0
 		for _, err := range r.H.Conversations(context.Background(), handover.ConversationFilter{}) {
 			require.ErrorIs(t, err, handovertest.ErrStoreDown)
+			faults++
 		}
+		require.Equal(t, 1, faults)
 		_, err := r.H.Status(context.Background(), r.Conv)
 		require.ErrorIs(t, err, handovertest.ErrStoreDown)
 		require.ErrorIs(t, r.H.Retry(context.Background(), r.Conv), handovertest.ErrStoreDown)
 		store.Mend()
 	})
+	faults := 0
 	for s, err := range new(handover.Handover).Conversations(context.Background(), handover.ConversationFilter{}) {
 		require.Error(t, err)
 		require.Zero(t, s)
+		faults++
 	}
+	require.Equal(t, 1, faults)
 }
 
 // A conversation in which something cannot be delivered is not well, and says what, and why.
