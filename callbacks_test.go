@@ -1,10 +1,8 @@
 package handover_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -198,9 +196,9 @@ func TestTextsThatPanic(t *testing.T) {
 
 // TestWhereACallbackPanicked has a bug in the host's code, which the log leads to.
 func TestWhereACallbackPanicked(t *testing.T) {
-	var logged bytes.Buffer
+	var logged rig.Log
 	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
-		c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		c.Logger = logged.Logger()
 		c.Presence = func(context.Context, handover.Session, handover.Presence) handover.Presence {
 			return buggyPresence("words of a user")
 		}
@@ -450,8 +448,8 @@ func TestOnEndThatIsHeardLate(t *testing.T) {
 
 // Observe is told of a save while others may save: a hook whose save met a conflict does not wait for it.
 func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
-	var late atomic.Bool // the next save is too late
-	var begun time.Time
+	var late atomic.Bool   // the next save is too late
+	var begun atomic.Value // a time.Time
 	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Store = crossed{c.Store, &late}
 		deliver := c.Deliver
@@ -460,8 +458,7 @@ func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
 			return deliver(ctx, s, m)
 		}
 		c.Observe = func(_ context.Context, a handover.Activity) {
-			if a.Kind == handover.ActivityDelivered && begun.IsZero() {
-				begun = time.Now()
+			if a.Kind == handover.ActivityDelivered && begun.CompareAndSwap(nil, time.Now()) {
 				late.Store(true)
 				r.Crisp.Last().Operator("Ann").Say("and more")
 				time.Sleep(900 * time.Millisecond)
@@ -471,7 +468,7 @@ func TestAnObserverThatIsSlowHoldsUpNoHook(t *testing.T) {
 	rig.Active(t, o, func(r *rig.Rig, _ *handovertest.Conversation, _ *handovertest.Operator) {
 		taken := func() bool { return r.Crisp.CountHooks("message:received") == 2 }
 		require.NoError(r.T, r.Crisp.Await(r.T.Context(), taken))
-		require.Zero(r.T, time.Since(begun))
+		require.Zero(r.T, time.Since(begun.Load().(time.Time)))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,7 +129,9 @@ func TestConversationsAmongOtherRecords(t *testing.T) {
 		all := listed(t, r.H, handover.ConversationFilter{Idle: true})
 		require.Len(t, all, 132)
 		require.Equal(t, "user 050a", all[51].Conversation.ID)
-		for _, damaged := range listed(t, r.H, handover.ConversationFilter{Troubled: true}) {
+		troubled := listed(t, r.H, handover.ConversationFilter{Troubled: true})
+		require.Len(t, troubled, 2)
+		for _, damaged := range troubled {
 			require.Equal(t, handover.ConditionBroken, damaged.Condition)
 			require.Equal(t, "unreadable", damaged.Fault)
 			require.True(t, damaged.Troubled())
@@ -165,18 +168,24 @@ func TestConversationsWhileTheStoreFails(t *testing.T) {
 	rig.Bubble(t, rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Store = store }}, func(r *rig.Rig) {
 		r.Opened()
 		store.Break()
+		faults := 0
 		for _, err := range r.H.Conversations(context.Background(), handover.ConversationFilter{}) {
 			require.ErrorIs(t, err, handovertest.ErrStoreDown)
+			faults++
 		}
+		require.Equal(t, 1, faults)
 		_, err := r.H.Status(context.Background(), r.Conv)
 		require.ErrorIs(t, err, handovertest.ErrStoreDown)
 		require.ErrorIs(t, r.H.Retry(context.Background(), r.Conv), handovertest.ErrStoreDown)
 		store.Mend()
 	})
+	faults := 0
 	for s, err := range new(handover.Handover).Conversations(context.Background(), handover.ConversationFilter{}) {
 		require.Error(t, err)
 		require.Zero(t, s)
+		faults++
 	}
+	require.Equal(t, 1, faults)
 }
 
 // A conversation in which something cannot be delivered is not well, and says what, and why.
@@ -229,9 +238,10 @@ func TestStatusOfWhatCannotBeDelivered(t *testing.T) {
 
 func TestStatusOfABotThatFails(t *testing.T) {
 	rig.Managed(t, rig.Options{}, func(r *rig.Rig, b *rig.Brain) {
-		fails := true
+		var fails atomic.Bool
+		fails.Store(true)
 		b.Think = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
-			if fails {
+			if fails.Load() {
 				return nil, errors.New("secret words")
 			}
 			return nil, nil
@@ -250,7 +260,7 @@ func TestStatusOfABotThatFails(t *testing.T) {
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 		r.Crisp.Settle()
 		require.Len(t, b.Attempts(), attempts+1, "once")
-		fails = false
+		fails.Store(false)
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 		require.Equal(t, []string{"bot: You said: hello"}, r.Saw())
 		require.Equal(t, handover.ConditionWell, status(r).Condition)
@@ -263,9 +273,9 @@ func TestStatusOfABotThatFails(t *testing.T) {
 func TestRetryOfWhatCrispRefuses(t *testing.T) {
 	rig.Managed(t, rig.Options{}, func(r *rig.Rig, _ *rig.Brain) {
 		r.Greeted()
-		calls := 0
+		var calls atomic.Int64
 		r.Crisp.SetFaults(func(handovertest.CallInfo) handovertest.Fault {
-			calls++
+			calls.Add(1)
 			return handovertest.Fault{Status: http.StatusServiceUnavailable}
 		})
 		require.NoError(t, r.TryHandle(handover.Incoming{ID: "x", Text: "secret words"}))
@@ -275,12 +285,12 @@ func TestRetryOfWhatCrispRefuses(t *testing.T) {
 		require.Contains(t, []string{"HTTP 503", "held"}, s.Fault)
 		require.Equal(t, []string{"to_crisp", "post", "x"}, []string{s.Waits[0].Direction, s.Waits[0].Kind, s.Waits[0].MessageID})
 
-		before := calls
+		before := calls.Load()
 		for range 20 {
 			require.NoError(t, r.H.Retry(context.Background(), r.Conv))
 			r.Crisp.Settle()
 		}
-		require.LessOrEqual(t, calls-before, 2, "the breaker holds the calls back")
+		require.LessOrEqual(t, calls.Load()-before, int64(2), "the breaker holds the calls back")
 		r.Crisp.SetFaults(nil)
 		r.After(20 * time.Second)
 		require.NoError(t, r.H.Retry(context.Background(), r.Conv))

@@ -177,7 +177,7 @@ func (in *intake) assigned() {
 // closed queues the end of what runs in the session, behind the messages that came before it.
 func (in *intake) closed(reason EndReason, at int64) {
 	rec, s := in.rec, in.s
-	in.news = true
+	in.changed = true
 	s.Log.Newest = max(s.Log.Newest, at)
 	s.State.Gone = s.State.Gone || reason == EndRemoved
 	if reason == EndResolved {

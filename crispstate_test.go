@@ -3,6 +3,7 @@ package handover_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,15 +25,13 @@ func resolves(r *rig.Rig) {
 func TestAnAgentsResolveIsNotTakenForOurs(t *testing.T) {
 	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
 		conv := r.Opened()
-		lost := true
+		var lost atomic.Bool
 		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
-			drop := lost && i.Event == "session:set_state"
-			lost = lost && !drop
-			return handovertest.HookFault{Drop: drop}
+			return handovertest.HookFault{Drop: i.Event == "session:set_state" && lost.CompareAndSwap(false, true)}
 		})
 		resolves(r)
 		r.After(5 * time.Second)
-		require.False(t, lost)
+		require.True(t, lost.Load())
 		ann := conv.Operator("Ann")
 		ann.Reopen()
 		r.After(time.Second)
@@ -406,13 +405,13 @@ func TestAnAnswerFromACacheAndMoreMessages(t *testing.T) {
 		ann.Resolve()
 		r.After(15 * time.Minute)
 		r.Crisp.SetHookFaults(func(handovertest.HookInfo) handovertest.HookFault { return handovertest.HookFault{Drop: true} })
-		reads := 0
+		var reads atomic.Int64
 		r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
 			switch c.Route {
 			case handovertest.RouteConversation:
 				return handovertest.Fault{Stale: 10 * time.Minute}
 			case handovertest.RouteMessages:
-				if reads++; reads > 100 {
+				if reads.Add(1) > 100 {
 					return handovertest.Fault{Delay: time.Second} // else it would go on for ever
 				}
 			}
@@ -422,7 +421,7 @@ func TestAnAnswerFromACacheAndMoreMessages(t *testing.T) {
 		ann.Say("one")
 		ann.Say("two")
 		r.After(20 * time.Minute)
-		require.Less(r.T, reads, 30)
+		require.Less(r.T, reads.Load(), int64(30))
 		require.Equal(r.T, []string{"agent Ann: one", "agent Ann: two"}, rig.Unlate(r.AgentLines()))
 	})
 }

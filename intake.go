@@ -14,10 +14,10 @@ import (
 // intake works what a read of one Crisp session brought, together with the session's hooks, into the
 // record: messages and changes of state in Crisp's order, then edits and removals.
 type intake struct {
-	rec  *record
-	s    *crisplog.Session
-	n    *crisplog.Reading
-	news bool // something was new in it
+	rec     *record
+	s       *crisplog.Session
+	n       *crisplog.Reading
+	changed bool // something was new in it
 }
 
 // receive puts an event into the queue of hooks, and reports whether it concerns us. An echo of our own
@@ -32,17 +32,17 @@ func (rec *record) receive(ev *Event) bool {
 	}
 	at, sane := s.Log.Plausible(ev.At.UnixMilli(), rec.env.now)
 	if ev.Signed && ev.Message != nil {
-		if ours, news := rec.echo(s, ev.Message); ours {
-			return news
+		if ours, changed := rec.echo(s, ev.Message); ours {
+			return changed
 		}
 	}
 	switch {
 	case ev.more.rating != nil:
-		news := s.Rated(ev.more.rating.Stars, ev.Signed)
-		if news {
+		changed := s.Rated(ev.more.rating.Stars, ev.Signed)
+		if changed {
 			rec.observe(Activity{Kind: ActivityRated, CrispID: s.ID, Stars: int(s.Stars)})
 		}
-		return news
+		return changed
 	case ev.Update != nil && s.Posts.Has(ev.Update.Fingerprint):
 		return false // it is the user's own words
 	case !ev.Signed && ev.Message != nil && s.Settled(ev.Message.Fingerprint):
@@ -77,27 +77,27 @@ func (rec *record) receive(ev *Event) bool {
 	return true
 }
 
-// look asks for a read of a session.
-func (rec *record) look(crisp string) {
+// requestRead asks for a read of a session.
+func (rec *record) requestRead(crisp string) {
 	rec.Hooks.Put(crisplog.Hook{N: rec.next(), Crisp: crisp, Got: rec.env.now, State: true, Signed: true})
 }
 
 // echo handles the hook of a message that we posted ourselves: it proves that Crisp has the message. Most
 // say nothing new that would be worth a save.
-func (rec *record) echo(s *crisplog.Session, m *EventMessage) (ours, news bool) {
+func (rec *record) echo(s *crisplog.Session, m *EventMessage) (ours, changed bool) {
 	e := s.Log.Entry(m.Fingerprint)
 	if e == nil || e.Status != crisplog.Ours {
 		return s.Log.WasOurs(m.Fingerprint) && m.From == "user", false
 	}
 	awaited := rec.awaits(e.FP) || s.Bounds.Opening == e.FP || s.Bounds.Note == e.FP || s.Log.TimeWanted()
-	at, news := s.Log.Echoed(e, m.Timestamp, rec.env.now)
+	at, changed := s.Log.Echoed(e, m.Timestamp, rec.env.now)
 	s.Bounds.Echoed(e.FP, at)
 	rec.proved(s, m.Fingerprint)
-	return true, awaited || news
+	return true, awaited || changed
 }
 
-// take works what a read brought into the record.
-func (rec *record) take(n *crisplog.Reading) {
+// apply works what a read brought into the record.
+func (rec *record) apply(n *crisplog.Reading) {
 	s := rec.Sessions.ByID(n.Of.Crisp)
 	if s == nil {
 		return
@@ -151,8 +151,8 @@ func (in *intake) foundOpening() bool {
 	for _, k := range in.hooks() {
 		n.Hold(k)
 	}
-	in.rec.look(s.ID)
-	in.news = true
+	in.rec.requestRead(s.ID)
+	in.changed = true
 	return true
 }
 
@@ -172,7 +172,7 @@ func (in *intake) noteRead() {
 			return
 		}
 		s.Reads.Fail(rec.env.now, readPause(api, s.Reads.Fails+1))
-		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.Err, Attempt: s.Reads.Fails, Effect: "look"})
+		rec.observe(Activity{Kind: ActivityFault, CrispID: s.ID, Err: n.Err, Attempt: s.Reads.Fails, Effect: "read"})
 	}
 	if newest := n.NewestShown(&s.Log, rec.env.now); n.Cut && !n.Of.Early && newest > s.Log.Cut {
 		s.Log.Cut = newest
@@ -181,8 +181,8 @@ func (in *intake) noteRead() {
 	}
 }
 
-// lookAgain bounds the wait after a read that failed and may soon succeed: a person waits.
-const lookAgain = 15 * time.Second
+// readAgain bounds the wait after a read that failed and may soon succeed: a person waits.
+const readAgain = 15 * time.Second
 
 // quickReads is how often a log is read at once that Crisp does not find although the conversation is there, or refuses for
 // good: no breaker holds back calls about one odd conversation.
@@ -202,7 +202,7 @@ func readPause(api *crispapi.Error, fails int) time.Duration {
 	if rarely > 0 {
 		return min(time.Minute<<min(rarely-1, 6), time.Hour)
 	}
-	wait := min(times.Backoff(fails), lookAgain)
+	wait := min(times.Backoff(fails), readAgain)
 	if api != nil {
 		wait = max(wait, api.Pause())
 	}
@@ -222,7 +222,7 @@ func (in *intake) report(o crisplog.Odd) {
 	if !l.Report(o.ID, shown) {
 		return
 	}
-	in.news = true
+	in.changed = true
 	in.rec.observe(Activity{Kind: ActivityNotShown, CrispID: in.s.ID, Why: o.Why})
 	in.rec.note(in.s.ID, noteNotShown)
 }
@@ -304,7 +304,7 @@ func (in *intake) clear() {
 		}
 	}
 	if foreign && n.Good() {
-		in.s.Reads.Brought(in.news, now)
+		in.s.Reads.Brought(in.changed, now)
 	}
 }
 

@@ -45,7 +45,7 @@ func (in *intake) see(x crisplog.Item) bool {
 	case in.mustKnowState(x):
 		return false
 	}
-	in.news = true
+	in.changed = true
 	e = l.Add(&crisplog.Entry{Position: x.Position, Status: crisplog.Withheld, Type: m.Type})
 	if m.Type == "text" {
 		e.Type = ""
@@ -226,7 +226,7 @@ func (in *intake) edit(e *crisplog.Entry, typ string, content []byte) {
 	if _, again := e.Edit(hash); again { // the same words once more are another correction
 		suffix += "." + strconv.FormatInt(rec.next(), 10)
 	}
-	in.news = true
+	in.changed = true
 	rec.Pickers.Edited(s.ID, e.FP, content)
 	msg := Message{From: FromAgent, Agent: Agent(s.Log.Author(e)), At: time.UnixMilli(e.At).UTC()}
 	if in.replaceKept(e, parts, msg, suffix) {
@@ -303,7 +303,7 @@ func (in *intake) remove(fp int64) {
 	if e.Status != crisplog.Shown {
 		return
 	}
-	e.Status, in.news = crisplog.Removed, true
+	e.Status, in.changed = crisplog.Removed, true
 	rec.Pickers.Removed(s.ID, fp)
 	waiting, of := rec.ToUser.untried(s.ID, e), ofEntry(s.ID, fp)
 	if waiting {

@@ -44,7 +44,7 @@ func (rec *record) absorb(dir direction, r result) bool {
 		if s != nil && n.LacksOld(s, rec.hooksOf(s.ID, n.Of.Upto), rec.env.now) {
 			return false // the hooks and deadlines that wanted it want another one
 		}
-		rec.take(r.read)
+		rec.apply(r.read)
 		return true
 	}
 	return rec.settle(rec.queue(dir), r)
@@ -102,7 +102,7 @@ func (p *planner) read() *crisplog.Read {
 		if l.Blind = blind; !blind || n.NeedsOld(p.rec.Sessions.ByID(l.Crisp), p.rec.hooksOf(l.Crisp, l.Upto), p.rec.env.now) {
 			return l
 		}
-		p.rec.take(n)
+		p.rec.apply(n)
 		p.changed = true
 	}
 	return p.deadlines()

@@ -132,3 +132,52 @@ func TestTheReopeningWindow(t *testing.T) {
 		})
 	}
 }
+
+func TestIdleAsksThenEnds(t *testing.T) {
+	for name, user := range map[string]handover.UserData{"without an email": {}, "with an email": {Email: "a@example.com"}} {
+		t.Run(name, func(t *testing.T) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{User: user}))
+				conv := r.Crisp.Last()
+				conv.Operator("Ann").Say("Hello")
+				r.After(2*time.Hour + 5*time.Minute)
+				require.Contains(t, r.Saw(), "system: Are you still there? [Back to the bot]")
+				r.Says("yes")
+				r.After(2*time.Hour + 5*time.Minute)
+				require.Contains(t, r.Saw(), "system: Are you still there? [Back to the bot]")
+				r.After(time.Hour)
+				require.Equal(t, []string{"system: It has been quiet for a while. You are talking with the bot again."}, r.Saw())
+				require.Equal(t, handover.EndIdle, r.Ends()[0].Reason)
+				require.Equal(t, user.Email != "", r.Session().FollowUp)
+			})
+		})
+	}
+}
+
+func TestWaitingIsReminded(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		r.Saw()
+		r.After(7 * time.Minute)
+		still := "system: We are still looking for somebody. Thank you for your patience. [Back to the bot]"
+		require.Equal(t, []string{still, still}, r.Saw())
+		conv.Bot("Hugo").Say("I can help!")
+		require.Equal(t, []string{still}, r.Saw(), "another bot answers: the way out is offered")
+		conv.Bot("Hugo").Say("Really!")
+		require.Empty(t, r.Saw())
+	})
+}
+
+func TestMaxEndsEveryMute(t *testing.T) {
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Timeouts.Max = 6 * time.Hour }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		conv := r.Opened()
+		conv.Operator("Ann").Say("hello")
+		for range 7 {
+			r.After(time.Hour)
+			conv.Operator("Ann").Say("still here")
+		}
+		r.Crisp.Settle()
+		require.Equal(t, handover.EndMaxAge, r.Ends()[0].Reason)
+	})
+}

@@ -20,9 +20,9 @@ type receipt struct {
 	held  time.Duration // so long another caller may take to do so; then it is this one's turn
 }
 
-// take takes the message into the record. A message that is to be answered is given to one caller at a
+// takeIn takes the message into the record. A message that is to be answered is given to one caller at a
 // time.
-func (r *receipt) take(rec *record) error {
+func (r *receipt) takeIn(rec *record) error {
 	*r = receipt{message: r.message, hash: r.hash, size: r.size}
 	rec.userSign()
 	in, _, err := rec.takeIn(r.message, r.hash, r.size, rec.human())

@@ -169,7 +169,7 @@ func (h *Handover) Receive(ctx context.Context, m Incoming) (Turn, error) {
 		rec, err := h.update(ctx, k, func(rec *record) error {
 			l.stop()
 			e = rec.env
-			if err := got.take(rec); err != nil {
+			if err := got.takeIn(rec); err != nil {
 				return err
 			}
 			l.begin(rec)

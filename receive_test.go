@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -280,7 +281,8 @@ func TestMessagesDuringTheOpening(t *testing.T) {
 				turn, err := r.Receive(handover.Incoming{Text: "help"})
 				require.NoError(t, err)
 				var all sync.WaitGroup
-				all.Go(func() { _, _ = r.H.Start(context.Background(), turn, handover.Request{}) })
+				asked := turn
+				all.Go(func() { _, _ = r.H.Start(context.Background(), asked, handover.Request{}) })
 				time.Sleep(time.Second / 2)
 				turn, err = r.Receive(handover.Incoming{Text: "it is about my order"})
 				require.NoError(t, err)
@@ -469,16 +471,16 @@ func TestAPartThatIsRefusedAfterTheEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				calls := 0
+				var calls atomic.Int64
 				r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
 					if i.Route != handovertest.RouteSend {
 						return f
 					}
-					calls++
-					if slices.Contains(tt.refused, calls) {
+					n := int(calls.Add(1))
+					if slices.Contains(tt.refused, n) {
 						f.Status = 429
 					}
-					if calls == tt.late {
+					if n == tt.late {
 						f.Delay = 2 * time.Second
 					}
 					return f

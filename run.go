@@ -262,13 +262,13 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 	if !crispapi.ValidSessionID(c.SessionID) {
 		return nil
 	}
-	news := false
+	changed := false
 	_, key, err := h.updateFound(ctx, website+"/"+c.SessionID, func(rec *record) error {
 		s := rec.Sessions.ByID(c.SessionID)
-		if news = false; !rec.env.stored || s == nil {
+		if changed = false; !rec.env.stored || s == nil {
 			return errKeep
 		}
-		if at, news = s.ListedAgain(c, at, rec.Hooks.Listed(s.ID), rec.env.now); !news {
+		if at, changed = s.ListedAgain(c, at, rec.Hooks.Listed(s.ID), rec.env.now); !changed {
 			return errKeep
 		}
 		told := crisplog.Hook{
@@ -285,7 +285,7 @@ func (h *engine) listed(ctx context.Context, website string, c crispapi.Conversa
 		h.unreadable(ctx, key, err)
 		return nil
 	}
-	if err == nil && news {
+	if err == nil && changed {
 		h.missHooks(h.sites[website])
 	}
 	return err

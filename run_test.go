@@ -236,12 +236,12 @@ func TestASlowChannelNeverDelaysTheUser(t *testing.T) {
 
 func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 	blocked := make(chan struct{})
-	stuck := false
+	var stuck atomic.Bool
 	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
-		blocked, stuck = make(chan struct{}), false
+		blocked = make(chan struct{})
 		c.Limits.Workers, c.Limits.Queue = 1, 1
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-			if stuck {
+			if stuck.Load() {
 				<-blocked
 			}
 			return r.Deliver(ctx, s, m)
@@ -249,7 +249,7 @@ func TestAFullQueueOfDeliveriesNeverDelaysTheUser(t *testing.T) {
 	}}
 	rig.Bubble(t, o, func(r *rig.Rig) {
 		all := r.Crowd(2)
-		stuck = true
+		stuck.Store(true)
 		for _, conv := range all {
 			conv.Operator("Ann").Say("hello")
 			r.Crisp.Settle()

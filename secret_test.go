@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,6 +176,13 @@ func (l *listener) err(err error) error {
 	return err
 }
 
+// all is what was heard, and how many errors were.
+func (l *listener) all() (text string, errors int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard.String(), l.errors
+}
+
 func (l *listener) observe(a handover.Activity) {
 	if errors.Is(a.Err, errHosts) {
 		a.Err = nil // the host's own words, given back to the host
@@ -196,7 +204,7 @@ func hush(word string) string { return private + "-" + word }
 
 func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 	ears := &listener{}
-	var deliveries int
+	var deliveries atomic.Int64
 	o := rig.Options{Crisp: handovertest.Options{FreePlan: true}, Config: func(r *rig.Rig, c *handover.Config) {
 		identifier, key := r.Crisp.Token()
 		c.Token.Identifier, c.Token.Key = handover.NewSecret(identifier), handover.NewSecret(key)
@@ -210,7 +218,7 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 		c.Observe = func(ctx context.Context, a handover.Activity) { ears.observe(a); r.Observe(ctx, a) }
 		c.Policy.NoteFallback = handover.NoteInData
 		c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-			switch deliveries++; deliveries % 4 {
+			switch deliveries.Add(1) % 4 {
 			case 1:
 				return "", fmt.Errorf("%w: %s", errHosts, m.Content.Text)
 			case 2:
@@ -219,7 +227,7 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 			return r.Deliver(ctx, s, m)
 		}
 		c.OnEnd = func(ctx context.Context, s handover.Session, sum handover.Summary) error {
-			if deliveries++; deliveries%2 == 0 {
+			if deliveries.Add(1)%2 == 0 {
 				return errHosts
 			}
 			return r.OnEnd(ctx, s, sum)
@@ -228,8 +236,8 @@ func TestNothingPrivateIsLoggedObservedOrReturned(t *testing.T) {
 	rig.Bubble(t, o, func(r *rig.Rig) {
 		noisyHandover(r, ears)
 		identifier, key := r.Crisp.Token()
-		text := ears.heard.String()
-		require.Greater(t, ears.errors, 25)
+		text, errors := ears.all()
+		require.Greater(t, errors, 25)
 		require.Greater(t, strings.Count(text, `"level":"WARN"`), 10, "there was something to log")
 		require.Greater(t, strings.Count(text, "activity:"), 50)
 		for _, secret := range []string{identifier, key, r.Crisp.Secret(), r.Crisp.HookKey(), private, "%77qprivate", "t=AAAA"} {

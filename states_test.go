@@ -352,3 +352,69 @@ func TestTheOlderConversationStaysKnown(t *testing.T) {
 		require.Equal(t, older.ID(), r.Session().CrispID, "the one that ended last is used again")
 	})
 }
+
+func TestALateResolvedDoesNotEndTheNextHandover(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			if i.Event == "session:set_state" {
+				return handovertest.HookFault{Delay: 5 * time.Second, Twice: true}
+			}
+			return handovertest.HookFault{}
+		})
+		conv.Operator("Ann").Resolve()
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{}))
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{}))
+		r.After(time.Minute)
+		require.Equal(t, handover.StateWaiting, r.Session().State)
+		require.Len(t, r.Ends(), 1)
+	})
+}
+
+// An agent may open the conversation again that the host ended: the echo of the resolve that the host
+// asked for must not end that, however late it comes.
+func TestOurOwnResolveDoesNotEndATakeover(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		ann := conv.Operator("Ann")
+		r.After(time.Minute)
+		r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+			return handovertest.HookFault{Delay: 2 * time.Second, Twice: i.Event == "session:set_state"}
+		})
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
+		r.After(time.Second)
+		ann.Reopen()
+		ann.Say("I am here")
+		r.After(time.Minute)
+		require.Equal(t, handover.StateActive, r.Session().State)
+		require.Len(t, r.Ends(), 1)
+		r.Says("good")
+		ann.Resolve()
+		r.After(time.Minute)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Equal(t, handover.EndResolved, r.Ends()[1].Reason)
+	})
+}
+
+// A resolve of ours may have no echo, where the conversation was resolved already.
+func TestAnAgentsResolveSoonAfterOurs(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		ann := conv.Operator("Ann")
+		ann.Resolve()
+		r.After(time.Second)
+		ann.Reopen()
+		ann.Say("one more thing")
+		r.After(time.Second)
+		require.NoError(t, r.H.End(context.Background(), r.Conv, handover.EndOptions{Resolve: true}))
+		r.After(time.Second)
+		ann.Reopen()
+		ann.Say("and another")
+		r.After(time.Second)
+		r.Says("tell me")
+		ann.Resolve()
+		r.After(time.Second)
+		require.Equal(t, handover.StateBot, r.Session().State)
+		require.Len(t, r.Ends(), 3)
+	})
+}

@@ -120,12 +120,9 @@ func TestEditsWhereCrispNumbersMessages(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprintf("answer lost %v", lost), func(t *testing.T) {
 			rig.Active(t, rig.Options{Crisp: handovertest.Options{OwnFingerprints: true}}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				cut := lost
-				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
-					now := cut && c.Route == handovertest.RouteSend
-					cut = cut && !now
-					return handovertest.Fault{CutAfter: now}
-				})
+				if lost {
+					r.Crisp.Fail(1, handovertest.Fault{Route: handovertest.RouteSend, CutAfter: true})
+				}
 				wrote(r, "7", "one")
 				edited(r, "7", "two")
 				require.Equal(t, []string{"two"}, texts(conv))
@@ -164,17 +161,11 @@ func TestAnEditWhileItsMessageIsPosted(t *testing.T) {
 	for _, refused := range []bool{false, true} {
 		t.Run(fmt.Sprintf("refused %v", refused), func(t *testing.T) {
 			rig.Active(t, rig.Options{}, func(r *rig.Rig, conv *handovertest.Conversation, _ *handovertest.Operator) {
-				first := true
-				r.Crisp.SetFaults(func(c handovertest.CallInfo) handovertest.Fault {
-					f := handovertest.Fault{}
-					if c.Route == handovertest.RouteSend && first {
-						first, f.Delay = false, 3*time.Second
-						if refused {
-							f.Status = http.StatusBadRequest
-						}
-					}
-					return f
-				})
+				first := handovertest.Fault{Route: handovertest.RouteSend, Delay: 3 * time.Second}
+				if refused {
+					first.Status = http.StatusBadRequest
+				}
+				r.Crisp.Fail(1, first)
 				go func() {
 					_, err := r.H.Receive(context.Background(), handover.Incoming{Conversation: r.Conv, ID: "7", Text: "one"})
 					require.Equal(t, refused, err != nil)

@@ -163,9 +163,10 @@ func TestEnd(t *testing.T) {
 		require.Equal(t, "resolved", conv.State())
 		page := b.page("conversation?source=webchat&id=user-1&done=end")
 		require.Contains(t, page, "The handover ended: host ended")
+		require.Contains(t, page, `class="done"`)
 		require.Contains(t, page, "The end is asked for")
 		require.NotContains(t, page, "End it")
-		require.NotContains(t, b.page("conversation?source=webchat&id=user-1&done=<b>"), "<b>&lt;")
+		require.NotContains(t, b.page("conversation?source=webchat&id=user-1&done=<b>"), `class="done"`)
 	})
 }
 

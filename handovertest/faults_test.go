@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -126,10 +127,13 @@ func TestFailWaitsForItsCalls(t *testing.T) {
 func TestSetFaultsKnowsTheCall(t *testing.T) {
 	c := handovertest.NewCrisp(t, handovertest.Options{})
 	call := newCaller(t, c)
+	var mu sync.Mutex
 	var seen []handovertest.CallInfo
 	c.SetFaults(func(i handovertest.CallInfo) handovertest.Fault {
 		require.Equal(t, c.WebsiteID(), i.WebsiteID)
 		i.WebsiteID = ""
+		mu.Lock()
+		defer mu.Unlock()
 		seen = append(seen, i)
 		return handovertest.Fault{}
 	})
@@ -137,6 +141,8 @@ func TestSetFaultsKnowsTheCall(t *testing.T) {
 	call.ok("PATCH", path+"/meta", `{"nickname":"Joe"}`)
 	call.userSays(path, "hi")
 	call.userSays(path, "hi")
+	mu.Lock()
+	defer mu.Unlock()
 	require.Equal(t, []handovertest.CallInfo{
 		{Method: "POST", Route: handovertest.RouteCreate, Conversation: -1},
 		{Method: "PATCH", Route: handovertest.RoutePatchMeta},

@@ -3,6 +3,7 @@ package handovertest
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/crisphandover/handover"
@@ -34,10 +35,12 @@ var watchFaults = []storeFault{
 	{"now", "what Save was given", onRead(func(r *handover.Record) { r.Now = noon })},
 
 	{"wake", "kept", func(s handover.Store) handover.Store {
-		woken := false
-		wrapped := onRead(func(r *handover.Record) { r.Wake = woken })(s).(faultyStore)
+		var woken atomic.Bool
+		wrapped := onRead(func(r *handover.Record) { r.Wake = woken.Load() })(s).(faultyStore)
 		wrapped.save = func(ctx context.Context, r handover.Record) (int64, error) {
-			woken = woken || r.Wake
+			if r.Wake {
+				woken.Store(true)
+			}
 			return s.Save(ctx, r)
 		}
 		return wrapped
@@ -81,14 +84,13 @@ var watchFaults = []storeFault{
 		})
 	})},
 	{"watch", "one watcher only", func(s handover.Store) handover.Store {
-		var watched bool
+		var watched atomic.Bool
 		return onWatch(func(w handover.Watcher, ctx context.Context, changed func(string)) error {
-			if watched {
+			if watched.Swap(true) {
 				changed("")
 				<-ctx.Done()
 				return ctx.Err()
 			}
-			watched = true
 			return w.Watch(ctx, changed)
 		})(s)
 	}},
@@ -126,12 +128,11 @@ var watchFaults = []storeFault{
 		return errNotFound
 	})},
 	{"watch", "unsupported the second time", func(s handover.Store) handover.Store {
-		var watched bool
+		var watched atomic.Bool
 		return onWatch(func(w handover.Watcher, ctx context.Context, changed func(string)) error {
-			if watched {
+			if watched.Swap(true) {
 				return errors.ErrUnsupported
 			}
-			watched = true
 			return w.Watch(ctx, changed)
 		})(s)
 	}},

@@ -99,7 +99,9 @@ func TestStory(t *testing.T) {
 		text := out.String()
 		require.Equal(t, seen, without(text, "crisp: "))
 		require.Equal(t, inCrisp, links.ReplaceAllString(only(text, "crisp: "), "LINK"))
-		for _, m := range regexp.MustCompile(`(?m)^agent (Ann: .*)$`).FindAllStringSubmatch(text, -1) {
+		shown := regexp.MustCompile(`(?m)^agent (Ann: .*)$`).FindAllStringSubmatch(text, -1)
+		require.Len(t, shown, 4)
+		for _, m := range shown {
 			require.Less(t, strings.Index(text, "(Anakin Skywalker): "+m[1]), strings.Index(text, m[0]), "Crisp has it first")
 		}
 

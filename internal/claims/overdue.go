@@ -100,11 +100,11 @@ func (o *Overdue) Saved(key string, version int64, due time.Time) {
 func (o *Overdue) follow(key string, version int64, due, now time.Time) {
 	o.drop()
 	o.key, o.version, o.due = key, version, due
-	o.timer = time.AfterFunc(due.Sub(now)+aloneAfter, func() { o.look(key, version) })
+	o.timer = time.AfterFunc(due.Sub(now)+aloneAfter, func() { o.check(key, version) })
 }
 
-// look finds out whether somebody has worked on the record, and says so if nobody has.
-func (o *Overdue) look(key string, version int64) {
+// check finds out whether somebody has worked on the record, and says so if nobody has.
+func (o *Overdue) check(key string, version int64) {
 	stored, due, err := o.Load(context.Background(), key)
 	if o.leftAlone(key, version, stored, due, err) {
 		o.Say(key)
@@ -118,7 +118,7 @@ func (o *Overdue) leftAlone(key string, version, stored int64, due time.Time, er
 	switch {
 	case o.off.Load() || key != o.key || version != o.version:
 	case err != nil: // nobody could work on it
-		o.timer = time.AfterFunc(aloneAfter, func() { o.look(key, version) })
+		o.timer = time.AfterFunc(aloneAfter, func() { o.check(key, version) })
 	case stored != version && !due.IsZero() && !o.again:
 		now := o.Now()
 		if due.Before(now) {

@@ -12,9 +12,9 @@ type Clock struct {
 }
 
 // Sent notes when a message of ours was posted: between two times of ours. Echoed notes what time Crisp
-// gave it. Together they show by how much Crisp's clock is ahead; news is true if they show another
+// gave it. Together they show by how much Crisp's clock is ahead; changed is true if they show another
 // difference than before.
-func (l *Log) Sent(fp int64, begun, done time.Time) (news bool) {
+func (l *Log) Sent(fp int64, begun, done time.Time) (changed bool) {
 	e, before := l.Entry(fp), l.Clock
 	if e == nil || e.Status != Ours {
 		return false
@@ -26,7 +26,7 @@ func (l *Log) Sent(fp int64, begun, done time.Time) (news bool) {
 }
 
 // Echoed returns the time that the message counts with.
-func (l *Log) Echoed(e *Entry, at int64, now time.Time) (_ int64, news bool) {
+func (l *Log) Echoed(e *Entry, at int64, now time.Time) (_ int64, changed bool) {
 	before := l.Clock
 	e.At, l.Unheard = at, 0
 	l.sample(e)

@@ -57,3 +57,42 @@ func TestAfter(t *testing.T) {
 		require.Equal(t, c.after, c.clock.After(c.at, ours), "%+v", c)
 	}
 }
+
+// The answer to a post and its hook come in either order: both tell Crisp's clock.
+func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
+	at := time.UnixMilli
+	const base, ahead = 1_800_000_000_000, 3_600_000
+	for name, order := range map[string][]string{"answer first": {"sent", "echo"}, "hook first": {"echo", "sent"}} {
+		t.Run(name, func(t *testing.T) {
+			var l Log
+			ours := func(fp int64) *Entry {
+				l.Ours(fp)
+				return l.Entry(fp)
+			}
+			e := ours(7)
+			for _, step := range order {
+				if step == "sent" {
+					l.Sent(7, at(base), at(base+200))
+				} else {
+					l.Echoed(e, base+100+ahead, at(base+200))
+				}
+			}
+			require.True(t, l.Sampled)
+			require.EqualValues(t, ahead, l.Ahead)
+
+			l.Echoed(ours(8), base+10_000+ahead+4000, at(base+10_000))
+			l.Sent(8, at(base+10_000), at(base+20_000))
+			require.EqualValues(t, ahead, l.Ahead, "a slow call tells less than a fast one")
+
+			l.Echoed(ours(9), base+30_100, at(base+30_000))
+			l.Sent(9, at(base+30_000), at(base+30_200))
+			require.EqualValues(t, 0, l.Ahead, "a clock was set")
+
+			l.Echoed(ours(10), base+40_000-ahead, at(base+40_000))
+			l.Sent(10, at(base+40_000), at(base+40_000))
+			require.EqualValues(t, -ahead, l.Ahead, "and set back")
+			_, ok := l.Plausible(base+40_000, at(base+40_000))
+			require.False(t, ok, "an hour ahead of Crisp's clock")
+		})
+	}
+}

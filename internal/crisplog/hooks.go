@@ -245,8 +245,8 @@ func (q *Hooks) Put(k Hook) (dropped bool) {
 	if k.Edited {
 		*q = slices.DeleteFunc(*q, func(x Hook) bool { return x.Edited && x.Crisp == k.Crisp && x.Want == k.Want })
 	}
-	look := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 && !k.Removed || q.bytes()+len(k.Raw) > maxHookBytes
-	if look {
+	tooMuch := len(k.Raw) > maxHookRaw || len(*q) >= maxHooks && k.Want != 0 && !k.Removed || q.bytes()+len(k.Raw) > maxHookBytes
+	if tooMuch {
 		k.Raw, k.Told = nil, nil
 	}
 	if len(*q) >= maxHooks && k.onlyLooks() {

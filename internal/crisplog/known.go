@@ -86,7 +86,7 @@ func (all *knownMessages) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 	*all = nil
 	for len(packed) > 0 {
-		fp, rest, ok := take(packed, packedFingerprint)
+		fp, rest, ok := cut(packed, packedFingerprint)
 		if !ok {
 			return errKnown
 		}
@@ -94,7 +94,7 @@ func (all *knownMessages) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		var shown bool
 		if m.fp, shown = fingerprintOf(fp); shown {
 			var hash []byte
-			if hash, rest, ok = take(rest, len(m.hash)); !ok || contentMark(hash) == (contentMark{}) {
+			if hash, rest, ok = cut(rest, len(m.hash)); !ok || contentMark(hash) == (contentMark{}) {
 				return errKnown
 			}
 			m.hash = contentMark(hash)
@@ -127,8 +127,8 @@ func fingerprintOf(packed []byte) (fp int64, mark bool) {
 	return int64(binary.BigEndian.Uint64(b[:])<<9) >> 9, b[1]&0x80 != 0
 }
 
-// take takes n bytes from the beginning.
-func take(packed []byte, n int) (taken, rest []byte, ok bool) {
+// cut takes n bytes from the beginning.
+func cut(packed []byte, n int) (taken, rest []byte, ok bool) {
 	if len(packed) < n {
 		return nil, nil, false
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// ListPages is how many pages of the list one look reads. The next look goes on behind them.
+	// ListPages is how many pages of the list one batch reads. The next batch goes on behind them.
 	ListPages = 20
 	// minListPage is how many rows a page has at the least, unless it is the last: Crisp documents 20 to 50.
 	minListPage = 20
@@ -21,7 +21,7 @@ const (
 type Listing struct {
 	Mark  int64     `json:"mark,omitzero"` // changes up to it are known
 	Order listOrder `json:"order,omitempty"`
-	// Page is the page at which the next look goes on, if the last one did not come to the mark, and Newest
+	// Page is the page at which the next batch goes on, if the last one did not come to the mark, and Newest
 	// then the newest change at the beginning.
 	Page   int       `json:"page,omitzero"`
 	Newest int64     `json:"newest,omitzero"`
@@ -91,12 +91,12 @@ func (l *Listing) Pay(every time.Duration, now time.Time) {
 	l.Paid = times.Later(l.Paid, now).Add(every)
 }
 
-// MostPaid is how far ahead of now Paid may be: by what may be used ahead, and one look.
+// MostPaid is how far ahead of now Paid may be: by what may be used ahead, and one batch.
 func (*Listing) MostPaid(every time.Duration) time.Duration {
 	return (catchUpCredit + ListPages + 1) * every
 }
 
-// Read ends a look that read the pages before next. The mark moves when the round is whole, never past what
+// Read ends a batch that read the pages before next. The mark moves when the round is whole, never past what
 // was not read, and never ahead of our clock.
 func (l *Listing) Read(next int, whole bool, now time.Time) {
 	if !whole {
@@ -109,7 +109,7 @@ func (l *Listing) Read(next int, whole bool, now time.Time) {
 	l.Page, l.Newest = 0, 0
 }
 
-// Soon is when catch-up may look after hooks were refused: within its share, of which a little may be
+// Soon is when catch-up may read after hooks were refused: within its share, of which a little may be
 // used ahead.
 func (l *Listing) Soon(every time.Duration, now time.Time) time.Time {
 	return times.Later(now, l.Paid.Add(-catchUpCredit*every))
@@ -135,7 +135,7 @@ const (
 // ListedAgain takes a row of the list, and reports whether the session is to be read: it may have changed since it
 // was last listed, at the time that is returned, if that is known. at is when the row says that it has, by
 // Crisp's clock in ms, or 0; asked says that a read which the list asked for is still to come.
-func (s *Session) ListedAgain(c crispapi.Conversation, at int64, asked bool, now time.Time) (_ int64, news bool) {
+func (s *Session) ListedAgain(c crispapi.Conversation, at int64, asked bool, now time.Time) (_ int64, changed bool) {
 	if s.listedOddly(at, now) {
 		quiet := time.Duration(s.Reads.Good.UnixMilli()+s.Log.Ahead-s.Log.Newest) * time.Millisecond
 		again := s.Reads.Good.Add(min(max(quiet, minOddlyListed), maxOddlyListed))

@@ -109,7 +109,7 @@ var errPosts = errors.New("the user's messages in Crisp cannot be read")
 
 // unpackPost reads the first of packed posts, and returns the rest.
 func unpackPost(packed []byte) (p Post, rest []byte, err error) {
-	fp, rest, ok := take(packed[copy(p.Of[:], packed):], packedFingerprint)
+	fp, rest, ok := cut(packed[copy(p.Of[:], packed):], packedFingerprint)
 	if !ok {
 		return p, nil, errPosts
 	}
@@ -117,14 +117,14 @@ func unpackPost(packed []byte) (p Post, rest []byte, err error) {
 	if p.Fingerprint, flagged = fingerprintOf(fp); !flagged {
 		return p, rest, nil
 	}
-	flags, rest, ok := take(rest, 1)
+	flags, rest, ok := cut(rest, 1)
 	if !ok || flags[0] == 0 || flags[0] > flagMarked|flagEdited|flagFiles {
 		return p, nil, errPosts
 	}
 	p.Marked, p.Edited = flags[0]&flagMarked != 0, flags[0]&flagEdited != 0
 	if flags[0]&flagFiles != 0 {
 		var files []byte
-		if files, rest, ok = take(rest, len(p.Files)); !ok || FilesMark(files) == (FilesMark{}) {
+		if files, rest, ok = cut(rest, len(p.Files)); !ok || FilesMark(files) == (FilesMark{}) {
 			return p, nil, errPosts
 		}
 		p.Files = FilesMark(files)

@@ -132,7 +132,7 @@ func (n *Reading) newest() (at int64) {
 }
 
 // NewestShown is the time of the newest message that was read and may be for the user. Notes do not count: one that
-// tells of a read that was cut would make the next one news.
+// tells of a read that was cut would make the next one show something new.
 func (n *Reading) NewestShown(l *Log, now time.Time) (at int64) {
 	for i := range n.Messages {
 		if m := &n.Messages[i]; !m.Private() {

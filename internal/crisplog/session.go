@@ -201,8 +201,8 @@ const (
 
 // Brought notes whether a read that unsigned hooks asked for showed anything new. Strangers who know the
 // key cost some reads a minute, and what is new is seen within that time.
-func (r *ReadHistory) Brought(news bool, now time.Time) {
-	if news {
+func (r *ReadHistory) Brought(changed bool, now time.Time) {
+	if changed {
 		r.Vain, r.Quiet = 0, time.Time{}
 		return
 	}

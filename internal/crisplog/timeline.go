@@ -101,7 +101,7 @@ func (t *Timeline) addHook(k *Hook) {
 	failed := !t.n.Good()
 	switch {
 	case k.Told == nil:
-		t.look(k, failed)
+		t.addRequest(k, failed)
 	case k.Told.Message != nil:
 		t.addMessage(k, k.Told.Message, failed)
 	case failed && !t.n.Gone && !k.Ripe(t.s, true, t.ripe):
@@ -128,8 +128,8 @@ func (t *Timeline) addMessage(k *Hook, m *Message, failed bool) {
 	}
 }
 
-// look keeps a hook that only says what to read until a read shows what it says, for HoldFor at most.
-func (t *Timeline) look(k *Hook, failed bool) {
+// addRequest keeps a hook that only says what to read until a read shows what it says, for HoldFor at most.
+func (t *Timeline) addRequest(k *Hook, failed bool) {
 	ripe := func() bool { return k.Ripe(t.s, false, t.now) }
 	hold := false
 	switch {
@@ -193,8 +193,8 @@ func (t *Timeline) lags(k *Hook) bool {
 // a change that is newer than all that is known, or one of a session that is resolved, of which nothing may be
 // heard any more.
 func (t *Timeline) early(k *Hook) bool {
-	news := k.At > max(t.s.Log.Newest, t.n.newest()) || k.State && k.At >= t.s.Log.Watermark
-	return news && t.n.Begun.UnixMilli()+t.s.Log.Ahead < k.At+HoldFor.Milliseconds()
+	newer := k.At > max(t.s.Log.Newest, t.n.newest()) || k.State && k.At >= t.s.Log.Watermark
+	return newer && t.n.Begun.UnixMilli()+t.s.Log.Ahead < k.At+HoldFor.Milliseconds()
 }
 
 // holdRest ends the timeline before what is held, and keeps the hooks that must come after it: a state,

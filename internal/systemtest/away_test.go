@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"github.com/crisphandover/handover/internal/systemtest/rig"
+	"sync/atomic"
 
 	"context"
 	"errors"
@@ -50,12 +51,13 @@ func TestAwayAndChanged(t *testing.T) {
 		"edited to what makes several": {change: func(ann *handovertest.Operator, fp int64) { ann.Edit(fp, strings.Repeat("x", 2001)) }, saw: []string{"agent Ann (late): " + strings.Repeat("x", 2000), "agent Ann (late): x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			away, revised := false, []handover.Revision(nil)
+			var away atomic.Bool
+			var revised []handover.Revision
 			o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 				deliver := c.Deliver
 				c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
 					switch {
-					case !away:
+					case !away.Load():
 						return deliver(ctx, s, m)
 					case row.names:
 						return "kept " + m.ID, handover.ErrUserAway
@@ -70,14 +72,14 @@ func TestAwayAndChanged(t *testing.T) {
 				}
 			}}
 			rig.Active(t, o, func(r *rig.Rig, conv *handovertest.Conversation, ann *handovertest.Operator) {
-				away = true
+				away.Store(true)
 				fp := ann.Say("at five")
 				r.Crisp.Settle()
 				ann.Say("or later")
 				r.Crisp.Settle()
 				row.change(ann, fp)
 				r.After(time.Minute)
-				away = false
+				away.Store(false)
 				require.Empty(t, r.Saw())
 				r.Says("back again")
 				require.Equal(t, append(row.saw, "agent Ann (late): or later"), r.Saw())

@@ -40,6 +40,7 @@ func TestAnotherBotAndARuleAreNoHuman(t *testing.T) {
 		require.Equal(t, handover.EndUserLeft, end.Reason)
 		require.False(t, end.HumanReplied)
 		require.Empty(t, end.Agents)
+		require.NotEmpty(t, end.Messages)
 		for _, m := range end.Messages {
 			require.Equal(t, handover.FromUser, m.From, "nor is it part of the human part")
 		}
@@ -70,6 +71,7 @@ func TestAPersonAmongBots(t *testing.T) {
 		r.Says("good")
 		r.After(5 * time.Minute)
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: I am a person"}, r.Saw())
+		require.NotEmpty(t, r.Crisp.Mails())
 		for _, mail := range r.Crisp.Mails() {
 			require.NotEqual(t, fp, mail.Fingerprint, "what the user has seen is not mailed")
 		}

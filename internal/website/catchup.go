@@ -18,8 +18,8 @@ const (
 // Every is how often the list of conversations is read, where a token may make so many calls a day for so many
 // websites: hooks that never came are noticed after this time.
 func Every(dailyCalls, websites int) time.Duration {
-	looks := max(dailyCalls/catchUpShare/websites, 1)
-	return max(24*time.Hour/time.Duration(looks), minEvery)
+	reads := max(dailyCalls/catchUpShare/websites, 1)
+	return max(24*time.Hour/time.Duration(reads), minEvery)
 }
 
 // HooksMissed notes that hooks may have come and were not taken, so that there is something to catch up with.
@@ -56,7 +56,7 @@ func (s *Site) CatchUp(ctx context.Context, each Listed) error {
 		begins = !w.Next.IsZero() && !w.Next.After(now) && !w.Claim.HeldByOther(process, now)
 		if !begins {
 			if !w.Claim.HeldByOther(process, now) {
-				w.Claim.Release() // of a look whose end could not be stored
+				w.Claim.Release() // of a batch whose end could not be stored
 			}
 			return nil // saved all the same: that ends the hiding by the store's claim
 		}
@@ -67,7 +67,7 @@ func (s *Site) CatchUp(ctx context.Context, each Listed) error {
 	if err != nil || !begins {
 		return err
 	}
-	done, fault := s.look(ctx, &w.List, each)
+	done, fault := s.readBatch(ctx, &w.List, each)
 	_, err = s.update(ctx, func(now *Record, at time.Time) error {
 		if now.Claim.Holder != process {
 			return errKeep
@@ -91,17 +91,17 @@ func (s *Site) renew(w *Record, now time.Time) {
 	w.List.Pay(s.cfg.Every, now)
 }
 
-// look is what one look at the list came to.
-type look struct {
+// batch is what one batch of pages came to.
+type batch struct {
 	next  int  // page
 	whole bool // the round came to its end
 }
 
-// errOvertaken ends a look whose claim another process has.
+// errOvertaken ends a batch whose claim another process has.
 var errOvertaken = errors.New("another process goes through the list of conversations")
 
-// look reads the list from where it last was down to the mark, or as many pages as one look may.
-func (s *Site) look(ctx context.Context, l *crisplog.Listing, each Listed) (done look, err error) {
+// readBatch reads the list from where it last was down to the mark, or as many pages as one batch may.
+func (s *Site) readBatch(ctx context.Context, l *crisplog.Listing, each Listed) (done batch, err error) {
 	for done.next = max(l.Page, 1); ; {
 		rows, err := s.API.List(ctx, done.next)
 		if err != nil {

@@ -52,7 +52,7 @@ type Site struct {
 	accounted atomic.Int64      // the minute in which calls were last added to the website's
 	hook      atomic.Int64      // when one last came to this process, in Unix seconds by the store's clock
 	hookTold  atomic.Int64      // which of these is in the record
-	news      atomic.Bool       // what this process knows of Crisp is not in the record yet
+	unsaved   atomic.Bool       // what this process knows of Crisp is not in the record yet
 	known     atomic.Pointer[known]
 }
 
@@ -68,7 +68,7 @@ const presenceFor = 10 * time.Second
 // New returns a website. It asks nobody.
 func New(c Config) *Site {
 	s := &Site{ID: c.API.WebsiteID, Every: c.Every, cfg: c, presence: pace.NewMemo[string](presenceFor)}
-	c.API.OnState = func(crispapi.State) { s.news.Store(true) }
+	c.API.OnState = func(crispapi.State) { s.unsaved.Store(true) }
 	s.API = crispapi.New(c.API)
 	s.accounted.Store(time.Now().Unix() / 60)
 	return s
@@ -89,7 +89,7 @@ func (s *Site) update(ctx context.Context, change func(*Record, time.Time) error
 		}
 		now := s.cfg.Store.Now()
 		mended := w.mend(s.cfg.Every, now)
-		if !s.news.Load() { // else this process knows better
+		if !s.unsaved.Load() { // else this process knows better
 			s.API.Merge(w.Crisp.Shift(time.Since(now)))
 		}
 		if err := change(&w, now); err != nil && !(mended && errors.Is(err, errKeep)) {
@@ -158,7 +158,7 @@ func (s *Site) Place(ctx context.Context) (at time.Time, placed bool, err error)
 // It may be called often.
 func (s *Site) Account(ctx context.Context) error {
 	minute := time.Now().Unix() / 60
-	if s.accounted.Swap(minute) == minute && !s.news.Load() {
+	if s.accounted.Swap(minute) == minute && !s.unsaved.Load() {
 		return nil
 	}
 	return s.Spend(ctx)
@@ -169,22 +169,22 @@ const hookEvery = time.Hour
 
 // Spend adds this process's calls to the website's, and tells what it knows of Crisp.
 func (s *Site) Spend(ctx context.Context) error {
-	calls, news, hook := s.API.Calls.Swap(0), s.news.Load(), s.hook.Load()
-	if calls == 0 && !news && hook-s.hookTold.Load() < int64(hookEvery/time.Second) {
+	calls, unsaved, hook := s.API.Calls.Swap(0), s.unsaved.Load(), s.hook.Load()
+	if calls == 0 && !unsaved && hook-s.hookTold.Load() < int64(hookEvery/time.Second) {
 		return nil
 	}
 	_, err := s.update(ctx, func(w *Record, now time.Time) error {
 		w.spend(calls, now)
 		w.Hook = s.LastHook(w)
-		if news {
-			s.news.Store(false)
+		if unsaved {
+			s.unsaved.Store(false)
 			w.Crisp = s.API.State().Shift(time.Until(now))
 		}
 		return nil
 	})
 	if err != nil {
 		s.API.Calls.Add(calls)
-		s.news.Store(s.news.Load() || news)
+		s.unsaved.Store(s.unsaved.Load() || unsaved)
 		return err
 	}
 	s.hookTold.Store(hook)

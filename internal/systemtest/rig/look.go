@@ -10,8 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/crisphandover/handover"
 	"github.com/crisphandover/handover/handovertest"
+	"github.com/crisphandover/handover/internal/crisplog"
 )
 
 // Key is the key of the record of the user's conversation.
@@ -23,6 +26,23 @@ func (r *Rig) Record() handover.Record {
 	rec, err := r.Store.Load(context.Background(), r.Key())
 	r.must(err)
 	return rec
+}
+
+// Logged are the messages of which the stored record keeps more than that they are known, of the log of the user's newest
+// Crisp conversation; sent are those of ours that count as posted.
+func (r *Rig) Logged() (all, sent []int64) {
+	r.T.Helper()
+	var rec struct {
+		Sessions crisplog.Sessions `json:"sessions"`
+	}
+	r.must(json.Unmarshal(r.Record().Data, &rec))
+	for _, e := range rec.Sessions.Last().Log.Entries {
+		all = append(all, e.FP)
+		if e.Status == crisplog.Ours && (e.At != 0 || e.Sent != 0) {
+			sent = append(sent, e.FP)
+		}
+	}
+	return all, sent
 }
 
 // Alter changes the stored data of the user's conversation.
@@ -138,11 +158,11 @@ var OftenListed = Options{Config: func(_ *Rig, c *handover.Config) { c.Limits.Da
 
 // Lags has reads of the log show, for a time, nothing that is newer than now. It returns how many
 // there were.
-func (r *Rig) Lags(during time.Duration) (reads *int) {
-	reads, begun := new(int), time.Now()
+func (r *Rig) Lags(during time.Duration) (reads *atomic.Int64) {
+	reads, begun := new(atomic.Int64), time.Now()
 	r.Crisp.SetFaults(func(i handovertest.CallInfo) (f handovertest.Fault) {
 		if i.Route == handovertest.RouteMessages && time.Since(begun) < during {
-			*reads++
+			reads.Add(1)
 			f.Stale, f.Delay = time.Since(begun)+time.Second, 20*time.Millisecond
 		}
 		return f

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,20 +103,25 @@ func TestAdoptedConversationThatIsTaken(t *testing.T) {
 	})
 }
 
+// faultsOf are the faults that the host was told.
+func faultsOf(r *rig.Rig) (faults []error) {
+	for _, a := range r.Activities() {
+		if a.Kind == handover.ActivityFault {
+			faults = append(faults, a.Err)
+		}
+	}
+	return faults
+}
+
 // The bot has spoken when its request turns out to name another user's conversation, or none: it is not asked again.
 func TestAnswerNamesAConversationThatCannotBeUsed(t *testing.T) {
-	answers, taken := 0, ""
-	var faults []error
+	var answers atomic.Int64
+	var taken atomic.Value // what the bot names
+	taken.Store("")
 	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
-			answers++
-			return &handover.Request{CrispID: taken, Segments: []string{"new"}, User: handover.UserData{Email: "user@shop.example"}}, nil
-		}
-		c.Observe = func(ctx context.Context, a handover.Activity) {
-			r.Observe(ctx, a)
-			if a.Kind == handover.ActivityFault {
-				faults = append(faults, a.Err)
-			}
+			answers.Add(1)
+			return &handover.Request{CrispID: taken.Load().(string), Segments: []string{"new"}, User: handover.UserData{Email: "user@shop.example"}}, nil
 		}
 	}}
 	rig.Bubble(t, o, func(r *rig.Rig) {
@@ -126,27 +132,27 @@ func TestAnswerNamesAConversationThatCannotBeUsed(t *testing.T) {
 			require.Equal(r.T, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.Saw())
 		}
 		ask("user-1")
-		taken = r.Crisp.Last().ID()
+		first := r.Crisp.Last().ID()
+		taken.Store(first)
 		ask("user-2")
-		require.Equal(r.T, 2, answers)
-		require.Len(r.T, faults, 1)
-		require.ErrorIs(r.T, faults[0], handover.ErrTaken)
-		require.NotEqual(r.T, taken, r.Session().CrispID)
+		require.EqualValues(r.T, 2, answers.Load())
+		require.Len(r.T, faultsOf(r), 1)
+		require.ErrorIs(r.T, faultsOf(r)[0], handover.ErrTaken)
+		require.NotEqual(r.T, first, r.Session().CrispID)
 		require.Equal(r.T, []string{"new"}, r.Crisp.Last().Segments())
 		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email)
 
-		taken = "none of Crisp's"
+		taken.Store("none of Crisp's")
 		ask("user-3")
-		require.Equal(r.T, 3, answers)
-		require.Len(r.T, faults, 2)
-		require.ErrorContains(r.T, faults[1], "Request.CrispID")
+		require.EqualValues(r.T, 3, answers.Load())
+		require.Len(r.T, faultsOf(r), 2)
+		require.ErrorContains(r.T, faultsOf(r)[1], "Request.CrispID")
 		require.Equal(r.T, "user@shop.example", r.Crisp.Last().Meta().Email, "only the id is left out")
 	})
 }
 
 // What is wrong with a request of Config.Answer is left out alone, and all of it is told.
 func TestAnswerAsksWithFaults(t *testing.T) {
-	var fault error
 	o := rig.Options{Config: func(r *rig.Rig, c *handover.Config) {
 		c.Limits.Text = 1000
 		c.Answer = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
@@ -154,12 +160,6 @@ func TestAnswerAsksWithFaults(t *testing.T) {
 				Note: "why" + strings.Repeat("é", 600), Segments: []string{"good", strings.Repeat("s", 300), "fine"},
 				Operator: "Ann", Timeouts: handover.Timeouts{Claim: 5, Idle: time.Hour}, User: handover.UserData{Email: "user@shop.example"},
 			}, nil
-		}
-		c.Observe = func(ctx context.Context, a handover.Activity) {
-			r.Observe(ctx, a)
-			if a.Kind == handover.ActivityFault {
-				fault = a.Err
-			}
 		}
 	}}
 	rig.Bubble(t, o, func(r *rig.Rig) {
@@ -170,7 +170,7 @@ func TestAnswerAsksWithFaults(t *testing.T) {
 		require.Equal(r.T, "user@shop.example", c.Meta().Email)
 		require.Contains(r.T, strings.Join(rig.Notes(c), ""), "why"+strings.Repeat("é", 498))
 		for _, name := range []string{"Request.Note", "Request.Segments[1]", "Request.Operator", "Timeouts.Claim"} {
-			require.ErrorContains(r.T, fault, name)
+			require.ErrorContains(r.T, faultsOf(r)[0], name)
 		}
 	})
 }

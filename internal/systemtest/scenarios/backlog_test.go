@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,11 +60,11 @@ func TestWhatWaitsForTheUserIsBounded(t *testing.T) {
 
 // TestAnAbsentUserKeepsABoundedNumberOfMessages has an agent write more than is kept for a user who is away.
 func TestAnAbsentUserKeepsABoundedNumberOfMessages(t *testing.T) {
-	var kept int
+	var kept atomic.Int64
 	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
 		c.Observe = func(_ context.Context, a handover.Activity) {
 			if a.Kind == handover.ActivityNotShown && a.Why == "away" {
-				kept--
+				kept.Add(-1)
 			}
 		}
 	}}
@@ -73,7 +74,7 @@ func TestAnAbsentUserKeepsABoundedNumberOfMessages(t *testing.T) {
 		r.Fails(func(handover.Message) error { return handover.ErrUserAway })
 		hooksComeRarely(r)
 		for i := range written {
-			kept++
+			kept.Add(1)
 			ann.Say(strconv.Itoa(i))
 			if i%50 == 49 {
 				r.After(time.Minute)
@@ -81,11 +82,11 @@ func TestAnAbsentUserKeepsABoundedNumberOfMessages(t *testing.T) {
 		}
 		r.After(10 * time.Minute)
 		require.Less(r.T, queued(r), 310)
-		require.Equal(r.T, queued(r), kept)
+		require.EqualValues(r.T, queued(r), kept.Load())
 		require.Contains(r.T, rig.Notes(conv), handover.DefaultTexts().NoteAway)
 		r.Fails(nil)
 		r.Says("here again")
 		r.After(10 * time.Minute)
-		require.Len(r.T, rig.AgentsIn(r.Saw()), kept)
+		require.Len(r.T, rig.AgentsIn(r.Saw()), int(kept.Load()))
 	})
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,14 +82,14 @@ func TestHookAnswers(t *testing.T) {
 
 // A wrong secret must not be a silent fault; strangers must not fill the log.
 func TestRefusedHooksAreLoggedOnceAMinute(t *testing.T) {
-	var log strings.Builder
-	config := func(_ *rig.Rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }
+	var log rig.Log
+	config := func(_ *rig.Rig, c *handover.Config) { c.Logger = log.Logger() }
 	rig.Bubble(t, rig.Options{Config: config}, func(r *rig.Rig) {
 		for _, wait := range []time.Duration{0, time.Second, time.Minute} {
 			time.Sleep(wait)
 			r.Hooked(handovertest.Hook("/crisp/hooks", "other", time.Now(), []byte("{}")))
 		}
-		require.Equal(t, 2, strings.Count(log.String(), "compare Webhook.Secrets and Webhook.URLKeys with those in Crisp"), log.String())
+		require.Equal(t, 2, log.Count("compare Webhook.Secrets and Webhook.URLKeys with those in Crisp"), log.String())
 	})
 }
 
@@ -101,7 +101,7 @@ func sized(r *rig.Rig, n int) []byte {
 
 func TestHookAnswers503(t *testing.T) {
 	var blocked chan struct{}
-	var stuck bool
+	var stuck atomic.Bool
 	for name, tt := range map[string]struct {
 		config func(r *rig.Rig, c *handover.Config)
 		breaks func(r *rig.Rig) (heal func())
@@ -117,16 +117,17 @@ func TestHookAnswers503(t *testing.T) {
 		}, handover.ErrShutdown.Error()},
 		"when too much waits": {func(r *rig.Rig, c *handover.Config) {
 			c.Limits.Workers, c.Limits.Queue = 1, 1
-			blocked, stuck = make(chan struct{}), false
+			blocked = make(chan struct{})
+			stuck.Store(false)
 			c.Deliver = func(ctx context.Context, s handover.Session, m handover.Message) (string, error) {
-				if stuck {
+				if stuck.Load() {
 					<-blocked
 				}
 				return r.Deliver(ctx, s, m)
 			}
 		}, func(r *rig.Rig) func() {
 			all := append(r.Crisp.Conversations(), r.Crowd(1)...)
-			stuck = true
+			stuck.Store(true)
 			for _, conv := range all { // one holds the worker, one waits for it
 				conv.Operator("Ann").Say("hello")
 				r.Crisp.Settle()

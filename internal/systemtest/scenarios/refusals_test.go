@@ -3,8 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -400,15 +398,31 @@ func TestAPartOfANoteThatIsNotThere(t *testing.T) {
 		})
 		r.After(2 * time.Minute)
 		require.Len(t, rig.Notes(conv), 1)
-		var inCrisp []string
-		for _, m := range conv.Messages() {
-			inCrisp = append(inCrisp, strconv.FormatInt(m.Fingerprint, 10))
-		}
-		sent := regexp.MustCompile(`"fp":(\d+),"status":"ours","sent"`).FindAllStringSubmatch(string(r.Record().Data), -1)
-		for _, entry := range sent {
-			require.Contains(t, inCrisp, entry[1], "what counts as sent is in Crisp")
-		}
+		requireSent(r, conv)
 	})
+}
+
+// A note that the plan does not have was not sent either.
+func TestANoteThatThePlanDoesNotHaveIsNotSent(t *testing.T) {
+	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{FreePlan: true}}, func(r *rig.Rig) {
+		conv := r.Opened()
+		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye"}))
+		r.After(time.Minute)
+		require.Empty(t, rig.Notes(conv))
+		requireSent(r, conv)
+	})
+}
+
+// requireSent requires that what counts as sent is in Crisp, and nothing else.
+func requireSent(r *rig.Rig, conv *handovertest.Conversation) {
+	r.T.Helper()
+	var inCrisp []int64
+	for _, m := range conv.Messages() {
+		inCrisp = append(inCrisp, m.Fingerprint)
+	}
+	_, sent := r.Logged()
+	require.NotEmpty(r.T, inCrisp)
+	require.ElementsMatch(r.T, inCrisp, sent)
 }
 
 // A note that is given up is told of.

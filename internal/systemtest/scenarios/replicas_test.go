@@ -448,26 +448,33 @@ func TestShutdownGivesClaimsUp(t *testing.T) {
 // come with a delay that varies.
 type jumpy struct {
 	handover.MemoryStore
-	ahead time.Duration
-	saved func()
+	ahead atomic.Bool // by 50 ms
+	saved atomic.Pointer[func()]
+}
+
+func (s *jumpy) now() time.Time {
+	if s.ahead.Load() {
+		return time.Now().Add(50 * time.Millisecond)
+	}
+	return time.Now()
 }
 
 func (s *jumpy) Load(ctx context.Context, key string) (handover.Record, error) {
 	r, err := s.MemoryStore.Load(ctx, key)
-	r.Now = time.Now().Add(s.ahead)
+	r.Now = s.now()
 	return r, err
 }
 
 func (s *jumpy) Find(ctx context.Context, crispID string) (handover.Record, error) {
 	r, err := s.MemoryStore.Find(ctx, crispID)
-	r.Now = time.Now().Add(s.ahead)
+	r.Now = s.now()
 	return r, err
 }
 
 func (s *jumpy) Save(ctx context.Context, r handover.Record) (int64, error) {
 	version, err := s.MemoryStore.Save(ctx, r)
-	if s.saved != nil {
-		s.saved()
+	if saved := s.saved.Load(); saved != nil {
+		(*saved)()
 	}
 	return version, err
 }
@@ -479,14 +486,14 @@ func TestStoreClockThatGoesBack(t *testing.T) {
 	rig.Bubble(t, rig.Options{Still: true, Config: func(_ *rig.Rig, c *handover.Config) { c.Store = s }}, func(r *rig.Rig) {
 		conv := r.Opened()
 		r.Saw()
-		s.ahead = 50 * time.Millisecond
-		s.saved = func() {
-			if s.ahead != 0 {
-				s.ahead = 0
+		s.ahead.Store(true)
+		saved := func() {
+			if s.ahead.CompareAndSwap(true, false) {
 				_, err := r.H.Session(context.Background(), handover.Conversation{Source: "webchat", ID: "another"})
 				require.NoError(t, err)
 			}
 		}
+		s.saved.Store(&saved)
 		conv.Operator("Ann").Say("Hello")
 		r.Crisp.Settle()
 		require.Equal(t, []string{"system: Ann joined the conversation.", "agent Ann: Hello"}, r.Saw())
