@@ -20,7 +20,7 @@ func (in *intake) judge(x crisplog.Item) {
 		case at <= s.Bounds.At:
 			s.State.Block(true, at)
 		default:
-			in.rec.look(s.ID)
+			in.rec.requestRead(s.ID)
 		}
 	case crisplog.SaysResolved:
 		switch {
@@ -49,7 +49,7 @@ func (rec *record) blockCounts(s *crisplog.Session, at int64) bool {
 	return at > s.Bounds.At
 }
 
-// clockOf is what is known of Crisp's clock: what the session shows, or else other conversations.
+// clockOf is what is known of Crisp's clock: what the session shows, or else other conversations, or Crisp's answers.
 func (rec *record) clockOf(s *crisplog.Session) crisplog.Clock {
 	if s.Log.Sampled {
 		return s.Log.Clock

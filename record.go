@@ -47,7 +47,7 @@ type record struct {
 type env struct {
 	cfg        *Config
 	now        time.Time
-	crisp      crisplog.Clock // as any conversation of this process showed it last
+	crisp      crisplog.Clock // as any conversation of this process showed it last, or Crisp's answers tell
 	stored     bool           // the record exists
 	version    int64          // of the record
 	record     Record         // as it was saved

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,10 +36,11 @@ type records struct {
 	crisp     crispClock
 	hooks     testhook.Hooks // zero but in tests of this module
 
-	prepare func(key string, rec *record) // called before a save
-	saved   func(key string, rec *record) // called after it
-	unsure  func(key string)              // called after a save that failed, and may have been stored
-	stopped func() bool                   // Shutdown waits
+	prepare func(key string, rec *record)                       // called before a save
+	saved   func(key string, rec *record)                       // called after it
+	told    func(website string) (ahead time.Duration, ok bool) // how Crisp's answers say that its clock is to this process's
+	unsure  func(key string)                                    // called after a save that failed, and may have been stored
+	stopped func() bool                                         // Shutdown waits
 }
 
 // errKeep returned by a change saves nothing; update then returns the record as it is.
@@ -213,7 +215,7 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 
 // open returns the record for a change.
 func (rs *records) open(ctx context.Context, k known) (*record, error) {
-	e := &env{cfg: rs.cfg, crisp: rs.crisp.known(), speaking: rs.speaking.Any(k.key), trustHooks: rs.hooks.NoLog}
+	e := &env{cfg: rs.cfg, crisp: rs.crispsClock(k.key), speaking: rs.speaking.Any(k.key), trustHooks: rs.hooks.NoLog}
 	if rec := k.saved; rec != nil && rec.env.version != 0 {
 		e.now = times.Later(rs.store.now(), rec.env.now) // the store's clock goes back a little at times
 		e.stored, e.version, e.before = true, rec.env.version, rec.awaited()
@@ -263,6 +265,16 @@ func (c *crispClock) known() crisplog.Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.shown
+}
+
+// crispsClock is Crisp's clock as other conversations show it, or else as its answers tell it, by the store's.
+func (rs *records) crispsClock(key string) crisplog.Clock {
+	c := rs.crisp.known()
+	website, _, _ := strings.Cut(key, "/")
+	if ahead, ok := rs.told(website); ok && !c.Sampled {
+		return crisplog.ClockTold(ahead - rs.store.now().Sub(time.Now()))
+	}
+	return c
 }
 
 // save stores the record in place of the version that it was made from, or deletes it when nothing is

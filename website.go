@@ -83,6 +83,14 @@ func crispConfig(cfg *Config, website string, tell func(...Activity)) crispapi.C
 // of returns the website of a record, which is the one that the conversation began with.
 func (all sites) of(rec *record) *website.Site { return all[rec.Website] }
 
+// told is by how much Crisp's clock is ahead of this machine's, as an answer told it; false if none has.
+func (all sites) told(website string) (time.Duration, bool) {
+	if s := all[website]; s != nil {
+		return s.API.Ahead()
+	}
+	return 0, false
+}
+
 // websites are the ids of all websites, Config.WebsiteID first.
 func (c *Config) websites() []string { return append([]string{c.WebsiteID}, c.Websites...) }
 

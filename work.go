@@ -62,7 +62,7 @@ func newEngine(cfg *Config) *engine {
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
 	}})
-	h.prepare, h.saved, h.unsure, h.stopped = h.claim, h.changed, h.lookSoon, h.pool.Closed
+	h.prepare, h.saved, h.told, h.unsure, h.stopped = h.claim, h.changed, sites.told, h.lookSoon, h.pool.Closed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Grace: cfg.Timeouts.Reply})
 	return h

@@ -61,6 +61,17 @@ func (l *Log) sample(e *Entry) {
 	}
 }
 
+// ClockTold is Crisp's clock as its answers tell it, to the second: ahead of ours by this much. One that cannot be true tells nothing.
+func ClockTold(ahead time.Duration) Clock {
+	if ahead.Abs() > maxAhead {
+		return Clock{}
+	}
+	return Clock{(ahead + toldWithin/2).Milliseconds(), toldWithin.Milliseconds(), true}
+}
+
+// toldWithin is how far off the time that an answer tells may be: a second, of which it has no parts, and the way that it took.
+const toldWithin = 2 * time.Second
+
 const (
 	// clockSlack is how far the estimate of Crisp's time may be off: half a call, and the
 	// milliseconds between messages.

@@ -96,3 +96,13 @@ func TestCrispsClockIsKnownFromAPostAndItsEcho(t *testing.T) {
 		})
 	}
 }
+
+func TestClockTold(t *testing.T) {
+	ours := time.UnixMilli(1_000_000)
+	c := ClockTold(-time.Minute)
+	require.True(t, c.Sampled)
+	require.False(t, c.After(1_000_000-60_000+2_000, ours), "the answer told its time to the second")
+	require.True(t, c.After(1_000_000-60_000+3_101, ours))
+	require.Zero(t, ClockTold(maxAhead+1))
+	require.Zero(t, ClockTold(-maxAhead-1))
+}

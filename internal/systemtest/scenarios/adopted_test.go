@@ -222,12 +222,11 @@ func TestAdoptedConversationThatCannotBeRead(t *testing.T) {
 			t.Run(clock+", hook "+hook, func(t *testing.T) { adoptedUnread(t, skew, late, false) })
 		}
 	}
-	t.Run("clock ahead and not known, hook while it opens", func(t *testing.T) {
-		adoptedUnread(t, 20*time.Minute, 5*time.Second, true)
-	})
-	t.Run("same clock, not known, hook once it is open", func(t *testing.T) {
-		adoptedUnread(t, 0, 3*time.Minute, true)
-	})
+	for clock, skew := range map[string]time.Duration{"same clock": 0, "clock ahead": 20 * time.Minute, "clock behind": -20 * time.Minute} {
+		for hook, late := range map[string]time.Duration{"while it opens": 5 * time.Second, "once it is open": 3 * time.Minute} {
+			t.Run(clock+", no conversation shows it, hook "+hook, func(t *testing.T) { adoptedUnread(t, skew, late, true) })
+		}
+	}
 }
 
 func adoptedUnread(t *testing.T, skew, late time.Duration, fresh bool) {
