@@ -41,7 +41,7 @@ func (h *Handover) Check(ctx context.Context) Report {
 	defer cancel()
 	texts := h.host.textsOf(Session{})
 	f := checkup.Facts{
-		DailyCalls: h.cfg.Limits.DailyCalls, HasPresence: h.cfg.Presence != nil, RefuseUnknown: h.cfg.Policy.RefuseUnknown,
+		DailyCalls: h.cfg.Limits.DailyCalls, MaxAge: h.cfg.Webhook.MaxAge, HasPresence: h.cfg.Presence != nil, RefuseUnknown: h.cfg.Policy.RefuseUnknown,
 		NotesInData: h.cfg.Policy.NoteFallback == NoteInData, HistoryURL: h.cfg.History.URL, FilesURL: h.cfg.Files.URL, Silent: texts.silent(),
 		Store: h.checkStore(ctx), Sites: h.checkSites(ctx),
 	}
@@ -113,6 +113,7 @@ var severities = []Severity{SeverityProblem, SeverityWarning, SeverityUnknown, S
 //	crisp                Crisp answers at Config.BaseURL
 //	token                Crisp takes Config.Token
 //	quota                calls made today, of Limits.DailyCalls; whether Crisp asked for fewer
+//	clock                this process's clock agrees with Crisp's
 //	website              the token speaks for the website
 //	presence             Crisp says whether somebody is there, which needs the scope website:availability (read)
 //	read_conversations   the token has the scope website:conversation:sessions (read)
@@ -125,7 +126,7 @@ var severities = []Severity{SeverityProblem, SeverityWarning, SeverityUnknown, S
 //	hugo                 a reminder of Crisp's own AI agent, of which Crisp's API does not tell
 //	store                Config.Store answers
 //	store_durable        the state outlives the process
-//	store_clock          this process's clock agrees with the store's; examples/check compares it with Crisp's
+//	store_clock          this process's clock agrees with the store's
 //	run                  Run works in this process
 //	texts                Config.Texts says what users must be told
 //	history              agents can open Config.History.URL, as far as its text tells

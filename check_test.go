@@ -172,6 +172,12 @@ func TestCheckSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			"warning: store: The store took 2s for one load. Take a database that is nearer, or less busy: each message costs several saves.",
 			"ok: store_clock: This process's clock agrees with the store's.",
 		}},
+		"a clock behind Crisp's": {crisp: handovertest.Options{Skew: time.Hour}, fine: true, says: []string{
+			"warning: clock: This process's clock is 1h0m0s behind Crisp's. Webhook.MaxAge and the history's links go by it. Have this machine set its clock by NTP.",
+		}},
+		"a clock by which hooks are too old": {crisp: handovertest.Options{Skew: -time.Hour}, config: config(func(c *handover.Config) { c.Webhook.MaxAge = 10 * time.Minute }), says: []string{
+			"problem: clock: This process's clock is 1h0m0s ahead of Crisp's. Signed hooks are refused: Webhook.MaxAge is 10m0s. Have this machine set its clock by NTP.",
+		}},
 		"a clock that is behind": {config: config(func(c *handover.Config) { c.Store = &clockedStore{Store: c.Store, ahead: time.Hour} }), fine: true, says: []string{
 			"warning: store_clock: This process's clock is 1h0m0s behind the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one. Have both machines set their clocks by NTP.",
 		}},

@@ -239,7 +239,7 @@ func TestModes(t *testing.T) {
 		"neither secret nor key": {mode: mode{env: map[string]string{"CRISP_WEBHOOK_SECRET": "", "CRISP_WEBHOOK_KEY": ""}}, code: exitProblem, says: []string{
 			"problem  hooks_seen           Hooks of the test came, and each was refused: web hook without a signature or key to check", "Set CRISP_WEBHOOK_SECRET for a plugin's hooks",
 		}},
-		"a quota that is used up": {mode: mode{crisp: handovertest.Options{Quotas: []handovertest.Quota{{Calls: 3}}}}, code: exitProblem, none: true, says: []string{
+		"a quota that is used up": {mode: mode{crisp: handovertest.Options{Quotas: []handovertest.Quota{{Calls: 2}}}}, code: exitProblem, none: true, says: []string{
 			"problem  quota                Crisp asked for fewer calls: HTTP 423 quota_limit_exceeded.", "unknown  write_messages       Not tried: Crisp asked for fewer calls.",
 		}},
 		"a quota that ends within": {mode: mode{crisp: handovertest.Options{Quotas: []handovertest.Quota{{Calls: 9}}}}, code: exitProblem, says: []string{
@@ -257,7 +257,7 @@ func TestModes(t *testing.T) {
 		"a proxy answers": {mode: mode{does: func(c *handovertest.Crisp) {
 			c.Fail(handovertest.Always, handovertest.Fault{Route: handovertest.RouteCreate, Status: 200, Body: handovertest.BodyHTML})
 		}}, code: exitNotKnown, none: true, says: []string{"unknown  write_conversations  Not known: Crisp gave HTTP 200 to a call"}},
-		"a clock that is wrong": {mode: mode{crisp: handovertest.Options{Skew: time.Hour}}, says: []string{"warning  clock                This machine's clock is 1h0m0s behind Crisp's."}},
+		"a clock that is wrong": {mode: mode{crisp: handovertest.Options{Skew: time.Hour}}, says: []string{"warning  clock                This process's clock is 1h0m0s behind Crisp's."}},
 		"Hugo answers": {mode: mode{crisp: handovertest.Options{Bot: &handovertest.Bot{}}}, says: []string{
 			"warning  hugo                 A bot answered the test conversation (origin urn:crisp.im:bot:0)", "Route to Inbox",
 		}},

@@ -28,7 +28,6 @@ type crisp struct {
 	calls   int
 	enough  *answer       // in which Crisp asked for fewer calls: none is made from then on
 	ahead   time.Duration // how far Crisp's clock is ahead of ours
-	clocked bool
 }
 
 func newCrisp(c handover.Config) *crisp {
@@ -87,7 +86,7 @@ func (c *crisp) call(ctx context.Context, method, path string, body any) answer 
 	defer resp.Body.Close()
 	a := readAnswer(resp)
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		c.ahead, c.clocked = time.Until(date), true // to the second
+		c.ahead = time.Until(date) // to the second
 	}
 	if a.asksForLess() {
 		c.enough = &a

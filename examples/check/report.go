@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,9 +27,6 @@ type check struct {
 
 // fact is what this Crisp does where its documentation says nothing.
 type fact struct{ question, answer string }
-
-// wrongClock is how wrong a clock may be.
-const wrongClock = 5 * time.Second
 
 // aboutTheBot are the findings of Handover.Check that are about a bot's own program, and not about the account.
 var aboutTheBot = []string{"store", "store_durable", "store_clock", "run", "texts", "history", "files"}
@@ -63,7 +58,7 @@ func (c *check) is(name string, s handover.Severity) bool {
 func (c *check) fact(question, answer string) { c.facts = append(c.facts, fact{question, answer}) }
 
 // readCalls is what readAll costs.
-const readCalls = 6
+const readCalls = 5
 
 // readAll does what changes nothing.
 func (c *check) readAll(ctx context.Context, h *handover.Handover) {
@@ -77,31 +72,6 @@ func (c *check) readAll(ctx context.Context, h *handover.Handover) {
 	}
 	if i := c.index("quota"); i >= 0 && c.report[i].Severity == handover.SeverityOK {
 		c.report = slices.Delete(c.report, i, i+1) // it knows of this run's calls only
-	}
-	if !c.is("quota", handover.SeverityProblem) {
-		c.crisp.call(ctx, http.MethodGet, "", nil) // its head has Crisp's time
-	}
-	if c.crisp.enough != nil {
-		c.quota(*c.crisp.enough)
-	}
-	c.clock()
-}
-
-// clock compares this machine's clock with Crisp's.
-func (c *check) clock() {
-	ahead := c.crisp.ahead
-	how := "behind"
-	if ahead < 0 {
-		how = "ahead of"
-	}
-	switch {
-	case !c.crisp.clocked:
-		c.found("clock", handover.SeverityUnknown, "Crisp's answers do not tell its time.", "Have this machine set its clock by NTP.")
-	case ahead.Abs() <= wrongClock:
-		c.found("clock", handover.SeverityOK, "This machine's clock agrees with Crisp's.", "")
-	default:
-		c.found("clock", handover.SeverityWarning, fmt.Sprintf("This machine's clock is %s %s Crisp's. Webhook.MaxAge and the history's links go by it.", ahead.Abs().Round(time.Second), how),
-			"Have this machine set its clock by NTP.")
 	}
 }
 

@@ -7,12 +7,13 @@ import (
 	"github.com/crisphandover/handover/internal/crispapi"
 )
 
-// AskWebsite asks Crisp about a website and who is there. Both calls are also made where calls are held back after refusals.
+// AskWebsite asks Crisp about a website and who is there, and notes what time it is for Crisp. Both calls are also made where calls are held back after refusals.
 func AskWebsite(ctx context.Context, api *crispapi.Client, s *Site) {
 	ctx, s.ThereErr = crispapi.Force(ctx), ErrNotAsked
 	if s.Err = api.Website(ctx); s.Usable() {
 		s.There, s.ThereErr = api.Availability(ctx)
 	}
+	s.Ahead, s.Clocked = api.Ahead()
 }
 
 // AskScopes tries each scope that a read can show, on one website; nil: there is none that can be asked about. What it

@@ -34,66 +34,9 @@ const (
 	OK      = "ok"
 )
 
-// Facts are what was found out.
-type Facts struct {
-	DailyCalls    int // the token's quota
-	RefuseUnknown bool
-	HasPresence   bool     // the host decides who is there
-	NotesInData   bool     // where the plan has no notes
-	HistoryURL    string   // of the history page; empty: there is none
-	FilesURL      string   // of the users' files; empty: there are no links to them
-	Silent        []string // the texts that are left out, by their names
-	Store         Store
-	Run           Run
-	Sites         []Site
-	Reads         []Read
-}
-
-// Store is what one load from the store told.
-type Store struct {
-	Err     error
-	Took    time.Duration
-	Ahead   time.Duration // of this process's clock, the store's is
-	Clocked bool          // the store has a clock of its own
-	Memory  bool          // the state dies with the process
-}
-
-// Run is what is known of the work in this process.
-type Run struct {
-	Works  bool
-	Missed bool // something was due, and nobody worked on it
-}
-
-// Site is what is known of one website.
-type Site struct {
-	ID        string
-	Err       error  // of reading the website
-	There     string // Crisp's word for whether somebody is there; empty: none that is known
-	ThereErr  error
-	RecordErr error // of the store, that has what follows
-	Calls     int64 // today
-	NoNotes   bool
-	Hook      time.Time // the last that came; zero: none
-	Refused   error     // why the last hook was refused that this process could not verify
-	// Signed and Keyed say how hooks of the website can be verified.
-	Signed, Keyed bool
-	WebsiteToken  bool // the token is a website's, not a plugin's: Crisp signs no hooks that belong to it
-}
-
-// Read is what came of one read of Crisp that shows a scope.
-type Read struct {
-	Name, Op string
-	Err      error
-}
-
-// ErrNotAsked is in a Site and in a Read for what was not asked, because something else must be mended first.
-var ErrNotAsked = errors.New("it was not asked")
-
-var errNoConversation = errors.New("there is no conversation to read yet")
-
 // Rows says what the facts mean.
 func (f *Facts) Rows() []Row {
-	all := []Row{f.crisp(), f.token(), f.quota()}
+	all := []Row{f.crisp(), f.token(), f.quota(), f.clock()}
 	for i := range f.Sites {
 		s := &f.Sites[i]
 		for _, r := range []Row{s.website(), s.presence(f), s.hooks(), s.hooksSeen(), s.notes(f.NotesInData), hugo()} {
@@ -180,38 +123,6 @@ func unasked(name string, err error) Row {
 	return found(name, Unknown, says, "Run Check again later.").because(err)
 }
 
-// first returns the first error of a website that fits, or nil.
-func (f *Facts) first(fits func(error) bool) error {
-	for _, s := range f.Sites {
-		if s.Err != nil && fits(s.Err) {
-			return s.Err
-		}
-	}
-	return nil
-}
-
-// anyError returns an error of any call that fits, or nil.
-func (f *Facts) anyError(fits func(error) bool) error {
-	all := []error{f.first(fits)}
-	for _, s := range f.Sites {
-		all = append(all, s.ThereErr)
-	}
-	for _, r := range f.Reads {
-		all = append(all, r.Err)
-	}
-	if i := slices.IndexFunc(all, func(err error) bool { return err != nil && fits(err) }); i >= 0 {
-		return all[i]
-	}
-	return nil
-}
-
-// isElsewhere reports whether what was asked for the website has no such path: Crisp says of a website that it does not
-// know why.
-func isElsewhere(s Site) bool {
-	e := apiError(s.Err)
-	return e != nil && e.StatusCode == http.StatusNotFound && slices.Contains([]string{"", "not_found", "route_not_found"}, e.Reason)
-}
-
 func (f *Facts) crisp() Row {
 	if i := slices.IndexFunc(f.Sites, isElsewhere); i >= 0 {
 		return found("crisp", Problem, "What answers at Config.BaseURL does not know the path: "+statusOf(f.Sites[i].Err)+".",
@@ -262,12 +173,6 @@ func (f *Facts) quota() Row {
 		return found("quota", OK, says, "")
 	}
 	return found("quota", Warning, says, "Have Crisp raise the quota, and set Limits.DailyCalls to it; Policy.NoMarks saves calls.")
-}
-
-// Usable reports whether more can be asked about the website.
-func (s Site) Usable() bool {
-	e := apiError(s.Err)
-	return s.Err == nil || e != nil && e.StatusCode == http.StatusForbidden && !refusesToken(s.Err)
 }
 
 func (s *Site) website() Row {
@@ -394,6 +299,34 @@ const (
 	wrongClock = 5 * time.Second
 )
 
+func (f *Facts) clock() Row {
+	i := slices.IndexFunc(f.Sites, func(s Site) bool { return s.Clocked })
+	if i < 0 {
+		return found("clock", Unknown, "Not known: no answer of Crisp's told its time.", setClock)
+	}
+	ahead := f.Sites[i].Ahead
+	says := fmt.Sprintf("This process's clock is %s Crisp's.", apart(ahead))
+	switch {
+	case f.MaxAge > 0 && ahead.Abs() >= f.MaxAge:
+		return found("clock", Problem, says+fmt.Sprintf(" Signed hooks are refused: Webhook.MaxAge is %s.", f.MaxAge), setClock)
+	case ahead.Abs() > wrongClock:
+		return found("clock", Warning, says+" Webhook.MaxAge and the history's links go by it.", setClock)
+	}
+	return found("clock", OK, "This process's clock agrees with Crisp's.", "")
+}
+
+// setClock is what to do about a clock.
+const setClock = "Have this machine set its clock by NTP."
+
+// apart says how a clock stands to another one, which is ahead of it by that much.
+func apart(ahead time.Duration) string {
+	how := "behind"
+	if ahead < 0 {
+		how = "ahead of"
+	}
+	return fmt.Sprintf("%s %s", ahead.Abs().Round(time.Second), how)
+}
+
 func (s *Store) answers() Row {
 	switch {
 	case s.Err != nil:
@@ -422,11 +355,7 @@ func (s *Store) clock() Row {
 	case ahead.Abs() <= wrongClock+s.Took:
 		return found("store_clock", OK, "This process's clock agrees with the store's.", "")
 	}
-	how := "ahead of"
-	if ahead > 0 {
-		how = "behind"
-	}
-	return found("store_clock", Warning, fmt.Sprintf("This process's clock is %s %s the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one.", ahead.Abs().Round(time.Second), how),
+	return found("store_clock", Warning, fmt.Sprintf("This process's clock is %s the store's. Deadlines go by the store's; Webhook.MaxAge and the history's links by this one.", apart(ahead)),
 		"Have both machines set their clocks by NTP.")
 }
 

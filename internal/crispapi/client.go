@@ -79,7 +79,7 @@ type Client struct {
 	requests requester
 	http     http.Client
 	nonce    atomic.Int64
-	ahead    atomic.Int64 // how far Crisp's clock is ahead of this machine's, in ns, as its last answer said
+	ahead    atomic.Pointer[time.Duration] // see Ahead; nil: no answer told
 
 	mu      sync.Mutex
 	breaker *breaker
@@ -104,6 +104,16 @@ func (c *Client) HeldOps() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.breaker.heldOps()
+}
+
+// Ahead returns by how much Crisp's clock is ahead of this machine's, to the second, as Crisp's last answer told it. It is false if
+// none has.
+func (c *Client) Ahead() (time.Duration, bool) {
+	ahead := c.ahead.Load()
+	if ahead == nil {
+		return 0, false
+	}
+	return *ahead, true
 }
 
 // Merge takes the state that another process learnt: the one that keeps from calling longer counts.
@@ -228,7 +238,8 @@ func (c *Client) exchange(ctx context.Context, r request) (e *Error) {
 	}
 	defer resp.Body.Close()
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		c.ahead.Store(int64(min(time.Until(date), times.MaxSpan)))
+		ahead := min(time.Until(date), times.MaxSpan)
+		c.ahead.Store(&ahead)
 	}
 	body, err := readBody(resp)
 	switch {

@@ -111,8 +111,8 @@ func (c *Client) Page(ctx context.Context, id string, before int64) ([]Item, err
 // afterAll is a time in the future by Crisp's clock, another one each time, so that no cache has the answer. It is no later
 // than a day or so: what is dated further ahead would stand on the newest page for ever.
 func (c *Client) afterAll() int64 {
-	ahead := max(0, time.Duration(c.ahead.Load()))
-	return time.Now().Add(ahead+24*time.Hour).UnixMilli() + c.nonce.Add(1)%3_600_000
+	ahead, _ := c.Ahead()
+	return time.Now().Add(max(0, ahead)+24*time.Hour).UnixMilli() + c.nonce.Add(1)%3_600_000
 }
 
 // reached reports whether a page meets a limit.
