@@ -62,6 +62,7 @@ type env struct {
 	altered    bool           // the record was written as another one than it is, see encode
 	mine       bool           // this process has the claim after the save
 	speaking   bool           // the bot speaks in this process, where no agent can interrupt it
+	hushed     bool           // it did when the record was read, and not any more when it was saved
 	answers    bool           // this process has the bot answer what waits for it after the save
 }
 

@@ -208,6 +208,9 @@ func (rs *records) tryUpdate(ctx context.Context, k known, change func(*record) 
 	if saved {
 		pass()
 		rs.crisp.learn(rec)
+		// A reply that has ended since the record was read may have looked before the save for what waits for its end.
+		e.hushed = e.speaking && !rs.speaking.Any(k.key)
+		e.speaking = e.speaking && !e.hushed
 		rs.saved(k.key, rec)
 	}
 	return rec, err

@@ -1,6 +1,7 @@
 package handover_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -326,6 +327,46 @@ func TestStartInsideSendEndsTheReply(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lagging is a store that takes a second for the first save of a record with some words in it.
+type lagging struct {
+	handover.Store
+	words []byte
+	met   atomic.Bool
+	begun chan struct{}
+}
+
+func (s *lagging) Save(ctx context.Context, r handover.Record) (int64, error) {
+	if bytes.Contains(r.Data, s.words) && s.met.CompareAndSwap(false, true) {
+		close(s.begun)
+		time.Sleep(time.Second)
+	}
+	return s.Store.Save(ctx, r)
+}
+
+// What a save brings that began while the bot spoke, and ends after its reply, is shown at once. Nobody else would
+// look again for two minutes.
+func TestWhatIsSavedWhileTheBotFallsSilent(t *testing.T) {
+	var store *lagging
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) {
+		store = &lagging{Store: c.Store, words: []byte(`"text":"waiting"`), begun: make(chan struct{})}
+		c.Store = store
+	}}
+	rig.Bubble(t, o, func(r *rig.Rig) {
+		r.Crisp.SetHookFaults(rig.DropHooks)
+		r.After(time.Minute) // the catch-up of the start is over
+		turn, err := r.Receive(handover.Incoming{Text: "help"})
+		require.NoError(t, err)
+		require.NoError(t, r.H.Reply(r.T.Context(), turn, func(ctx context.Context) error {
+			_, err := r.H.Start(ctx, turn, handover.Request{})
+			<-store.begun
+			return err
+		}))
+		require.Empty(t, r.Saw())
+		r.After(time.Second)
+		require.Equal(t, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]"}, r.Saw())
+	})
 }
 
 func TestCallsInsideCallbacksNeverDeadlock(t *testing.T) {

@@ -317,7 +317,7 @@ func (h *engine) nudge(key string, rec *record) {
 		h.pool.Nudge(jobOf(key, toBot))
 	}
 	jobs := h.jobs(key, rec)
-	free, l := rec.env.others(), rec.env.launch
+	free, l, hushed := rec.env.others(), rec.env.launch, rec.env.hushed && rec.planner().wants(toUser)
 	if l != nil && l.marks != nil { // they do not need the record
 		l.run(known{key: key})
 		l = nil
@@ -334,6 +334,9 @@ func (h *engine) nudge(key string, rec *record) {
 	}
 	for _, j := range jobs {
 		h.pool.Nudge(j)
+	}
+	if hushed {
+		h.pool.Nudge(jobOf(key, toUser))
 	}
 }
 

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -251,4 +252,57 @@ func adoptedUnread(t *testing.T, skew, late time.Duration, fresh bool) {
 		r.After(10 * time.Minute)
 		require.Equal(t, shown, r.AgentLines(), "the log tells nothing new")
 	})
+}
+
+func TestAdoptedConversation(t *testing.T) {
+	rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+		conv := r.Opened()
+		conv.Operator("Ann").Say("old words")
+		r.Crisp.Settle()
+		crispID := r.Session().CrispID
+		require.NoError(t, r.H.Forget(context.Background(), r.Conv))
+		r.Conv.ID = "user-2"
+		r.Saw()
+		require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: crispID}))
+		conv.Operator("Ann").Say("new words")
+		require.Equal(t, []string{"system: A person will be with you soon. You can already describe your question. [Back to the bot]",
+			"system: Ann joined the conversation.", "agent Ann: new words"}, r.Saw())
+	})
+}
+
+// A long conversation that is adopted costs a page a look until our opening message is found, wherever it
+// is by then; none of what is older is shown, and all of what is newer.
+func TestALongAdoptedConversation(t *testing.T) {
+	for name, newer := range map[string]int{"nothing newer": 0, "a page that is newer": 20, "pages that are newer": 70} {
+		t.Run(name, func(t *testing.T) {
+			rig.Bubble(t, rig.Options{}, func(r *rig.Rig) {
+				conv := r.Opened()
+				r.Crisp.SetHookFaults(rig.DropHooks)
+				ann := conv.Operator("Ann")
+				for i := range 2100 {
+					ann.Say(fmt.Sprint("old ", i))
+				}
+				r.Crisp.Settle()
+				require.NoError(t, r.H.Forget(r.T.Context(), r.Conv))
+				r.Conv.ID = "user-2"
+				r.Saw()
+				require.Equal(t, handover.OutcomeOpened, r.Asks(handover.Request{CrispID: conv.ID()}))
+				want := []string{}
+				for i := range newer {
+					ann.Say(fmt.Sprint("new ", i))
+					want = append(want, fmt.Sprint("agent Ann: new ", i))
+				}
+				r.Crisp.Settle()
+				calls := conv.CountCalls("GET")
+				r.Crisp.SetHookFaults(func(i handovertest.HookInfo) handovertest.HookFault {
+					return handovertest.HookFault{Drop: i.Event == "message:send"}
+				})
+				ann.Say("the last")
+				r.After(20 * time.Second)
+				require.Equal(t, append(want, "agent Ann: the last"), r.AgentLines())
+				require.LessOrEqual(t, conv.CountCalls("GET")-calls, 5+newer/20)
+				require.Equal(t, handover.StateActive, r.Session().State)
+			})
+		})
+	}
 }
