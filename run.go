@@ -210,7 +210,7 @@ func (h *engine) worked(ctx context.Context, key string, err error) {
 	case errors.Is(err, errForeign), errors.Is(err, errLaterVersion):
 		h.offer(ctx, key, err)
 	case errors.As(err, new(*storeError)): // the log has it
-		h.lookSoon(key)
+		h.retrySoon(key)
 	case storeFailed(err):
 		level := slog.LevelWarn
 		if api := apiError(err); api != nil && api.NeedsPerson() {

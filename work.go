@@ -62,7 +62,7 @@ func newEngine(cfg *Config) *engine {
 	h.pool = worker.NewPool(h.work, worker.PoolOptions{Workers: cfg.Limits.Workers, Queue: cfg.Limits.Queue, Panicked: h.panicked, Apart: map[string]int{
 		string(toBot): cfg.Limits.Answers, laneAgentTyping: signsAtOnce, laneUserTyping: signsAtOnce,
 	}})
-	h.prepare, h.saved, h.told, h.unsure, h.stopped = h.claim, h.changed, sites.told, h.lookSoon, h.pool.Closed
+	h.prepare, h.saved, h.told, h.unsure, h.stopped = h.claim, h.changed, sites.told, h.retrySoon, h.pool.Closed
 	h.overdue = claims.Overdue{Load: store.version, Now: store.now, Say: h.nobodyRuns}
 	h.answers = worker.NewBulkhead(worker.BulkheadOptions{Grace: cfg.Timeouts.Reply})
 	return h
@@ -147,10 +147,10 @@ func (h *engine) dropLost(key string, rec *record) {
 	}
 }
 
-// lookSoon has a record worked on again, after a pause, at which the store failed. A save that failed may have been stored,
+// retrySoon has a record worked on again, after a pause, at which the store failed. A save that failed may have been stored,
 // with a claim of this process and nobody at work: it would wait until the claim ends. While the store goes on to fail
 // the pauses grow, and then polls find what is due.
-func (h *engine) lookSoon(key string) {
+func (h *engine) retrySoon(key string) {
 	if strings.HasPrefix(key, websitePrefix) || strings.HasPrefix(key, oldLogPrefix) || h.unsaved.Left(key) > 0 {
 		return // it is no conversation's, or is to be worked on already
 	}
