@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -285,14 +286,17 @@ func TestHandleWithStartInside(t *testing.T) {
 
 // A request that Start would refuse is asked for without what is wrong with it: the bot has spoken already.
 func TestHandleWithABadRequest(t *testing.T) {
-	rig.Managed(t, rig.Options{}, func(r *rig.Rig, b *rig.Brain) {
+	var log rig.Log
+	o := rig.Options{Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
+	rig.Managed(t, o, func(r *rig.Rig, b *rig.Brain) {
 		b.Think = func(context.Context, handover.Turn, handover.Incoming) (*handover.Request, error) {
-			return &handover.Request{Segments: []string{"VIP"}, Inbox: "Sales"}, nil
+			return &handover.Request{Segments: []string{"VIP"}, Inbox: "Sales", NoAgent: []handover.RichMessage{{}}}, nil
 		}
 		r.Handles("help")
 		r.After(time.Minute)
 		require.Equal(t, []string{"VIP"}, r.Crisp.Last().Segments())
 		require.Equal(t, 1, r.Count(handover.ActivityFault))
+		require.Contains(t, log.Take(), `left_out="Inbox, NoAgent"`)
 		require.Equal(t, []string{"m1 #1"}, b.Attempts())
 	})
 }

@@ -247,6 +247,10 @@ func (c *crispCalls) postNote(ctx context.Context, rec *record, e *effect, r res
 	}
 	r.parts, r.found = 1, true // nothing of it is in the log
 	if c.cfg.Policy.NoteFallback != NoteInData {
+		if site.Advise("the plan's notes") {
+			c.cfg.Logger.Warn("handover: the workspace's plan has no private notes: agents are not told what notes would say: "+
+				"set Policy.NoteFallback to NoteInData, or take a plan with notes", "website", site.ID)
+		}
 		return r
 	}
 	have, err := site.API.Metas(ctx, e.Crisp)

@@ -275,7 +275,7 @@ func (rs *records) crispsClock(key string) crisplog.Clock {
 	c := rs.crisp.known()
 	website, _, _ := strings.Cut(key, "/")
 	if ahead, ok := rs.told(website); ok && !c.Sampled {
-		return crisplog.ClockTold(ahead - rs.store.now().Sub(time.Now()))
+		return crisplog.ClockTold(ahead - time.Until(rs.store.now()))
 	}
 	return c
 }

@@ -228,7 +228,10 @@ func (o *settlement) again(api *crispapi.Error) {
 		wait = max(wait, api.Pause())
 	}
 	o.e.Next = o.rec.env.now.Add(wait)
-	if last := o.rec.lastTry(o.e); o.rec.env.now.Before(last) {
+	switch last := o.rec.lastTry(o.e); {
+	case o.rec.env.now.Before(last):
 		o.e.Next = times.Earlier(o.e.Next, last) // Crisp may be well again, though the pause is longer
+	case !last.IsZero() && api != nil && api.Held:
+		o.e.Next = o.rec.env.now.Add(api.Pause()) // the last try is still to be made
 	}
 }

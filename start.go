@@ -159,11 +159,11 @@ func (c *Config) checkStart(t Turn, r *Request) error {
 	if r.HistoryURL != "" && !weblink.Web(r.HistoryURL) {
 		return errors.New("handover: Request.HistoryURL must be an http or https URL: agents open it")
 	}
-	var err error
-	if r.NoAgent, err = completed("Request.NoAgent", r.NoAgent); err != nil {
+	noAgent, err := completed("Request.NoAgent", r.NoAgent)
+	if err != nil {
 		return fmt.Errorf("handover: %w", err)
 	}
-	if len(r.NoAgent) > 0 {
+	if r.NoAgent = noAgent; len(noAgent) > 0 {
 		if err := c.Choices.own().check(r.NoAgent); err != nil {
 			return fmt.Errorf("handover: Request: %w", err)
 		}

@@ -129,7 +129,7 @@ func running(s State, own map[trigger]cell) map[trigger]cell {
 		onRemoved:     {to: StateBot, ends: EndRemoved, what: "ends"},
 		onBlocked:     {to: StateBot, ends: EndBlocked, what: "ends"},
 		onMax:         {to: StateBot, ends: EndMaxAge, do: (*transition).left, what: "ends"},
-		onRelayFailed: {to: StateBot, ends: EndRelayFailed, what: "messages not passed on become turns"},
+		onRelayFailed: {to: StateBot, ends: EndRelayFailed, do: (*transition).cutOff, what: "messages not passed on become turns; the agents get a note"},
 	} {
 		if _, ok := own[t]; !ok {
 			own[t] = c
@@ -328,6 +328,13 @@ func (t *transition) choseBot() {
 // left tells the agents that the user is gone, and resolves the conversation if asked to.
 func (t *transition) left() {
 	t.noteEnd(noteLeft)
+}
+
+// cutOff is left where Crisp did not take what the user wrote: a conversation that is full takes no note either.
+func (t *transition) cutOff() {
+	if s := t.rec.Sessions.ByID(t.rec.Handover.CrispID); s == nil || !s.State.Full {
+		t.left()
+	}
 }
 
 func (t *transition) noteEnd(name textName) {

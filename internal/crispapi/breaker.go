@@ -1,6 +1,7 @@
 package crispapi
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -121,18 +122,17 @@ func (b *breaker) admit(t target, now time.Time) (probes []scope, held *Error) {
 	return probes, nil
 }
 
-// mayTryLast reports whether a last try may be made now though a circuit is open, and takes its turn.
-func (b *breaker) mayTryLast(t target, now time.Time) bool {
-	if now.Sub(b.lastTry) < probeWait {
-		return false
-	}
+// waitLast is how long a last try has to wait though a circuit is open; 0 if it may be made now, and takes its turn.
+func (b *breaker) waitLast(t target, now time.Time) (wait time.Duration) {
 	for _, s := range t.scopes() {
-		if c := b.circuits[s]; c.open() && c.told.After(now) {
-			return false
+		if c := b.circuits[s]; c.open() {
+			wait = max(wait, c.told.Sub(now))
 		}
 	}
-	b.lastTry = now
-	return true
+	if wait = max(wait, b.lastTry.Add(probeWait).Sub(now)); wait == 0 {
+		b.lastTry = now
+	}
+	return wait
 }
 
 // abandon forgets a call that was not answered because its caller left.
@@ -231,17 +231,17 @@ func (b *breaker) trip(s scope, t target, e *Error, probe bool, now time.Time) {
 	}
 	wait := pause
 	asked := min(e.RetryAfter, MaxWait)
+	if e.StatusCode == http.StatusLocked {
+		asked = max(asked, quotaWait)
+	}
 	if asked > 0 && (asked > pause || !probe) {
 		wait = asked
-	}
-	if e.StatusCode == 423 {
-		wait = max(wait, quotaWait)
 	}
 	if until := now.Add(wait); !c.open() || probe || until.After(c.until) {
 		*c = circuit{cause: e, until: until, told: c.told, pause: pause, by: t.session, probing: c.probing}
 	}
 	if e.told() {
-		c.told = times.Later(c.told, now.Add(wait))
+		c.told = times.Later(c.told, now.Add(asked)) // which may be sooner than our own pause ends
 	}
 }
 

@@ -154,10 +154,13 @@ func (c *Client) try(ctx context.Context, r request) *Error {
 		switch {
 		case forced(ctx) && ruleOf(held).Class != Later:
 			probes = c.force(t)
-		case lastTry(ctx) && c.mayTryLast(t):
-			last = true
-		default:
+		case !lastTry(ctx):
 			return held
+		default:
+			if held.Wait = min(held.Wait, c.waitLast(t)); held.Wait > 0 {
+				return held
+			}
+			last = true
 		}
 	}
 	call := Call{Op: r.op.name, Begun: time.Now()}
@@ -191,11 +194,11 @@ func (c *Client) force(t target) (probes []scope) {
 	return probes
 }
 
-// mayTryLast reports whether a last try is made now.
-func (c *Client) mayTryLast(t target) bool {
+// waitLast is how long a last try has to wait; 0 if it is made now.
+func (c *Client) waitLast(t target) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.breaker.mayTryLast(t, time.Now())
+	return c.breaker.waitLast(t, time.Now())
 }
 
 // settle tells the breaker of a call; left is true if nobody waited for the answer.

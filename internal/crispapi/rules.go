@@ -53,7 +53,7 @@ var rules = []Rule{
 	{"402; `subscription_upgrade_required`", Never, OneCall,
 		"leaves out what the plan does not have", refused((*Error).NotOnPlan)},
 	{"429, 420", Later, Everything,
-		"calls nothing of the website before the time in `Retry-After`; without one for 2 s, doubling to 5 min. Then one call tries", status(429, 420)},
+		"calls nothing of the website for 2 s, doubling to 5 min, and not before the time in `Retry-After`. Then one call tries", status(429, 420)},
 	{"423, such as `quota_limit_exceeded`", Later, Everything,
 		"as for 429, and for a minute at least", status(423)},
 	{"`token_scope_forbidden`, `restricted_route_tier`", Person, OneKind,

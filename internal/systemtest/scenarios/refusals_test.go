@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -404,10 +405,13 @@ func TestAPartOfANoteThatIsNotThere(t *testing.T) {
 
 // A note that the plan does not have was not sent either.
 func TestANoteThatThePlanDoesNotHaveIsNotSent(t *testing.T) {
-	rig.Bubble(t, rig.Options{Crisp: handovertest.Options{FreePlan: true}}, func(r *rig.Rig) {
+	var log rig.Log
+	o := rig.Options{Crisp: handovertest.Options{FreePlan: true}, Config: func(_ *rig.Rig, c *handover.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }}
+	rig.Bubble(t, o, func(r *rig.Rig) {
 		conv := r.Opened()
 		require.NoError(t, r.H.End(r.T.Context(), r.Conv, handover.EndOptions{Note: "bye"}))
 		r.After(time.Minute)
+		require.Equal(t, 1, strings.Count(log.Take(), "set Policy.NoteFallback to NoteInData"), "whoever runs the bot is told")
 		require.Empty(t, rig.Notes(conv))
 		requireSent(r, conv)
 	})
