@@ -19,7 +19,7 @@ import (
 type Incoming struct {
 	Conversation Conversation `json:"conversation"`
 	// ID is the channel's id of the message. Required: a channel that repeats a message repeats
-	// its id, and the message is taken once.
+	// its id, and the message is taken once. At most 256 bytes.
 	ID      string `json:"id"`
 	Text    string `json:"text,omitempty"`
 	Payload string `json:"payload,omitempty"` // of the quick reply or button that was chosen

@@ -21,7 +21,8 @@ type Conversation struct {
 	// chat 123 apart from Messenger's 123.
 	Source string `json:"source,omitempty"`
 	// ID is the host's own id of the conversation on that channel. Required. It stands in logs, and
-	// whoever has a history link can read it there: it must not be a secret, such as a session's cookie.
+	// whoever has a history link can read it there: it must not be a secret, such as a session's cookie. At most
+	// 256 bytes, and Source 64.
 	ID string `json:"id"`
 }
 

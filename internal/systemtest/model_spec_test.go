@@ -286,6 +286,9 @@ func (m *model) parting(event string, opening bool) {
 		m.say("closed")
 	case evRemoved, evBlocked:
 		m.say("closed")
+	case evRelay:
+		m.note(st.crisp, noteLeft)
+		m.say("relay_failed")
 	default:
 		m.say(string(st.reason))
 	}
