@@ -482,9 +482,11 @@ func TestWebchatCrisp(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, response.StatusCode)
 
 	p.says("A human!")
+	log := []string{"You: A human!", check}
+	p.sees(userLog, append(log, soon+backTo)...) // agents see no conversation that is still being made
 	p.isTold("Waiting for a person")
 	crisp.Last().Operator("Ann").Say("Hello")
-	log := []string{"You: A human!", check, soon + backTo, joined, "Ann (agent): Hello"}
+	log = append(log, soon+backTo, joined, "Ann (agent): Hello")
 	p.sees(userLog, log...)
 	crisp.Last().Operator("Ann").Animation("https://files.invalid/caf%E9.gif", "image/gif") // its name is not UTF-8
 	log = append(log, "Ann (agent): caf%E9.gif (image/gif)")
