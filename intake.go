@@ -96,8 +96,8 @@ func (rec *record) echo(s *crisplog.Session, m *EventMessage) (ours, changed boo
 	return true, awaited || changed
 }
 
-// apply works what a read brought into the record.
-func (rec *record) apply(n *crisplog.Reading) {
+// applyReading works what a read brought into the record.
+func (rec *record) applyReading(n *crisplog.Reading) {
 	s := rec.Sessions.ByID(n.Of.Crisp)
 	if s == nil {
 		return
@@ -200,7 +200,7 @@ func readPause(api *crispapi.Error, fails int) time.Duration {
 		rarely = fails - quickReads
 	}
 	if rarely > 0 {
-		return min(time.Minute<<min(rarely-1, 6), time.Hour)
+		return max(min(time.Minute<<min(rarely-1, 6), time.Hour), api.RetryAfter) // which is an hour at the most
 	}
 	wait := min(times.Backoff(fails), readAgain)
 	if api != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/crispcontent"
-
 	"github.com/crisphandover/handover/internal/crisplog"
 )
 

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // metasRequest is what an effect gives to a conversation's metas.

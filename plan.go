@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"github.com/crisphandover/handover/internal/claims"
-	"github.com/crisphandover/handover/internal/times"
-
 	"github.com/crisphandover/handover/internal/crisplog"
+	"github.com/crisphandover/handover/internal/times"
 )
 
 // direction is one of those in which a conversation is worked on, so that none waits for another.
@@ -44,7 +43,7 @@ func (rec *record) absorb(dir direction, r result) bool {
 		if s != nil && n.LacksOld(s, rec.hooksOf(s.ID, n.Of.Upto), rec.env.now) {
 			return false // the hooks and deadlines that wanted it want another one
 		}
-		rec.apply(r.read)
+		rec.applyReading(r.read)
 		return true
 	}
 	return rec.settle(rec.queue(dir), r)
@@ -102,7 +101,7 @@ func (p *planner) read() *crisplog.Read {
 		if l.Blind = blind; !blind || n.NeedsOld(p.rec.Sessions.ByID(l.Crisp), p.rec.hooksOf(l.Crisp, l.Upto), p.rec.env.now) {
 			return l
 		}
-		p.rec.apply(n)
+		p.rec.applyReading(n)
 		p.changed = true
 	}
 	return p.deadlines()
